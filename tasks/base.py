@@ -1,0 +1,255 @@
+"""The contract of a task: what every task gives, and what it gets for nothing.
+
+A task is a frozen dataclass of settings. It says how to draw instances and what their tokens mean; this file makes of that pure
+batches in disjoint splits. Shapes: B rows, T positions.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks import streams
+from tasks.errors import TaskError, nearest
+from tasks.settings import check_types, require
+from tasks.streams import Array
+
+PADDING = "-"
+"""The role, number 0 in every task, of positions that never count."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Batch:
+    """Rows of one task.
+
+    Attributes:
+        tokens: (B, T) int64, ids below the task's `vocab_size`.
+        roles: (B, T) int8, what the token at each position is as a target: an index into the task's `roles`.
+        scored: (B, T) bool, whether the token at each position counts as a target in training.
+        answer: (B, 2) int64, where the answer begins and ends (exclusive); the prompt is what stands before. (0, 0): no answer.
+    """
+
+    tokens: NDArray[np.int64]
+    roles: NDArray[np.int8]
+    scored: NDArray[np.bool_]
+    answer: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def row(self, index: int) -> Batch:
+        """The batch of this one row."""
+        part = slice(index, index + 1)
+        return Batch(tokens=self.tokens[part], roles=self.roles[part], scored=self.scored[part], answer=self.answer[part])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """What a model can be asked to learn.
+
+    A subclass is a frozen dataclass; it sets the class variables, gives `vocab_size`, `length`, `word` and `draw`, checks its
+    settings in `check`, and says what it knows of its optimum.
+    """
+
+    name: ClassVar[str]
+    """By which it is found."""
+    summary: ClassVar[str]
+    """One line: what it asks."""
+    source: ClassVar[str]
+    """Where it comes from."""
+    headline: ClassVar[str]
+    """The metric whose curve says whether the task is learnt, as `accuracy/copy`."""
+    has_answer: ClassVar[bool] = False
+    """Whether an instance is a prompt and its answer."""
+    splits_itself: ClassVar[bool] = False
+    """Whether `draw` gives rows of the right split only, because the task divides its space of instances exactly."""
+
+    loss_on: Literal["all", "answer"] = "all"
+    """Which targets train: all that have a role, or the answer's alone."""
+
+    @final
+    def __post_init__(self) -> None:
+        check_types(self)
+        require(self.loss_on == "all" or self.has_answer, f"{self.name}.loss_on", self.loss_on, "all (there is no answer)")
+        self.check()
+
+    # --- what a task gives ---------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Refuse settings out of range, naming setting, value and range (TaskError)."""
+
+    @property
+    @abstractmethod
+    def roles(self) -> tuple[str, ...]:
+        """What a position can be as a target; the first is `PADDING`. A plain class variable where it needs no setting."""
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """T, tokens in a row."""
+
+    @abstractmethod
+    def word(self, token: int) -> str:
+        """A token id as people read it."""
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        """Draw `size` independent rows from the task's law, without a Python loop over rows.
+
+        Rows that belong to another split are rejected afterwards; `split` matters only to a task whose law differs by split.
+        """
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The canonical form of each row, (B, K): rows that agree in it are the same instance and share a split."""
+        return tokens
+
+    def floor(self, role: str) -> float | None:
+        """Entropy in nats of a target of this role for who knows the generating law; None where it has no closed form."""
+        return None
+
+    def chance(self, role: str) -> float | None:
+        """Accuracy on this role of the best guess that does not look at the context; None where it has no closed form."""
+        return None
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Loss in nats of the optimal predictor on each token given those before it, (B, T); None where not computable.
+
+        Position 0 has nothing before it; its entry is what the law says of a first token.
+        """
+        return None
+
+    def variants(self) -> dict[str, Task]:
+        """Other settings at which a trained model is measured as well (unseen distances, more operations), by name.
+
+        Each has this task's vocabulary and roles.
+        """
+        return {}
+
+    def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The right answer's tokens, found without a model: the task's own oracle.
+
+        Args:
+            prompt: (P,) ids, all that stands before the answer.
+
+        Returns:
+            (A,) int64.
+
+        Raises:
+            TaskError: If there is no determined answer, or the prompt is none that the task could ask.
+        """
+        raise TaskError(f"{self.name} has no determined answer to solve for")
+
+    def format(self, row: Batch) -> str:
+        """One instance as one line of text, which `parse` reads back.
+
+        Args:
+            row: A batch of one row, as `batch.row(3)`.
+        """
+        return " ".join(word for word, _ in self.show(row))
+
+    def parse(self, line: str) -> Batch:
+        """The instance that a line states: the inverse of `format`.
+
+        Returns:
+            A batch of one row, with the roles that `draw` would give it.
+
+        Raises:
+            TaskError: If the line is malformed, does not fit the settings, or states a wrong answer (saying what is right).
+        """
+        raise TaskError(f"{self.name} reads no lines of text")
+
+    # --- what every task gets ------------------------------------------------------------------------------------
+
+    @final
+    def batch(self, seed: int, index: int, size: int, split: str = "train") -> Batch:
+        """Rows of a split; a pure function: same arguments, same bits, on any machine, in any process, in any order.
+
+        Args:
+            seed: The experiment's seed, 0 or more.
+            index: Which batch of the stream, 0 or more.
+            size: B, rows, 1 or more.
+            split: `train`, `validation` or `test`. They never share an instance.
+
+        Raises:
+            TaskError: For a wrong argument, or settings with too few instances for the split.
+        """
+        streams.check_split(split)
+        require(size >= 1, "size", size, "at least 1")
+        rng = streams.stream(f"{self.name}/{self.fingerprint}/{split}", seed=seed, index=index)
+        if self.splits_itself:
+            return self.draw(rng, size, split)
+
+        def rows(count: int) -> tuple[Array, ...]:
+            drawn = self.draw(rng, count, split)
+            return drawn.tokens, drawn.roles, drawn.scored, drawn.answer
+
+        tokens, roles, scored, answer = streams.rows_in_split(rows, lambda drawn: self.instances(drawn[0]), size, split)
+        return Batch(tokens=tokens, roles=roles, scored=scored, answer=answer)
+
+    @final
+    def rows(self, tokens: NDArray[np.integer], roles: NDArray[np.integer], answer: NDArray[np.integer] | None = None) -> Batch:
+        """A batch whose scored positions follow from `loss_on`: for use in `draw`.
+
+        Args:
+            tokens: (B, T) ids.
+            roles: (B, T) indices into `roles`.
+            answer: (B, 2) begin and end of the answers; None if there are none.
+        """
+        answer = np.zeros((len(tokens), 2), dtype=np.int64) if answer is None else answer
+        scored = roles != 0
+        if self.loss_on == "answer":
+            position = np.arange(tokens.shape[1])
+            scored &= (position >= answer[:, :1]) & (position < answer[:, 1:])
+        return Batch(
+            tokens=tokens.astype(np.int64, copy=False),
+            roles=roles.astype(np.int8, copy=False),
+            scored=scored,
+            answer=answer.astype(np.int64, copy=False),
+        )
+
+    @final
+    def role(self, name: str) -> int:
+        """The number of a role.
+
+        Raises:
+            TaskError: If the task has no such role.
+        """
+        if name not in self.roles:
+            raise TaskError(f"{self.name} has no role {name!r}; {nearest(name, self.roles)}")
+        return self.roles.index(name)
+
+    @final
+    def show(self, batch: Batch, row: int = 0) -> list[tuple[str, str]]:
+        """One instance for people: (word, role) of each position, padding left out."""
+        pairs = zip(batch.tokens[row].tolist(), batch.roles[row].tolist(), strict=True)
+        return [(self.word(token), self.roles[role]) for token, role in pairs if role != 0]
+
+    @final
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings by name, nested tasks as their own settings with their `name`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {key: value.description if isinstance(value, Task) else value for key, value in values.items()}
+
+    @final
+    @property
+    def description(self) -> dict[str, Any]:
+        """`settings` and the task's name: what `tasks.describe` reads back."""
+        return {"name": self.name, **self.settings}
+
+    @final
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with any setting that changes an instance; `loss_on` does not."""
+        drawn = {key: value for key, value in self.settings.items() if key != "loss_on"}
+        return f"{streams.digest(self.name, json.dumps(drawn, sort_keys=True)):016x}"

@@ -1,0 +1,122 @@
+"""Induction on repeated random segments: the circuit that copies "B" after "A B ... A" (Olsson et al. 2022).
+
+One row, for example:
+
+    c a d | c a d | c a       a segment of 3 distinct tokens, repeated to the row's length
+    n n n   b k k   k k       n: new, b: boundary (where the second copy begins), k: copy
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Task
+from tasks.settings import require
+
+NEW, BOUNDARY, COPY = 1, 2, 3
+_LETTERS = string.ascii_lowercase + string.ascii_uppercase + string.digits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Induction(Task):
+    """A segment of `period` distinct tokens, drawn without replacement, repeated to fill `length`."""
+
+    name: ClassVar[str] = "induction"
+    summary: ClassVar[str] = "continue a random segment that repeats: A B ... A -> B"
+    source: ClassVar[str] = "Olsson et al. 2022; Gloeckle et al. 2024, section 4.1"
+    roles = (PADDING, "new", "boundary", "copy")
+    headline: ClassVar[str] = "accuracy/copy"
+
+    vocabulary: int = 32
+    """Token ids."""
+    length: int = 64
+    """T, tokens in a row."""
+    period: tuple[int, int] = (8, 24)
+    """Shortest and longest segment, tokens; uniform between them."""
+    test_period: tuple[int, int] | None = None
+    """Segments of lengths that training never shows, measured as the variant `far`; null for none."""
+
+    def check(self) -> None:
+        require(self.vocabulary >= 2, "induction.vocabulary", self.vocabulary, "at least 2")
+        for setting, period in (("period", self.period), ("test_period", self.test_period)):
+            if period is not None:
+                low, high = period
+                allowed = f"[low, high] with 1 <= low <= high <= vocabulary = {self.vocabulary} (tokens of a segment differ)"
+                require(1 <= low <= high <= self.vocabulary, f"induction.{setting}", period, allowed)
+                longest = f"at least {2 * high}, two segments of the longest {setting}"
+                require(self.length >= 2 * high, "induction.length", self.length, longest)
+
+    @property
+    def vocab_size(self) -> int:
+        return self.vocabulary
+
+    def word(self, token: int) -> str:
+        return _LETTERS[token] if self.vocabulary <= len(_LETTERS) else f"t{token}"
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        low, high = self.period
+        period_B1 = rng.integers(low, high, size=(size, 1), endpoint=True)
+        segment_BP = rng.random((size, self.vocabulary)).argsort(axis=1)[:, :high]
+        position_T = np.arange(self.length)
+        tokens_BT = np.take_along_axis(segment_BP, position_T % period_B1, axis=1)
+        roles_BT = np.where(position_T < period_B1, NEW, np.where(position_T == period_B1, BOUNDARY, COPY))
+        return self.rows(tokens_BT, roles_BT)
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The segment, -1 behind its end: the same segment is the same instance at any length of row."""
+        period_B1 = self._periods(tokens)[:, None]
+        longest = self.vocabulary
+        segment = tokens[:, :longest]
+        padded = np.full((len(tokens), longest), -1, dtype=np.int64)
+        padded[:, : segment.shape[1]] = np.where(np.arange(segment.shape[1]) < period_B1, segment, -1)
+        return padded
+
+    def floor(self, role: str) -> float | None:
+        """`new`: mean of ln(V - j) over the positions j >= 1 that are predicted, for who knows that the token is new.
+
+        `boundary`: mean of -ln h, h the chance under the law of the period that it ends here given that it did not before.
+        `copy`: 0.
+        """
+        floors = {PADDING: None, "new": self._floor_new, "boundary": self._floor_boundary, "copy": 0.0}
+        return floors[self.roles[self.role(role)]]
+
+    def chance(self, role: str) -> float | None:
+        """1 / V: every token is equally likely to who does not look back."""
+        return None if role == PADDING else 1 / self.vocabulary
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Bayes: until a token comes again the segment ends with hazard h, else one of the V - j unseen tokens follows."""
+        low, high = self.period
+        position = np.arange(self.length)
+        period_B1 = self._periods(tokens)[:, None]
+        hazard = np.where(position < low, 0.0, 1 / np.maximum(high + 1 - position, 1))
+        with np.errstate(divide="ignore"):  # positions past the longest period are never new
+            new = np.log(np.maximum(self.vocabulary - position, 1)) - np.log1p(-hazard)
+            boundary = -np.log(hazard)
+        return np.where(position < period_B1, new, np.where(position == period_B1, boundary, 0.0))
+
+    def variants(self) -> dict[str, Task]:
+        return {} if self.test_period is None else {"far": replace(self, period=self.test_period, test_period=None)}
+
+    def _periods(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B,) the period of each row: where its first token comes again."""
+        again: NDArray[np.int64] = (tokens[:, 1:] == tokens[:, :1]).argmax(axis=1)
+        return 1 + again
+
+    @property
+    def _floor_new(self) -> float:
+        low, high = self.period
+        position = np.arange(1, high)
+        periods_longer = high - np.maximum(position, low - 1)  # periods in [low, high] for which this position is new
+        log_unseen = np.log(self.vocabulary - position)
+        return float((periods_longer * log_unseen).sum() / max(periods_longer.sum(), 1))
+
+    @property
+    def _floor_boundary(self) -> float:
+        low, high = self.period
+        return float(np.log(np.arange(1, high - low + 2)).mean())

@@ -1,0 +1,67 @@
+"""Settings of a task: type checks at construction, ranges with one way to complain."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import fields
+from typing import Any
+
+from tasks.errors import TaskError
+
+
+def require(condition: bool, setting: str, value: object, allowed: str) -> None:
+    """Refuse a setting's value.
+
+    Args:
+        condition: Whether the value is allowed.
+        setting: Its name, as `induction.period`.
+        value: What was given.
+        allowed: What would be right, as `at least 2`.
+
+    Raises:
+        TaskError: If the condition does not hold.
+    """
+    if not condition:
+        raise TaskError(f"{setting} must be {allowed}, not {value!r}")
+
+
+def check_types(task: Any) -> None:
+    """Check every field of a dataclass against its annotation, and make YAML's lists tuples.
+
+    Raises:
+        TaskError: For the first field whose value is of another type.
+    """
+    hints = typing.get_type_hints(type(task))
+    for field in fields(task):
+        value = getattr(task, field.name)
+        object.__setattr__(task, field.name, _checked(f"{task.name}.{field.name}", value, hints[field.name]))
+
+
+def _checked(setting: str, value: Any, hint: Any) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        (hint,) = (option for option in arguments if option is not type(None))
+        return _checked(setting, value, hint)
+    if origin is typing.Literal:
+        require(value in arguments, setting, value, "one of " + ", ".join(map(str, arguments)))
+        return value
+    if origin is tuple:
+        require(isinstance(value, (list, tuple)), setting, value, "a list")
+        if arguments[-1] is Ellipsis:
+            return tuple(_checked(setting, item, arguments[0]) for item in value)
+        require(len(value) == len(arguments), setting, value, f"a list of {len(arguments)} values")
+        return tuple(_checked(setting, item, kind) for item, kind in zip(value, arguments, strict=True))
+    if hint is float:
+        require(isinstance(value, (int, float)) and not isinstance(value, bool), setting, value, "a number")
+        return float(value)
+    if hint is int:
+        require(isinstance(value, int) and not isinstance(value, bool), setting, value, "a whole number")
+        return value
+    require(isinstance(value, hint), setting, value, _KINDS.get(hint, f"a {hint.__name__}"))
+    return value
+
+
+_KINDS = {bool: "true or false", str: "a text"}

@@ -1,0 +1,155 @@
+"""Counter-based random streams and keyed splits: the reason why every batch is a pure function of its name.
+
+A stream is Philox keyed by what is drawn (a label and the split) and by the seed; the batch's index is the highest word of its
+counter and drawing moves the lowest, so two batches can never share a draw, as they would with `seed + index`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import TaskError
+
+SPLITS = ("train", "validation", "test")
+SLOTS = 16
+"""An instance's hash falls into one of these slots: 14 of them train, one validates, one tests."""
+_VALIDATION, _TEST = SLOTS - 2, SLOTS - 1
+_WORD = (1 << 64) - 1
+
+Array = NDArray[Any]
+"""Any of the arrays that a batch consists of."""
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that does not exist.
+
+    Raises:
+        TaskError: For anything that is not one of `SPLITS`.
+    """
+    if split not in SPLITS:
+        raise TaskError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
+
+
+def digest(*parts: object) -> int:
+    """A 64-bit number that depends on every part, and is the same on every machine and in every process."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+def stream(label: str, *, seed: int, index: int) -> np.random.Generator:
+    """The generator of one batch.
+
+    Args:
+        label: What is drawn: the task, its settings and the split. Different labels never share a draw.
+        seed: The experiment's seed, 0 or more.
+        index: Which batch, 0 or more.
+
+    Raises:
+        TaskError: For a negative seed or index, or one above 64 bits.
+    """
+    for name, value in (("seed", seed), ("index", index)):
+        if not 0 <= value <= _WORD:
+            raise TaskError(f"{name} must be between 0 and 2**64 - 1, not {value}")
+    key = np.array([digest(label), seed], dtype=np.uint64)
+    counter = np.array([0, 0, 0, index], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def hashed(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
+    """A keyed 64-bit hash of every row, the same on every machine.
+
+    Args:
+        instances: (B, K) integers, a canonical form of each instance.
+        key: Which of the family of hashes.
+
+    Returns:
+        (B,) uint64.
+    """
+    columns = instances.shape[1]
+    factors = np.random.Generator(np.random.Philox(key=[digest("hash", columns), key])).integers(
+        0, _WORD, columns, dtype=np.uint64, endpoint=True
+    ) | np.uint64(1)
+    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
+        mixed = (instances.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)) * factors
+        word: NDArray[np.uint64] = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            word = (word ^ (word >> np.uint64(shift))) * np.uint64(factor)
+    return word ^ (word >> np.uint64(31))
+
+
+def split_of(instances: NDArray[np.integer]) -> NDArray[np.int8]:
+    """The split that each instance belongs to, by its keyed hash: a property of the instance alone, whatever the settings.
+
+    Args:
+        instances: (B, K) integers, a canonical form of each instance.
+
+    Returns:
+        (B,) int8, indices into `SPLITS`.
+    """
+    slot = (hashed(instances) >> np.uint64(60)).astype(np.int8)
+    return (slot >= _VALIDATION).astype(np.int8) + (slot >= _TEST).astype(np.int8)
+
+
+def rows_in_split(
+    draw: Callable[[int], tuple[Array, ...]],
+    instances: Callable[[tuple[Array, ...]], NDArray[np.integer]],
+    size: int,
+    split: str,
+) -> tuple[Array, ...]:
+    """Draw rows and keep those whose instance belongs to the split, until there are enough.
+
+    Args:
+        draw: Draws that many rows: arrays that agree in their first dimension.
+        instances: The canonical form of drawn rows, (rows, K).
+        size: Rows wanted.
+        split: One of `SPLITS`.
+
+    Raises:
+        TaskError: If so few instances exist that the split holds none of those drawn.
+    """
+    wanted = SPLITS.index(split)
+    share = (SLOTS - 2) / SLOTS if split == "train" else 1 / SLOTS
+    kept: list[tuple[Array, ...]] = []
+    have = 0
+    for _ in range(64):
+        rows = draw(int((size - have) / share * 1.1) + 8)
+        inside = np.flatnonzero(split_of(instances(rows)) == wanted)[: size - have]
+        kept.append(tuple(array[inside] for array in rows))
+        have += len(inside)
+        if have == size:
+            return kept[0] if len(kept) == 1 else tuple(np.concatenate(arrays) for arrays in zip(*kept, strict=True))
+    raise TaskError(f"found only {have} of {size} instances for the {split} split: these settings have too few instances")
+
+
+def partition(instances: int, shares: tuple[float, float, float], *, key: str) -> NDArray[np.int8]:
+    """Divide a small, numbered space of instances into the three splits, each with its exact share.
+
+    Args:
+        instances: How many there are; they are numbered from 0.
+        shares: Of train, validation and test; they add up to 1.
+        key: What is divided, so that different tasks divide differently.
+
+    Returns:
+        (instances,) int8, indices into `SPLITS`.
+
+    Raises:
+        TaskError: If a split would stay empty.
+    """
+    sizes = [round(instances * share) for share in shares[:2]]
+    sizes.append(instances - sum(sizes))
+    if min(sizes) < 1:
+        raise TaskError(f"{instances} instances are too few to divide into train, validation and test as {shares}")
+    order = stream(f"partition/{key}", seed=0, index=0).permutation(instances)
+    splits = np.empty(instances, dtype=np.int8)
+    splits[order] = np.repeat(np.arange(3, dtype=np.int8), sizes)
+    return splits
+
+
+def epoch_order(examples: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The keyed permutation in which an epoch walks a finite training set, (examples,) int64."""
+    return stream("epoch", seed=seed, index=epoch).permutation(examples)
