@@ -1,0 +1,63 @@
+"""A laboratory for multi-token prediction: small transformers with n prediction heads, trained, measured and compared.
+
+    import lab
+
+    experiment = lab.experiment("induction", n_future=2, seed=0)
+    run = lab.train(experiment, "runs/first")
+    run.frame(), run.model()
+
+Names load what they need when they are first used: torch and Lightning take seconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab.config import Experiment, dump, experiment, load, override
+    from lab.errors import LabError
+    from lab.runs import Run, open_runs
+    from lab.runs.frames import frame
+    from lab.training import Interrupted, resume, train
+
+_ROOMS = {
+    "Experiment": "lab.config",
+    "dump": "lab.config",
+    "experiment": "lab.config",
+    "load": "lab.config",
+    "override": "lab.config",
+    "LabError": "lab.errors",
+    "Run": "lab.runs",
+    "open_runs": "lab.runs",
+    "frame": "lab.runs.frames",
+    "Interrupted": "lab.training",
+    "resume": "lab.training",
+    "train": "lab.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'lab' has no attribute {name!r}")
+    return getattr(importlib.import_module(_ROOMS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+__all__ = [
+    "Experiment",
+    "Interrupted",
+    "LabError",
+    "Run",
+    "dump",
+    "experiment",
+    "frame",
+    "load",
+    "open_runs",
+    "override",
+    "resume",
+    "train",
+]

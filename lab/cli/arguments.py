@@ -1,0 +1,71 @@
+"""Arguments that all commands share: one line of complaint, and settings by their dotted names."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from lab.errors import LabError
+
+ALIASES = {
+    "size": "model.size",
+    "width": "model.width",
+    "layers": "model.layers",
+    "n_heads": "model.n_heads",
+    "heads": "model.heads",
+    "matched": "model.matched",
+    "lr": "optimiser.peak_lr",
+    "objective": "objective.name",
+}
+"""Short names of settings that are often changed."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def __init__(self, command: str, description: str, **options: Any) -> None:
+        super().__init__(
+            prog=f"lab {command}",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise LabError(f"{self.prog.removeprefix('lab ')}: {message}")
+
+
+def settings_from(words: list[str]) -> dict[str, Any]:
+    """Settings by dotted name from what is left of a command line: `--n-future 2 --model.heads=causal`.
+
+    Values are read as YAML. Dashes in names are underscores.
+
+    Raises:
+        LabError: For a word that is no setting, a setting without value or one given twice.
+    """
+    from lab.config.files import read_yaml
+
+    settings: dict[str, Any] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise LabError(f"unexpected argument {word!r}; settings are given as --name value")
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            if not left or (left[0].startswith("--")):
+                raise LabError(f"setting --{name} needs a value")
+            value = left.pop(0)
+        dotted = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+        if dotted in settings:
+            raise LabError(f"setting --{name} is given twice")
+        settings[dotted] = read_yaml(value, f"--{name}")
+    return settings
+
+
+def first_word(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The first argument if it is no option, and the rest; a parser would take the value of a setting for it."""
+    if arguments and not arguments[0].startswith("-"):
+        return arguments[0], arguments[1:]
+    return None, arguments

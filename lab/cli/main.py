@@ -1,0 +1,77 @@
+"""The command `lab`: finds the command's own file and turns every complaint into one line.
+
+Nothing heavy is imported here, so that `lab --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from lab.errors import LabError
+from tasks.errors import TaskError, nearest
+
+COMMANDS: dict[str, str] = {
+    "tasks": "what can be learned; `lab tasks show TASK` prints samples",
+    "train": "train one experiment",
+    "resume": "go on with a run that was stopped or killed",
+    "runs": "a table of the runs in a folder",
+    "plot": "a figure of some runs",
+    "demo": "train, measure and plot next-token against multi-token models, in about two minutes",
+}
+WRONG, INTERRUPTED = 2, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        Exit status: 0, 2 for something wrong that is named in one line, 130 after Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"lab {version('mtp-lab')}")
+        return 0
+    try:
+        return run_command(arguments[0], arguments[1:])
+    except (LabError, TaskError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return INTERRUPTED if type(error).__name__ == "Interrupted" else WRONG
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def run_command(name: str, arguments: list[str]) -> int:
+    """Run one command with its own arguments.
+
+    Raises:
+        LabError: For an unknown command.
+    """
+    if name not in COMMANDS:
+        raise LabError(f"unknown command {name!r}; {nearest(name, COMMANDS)}")
+    status: int = importlib.import_module(f"lab.cli.{name}").run(arguments)
+    return status
+
+
+def usage() -> str:
+    """The help of `lab` itself."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {line}" for name, line in COMMANDS.items())
+    return (
+        "usage: lab COMMAND ...\n\nA laboratory for multi-token prediction.\n\n"
+        f"{commands}\n\n`lab COMMAND --help` says more. Wrong input: one line and exit status 2."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

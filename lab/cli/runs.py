@@ -1,0 +1,46 @@
+"""`lab runs`: a table of what lies in a folder."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.cli.arguments import Parser
+from lab.runs import Run, open_runs
+from lab.runs.names import headline
+
+
+def run(arguments: list[str]) -> int:
+    """Print a table of runs."""
+    parser = Parser("runs", "A table of the runs in some folders.")
+    parser.add_argument("folders", nargs="*", default=["runs"], help="runs, or folders of runs (runs)")
+    known = parser.parse_args(arguments)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("run", no_wrap=True)
+    table.add_column("task")
+    for title in ("n", "layers x width", "seed", "step", "metric", "value", "seconds"):
+        table.add_column(title, justify="left" if title == "metric" else "right")
+    table.add_column("state")
+    for opened in open_runs(known.folders):
+        table.add_row(*_cells(opened))
+    Console().print(table)
+    return 0
+
+
+def _cells(opened: Run) -> list[str]:
+    experiment, name = opened.experiment, headline(opened.experiment)
+    rows = opened.metrics()
+    step = rows[-1].step if rows else 0
+    values = [row.value for row in rows if row.metric == name]
+    return [
+        str(opened.path),
+        experiment.task.name,
+        str(experiment.n_future),
+        f"{experiment.model.layers} x {experiment.model.width}",
+        str(experiment.seed),
+        f"{step}/{experiment.steps}",
+        name,
+        f"{values[-1]:.3f}" if values else "-",
+        f"{opened.record['wall_seconds']:.1f}",
+        opened.state,
+    ]

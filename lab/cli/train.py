@@ -1,0 +1,71 @@
+"""`lab train`: one experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lab.cli.arguments import ALIASES, Parser, first_word, settings_from
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.config import Experiment
+    from lab.runs import Run
+
+_EXAMPLES = f"""\
+examples:
+  lab train induction --n-future 2 --seed 0 --out runs/first
+  lab train induction --size 1M --steps 2000 --lr 1e-3
+  lab train --config experiment.yaml --n-future 3
+
+Any setting can be given by its dotted name, as --model.width 128 --task.vocabulary 64 --evaluation.every 50.
+Short names: {", ".join(f"--{name.replace('_', '-')}" for name in ALIASES)}. docs/experiments.md lists them all."""
+
+
+def run(arguments: list[str]) -> int:
+    """Train one experiment and say where its run lies."""
+    parser = Parser(
+        "train",
+        "Train one experiment; writes a run's folder.",
+        usage="lab train TASK [options] [--SETTING VALUE ...]",
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument("--config", metavar="FILE", help="an experiment as YAML")
+    parser.add_argument("--out", metavar="DIR", help="the run's folder; must not exist")
+    parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
+    task, arguments = first_word(arguments)
+    known, left = parser.parse_known_args(arguments)
+    experiment = _experiment(task, known.config, settings_from(left))
+    from lab.config import dump
+
+    if known.print_config:
+        print(dump(experiment), end="")
+        return 0
+
+    from rich.console import Console
+
+    from lab.training import train
+    from lab.training.progress import progress_for
+
+    print(report(train(experiment, known.out, progress=progress_for(experiment, Console()))))
+    return 0
+
+
+def report(done: Run) -> str:
+    """One line on a finished run: where it lies, what it reached, how long it took."""
+    from lab.runs.names import headline
+
+    last = {row.metric: row.value for row in done.metrics()}
+    name = headline(done.experiment)
+    return f"{done.path}: {name} {last[name]:.3f} after {done.experiment.steps} steps, {done.record['wall_seconds']:.1f} s"
+
+
+def _experiment(task: str | None, config: str | None, settings: dict[str, Any]) -> Experiment:
+    from lab.config import experiment, load, override
+
+    if config is not None:
+        if task is not None:
+            raise LabError(f"train takes a task or --config FILE, not both ({task} and {config})")
+        return override(load(config), settings)
+    if task is None:
+        raise LabError("train needs a task, as `lab train induction`, or --config FILE; `lab tasks` lists the tasks")
+    return experiment(task, settings)

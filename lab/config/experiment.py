@@ -1,0 +1,204 @@
+"""The typed description of an experiment; everything else is derived from it.
+
+Every class is frozen, refuses unknown names and wrong values at construction, and says them in the user's words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+import tasks
+from lab.config.sizes import SIZES, Shape
+from tasks import Task
+
+
+class Settings(BaseModel):
+    """A frozen group of settings."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+class ModelSettings(Settings):
+    """The network. `size` names one of the paper's; else `width`, `layers` and `n_heads` say it."""
+
+    size: str | None = None
+    """One of the paper's sizes (1M ... 1B), which sets width, layers and n_heads."""
+    width: int = Field(64, ge=2)
+    """d, of every hidden state."""
+    layers: int = Field(4, ge=1)
+    """L: trunk and prediction heads together when `matched` is `parameters`."""
+    n_heads: int = Field(4, ge=1)
+    """Attention heads of each layer."""
+    heads: str = "parallel"
+    """Kind of prediction heads."""
+    matched: Literal["parameters", "none"] = "parameters"
+    """`parameters`: prediction heads are taken off the trunk; `none`: n - 1 layers are added on top ("+Layers")."""
+    mlp: Literal["swiglu", "gelu"] = "swiglu"
+    """Feed-forward part; both have 8 d^2 parameters (swiglu to the nearest multiple of 8 in its inner width)."""
+    rope_base: float = Field(10_000.0, gt=0)
+    """Longest wavelength of the rotary positions, in units of 2 pi tokens."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shape_of_size(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("size") is None:
+            return values
+        size = values["size"]
+        if size not in SIZES:
+            raise ValueError(f"model.size must be one of {', '.join(SIZES)}, not {size!r}")
+        shape = SIZES[size]._asdict()
+        for name, value in shape.items():
+            if values.get(name, value) != value:
+                raise ValueError(f"model.{name} must be {value} at model.size {size}, not {values[name]}: give one of the two")
+        return {**values, **shape}
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.n_heads or self.width // self.n_heads % 2:
+            raise ValueError(
+                f"model.width must be an even multiple of model.n_heads = {self.n_heads} (rotary pairs), not {self.width}"
+            )
+        return self
+
+    @property
+    def shape(self) -> Shape:
+        """Width, layers and attention heads."""
+        return Shape(self.width, self.layers, self.n_heads)
+
+
+class ObjectiveSettings(Settings):
+    """What is minimised."""
+
+    name: str = "sum"
+    """`sum`: over the prediction heads, each head's mean loss in nats a target (PAPER L_n)."""
+
+
+class OptimiserSettings(Settings):
+    """AdamW with decoupled weight decay on matrices (the paper's Tab S13)."""
+
+    peak_lr: float = Field(3e-3, gt=0)
+    """Peak learning rate. The objective is a sum over heads: see docs/experiments.md for what it means when n_future grows."""
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    weight_decay: float = Field(0.1, ge=0)
+    clip_norm: float | None = Field(1.0, gt=0)
+    """Largest norm of the gradient of a whole step; null for none."""
+
+
+class ScheduleSettings(Settings):
+    """Linear warm-up to the peak, then cosine decay to a fraction of it at the last step."""
+
+    warmup_steps: int = Field(50, ge=0)
+    decay_ratio: float = Field(0.03, ge=0, le=1)
+    """Last learning rate as a fraction of the peak."""
+
+
+class EvaluationSettings(Settings):
+    """When and on what the model is measured. Steps 0 and the last are always points."""
+
+    every: int | None = Field(25, ge=1)
+    """A point every so many steps; null for none. Log-spaced points alone miss a late, sudden emergence."""
+    per_decade: int | None = Field(None, ge=1)
+    """So many log-spaced points in each factor of ten of steps; null for none."""
+    examples: int = Field(256, ge=1)
+    """Rows that are measured, for the task and for each of its variants."""
+    split: Literal["validation", "test"] = "validation"
+    induction_scores: bool = True
+    """Whether prefix-matching, copying and in-context-learning scores are measured as well."""
+
+
+class CheckpointSettings(Settings):
+    """When a run's state is written, so that it can be resumed exactly."""
+
+    seconds: float = Field(10.0, ge=0)
+    """At an evaluation point, if the last one is at least so many seconds old."""
+
+
+def _task(value: Any) -> Task:
+    if isinstance(value, Task):
+        return value
+    if isinstance(value, str):
+        return tasks.get(value)
+    if isinstance(value, dict):
+        return tasks.describe(value)
+    raise ValueError(f"task must be a name, or a mapping with a name and settings, not {value!r}")
+
+
+def _plain(task: Task) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(task.description))
+    return plain
+
+
+class Experiment(Settings):
+    """One training run, from data to numbers."""
+
+    task: Annotated[Task, BeforeValidator(_task), PlainSerializer(_plain)]
+    n_future: int = Field(1, ge=1)
+    """Prediction heads: head i predicts token t + i."""
+    model: ModelSettings = ModelSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    steps: int = Field(600, ge=1)
+    """Optimiser steps."""
+    batch_size: int = Field(32, ge=1)
+    """Rows of one optimiser step, over all devices and accumulated parts."""
+    accumulate: int = Field(1, ge=1)
+    """Parts in which a device takes its share of the rows, to save memory."""
+    examples: int | None = Field(None, ge=1)
+    """Size of a finite training set, walked in a new order each epoch; null for fresh data at every step."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Of the data and of the initial weights. Runs that differ in n_future alone see the very same data."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of matrix products; weights, norms, softmax and the optimiser stay float32."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(1, ge=1)
+    """Devices of the accelerator; above 1 with data-parallel training."""
+    threads: int = Field(1, ge=1)
+    """CPU threads. Two runs with one thread each are faster than one after the other with two."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        layers, n = self.model.layers, self.n_future
+        if self.model.matched == "parameters" and layers <= n:
+            raise ValueError(
+                f"n_future must be at most {layers - 1}, not {n}: at equal parameters {n} prediction heads "
+                f"leave no trunk of model.layers = {layers} (or set model.matched to none)"
+            )
+        if n >= self.task.length:
+            raise ValueError(f"n_future must be below {self.task.length}, the row length of {self.task.name}, not {n}")
+        if self.schedule.warmup_steps >= self.steps:
+            raise ValueError(f"schedule.warmup_steps must be below steps = {self.steps}, not {self.schedule.warmup_steps}")
+        shares = self.devices * self.accumulate
+        if self.batch_size % shares:
+            raise ValueError(
+                f"batch_size must be a multiple of devices x accumulate = {self.devices} x {self.accumulate}, "
+                f"not {self.batch_size}"
+            )
+        if self.examples is not None and self.examples < self.batch_size:
+            raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with any setting, and with nothing else: not with order, machine or process."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that one optimiser step sees."""
+        return self.batch_size * self.task.length
+
+    @property
+    def trunk_layers(self) -> int:
+        """Layers that all prediction heads share: L - n at equal parameters, L - 1 when heads are added on top."""
+        return self.model.layers - (self.n_future if self.model.matched == "parameters" else 1)

@@ -1,0 +1,183 @@
+"""Experiments from names and dotted settings, and as YAML: the ways in, all with one kind of complaint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lab.config.experiment import Experiment
+from lab.config.presets import PRESETS
+from lab.errors import LabError
+from tasks.errors import nearest
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 3e-3 as the number that it is."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)$"),
+    list("-+0123456789."),
+)
+
+
+def read_yaml(text: str, origin: str) -> Any:
+    """Parse YAML.
+
+    Args:
+        text: What stands in the file or on the command line.
+        origin: Its name for people.
+
+    Raises:
+        LabError: If it is not YAML, saying where.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise LabError(f"{origin}{where}: not YAML ({getattr(error, 'problem', None) or 'unreadable'})") from error
+
+
+def from_settings(settings: Mapping[str, Any]) -> Experiment:
+    """An experiment from nested settings.
+
+    Raises:
+        LabError: For an unknown setting (with the nearest known one) or a wrong value, naming it.
+    """
+    try:
+        return Experiment.model_validate(dict(settings))
+    except ValidationError as error:
+        raise LabError(_complaint(error)) from error
+
+
+def experiment(task: str, settings: Mapping[str, Any] | None = None, **more: Any) -> Experiment:
+    """The default experiment of a task, with some settings changed.
+
+    Args:
+        task: A task's name, or `module:Class`.
+        settings: By dotted name, as `{"model.size": "1M", "task.vocabulary": 64}`.
+        more: Settings whose names have no dot, as `n_future=2`.
+
+    Raises:
+        LabError: For an unknown task or setting, or a wrong value.
+    """
+    base: dict[str, Any] = {"task": {"name": task}}
+    for name, value in PRESETS.get(task, {}).items():
+        _put(base, name, value)
+    return from_settings(changed(base, {**(settings or {}), **more}))
+
+
+def override(base: Experiment, settings: Mapping[str, Any]) -> Experiment:
+    """A copy of an experiment with settings changed by their dotted names.
+
+    Raises:
+        LabError: For an unknown setting or a wrong value.
+    """
+    return from_settings(changed(base.model_dump(mode="json"), settings))
+
+
+def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with some changed by dotted names.
+
+    A named size and its numbers exclude each other: the one that is given replaces the other.
+    """
+    nested: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
+    shape = {"model.width", "model.layers", "model.n_heads"}
+    if settings.get("model.size") is not None:
+        for name in shape - set(settings):
+            nested.get("model", {}).pop(name.removeprefix("model."), None)
+    elif shape & set(settings) and isinstance(nested.get("model"), dict):
+        nested["model"].pop("size", None)
+    for name, value in settings.items():
+        _put(nested, name, value)
+    return nested
+
+
+def load(path: Path | str) -> Experiment:
+    """Read an experiment from a YAML file.
+
+    Raises:
+        LabError: If it cannot be read, is not YAML, or has a wrong setting.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise LabError(f"{path}: {reason}") from error
+    values = read_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise LabError(f"{path}: an experiment is a mapping of settings, as 'task: induction'")
+    try:
+        return from_settings(values)
+    except LabError as error:
+        raise LabError(f"{path}: {error}") from error
+
+
+def dump(settings: Experiment) -> str:
+    """An experiment as YAML, every setting stated; `load` gives it back without loss."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def setting_names(kind: type[BaseModel] = Experiment, prefix: str = "") -> list[str]:
+    """Every setting of an experiment by its dotted name, a task's own left out."""
+    names: list[str] = []
+    for name, field in kind.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            names += setting_names(annotation, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def _put(nested: dict[str, Any], name: str, value: Any) -> None:
+    *groups, last = name.split(".")
+    for group in groups:
+        inner = nested.setdefault(group, {})
+        if isinstance(inner, str) and group == "task":
+            inner = nested[group] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise LabError(f"unknown setting {name!r}; {nearest(name, setting_names())}")
+        nested = inner
+    nested[last] = value
+
+
+_ALLOWED = {
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "one of {expected}",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "model_type": "a mapping of settings",
+    "model_attributes_type": "a mapping of settings",
+    "dict_type": "a mapping of settings",
+}
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first of pydantic's complaints, in one line."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    context = first.get("ctx", {})
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}; {nearest(name, setting_names())}"
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    if first["type"] == "value_error":
+        return str(context["error"])
+    allowed = _ALLOWED.get(first["type"], first["msg"]).format(**context)
+    return f"{name} must be {allowed}, not {first['input']!r}"

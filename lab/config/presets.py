@@ -1,0 +1,12 @@
+"""What `lab train TASK` does with nothing else: where its settings differ from an experiment's defaults, so that it learns.
+
+Steps, rates and sizes were measured; docs/tasks.md has the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "induction": {"task.test_period": [28, 30]},
+}

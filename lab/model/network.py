@@ -1,0 +1,69 @@
+"""The network: embedding, trunk, prediction heads, one unembedding that all heads share (Gloeckle et al. 2024, section 2).
+
+B rows, T positions, N prediction heads (index 0 is head 1, the next token), D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lab.config import Experiment
+from lab.model.heads import HEADS
+from lab.model.layers import NORM_EPSILON, Layer, RotaryTable
+
+
+class Network(nn.Module):
+    """A Llama-like transformer with N prediction heads.
+
+    `network(tokens)` gives hidden states before the unembedding, so that losses and decoders choose which logits they form.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__()
+        settings, vocabulary = experiment.model, experiment.task.vocab_size
+        self.n_future = experiment.n_future
+        self.embedding = nn.Embedding(vocabulary, settings.width)
+        self.rotary = RotaryTable(settings.width // settings.n_heads, settings.rope_base)
+        self.trunk = nn.ModuleList(Layer(settings) for _ in range(experiment.trunk_layers))
+        self.heads = HEADS[settings.heads](settings, experiment.n_future)
+        self.norm = nn.RMSNorm(settings.width, NORM_EPSILON)
+        self.unembedding = nn.Linear(settings.width, vocabulary, bias=False)
+        self._initialise()
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Hidden states (N, B, T, D) of tokens (B, T) int64, normed: `unembedding` makes logits of them."""
+        rotary = self.rotary(tokens_BT.shape[1], tokens_BT.device)
+        states_BTD = self.embedding(tokens_BT)
+        for layer in self.trunk:
+            states_BTD = layer(states_BTD, rotary)
+        hidden_NBTD: Tensor = self.norm(self.heads(states_BTD, rotary))
+        return hidden_NBTD
+
+    def logits(self, tokens_BT: Tensor, head: int = 1) -> Tensor:
+        """Logits (B, T, V) of one prediction head, counted from 1: at position t they predict token t + head."""
+        logits_BTV: Tensor = self.unembedding(self(tokens_BT)[head - 1])
+        return logits_BTV
+
+    def non_embedding_parameters(self) -> int:
+        """Parameters of trunk, prediction heads and norms: what the paper's sizes count."""
+        outside = self.embedding.weight.numel() + self.unembedding.weight.numel()
+        return sum(parameter.numel() for parameter in self.parameters()) - outside
+
+    def _initialise(self) -> None:
+        """Normal weights of variance 1 / inputs; what writes to the residual stream is scaled down by its number of writers."""
+        writers = 2 * (len(self.trunk) + 1)  # on the next-token path
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear):
+                scale = module.in_features**-0.5
+                if name.endswith((".out", ".down")):
+                    scale *= writers**-0.5
+                nn.init.normal_(module.weight, std=scale)
+        nn.init.normal_(self.embedding.weight, std=1.0)
+
+
+def build(experiment: Experiment) -> Network:
+    """The network of an experiment with its initial weights, which depend on the seed and on nothing else that is random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(experiment.seed)
+        return Network(experiment)

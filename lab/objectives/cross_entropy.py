@@ -1,0 +1,122 @@
+"""Cross-entropy of hidden states against an unembedding without ever holding all logits.
+
+Logits are V wide and hidden states D, with V >> D: all logits of all heads at once would need O(N V) memory (Gloeckle et al.
+2024, section 2). Here rows go through in chunks, forward and backward together: a chunk's logits become its gradient in place
+and are freed, and what stays is as wide as the hidden states. All heads are rows of one call, so there is one gradient of the
+unembedding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from lab.objectives.targets import IGNORE
+
+CHUNK_ELEMENTS = 1 << 22
+"""Logits held at a time, in numbers: 16 MiB of float32, large enough for full speed of the matrix products."""
+
+
+def chunk_rows(vocabulary: int) -> int:
+    """Rows whose logits are held at a time."""
+    return max(64, CHUNK_ELEMENTS // vocabulary)
+
+
+class _WeightedCrossEntropy(torch.autograd.Function):
+    """Sum over rows of weight x cross-entropy; gradients are made in the forward pass, chunk by chunk."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_RD: Tensor, unembedding_VD: Tensor, targets_R: Tensor, weights_R: Tensor) -> Any:
+        dtype = _product_dtype(hidden_RD)
+        matrix_VD = unembedding_VD.to(dtype)
+        wants_hidden, wants_matrix = ctx.needs_input_grad[:2]
+        losses_R = torch.empty(len(hidden_RD), device=hidden_RD.device, dtype=weights_R.dtype)
+        grad_hidden = torch.empty_like(hidden_RD) if wants_hidden else None
+        grad_matrix = torch.zeros_like(unembedding_VD) if wants_matrix else None
+        size = chunk_rows(len(unembedding_VD))
+        for begin in range(0, len(hidden_RD), size):
+            rows = slice(begin, begin + size)
+            chunk_CD = hidden_RD[rows].to(dtype)
+            logits_CV = (chunk_CD @ matrix_VD.T).to(weights_R.dtype)
+            targets_C, log_totals_C = targets_R[rows], logits_CV.logsumexp(1)
+            counted_C = targets_C != IGNORE
+            index_C1 = targets_C.clamp(min=0)[:, None]
+            losses_R[rows] = (log_totals_C - logits_CV.gather(1, index_C1)[:, 0]) * counted_C
+            if not (wants_hidden or wants_matrix):
+                continue
+            grad_CV = logits_CV.sub_(log_totals_C[:, None]).exp_()
+            grad_CV.scatter_add_(1, index_C1, grad_CV.new_full((1, 1), -1.0).expand_as(index_C1))
+            grad_CV = grad_CV.mul_((weights_R[rows] * counted_C)[:, None]).to(dtype)
+            if grad_hidden is not None:
+                grad_hidden[rows] = grad_CV @ matrix_VD
+            if grad_matrix is not None:
+                _add_product(grad_matrix, grad_CV, chunk_CD)
+        ctx.save_for_backward(grad_hidden, grad_matrix)
+        ctx.mark_non_differentiable(losses_R)
+        return (losses_R * weights_R).sum(), losses_R
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_total: Tensor, _: Tensor) -> Any:
+        grad_hidden, grad_matrix = ctx.saved_tensors
+        for gradient in (grad_hidden, grad_matrix):
+            if gradient is not None:
+                gradient.mul_(grad_total)  # in place: a second copy of the unembedding's gradient would be the peak of memory
+        return grad_hidden, grad_matrix, None, None
+
+
+def weighted_cross_entropy(hidden: Tensor, unembedding_VD: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted sum of cross-entropies, in memory that does not grow with rows times vocabulary.
+
+    Args:
+        hidden: (..., D) hidden states.
+        unembedding_VD: (V, D).
+        targets: (...) int64; `IGNORE` where nothing counts.
+        weights: (...) float, what each row's loss counts in the sum; float64 with float64 hidden states, else float32.
+
+    Returns:
+        The weighted sum, a scalar in nats that can be differentiated once; and each row's loss (...) in nats, without gradient,
+        0 where ignored.
+    """
+    total, losses = _WeightedCrossEntropy.apply(hidden.flatten(0, -2), unembedding_VD, targets.flatten(), weights.flatten())  # type: ignore[no-untyped-call]
+    return total, losses.view(targets.shape)
+
+
+@torch.no_grad()
+def row_statistics(hidden: Tensor, unembedding_VD: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and correctness of every prediction, chunk by chunk, for evaluation.
+
+    Args:
+        hidden: (..., D) hidden states.
+        unembedding_VD: (V, D).
+        targets: (...) int64; `IGNORE` where nothing counts.
+
+    Returns:
+        (...) float32 losses in nats, 0 where ignored, and (...) bool, whether the most probable token is the target.
+    """
+    losses, hits = [], []
+    size = chunk_rows(len(unembedding_VD))
+    hidden_RD, targets_R = hidden.flatten(0, -2), targets.flatten()
+    for begin in range(0, len(hidden_RD), size):
+        targets_C = targets_R[begin : begin + size]
+        logits_CV = F.linear(hidden_RD[begin : begin + size], unembedding_VD).float()
+        losses.append(F.cross_entropy(logits_CV, targets_C, ignore_index=IGNORE, reduction="none"))
+        hits.append(logits_CV.argmax(1) == targets_C)
+    return torch.cat(losses).view(targets.shape), torch.cat(hits).view(targets.shape)
+
+
+def _product_dtype(hidden: Tensor) -> torch.dtype:
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+def _add_product(total_VD: Tensor, left_CV: Tensor, right_CD: Tensor) -> None:
+    """Add left^T right to a sum kept in full precision."""
+    if left_CV.dtype == total_VD.dtype:
+        total_VD.addmm_(left_CV.T, right_CD)
+    else:
+        total_VD += left_CV.T @ right_CD

@@ -1,0 +1,50 @@
+"""Objectives: one scalar from the hidden states of all prediction heads, and a small report.
+
+A new objective is one function here and one line in `OBJECTIVES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from lab.objectives.cross_entropy import weighted_cross_entropy
+
+
+class Loss(NamedTuple):
+    """What an objective gives.
+
+    Attributes:
+        total: Scalar in nats, to be differentiated.
+        heads_N: (N,) each prediction head's loss in nats a target, without gradient.
+    """
+
+    total: Tensor
+    heads_N: Tensor
+
+
+Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Loss]
+"""hidden (N, B, T, D), unembedding (V, D), targets (N, B, T), counts (N,) -> Loss."""
+
+
+def summed(hidden_NBTD: Tensor, unembedding_VD: Tensor, targets_NBT: Tensor, counts_N: Tensor) -> Loss:
+    """The paper's objective: the plain sum over heads of each head's mean loss over its own targets (section 2, L_n).
+
+    Each head has its own denominator, since head i has i - 1 targets fewer in a row: no head weighs less for being far.
+
+    Args:
+        hidden_NBTD: Hidden states of all heads.
+        unembedding_VD: Shared by all heads.
+        targets_NBT: From `future_targets`.
+        counts_N: Targets of each head over which to take the mean. In one batch on its own these are the targets that are not
+            ignored; for a part of a batch they are the whole batch's divided by the number of parts, so that the parts'
+            mean is the whole batch's loss and gradient.
+    """
+    weights_NBT = (1 / counts_N.clamp(min=1)).to(hidden_NBTD.dtype)[:, None, None].expand(targets_NBT.shape)
+    total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding_VD, targets_NBT, weights_NBT)
+    return Loss(total, (losses_NBT * weights_NBT).sum((1, 2)))
+
+
+OBJECTIVES: dict[str, Objective] = {"sum": summed}

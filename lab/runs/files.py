@@ -1,0 +1,81 @@
+"""Files that a kill at any moment leaves either old or new, and the system's refusals as one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+
+
+@contextmanager
+def readable_errors(path: Path) -> Iterator[None]:
+    """Turn the system's refusal (full disk, read-only folder, ...) into one line that names the path.
+
+    Raises:
+        LabError: For any OSError inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LabError(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file's content in one step.
+
+    Raises:
+        LabError: If the system refuses.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with readable_errors(path):
+        try:
+            with partial.open("w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_atomic(path: Path) -> Iterator[Path]:
+    """A new folder that appears with all its files or not at all: yields where to write them.
+
+    Raises:
+        LabError: If the system refuses, or the folder exists already.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with readable_errors(path):
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            partial.rename(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step."""
+    write_atomic(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        LabError: If it cannot be read or is not JSON.
+    """
+    with readable_errors(path):
+        text = path.read_bytes()
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise LabError(f"{path}: not JSON, perhaps cut short") from error

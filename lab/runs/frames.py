@@ -1,0 +1,45 @@
+"""Frames: runs as one tidy pandas table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from lab.runs.run import Run
+
+ALWAYS = ("n_future", "seed")
+
+
+def frame(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row for each (run, tokens seen, metric).
+
+    Returns:
+        Columns `run` (name of the folder), `task` (its name), `n_future`, `seed`, every other setting in which the runs differ
+        by its dotted name, then `step` (optimiser steps), `tokens` (seen in training), `metric`, `value` (losses in nats).
+    """
+    runs = list(runs)
+    settings = [flat(run.experiment.model_dump(mode="json")) for run in runs]
+    names = list(dict.fromkeys(name for values in settings for name in values))
+    varied = [name for name in names if len({str(values.get(name)) for values in settings}) > 1]
+    columns = [*ALWAYS, *(name for name in varied if name not in (*ALWAYS, "task.name"))]
+    parts = []
+    for run, values in zip(runs, settings, strict=True):
+        part = pd.DataFrame(run.metrics(), columns=["step", "tokens", "metric", "value"])
+        described = {"run": run.name, "task": run.experiment.task.name, **{name: values.get(name) for name in columns}}
+        for position, (name, value) in enumerate(described.items()):
+            part.insert(position, name, pd.Series([value] * len(part), index=part.index))
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    result: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, dict):
+            result |= flat(value, f"{prefix}{name}.")
+        else:
+            result[prefix + name] = value
+    return result

@@ -1,0 +1,83 @@
+"""The table of a run's metrics: one line for each (step, metric), appended while the run goes on.
+
+Floats are written so that they read back bit for bit; wall time stands in a table of its own, so that two runs of the same
+experiment and seed have the very same metrics.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.errors import LabError
+from lab.runs.files import readable_errors, write_atomic
+
+METRICS = ("step", "tokens", "metric", "value")
+TIMING = ("step", "seconds", "tokens_per_second")
+
+
+class Row(NamedTuple):
+    """One measurement."""
+
+    step: int
+    tokens: int
+    metric: str
+    value: float
+
+
+def append(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    """Append lines to a table, with its header if it is new; what is written stays written after a kill.
+
+    Raises:
+        LabError: If the system refuses.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    with readable_errors(path), path.open("a", encoding="utf-8", newline="") as file:
+        if file.tell() == 0:
+            writer.writerow(columns)
+        writer.writerows(rows)
+        file.write(buffer.getvalue())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def append_metrics(path: Path, step: int, tokens: int, values: Mapping[str, float]) -> None:
+    """Append what one evaluation measured."""
+    append(path, METRICS, [(step, tokens, metric, repr(float(value))) for metric, value in values.items()])
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Every whole line of a table of metrics; a last line that a kill cut short is left out.
+
+    Raises:
+        LabError: If the table cannot be read or is none.
+    """
+    lines = _lines(path)
+    if not lines or tuple(lines[0].strip().split(",")) != METRICS:
+        raise LabError(f"{path}: not a table of metrics (its first line must be {','.join(METRICS)})")
+    rows = []
+    for number, fields in enumerate(csv.reader(lines[1:]), start=2):
+        try:
+            step, tokens, metric, value = fields
+            rows.append(Row(int(step), int(tokens), metric, float(value)))
+        except ValueError as error:
+            raise LabError(f"{path}, line {number}: not step, tokens, metric, value") from error
+    return rows
+
+
+def keep_until(path: Path, step: int) -> None:
+    """Drop what was written after a step: what a run does that goes on from its checkpoint at that step."""
+    if path.exists():
+        lines = _lines(path)
+        write_atomic(path, "".join(lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) <= step]))
+
+
+def _lines(path: Path) -> list[str]:
+    with readable_errors(path):
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]

@@ -1,0 +1,130 @@
+"""A run: a folder that explains itself.
+
+experiment.yaml     every setting
+run.json            state, versions, git commit, host, seed, parameters, wall time
+metrics.csv         step, tokens, metric, value
+timing.csv          step, seconds, tokens_per_second
+model.safetensors   the trained weights
+checkpoint-<step>/  while it is not finished: all that it needs to go on
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.config import Experiment, load
+from lab.errors import LabError
+from lab.runs import metrics
+from lab.runs.files import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lab.model import Network
+
+FORMAT = 1
+"""Version of the folder's layout; a reader refuses others."""
+EXPERIMENT, RECORD, METRICS, TIMING, WEIGHTS = "experiment.yaml", "run.json", "metrics.csv", "timing.csv", "model.safetensors"
+
+
+class Run:
+    """A run's folder, opened for reading.
+
+    Attributes:
+        path: The folder.
+        experiment: What was run.
+        record: What `run.json` says.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open a run.
+
+        Raises:
+            LabError: If the folder is missing, no run, or written by another version of its format.
+        """
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise LabError(f"{self.path}: no such folder")
+        if not is_run(self.path):
+            raise LabError(f"{self.path}: not a run (it holds no {RECORD})")
+        self.record: dict[str, Any] = self._checked_record()
+        self.experiment: Experiment = load(self.path / EXPERIMENT)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def state(self) -> str:
+        """`running` (or killed), `stopped` (by Ctrl-C) or `finished`."""
+        return str(self.record["state"])
+
+    def frame(self) -> pd.DataFrame:
+        """Tidy metrics of this run: one row for each (tokens seen, metric), settings as columns. See `lab.runs.frame`."""
+        from lab.runs.frames import frame
+
+        return frame([self])
+
+    def model(self) -> Network:
+        """The network with the trained weights, on the CPU, in evaluation mode; of an unfinished run, those of its checkpoint.
+
+        Raises:
+            LabError: If there are no weights yet, or they are cut short or do not fit the experiment.
+        """
+        from lab.training.weights import load_network
+
+        return load_network(self)
+
+    def metrics(self) -> list[metrics.Row]:
+        """The rows of its table of metrics, empty before the first evaluation."""
+        path = self.path / METRICS
+        return metrics.read_metrics(path) if path.exists() else []
+
+    def checkpoint(self) -> Path | None:
+        """The folder of its newest checkpoint."""
+        found = [path for path in self.path.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+        return max(found, key=checkpoint_step, default=None)
+
+    def _checked_record(self) -> dict[str, Any]:
+        path = self.path / RECORD
+        record = read_json(path)
+        if not isinstance(record, dict) or "format" not in record or "state" not in record:
+            raise LabError(f"{path}: not the record of a run")
+        if record["format"] != FORMAT:
+            raise LabError(f"{path}: written in format {record['format']!r}; this version reads format {FORMAT}")
+        return record
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (path / RECORD).is_file()
+
+
+def checkpoint_step(path: Path) -> int:
+    """The step of a checkpoint's folder."""
+    return int(path.name.removeprefix("checkpoint-"))
+
+
+def open_runs(paths: list[Path | str]) -> list[Run]:
+    """The runs in some folders: each a run itself, or a folder of runs, searched below it.
+
+    Raises:
+        LabError: If a folder is missing or holds no run.
+    """
+    runs: list[Run] = []
+    for path in map(Path, paths):
+        if path.is_dir() and not is_run(path):
+            found = sorted(record.parent for record in path.rglob(RECORD) if not _hidden(record.relative_to(path)))
+            if not found:
+                raise LabError(f"{path}: holds no runs")
+            runs += [Run(folder) for folder in found]
+        else:
+            runs.append(Run(path))
+    return runs
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

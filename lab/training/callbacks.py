@@ -1,0 +1,112 @@
+"""What happens around the steps of a run: measuring and recording, stopping on Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+
+from lab.runs import metrics
+from lab.runs.run import METRICS, TIMING
+from lab.training.evaluation import Evaluator
+from lab.training.module import TrainingModule
+from lab.training.points import evaluation_points
+from lab.training.progress import Progress
+from lab.training.recorder import Recorder
+
+
+class Measure(pl.Callback):
+    """Measures the network at the experiment's evaluation points, records it, and then writes a checkpoint if it is time."""
+
+    def __init__(self, recorder: Recorder, progress: Progress) -> None:
+        self._recorder, self._progress = recorder, progress
+        self._experiment = recorder.experiment
+        settings = self._experiment.evaluation
+        self._points = set(evaluation_points(self._experiment.steps, settings.every, settings.per_decade))
+        self._evaluator: Evaluator | None = None
+        self._seen = -1
+        self._written = time.monotonic()
+        self._since, self._from_step = self._written, 0
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        self._seen = self._from_step = trainer.global_step
+        if trainer.is_global_zero:
+            self._evaluator = Evaluator(self._experiment, module.device)
+            self._progress.start(trainer.global_step)
+            if trainer.global_step == 0:
+                self._measure(trainer, module, {})
+        self._since = time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        step = trainer.global_step
+        if step == self._seen:
+            return  # a part of a step
+        self._seen = step
+        if trainer.is_global_zero:
+            self._progress.advance(step)
+        if step in self._points:
+            training = module.take_training_metrics()
+            if trainer.is_global_zero:
+                self._measure(trainer, module, training)
+            if self._due(trainer):
+                trainer.save_checkpoint(self._recorder.checkpoint_path(step))
+                self._written = time.monotonic()
+            self._since, self._from_step = time.monotonic(), step
+
+    def _due(self, trainer: pl.Trainer) -> bool:
+        old_enough = time.monotonic() - self._written >= self._experiment.checkpoint.seconds
+        due: bool = trainer.strategy.broadcast(old_enough) if trainer.world_size > 1 else old_enough
+        return due and trainer.global_step < self._experiment.steps
+
+    def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: dict[str, float]) -> None:
+        assert self._evaluator is not None
+        step, now = trainer.global_step, time.monotonic()
+        tokens = step * self._experiment.tokens_per_step
+        rate = (step - self._from_step) * self._experiment.tokens_per_step / max(now - self._since, 1e-9)
+        with trainer.precision_plugin.forward_context():
+            values = self._evaluator(module.network) | training
+        path = self._recorder.run_path
+        metrics.append_metrics(path / METRICS, step, tokens, values)
+        seconds = self._recorder.seconds()
+        metrics.append(path / TIMING, metrics.TIMING, [(step, f"{seconds:.3f}", f"{rate:.0f}")])
+        self._progress.measured(step, values)
+
+
+class StopOnInterrupt(pl.Callback):
+    """Ctrl-C ends training after the current step; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Callable[[int, FrameType | None], Any] | int | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        try:
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        except ValueError:  # not in the main thread: nobody can press Ctrl-C there
+            self._before = None
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return  # never stop within a step
+        if trainer.strategy.reduce_boolean_decision(self.asked, all=False):
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: pl.Trainer, module: Any, exception: BaseException) -> None:
+        self._restore()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def _restore(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None

@@ -1,0 +1,125 @@
+"""Checkpoints without pickle: tensors as safetensors, everything else as JSON, in a folder that appears as a whole.
+
+Lightning hands over one nested structure; `pack` takes the tensors out of it and `unpack` puts them back.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lab.errors import LabError
+from lab.runs.files import folder_atomic, read_json, readable_errors
+from lab.runs.run import checkpoint_step
+
+STATE, TENSORS = "state.json", "state.safetensors"
+
+
+class SafetensorsIO(CheckpointIO):
+    """Lightning's way to write and read a checkpoint, which here is a folder; the older ones beside it are removed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
+        path = Path(path)
+        if path.exists():
+            return  # the same step of the same run: the very same state
+        tensors: dict[str, Tensor] = {}
+        plain = pack(checkpoint, tensors)
+        with folder_atomic(path) as partial:
+            (partial / STATE).write_text(json.dumps(plain), encoding="utf-8")
+            save_tensors(tensors, partial / TENSORS)
+        for older in path.parent.glob("checkpoint-*"):
+            if checkpoint_step(older) < checkpoint_step(path):
+                self.remove_checkpoint(older)
+
+    def load_checkpoint(
+        self,
+        path: Path | str,
+        map_location: Callable[[Any], Any] | None = None,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        path = Path(path)
+        state: dict[str, Any] = unpack(read_json(path / STATE), load_tensors(path / TENSORS))
+        return state
+
+    def remove_checkpoint(self, path: Path | str) -> None:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        LabError: If the system refuses, as on a full disk.
+    """
+    with readable_errors(path):
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        except SafetensorError as error:
+            raise LabError(f"{path}: cannot be written ({error})") from error
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file onto the CPU.
+
+    Raises:
+        LabError: If it is missing, cut short or none.
+    """
+    if not path.is_file():
+        raise LabError(f"{path}: no such file")
+    with readable_errors(path):
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise LabError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> Any:
+    """A structure as JSON can hold it; its tensors are put aside under the names of their places.
+
+    Lists and plain values stay; what JSON does not know becomes a mapping with one marked key: `$tensor` the name of a tensor,
+    `$tuple` a list, `$pairs` a mapping as a list of pairs, since its keys need not be texts.
+
+    Raises:
+        LabError: For a value of another kind, which only a pickle could hold.
+    """
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+        return {"$tensor": name}
+    if isinstance(value, dict):
+        prefix = f"{name}." if name else ""
+        return {"$pairs": [[pack(key, tensors), pack(item, tensors, f"{prefix}{key}")] for key, item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        items = [pack(item, tensors, f"{name}.{position}") for position, item in enumerate(value)]
+        return items if isinstance(value, list) else {"$tuple": items}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise LabError(f"checkpoint entry {name}: a {type(value).__name__} cannot be written without pickle")
+
+
+def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The structure that `pack` took apart.
+
+    Raises:
+        LabError: If a tensor is missing.
+    """
+    if isinstance(value, list):
+        return [unpack(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((mark, content),) = value.items()
+    if mark == "$tensor":
+        if content not in tensors:
+            raise LabError(f"checkpoint has no tensor {content!r}")
+        return tensors[content]
+    if mark == "$tuple":
+        return tuple(unpack(item, tensors) for item in content)
+    return {unpack(key, tensors): unpack(item, tensors) for key, item in content}

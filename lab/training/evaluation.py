@@ -1,0 +1,124 @@
+"""What is measured at an evaluation point: loss and accuracy by role and prediction head, answers, induction scores.
+
+Names of metrics: `loss/<role>/<i>` and `accuracy/<role>/<i>` for prediction head i (counted from 1), role `all` for every
+target that trains; `exact` and `first` where there is an answer; a variant's name and a colon before those of the variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lab.analysis.induction import attention_scores, in_context_score, repeated_probe, score_metrics
+from lab.config import Experiment
+from lab.model import Network
+from lab.objectives import future_targets, row_statistics
+from tasks import Task
+
+EVALUATION_SEED = 0
+"""Every run of a task is measured on the same rows, whatever its own seed."""
+_ROWS_AT_ONCE = 128
+_PROBE_ROWS, _PROBE_PERIOD = 16, 16
+
+
+class Evaluator:
+    """Measures a network on fixed rows of a task and of its variants."""
+
+    def __init__(self, experiment: Experiment, device: torch.device | str = "cpu") -> None:
+        settings = experiment.evaluation
+        self._settings, self._device = settings, torch.device(device)
+        variants: dict[str, Task] = {"": experiment.task}
+        variants |= {f"{name}:": task for name, task in experiment.task.variants().items()}
+        self._tasks = {
+            prefix: (task, _Rows(task, settings.examples, settings.split, self._device)) for prefix, task in variants.items()
+        }
+        self._probe = repeated_probe(experiment.task.vocab_size, _PROBE_ROWS, _PROBE_PERIOD, EVALUATION_SEED)
+
+    @torch.no_grad()
+    def __call__(self, network: Network) -> dict[str, float]:
+        """Every metric by its name; losses in nats."""
+        values: dict[str, float] = {}
+        with evaluation_mode(network):
+            for prefix, (task, rows) in self._tasks.items():
+                measured = measure(network, task, rows)
+                values |= {prefix + name: value for name, value in measured.items()}
+            if self._settings.induction_scores:
+                values |= score_metrics(attention_scores(network, self._probe.to(self._device)))
+        return values
+
+
+class _Rows:
+    """Rows of one task on a device: tokens, roles and scored positions (B, T), answers (B, 2)."""
+
+    def __init__(self, task: Task, examples: int, split: str, device: torch.device) -> None:
+        batch = task.batch(EVALUATION_SEED, 0, examples, split)
+        self.tokens_BT = torch.from_numpy(batch.tokens).to(device)
+        self.roles_BT = torch.from_numpy(batch.roles).to(device, torch.int64)
+        self.scored_BT = torch.from_numpy(batch.scored).to(device)
+        self.answer_B2 = torch.from_numpy(batch.answer).to(device)
+
+
+def measure(network: Network, task: Task, rows: _Rows) -> dict[str, float]:
+    """Loss and accuracy of every prediction head on each role, and of whole answers."""
+    n, roles = network.n_future, len(task.roles)
+    losses_NBT, hits_NBT = _predictions(network, rows)
+    everything = torch.ones_like(rows.scored_BT)
+    roles_NBT = future_targets(rows.roles_BT, everything, n).clamp(min=0)  # past the end: role 0, which never counts
+    scored_NBT = future_targets(rows.scored_BT.long(), everything, n) == 1
+    values: dict[str, float] = {}
+    for i in range(n):
+        counts = torch.bincount(roles_NBT[i].flatten(), minlength=roles)
+        for kind, measured in (("loss", losses_NBT[i]), ("accuracy", hits_NBT[i])):
+            sums = torch.bincount(roles_NBT[i].flatten(), measured.flatten().double(), minlength=roles)
+            for number, role in enumerate(task.roles):
+                if number and counts[number]:
+                    values[f"{kind}/{role}/{i + 1}"] = float(sums[number] / counts[number])
+            values[f"{kind}/all/{i + 1}"] = float(measured[scored_NBT[i]].double().mean())
+    if task.has_answer:
+        values |= answer_accuracy(hits_NBT[0], rows.answer_B2)
+    else:
+        values["icl"] = in_context_score(losses_NBT[0, :, :-1])
+    return values
+
+
+def answer_accuracy(hits_BT: Tensor, answer_B2: Tensor) -> dict[str, float]:
+    """`exact`: whole answers right by greedy decoding; `first`: their first token right.
+
+    Greedy decoding gives the true answer if and only if each of its tokens is the most probable one after the true ones before
+    it, so that one teacher-forced pass says exactly what generation would.
+
+    Args:
+        hits_BT: (B, T) bool, whether the next-token head is right at each position about the token after it.
+        answer_B2: (B, 2) begin and end (exclusive) of the answers.
+    """
+    position = torch.arange(1, hits_BT.shape[1] + 1, device=hits_BT.device)  # of the target
+    inside = (position >= answer_B2[:, :1]) & (position < answer_B2[:, 1:])
+    first = hits_BT.gather(1, answer_B2[:, :1] - 1)
+    return {"exact": float((hits_BT | ~inside).all(1).double().mean()), "first": float(first.double().mean())}
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, the mode from before afterwards."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+def _predictions(network: Network, rows: _Rows) -> tuple[Tensor, Tensor]:
+    """Losses (N, B, T) float32 and hits (N, B, T) bool, some rows at a time; targets outside the row count 0."""
+    losses, hits = [], []
+    everything = torch.ones(1, 1, dtype=torch.bool, device=rows.tokens_BT.device)
+    for begin in range(0, len(rows.tokens_BT), _ROWS_AT_ONCE):
+        tokens_BT = rows.tokens_BT[begin : begin + _ROWS_AT_ONCE]
+        targets_NBT = future_targets(tokens_BT, everything.expand_as(tokens_BT), network.n_future)
+        loss_NBT, hit_NBT = row_statistics(network(tokens_BT), network.unembedding.weight, targets_NBT)
+        losses.append(loss_NBT)
+        hits.append(hit_NBT)
+    return torch.cat(losses, dim=1), torch.cat(hits, dim=1)

@@ -1,0 +1,80 @@
+"""The Lightning module: an adapter between the network, the objective and the trainer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from lab.config import Experiment
+from lab.model import Network, build
+from lab.objectives import OBJECTIVES, future_targets
+from lab.training.feed import Part
+from lab.training.points import rate_factor
+
+
+class TrainingModule(pl.LightningModule):
+    """One experiment's network under training.
+
+    Attributes:
+        network: The network.
+        totals: What has been seen since the last evaluation, summed: (N + 2,) float64 with each prediction head's loss, the
+            gradient's norm before clipping, and the number of parts.
+    """
+
+    def __init__(self, experiment: Experiment, network: Network | None = None) -> None:
+        super().__init__()
+        self.experiment = experiment
+        self.network = build(experiment) if network is None else network
+        self._objective = OBJECTIVES[experiment.objective.name]
+        self.totals = torch.zeros(experiment.n_future + 2)
+
+    def training_step(self, part: Part, batch_idx: int) -> Tensor:
+        targets_NBT = future_targets(part.tokens_BT, part.scored_BT, self.experiment.n_future)
+        hidden_NBTD = self.network(part.tokens_BT)
+        loss = self._objective(hidden_NBTD, self.network.unembedding.weight, targets_NBT, part.counts_N)
+        self.totals = self.totals.to(self.device)
+        self.totals[:-2] += loss.heads_N
+        self.totals[-1] += 1
+        return loss.total
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the norm of the whole step's gradient, after accumulation and all-reduce, and note what it was."""
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.experiment.optimiser.clip_norm or torch.inf)
+        self.totals[-2] += norm * self.experiment.accumulate
+
+    def configure_optimizers(self) -> Any:
+        """AdamW that decays matrices but not the norms' gains, with the experiment's schedule after every step."""
+        settings = self.experiment.optimiser
+        matrices = [weight for weight in self.network.parameters() if weight.ndim > 1]
+        gains = [weight for weight in self.network.parameters() if weight.ndim <= 1]
+        optimiser = AdamW(
+            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": gains, "weight_decay": 0.0}],
+            lr=settings.peak_lr,
+            betas=(settings.beta1, settings.beta2),
+            fused=True,
+        )
+        schedule = LambdaLR(optimiser, lambda step: rate_factor(step, self.experiment))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["totals"] = self.totals
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.totals = checkpoint["totals"]
+
+    def take_training_metrics(self) -> dict[str, float]:
+        """Means since the last call, over all devices: `train/loss/<i>` in nats, `train/gradient_norm`."""
+        totals = self.trainer.strategy.reduce(self.totals, reduce_op="mean")
+        *sums, parts = totals.tolist()
+        self.totals = torch.zeros_like(self.totals)
+        if not parts:
+            return {}
+        *losses, norm = (value / parts for value in sums)
+        return {f"train/loss/{i}": value for i, value in enumerate(losses, start=1)} | {"train/gradient_norm": norm}

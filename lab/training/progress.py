@@ -1,0 +1,97 @@
+"""Progress of a run: a live line in a terminal, one plain line for each evaluation elsewhere, or whatever a caller wants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from lab.config import Experiment
+from lab.runs.names import headline
+
+
+class Progress:
+    """What a run tells while it goes on. This one is silent; `Lines` and `Live` speak."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self._began, self._first = time.monotonic(), 0
+
+    def start(self, step: int) -> None:
+        """Training begins at a step."""
+        self._began, self._first = time.monotonic(), step
+
+    def advance(self, step: int) -> None:
+        """A step is done."""
+
+    def measured(self, step: int, values: Mapping[str, float]) -> None:
+        """An evaluation is done."""
+
+    def stop(self) -> None:
+        """Training has ended."""
+
+    def summary(self, step: int, values: Mapping[str, float]) -> str:
+        """Loss, the task's metric and speed, in a few words."""
+        name = headline(self.experiment)
+        elapsed = time.monotonic() - self._began
+        rate = (step - self._first) * self.experiment.tokens_per_step / max(elapsed, 1e-9)
+        words = [f"loss {values['loss/all/1']:.3f} nats"]
+        if name in values:
+            words.append(f"{name} {values[name]:.3f}")
+        if step > self._first:
+            words.append(f"{rate:,.0f} tokens/s")
+        return "  ".join(words)
+
+
+class Lines(Progress):
+    """One plain line for each evaluation."""
+
+    def __init__(self, experiment: Experiment, write: Callable[[str], object] = print) -> None:
+        super().__init__(experiment)
+        self._write = write
+
+    def measured(self, step: int, values: Mapping[str, float]) -> None:
+        total = self.experiment.steps
+        left = (time.monotonic() - self._began) / max(step - self._first, 1) * (total - step)
+        ending = f"  {left:.0f} s left" if self._first < step < total else ""
+        self._write(f"step {step:>{len(str(total))}}/{total}  {self.summary(step, values)}{ending}")
+
+
+class Live(Progress):
+    """A live bar in a terminal."""
+
+    def __init__(self, experiment: Experiment, console: Console) -> None:
+        super().__init__(experiment)
+        self._bar = RichProgress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} steps"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task("starting", total=experiment.steps)
+
+    def start(self, step: int) -> None:
+        super().start(step)
+        self._bar.start()
+        self.advance(step)
+
+    def advance(self, step: int) -> None:
+        self._bar.update(self._task, completed=step)
+
+    def measured(self, step: int, values: Mapping[str, float]) -> None:
+        self._bar.update(self._task, description=self.summary(step, values))
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+def progress_for(experiment: Experiment, console: Console) -> Progress:
+    """A live bar if the console is a terminal, else plain lines."""
+    return (
+        Live(experiment, console) if console.is_terminal else Lines(experiment, lambda line: console.out(line, highlight=False))
+    )

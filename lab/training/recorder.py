@@ -1,0 +1,104 @@
+"""The writing side of a run's folder."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lab.config import Experiment, dump
+from lab.errors import LabError
+from lab.runs.files import folder_atomic, write_json
+from lab.runs.run import EXPERIMENT, FORMAT, RECORD, Run, is_run
+
+_LIBRARIES = ("mtp-lab", "torch", "lightning", "numpy")
+
+
+class Recorder:
+    """Writes a run's folder; nothing of it exists before `create`.
+
+    Attributes:
+        run_path: The folder.
+        experiment: What is run.
+    """
+
+    def __init__(self, run_path: Path, experiment: Experiment, record: dict[str, Any]) -> None:
+        self.run_path, self.experiment = run_path, experiment
+        self._record = record
+        self._before = float(record.get("wall_seconds", 0.0))
+        self._began = time.monotonic()
+
+    @classmethod
+    def create(cls, run_path: Path, experiment: Experiment, parameters: int) -> Recorder:
+        """Start a new run's folder.
+
+        Raises:
+            LabError: If there is something at the path already, or the system refuses.
+        """
+        refuse_taken(run_path)
+        record = {
+            "format": FORMAT,
+            "state": "running",
+            "fingerprint": experiment.fingerprint,
+            "seed": experiment.seed,
+            "predicts": {f"prediction head {i}": f"token t+{i}" for i in range(1, experiment.n_future + 1)},
+            "non_embedding_parameters": parameters,
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+            "commit": git_commit(),
+            "host": socket.gethostname(),
+            "wall_seconds": 0.0,
+        }
+        with folder_atomic(run_path) as partial:
+            (partial / EXPERIMENT).write_text(dump(experiment), encoding="utf-8")
+            write_json(partial / RECORD, record)
+        return cls(run_path, experiment, record)
+
+    @classmethod
+    def reopen(cls, run: Run) -> Recorder:
+        """Go on with a run that is not finished."""
+        recorder = cls(run.path, run.experiment, dict(run.record))
+        recorder.note("running")
+        return recorder
+
+    def note(self, state: str) -> None:
+        """Record the run's state and the wall time so far."""
+        self._record |= {"state": state, "wall_seconds": round(self.seconds(), 3)}
+        write_json(self.run_path / RECORD, self._record)
+
+    def seconds(self) -> float:
+        """Wall time of the run so far, over all its stops."""
+        return self._before + time.monotonic() - self._began
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the state at a step is written."""
+        return self.run_path / f"checkpoint-{step:08d}"
+
+
+def refuse_taken(run_path: Path) -> None:
+    """Refuse a path at which something stands.
+
+    Raises:
+        LabError: Naming the path and the way out.
+    """
+    if is_run(run_path):
+        hint = "" if Run(run_path).state == "finished" else f" (lab resume {run_path} goes on with it)"
+        raise LabError(f"{run_path}: a run is there already{hint}; choose another --out")
+    if run_path.exists():
+        raise LabError(f"{run_path}: exists already and is no run; choose another --out")
+
+
+def git_commit() -> str | None:
+    """The commit of the code that runs, with a plus sign if files were changed since; None outside a repository."""
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+" if status.stdout.strip() else "")

@@ -1,0 +1,157 @@
+"""One run, from an experiment to a folder of numbers, and on from where it stopped."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+
+from lab.config import Experiment
+from lab.errors import LabError
+from lab.runs import metrics
+from lab.runs.run import METRICS, TIMING, WEIGHTS, Run, checkpoint_step
+from lab.training.callbacks import Measure, StopOnInterrupt
+from lab.training.checkpoint import SafetensorsIO
+from lab.training.feed import Feed
+from lab.training.module import TrainingModule
+from lab.training.progress import Progress
+from lab.training.recorder import Recorder, refuse_taken
+from lab.training.weights import save_weights
+
+_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+
+
+class Interrupted(LabError):
+    """A run was stopped by Ctrl-C; its state is saved and the message says how to go on."""
+
+
+def train(experiment: Experiment, out: Path | str | None = None, *, progress: Progress | None = None) -> Run:
+    """Train one experiment.
+
+    Args:
+        experiment: What to run.
+        out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
+        progress: What to tell meanwhile; by default nothing.
+
+    Raises:
+        LabError: If the folder exists or cannot be written, or the accelerator is missing.
+        Interrupted: After Ctrl-C, with everything saved.
+    """
+    path = Path(out) if out is not None else default_path(experiment)
+    refuse_taken(path)
+    check_accelerator(experiment)
+    torch.set_num_threads(experiment.threads)
+    module = TrainingModule(experiment)
+    recorder = Recorder.create(path, experiment, module.network.non_embedding_parameters())
+    return _fit(module, recorder, progress or Progress(experiment), None)
+
+
+def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
+    """Go on with a run that was stopped or killed; it ends with the very metrics of one that never stopped.
+
+    Raises:
+        LabError: If it is no run, is finished, or its checkpoint is cut short.
+        Interrupted: After Ctrl-C, with everything saved.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if run.state == "finished":
+        raise LabError(f"{run.path}: is finished; nothing to resume")
+    check_accelerator(run.experiment)
+    torch.set_num_threads(run.experiment.threads)
+    checkpoint = run.checkpoint()
+    module = TrainingModule(run.experiment)
+    if checkpoint is not None:
+        SafetensorsIO().load_checkpoint(checkpoint)  # a damaged one is refused before anything is touched
+    step = -1 if checkpoint is None else checkpoint_step(checkpoint)
+    for table in (METRICS, TIMING):
+        metrics.keep_until(run.path / table, step)
+    return _fit(module, Recorder.reopen(run), progress or Progress(run.experiment), checkpoint)
+
+
+def default_path(experiment: Experiment) -> Path:
+    """Where a run is written if nobody says."""
+    return Path("runs") / f"{experiment.task.name}-n{experiment.n_future}-seed{experiment.seed}-{experiment.fingerprint[:8]}"
+
+
+def check_accelerator(experiment: Experiment) -> None:
+    """Refuse an accelerator that this machine lacks.
+
+    Raises:
+        LabError: Naming it and what there is.
+    """
+    have = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not have[experiment.accelerator]:
+        there = ", ".join(name for name, available in have.items() if available)
+        raise LabError(f"accelerator must be one that this machine has ({there}), not {experiment.accelerator!r}")
+    if experiment.accelerator == "cuda" and experiment.devices > torch.cuda.device_count():
+        raise LabError(
+            f"devices must be at most {torch.cuda.device_count()}, the GPUs of this machine, not {experiment.devices}"
+        )
+
+
+def _fit(module: TrainingModule, recorder: Recorder, progress: Progress, checkpoint: Path | None) -> Run:
+    experiment = recorder.experiment
+    interrupt = StopOnInterrupt()
+    trainer = make_trainer(experiment, [Measure(recorder, progress), interrupt])
+    feed = Feed(
+        experiment,
+        first_step=0 if checkpoint is None else checkpoint_step(checkpoint),
+        rank=trainer.global_rank,
+        world=trainer.world_size,
+    )
+    try:
+        with quiet_lightning():
+            trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
+        if trainer.global_step < experiment.steps:
+            trainer.save_checkpoint(recorder.checkpoint_path(trainer.global_step))
+            recorder.note("stopped")
+            raise Interrupted(f"stopped at step {trainer.global_step}; lab resume {recorder.run_path} goes on")
+    finally:
+        progress.stop()
+    if trainer.is_global_zero:
+        save_weights(module.network, recorder.run_path / WEIGHTS)
+        recorder.note("finished")
+        for folder in recorder.run_path.glob("checkpoint-*"):
+            SafetensorsIO().remove_checkpoint(folder)
+    return Run(recorder.run_path)
+
+
+def make_trainer(experiment: Experiment, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """A Lightning trainer that does the experiment's steps and nothing that nobody asked for."""
+    with quiet_lightning():
+        return pl.Trainer(
+            accelerator=experiment.accelerator,
+            devices=experiment.devices,
+            strategy="ddp" if experiment.devices > 1 else "auto",
+            precision=_PRECISION[experiment.precision],  # type: ignore[arg-type]
+            max_steps=experiment.steps,
+            accumulate_grad_batches=experiment.accumulate,
+            callbacks=callbacks,
+            plugins=[SafetensorsIO()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+        )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's notes on hardware and loaders, which say nothing about a run."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        logger.setLevel(level)
