@@ -21,7 +21,7 @@ class ParallelHeads(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Layer(settings) for _ in range(n_future))
 
-    def forward(self, trunk_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, trunk_BTD: Tensor, rotary: Tensor) -> Tensor:
         return torch.stack([layer(trunk_BTD, rotary) for layer in self.layers])
 
 

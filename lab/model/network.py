@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lab.config import Experiment
 from lab.model.heads import HEADS
-from lab.model.layers import NORM_EPSILON, Layer, RotaryTable
+from lab.model.layers import Layer, RmsNorm, RotaryTable
 
 
 class Network(nn.Module):
@@ -27,7 +27,7 @@ class Network(nn.Module):
         self.rotary = RotaryTable(settings.width // settings.n_heads, settings.rope_base)
         self.trunk = nn.ModuleList(Layer(settings) for _ in range(experiment.trunk_layers))
         self.heads = HEADS[settings.heads](settings, experiment.n_future)
-        self.norm = nn.RMSNorm(settings.width, NORM_EPSILON)
+        self.norm = RmsNorm(settings.width)
         self.unembedding = nn.Linear(settings.width, vocabulary, bias=False)
         self._initialise()
 
