@@ -15,3 +15,18 @@ def headline(experiment: Experiment) -> str:
 def of_head(metric: str, head: int) -> str:
     """A task's metric (`accuracy/copy`) for one prediction head (`accuracy/copy/1`); whole answers have none."""
     return metric if metric in _WHOLE_ANSWER else f"{metric}/{head}"
+
+
+def reference_lines(experiment: Experiment, metric: str) -> dict[str, float]:
+    """What a metric is to be read against: `chance` for an accuracy, `floor` (nats) for a loss; nothing where unknown."""
+    kind, _, rest = metric.rpartition(":")[2].partition("/")
+    role = rest.partition("/")[0]
+    if role not in experiment.task.roles:
+        return {}
+    if kind == "accuracy":
+        name, value = "chance", experiment.task.chance(role)
+    elif kind == "loss":
+        name, value = "floor", experiment.task.floor(role)
+    else:
+        return {}
+    return {} if value is None else {name: value}

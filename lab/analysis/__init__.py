@@ -1,0 +1,1 @@
+"""What numbers mean: induction scores of attention heads, emergence, statistics over seeds."""

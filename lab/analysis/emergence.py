@@ -1,0 +1,81 @@
+"""Emergence: the tokens seen at which a capability passes a threshold and stays there.
+
+Two thresholds are told apart, since they can move in opposite directions: onset, where a capability begins, and completion.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+ONSET, COMPLETION = 0.5, 0.9
+HOLD = 2
+"""Evaluation points in a row, the first included, at which the threshold must be met."""
+
+
+class Emergence(NamedTuple):
+    """When a curve passed a threshold.
+
+    Attributes:
+        tokens: Tokens seen at the first evaluation point of those that hold; the last point where it never did. The resolution
+            is the distance between evaluation points: nothing is interpolated.
+        observed: False if it never happened within the run: the time is right-censored, known only to be later.
+    """
+
+    tokens: float
+    observed: bool
+
+
+def emergence(tokens_seen: Sequence[float], values: Sequence[float], threshold: float, hold: int = HOLD) -> Emergence:
+    """The first evaluation point from which on a metric is at or above a threshold `hold` times in a row.
+
+    A curve that ends before the threshold is confirmed counts as not having passed it: too few points are no evidence.
+
+    Args:
+        tokens_seen: Of each evaluation point, growing.
+        values: Of the metric there; more is better.
+        threshold: To be met or passed.
+        hold: Points in a row, 1 or more.
+
+    Raises:
+        ValueError: If the two differ in length, are empty, or do not grow.
+    """
+    if len(tokens_seen) != len(values) or not len(values):
+        raise ValueError(f"a curve needs as many values as tokens, and at least one; got {len(values)} and {len(tokens_seen)}")
+    if any(later <= before for before, later in itertools.pairwise(tokens_seen)):
+        raise ValueError("tokens seen must grow from point to point")
+    if hold < 1:
+        raise ValueError(f"hold must be at least 1, not {hold}")
+    in_a_row = 0
+    for position, value in enumerate(values):
+        in_a_row = in_a_row + 1 if value >= threshold else 0
+        if in_a_row == hold:
+            return Emergence(float(tokens_seen[position - hold + 1]), observed=True)
+    return Emergence(float(tokens_seen[-1]), observed=False)
+
+
+def emergence_table(frame: pd.DataFrame, metric: str, hold: int = HOLD) -> pd.DataFrame:
+    """Onset and completion of a metric in every run.
+
+    Args:
+        frame: A tidy frame (`lab.frame`).
+        metric: As `accuracy/copy/1`.
+        hold: As for `emergence`.
+
+    Returns:
+        One row for each run: `run`, `n_future`, `seed`, `onset` and `completion` in tokens seen, and whether each was observed
+        (`onset_observed`, `completion_observed`).
+    """
+    rows = []
+    for (run, n_future, seed), curve in frame[frame["metric"] == metric].groupby(["run", "n_future", "seed"], sort=True):
+        curve = curve.sort_values("tokens")
+        row: dict[str, object] = {"run": run, "n_future": n_future, "seed": seed}
+        for name, threshold in (("onset", ONSET), ("completion", COMPLETION)):
+            time = emergence(curve["tokens"].tolist(), curve["value"].tolist(), threshold, hold)
+            row |= {name: time.tokens, f"{name}_observed": time.observed}
+        rows.append(row)
+    columns = ["run", "n_future", "seed", "onset", "onset_observed", "completion", "completion_observed"]
+    return pd.DataFrame(rows, columns=columns)

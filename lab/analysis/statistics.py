@@ -1,0 +1,178 @@
+"""Statistics over seeds: bootstrap intervals, paired comparisons, and the sentence that follows from them.
+
+A claim rests on several seeds. Runs are paired: the arms see the same data in the same order from the same seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+LEVEL = 0.90
+"""Of every interval and band, as in the paper."""
+RESAMPLES = 2000
+Floats = NDArray[np.float64]
+FEWEST = 3
+"""Seeds below which an interval says next to nothing."""
+
+
+class Interval(NamedTuple):
+    """A mean and its bootstrap interval over `n` values."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+class Comparison(NamedTuple):
+    """A paired comparison b against a.
+
+    Attributes:
+        n: Pairs that could be compared.
+        difference: Mean of b - a.
+        low: Lower end of its bootstrap interval.
+        high: Upper end.
+        p_value: Two-sided; nan with fewer than two pairs.
+        test: How the p-value was found.
+    """
+
+    n: int
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    test: str
+
+
+def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) -> tuple[Floats, Floats, Floats]:
+    """Percentile bootstrap over seeds of the mean at every point.
+
+    Whole curves are drawn again, not single points, so that a band keeps what each seed does over time.
+
+    Args:
+        matrix_SP: (S seeds, P points).
+        level: Share that the band covers.
+        seed: Of the resampling.
+
+    Returns:
+        Low, mean and high, (P,) each; with one seed all three are that curve.
+    """
+    matrix = np.asarray(matrix_SP, dtype=float)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(matrix), size=(RESAMPLES, len(matrix)))
+    shares = np.stack([np.bincount(row, minlength=len(matrix)) for row in drawn]) / len(matrix)
+    means = shares @ matrix
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, matrix.mean(axis=0), high
+
+
+def bootstrap_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -> Interval:
+    """Percentile bootstrap interval of a mean, over seeds."""
+    values = np.asarray(values, dtype=float)
+    low, mean, high = bootstrap_band(values[:, None], level, seed)
+    return Interval(float(mean[0]), float(low[0]), float(high[0]), len(values))
+
+
+def paired_comparison(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Comparison:
+    """Mean difference b - a over pairs, with its bootstrap interval and an exact sign-flip permutation test.
+
+    If nothing but chance told the arms apart, each pair's difference would be as likely with the other sign.
+
+    Args:
+        a: One value for each seed.
+        b: The other arm's, in the same order of seeds.
+        level: Of the interval.
+
+    Raises:
+        ValueError: If the arms differ in length or are empty.
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.shape != b.shape or a.ndim != 1 or not len(a):
+        raise ValueError(f"paired arms need one value a seed, and as many of each; got shapes {a.shape} and {b.shape}")
+    differences = b - a
+    interval = bootstrap_interval(differences, level)
+    if len(a) < 2:
+        return Comparison(len(a), interval.mean, interval.low, interval.high, math.nan, "none: one pair")
+    result = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=2**14, rng=np.random.default_rng(0)
+    )
+    test = "exact sign-flip permutation" if len(a) <= 14 else "sign-flip permutation"
+    return Comparison(len(a), interval.mean, interval.low, interval.high, float(result.pvalue), test)
+
+
+def compare_emergence(table: pd.DataFrame, n_a: int, n_b: int, which: str) -> Comparison:
+    """Emergence times of two n compared on pairs of seeds, as ln(time of b / time of a).
+
+    A censored time is known only to be later than its run. A pair with one censored time can still be ordered; a pair with two
+    cannot and is left out. If any is left that is censored, there is no size to the effect: the comparison is the exact sign
+    test on who came first, its difference the share of pairs in which b came later minus that in which a did.
+
+    Args:
+        table: From `emergence_table`.
+        n_a: n_future of arm a.
+        n_b: n_future of arm b.
+        which: `onset` or `completion`.
+    """
+    arms = [table[table["n_future"] == n].set_index("seed") for n in (n_a, n_b)]
+    pairs = arms[0].join(arms[1], lsuffix="_a", rsuffix="_b", how="inner")
+    seen_a, seen_b = pairs[f"{which}_observed_a"].astype(bool), pairs[f"{which}_observed_b"].astype(bool)
+    pairs, seen_a, seen_b = pairs[seen_a | seen_b], seen_a[seen_a | seen_b], seen_b[seen_a | seen_b]
+    if pairs.empty:
+        return Comparison(0, math.nan, math.nan, math.nan, math.nan, "none: no pair in which either emerged")
+    times_a, times_b = pairs[f"{which}_a"].to_numpy(float), pairs[f"{which}_b"].to_numpy(float)
+    if seen_a.all() and seen_b.all():
+        return paired_comparison(np.log(times_a), np.log(times_b))
+    later_b = np.where(seen_a & ~seen_b, 1, np.where(~seen_a & seen_b, -1, np.sign(times_b - times_a)))
+    interval = bootstrap_interval(later_b)
+    wins, ties = int((later_b > 0).sum()), int((later_b == 0).sum())
+    told_apart = len(later_b) - ties
+    p_value = float(stats.binomtest(wins, told_apart).pvalue) if told_apart else 1.0
+    return Comparison(len(later_b), interval.mean, interval.low, interval.high, p_value, "exact sign test (censored times)")
+
+
+def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str) -> str:
+    """What a comparison of emergence times lets one say, in one sentence; no more than the numbers.
+
+    Args:
+        comparison: From `compare_emergence`.
+        n_a: n_future of arm a.
+        n_b: n_future of arm b.
+        what: What emerges, as `copying passes 0.5`.
+    """
+    if comparison.n == 0:
+        return (
+            f"Within these runs no pair of seeds shows when {what}, so nothing can be said about n = {n_b} against n = {n_a}."
+        )
+    seeds = f"{comparison.n} paired seed{'s' if comparison.n > 1 else ''}"
+    if comparison.test.startswith("exact sign test"):
+        effect = f"n = {n_b} is later than n = {n_a} in {_share(comparison)} of pairs as to when {what} (some runs never do)"
+        numbers = f"p = {comparison.p_value:.2g}, {seeds}"
+    else:
+        low, middle, high = (100 * math.expm1(value) for value in (comparison.low, comparison.difference, comparison.high))
+        way = "earlier" if middle < 0 else "later"
+        effect = f"with n = {n_b}, {what} {abs(middle):.0f} % {way} in tokens seen than with n = {n_a}"
+        shown_p = "no p-value" if math.isnan(comparison.p_value) else f"p = {comparison.p_value:.2g}"
+        numbers = f"90 % interval {low:+.0f} to {high:+.0f} %, {shown_p}, {seeds}"
+    if comparison.n < FEWEST:
+        return f"Too few seeds to tell: {effect} ({numbers})."
+    excludes_zero = comparison.low > 0 or comparison.high < 0
+    if excludes_zero and comparison.p_value <= 1 - LEVEL:
+        return f"{effect[0].upper()}{effect[1:]} ({numbers})."
+    return f"No reliable difference: {effect} ({numbers})."
+
+
+def _share(comparison: Comparison) -> str:
+    return f"{100 * (1 + comparison.difference) / 2:.0f} %"
+
+
+def mean_with_interval(values: Sequence[float], digits: int = 3) -> str:
+    """A mean with its interval for a table, as `0.951 [0.93, 0.97]`."""
+    interval = bootstrap_interval(values)
+    return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"

@@ -1,0 +1,147 @@
+"""Metrics against tokens seen: one line for each n, mean over seeds, with a 90 % bootstrap band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab.analysis.statistics import FEWEST, bootstrap_band
+from lab.errors import LabError
+from lab.plots.style import Look, looks
+from tasks.errors import nearest
+
+TOKENS = "training tokens seen"
+
+
+def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future") -> pd.DataFrame:
+    """The very numbers that a curve is drawn from.
+
+    Args:
+        frame: A tidy frame.
+        metrics: Names of metrics.
+        by: The column that tells the arms apart.
+
+    Returns:
+        One row for each (arm, metric, tokens seen): `mean`, `low` and `high` of the 90 % bootstrap interval over seeds, and
+        `seeds`, how many stand behind it. Points that not every seed of an arm has are left out.
+
+    Raises:
+        LabError: If the frame is empty or has no such metric.
+    """
+    if frame.empty:
+        raise LabError("the runs have no metrics yet")
+    rows = []
+    for metric in metrics:
+        part = frame[frame["metric"] == metric]
+        if part.empty:
+            raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
+        for arm, curves in part.groupby(by, sort=True):
+            matrix = curves.pivot_table(index="tokens", columns="run", values="value").dropna()
+            if matrix.empty:
+                raise LabError(f"the runs with {by} = {arm} share no evaluation point of {metric}")
+            low, mean, high = bootstrap_band(matrix.to_numpy().T)
+            rows.append(
+                pd.DataFrame(
+                    {by: arm, "metric": metric, "tokens": matrix.index, "mean": mean, "low": low, "high": high,
+                     "seeds": matrix.shape[1]}
+                )
+            )  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def emergence(
+    frame: pd.DataFrame, metric: str, *, lines: Mapping[str, float] | None = None, axes: Axes | None = None
+) -> tuple[Axes, pd.DataFrame]:
+    """The emergence curve: a metric against tokens seen, on a logarithmic axis, one line for each n.
+
+    Args:
+        frame: A tidy frame.
+        metric: As `accuracy/copy/1`.
+        lines: Reference values by name, as `{"chance": 1 / 32}`, drawn as thin lines.
+        axes: Where to draw; by default a new figure's.
+
+    Returns:
+        The axes, and the numbers drawn.
+    """
+    table = band_table(frame, [metric])
+    axes = axes or new_axes()
+    for n, look in looks(sorted(table["n_future"].unique())).items():
+        _draw(axes, table[table["n_future"] == n], look, f"n = {n}")
+    for name, value in (lines or {}).items():
+        axes.axhline(value, color="#777777", linewidth=0.8, linestyle=(0, (6, 3)), zorder=1)
+        axes.annotate(name, (1, value), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      ha="right", va="bottom", color="#555555", fontsize=7)  # fmt: skip
+    _finish(axes, table, describe(metric))
+    return axes, table
+
+
+def induction(frame: pd.DataFrame, axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
+    """Prefix-matching score of the strongest attention head against tokens seen, trunk and prediction heads apart."""
+    parts = {"prefix_matching/trunk": "trunk", "prefix_matching/prediction": "prediction heads"}
+    table = band_table(frame, [metric for metric in parts if (frame["metric"] == metric).any()] or list(parts))
+    axes = axes or new_axes()
+    for n, look in looks(sorted(table["n_future"].unique())).items():
+        for metric, part in parts.items():
+            rows = table[(table["n_future"] == n) & (table["metric"] == metric)]
+            if not rows.empty:  # colour and marker tell n, the line tells the part
+                _draw(axes, rows, look._replace(line="-" if part == "trunk" else ":"), f"n = {n}, {part}")
+    axes.set_ylim(-0.02, 1.02)
+    _finish(axes, table, "induction score (prefix matching)\nof the strongest attention head")
+    return axes, table
+
+
+def describe(metric: str) -> str:
+    """A metric's name as an axis says it: `accuracy/copy/1` is "accuracy on role copy, next-token head"."""
+    variant, colon, name = metric.rpartition(":")
+    where = f" ({variant})" if colon else ""
+    words = name.split("/")
+    if words[0] in ("loss", "accuracy") and len(words) == 3:
+        kind = "loss (nats)" if words[0] == "loss" else "accuracy"
+        head = "next-token head" if words[2] == "1" else f"prediction head {words[2]}"
+        role = "all scored targets" if words[1] == "all" else f"role {words[1]}"
+        return f"{kind} on {role}{where},\n{head}"
+    known = {"exact": "whole answers right (share)", "first": "first answer token right (share)"}
+    known["icl"] = "in-context-learning score (nats)"
+    return known.get(name, name) + where
+
+
+def new_axes(width: float = 4.6, height: float = 3.1) -> Axes:
+    """Axes of a new figure, inches."""
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def band_note(table: pd.DataFrame) -> str:
+    """What the band is and how many seeds stand behind it."""
+    seeds = sorted(table["seeds"].unique())
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]}-{seeds[-1]}"
+    if seeds[-1] == 1:
+        return "one seed a line: no band"
+    few = f"; fewer than {FEWEST} seeds say little" if seeds[0] < FEWEST else ""
+    return f"mean and 90 % bootstrap band over {count} seeds{few}"
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, look: Look, label: str) -> None:
+    rows = rows[rows["tokens"] > 0]  # nothing at 0 can stand on a logarithmic axis
+    every = max(1, len(rows) // 8)
+    axes.plot(rows["tokens"], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
+              markevery=every, markersize=4, label=label)  # fmt: skip
+    if rows["seeds"].max() > 1:
+        axes.fill_between(rows["tokens"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
+
+
+def _finish(axes: Axes, table: pd.DataFrame, label: str) -> None:
+    axes.set_xscale("log")
+    tokens = table.loc[table["tokens"] > 0, "tokens"]
+    if not tokens.empty and tokens.max() > tokens.min():
+        axes.set_xlim(tokens.min(), tokens.max())
+    axes.set_xlabel(TOKENS)
+    axes.set_ylabel(label)
+    values = table[["low", "high"]].to_numpy()
+    if np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
+        axes.set_ylim(-0.02, 1.02)
+    axes.legend(frameon=False, loc="best", handlelength=3)
+    axes.set_title(band_note(table), loc="left", color="#555555", fontsize=7.5)
