@@ -31,11 +31,11 @@ SETTINGS: dict[str, Any] = {
     "task.period": [4, 12],
     "task.test_period": [14, 16],
     "batch_size": 64,
-    "steps": 280,
+    "steps": 320,
     "optimiser.peak_lr": 6e-3,
     "schedule.warmup_steps": 30,
-    "evaluation.every": 10,
-    "evaluation.examples": 128,
+    "evaluation.every": 15,
+    "evaluation.examples": 64,
 }
 """Short rows, in which copying emerges within seconds; docs/experiments.md says how this was chosen."""
 

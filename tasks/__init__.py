@@ -21,6 +21,7 @@ from tasks.streams import SPLITS
 
 TASKS: dict[str, str] = {
     "induction": "tasks.induction:Induction",
+    "stories": "tasks.stories:Stories",
 }
 ENTRY_POINTS = "mtp_lab.tasks"
 

@@ -35,11 +35,20 @@ PLOTS: dict[str, tuple[tuple[str, str], ...]] = {
     "gift": (
         ("it was the birthday of X and Y came to the PLACE .", "X invited Y to a party in the PLACE ."),
         ("X brought a balloon and Y brought a COLOUR kite .", "X sang a song while Y danced in a circle ."),
-        ("X wished for a ADJ THING , but nobody knew except Y .", "only one gift was missing . X whispered to Y , I want a THING ."),
+        (
+            "X wished for a ADJ THING , but nobody knew except Y .",
+            "only one gift was missing . X whispered to Y , I want a THING .",
+        ),
         ("X had no money , so x.he spoke with Y .", "the shop was closed , so X went to see Y ."),
-        ("X made a THING out of wood and Y painted it COLOUR .", "X built one from paper , and Y tied a COLOUR ribbon around it ."),
+        (
+            "X made a THING out of wood and Y painted it COLOUR .",
+            "X built one from paper , and Y tied a COLOUR ribbon around it .",
+        ),
         ("X wrapped the box and passed it to Y .", "when it was ready , X sent it over with Y ."),
-        ("X gave the gift to Y , who jumped up and felt FEEL .", "surprise ! shouted X , and Y opened the box . y.he was FEEL ."),
+        (
+            "X gave the gift to Y , who jumped up and felt FEEL .",
+            "surprise ! shouted X , and Y opened the box . y.he was FEEL .",
+        ),
         ("X told Y that making things is better than buying them .", "later X and Y ate the last piece of cake ."),
     ),
     "storm": (
@@ -49,7 +58,10 @@ PLOTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("X could not carry a friend alone , so x.he called Y .", "so X knocked at the door of Y and asked for help ."),
         ("X took a ADJ THING and woke up Y .", "X put on a coat , and Y grabbed a THING ."),
         ("X came through the rain and covered Y with a blanket .", "in the storm X reached Y with hot tea ."),
-        ("X stayed beside Y until the sky was clear . now y.he felt FEEL .", "X sang softly to Y , and soon y.he was FEEL again ."),
+        (
+            "X stayed beside Y until the sky was clear . now y.he felt FEEL .",
+            "X sang softly to Y , and soon y.he was FEEL again .",
+        ),
         ("X and Y watched the COLOUR rainbow above the hill .", "X promised Y never to go out in a storm again ."),
     ),
     "supper": (
@@ -69,7 +81,10 @@ PLOTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("X did not want it to die , so x.he hurried to Y .", "X asked Y , can you heal a ANIMAL ?"),
         ("X mixed some milk and Y brought a soft towel .", "X read a thick book until Y found the right page ."),
         ("X gave the medicine to Y and explained how to use it .", "X put the bottle in the pocket of Y ."),
-        ("X fed the ANIMAL , and Y held its paw . y.he felt FEEL .", "X and Y stayed awake , and at dawn it stood up . FEEL tears ran ."),
+        (
+            "X fed the ANIMAL , and Y held its paw . y.he felt FEEL .",
+            "X and Y stayed awake , and at dawn it stood up . all were FEEL .",
+        ),
         ("X named the ANIMAL after Y .", "X told Y that even the smallest life counts ."),
     ),
     "quarrel": (
@@ -103,18 +118,19 @@ FILLERS: dict[str, str] = {
 """Words of each slot; a spot is one word made of several, as people say it in one breath."""
 
 FIRST_NAMES = (
-    "Anna Ben Clara David Emma Felix Grace Henry Ida Jacob Kate Leo Mia Noah Olga Peter Queenie Robert Sara Thomas Una Victor "
-    "Wendy Xaver Yara Zack Alice Bruno Cora Daniel Edith Frank Gina Hugo Irene Jonas Karen Lukas Maria Nils Nora Oscar Paula Ralf "
-    "Rosa Simon Tina Urban Vera Walter Zoe Adam Bella Carl Dora Emil Flora Georg Hanna Ivan Julia Kurt Linda Martin"
-).split()
+    "Anna Ben Clara David Emma Felix Grace Henry Ida Jacob Kate Leo Mia Noah Olga Peter Queenie Robert Sara Thomas "
+    "Una Victor Wendy Xaver Yara Zack Alice Bruno Cora Daniel Edith Frank Gina Hugo Irene Jonas Karen Lukas Maria "
+    "Nils Nora Oscar Paula Ralf Rosa Simon Tina Urban Vera Walter Zoe Adam Bella Carl Dora Emil Flora Georg Hanna "
+    "Ivan Julia Kurt Linda Martin"
+)
 """Girls' and boys' names in turns: the pronoun follows from the first token."""
 
 SECOND_NAMES = (
-    "Adler Baker Carter Dawson Ellis Fisher Gardner Hunter Irving Jensen Keller Lambert Mason Nolan Osborn Parker Quincy Reed "
-    "Sawyer Turner Underhill Vogel Weaver Xenos Young Zimmer Archer Brooks Cooper Draper Eaton Foster Glover Harper Ingram Joyner "
-    "Knight Lawson Miller Norton Oakley Potter Quill Ryder Shepherd Tanner Upton Vaughn Walker Yates Abbott Barker Chandler Dyer "
-    "Elwood Fletcher Granger Hooper Ives Judge Kemp Landry Mercer Naylor"
-).split()
+    "Adler Baker Carter Dawson Ellis Fisher Gardner Hunter Irving Jensen Keller Lambert Mason Nolan Osborn Parker "
+    "Quincy Reed Sawyer Turner Underhill Vogel Weaver Xenos Young Zimmer Archer Brooks Cooper Draper Eaton Foster "
+    "Glover Harper Ingram Joyner Knight Lawson Miller Norton Oakley Potter Quill Ryder Shepherd Tanner Upton Vaughn "
+    "Walker Yates Abbott Barker Chandler Dyer Elwood Fletcher Granger Hooper Ives Judge Kemp Landry Mercer Naylor"
+)
 
 PRONOUNS = {"he": ("she", "he"), "his": ("her", "his")}
 """For girls and boys."""
@@ -132,6 +148,7 @@ def syllable_name(number: int) -> str:
             return name.capitalize() + "o"
 
 
-def pool(names: list[str], size: int, offset: int) -> list[str]:
-    """`size` different names: the list's own, then made-up ones."""
-    return names[:size] + [syllable_name(offset + extra) for extra in range(70, 70 + size - len(names))]
+def pool(names: str, size: int, offset: int) -> list[str]:
+    """`size` different names: those given, then made-up ones."""
+    known = names.split()[:size]
+    return known + [syllable_name(offset + extra) for extra in range(70, 70 + size - len(known))]

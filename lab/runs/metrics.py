@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -42,8 +41,6 @@ def append(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]])
             writer.writerow(columns)
         writer.writerows(rows)
         file.write(buffer.getvalue())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def append_metrics(path: Path, step: int, tokens: int, values: Mapping[str, float]) -> None:
