@@ -30,11 +30,10 @@ SETTINGS: dict[str, Any] = {
     "task.length": 32,
     "task.period": [4, 12],
     "task.test_period": [14, 16],
-    "batch_size": 64,
-    "steps": 320,
+    "steps": 380,
     "optimiser.peak_lr": 6e-3,
     "schedule.warmup_steps": 30,
-    "evaluation.every": 15,
+    "evaluation.every": 20,
     "evaluation.examples": 64,
 }
 """Short rows, in which copying emerges within seconds; docs/experiments.md says how this was chosen."""

@@ -1,0 +1,188 @@
+"""What every task promises, over every registered task and a user's own."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+import tasks
+from tasks import SPLITS, Task, TaskError
+from tasks.streams import split_of
+
+USERS_OWN = "tests.tasks.users_task:Parity"
+ALL = [*tasks.names(), USERS_OWN]
+ROWS = 64
+
+
+@pytest.fixture(params=ALL)
+def task(request: pytest.FixtureRequest) -> Task:
+    return tasks.get(request.param)
+
+
+def row_set(rows: np.ndarray) -> set[bytes]:
+    return {row.tobytes() for row in np.ascontiguousarray(rows)}
+
+
+def test_the_same_arguments_give_the_same_bits(task: Task) -> None:
+    first, second = (task.batch(3, 5, ROWS, "validation") for _ in range(2))
+    for field in dataclasses.fields(first):
+        np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
+
+
+def test_a_fresh_process_gives_the_same_bits() -> None:
+    code = """
+import json, sys, tasks, zlib
+sums = lambda task: [zlib.crc32(task.batch(7, 2, 16, split).tokens.tobytes()) for split in tasks.SPLITS]
+print(json.dumps({name: sums(tasks.get(name)) for name in json.loads(sys.argv[1])}))
+"""
+    answer = subprocess.run([sys.executable, "-c", code, json.dumps(ALL)], capture_output=True, text=True, check=True)
+    for name, sums in json.loads(answer.stdout).items():
+        here = [zlib.crc32(tasks.get(name).batch(7, 2, 16, split).tokens.tobytes()) for split in SPLITS]
+        assert sums == here, name
+
+
+@pytest.mark.parametrize("changed", [{"seed": 4}, {"index": 6}, {"split": "test"}])
+def test_another_seed_index_or_split_gives_other_rows(task: Task, changed: dict[str, object]) -> None:
+    usual = {"seed": 3, "index": 5, "size": ROWS, "split": "train"}
+    one, other = task.batch(**usual), task.batch(**{**usual, **changed})
+    assert not np.array_equal(one.tokens, other.tokens)
+
+
+def test_no_instance_is_in_two_splits(task: Task) -> None:
+    drawn = {split: np.concatenate([task.instances(task.batch(0, i, 256, split).tokens) for i in range(4)]) for split in SPLITS}
+    if not task.splits_itself:
+        for number, split in enumerate(SPLITS):
+            assert (split_of(drawn[split]) == number).all(), f"{task.name}: a row of {split} belongs to another split"
+    sets = {split: row_set(rows) for split, rows in drawn.items()}
+    for one in SPLITS:
+        for other in SPLITS:
+            assert one == other or not sets[one] & sets[other], f"{task.name}: {one} and {other} share an instance"
+
+
+def test_batches_have_the_promised_shapes_types_and_ranges(task: Task) -> None:
+    batch = task.batch(0, 0, ROWS)
+    shape = (ROWS, task.length)
+    assert batch.tokens.shape == batch.roles.shape == batch.scored.shape == shape
+    assert batch.answer.shape == (ROWS, 2)
+    assert (batch.tokens.dtype, batch.roles.dtype, batch.scored.dtype) == (np.int64, np.int8, np.bool_)
+    assert batch.tokens.min() >= 0
+    assert batch.tokens.max() < task.vocab_size
+    assert batch.roles.min() >= 0
+    assert batch.roles.max() < len(task.roles)
+    assert len(batch) == ROWS
+    np.testing.assert_array_equal(batch.row(3).tokens[0], batch.tokens[3])
+
+
+def test_every_role_occurs_and_padding_is_the_first(task: Task) -> None:
+    assert task.roles[0] == tasks.PADDING
+    assert len(set(task.roles)) == len(task.roles)
+    seen = np.unique(np.concatenate([task.batch(0, index, 256).roles.ravel() for index in range(4)]))
+    assert set(range(1, len(task.roles))) <= set(seen.tolist()), f"{task.name}: a role never occurs"
+
+
+def test_padding_stands_only_behind_an_instance(task: Task) -> None:
+    padded = task.batch(0, 0, ROWS).roles == 0
+    assert (padded[:, 1:] >= padded[:, :-1]).all(), f"{task.name}: padding within an instance"
+
+
+def test_scored_positions_have_a_role_and_follow_loss_on(task: Task) -> None:
+    batch = task.batch(0, 0, ROWS)
+    assert not (batch.scored & (batch.roles == 0)).any()
+    if task.has_answer:
+        answered = dataclasses.replace(task, loss_on="answer").batch(0, 0, ROWS)
+        position = np.arange(task.length)
+        inside = (position >= answered.answer[:, :1]) & (position < answered.answer[:, 1:])
+        np.testing.assert_array_equal(answered.scored, inside & (answered.roles != 0))
+        assert inside.any(axis=1).all()
+    else:
+        np.testing.assert_array_equal(batch.scored, batch.roles != 0)
+        with pytest.raises(TaskError, match="loss_on"):
+            dataclasses.replace(task, loss_on="answer")
+
+
+def test_loss_on_changes_no_instance(task: Task) -> None:
+    if task.has_answer:
+        arms = [dataclasses.replace(task, loss_on=loss_on).batch(0, 0, ROWS) for loss_on in ("all", "answer")]
+        np.testing.assert_array_equal(arms[0].tokens, arms[1].tokens)
+
+
+def test_floors_and_chances_are_within_their_bounds(task: Task) -> None:
+    for role in task.roles:
+        floor, chance = task.floor(role), task.chance(role)
+        assert floor is None or (np.isfinite(floor) and floor >= 0), role
+        assert chance is None or 0 < chance <= 1, role
+    with pytest.raises(TaskError, match="no role"):
+        task.role("no such role")
+
+
+def test_no_floor_lies_above_what_the_optimum_loses(task: Task) -> None:
+    batch = task.batch(0, 0, 4096)
+    optimum = task.optimum(batch.tokens)
+    if optimum is None:
+        return
+    assert optimum.shape == batch.tokens.shape
+    for number, role in enumerate(task.roles):
+        floor, losses = task.floor(role), optimum[:, 1:][batch.roles[:, 1:] == number]
+        if floor is not None and len(losses):
+            assert floor <= losses.mean() + 3 * losses.std() / np.sqrt(len(losses)) + 1e-12, role
+
+
+def test_the_headline_is_a_metric_that_the_task_has(task: Task) -> None:
+    if task.headline in ("exact", "first"):
+        assert task.has_answer
+    else:
+        kind, role = task.headline.split("/")
+        assert kind in ("accuracy", "loss")
+        assert role in (*task.roles[1:], "all")
+
+
+def test_variants_share_vocabulary_and_roles(task: Task) -> None:
+    for name, variant in task.variants().items():
+        assert (variant.vocab_size, variant.roles) == (task.vocab_size, task.roles), name
+        assert len(variant.batch(0, 0, 4, "test")) == 4
+
+
+def test_a_description_gives_the_task_back(task: Task) -> None:
+    described = task.description
+    if described["name"] in tasks.names():
+        assert tasks.describe(json.loads(json.dumps(described))) == task
+        assert tasks.describe(described).fingerprint == task.fingerprint
+
+
+def test_showing_gives_a_word_for_each_token_with_a_role(task: Task) -> None:
+    batch = task.batch(0, 0, 4)
+    shown = task.show(batch, 2)
+    assert len(shown) == (batch.roles[2] != 0).sum()
+    assert all(word and role in task.roles[1:] for word, role in shown)
+
+
+def test_answers_are_those_that_the_tasks_own_solver_finds(task: Task) -> None:
+    if not task.has_answer:
+        with pytest.raises(TaskError):
+            task.solve(task.batch(0, 0, 1).tokens[0])
+        return
+    batch = task.batch(0, 0, 32, "test")
+    for tokens, (begin, end) in zip(batch.tokens, batch.answer, strict=True):
+        np.testing.assert_array_equal(task.solve(tokens[:begin]), tokens[begin:end])
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_unknown_settings_and_wrong_types_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(TaskError, match="no setting 'nonsense'"):
+        tasks.get(name, nonsense=1)
+    for field in dataclasses.fields(tasks.find(name)):
+        with pytest.raises(TaskError, match=field.name) as refused:
+            tasks.get(name, **{field.name: object()})
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"size": 0}, {"seed": -1}, {"index": -1}, {"split": "exam"}, {"seed": 2**64}], ids=lambda each: str(each)
+)
+def test_wrong_arguments_of_a_batch_are_refused(task: Task, arguments: dict[str, object]) -> None:
+    with pytest.raises(TaskError, match=next(iter(arguments))):
+        task.batch(**{"seed": 0, "index": 0, "size": 2, "split": "train", **arguments})

@@ -1,0 +1,107 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tasks
+from tasks import TaskError
+from tasks.induction import BOUNDARY, COPY, NEW
+
+
+@st.composite
+def small_tasks(draw: st.DrawFn) -> tasks.Task:
+    vocabulary = draw(st.integers(4, 40))
+    low = draw(st.integers(1, vocabulary))
+    high = draw(st.integers(low, vocabulary))
+    return tasks.get("induction", vocabulary=vocabulary, period=(low, high), length=2 * high + draw(st.integers(0, 9)))
+
+
+@given(small_tasks(), st.integers(0, 2**63))
+@settings(max_examples=40, deadline=None)
+def test_rows_repeat_a_segment_of_distinct_tokens_and_roles_say_so(task: tasks.Task, seed: int) -> None:
+    batch = task.draw(np.random.default_rng(seed), 8, "train")
+    for tokens, roles in zip(batch.tokens.tolist(), batch.roles.tolist(), strict=True):
+        period = roles.count(NEW)
+        assert task.period[0] <= period <= task.period[1]
+        assert len(set(tokens[:period])) == period
+        assert tokens == [tokens[position % period] for position in range(task.length)]
+        assert roles == [NEW] * period + [BOUNDARY] + [COPY] * (task.length - period - 1)
+
+
+def test_periods_are_uniform() -> None:
+    task = tasks.get("induction", vocabulary=12, period=(3, 6), length=12)
+    periods = (task.batch(0, 0, 8000).roles == NEW).sum(axis=1)
+    counts = np.bincount(periods, minlength=7)[3:]
+    assert counts.sum() == 8000
+    assert abs(counts - 2000).max() < 5 * math.sqrt(2000)
+
+
+def test_floors_agree_with_enumeration_of_every_segment() -> None:
+    task = tasks.get("induction", vocabulary=5, period=(2, 4), length=8)
+    new, boundary = [], []
+    for period in range(2, 5):
+        boundary += [-math.log(1 / (5 - period))]  # periods still possible: period .. 4
+        new += [(period, math.log(5 - position)) for position in range(1, period)]
+    assert task.floor("boundary") == pytest.approx(np.mean(boundary))
+    assert task.floor("new") == pytest.approx(np.mean([entropy for _, entropy in new]))
+    assert task.floor("copy") == 0
+    assert task.floor("-") is None
+
+
+def test_the_optimum_is_the_exact_posterior_over_all_segments() -> None:
+    task = tasks.get("induction", vocabulary=4, period=(1, 3), length=6)
+    law: dict[tuple[int, ...], float] = {}
+    for period in range(1, 4):
+        for segment in itertools.permutations(range(4), period):
+            row = tuple(segment[position % period] for position in range(6))
+            law[row] = law.get(row, 0) + 1 / 3 / math.perm(4, period)
+    rows = np.array(list(law))
+    optimum = task.optimum(rows)
+    for row, losses in zip(law, optimum, strict=True):
+        for position in range(6):
+            before = sum(mass for other, mass in law.items() if other[:position] == row[:position])
+            here = sum(mass for other, mass in law.items() if other[: position + 1] == row[: position + 1])
+            assert losses[position] == pytest.approx(-math.log(here / before), abs=1e-12), (row, position)
+
+
+def test_the_mean_optimum_of_the_boundary_is_its_floor() -> None:
+    task = tasks.get("induction")
+    batch = task.batch(0, 0, 20_000)
+    losses = task.optimum(batch.tokens)[batch.roles == BOUNDARY]
+    assert losses.mean() == pytest.approx(task.floor("boundary"), abs=3 * losses.std() / math.sqrt(len(losses)))
+
+
+def test_a_segment_is_the_same_instance_in_rows_of_any_length() -> None:
+    long = tasks.get("induction", vocabulary=10, period=(3, 6), length=40)
+    short = tasks.get("induction", vocabulary=10, period=(3, 6), length=12)
+    rows = long.batch(0, 0, 50).tokens
+    np.testing.assert_array_equal(long.instances(rows), short.instances(rows[:, :12]))
+
+
+def test_the_far_variant_has_periods_that_training_never_shows() -> None:
+    far = tasks.get("induction", test_period=(28, 30)).variants()["far"]
+    periods = (far.batch(0, 0, 200, "test").roles == NEW).sum(axis=1)
+    assert (periods.min(), periods.max()) == (28, 30)
+    assert tasks.get("induction").variants() == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"vocabulary": 1}, "vocabulary must be at least 2"),
+        ({"period": (0, 4)}, "period"),
+        ({"period": (9, 4)}, "period"),
+        ({"period": (8, 33)}, "vocabulary = 32"),
+        ({"period": [8]}, "a list of 2 values"),
+        ({"length": 47}, "at least 48"),
+        ({"test_period": (20, 40)}, "test_period"),
+        ({"test_period": (30, 32), "length": 60}, "at least 64"),
+        ({"vocabulary": True}, "whole number"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("induction", **wrong)

@@ -1,0 +1,41 @@
+import subprocess
+import sys
+
+import pytest
+
+import tasks
+from tasks import TaskError
+
+
+def test_importing_tasks_pulls_in_neither_torch_nor_pandas() -> None:
+    code = (
+        "import tasks, sys; tasks.get('induction'); tasks.get('stories'); print({'torch', 'pandas', 'lab'} & set(sys.modules))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
+def test_a_misspelt_task_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(TaskError, match="did you mean 'induction'"):
+        tasks.get("inductoin")
+
+
+def test_a_misspelt_setting_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(TaskError, match="did you mean 'vocabulary'"):
+        tasks.get("induction", vocabluary=3)
+
+
+@pytest.mark.parametrize("path", ["no.such.module:Task", "tasks.base:Missing", "json:dumps", ":", "tasks.base:"])
+def test_a_users_task_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(TaskError):
+        tasks.find(path)
+
+
+def test_a_description_needs_a_name() -> None:
+    with pytest.raises(TaskError, match="must have a name"):
+        tasks.describe({"vocabulary": 3})
+
+
+def test_every_name_in_the_table_is_the_tasks_own() -> None:
+    for name in tasks.TASKS:
+        assert tasks.find(name).name == name
