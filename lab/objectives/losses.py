@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from lab.objectives.cross_entropy import weighted_cross_entropy
@@ -42,7 +43,9 @@ def summed(hidden_NBTD: Tensor, unembedding_VD: Tensor, targets_NBT: Tensor, cou
             ignored; for a part of a batch they are the whole batch's divided by the number of parts, so that the parts'
             mean is the whole batch's loss and gradient.
     """
-    weights_NBT = (1 / counts_N.clamp(min=1)).to(hidden_NBTD.dtype)[:, None, None].expand(targets_NBT.shape)
+    exact = torch.promote_types(hidden_NBTD.dtype, torch.float32)
+    weights_N = counts_N.to(exact).reciprocal().nan_to_num(posinf=0.0)  # no target, no weight
+    weights_NBT = weights_N[:, None, None].expand(targets_NBT.shape)
     total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding_VD, targets_NBT, weights_NBT)
     return Loss(total, (losses_NBT * weights_NBT).sum((1, 2)))
 

@@ -1,0 +1,144 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import lab
+from lab.config import SIZES, Experiment
+from lab.model import Network, build
+
+PUBLISHED = {"1M": 0.98e6, "3M": 3.1e6, "10M": 10.6e6, "30M": 31e6, "100M": 99e6, "300M": 315e6, "1B": 1.02e9}
+"""Non-embedding parameters of the paper's Tab S14."""
+
+
+def tiny(n_future: int = 2, **more: object) -> Experiment:
+    chosen = {"model.width": 16, "model.layers": 4, "model.n_heads": 2, "task.vocabulary": 24, "task.test_period": None}
+    return lab.experiment("induction", {**chosen, **more}, n_future=n_future)
+
+
+def meta_network(experiment: Experiment) -> Network:
+    with torch.device("meta"):
+        return Network(experiment)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
+def test_sizes_have_the_papers_parameters_at_every_n(size: str, mlp: str) -> None:
+    width, layers, _ = SIZES[size]
+    counts = set()
+    for n in (1, 2, 4):
+        if n < layers:
+            network = meta_network(lab.experiment("induction", {"model.size": size, "model.mlp": mlp}, n_future=n))
+            counts.add(network.non_embedding_parameters())
+    assert len(counts) == 1, "equal parameters at every n"
+    (count,) = counts
+    gains = (2 * layers + 1) * width
+    assert count - gains == pytest.approx(12 * width**2 * layers, rel=0 if mlp == "gelu" else 0.01)
+    assert count == pytest.approx(PUBLISHED[size], rel=0.02)
+
+
+def test_unmatched_heads_come_on_top() -> None:
+    counts = [
+        meta_network(tiny(n, **{"model.matched": "none", "model.layers": 3})).non_embedding_parameters() for n in (1, 2, 4)
+    ]
+    layer = counts[1] - counts[0]
+    assert counts[2] - counts[0] == 3 * layer
+    assert len(Network(tiny(4, **{"model.matched": "none"})).trunk) == 3
+
+
+def llama_of(network: Network, experiment: Experiment) -> torch.nn.Module:
+    """`transformers`' Llama with the weights of trunk and next-token head."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    width, _, n_heads = experiment.model.shape
+    layers = [*network.trunk, network.heads.layers[0]]
+    llama = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=experiment.task.vocab_size,
+            hidden_size=width,
+            intermediate_size=layers[0].mlp.up.out_features,
+            num_hidden_layers=len(layers),
+            num_attention_heads=n_heads,
+            num_key_value_heads=n_heads,
+            rms_norm_eps=1e-6,
+            rope_parameters={"rope_type": "default", "rope_theta": experiment.model.rope_base},
+            tie_word_embeddings=False,
+        )
+    )
+
+    def halves(weight: Tensor) -> Tensor:
+        """Features of each attention head from neighbouring pairs to pairs k, k + K/2."""
+        return weight.view(n_heads, -1, 2, width).transpose(1, 2).reshape(width, width)
+
+    state = {
+        "model.embed_tokens.weight": network.embedding.weight,
+        "model.norm.weight": network.norm.weight,
+        "lm_head.weight": network.unembedding.weight,
+    }
+    for number, layer in enumerate(layers):
+        queries, keys, values = layer.attention.qkv.weight.chunk(3)
+        prefix = f"model.layers.{number}."
+        state |= {
+            prefix + "self_attn.q_proj.weight": halves(queries),
+            prefix + "self_attn.k_proj.weight": halves(keys),
+            prefix + "self_attn.v_proj.weight": values,
+            prefix + "self_attn.o_proj.weight": layer.attention.out.weight,
+            prefix + "mlp.gate_proj.weight": layer.mlp.gate.weight,
+            prefix + "mlp.up_proj.weight": layer.mlp.up.weight,
+            prefix + "mlp.down_proj.weight": layer.mlp.down.weight,
+            prefix + "input_layernorm.weight": layer.attention_norm.weight,
+            prefix + "post_attention_layernorm.weight": layer.mlp_norm.weight,
+        }
+    llama.load_state_dict(state)
+    return llama.eval()
+
+
+def test_next_token_logits_are_those_of_transformers_llama() -> None:
+    experiment = tiny(2, **{"model.width": 48, "model.n_heads": 4})
+    network = build(experiment)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "norm" in name:
+                parameter.uniform_(0.5, 1.5)
+        llama = llama_of(network, experiment)
+        for length in (5, 40, 17):  # the rotary table grows, and is then used in part
+            tokens_BT = torch.randint(experiment.task.vocab_size, (3, length))
+            torch.testing.assert_close(network.logits(tokens_BT), llama(tokens_BT).logits, rtol=1e-5, atol=1e-5)
+
+
+@given(st.integers(0, 19), st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_no_output_depends_on_a_later_token(changed: int, n_future: int) -> None:
+    network = build(tiny(n_future))
+    tokens_BT = torch.arange(20)[None] % 24
+    other_BT = tokens_BT.clone()
+    other_BT[0, changed] = (tokens_BT[0, changed] + 7) % 24
+    with torch.no_grad():
+        one, other = network(tokens_BT), network(other_BT)
+    assert torch.equal(one[:, :, :changed], other[:, :, :changed])
+    assert not torch.equal(one[:, :, changed], other[:, :, changed])
+
+
+def test_hidden_states_come_for_every_head_before_the_unembedding() -> None:
+    network = build(tiny(3))
+    tokens_BT = torch.zeros(2, 7, dtype=torch.int64)
+    hidden_NBTD = network(tokens_BT)
+    assert hidden_NBTD.shape == (3, 2, 7, 16)
+    torch.testing.assert_close(network.logits(tokens_BT, head=2), network.unembedding(hidden_NBTD[1]))
+
+
+def test_initial_weights_depend_on_the_seed_alone_and_leave_the_global_generator_untouched() -> None:
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one = build(tiny(seed=5)).state_dict()
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(2)
+    again, other = build(tiny(seed=5)).state_dict(), build(tiny(seed=6)).state_dict()
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["embedding.weight"], other["embedding.weight"])
+
+
+def test_embedding_and_unembedding_are_not_tied() -> None:
+    network = build(tiny())
+    assert network.embedding.weight.data_ptr() != network.unembedding.weight.data_ptr()
