@@ -152,12 +152,12 @@ def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str) ->
         )
     seeds = f"{comparison.n} paired seed{'s' if comparison.n > 1 else ''}"
     if comparison.test.startswith("exact sign test"):
-        effect = f"n = {n_b} is later than n = {n_a} in {_share(comparison)} of pairs as to when {what} (some runs never do)"
+        effect = f"{what} later with n = {n_b} than with n = {n_a} in {_share(comparison)} of pairs; some runs never get there"
         numbers = f"p = {comparison.p_value:.2g}, {seeds}"
     else:
         low, middle, high = (100 * math.expm1(value) for value in (comparison.low, comparison.difference, comparison.high))
         way = "earlier" if middle < 0 else "later"
-        effect = f"with n = {n_b}, {what} {abs(middle):.0f} % {way} in tokens seen than with n = {n_a}"
+        effect = f"{what} {abs(middle):.0f} % {way} in tokens seen with n = {n_b} than with n = {n_a}"
         shown_p = "no p-value" if math.isnan(comparison.p_value) else f"p = {comparison.p_value:.2g}"
         numbers = f"90 % interval {low:+.0f} to {high:+.0f} %, {shown_p}, {seeds}"
     if comparison.n < FEWEST:

@@ -1,5 +1,5 @@
 """One run: the Lightning module, the data feed, callbacks, checkpoints."""
 
-from lab.training.train import Interrupted, resume, train
+from lab.training.fit import Interrupted, resume, train
 
 __all__ = ["Interrupted", "resume", "train"]

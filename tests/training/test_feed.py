@@ -1,0 +1,43 @@
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from lab.config import Experiment
+from lab.training.feed import Feed
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (1, 4), (2, 2), (4, 1)])
+def test_ranks_and_parts_divide_the_one_global_batch(tiny: Callable[..., Experiment], world: int, accumulate: int) -> None:
+    experiment = tiny(accumulate=accumulate)
+    parts = [part for rank in range(world) for part in Feed(experiment, rank=rank, world=world).parts(7)]
+    whole = experiment.task.batch(experiment.seed, 7, experiment.batch_size, "train")
+    np.testing.assert_array_equal(torch.cat([part.tokens_BT for part in parts]), whole.tokens)
+    counts = parts[0].counts_N * world * accumulate
+    assert counts.tolist() == [whole.scored[:, 1:].sum(), whole.scored[:, 2:].sum()]
+    assert all(torch.equal(part.counts_N, parts[0].counts_N) for part in parts)
+
+
+def test_the_stream_goes_on_from_any_step(tiny: Callable[..., Experiment]) -> None:
+    experiment = tiny(accumulate=2)
+    whole = list(islice(Feed(experiment), 12))
+    rest = list(islice(Feed(experiment, first_step=4), 4))
+    for one, other in zip(whole[8:], rest, strict=True):
+        assert torch.equal(one.tokens_BT, other.tokens_BT)
+
+
+def test_models_that_differ_in_n_see_the_same_tokens(tiny: Callable[..., Experiment]) -> None:
+    one, two = (next(iter(Feed(tiny(n_future=n)))) for n in (1, 2))
+    assert torch.equal(one.tokens_BT, two.tokens_BT)
+
+
+def test_a_finite_set_is_walked_once_each_epoch_in_another_order(tiny: Callable[..., Experiment]) -> None:
+    experiment = tiny(examples=10)
+    feed = Feed(experiment)
+    rows = np.concatenate([feed.rows(step)[0] for step in range(10)])  # 40 rows: four epochs of ten, across step borders
+    epochs = [[row.tobytes() for row in rows[begin : begin + 10]] for begin in range(0, 40, 10)]
+    assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
+    assert len(set(epochs[0])) == 10
+    assert epochs[0] != epochs[1]

@@ -1,0 +1,170 @@
+"""A run that is killed anywhere and resumed ends with the very metrics of one that never stopped."""
+
+import multiprocessing as mp
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lab
+from lab.config import Experiment, dump
+from lab.errors import LabError
+from lab.training import callbacks, checkpoint, fit, module
+
+Make = Callable[..., Experiment]
+
+
+def die(*_: Any, **__: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_step(patch: pytest.MonkeyPatch, number: int = 8) -> None:
+    calls = []
+    usual = module.TrainingModule.training_step
+
+    def step(self: Any, *arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == number:
+            die()
+        return usual(self, *arguments)
+
+    patch.setattr(module.TrainingModule, "training_step", step)
+
+
+def before_any_checkpoint(patch: pytest.MonkeyPatch) -> None:
+    in_step(patch, 2)
+
+
+def after_metrics(patch: pytest.MonkeyPatch) -> None:
+    """The third evaluation's metrics are written, its checkpoint is not."""
+    usual, calls = callbacks.metrics.append, []
+
+    def append(*arguments: Any) -> None:
+        usual(*arguments)
+        calls.append(None)
+        if len(calls) == 3:  # timing comes after the metrics
+            die()
+
+    patch.setattr(callbacks.metrics, "append", append)
+
+
+def within_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
+    usual, calls = checkpoint.save_tensors, []
+
+    def save(tensors: Any, path: Path) -> None:
+        calls.append(None)
+        if len(calls) == 2:
+            path.write_bytes(b"half of it")
+            die()
+        usual(tensors, path)
+
+    patch.setattr(checkpoint, "save_tensors", save)
+
+
+def before_the_older_checkpoint_is_removed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(checkpoint.SafetensorsIO, "remove_checkpoint", die)
+
+
+def before_the_weights_are_written(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fit, "save_weights", die)
+
+
+def before_the_record_says_finished(patch: pytest.MonkeyPatch) -> None:
+    usual = fit.Recorder.note
+    patch.setattr(fit.Recorder, "note", lambda self, state: die() if state == "finished" else usual(self, state))
+
+
+KILLS = [
+    in_step, before_any_checkpoint, after_metrics, within_a_checkpoint, before_the_older_checkpoint_is_removed,
+    before_the_weights_are_written, before_the_record_says_finished,
+]  # fmt: skip
+
+
+def killed(experiment: Experiment, path: Path, kill: Callable[[pytest.MonkeyPatch], None]) -> None:
+    """Train in a child that kills itself."""
+
+    def child() -> None:
+        torch.set_num_threads(1)
+        kill(pytest.MonkeyPatch())
+        lab.train(experiment, path)
+
+    process = mp.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def same(one: lab.Run, other: lab.Run) -> None:
+    for file in ("metrics.csv", "model.safetensors"):
+        assert (one.path / file).read_bytes() == (other.path / file).read_bytes(), file
+    assert not list(one.path.glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.__name__)
+def test_a_killed_run_ends_as_if_it_never_had_been(tiny: Make, tmp_path: Path, kill: Any, accumulate: int) -> None:
+    experiment = tiny(accumulate=accumulate)
+    killed(experiment, tmp_path / "killed", kill)
+    assert lab.Run(tmp_path / "killed").state == "running"
+    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+
+
+def test_a_run_can_be_killed_again_and_again(tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny(examples=10)
+    killed(experiment, tmp_path / "run", in_step)
+
+    def again() -> None:
+        in_step(pytest.MonkeyPatch(), 4)
+        lab.resume(tmp_path / "run")
+
+    process = mp.get_context("fork").Process(target=again)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    same(lab.resume(tmp_path / "run"), lab.train(experiment, tmp_path / "whole"))
+
+
+def test_a_finished_run_is_not_resumed(tiny: Make, tmp_path: Path) -> None:
+    run = lab.train(tiny(), tmp_path / "run")
+    with pytest.raises(LabError, match="is finished"):
+        lab.resume(run)
+
+
+def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(tiny: Make, tmp_path: Path) -> None:
+    killed(tiny(), tmp_path / "run", in_step)
+    (folder,) = (tmp_path / "run").glob("checkpoint-*")
+    tensors = folder / checkpoint.TENSORS
+    tensors.write_bytes(tensors.read_bytes()[:100])
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(LabError, match="safetensors"):
+        lab.resume(tmp_path / "run")
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_twenty_kills_from_outside_at_random_moments(tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny(steps=400, evaluation__every=5)
+    (tmp_path / "experiment.yaml").write_text(dump(experiment))
+    moments = random.Random(0)
+    run, kills = tmp_path / "run", 0
+    while kills < 20:
+        command = ["resume", str(run)] if run.exists() else ["train", "--config", "experiment.yaml", "--out", str(run)]
+        with subprocess.Popen([sys.executable, "-m", "lab", *command], cwd=tmp_path, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()  # training has begun
+            time.sleep(moments.random() * 0.4)
+            process.kill()
+        kills += 1
+        if run.exists() and lab.Run(run).state == "finished":
+            break
+    if lab.Run(run).state != "finished":
+        lab.resume(run)
+    same(lab.Run(run), lab.train(experiment, tmp_path / "whole"))

@@ -1,0 +1,158 @@
+import logging
+import math
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+
+import lab
+from lab.config import Experiment
+from lab.model import build
+from lab.objectives import IGNORE, future_targets, summed
+from lab.training.callbacks import StopOnInterrupt
+from lab.training.fit import make_trainer, quiet_lightning
+from lab.training.module import TrainingModule
+from lab.training.points import rate_factor
+
+Make = Callable[..., Experiment]
+
+
+def bare_loop(experiment: Experiment) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """Plain torch: whole batches, naive clipping. Final weights and the gradient's norm at each step."""
+    network = build(experiment)
+    settings = experiment.optimiser
+    matrices = [weight for weight in network.parameters() if weight.ndim > 1]
+    gains = [weight for weight in network.parameters() if weight.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": gains, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=settings.peak_lr, betas=(settings.beta1, settings.beta2))
+    norms = []
+    for step in range(experiment.steps):
+        batch = experiment.task.batch(experiment.seed, step, experiment.batch_size, "train")
+        tokens, scored = torch.from_numpy(batch.tokens), torch.from_numpy(batch.scored)
+        targets = future_targets(tokens, scored, experiment.n_future)
+        with torch.autocast("cpu", torch.bfloat16, enabled=experiment.precision == "bfloat16"):
+            loss = summed(network(tokens), network.unembedding.weight, targets, (targets != IGNORE).sum((1, 2))).total
+        optimiser.zero_grad()
+        loss.backward()
+        norm = math.sqrt(sum(float(weight.grad.norm()) ** 2 for weight in network.parameters()))
+        norms.append(norm)
+        if settings.clip_norm is not None and norm > settings.clip_norm:
+            for weight in network.parameters():
+                weight.grad *= settings.clip_norm / (norm + 1e-6)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.peak_lr * rate_factor(step, experiment)
+        optimiser.step()
+    return network.state_dict(), norms
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 2e-5), ("bfloat16", 2e-2)])
+@pytest.mark.parametrize("clip", [0.05, None])
+def test_training_is_the_bare_loop(
+    tiny: Make, tmp_path: Path, accumulate: int, precision: str, tolerance: float, clip: float | None
+) -> None:
+    experiment = tiny(accumulate=accumulate, precision=precision, optimiser__clip_norm=clip, steps=6)
+    wanted, norms = bare_loop(experiment)
+    run = lab.train(experiment, tmp_path / "run")
+    found = run.model().state_dict()
+    for name, weight in wanted.items():
+        assert (found[name] - weight).norm() <= tolerance * weight.norm(), name
+    noted = [row.value for row in run.metrics() if row.metric == "train/gradient_norm"]
+    assert noted == pytest.approx([sum(norms[:3]) / 3, sum(norms[3:]) / 3], rel=max(tolerance, 1e-4))
+    assert min(norms) > 0.05, "the norm must be above the clip for this to test anything"
+
+
+def test_the_same_experiment_gives_the_same_bytes(tiny: Make, tmp_path: Path) -> None:
+    runs = [lab.train(tiny(), tmp_path / name) for name in ("one", "two")]
+    for file in ("metrics.csv", "experiment.yaml", "model.safetensors"):
+        assert (runs[0].path / file).read_bytes() == (runs[1].path / file).read_bytes()
+
+
+def test_another_seed_gives_other_numbers(tiny: Make, tmp_path: Path) -> None:
+    one, two = (lab.train(tiny(seed=seed), tmp_path / str(seed)).metrics() for seed in (0, 1))
+    assert one != two
+
+
+def test_a_run_explains_itself(tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny(n_future=2)
+    run = lab.train(experiment, tmp_path / "run")
+    assert run.experiment == experiment
+    assert run.state == "finished"
+    assert {"format", "versions", "commit", "host", "seed", "wall_seconds", "fingerprint"} <= set(run.record)
+    assert run.record["predicts"] == {"prediction head 1": "token t+1", "prediction head 2": "token t+2"}
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "experiment.yaml", "metrics.csv", "model.safetensors", "run.json", "timing.csv",
+    ]  # fmt: skip
+    assert sorted({row.step for row in run.metrics()}) == [0, 3, 6, 9, 12]
+    assert {row.tokens for row in run.metrics() if row.step == 6} == {6 * 4 * 12}
+    model = run.model()
+    assert not model.training
+    assert model(torch.zeros(1, 5, dtype=torch.int64)).shape == (2, 1, 5, 8)
+
+
+def test_training_learns(tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny(steps=150, model__width=32, n_future=1, batch_size=16, evaluation__every=50)
+    losses = [row.value for row in lab.train(experiment, tmp_path / "run").metrics() if row.metric == "loss/all/1"]
+    assert losses[-1] < losses[0] - 0.5
+
+
+def test_lightning_finds_nothing_to_warn_of(tiny: Make, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    lab.train(tiny(), tmp_path / "run")
+    assert not [str(warning.message) for warning in recwarn if "lightning" in warning.filename]
+
+
+class PressCtrlC(pl.Callback):
+    """Sends SIGINT to this process at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    experiment = tiny(accumulate=accumulate, checkpoint__seconds=1000.0)
+    whole = lab.train(experiment, tmp_path / "whole")
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("lab.training.fit.make_trainer", lambda e, callbacks: make_trainer(e, [PressCtrlC(7), *callbacks]))
+    with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run goes on"):
+        lab.train(experiment, tmp_path / "run")
+    assert signal.getsignal(signal.SIGINT) == handler
+    assert lab.Run(tmp_path / "run").state == "stopped"
+    assert lab.Run(tmp_path / "run").model() is not None
+    monkeypatch.undo()
+    resumed = lab.resume(tmp_path / "run")
+    assert resumed.metrics() == whole.metrics()
+    assert (resumed.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
+
+
+def test_a_second_ctrl_c_ends_at_once(tiny: Make) -> None:
+    callback = StopOnInterrupt()
+    callback._ask(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt):
+        callback._ask(signal.SIGINT, None)
+
+
+def test_norms_gains_do_not_decay(tiny: Make) -> None:
+    optimiser = TrainingModule(tiny()).configure_optimizers()["optimizer"]
+    decayed, kept = optimiser.param_groups
+    assert all(weight.ndim == 2 for weight in decayed["params"])
+    assert all(weight.ndim == 1 for weight in kept["params"])
+    assert kept["weight_decay"] == 0.0
+
+
+def test_quiet_lightning_restores_the_level_of_its_logger() -> None:
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    with quiet_lightning():
+        assert logger.level == logging.ERROR
+    assert logger.level == level
