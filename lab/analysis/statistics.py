@@ -120,8 +120,8 @@ def compare_emergence(table: pd.DataFrame, n_a: int, n_b: int, which: str) -> Co
         n_b: n_future of arm b.
         which: `onset` or `completion`.
     """
-    arms = [table[table["n_future"] == n].set_index("seed") for n in (n_a, n_b)]
-    pairs = arms[0].join(arms[1], lsuffix="_a", rsuffix="_b", how="inner")
+    arms = [table[table["n_future"] == n] for n in (n_a, n_b)]
+    pairs = arms[0].merge(arms[1], on="seed", suffixes=("_a", "_b"))
     seen_a, seen_b = pairs[f"{which}_observed_a"].astype(bool), pairs[f"{which}_observed_b"].astype(bool)
     pairs, seen_a, seen_b = pairs[seen_a | seen_b], seen_a[seen_a | seen_b], seen_b[seen_a | seen_b]
     if pairs.empty:

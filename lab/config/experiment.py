@@ -35,8 +35,8 @@ class ModelSettings(Settings):
     """L: trunk and prediction heads together when `matched` is `parameters`."""
     n_heads: int = Field(4, ge=1)
     """Attention heads of each layer."""
-    heads: str = "parallel"
-    """Kind of prediction heads."""
+    heads: Literal["parallel"] = "parallel"
+    """Kind of prediction heads: `parallel` transformer layers, one for each."""
     matched: Literal["parameters", "none"] = "parameters"
     """`parameters`: prediction heads are taken off the trunk; `none`: n - 1 layers are added on top ("+Layers")."""
     mlp: Literal["swiglu", "gelu"] = "swiglu"
@@ -75,7 +75,7 @@ class ModelSettings(Settings):
 class ObjectiveSettings(Settings):
     """What is minimised."""
 
-    name: str = "sum"
+    name: Literal["sum"] = "sum"
     """`sum`: over the prediction heads, each head's mean loss in nats a target (PAPER L_n)."""
 
 

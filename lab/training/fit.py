@@ -65,8 +65,10 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     torch.set_num_threads(run.experiment.threads)
     checkpoint = run.checkpoint()
     module = TrainingModule(run.experiment)
-    if checkpoint is not None:
-        SafetensorsIO().load_checkpoint(checkpoint)  # a damaged one is refused before anything is touched
+    if checkpoint is not None:  # a damaged one is refused before anything is touched
+        state = SafetensorsIO().load_checkpoint(checkpoint)
+        if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
+            raise LabError(f"{checkpoint}: not a checkpoint of a run")
     step = -1 if checkpoint is None else checkpoint_step(checkpoint)
     for table in (METRICS, TIMING):
         metrics.keep_until(run.path / table, step)

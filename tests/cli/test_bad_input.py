@@ -1,0 +1,298 @@
+"""Whatever a user may do wrong: one line that names it, exit status 2, and nothing written."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import lab
+from lab.cli.arguments import settings_from
+from lab.cli.main import main
+from lab.training.checkpoint import SafetensorsIO
+
+TINY = [
+    *("--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "4", "--batch-size", "4", "--schedule.warmup-steps", "1"),
+    *("--task.vocabulary", "12", "--task.period", "[3,5]", "--task.length", "12", "--task.test-period", "null"),
+    *("--evaluation.every", "2", "--evaluation.examples", "4"),
+]
+TRAIN = ["train", "induction", *TINY, "--out", "new"]
+
+
+def train(*more: str) -> list[str]:
+    """A training command with something wrong at its end."""
+    return [*TRAIN, *more]
+
+
+def replaced(**settings: str) -> list[str]:
+    """A training command with some of its settings replaced."""
+    words = list(TRAIN)
+    for name, value in settings.items():
+        words[words.index("--" + name.replace("_", "-")) + 1] = value
+    return words
+
+
+def row(phrase: str, arguments: list[str] | str, *expected: str, files: dict[str, str | bytes] | None = None) -> object:
+    words = arguments.split() if isinstance(arguments, str) else arguments
+    return pytest.param(words, expected, files or {}, id=phrase)
+
+
+SETTINGS = [
+    row("unknown command", "trian induction", "unknown command 'trian'", "did you mean 'train'"),
+    row("unknown command, nothing near", "zzzz", "unknown command", "known: "),
+    row("no task", "train", "needs a task"),
+    row("unknown task", "train inductoin", "unknown task 'inductoin'", "did you mean 'induction'"),
+    row("task of a module that is not there", "train no.such:Task", "cannot be imported"),
+    row("task that is none", "train json:dumps", "is not a tasks.Task"),
+    row("stray word", train("stray"), "unexpected argument 'stray'"),
+    row("setting without value", train("--seed"), "--seed needs a value"),
+    row("setting followed by another", train("--seed", "--precision", "float32"), "--seed needs a value"),
+    row("setting given twice", train("--seed", "1", "--seed", "2"), "--seed is given twice"),
+    row("unknown setting", train("--nonsense", "1"), "unknown setting 'nonsense'"),
+    row("misspelt setting", train("--n-futrue", "1"), "did you mean 'n_future'"),
+    row("misspelt setting of a group", train("--model.widht", "8"), "did you mean 'model.width'"),
+    row("unknown setting of the task", train("--task.vocab", "8"), "did you mean 'vocabulary'"),
+    row("setting below a setting", train("--seed.x", "1"), "seed"),
+    row("group as a number", train("--model", "3"), "model must be a mapping"),
+    row("value that is not YAML", train("--seed", "[1"), "--seed", "not YAML"),
+    row("no prediction head", train("--n-future", "0"), "n_future must be at least 1, not 0"),
+    row(
+        "as many prediction heads as layers", train("--n-future", "3"), "n_future must be at most 2, not 3", "model.layers = 3"
+    ),
+    row("heads beyond the row", train("--n-future", "12", "--matched", "none"), "n_future must be below 12"),
+    row("prediction heads as text", train("--n-future", "two"), "n_future must be a whole number, not 'two'"),
+    row("prediction heads as a list", train("--n-future", "[1,2]"), "n_future must be a whole number"),
+    row("true for a number", train("--seed", "true"), "seed must be a whole number, not True"),
+    row("fraction of a step", replaced(steps="2.5"), "steps must be a whole number"),
+    row("no steps", replaced(steps="0"), "steps must be at least 1"),
+    row("negative seed", train("--seed", "-1"), "seed must be at least 0"),
+    row("seed too large", train("--seed", "9223372036854775808"), "seed must be"),
+    row("no rows", replaced(batch_size="0"), "batch_size must be at least 1"),
+    row("rows that do not divide", train("--accumulate", "3"), "multiple of devices x accumulate = 1 x 3"),
+    row("width that attention heads do not divide", replaced(width="9"), "model.width must be an even multiple"),
+    row("odd width of an attention head", replaced(width="6"), "model.width must be an even multiple of model.n_heads = 2"),
+    row("no layers", replaced(layers="0"), "model.layers must be at least 1"),
+    row("no attention head", replaced(n_heads="0"), "model.n_heads must be at least 1"),
+    row("unknown size", "train induction --size 2M --out new", "model.size must be one of 1M", "'2M'"),
+    row("size that contradicts the width", "train induction --size 1M --width 64 --out new", "model.width must be 128"),
+    row("unknown heads", train("--heads", "diagonal"), "model.heads must be one of 'parallel', not 'diagonal'"),
+    row("unknown matching", train("--matched", "mood"), "model.matched must be one of"),
+    row("unknown feed-forward part", train("--model.mlp", "relu"), "model.mlp must be one of"),
+    row("negative wavelength", train("--model.rope-base", "-1"), "model.rope_base must be above 0"),
+    row("unknown objective", train("--objective", "fun"), "objective.name must be one of 'sum'"),
+    row("negative rate", train("--lr", "-0.001"), "optimiser.peak_lr must be above 0"),
+    row("rate that is no number", train("--lr", ".nan"), "optimiser.peak_lr must be a finite number"),
+    row("infinite rate", train("--lr", ".inf"), "optimiser.peak_lr must be a finite number"),
+    row("rate as text", train("--lr", "fast"), "optimiser.peak_lr must be a number, not 'fast'"),
+    row("beta of one", train("--optimiser.beta2", "1"), "optimiser.beta2 must be below 1"),
+    row("negative decay", train("--optimiser.weight-decay", "-1"), "optimiser.weight_decay must be at least 0"),
+    row("clip at zero", train("--optimiser.clip-norm", "0"), "optimiser.clip_norm must be above 0"),
+    row(
+        "warm-up longer than the run",
+        replaced(**{"schedule.warmup_steps": "4"}),
+        "schedule.warmup_steps must be below steps = 4",
+    ),
+    row("decay to more than the peak", train("--schedule.decay-ratio", "1.5"), "schedule.decay_ratio must be at most 1"),
+    row("evaluation every zero steps", replaced(**{"evaluation.every": "0"}), "evaluation.every must be at least 1"),
+    row("nothing to evaluate on", replaced(**{"evaluation.examples": "0"}), "evaluation.examples must be at least 1"),
+    row("evaluation on training data", train("--evaluation.split", "train"), "evaluation.split must be one of"),
+    row("checkpoints in negative time", train("--checkpoint.seconds", "-1"), "checkpoint.seconds must be at least 0"),
+    row("finite set below a batch", train("--examples", "3"), "examples must be at least batch_size = 4"),
+    row("unknown precision", train("--precision", "fp8"), "precision must be one of 'float32' or 'bfloat16'"),
+    row("unknown accelerator", train("--accelerator", "abacus"), "accelerator must be one of"),
+    row("accelerator that is not there", train("--accelerator", "mps"), "accelerator must be one that this machine has"),
+    row("no threads", train("--threads", "0"), "threads must be at least 1"),
+    row("period of no token", "train induction --task.period [0,5]", "induction.period"),
+    row("period that runs backwards", "train induction --task.period [9,3]", "induction.period"),
+    row("period beyond the vocabulary", "train induction --task.period [8,40]", "vocabulary = 32"),
+    row("row too short for the task", "train induction --task.length 40", "induction.length must be at least"),
+    row("test period that does not fit", "train induction --task.test-period [40,50]", "induction.test_period"),
+    row("answer where there is none", train("--task.loss-on", "answer"), "induction.loss_on", "there is no answer"),
+    row("unknown way to score", train("--task.loss-on", "prompt"), "induction.loss_on must be one of all, answer"),
+    row("stories with one character", "train stories --task.characters [1,2]", "stories.characters"),
+    row("more names than pairs", "train stories --task.names 5000", "stories.names must be between"),
+]
+
+GOOD = "task: induction\n"
+FILES = [
+    row("task and file", "train induction --config e.yaml", "not both", files={"e.yaml": GOOD}),
+    row("file that is not there", "train --config gone.yaml", "gone.yaml: No such file"),
+    row("folder for a file", "train --config folder", "folder: Is a directory", files={"folder/x": ""}),
+    row("empty file", "train --config e.yaml", "e.yaml", "mapping", files={"e.yaml": ""}),
+    row(
+        "file that is not YAML",
+        "train --config e.yaml",
+        "e.yaml, line 2: not YAML",
+        files={"e.yaml": "task: induction\n\tx: [1"},
+    ),
+    row("YAML that is a list", "train --config e.yaml", "mapping of settings", files={"e.yaml": "- task"}),
+    row("binary file", "train --config e.yaml", "e.yaml: not a text file", files={"e.yaml": b"\xff\xfe\x00\x81"}),
+    row("file without a task", "train --config e.yaml", "e.yaml: task is missing", files={"e.yaml": "seed: 1\n"}),
+    row(
+        "file with an unknown key",
+        "train --config e.yaml",
+        "unknown setting 'sede'",
+        "'seed'",
+        files={"e.yaml": GOOD + "sede: 1\n"},
+    ),
+    row(
+        "file with a wrong value",
+        "train --config e.yaml",
+        "e.yaml: steps must be at least 1",
+        files={"e.yaml": GOOD + "steps: -5\n"},
+    ),
+    row("file whose task is a number", "train --config e.yaml", "task must be a name", files={"e.yaml": "task: 5\n"}),
+    row(
+        "file whose task has no name", "train --config e.yaml", "task must have a name", files={"e.yaml": "task: {length: 5}\n"}
+    ),
+    row("out is a file", train(), "new: exists already", files={"new": "mine"}),
+    row("out is a folder of something else", train(), "new: exists already", files={"new/mine": "x"}),
+    row("out is below a file", [*TRAIN[:-1], "file/new"], "file", "Not a directory", files={"file": "mine"}),
+    row("resume of nothing", "resume gone", "gone: no such folder"),
+    row("resume without a run", "resume", "required: run"),
+    row("resume of a folder that is no run", "resume folder", "folder: not a run", files={"folder/x": ""}),
+    row("runs of a folder that is not there", "runs gone", "gone: no such folder"),
+    row("runs of an empty folder", "runs folder", "folder: holds no runs", files={"folder/x": ""}),
+    row("record that is cut short", "resume r", "run.json: not JSON", files={"r/run.json": '{"format": 1, "sta'}),
+    row("record of something else", "resume r", "not the record of a run", files={"r/run.json": "[]"}),
+    row(
+        "run of another version", "resume r", "written in format 99", files={"r/run.json": '{"format": 99, "state": "running"}'}
+    ),
+    row(
+        "run without its experiment",
+        "resume r",
+        "experiment.yaml: No such file",
+        files={"r/run.json": '{"format": 1, "state": "running"}'},
+    ),
+    row("unknown task to show", "tasks show inductoin", "did you mean 'induction'"),
+    row("nothing to show", "tasks show", "needs a task"),
+    row("unknown word after tasks", "tasks list", "unknown command 'list'"),
+    row("no rows to show", "tasks show induction --rows 0", "size must be at least 1"),
+    row("rows as text", "tasks show induction --rows many", "--rows"),
+    row("unknown split", "tasks show induction --split exam", "split must be one of train, validation, test"),
+    row("unknown setting to show", "tasks show induction --vocab 3", "did you mean 'vocabulary'"),
+    row("unknown figure", "plot emergance r -o x.png", "did you mean 'emergence'"),
+    row("figure of another kind", "plot emergence r -o x.gif", "a figure is one of .png, .pdf, .svg"),
+    row("figure into a folder that is not there", "plot emergence r -o gone/x.png", "gone: no such folder"),
+    row("figure of no run", "plot emergence gone -o x.png", "gone: no such folder"),
+    row("figure without a file", "plot emergence r", "required: -o/--out"),
+    row("metric for another figure", "plot heatmap r -o x.png --metric icl", "--metric is for the figure emergence"),
+    row("demo of no seeds", "demo --seeds 0", "--seeds must be at least 1"),
+    row("demo with a wrong setting", "demo --steps 0", "steps must be at least 1"),
+    row("demo over a file", "demo --out file", "file: is not a folder", files={"file": "mine"}),
+]
+
+
+def listing(folder: Path) -> dict[str, bytes | None]:
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+def refused(arguments: list[str], expected: tuple[str, ...], capsys: pytest.CaptureFixture[str], status: int = 2) -> None:
+    before = listing(Path.cwd())
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("lab: ")
+    for words in expected:
+        assert words in err
+    assert listing(Path.cwd()) == before, "something was written"
+
+
+@pytest.mark.parametrize(("arguments", "expected", "files"), [*SETTINGS, *FILES])
+def test_wrong_input_is_named_in_one_line(
+    arguments: list[str],
+    expected: tuple[str, ...],
+    files: dict[str, str | bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused(arguments, expected, capsys)
+
+
+def test_the_table_is_as_long_as_promised() -> None:
+    assert len(SETTINGS) + len(FILES) >= 60
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        (file,) = run.rglob(name)
+        file.write_bytes(file.read_bytes()[:20])
+
+    return damage
+
+
+def gone(name: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        (file,) = run.rglob(name)
+        file.unlink()
+
+    return damage
+
+
+def unfinished(run: Path) -> None:
+    """A finished run as if it had been killed after its last checkpoint."""
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"state": "running"}))
+    SafetensorsIO().save_checkpoint({"state": torch.zeros(50)}, run / "checkpoint-00000002")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    lab.train(lab.experiment("induction", settings_from(TINY)), path)
+    return path
+
+
+DAMAGED = [
+    pytest.param("resume run", None, ("run: is finished",), id="resume of a finished run"),
+    pytest.param("train induction --out run", None, ("run: a run is there already",), id="out is a run"),
+    pytest.param("resume run", cut("state.json"), ("state.json: not JSON",), id="checkpoint's state cut short"),
+    pytest.param("resume run", cut("state.safetensors"), ("not a whole safetensors file",), id="checkpoint cut short"),
+    pytest.param("resume run", unfinished, ("not a checkpoint of a run",), id="checkpoint of something else"),
+    pytest.param("resume run", gone("state.safetensors"), ("no such file",), id="checkpoint without tensors"),
+    pytest.param("resume run", cut("experiment.yaml"), ("experiment.yaml",), id="experiment cut short"),
+    pytest.param("plot emergence run -o x.png", cut("metrics.csv"), ("not a table of metrics",), id="metrics cut short"),
+    pytest.param("plot emergence run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric"),
+    pytest.param("runs run", cut("run.json"), ("run.json: not JSON",), id="record cut short"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "damage", "expected"), DAMAGED)
+def test_a_damaged_or_finished_run_is_named_in_one_line(
+    arguments: str,
+    damage: Callable[[Path], None] | None,
+    expected: tuple[str, ...],
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished, tmp_path / "run")
+    if damage not in (None, unfinished) and arguments.startswith("resume"):
+        unfinished(tmp_path / "run")
+    if damage is not None:
+        damage(tmp_path / "run")
+    refused(arguments.split(), expected, capsys)
+
+
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise OSError(30, os.strerror(30), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    refused(TRAIN, ("new", "Read-only file system"), capsys)

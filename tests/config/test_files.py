@@ -1,0 +1,98 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import lab
+import tasks
+from lab.config.files import from_settings, read_yaml, setting_names
+from lab.config.presets import PRESETS
+from lab.errors import LabError
+
+OTHER: dict[str, Any] = {
+    "n_future": 2, "model.size": "1M", "model.width": 32, "model.layers": 6, "model.n_heads": 2, "model.matched": "none",
+    "model.mlp": "gelu", "model.rope_base": 500.0, "optimiser.peak_lr": 1e-4, "optimiser.beta1": 0.8, "optimiser.beta2": 0.99,
+    "optimiser.weight_decay": 0.0, "optimiser.clip_norm": None, "schedule.warmup_steps": 7, "schedule.decay_ratio": 0.5,
+    "evaluation.every": None, "evaluation.per_decade": 4, "evaluation.examples": 3, "evaluation.split": "test",
+    "evaluation.induction_scores": False, "checkpoint.seconds": 1.5, "steps": 99, "batch_size": 64, "accumulate": 2,
+    "examples": 500, "seed": 9, "precision": "bfloat16", "accelerator": "cpu", "devices": 2, "threads": 3,
+    "task.vocabulary": 40, "task.length": 80,
+}  # fmt: skip
+"""Another value for every setting that has one."""
+ONLY_ONE_VALUE = {"model.heads", "objective.name", "task"}
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "optimiser.peak_lr": st.floats(1e-9, 10), "model.rope_base": st.floats(1e-3, 1e9), "seed": st.integers(0, 2**63 - 1),
+            "optimiser.clip_norm": st.none() | st.floats(1e-6, 1e6), "evaluation.every": st.none() | st.integers(1, 9),
+            "task.period": st.just([3, 9]), "n_future": st.integers(1, 3), "precision": st.sampled_from(["float32", "bfloat16"]),
+        },
+    )
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_yaml_out_and_in_loses_nothing(changed: dict[str, Any]) -> None:
+    experiment = lab.experiment("induction", changed)
+    again = from_settings(read_yaml(lab.dump(experiment), "text"))
+    assert again == experiment
+    assert again.fingerprint == experiment.fingerprint
+
+
+def test_an_experiment_is_read_from_its_file(tmp_path: Path) -> None:
+    experiment = lab.experiment("stories", {"task.fresh": 0.25})
+    (tmp_path / "e.yaml").write_text(lab.dump(experiment))
+    assert lab.load(tmp_path / "e.yaml") == experiment
+
+
+def test_every_setting_changes_the_fingerprint() -> None:
+    assert set(OTHER) | ONLY_ONE_VALUE >= set(setting_names()), "a new setting needs a line in OTHER"
+    usual = lab.experiment("induction")
+    prints = {usual.fingerprint}
+    for name, value in OTHER.items():
+        prints.add(lab.override(usual, {name: value}).fingerprint)
+    assert len(prints) == len(OTHER) + 1
+
+
+def test_the_fingerprint_is_the_same_in_any_process_and_order() -> None:
+    code = "import lab; print(lab.experiment('induction', {'seed': 3, 'steps': 77}).fingerprint)"
+    elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert elsewhere == lab.experiment("induction", {"steps": 77, "seed": 3}).fingerprint
+
+
+def test_a_size_and_its_numbers_replace_each_other() -> None:
+    small = lab.experiment("induction")
+    sized = lab.override(small, {"model.size": "3M"})
+    assert sized.model.shape == (256, 4, 8)
+    again = lab.override(sized, {"model.width": 64})
+    assert (again.model.size, again.model.shape) == (None, (64, 4, 8))
+    with pytest.raises(LabError, match=r"model\.width must be 256 at model\.size 3M, not 64"):
+        lab.override(small, {"model.size": "3M", "model.width": 64})
+
+
+def test_experiments_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        lab.experiment("induction").__setattr__("steps", 3)
+
+
+@pytest.mark.parametrize("task", tasks.names())
+def test_every_task_has_a_default_experiment(task: str) -> None:
+    assert lab.experiment(task).task.name == task
+    assert set(PRESETS) <= set(tasks.names())
+
+
+@pytest.mark.parametrize(("text", "number"), [("3e-3", 3e-3), ("1E5", 1e5), ("-2.5e+1", -25.0), (".5e1", 5.0)])
+def test_yaml_reads_numbers_as_people_write_them(text: str, number: float) -> None:
+    assert read_yaml(text, "text") == number
+
+
+def test_the_trunk_is_what_the_heads_leave() -> None:
+    for n in (1, 2, 3):
+        assert lab.experiment("induction", n_future=n).trunk_layers == 4 - n
+        assert lab.experiment("induction", {"model.matched": "none"}, n_future=n).trunk_layers == 3

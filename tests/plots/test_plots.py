@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from lab import plots
+from lab.analysis.statistics import bootstrap_interval
+from lab.cli.plot import FIGURES
+from lab.errors import LabError
+from lab.plots.curves import band_note, band_table, describe
+from lab.plots.style import LOOKS, LUMINANCE
+
+
+def frame(ns: tuple[int, ...] = (1, 2), seeds: int = 4) -> pd.DataFrame:
+    """Sigmoid curves, and scores of three layers with two attention heads."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in ns:
+        for seed in range(seeds):
+            middle = 12 + rng.normal(0, 0.2) - 0.3 * n
+            for step in range(0, 201, 20):
+                tokens = 2048 * step
+                curve = 0.03 + 0.95 / (1 + np.exp(-6 * (np.log(tokens + 1) - middle)))
+                values = {"accuracy/copy/1": curve, "prefix_matching/trunk": 0.5 * curve, "prefix_matching/prediction": curve}
+                values |= {f"prefix_matching/trunk.0/{head}": rng.random() for head in (0, 1)}
+                values |= {f"prefix_matching/prediction.{i}/{head}": rng.random() for i in range(1, n + 1) for head in (0, 1)}
+                rows += [
+                    (f"n{n}s{seed}", "induction", n, seed, step, tokens, metric, value) for metric, value in values.items()
+                ]
+    return pd.DataFrame(rows, columns=["run", "task", "n_future", "seed", "step", "tokens", "metric", "value"])
+
+
+def test_the_numbers_of_a_curve_are_mean_and_interval_over_seeds() -> None:
+    tidy = frame()
+    table = band_table(tidy, ["accuracy/copy/1"])
+    row = table[(table["n_future"] == 2) & (table["tokens"] == 2048 * 100)].iloc[0]
+    values = tidy[(tidy["n_future"] == 2) & (tidy["step"] == 100) & (tidy["metric"] == "accuracy/copy/1")]["value"]
+    interval = bootstrap_interval(values)
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["seeds"] == 4
+    assert row["low"] <= interval.mean <= row["high"]
+
+
+def test_the_emergence_curve_has_what_a_reader_needs() -> None:
+    axes, table = plots.emergence(frame(), "accuracy/copy/1", lines={"chance": 1 / 32})
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlabel() == "training tokens seen"
+    assert "accuracy on role copy" in axes.get_ylabel()
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["n = 1", "n = 2"]
+    assert "90 % bootstrap band over 4 seeds" in axes.get_title("left")
+    assert len(axes.collections) == 2, "a band for each n"
+    assert "chance" in [text.get_text() for text in axes.texts]
+    assert (table["tokens"] == 0).any(), "the table keeps what the log axis cannot show"
+
+
+def test_few_seeds_are_said_to_be_few() -> None:
+    assert "fewer than 3 seeds" in band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
+    assert band_note(band_table(frame(seeds=1), ["accuracy/copy/1"])) == "one seed a line: no band"
+
+
+def test_a_point_that_some_seed_lacks_is_left_out() -> None:
+    tidy = frame()
+    tidy = tidy[~((tidy["run"] == "n1s0") & (tidy["step"] > 100))]
+    table = band_table(tidy, ["accuracy/copy/1"])
+    assert table[table["n_future"] == 1]["tokens"].max() == 2048 * 100
+    assert table[table["n_future"] == 2]["tokens"].max() == 2048 * 200
+
+
+def test_the_induction_figure_tells_trunk_and_prediction_heads_apart() -> None:
+    axes, table = plots.induction(frame())
+    assert set(table["metric"]) == {"prefix_matching/trunk", "prefix_matching/prediction"}
+    assert {line.get_linestyle() for line in axes.get_lines()} == {"-", ":"}
+
+
+def test_the_heat_map_shows_every_attention_head_at_the_end() -> None:
+    tidy = frame()
+    axes, matrix = plots.heatmap(tidy[tidy["n_future"] == 2])
+    assert list(matrix["layer"]) == ["trunk layer 0", "prediction head 1", "prediction head 2"]
+    last = tidy[(tidy["n_future"] == 2) & (tidy["step"] == 200) & (tidy["metric"] == "prefix_matching/prediction.2/1")]
+    assert matrix.set_index("layer").loc["prediction head 2", 1] == pytest.approx(last["value"].mean())
+    assert len(axes.texts) == 6
+
+
+@pytest.mark.parametrize("kind", ["no runs", "two n", "no scores"])
+def test_heat_maps_of_nothing_in_particular_are_refused(kind: str) -> None:
+    tidy = frame()
+    wrong = {"no runs": tidy[:0], "two n": tidy, "no scores": tidy[tidy["metric"] == "accuracy/copy/1"].query("n_future == 1")}
+    with pytest.raises(LabError):
+        plots.heatmap(wrong[kind])
+
+
+def test_empty_frames_and_unknown_metrics_are_refused_by_name() -> None:
+    with pytest.raises(LabError, match="no metrics yet"):
+        plots.emergence(frame()[:0], "accuracy/copy/1")
+    with pytest.raises(LabError, match="did you mean 'accuracy/copy/1'"):
+        plots.emergence(frame(), "accuracy/cpy/1")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_a_figure_is_saved_with_its_numbers_beside_it(tmp_path: Path, suffix: str) -> None:
+    with plots.style():
+        axes, table = plots.emergence(frame(), "accuracy/copy/1")
+        saved = plots.save(axes.figure, table, tmp_path / f"curve{suffix}")
+    assert saved == [tmp_path / f"curve{suffix}", tmp_path / "curve.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"curve.csv", f"curve{suffix}"}
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "curve.csv"), table, check_dtype=False)
+    if suffix == ".png":
+        assert np.asarray(Image.open(saved[0]).convert("L")).std() > 5, "the picture is not blank"
+
+
+def test_the_look_leaves_everybodys_settings_alone() -> None:
+    before = dict(mpl.rcParams)
+    with plots.style():
+        assert mpl.rcParams["axes.grid"]
+    assert dict(mpl.rcParams) == before
+
+
+def test_neighbouring_looks_differ_in_lightness_line_and_marker() -> None:
+    lightness = [float(np.dot(to_rgb(look.colour), LUMINANCE)) for look in LOOKS]
+    for one, other in zip(range(len(LOOKS)), range(1, len(LOOKS)), strict=False):
+        assert abs(lightness[one] - lightness[other]) > 0.1
+        assert LOOKS[one].line != LOOKS[other].line
+    assert len({look.marker for look in LOOKS}) == len(LOOKS)
+
+
+def test_the_command_offers_every_figure() -> None:
+    assert set(FIGURES) == set(plots.FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("accuracy/copy/1", "accuracy on role copy,\nnext-token head"),
+        ("far:loss/all/2", "loss (nats) on all scored targets (far),\nprediction head 2"),
+        ("exact", "whole answers right (share)"),
+        ("icl", "in-context-learning score (nats)"),
+        ("something", "something"),
+    ],
+)
+def test_axes_speak_in_words(metric: str, words: str) -> None:
+    assert describe(metric) == words

@@ -1,0 +1,132 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.config import Experiment, dump
+from lab.errors import LabError
+from lab.runs import metrics, open_runs
+from lab.runs.files import folder_atomic, write_atomic
+from lab.runs.names import headline, reference_lines
+from lab.runs.run import FORMAT
+
+
+def made(
+    path: Path, experiment: Experiment, rows: dict[tuple[int, str], float] | None = None, state: str = "finished"
+) -> lab.Run:
+    """A run's folder without any training."""
+    path.mkdir(parents=True)
+    (path / "experiment.yaml").write_text(dump(experiment))
+    (path / "run.json").write_text(json.dumps({"format": FORMAT, "state": state, "wall_seconds": 1.0}))
+    for (step, metric), value in (rows or {}).items():
+        metrics.append_metrics(path / "metrics.csv", step, step * experiment.tokens_per_step, {metric: value})
+    return lab.Run(path)
+
+
+def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings(tmp_path: Path) -> None:
+    for n in (1, 2):
+        experiment = lab.experiment("induction", {"n_future": n, "model.width": 32 * n})
+        made(tmp_path / f"n{n}", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 0.1 + 0.2})
+    frame = lab.frame(open_runs([tmp_path]))
+    assert list(frame.columns) == ["run", "task", "n_future", "seed", "model.width", "step", "tokens", "metric", "value"]
+    assert len(frame) == 4
+    last = frame[(frame["run"] == "n2") & (frame["step"] == 10)].iloc[0]
+    assert (last["model.width"], last["tokens"], last["value"]) == (64, 10 * 32 * 64, 0.1 + 0.2)
+
+
+def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", lab.experiment("induction"), state="running")
+    assert run.frame().empty
+    assert list(run.frame().columns) == ["run", "task", "n_future", "seed", "step", "tokens", "metric", "value"]
+    assert run.metrics() == []
+
+
+def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    metrics.append_metrics(path, 0, 0, {"a": 1.0, "b": 2.0})
+    with path.open("a") as file:
+        file.write("5,10,a,0.33")
+    assert [row.metric for row in metrics.read_metrics(path)] == ["a", "b"]
+
+
+def test_what_came_after_a_checkpoint_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    for step in (0, 5, 10):
+        metrics.append_metrics(path, step, step, {"a": float(step)})
+    metrics.keep_until(path, 5)
+    assert [row.step for row in metrics.read_metrics(path)] == [0, 5]
+    metrics.keep_until(path, -1)
+    assert metrics.read_metrics(path) == []
+    metrics.keep_until(tmp_path / "gone.csv", 5)
+    assert not (tmp_path / "gone.csv").exists()
+
+
+def test_floats_come_back_bit_for_bit(tmp_path: Path) -> None:
+    values = {"a": 1 / 3, "b": 5e-324, "c": -1.7976931348623157e308}
+    metrics.append_metrics(tmp_path / "m.csv", 1, 2, values)
+    assert {row.metric: row.value for row in metrics.read_metrics(tmp_path / "m.csv")} == values
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.json"
+    write_atomic(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(LabError, match=r"file\.json: No space left on device"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_a_folder_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    def fail() -> None:
+        with folder_atomic(tmp_path / "new") as partial:
+            (partial / "file").write_text("half")
+            raise KeyError("inside")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_are_found_below_a_folder_and_those_in_the_making_are_not(tmp_path: Path) -> None:
+    experiment = lab.experiment("induction")
+    for name in ("b/second", "a", ".c.partial"):
+        made(tmp_path / name, experiment)
+    assert [run.name for run in open_runs([tmp_path])] == ["a", "second"]
+    assert [run.name for run in open_runs([tmp_path / "b" / "second"])] == ["second"]
+
+
+def test_a_run_without_weights_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="has no weights yet"):
+        made(tmp_path / "run", lab.experiment("induction"), state="running").model()
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    from lab.model import build
+    from lab.training.weights import save_weights
+
+    run = made(tmp_path / "run", lab.experiment("induction"))
+    save_weights(build(lab.experiment("induction", {"model.width": 32})), run.path / "model.safetensors")
+    with pytest.raises(LabError, match="do not fit"):
+        run.model()
+
+
+def test_the_newest_checkpoint_is_the_one_with_most_steps(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", lab.experiment("induction"), state="running")
+    assert run.checkpoint() is None
+    for name in ("checkpoint-00000900", "checkpoint-00001000", "checkpoint-x", ".checkpoint-00002000.partial"):
+        (run.path / name).mkdir()
+    assert run.checkpoint() == run.path / "checkpoint-00001000"
+
+
+def test_curves_are_read_against_chance_and_floor() -> None:
+    experiment = lab.experiment("induction")
+    assert headline(experiment) == "accuracy/copy/1"
+    assert reference_lines(experiment, "accuracy/copy/1") == {"chance": 1 / 32}
+    assert reference_lines(experiment, "far:loss/copy/2") == {"floor": 0.0}
+    assert reference_lines(experiment, "prefix_matching/trunk") == reference_lines(experiment, "loss/all/1") == {}
