@@ -15,14 +15,17 @@ def run(arguments: list[str]) -> int:
     parser = Parser("runs", "A table of the runs in some folders.")
     parser.add_argument("folders", nargs="*", default=["runs"], help="runs, or folders of runs (runs)")
     known = parser.parse_args(arguments)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run", no_wrap=True)
-    table.add_column("task")
-    for title in ("n", "layers x width", "seed", "step", "metric", "value", "seconds"):
-        table.add_column(title, justify="left" if title == "metric" else "right")
-    table.add_column("state")
-    for opened in open_runs(known.folders):
-        table.add_row(*_cells(opened))
+    opened = open_runs(known.folders)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    table.add_column("run", overflow="fold", ratio=1)
+    for title in ("n", "L x d", "seed", "step"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("metric", overflow="fold")
+    for title in ("value", "s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for each in opened:
+        table.add_row(*_cells(each))
     Console().print(table)
     return 0
 
@@ -34,13 +37,12 @@ def _cells(opened: Run) -> list[str]:
     values = [row.value for row in rows if row.metric == name]
     return [
         str(opened.path),
-        experiment.task.name,
         str(experiment.n_future),
-        f"{experiment.model.layers} x {experiment.model.width}",
+        f"{experiment.model.layers}x{experiment.model.width}",
         str(experiment.seed),
         f"{step}/{experiment.steps}",
         name,
         f"{values[-1]:.3f}" if values else "-",
-        f"{opened.record['wall_seconds']:.1f}",
+        f"{opened.record['wall_seconds']:.0f}",
         opened.state,
     ]

@@ -9,4 +9,5 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
     "induction": {"task.test_period": [28, 30]},
+    "stories": {"steps": 1200, "batch_size": 16, "evaluation.every": 50, "evaluation.examples": 128},
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.plots.curves import emergence, induction
+from lab.plots.curves import emergence, induction, new_axes
 from lab.plots.heatmap import heatmap
 from lab.plots.save import save
 from lab.plots.style import style
@@ -22,4 +22,4 @@ FIGURES: dict[str, Callable[..., tuple[Axes, pd.DataFrame]]] = {
 }
 """What `lab plot NAME` can draw."""
 
-__all__ = ["FIGURES", "emergence", "heatmap", "induction", "save", "style"]
+__all__ = ["FIGURES", "emergence", "heatmap", "induction", "new_axes", "save", "style"]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from lab.analysis.statistics import FEWEST, bootstrap_band
 from lab.errors import LabError
@@ -73,8 +74,8 @@ def emergence(
         _draw(axes, table[table["n_future"] == n], look, f"n = {n}")
     for name, value in (lines or {}).items():
         axes.axhline(value, color="#777777", linewidth=0.8, linestyle=(0, (6, 3)), zorder=1)
-        axes.annotate(name, (1, value), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      ha="right", va="bottom", color="#555555", fontsize=7)  # fmt: skip
+        axes.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      va="center", color="#555555", fontsize=7.5, annotation_clip=False)  # fmt: skip
     _finish(axes, table, describe(metric))
     return axes, table
 
@@ -135,6 +136,9 @@ def _draw(axes: Axes, rows: pd.DataFrame, look: Look, label: str) -> None:
 
 def _finish(axes: Axes, table: pd.DataFrame, label: str) -> None:
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     tokens = table.loc[table["tokens"] > 0, "tokens"]
     if not tokens.empty and tokens.max() > tokens.min():
         axes.set_xlim(tokens.min(), tokens.max())
@@ -143,5 +147,5 @@ def _finish(axes: Axes, table: pd.DataFrame, label: str) -> None:
     values = table[["low", "high"]].to_numpy()
     if np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
         axes.set_ylim(-0.02, 1.02)
-    axes.legend(frameon=False, loc="best", handlelength=3)
+    axes.legend(loc="best", handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
     axes.set_title(band_note(table), loc="left", color="#555555", fontsize=7.5)

@@ -31,9 +31,11 @@ ONLY_ONE_VALUE = {"model.heads", "objective.name", "task"}
     st.fixed_dictionaries(
         {},
         optional={
-            "optimiser.peak_lr": st.floats(1e-9, 10), "model.rope_base": st.floats(1e-3, 1e9), "seed": st.integers(0, 2**63 - 1),
+            "optimiser.peak_lr": st.floats(1e-9, 10), "model.rope_base": st.floats(1e-3, 1e9),
+            "seed": st.integers(0, 2**63 - 1),
             "optimiser.clip_norm": st.none() | st.floats(1e-6, 1e6), "evaluation.every": st.none() | st.integers(1, 9),
-            "task.period": st.just([3, 9]), "n_future": st.integers(1, 3), "precision": st.sampled_from(["float32", "bfloat16"]),
+            "task.period": st.just([3, 9]), "n_future": st.integers(1, 3),
+            "precision": st.sampled_from(["float32", "bfloat16"]),
         },
     )
 )  # fmt: skip

@@ -1,0 +1,134 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.cli.main import COMMANDS, main
+from lab.demo import plan
+
+TINY = [
+    *("--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "6", "--batch-size", "4", "--schedule.warmup-steps", "1"),
+    *("--evaluation.every", "2", "--evaluation.examples", "4"),
+]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_help_answers_without_anything_heavy() -> None:
+    code = (
+        "import sys; from lab.cli.main import main; main(['--help'])\n"
+        "print({'torch', 'pydantic', 'lightning', 'pandas', 'matplotlib', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stderr.strip() == "set()"
+    assert all(command in answer.stdout for command in COMMANDS)
+
+
+def test_importing_lab_is_light_and_its_names_load_when_used() -> None:
+    code = "import sys, lab; print('torch' in sys.modules, 'pydantic' in sys.modules, lab.LabError.__name__, len(dir(lab)) > 8)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["False", "False", "LabError", "True"]
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = lab.nonsense
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: lab {command}" in capsys.readouterr().out
+
+
+def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("lab 0.")
+
+
+def test_tasks_are_listed_and_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks"]) == 0
+    assert {"induction", "stories"} <= set(capsys.readouterr().out.split())
+    assert (
+        main(["tasks", "show", "induction", "--rows", "2", "--vocabulary", "12", "--task.period", "[3,3]", "--length", "9"])
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert out.count("[new] ") == out.count("[boundary] ") == out.count("[copy] ") == 2
+    assert main(["tasks", "show", "stories", "--split", "test", "--rows", "1"]) == 0
+    assert "[second_again] " in capsys.readouterr().out
+
+
+def test_a_printed_experiment_can_be_run_from_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "induction", *TINY, "--n-future", "2", "--print-config"]) == 0
+    Path("e.yaml").write_text(capsys.readouterr().out)
+    assert lab.load("e.yaml").n_future == 2
+    assert not Path("runs").exists()
+    assert main(["train", "--config", "e.yaml", "--seed", "7", "--out", "runs/x"]) == 0
+    assert lab.Run("runs/x").experiment.seed == 7
+
+
+def test_training_prints_a_line_for_each_evaluation_and_where_the_run_lies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "induction", *TINY]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[:-1]] == ["step 0/6", "step 2/6", "step 4/6", "step 6/6"]
+    assert all("nats" in line and "accuracy/copy/1" in line for line in lines[:-1])
+    assert "s left" in lines[1]
+    assert "tokens/s" in lines[1]
+    (path,) = Path("runs").iterdir()
+    assert lines[-1].startswith(f"{path}: accuracy/copy/1 ")
+
+
+def test_runs_are_told_in_a_table_and_plotted(capsys: pytest.CaptureFixture[str]) -> None:
+    for n in ("1", "2"):
+        assert main(["train", "induction", *TINY, "--n-future", n, "--out", f"runs/n{n}"]) == 0
+    capsys.readouterr()
+    assert main(["runs"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("n1", "n2", "6/6", "finished", "accuracy/copy/1"))
+    assert max(map(len, out.splitlines())) <= 80
+    for figure, runs in (("emergence", "runs"), ("induction", "runs"), ("heatmap", "runs/n2")):
+        assert main(["plot", figure, runs, "-o", f"{figure}.png"]) == 0
+        assert capsys.readouterr().out.split() == [f"{figure}.png", f"{figure}.csv"]
+    assert main(["plot", "emergence", "runs", "-o", "loss.svg", "--metric", "loss/copy/1"]) == 0
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = f"{sys.executable} -m lab tasks show induction --rows 2000 | head -1"
+    answer = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert answer.stderr == ""
+
+
+def test_the_demo_trains_in_parallel_goes_on_and_writes_one_page(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["demo", "--out", "d", "--seeds", "2", "--workers", "2", *TINY]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "d/emergence.png" in out
+    assert "n = 2" in out
+    page = Path("d/index.html").read_text()
+    assert page.count("data:image/png;base64,") >= 4
+    assert "http" not in page.replace("http-equiv", "")
+    assert {path.name for path in Path("d/runs").iterdir()} == {"n1-seed0", "n1-seed1", "n2-seed0", "n2-seed1"}
+    assert Path("d/emergence.csv").is_file()
+    before = Path("d/runs/n1-seed0/run.json").read_bytes()
+    assert main(words) == 0, "finished runs are taken as they are"
+    assert Path("d/runs/n1-seed0/run.json").read_bytes() == before
+
+
+def test_a_demo_over_other_runs_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "induction", *TINY, "--out", "d/runs/n1-seed0"]) == 0
+    capsys.readouterr()
+    assert main(["demo", "--out", "d", "--seeds", "1"]) == 2
+    assert "holds a run of another experiment" in capsys.readouterr().err
+
+
+def test_arms_of_the_demo_are_paired() -> None:
+    experiments = plan((1, 2), 3)
+    assert list(experiments)[:2] == ["n1-seed0", "n2-seed0"]
+    for seed in range(3):
+        one, two = experiments[f"n1-seed{seed}"], experiments[f"n2-seed{seed}"]
+        assert lab.override(one, {"n_future": 2}) == two
