@@ -44,9 +44,12 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.training import train
+    from lab.training.fit import is_main_process
     from lab.training.progress import progress_for
 
-    print(report(train(experiment, known.out, progress=progress_for(experiment, Console()))))
+    done = train(experiment, known.out, progress=progress_for(experiment, Console()))
+    if is_main_process():
+        print(report(done))
     return 0
 
 

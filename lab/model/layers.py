@@ -30,12 +30,10 @@ class RotaryTable(nn.Module):
     up to the order of each attention head's query and key features.
     """
 
-    turns: Tensor
-
     def __init__(self, head_width: int, base: float) -> None:
         super().__init__()
         self.head_width, self.base = head_width, base
-        self.register_buffer("turns", torch.empty(0, dtype=torch.complex64), persistent=False)
+        self.turns = torch.empty(0, dtype=torch.complex64)  # no buffer: processes need not have grown it alike
 
     def forward(self, length: int, device: torch.device) -> Tensor:
         """(T, 1, 1, K / 2) complex64."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 
 from lab.config import Experiment
 from lab.errors import LabError
@@ -43,11 +44,16 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
         Interrupted: After Ctrl-C, with everything saved.
     """
     path = Path(out) if out is not None else default_path(experiment)
-    refuse_taken(path)
+    main_process = is_main_process()
+    if main_process:
+        refuse_taken(path)
     check_accelerator(experiment)
     torch.set_num_threads(experiment.threads)
     module = TrainingModule(experiment)
-    recorder = Recorder.create(path, experiment, module.network.non_embedding_parameters())
+    if main_process:
+        recorder = Recorder.create(path, experiment, module.network.non_embedding_parameters())
+    else:
+        recorder = Recorder(path, experiment, {})
     return _fit(module, recorder, progress or Progress(experiment), None)
 
 
@@ -70,9 +76,17 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
         if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
             raise LabError(f"{checkpoint}: not a checkpoint of a run")
     step = -1 if checkpoint is None else checkpoint_step(checkpoint)
-    for table in (METRICS, TIMING):
-        metrics.keep_until(run.path / table, step)
-    return _fit(module, Recorder.reopen(run), progress or Progress(run.experiment), checkpoint)
+    recorder = Recorder(run.path, run.experiment, dict(run.record))
+    if is_main_process():
+        for table in (METRICS, TIMING):
+            metrics.keep_until(run.path / table, step)
+        recorder.note("running")
+    return _fit(module, recorder, progress or Progress(run.experiment), checkpoint)
+
+
+def is_main_process() -> bool:
+    """Whether this process writes: data-parallel training starts the very same command again for each other device."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def default_path(experiment: Experiment) -> Path:
@@ -111,7 +125,8 @@ def _fit(module: TrainingModule, recorder: Recorder, progress: Progress, checkpo
             trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
         if trainer.global_step < experiment.steps:
             trainer.save_checkpoint(recorder.checkpoint_path(trainer.global_step))
-            recorder.note("stopped")
+            if trainer.is_global_zero:
+                recorder.note("stopped")
             raise Interrupted(f"stopped at step {trainer.global_step}; lab resume {recorder.run_path} goes on")
     finally:
         progress.stop()

@@ -57,13 +57,6 @@ class Recorder:
             write_json(partial / RECORD, record)
         return cls(run_path, experiment, record)
 
-    @classmethod
-    def reopen(cls, run: Run) -> Recorder:
-        """Go on with a run that is not finished."""
-        recorder = cls(run.path, run.experiment, dict(run.record))
-        recorder.note("running")
-        return recorder
-
     def note(self, state: str) -> None:
         """Record the run's state and the wall time so far."""
         self._record |= {"state": state, "wall_seconds": round(self.seconds(), 3)}
