@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -247,8 +248,7 @@ class Task(ABC):
         """`settings` and the task's name: what `tasks.describe` reads back."""
         return {"name": self.name, **self.settings}
 
-    @final
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any setting that changes an instance; `loss_on` does not."""
         drawn = {key: value for key, value in self.settings.items() if key != "loss_on"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,13 @@ def stream(label: str, *, seed: int, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
+@lru_cache(maxsize=64)
+def _factors(columns: int, key: int) -> NDArray[np.uint64]:
+    """An odd random factor for each column of a hash."""
+    rng = np.random.Generator(np.random.Philox(key=[digest("hash", columns), key]))
+    return rng.integers(0, _WORD, columns, dtype=np.uint64, endpoint=True) | np.uint64(1)
+
+
 def hashed(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
     """A keyed 64-bit hash of every row, the same on every machine.
 
@@ -70,10 +78,7 @@ def hashed(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
     Returns:
         (B,) uint64.
     """
-    columns = instances.shape[1]
-    factors = np.random.Generator(np.random.Philox(key=[digest("hash", columns), key])).integers(
-        0, _WORD, columns, dtype=np.uint64, endpoint=True
-    ) | np.uint64(1)
+    factors = _factors(instances.shape[1], key)
     with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
         mixed = (instances.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)) * factors
         word: NDArray[np.uint64] = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64)
