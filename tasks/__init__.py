@@ -22,6 +22,8 @@ from tasks.streams import SPLITS
 TASKS: dict[str, str] = {
     "induction": "tasks.induction:Induction",
     "stories": "tasks.stories:Stories",
+    "recall": "tasks.recall:Recall",
+    "modular": "tasks.modular:Modular",
 }
 ENTRY_POINTS = "mtp_lab.tasks"
 

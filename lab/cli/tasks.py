@@ -27,11 +27,10 @@ def run(arguments: list[str]) -> int:
 def _list(arguments: list[str]) -> int:
     Parser("tasks", "What can be learned, a line each. `lab tasks show TASK` prints samples.").parse_args(arguments)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("task", "asks to", "roles", "source"):
-        table.add_column(title, overflow="fold")
+    table.add_column("task", no_wrap=True)
+    table.add_column("asks a model to", overflow="fold")
     for name in tasks.names():
-        task = tasks.get(name)
-        table.add_row(name, task.summary, ", ".join(task.roles[1:]), task.source)
+        table.add_row(name, tasks.find(name).summary)
     Console().print(table)
     return 0
 

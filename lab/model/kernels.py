@@ -16,36 +16,37 @@ _QUERY_BLOCKS = 2
 """Blocks of queries in `causal_attention`: each looks only at keys up to its own end, which saves a quarter of the work."""
 
 
-class _RootMeanSquare(torch.autograd.Function):
-    """x / sqrt(mean(x^2) + epsilon) along the last dimension."""
+class _RmsNorm(torch.autograd.Function):
+    """x / sqrt(mean(x^2) + epsilon) x gain along the last dimension."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, epsilon: float) -> Tensor:
+    def forward(ctx: Any, states: Tensor, gain: Tensor, epsilon: float) -> Tensor:
         norm = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
         inverse = norm.square_().div_(states.shape[-1]).add_(epsilon).rsqrt_()
         unit: Tensor = states * inverse
-        ctx.save_for_backward(unit, inverse)
-        return unit
+        ctx.save_for_backward(unit, inverse, gain)
+        return unit * gain
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        unit, inverse = ctx.saved_tensors
-        along = (gradient * unit).sum(-1, keepdim=True).div_(-unit.shape[-1])
-        return torch.addcmul(gradient, unit, along).mul_(inverse), None
+        unit, inverse, gain = ctx.saved_tensors
+        both = gradient * unit
+        along = (both @ gain).unsqueeze(-1).div_(-unit.shape[-1])
+        of_states = (gradient * gain).addcmul_(unit, along).mul_(inverse)
+        return of_states, both.flatten(0, -2).sum(0), None
 
 
 def rms_norm(states: Tensor, gain: Tensor, epsilon: float) -> Tensor:
-    """Root-mean-square norm (Zhang and Sennrich 2019): about 3 times faster on a CPU than torch's own in training.
+    """Root-mean-square norm (Zhang and Sennrich 2019): several times faster on a CPU than torch's own in training.
 
     Args:
         states: (..., D).
         gain: (D,).
         epsilon: Added to the mean square.
     """
-    unit: Tensor = _RootMeanSquare.apply(states, epsilon)  # type: ignore[no-untyped-call]
-    scaled: Tensor = unit * gain
-    return scaled
+    normed: Tensor = _RmsNorm.apply(states, gain, epsilon)  # type: ignore[no-untyped-call]
+    return normed
 
 
 def rotate(states: Tensor, turns: Tensor) -> Tensor:

@@ -1,0 +1,103 @@
+"""Multi-query associative recall (Arora et al. 2023, MQAR).
+
+One row of two pairs, for example (k: key, v: value, ?: query, a: answer, .: filler):
+
+    3 9 | 5 8 | . 3 9 . . 5 8 .
+    k v   k v   . ? a . . ? a .
+
+Each key is asked for once, at a gap that follows a power law: most queries come soon, some late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Task
+from tasks.settings import require
+
+KEY, VALUE, FILLER, QUERY, ANSWER = 1, 2, 3, 4, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall(Task):
+    """`pairs` distinct keys with a value each, then every key once more, followed by its value."""
+
+    name: ClassVar[str] = "recall"
+    summary: ClassVar[str] = "give the value that was paired with a key earlier in the row"
+    source: ClassVar[str] = "Arora et al. 2023 (MQAR)"
+    roles = (PADDING, "key", "value", "filler", "query", "answer")
+    headline: ClassVar[str] = "accuracy/answer"
+
+    vocabulary: int = 64
+    """V: 0 is the filler, 1 to V/2 - 1 are keys, V/2 to V - 1 are values."""
+    pairs: int = 8
+    """Key-value pairs of a row."""
+    length: int = 64
+    """T, tokens in a row."""
+    power: float = 0.01
+    """Exponent a of the gaps: slot g >= 1 after the pairs has weight a g^(a - 1), so that a small a favours early slots."""
+
+    def check(self) -> None:
+        require(self.vocabulary >= 4 and self.vocabulary % 2 == 0, "recall.vocabulary", self.vocabulary, "even and at least 4")
+        most = self.vocabulary // 2 - 1
+        require(1 <= self.pairs <= most, "recall.pairs", self.pairs, f"between 1 and {most}, the keys of this vocabulary")
+        shortest = 4 * self.pairs
+        require(self.length >= shortest, "recall.length", self.length, f"at least {shortest}, pairs and as many queries")
+        require((self.length - 2 * self.pairs) % 2 == 0, "recall.length", self.length, "even, since slots are two tokens")
+        require(self.power > 0, "recall.power", self.power, "above 0")
+
+    @property
+    def vocab_size(self) -> int:
+        return self.vocabulary
+
+    def word(self, token: int) -> str:
+        if token == 0:
+            return "."
+        half = self.vocabulary // 2
+        return f"k{token}" if token < half else f"v{token - half}"
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        half, pairs = self.vocabulary // 2, self.pairs
+        keys_BP = 1 + rng.random((size, half - 1)).argsort(axis=1)[:, :pairs]
+        values_BP = half + rng.integers(half, size=(size, pairs))
+        slots_BP = self._slots(rng, size)
+        tokens = np.zeros((size, self.length), dtype=np.int64)
+        roles = np.full((size, self.length), FILLER, dtype=np.int8)
+        tokens[:, 0 : 2 * pairs : 2], tokens[:, 1 : 2 * pairs : 2] = keys_BP, values_BP
+        roles[:, 0 : 2 * pairs : 2], roles[:, 1 : 2 * pairs : 2] = KEY, VALUE
+        row_B1, place_BP = np.arange(size)[:, None], 2 * pairs + 2 * slots_BP
+        tokens[row_B1, place_BP], tokens[row_B1, place_BP + 1] = keys_BP, values_BP
+        roles[row_B1, place_BP], roles[row_B1, place_BP + 1] = QUERY, ANSWER
+        return self.rows(tokens, roles)
+
+    def floor(self, role: str) -> float | None:
+        """`answer` 0; `value` ln(V / 2); `key` the mean of ln(V/2 - 1 - j) over the keys j >= 1 that are predicted.
+
+        `filler` and `query` depend on each other's gaps and have no closed form.
+        """
+        half, number = self.vocabulary // 2, self.role(role)
+        if number == KEY:  # a single pair's key stands first, where nothing predicts it
+            return float(np.log(half - 1 - np.arange(1, self.pairs)).mean()) if self.pairs > 1 else 0.0
+        return {VALUE: float(np.log(half)), ANSWER: 0.0}.get(number)
+
+    def chance(self, role: str) -> float | None:
+        """2 / V for values, 1 / (V/2 - 1) for keys."""
+        half = self.vocabulary // 2
+        by_role = {KEY: 1 / (half - 1), QUERY: 1 / (half - 1), VALUE: 1 / half, ANSWER: 1 / half}
+        return by_role.get(self.role(role))
+
+    def weights(self) -> NDArray[np.float64]:
+        """Chance of each slot, nearest first, to take a query; they are drawn without replacement."""
+        gaps = np.arange(1, (self.length - 2 * self.pairs) // 2 + 1)
+        weights = self.power * gaps.astype(np.float64) ** (self.power - 1)
+        return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+    def _slots(self, rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+        """(B, P) different slots, drawn by their weights without replacement: the first to arrive in races of exponentials."""
+        arrival = rng.standard_exponential((size, len(self.weights()))) / self.weights()
+        order: NDArray[np.int64] = np.argsort(arrival, axis=1)
+        return order[:, : self.pairs]
