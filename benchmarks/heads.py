@@ -1,6 +1,6 @@
 """What prediction heads cost: step time at a small vocabulary, memory and time at a large one.
 
-    python -m benchmarks.heads --threads 2
+    python -m benchmarks.heads
 
 Memory is the peak of the process's resident memory above its level before the step, measured in a fresh process for each arm.
 """
@@ -125,7 +125,7 @@ def _fresh(function: str, n_future: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
     parser.add_argument("--rounds", type=int, default=12)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,8 +24,9 @@ from benchmarks.timing import interleaved, medians, print_table, verdict
 from benchmarks.training_step import ROWS, shaped
 from lab.config import Experiment
 from lab.demo import SETTINGS
+from lab.model import build
 from lab.training.evaluation import Evaluator
-from lab.training.feed import Feed
+from lab.training.feed import Feed, Part
 from lab.training.fit import make_trainer, quiet_lightning
 from lab.training.module import TrainingModule
 from lab.training.points import evaluation_points
@@ -35,19 +38,28 @@ def fit(experiment: Experiment) -> None:
         make_trainer(experiment, []).fit(TrainingModule(experiment), Feed(experiment))
 
 
-def loop(experiment: Experiment) -> None:
-    """The same steps, bare."""
+def stepper(experiment: Experiment) -> Callable[[Part], None]:
+    """A whole bare step: forward, backward, clipping, AdamW, schedule."""
     module = TrainingModule(experiment)
     configured = module.configure_optimizers()
     optimiser, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-    for step in range(experiment.steps):
-        (part,) = Feed(experiment).parts(step)
-        loss = module.training_step(part, step)
+
+    def step(part: Part) -> None:
+        loss = module.training_step(part, 0)
         optimiser.zero_grad()
         loss.backward()
         module.configure_gradient_clipping(optimiser)
         optimiser.step()
         schedule.step()
+
+    return step
+
+
+def loop(experiment: Experiment) -> None:
+    """The steps of an experiment, bare."""
+    step, feed = stepper(experiment), iter(Feed(experiment))
+    for _ in range(experiment.steps):
+        step(next(feed))
 
 
 def lightning_overhead(rounds: int, steps: int = 12) -> list[list[str]]:
@@ -78,18 +90,11 @@ def lightning_overhead(rounds: int, steps: int = 12) -> list[list[str]]:
 def feed_share(rounds: int) -> list[list[str]]:
     """The feed's time as a share of a 1M step and of a demo step."""
     rows = []
-    for name, experiment in (
-        ("1M", lab.override(shaped("1M"), {"batch_size": ROWS})),
-        ("demo", lab.experiment("induction", SETTINGS)),
-    ):
-        feed, module = Feed(experiment), TrainingModule(experiment)
-        (part,) = feed.parts(0)
-        steps = iter(range(10**9))
-        arms = {
-            "feed": lambda f=feed, s=steps: f.parts(next(s)),
-            "step": lambda m=module, p=part: m.training_step(p, 0).backward(),
-        }
-        median = medians(interleaved(arms, rounds))
+    large = lab.override(shaped("1M"), {"batch_size": ROWS})
+    for name, experiment in {"1M": large, "demo": lab.experiment("induction", SETTINGS)}.items():
+        feed, step = iter(Feed(experiment)), stepper(experiment)
+        part = next(feed)
+        median = medians(interleaved({"feed": partial(next, feed), "step": partial(step, part)}, rounds))
         share = median["feed"] / median["step"]
         rows.append([f"feed, {name}", f"{median['feed'] * 1e3:.2f} ms", verdict(share, 0.02, at_least=False)])
     return rows
@@ -98,10 +103,9 @@ def feed_share(rounds: int) -> list[list[str]]:
 def evaluation_share(rounds: int) -> list[list[str]]:
     """Evaluations of a demo run as a share of its training and evaluation together."""
     experiment = lab.experiment("induction", SETTINGS, n_future=2)
-    module, evaluator, feed = TrainingModule(experiment), Evaluator(experiment), Feed(experiment)
-    (part,) = feed.parts(0)
-    arms = {"evaluation": lambda: evaluator(module.network), "step": lambda: module.training_step(part, 0).backward()}
-    median = medians(interleaved(arms, rounds))
+    network, evaluator, step = build(experiment), Evaluator(experiment), stepper(experiment)
+    part = next(iter(Feed(experiment)))
+    median = medians(interleaved({"evaluation": partial(evaluator, network), "step": partial(step, part)}, rounds))
     points = len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
     evaluating, training = points * median["evaluation"], experiment.steps * median["step"]
     share = evaluating / (evaluating + training)

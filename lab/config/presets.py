@@ -10,4 +10,13 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
     "induction": {"task.test_period": [28, 30]},
     "stories": {"steps": 1200, "batch_size": 16, "evaluation.every": 50, "evaluation.examples": 128},
+    "recall": {"steps": 2000, "evaluation.every": 100, "evaluation.examples": 128},
+    "modular": {
+        "model.width": 128,
+        "model.layers": 3,
+        "optimiser.weight_decay": 1.0,
+        "batch_size": 512,
+        "steps": 1200,
+        "evaluation.every": 50,
+    },
 }
