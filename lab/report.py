@@ -91,14 +91,18 @@ def summary_table(tidy: pd.DataFrame, times: pd.DataFrame, metric: str) -> pd.Da
 
 
 def conclusion(times: pd.DataFrame) -> str:
-    """One sentence on each n against the smallest, at onset and at completion; no more than the numbers allow."""
+    """One sentence: each n against the smallest, at onset and at completion; no more than the numbers allow."""
     first, *others = sorted(times["n_future"].unique())
-    parts = []
+    clauses = []
     for n in others:
         for which, threshold in (("onset", ONSET), ("completion", COMPLETION)):
             comparison = compare_emergence(times, first, n, which)
-            parts.append(emergence_sentence(comparison, first, n, f"copying passes {threshold:g}"))
-    return " ".join(parts) or f"Only n = {first} was trained: there is nothing to compare."
+            found = emergence_sentence(comparison, first, n, f"copying passes {threshold:g}")
+            clauses.append(f"{which}: {found[0].lower()}{found[1:].rstrip('.')}")
+    if not clauses:
+        return f"Only n = {first} was trained: there is nothing to compare."
+    sentence = "; ".join(clauses)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 _STYLE = """
