@@ -23,6 +23,7 @@ TASKS: dict[str, str] = {
     "induction": "tasks.induction:Induction",
     "stories": "tasks.stories:Stories",
     "recall": "tasks.recall:Recall",
+    "star": "tasks.star:Star",
     "modular": "tasks.modular:Modular",
 }
 ENTRY_POINTS = "mtp_lab.tasks"

@@ -1,0 +1,173 @@
+r"""Path-star graphs, where teacher forcing hides the one hard step (Bachmann and Nagarajan 2024).
+
+A centre with two arms of three nodes (the centre counts), for example:
+
+    7 - 2 - 5        edges, shuffled:  3 1 | 7 2 | 2 5 | 7 3     then start and goal:  7 1     then the path:  3 1
+      \ 3 - 1
+
+The first step after the start is the turn: it needs the whole arm read backwards from the goal. Every later step can be read
+off the edges by who is shown the step before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Task
+from tasks.errors import TaskError
+from tasks.settings import require
+
+PROMPT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Star(Task):
+    """`degree` arms of `arm` nodes from one centre; the path from the centre to the end of one of them is asked for."""
+
+    name: ClassVar[str] = "star"
+    summary: ClassVar[str] = "find the path from the centre of a star of arms to the end of one"
+    source: ClassVar[str] = "Bachmann and Nagarajan 2024"
+    headline: ClassVar[str] = "accuracy/turn"
+    has_answer: ClassVar[bool] = True
+
+    degree: int = 2
+    """Arms."""
+    arm: int = 4
+    """Nodes of an arm, the centre counted (called `length` in the literature; here that is a row's tokens)."""
+    nodes: int = 12
+    """Node ids to choose from."""
+    form: Literal["short", "public"] = "short"
+    """`short`: u v of each edge, start, goal, the path after the start. `public`: u v | ... / start goal = the whole path."""
+    direction: Literal["forward", "reverse"] = "forward"
+    """`reverse`: the path from the goal to the start, whose every step can be read off the edges: the control."""
+    loss_on: Literal["all", "answer"] = "answer"
+
+    def check(self) -> None:
+        require(self.degree >= 2, "star.degree", self.degree, "at least 2")
+        require(self.arm >= 2, "star.arm", self.arm, "at least 2")
+        needed = 1 + self.edges
+        require(self.nodes >= needed, "star.nodes", self.nodes, f"at least {needed}, the nodes of such a graph")
+
+    @property
+    def edges(self) -> int:
+        """E, edges of a graph."""
+        return self.degree * (self.arm - 1)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """`turn` is the path's first step, in either direction; `start` is there in the public form alone."""
+        return (PADDING, "prompt", "turn", "follow", *(["start"] if self.form == "public" else []))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.nodes + (3 if self.form == "public" else 0)
+
+    @property
+    def length(self) -> int:
+        return self._prompt + (self.arm if self.form == "public" else self.arm - 1)
+
+    @property
+    def _prompt(self) -> int:
+        """Tokens before the answer."""
+        return 3 * self.edges + 3 if self.form == "public" else 2 * self.edges + 2
+
+    def word(self, token: int) -> str:
+        return str(token) if token < self.nodes else "|/="[token - self.nodes]
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        ids_BI = rng.random((size, self.nodes)).argsort(axis=1)[:, : 1 + self.edges]
+        centre_B1, outer = ids_BI[:, :1], ids_BI[:, 1:].reshape(size, self.degree, self.arm - 1)
+        inner = np.concatenate([np.repeat(centre_B1[:, None], self.degree, axis=1), outer[:, :, :-1]], axis=2)
+        edges_BE2 = np.stack([inner, outer], axis=-1).reshape(size, self.edges, 2)
+        order_BE = rng.random((size, self.edges)).argsort(axis=1)
+        edges_BE2 = np.take_along_axis(edges_BE2, order_BE[:, :, None], axis=1)
+        path_BA = np.concatenate([centre_B1, outer[:, 0]], axis=1)  # ids are random, so the first arm is any arm
+        return self._rows(edges_BE2, path_BA)
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The set of edges and the goal, whatever the order in which the edges are told and the form of the row."""
+        edges_BE2, _, goal_B = self._read(tokens)
+        codes_BE = np.sort(edges_BE2[:, :, 0] * self.nodes + edges_BE2[:, :, 1], axis=1)
+        return np.concatenate([codes_BE, goal_B[:, None]], axis=1)
+
+    def floor(self, role: str) -> float | None:
+        """0 for the path; the prompt is an almost uniform permutation without a closed form worth having."""
+        return None if self.role(role) in (0, PROMPT) else 0.0
+
+    def chance(self, role: str) -> float | None:
+        """`turn`, forward: 1 / degree, for who takes any neighbour of the start."""
+        return 1 / self.degree if role == "turn" and self.direction == "forward" else None
+
+    def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        if len(prompt) != self._prompt:
+            raise TaskError(f"star: a prompt has {self._prompt} tokens, not {len(prompt)}")
+        edges_BE2, start_B, goal_B = self._read(prompt[None])
+        before = {int(v): int(u) for u, v in edges_BE2[0]}
+        path = [int(goal_B[0])]
+        while path[-1] != start_B[0]:
+            if path[-1] not in before or len(path) > self.edges:
+                raise TaskError(f"star: no path leads from {start_B[0]} to {goal_B[0]}")
+            path.append(before[path[-1]])
+        return self._answer(np.array([path[::-1]]))[0]
+
+    def format(self, row: Batch) -> str:
+        """A line of the public data: `1,2|3,4|.../start,goal=start,...,goal`, in either form."""
+        edges_BE2, start_B, goal_B = self._read(row.tokens)
+        begin, end = row.answer[0].tolist()
+        answer = row.tokens[0, begin:end].tolist()
+        first = int(start_B[0]) if self.direction == "forward" else int(goal_B[0])
+        path = answer if self.form == "public" else [first, *answer]
+        edges = "|".join(f"{u},{v}" for u, v in edges_BE2[0].tolist())
+        return f"{edges}/{start_B[0]},{goal_B[0]}={','.join(map(str, path))}"
+
+    def parse(self, line: str) -> Batch:
+        edges_text, _, rest = line.strip().partition("/")
+        ends_text, _, path_text = rest.partition("=")
+        edges = [_numbers(edge, 2, "an edge u,v", self.nodes) for edge in edges_text.split("|")]
+        start, goal = _numbers(ends_text, 2, "start,goal", self.nodes)
+        path = _numbers(path_text, self.arm, f"a path of {self.arm} nodes", self.nodes)
+        require(len(edges) == self.edges, "star: the number of edges", len(edges), str(self.edges))
+        whole = path if self.direction == "forward" else path[::-1]
+        row = self._rows(np.array([edges]), np.array([[start, *whole[1:-1], goal]]))
+        found = self.solve(row.tokens[0, : self._prompt]).tolist()
+        first = [] if self.form == "public" else [start if self.direction == "forward" else goal]
+        right = ",".join(map(str, first + found))
+        require(path == first + found, "star: the path", ",".join(map(str, path)), right)
+        return row
+
+    def _rows(self, edges_BE2: NDArray[np.int64], path_BA: NDArray[np.int64]) -> Batch:
+        size = len(path_BA)
+        ends_B2 = path_BA[:, [0, -1]]
+        if self.form == "public":
+            bar, slash, equals = (np.full((size, 1), self.nodes + extra) for extra in range(3))
+            bars = np.broadcast_to(bar[:, None], (size, self.edges, 1))
+            told = np.concatenate([edges_BE2, bars], axis=2).reshape(size, -1)[:, :-1]
+            prompt = np.concatenate([told, slash, ends_B2, equals], axis=1)
+        else:
+            prompt = np.concatenate([edges_BE2.reshape(size, -1), ends_B2], axis=1)
+        tokens = np.concatenate([prompt, self._answer(path_BA)], axis=1)
+        names = ["prompt"] * self._prompt + ["start"] * (self.form == "public") + ["turn"] + ["follow"] * (self.arm - 2)
+        roles = np.broadcast_to([self.roles.index(name) for name in names], tokens.shape)
+        return self.rows(tokens, roles, np.tile([self._prompt, self.length], (size, 1)))
+
+    def _answer(self, path_BA: NDArray[np.int64]) -> NDArray[np.int64]:
+        told: NDArray[np.int64] = path_BA if self.direction == "forward" else path_BA[:, ::-1]
+        return told if self.form == "public" else told[:, 1:]
+
+    def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Edges (B, E, 2), starts (B,) and goals (B,) of rows or prompts."""
+        each = 3 if self.form == "public" else 2
+        padded = tokens[:, : each * self.edges].reshape(len(tokens), self.edges, each)
+        start = each * self.edges
+        return padded[:, :, :2], tokens[:, start], tokens[:, start + 1]
+
+
+def _numbers(text: str, count: int, what: str, below: int) -> list[int]:
+    words = text.split(",")
+    if len(words) != count or not all(word.isdigit() and int(word) < below for word in words):
+        raise TaskError(f"star: {text!r} is not {what}, numbers below {below} with commas between")
+    return [int(word) for word in words]
