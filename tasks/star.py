@@ -112,7 +112,8 @@ class Star(Task):
             if path[-1] not in before or len(path) > self.edges:
                 raise TaskError(f"star: no path leads from {start_B[0]} to {goal_B[0]}")
             path.append(before[path[-1]])
-        return self._answer(np.array([path[::-1]]))[0]
+        answer: NDArray[np.int64] = self._answer(np.array([path[::-1]]))[0]
+        return answer
 
     def format(self, row: Batch) -> str:
         """A line of the public data: `1,2|3,4|.../start,goal=start,...,goal`, in either form."""

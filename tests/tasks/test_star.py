@@ -25,9 +25,8 @@ def graph_of(task: Task, line: str) -> tuple[nx.Graph, int, int, list[int]]:
 @pytest.mark.parametrize(("form", "direction"), FORMS)
 @given(st.tuples(st.integers(2, 4), st.integers(2, 5), st.integers(0, 5)), st.integers(0, 2**32))
 @settings(max_examples=15, deadline=None)
-def test_the_path_is_the_one_that_networkx_finds(
-    form: str, direction: str, degree: int, arm: int, spare: int, seed: int
-) -> None:
+def test_the_path_is_the_one_that_networkx_finds(form: str, direction: str, size: tuple[int, int, int], seed: int) -> None:
+    degree, arm, spare = size
     task = tasks.get("star", degree=degree, arm=arm, nodes=1 + degree * (arm - 1) + spare, form=form, direction=direction)
     batch = task.draw(np.random.default_rng(seed), 6, "train")
     for row in range(6):
@@ -84,10 +83,9 @@ def test_the_order_of_edges_does_not_make_another_instance() -> None:
     task = tasks.get("star", degree=2, arm=3, nodes=8, form="public")
     one, other = (task.parse(f"{edges}/7,1=7,3,1") for edges in ("3,1|7,2|2,5|7,3", "7,3|2,5|7,2|3,1"))
     np.testing.assert_array_equal(task.instances(one.tokens), task.instances(other.tokens))
-    short = tasks.get("star", degree=2, arm=3, nodes=8).parse("7,3|2,5|7,2|3,1/7,1=7,3,1")
-    np.testing.assert_array_equal(
-        tasks.get("star", degree=2, arm=3, nodes=8).instances(short.tokens), task.instances(one.tokens)
-    )
+    short = tasks.get("star", degree=2, arm=3, nodes=8)
+    same = short.parse("7,3|2,5|7,2|3,1/7,1=7,3,1")
+    np.testing.assert_array_equal(short.instances(same.tokens), task.instances(one.tokens))
 
 
 def test_the_goal_is_at_the_end_of_any_arm_and_edges_in_any_order() -> None:
