@@ -11,6 +11,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "induction": {"task.test_period": [28, 30]},
     "stories": {"steps": 1200, "batch_size": 16, "evaluation.every": 50, "evaluation.examples": 128},
     "recall": {"steps": 2000, "evaluation.every": 100, "evaluation.examples": 128},
+    "star": {
+        "model.layers": 5,
+        "optimiser.peak_lr": 2e-3,
+        "steps": 14_000,
+        "evaluation.every": 250,
+        "evaluation.induction_scores": False,
+    },
     "modular": {
         "model.width": 128,
         "model.layers": 3,
