@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from lab.cli.arguments import Parser, settings_from
+from lab.cli.main import INTERRUPTED
 from lab.errors import LabError
 
 
@@ -37,7 +39,11 @@ def run(arguments: list[str]) -> int:
     experiments = plan(tuple(dict.fromkeys(known.n)), known.seeds, settings_from(left))
     if out.exists() and not out.is_dir():
         raise LabError(f"{out}: is not a folder; choose another --out")
-    runs = train_all(experiments, out / "runs", known.workers or default_workers(), console)
+    try:
+        runs = train_all(experiments, out / "runs", known.workers or default_workers(), console)
+    except KeyboardInterrupt:
+        print(f"lab: stopped; the same command goes on with what lies in {out}", file=sys.stderr)
+        return INTERRUPTED
 
     from lab.cli.table import print_frame
     from lab.report import report
