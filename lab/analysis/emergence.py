@@ -6,7 +6,8 @@ Two thresholds are told apart, since they can move in opposite directions: onset
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -57,25 +58,37 @@ def emergence(tokens_seen: Sequence[float], values: Sequence[float], threshold: 
     return Emergence(float(tokens_seen[-1]), observed=False)
 
 
-def emergence_table(frame: pd.DataFrame, metric: str, hold: int = HOLD) -> pd.DataFrame:
-    """Onset and completion of a metric in every run.
+THRESHOLDS: Mapping[str, float] = MappingProxyType({"onset": ONSET, "completion": COMPLETION})
+
+
+def emergence_table(
+    frame: pd.DataFrame,
+    metric: str,
+    hold: int = HOLD,
+    *,
+    thresholds: Mapping[str, float] = THRESHOLDS,
+    by: Sequence[str] = ("n_future",),
+) -> pd.DataFrame:
+    """When a metric of every run passed some thresholds.
 
     Args:
         frame: A tidy frame (`lab.frame`).
         metric: As `accuracy/copy/1`.
         hold: As for `emergence`.
+        thresholds: By the name of what passing them means.
+        by: Columns of the frame that tell arms apart.
 
     Returns:
-        One row for each run: `run`, `n_future`, `seed`, `onset` and `completion` in tokens seen, and whether each was observed
-        (`onset_observed`, `completion_observed`).
+        One row for each run: `run`, the columns of `by`, `seed`, and for each threshold its name with the tokens seen, and
+        `<name>_observed` with whether it was passed.
     """
+    keys = ["run", *by, "seed"]
     rows = []
-    for (run, n_future, seed), curve in frame[frame["metric"] == metric].groupby(["run", "n_future", "seed"], sort=True):
+    for run, curve in frame[frame["metric"] == metric].groupby(keys, sort=True, dropna=False):
         curve = curve.sort_values("tokens")
-        row: dict[str, object] = {"run": run, "n_future": n_future, "seed": seed}
-        for name, threshold in (("onset", ONSET), ("completion", COMPLETION)):
+        row: dict[str, object] = dict(zip(keys, run, strict=True))
+        for name, threshold in thresholds.items():
             time = emergence(curve["tokens"].tolist(), curve["value"].tolist(), threshold, hold)
             row |= {name: time.tokens, f"{name}_observed": time.observed}
         rows.append(row)
-    columns = ["run", "n_future", "seed", "onset", "onset_observed", "completion", "completion_observed"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*keys, *(column for name in thresholds for column in (name, f"{name}_observed"))])

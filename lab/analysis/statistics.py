@@ -107,8 +107,8 @@ def paired_comparison(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Compa
     return Comparison(len(a), interval.mean, interval.low, interval.high, float(result.pvalue), test)
 
 
-def compare_emergence(table: pd.DataFrame, n_a: int, n_b: int, which: str) -> Comparison:
-    """Emergence times of two n compared on pairs of seeds, as ln(time of b / time of a).
+def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm: str = "n_future") -> Comparison:
+    """Emergence times of two arms compared on pairs of seeds, as ln(time of b / time of a).
 
     A censored time is known only to be later than its run. A pair with one censored time can still be ordered; a pair with two
     cannot and is left out. If any is left that is censored, there is no size to the effect: the comparison is the exact sign
@@ -116,11 +116,12 @@ def compare_emergence(table: pd.DataFrame, n_a: int, n_b: int, which: str) -> Co
 
     Args:
         table: From `emergence_table`.
-        n_a: n_future of arm a.
-        n_b: n_future of arm b.
-        which: `onset` or `completion`.
+        a: Value of the arm's column for arm a.
+        b: The same for arm b.
+        which: `onset`, `completion`, or another threshold of the table.
+        arm: The column that tells the arms apart.
     """
-    arms = [table[table["n_future"] == n] for n in (n_a, n_b)]
+    arms = [table[table[arm] == value] for value in (a, b)]
     pairs = arms[0].merge(arms[1], on="seed", suffixes=("_a", "_b"))
     seen_a, seen_b = pairs[f"{which}_observed_a"].astype(bool), pairs[f"{which}_observed_b"].astype(bool)
     pairs, seen_a, seen_b = pairs[seen_a | seen_b], seen_a[seen_a | seen_b], seen_b[seen_a | seen_b]
@@ -170,6 +171,23 @@ def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str) ->
 
 def _share(comparison: Comparison) -> str:
     return f"{100 * (1 + comparison.difference) / 2:.0f} %"
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number, so that the chance of any false finding in the family stays at the level.
+
+    Holm 1979: the smallest is multiplied by the size of the family, the next by one less, ..., and none may fall below one
+    that was smaller. A nan (nothing could be compared) stays nan and is no member of the family.
+
+    Args:
+        p_values: Of all comparisons of one question.
+    """
+    values = np.asarray(p_values, dtype=float)
+    adjusted = np.full(len(values), np.nan)
+    order = np.argsort(values)[: int(np.isfinite(values).sum())]  # nan sorts last
+    scaled = values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return [float(value) for value in adjusted]
 
 
 def mean_with_interval(values: Sequence[float], digits: int = 3) -> str:

@@ -4,14 +4,18 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
+from lab.analysis.emergence import emergence_table
 from lab.analysis.statistics import (
     Comparison,
     bootstrap_band,
     bootstrap_interval,
     compare_emergence,
     emergence_sentence,
+    holm,
     paired_comparison,
 )
 
@@ -116,3 +120,43 @@ def test_statistics_need_no_torch() -> None:
 
     code = "import sys, lab.plots, lab.analysis.statistics, lab.analysis.emergence; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+@given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), min_size=1, max_size=6))
+def test_holms_correction_is_the_closed_test_of_bonferronis(p_values: list[float]) -> None:
+    members = [index for index, value in enumerate(p_values) if not math.isnan(value)]
+    found = holm(p_values)
+    for index, value in enumerate(p_values):
+        if math.isnan(value):
+            assert math.isnan(found[index])
+            continue
+        families = [
+            family for size in range(1, len(members) + 1) for family in itertools.combinations(members, size) if index in family
+        ]
+        closed = max(min(1.0, len(family) * min(p_values[other] for other in family)) for family in families)
+        assert found[index] == pytest.approx(closed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [6, 8])
+def test_two_arms_that_are_the_same_come_out_different_in_at_most_a_tenth(seeds: int) -> None:
+    """A/A: 200 studies of synthetic emergence curves in which both arms have the same law, and share their seeds' luck."""
+    rng = np.random.default_rng(seeds)
+    tokens = np.arange(1, 61) * 1000.0
+    called = {"value": 0, "time": 0}
+    for _ in range(200):
+        rows = []
+        luck = rng.normal(0, 3000, seeds)
+        for n in (1, 2):
+            for seed in range(seeds):
+                middle = 30_000 + luck[seed] + rng.normal(0, 4000)
+                curve = 1 / (1 + np.exp(-(tokens - middle) / 3000)) + rng.normal(0, 0.01, len(tokens))
+                rows.append(pd.DataFrame({"run": f"n{n}s{seed}", "n_future": n, "seed": seed, "step": range(60),
+                                          "tokens": tokens, "metric": "accuracy/copy/1", "value": curve}))  # fmt: skip
+        frame = pd.concat(rows)
+        ends = frame[frame["tokens"] == 30_000].pivot_table(index="seed", columns="n_future", values="value")
+        value = paired_comparison(ends[1].to_numpy(), ends[2].to_numpy())
+        time = compare_emergence(emergence_table(frame, "accuracy/copy/1"), 1, 2, "onset")
+        called["value"] += not emergence_sentence(value, 1, 2, "it happens").startswith("No reliable")
+        called["time"] += not emergence_sentence(time, 1, 2, "it happens").startswith("No reliable")
+    assert all(stats.binomtest(count, 200, 0.1, alternative="greater").pvalue > 0.01 for count in called.values()), called

@@ -1,0 +1,81 @@
+"""Cells of a study: one value a run, its mean and interval over seeds, and every arm against the first on the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pandas as pd
+
+from lab.analysis.statistics import bootstrap_interval, holm, paired_comparison
+
+Rule = Literal["last", "best"]
+
+
+def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.DataFrame:
+    """What every run reached.
+
+    Args:
+        frame: A tidy frame (`lab.frame`).
+        metric: As `accuracy/copy/1`.
+        rule: `last`: at the last evaluation; `best`: the best evaluation (the paper's rule in section 4.1: the largest, of a
+            loss the smallest). The best of many noisy points flatters all arms, and the noisier more.
+
+    Returns:
+        One row for each run: the frame's columns at that evaluation.
+    """
+    rows = frame[frame["metric"] == metric].sort_values(["run", "step"])
+    if rule == "last":
+        return rows.groupby("run", sort=False).tail(1).reset_index(drop=True)
+    lower_is_better = metric.rpartition(":")[2].startswith(("loss", "kl"))
+    picked = rows.groupby("run", sort=False)["value"]
+    return rows.loc[picked.idxmin() if lower_is_better else picked.idxmax()].reset_index(drop=True)
+
+
+def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean and 90 % bootstrap interval of every cell.
+
+    Args:
+        values: From `run_values`.
+        by: The columns that make a cell.
+
+    Returns:
+        The columns of `by`, then `mean`, `low`, `high` and `seeds`, how many runs stand behind it.
+    """
+    rows = []
+    for cell, part in values.groupby(list(by), sort=True, dropna=False):
+        interval = bootstrap_interval(part["value"].to_numpy(float))
+        rows.append([*cell, interval.mean, interval.low, interval.high, interval.n])
+    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds"])
+
+
+def comparison_table(
+    values: pd.DataFrame, arm: str = "n_future", baseline: object = 1, within: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Every arm against the baseline, on the seeds that both have, in every cell of `within`.
+
+    Args:
+        values: From `run_values`.
+        arm: The column that tells arms apart.
+        baseline: Its value for the arm that the others are compared with.
+        within: Columns in which compared runs agree, as the model's size.
+
+    Returns:
+        The columns of `within`, the arm's, then `pairs`, `difference` (arm minus baseline), its 90 % interval `low`, `high`,
+        `p_value` (exact sign-flip permutation) and `p_holm`, corrected over all rows. Arms without a common seed are left out.
+    """
+    rows = []
+    cells = [((), values)] if not within else [(key, part) for key, part in values.groupby(list(within), sort=True)]
+    for cell, part in cells:
+        base = part[part[arm] == baseline].set_index("seed")["value"]
+        for value, others in part[part[arm] != baseline].groupby(arm, sort=True):
+            other = others.set_index("seed")["value"]
+            seeds = base.index.intersection(other.index).sort_values()
+            if seeds.empty:
+                continue
+            found = paired_comparison(base[seeds].to_numpy(float), other[seeds].to_numpy(float))
+            rows.append([*cell, value, found.n, found.difference, found.low, found.high, found.p_value])
+    columns = [*within, arm, "pairs", "difference", "low", "high", "p_value"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["p_holm"] = holm(table["p_value"].astype(float).tolist())
+    return table

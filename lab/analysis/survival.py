@@ -1,0 +1,96 @@
+"""Emergence as survival: which share of runs is still on the plateau, where some never leave it within their run.
+
+A mean over the runs that did emerge would flatter the arm in which fewer do; these estimates use every run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lab.analysis.statistics import LEVEL, compare_emergence, holm
+
+
+def survival_curve(times: Sequence[float], observed: Sequence[bool], level: float = LEVEL) -> pd.DataFrame:
+    """Kaplan and Meier's estimate of the share of runs that have not emerged yet.
+
+    Args:
+        times: Tokens seen when each run emerged, or when it ended without.
+        observed: Whether it emerged; if not, the time is right-censored.
+        level: Of the pointwise interval (log-log transformed, which keeps it within 0 and 1).
+
+    Returns:
+        `tokens` (growing, from 0), `share` and its interval `low`, `high`; `runs`, how many were under observation just
+        before.
+
+    Raises:
+        ValueError: If there is no run.
+    """
+    if not len(times):
+        raise ValueError("a survival curve needs at least one run")
+    estimate = stats.ecdf(_censored(times, observed)).sf
+    tokens, share = estimate.quantiles, estimate.probabilities
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # at shares of 0 and 1 the transform has no interval
+        interval: Any = estimate.confidence_interval(level, method="log-log")
+    low, high = interval.low.probabilities, interval.high.probabilities
+    curve = pd.DataFrame(
+        {
+            "tokens": tokens,
+            "share": share,
+            "low": np.where(np.isnan(low), share, low),
+            "high": np.where(np.isnan(high), share, high),
+            "runs": [sum(each >= time for each in times) for time in tokens],
+        }
+    )
+    start = pd.DataFrame({"tokens": [0.0], "share": [1.0], "low": [1.0], "high": [1.0], "runs": [len(times)]})
+    return pd.concat([start, curve[curve["tokens"] > 0]], ignore_index=True)
+
+
+def log_rank(times_a: Sequence[float], seen_a: Sequence[bool], times_b: Sequence[float], seen_b: Sequence[bool]) -> float:
+    """Two-sided p-value of the log-rank test that two arms emerge alike; 1 if no run of either emerged."""
+    if not (any(seen_a) or any(seen_b)):
+        return 1.0
+    return float(stats.logrank(_censored(times_a, seen_a), _censored(times_b, seen_b)).pvalue)
+
+
+def survival_comparisons(table: pd.DataFrame, which: str, arm: str = "n_future") -> pd.DataFrame:
+    """Every two arms compared: log-rank over all runs, and the exact paired test over seeds.
+
+    Args:
+        table: From `emergence_table`.
+        which: `onset`, `completion`, or another threshold of the table.
+        arm: The column that tells the arms apart.
+
+    Returns:
+        One row for each two arms: `a`, `b`, how many runs of each emerged (`emerged_a` of `runs_a`, ...), `p_log_rank` and,
+        over pairs of seeds, `pairs`, `p_paired`, `test`; both kinds of p-value also corrected over this family (`..._holm`).
+    """
+    arms = [(value, table[table[arm] == value]) for value in table[arm].unique()]
+    rows = []
+    for (a, part_a), (b, part_b) in itertools.combinations(arms, 2):
+        seen = [part[f"{which}_observed"].astype(bool).tolist() for part in (part_a, part_b)]
+        paired = compare_emergence(table, a, b, which, arm)
+        rows.append(
+            {
+                "a": a, "b": b, "emerged_a": sum(seen[0]), "runs_a": len(part_a), "emerged_b": sum(seen[1]),
+                "runs_b": len(part_b), "p_log_rank": log_rank(part_a[which].tolist(), seen[0], part_b[which].tolist(), seen[1]),
+                "pairs": paired.n, "p_paired": paired.p_value, "test": paired.test,
+            }
+        )  # fmt: skip
+    columns = ["a", "b", "emerged_a", "runs_a", "emerged_b", "runs_b", "p_log_rank", "pairs", "p_paired", "test"]
+    result = pd.DataFrame(rows, columns=columns)
+    for name in ("p_log_rank", "p_paired"):
+        result[f"{name}_holm"] = holm(result[name].astype(float).tolist())
+    return result
+
+
+def _censored(times: Sequence[float], observed: Sequence[bool]) -> Any:
+    values, seen = np.asarray(times, dtype=float), np.asarray(observed, dtype=bool)
+    return stats.CensoredData(uncensored=values[seen], right=values[~seen])

@@ -1,0 +1,60 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.analysis.cells import cell_table, comparison_table, run_values
+from lab.analysis.statistics import bootstrap_interval, paired_comparison
+
+
+def frame() -> pd.DataFrame:
+    """Two sizes, n = 1 and 2, four seeds, three evaluations: the second is the best, n = 2 is better by its seed's share."""
+    rows = []
+    for size in ("1M", "3M"):
+        for n in (1, 2):
+            for seed in range(4):
+                level = 0.5 + (n - 1) * (0.05 + 0.01 * seed) + 0.1 * (size == "3M") + 0.02 * seed
+                for step, extra in ((0, -0.3), (10, 0.05), (20, 0.0)):
+                    for metric, value in (("accuracy/copy/1", level + extra), ("far:loss/copy/1", 1 - level - extra)):
+                        rows.append((f"{size}-n{n}-s{seed}", size, n, seed, step, 100 * step, metric, value))
+    return pd.DataFrame(rows, columns=["run", "model.size", "n_future", "seed", "step", "tokens", "metric", "value"])
+
+
+def test_the_last_or_the_best_evaluation_of_each_run_is_taken() -> None:
+    last = run_values(frame(), "accuracy/copy/1")
+    best = run_values(frame(), "accuracy/copy/1", "best")
+    assert len(last) == len(best) == 16
+    assert set(last["step"]) == {20}
+    assert set(best["step"]) == {10}
+
+
+def test_of_a_loss_the_best_is_the_smallest() -> None:
+    best = run_values(frame(), "far:loss/copy/1", "best")
+    assert set(best["step"]) == {10}
+
+
+def test_a_cell_is_mean_interval_and_the_number_of_seeds() -> None:
+    values = run_values(frame(), "accuracy/copy/1")
+    table = cell_table(values, ["model.size", "n_future"])
+    assert len(table) == 4
+    row = table[(table["model.size"] == "3M") & (table["n_future"] == 2)].iloc[0]
+    raw = values[(values["model.size"] == "3M") & (values["n_future"] == 2)]["value"]
+    interval = bootstrap_interval(raw)
+    assert row[["mean", "low", "high", "seeds"]].tolist() == pytest.approx([interval.mean, interval.low, interval.high, 4])
+
+
+def test_arms_are_compared_on_the_seeds_that_both_have() -> None:
+    values = run_values(frame(), "accuracy/copy/1").sample(frac=1, random_state=0)
+    values = values[~((values["seed"] == 3) & (values["n_future"] == 2) & (values["model.size"] == "1M"))]
+    table = comparison_table(values, within=["model.size"])
+    small, large = (table[table["model.size"] == size].iloc[0] for size in ("1M", "3M"))
+    assert (small["pairs"], large["pairs"]) == (3, 4)
+    assert small["difference"] == pytest.approx(np.mean([0.05, 0.06, 0.07]))
+    expected = paired_comparison(np.zeros(4), np.array([0.05, 0.06, 0.07, 0.08]))
+    assert large["p_value"] == pytest.approx(expected.p_value)
+    assert large["p_holm"] == pytest.approx(2 * expected.p_value)
+
+
+def test_arms_without_a_common_seed_are_left_out() -> None:
+    values = run_values(frame(), "accuracy/copy/1")
+    apart = values[(values["seed"] < 2) == (values["n_future"] == 1)]
+    assert comparison_table(apart, within=["model.size"]).empty

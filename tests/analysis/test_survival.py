@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from lab.analysis.survival import log_rank, survival_comparisons, survival_curve
+
+RUNS = st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=12)
+
+
+@given(RUNS)
+@settings(max_examples=60, deadline=None)
+def test_the_share_is_the_product_of_surviving_each_time(runs: list[tuple[int, bool]]) -> None:
+    curve = survival_curve([time for time, _ in runs], [seen for _, seen in runs])
+    assert curve.loc[0, ["tokens", "share"]].tolist() == [0.0, 1.0]
+    share = 1.0
+    for time in sorted({time for time, _ in runs}):
+        at_risk = sum(other >= time for other, _ in runs)
+        share *= 1 - sum(other == time and seen for other, seen in runs) / at_risk
+        row = curve[curve["tokens"] == time].iloc[0]
+        assert row["share"] == pytest.approx(share, abs=1e-12)
+        assert row["runs"] == at_risk
+        assert row["low"] - 1e-12 <= row["share"] <= row["high"] + 1e-12
+
+
+def test_the_interval_is_greenwoods_on_the_log_log_scale() -> None:
+    times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    curve = survival_curve(times, [True, True, False, True, False, True])
+    row = curve[curve["tokens"] == 4.0].iloc[0]
+    share = 5 / 6 * 4 / 5 * 2 / 3
+    variance = 1 / (6 * 5) + 1 / (5 * 4) + 1 / (3 * 2)
+    width = stats.norm.ppf(0.95) * math.sqrt(variance) / abs(math.log(share))
+    assert (row["share"], row["low"], row["high"]) == pytest.approx(
+        (share, share ** math.exp(width), share ** math.exp(-width)), abs=1e-12
+    )
+
+
+def test_without_censoring_it_is_the_share_of_later_times() -> None:
+    curve = survival_curve([3.0, 1.0, 2.0, 2.0], [True] * 4)
+    assert curve["share"].tolist() == [1.0, 0.75, 0.25, 0.0]
+
+
+def test_a_survival_curve_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one run"):
+        survival_curve([], [])
+
+
+def test_the_log_rank_statistic_is_observed_minus_expected() -> None:
+    a, b = ([2.0, 3.0, 7.0, 9.0], [True, True, True, False]), ([5.0, 8.0, 9.0, 9.0], [True, False, False, False])
+    pooled = sorted({time for times, seen in (a, b) for time, each in zip(times, seen, strict=True) if each})
+    difference, variance = 0.0, 0.0
+    for time in pooled:
+        risk = [sum(other >= time for other in times) for times, _ in (a, b)]
+        events = [sum(other == time and each for other, each in zip(times, seen, strict=True)) for times, seen in (a, b)]
+        total, happened = sum(risk), sum(events)
+        difference += events[0] - happened * risk[0] / total
+        if total > 1:
+            variance += happened * (risk[0] / total) * (1 - risk[0] / total) * (total - happened) / (total - 1)
+    expected = 2 * stats.norm.sf(abs(difference) / math.sqrt(variance))
+    assert log_rank(*a, *b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_arms_in_which_nothing_happened_do_not_differ() -> None:
+    assert log_rank([5.0, 5.0], [False, False], [5.0], [False]) == 1.0
+
+
+def test_every_two_arms_are_compared_over_runs_and_over_pairs() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for arm, late in (("plain", 1000.0), ("two heads", 300.0), ("again", 300.0)):
+        for seed in range(8):
+            time = min(1000.0, late * rng.uniform(0.8, 1.2))
+            rows.append({"arm": arm, "seed": seed, "onset": time, "onset_observed": time < 1000.0})
+    found = survival_comparisons(pd.DataFrame(rows), "onset", arm="arm").set_index(["a", "b"])
+    assert list(found.index) == [("plain", "two heads"), ("plain", "again"), ("two heads", "again")]
+    assert found.loc[("plain", "two heads"), "p_log_rank_holm"] < 0.01
+    assert found.loc[("plain", "two heads"), "p_paired"] == pytest.approx(2 / 2**8)
+    assert found.loc[("two heads", "again"), "p_log_rank"] > 0.1
+    assert found.loc[("plain", "two heads"), "pairs"] == 8
+    assert (found["p_log_rank_holm"] >= found["p_log_rank"]).all()
