@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import Parser
 from lab.errors import LabError
 from tasks.errors import nearest
 
+if TYPE_CHECKING:
+    from lab.runs import Run
+
 FIGURES = {
-    "emergence": "a metric against tokens seen, a line for each n with its band",
+    "emergence": "a metric against tokens seen, a line for each arm with its band",
     "induction": "induction score of the strongest attention head against tokens seen",
     "heatmap": "prefix-matching score of every attention head, by layer",
+    "grid": "a metric over arms and sizes, each cell with its interval",
+    "size": "a metric against the model's size, a line for each arm",
+    "survival": "share of runs that have not passed a threshold yet",
+    "pareto": "a metric against a cost, and the cells that no other beats in both",
 }
+OPTIONS = {
+    "metric": ("emergence", "grid", "size", "survival", "pareto"),
+    "by": ("emergence", "grid", "size", "survival", "pareto"),
+    "rule": ("grid", "size", "pareto"),
+    "threshold": ("survival",),
+    "cost": ("pareto",),
+}
+"""Which figures an option is for."""
 
 
 def run(arguments: list[str]) -> int:
@@ -24,36 +40,50 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("figure", help="one of those below")
     parser.add_argument("runs", nargs="+", help="runs, or folders of runs")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png, .pdf or .svg")
-    parser.add_argument("--metric", help="what to draw against tokens seen (the task's own)")
+    parser.add_argument("--metric", help="what to draw (the task's own)")
+    parser.add_argument("--by", metavar="SETTINGS", help="what tells arms apart, as n_future,objective.name (n_future)")
+    parser.add_argument("--rule", choices=("last", "best"), help="which evaluation of a run counts (last)")
+    parser.add_argument("--threshold", type=float, help="what a run must pass to leave the plateau (0.5)")
+    parser.add_argument("--cost", help="parameters, flops, seconds or tokens (parameters)")
     known = parser.parse_args(arguments)
     if known.figure not in FIGURES:
         raise LabError(f"unknown figure {known.figure!r}; {nearest(known.figure, FIGURES)}")
-    if known.metric and known.figure != "emergence":
-        raise LabError(f"--metric is for the figure emergence, not {known.figure}")
+    given = {name: getattr(known, name) for name in OPTIONS if getattr(known, name) is not None}
+    for name in given:
+        if known.figure not in OPTIONS[name]:
+            raise LabError(f"--{name} is for {', '.join(OPTIONS[name])}, not {known.figure}")
+    if "by" in given:
+        given["by"] = [name.replace("-", "_") for name in given["by"].split(",")]
 
     from lab.plots.save import check_path
 
     check_path(Path(known.out))
-    for path in _draw(known.figure, known.runs, known.metric, Path(known.out)):
+    for path in _draw(known.figure, known.runs, given, Path(known.out)):
         print(path)
     return 0
 
 
-def _draw(name: str, folders: list[str], metric: str | None, out: Path) -> list[Path]:
+def _draw(name: str, folders: list[str], options: dict[str, Any], out: Path) -> list[Path]:
     from lab import plots
     from lab.runs import open_runs
     from lab.runs.frames import frame
-    from lab.runs.names import headline, reference_lines
+    from lab.runs.names import reference_lines
 
     runs = open_runs([Path(folder) for folder in folders])
-    table = frame(runs)
+    if name in OPTIONS["metric"]:
+        options.setdefault("metric", _common_metric(runs))
+    if name in ("emergence", "size"):
+        options["lines"] = reference_lines(runs[0].experiment, options["metric"])
     with plots.style():
-        if name != "emergence":
-            axes, numbers = plots.FIGURES[name](table)
-        else:
-            metrics = {metric or headline(run.experiment) for run in runs}
-            if len(metrics) > 1:
-                raise LabError(f"the runs are of tasks with different metrics ({', '.join(sorted(metrics))}): give --metric")
-            chosen = metrics.pop()
-            axes, numbers = plots.emergence(table, chosen, lines=reference_lines(runs[0].experiment, chosen))
+        axes, numbers = plots.FIGURES[name](frame(runs), **options)
         return plots.save(axes.figure, numbers, out)  # type: ignore[arg-type]
+
+
+def _common_metric(runs: list[Run]) -> str:
+    """The headline that the runs' tasks share."""
+    from lab.runs.names import headline
+
+    metrics = sorted({headline(run.experiment) for run in runs})
+    if len(metrics) > 1:
+        raise LabError(f"the runs are of tasks with different metrics ({', '.join(metrics)}): give --metric")
+    return metrics[0]

@@ -12,14 +12,33 @@ from matplotlib.axes import Axes
 
 from lab.plots.curves import emergence, induction, new_axes
 from lab.plots.heatmap import heatmap
+from lab.plots.pareto import pareto
 from lab.plots.save import save
+from lab.plots.study import grid, size
 from lab.plots.style import style
+from lab.plots.survival import survival
 
 FIGURES: dict[str, Callable[..., tuple[Axes, pd.DataFrame]]] = {
     "emergence": emergence,
     "induction": induction,
     "heatmap": heatmap,
+    "grid": grid,
+    "size": size,
+    "survival": survival,
+    "pareto": pareto,
 }
 """What `lab plot NAME` can draw."""
 
-__all__ = ["FIGURES", "emergence", "heatmap", "induction", "new_axes", "save", "style"]
+__all__ = [
+    "FIGURES",
+    "emergence",
+    "grid",
+    "heatmap",
+    "induction",
+    "new_axes",
+    "pareto",
+    "save",
+    "size",
+    "style",
+    "survival",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from lab.analysis.statistics import FEWEST, bootstrap_band
 from lab.errors import LabError
+from lab.plots.arms import with_arms
 from lab.plots.style import Look, looks
 from tasks.errors import nearest
 
@@ -40,7 +41,7 @@ def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future") ->
         part = frame[frame["metric"] == metric]
         if part.empty:
             raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
-        for arm, curves in part.groupby(by, sort=True):
+        for arm, curves in part.groupby(by, sort=True, observed=True):
             matrix = curves.pivot_table(index="tokens", columns="run", values="value").dropna()
             if matrix.empty:
                 raise LabError(f"the runs with {by} = {arm} share no evaluation point of {metric}")
@@ -55,27 +56,30 @@ def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future") ->
 
 
 def emergence(
-    frame: pd.DataFrame, metric: str, *, lines: Mapping[str, float] | None = None, axes: Axes | None = None
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    by: Sequence[str] = ("n_future",),
+    lines: Mapping[str, float] | None = None,
+    axes: Axes | None = None,
 ) -> tuple[Axes, pd.DataFrame]:
-    """The emergence curve: a metric against tokens seen, on a logarithmic axis, one line for each n.
+    """The emergence curve: a metric against tokens seen, on a logarithmic axis, one line for each arm.
 
     Args:
         frame: A tidy frame.
         metric: As `accuracy/copy/1`.
+        by: Columns that tell arms apart.
         lines: Reference values by name, as `{"chance": 1 / 32}`, drawn as thin lines.
         axes: Where to draw; by default a new figure's.
 
     Returns:
         The axes, and the numbers drawn.
     """
-    table = band_table(frame, [metric])
+    table = band_table(with_arms(frame, by) if len(frame) else frame, [metric], "arm")
     axes = axes or new_axes()
-    for n, look in looks(sorted(table["n_future"].unique())).items():
-        _draw(axes, table[table["n_future"] == n], look, f"n = {n}")
-    for name, value in (lines or {}).items():
-        axes.axhline(value, color="#777777", linewidth=0.8, linestyle=(0, (6, 3)), zorder=1)
-        axes.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      va="center", color="#555555", fontsize=7.5, annotation_clip=False)  # fmt: skip
+    for arm, look in looks(table["arm"].unique()).items():
+        _draw(axes, table[table["arm"] == arm], look, str(arm))
+    reference(axes, lines or {})
     _finish(axes, table, describe(metric))
     return axes, table
 
@@ -113,6 +117,14 @@ def describe(metric: str) -> str:
 def new_axes(width: float = 4.6, height: float = 3.1) -> Axes:
     """Axes of a new figure, inches."""
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def reference(axes: Axes, lines: Mapping[str, float]) -> None:
+    """Values to read a metric against, by name: thin dashed lines with their names at the right edge."""
+    for name, value in lines.items():
+        axes.axhline(value, color="#777777", linewidth=0.8, linestyle=(0, (6, 3)), zorder=1)
+        axes.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      va="center", color="#555555", fontsize=7.5, annotation_clip=False)  # fmt: skip
 
 
 def band_note(table: pd.DataFrame) -> str:

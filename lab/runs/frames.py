@@ -17,7 +17,8 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
 
     Returns:
         Columns `run` (name of the folder), `task` (its name), `n_future`, `seed`, every other setting in which the runs differ
-        by its dotted name, then `step` (optimiser steps), `tokens` (seen in training), `metric`, `value` (losses in nats).
+        by its dotted name, `parameters` (non-embedding), then `step` (optimiser steps), `tokens` (seen in training), `metric`,
+        `value` (losses in nats).
     """
     runs = list(runs)
     settings = [flat(run.experiment.model_dump(mode="json")) for run in runs]
@@ -28,6 +29,7 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     for run, values in zip(runs, settings, strict=True):
         part = pd.DataFrame(run.metrics(), columns=["step", "tokens", "metric", "value"])
         described = {"run": run.name, "task": run.experiment.task.name, **{name: values.get(name) for name in columns}}
+        described["parameters"] = run.record["non_embedding_parameters"]
         for position, (name, value) in enumerate(described.items()):
             part.insert(position, name, pd.Series([value] * len(part), index=part.index))
         parts.append(part)

@@ -179,7 +179,10 @@ FILES = [
     row("figure into a folder that is not there", "plot emergence r -o gone/x.png", "gone: no such folder"),
     row("figure of no run", "plot emergence gone -o x.png", "gone: no such folder"),
     row("figure without a file", "plot emergence r", "required: -o/--out"),
-    row("metric for another figure", "plot heatmap r -o x.png --metric icl", "--metric is for the figure emergence"),
+    row("metric for another figure", "plot heatmap r -o x.png --metric icl", "--metric is for emergence, grid", "not heatmap"),
+    row("threshold for another figure", "plot size r -o x.png --threshold 0.5", "--threshold is for survival, not size"),
+    row("threshold that is no number", "plot survival r -o x.png --threshold high", "invalid float value: 'high'"),
+    row("unknown rule", "plot size r -o x.png --rule worst", "invalid choice: 'worst'"),
     row("demo of no seeds", "demo --seeds 0", "--seeds must be at least 1"),
     row("demo with a wrong setting", "demo --steps 0", "steps must be at least 1"),
     row("demo over a file", "demo --out file", "file: is not a folder", files={"file": "mine"}),
@@ -263,6 +266,9 @@ DAMAGED = [
     pytest.param("resume run", cut("experiment.yaml"), ("experiment.yaml",), id="experiment cut short"),
     pytest.param("plot emergence run -o x.png", cut("metrics.csv"), ("not a table of metrics",), id="metrics cut short"),
     pytest.param("plot emergence run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric"),
+    pytest.param("plot size run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric of a study"),
+    pytest.param("plot survival run -o x.png --by sede", None, ("the runs do not differ in 'sede'",), id="unknown arm"),
+    pytest.param("plot pareto run -o x.png --cost effort", None, ("unknown cost 'effort'",), id="unknown cost"),
     pytest.param("runs run", cut("run.json"), ("run.json: not JSON",), id="record cut short"),
 ]
 

@@ -18,7 +18,9 @@ def made(
     """A run's folder without any training."""
     path.mkdir(parents=True)
     (path / "experiment.yaml").write_text(dump(experiment))
-    (path / "run.json").write_text(json.dumps({"format": FORMAT, "state": state, "wall_seconds": 1.0}))
+    (path / "run.json").write_text(
+        json.dumps({"format": FORMAT, "state": state, "wall_seconds": 1.0, "non_embedding_parameters": 9})
+    )
     for (step, metric), value in (rows or {}).items():
         metrics.append_metrics(path / "metrics.csv", step, step * experiment.tokens_per_step, {metric: value})
     return lab.Run(path)
@@ -29,7 +31,18 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
         experiment = lab.experiment("induction", {"n_future": n, "model.width": 32 * n})
         made(tmp_path / f"n{n}", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 0.1 + 0.2})
     frame = lab.frame(open_runs([tmp_path]))
-    assert list(frame.columns) == ["run", "task", "n_future", "seed", "model.width", "step", "tokens", "metric", "value"]
+    assert list(frame.columns) == [
+        "run",
+        "task",
+        "n_future",
+        "seed",
+        "model.width",
+        "parameters",
+        "step",
+        "tokens",
+        "metric",
+        "value",
+    ]
     assert len(frame) == 4
     last = frame[(frame["run"] == "n2") & (frame["step"] == 10)].iloc[0]
     assert (last["model.width"], last["tokens"], last["value"]) == (64, 10 * 32 * 64, 0.1 + 0.2)
@@ -38,7 +51,7 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
 def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(tmp_path: Path) -> None:
     run = made(tmp_path / "run", lab.experiment("induction"), state="running")
     assert run.frame().empty
-    assert list(run.frame().columns) == ["run", "task", "n_future", "seed", "step", "tokens", "metric", "value"]
+    assert list(run.frame().columns) == ["run", "task", "n_future", "seed", "parameters", "step", "tokens", "metric", "value"]
     assert run.metrics() == []
 
 

@@ -1,0 +1,71 @@
+"""Emergence as survival: which share of runs is still on the plateau, arm by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
+
+from lab.analysis.emergence import emergence_table
+from lab.analysis.survival import survival_comparisons, survival_curve
+from lab.errors import LabError
+from lab.plots.arms import with_arms
+from lab.plots.curves import TOKENS, describe, new_axes
+from lab.plots.style import looks
+from tasks.errors import nearest
+
+
+def survival(
+    frame: pd.DataFrame, metric: str, *, threshold: float = 0.5, by: Sequence[str] = ("n_future",), axes: Axes | None = None
+) -> tuple[Axes, pd.DataFrame]:
+    """Share of runs whose metric has not passed a threshold yet, against tokens seen (Kaplan and Meier).
+
+    Args:
+        frame: A tidy frame.
+        metric: As `accuracy/turn/1`.
+        threshold: To be met twice in a row.
+        by: Columns that tell arms apart.
+        axes: Where to draw; by default a new figure's.
+
+    Returns:
+        The axes, and the numbers drawn: the curve of each arm with its 90 % interval.
+
+    Raises:
+        LabError: If no run has the metric.
+    """
+    if not (frame["metric"] == metric).any():
+        raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
+    table = emergence_table(with_arms(frame, by).astype({"arm": "str"}), metric,
+                            thresholds={"emerged": threshold}, by=["arm"])  # fmt: skip
+    order = [str(arm) for arm in with_arms(frame, by)["arm"].cat.categories]
+    axes = axes or new_axes()
+    curves = []
+    for arm, look in looks(order).items():
+        runs = table[table["arm"] == arm]
+        seen = runs["emerged_observed"].astype(bool)
+        curve = survival_curve(runs["emerged"].tolist(), seen.tolist())
+        label = f"{arm}: {seen.sum()} of {len(runs)} emerged"
+        axes.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line, label=label)
+        axes.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1, linewidth=0)
+        ends = runs.loc[~seen, "emerged"]
+        if len(ends):
+            axes.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
+        curves.append(curve.assign(arm=str(arm)))
+    _finish(axes, table, metric, threshold, [arm for arm in order if (table["arm"] == arm).any()])
+    return axes, pd.concat(curves, ignore_index=True)[["arm", "tokens", "share", "low", "high", "runs"]]
+
+
+def _finish(axes: Axes, table: pd.DataFrame, metric: str, threshold: float, arms: list[str]) -> None:
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(TOKENS)
+    axes.set_ylabel(f"share of runs below {threshold:g}:\n{describe(metric).replace(chr(10), ' ')}")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.legend(loc="best", handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
+    note = "Kaplan-Meier, pointwise 90 % intervals;\nticks: runs that ended on the plateau"
+    if len(arms) == 2:
+        p_value = survival_comparisons(table, "emerged", arm="arm")["p_log_rank"].iloc[0]
+        note += f"; log-rank p = {p_value:.2g}"
+    axes.set_title(note, loc="left", color="#555555", fontsize=7.5)
