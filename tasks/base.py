@@ -16,37 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks import streams
+from tasks.batch import PADDING, Batch
 from tasks.errors import TaskError, nearest
 from tasks.settings import check_types, require
 from tasks.streams import Array
 
-PADDING = "-"
-"""The role, number 0 in every task, of positions that never count."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Batch:
-    """Rows of one task.
-
-    Attributes:
-        tokens: (B, T) int64, ids below the task's `vocab_size`.
-        roles: (B, T) int8, what the token at each position is as a target: an index into the task's `roles`.
-        scored: (B, T) bool, whether the token at each position counts as a target in training.
-        answer: (B, 2) int64, where the answer begins and ends (exclusive); the prompt is what stands before. (0, 0): no answer.
-    """
-
-    tokens: NDArray[np.int64]
-    roles: NDArray[np.int8]
-    scored: NDArray[np.bool_]
-    answer: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def row(self, index: int) -> Batch:
-        """The batch of this one row."""
-        part = slice(index, index + 1)
-        return Batch(tokens=self.tokens[part], roles=self.roles[part], scored=self.scored[part], answer=self.answer[part])
+__all__ = ["PADDING", "Batch", "Task"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +39,15 @@ class Task(ABC):
     source: ClassVar[str]
     """Where it comes from."""
     headline: ClassVar[str]
-    """The metric whose curve says whether the task is learnt, as `accuracy/copy`."""
+    """The metric whose curve says whether the task is learnt: `accuracy/<role>` or `loss/<role>` (of the next-token head),
+    `exact` or `first` (of an answer), a name that `compare` gives, `sampled/<name>` or `forced/<name>` (`judge`)."""
     has_answer: ClassVar[bool] = False
     """Whether an instance is a prompt and its answer."""
     splits_itself: ClassVar[bool] = False
     """Whether `draw` gives rows of the right split only, because the task divides its space of instances exactly."""
+
+    compares: ClassVar[bool] = False
+    """Whether `compare` has metrics to give."""
 
     loss_on: Literal["all", "answer"] = "all"
     """Which targets train: all that have a role, or the answer's alone."""
@@ -135,6 +114,51 @@ class Task(ABC):
         Each has this task's vocabulary and roles.
         """
         return {}
+
+    # --- metrics of the task's own, all of the next-token head ---------------------------------------------------
+
+    def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
+        """Metrics that need a model's whole distribution, as its distance to known predictors. Called only if `compares`.
+
+        Args:
+            tokens: (B, T) ids.
+            log_probs: (B, T, V) float32, natural logarithms; entry t is the prediction of token t + 1.
+
+        Returns:
+            Values by name, as `kl/bigram`; `loss/` and `accuracy/` are taken.
+        """
+        return {}
+
+    @property
+    def sampled_from(self) -> int | None:
+        """The position from which rows are completed by sampling, and then judged; what stands before is given. None: never."""
+        return None
+
+    def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
+        """Metrics of sampled rows, by name: `valid` becomes `sampled/valid`.
+
+        Args:
+            tokens: (B, T) ids; those before `sampled_from` are an evaluation row's, the others were sampled at temperature 1.
+        """
+        return {}
+
+    def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """What is imposed on the next position while sampling, to see what becomes of a row whose hard choices are made for it.
+
+        Args:
+            prefix: (B, t) ids, t >= `sampled_from`.
+
+        Returns:
+            (B,) int64 ids, -1 where the model is free; None, at every prefix, if the task imposes nothing. A task that does
+            is sampled a second time, and what `judge` says then is `forced/<name>`.
+        """
+        return None
+
+    def artifacts(self) -> dict[str, str]:
+        """Files that a run's folder must hold to explain itself, as a tokenizer: text by file name."""
+        return {}
+
+    # --- answers and lines of text -------------------------------------------------------------------------------
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
         """The right answer's tokens, found without a model: the task's own oracle.
