@@ -269,8 +269,13 @@ class Task(ABC):
     @final
     @property
     def description(self) -> dict[str, Any]:
-        """`settings` and the task's name: what `tasks.describe` reads back."""
-        return {"name": self.name, **self.settings}
+        """`settings`, and under `name` how the task is found: what `tasks.describe` reads back.
+
+        That is the name of a task of this package, and `module:Class` of any other, which is found without being installed.
+        """
+        kind = type(self)
+        ours = kind.__module__.partition(".")[0] == __package__
+        return {"name": self.name if ours else f"{kind.__module__}:{kind.__qualname__}", **self.settings}
 
     @cached_property
     def fingerprint(self) -> str:

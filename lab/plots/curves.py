@@ -17,6 +17,7 @@ from lab.plots.style import Look, looks
 from tasks.errors import nearest
 
 TOKENS = "training tokens seen"
+_SAMPLED = {"sampled": "of sampled rows", "forced": "of sampled rows with imposed choices"}
 
 
 def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future") -> pd.DataFrame:
@@ -109,6 +110,10 @@ def describe(metric: str) -> str:
         head = "next-token head" if words[2] == "1" else f"prediction head {words[2]}"
         role = "all scored targets" if words[1] == "all" else f"role {words[1]}"
         return f"{kind} on {role}{where},\n{head}"
+    if words[0] in _SAMPLED and len(words) == 2:
+        return f"{words[1]}{where},\n{_SAMPLED[words[0]]}"
+    if words[0] == "kl" and len(words) == 2:
+        return f"divergence from the {words[1]} predictor (nats){where}"
     known = {"exact": "whole answers right (share)", "first": "first answer token right (share)"}
     known["icl"] = "in-context-learning score (nats)"
     return known.get(name, name) + where

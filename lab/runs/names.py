@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.config import Experiment
 
-_WHOLE_ANSWER = ("exact", "first")
+_OF_EVERY_HEAD = ("loss", "accuracy")
 
 
 def headline(experiment: Experiment) -> str:
@@ -13,8 +13,8 @@ def headline(experiment: Experiment) -> str:
 
 
 def of_head(metric: str, head: int) -> str:
-    """A task's metric (`accuracy/copy`) for one prediction head (`accuracy/copy/1`); whole answers have none."""
-    return metric if metric in _WHOLE_ANSWER else f"{metric}/{head}"
+    """A task's metric (`accuracy/copy`) for one prediction head (`accuracy/copy/1`); all others are the next-token head's."""
+    return f"{metric}/{head}" if metric.partition("/")[0] in _OF_EVERY_HEAD else metric
 
 
 def reference_lines(experiment: Experiment, metric: str) -> dict[str, float]:

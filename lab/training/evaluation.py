@@ -1,7 +1,8 @@
 """What is measured at an evaluation point: loss and accuracy by role and prediction head, answers, induction scores.
 
 Names of metrics: `loss/<role>/<i>` and `accuracy/<role>/<i>` for prediction head i (counted from 1), role `all` for every
-target that trains; `exact` and `first` where there is an answer; a variant's name and a colon before those of the variant.
+target that trains; `exact` and `first` where there is an answer; those that the task brings itself, with `sampled/` and
+`forced/` before what it says of sampled rows; a variant's name and a colon before those of the variant.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from lab.analysis.induction import attention_scores, in_context_score, repeated_
 from lab.config import Experiment
 from lab.model import Network
 from lab.objectives import future_targets, row_statistics
-from tasks import Task
+from lab.training.task_metrics import task_metrics
+from tasks import Batch, Task
 
 EVALUATION_SEED = 0
 """Every run of a task is measured on the same rows, whatever its own seed."""
@@ -33,7 +35,8 @@ class Evaluator:
         variants: dict[str, Task] = {"": experiment.task}
         variants |= {f"{name}:": task for name, task in experiment.task.variants().items()}
         self._tasks = {
-            prefix: (task, _Rows(task, settings.examples, settings.split, self._device)) for prefix, task in variants.items()
+            prefix: (task, Rows(task.batch(EVALUATION_SEED, 0, settings.examples, settings.split), self._device))
+            for prefix, task in variants.items()
         }
         self._probe = repeated_probe(experiment.task.vocab_size, _PROBE_ROWS, _PROBE_PERIOD, EVALUATION_SEED)
 
@@ -50,19 +53,18 @@ class Evaluator:
         return values
 
 
-class _Rows:
+class Rows:
     """Rows of one task on a device: tokens, roles and scored positions (B, T), answers (B, 2)."""
 
-    def __init__(self, task: Task, examples: int, split: str, device: torch.device) -> None:
-        batch = task.batch(EVALUATION_SEED, 0, examples, split)
+    def __init__(self, batch: Batch, device: torch.device) -> None:
         self.tokens_BT = torch.from_numpy(batch.tokens).to(device)
         self.roles_BT = torch.from_numpy(batch.roles).to(device, torch.int64)
         self.scored_BT = torch.from_numpy(batch.scored).to(device)
         self.answer_B2 = torch.from_numpy(batch.answer).to(device)
 
 
-def measure(network: Network, task: Task, rows: _Rows) -> dict[str, float]:
-    """Loss and accuracy of every prediction head on each role, and of whole answers."""
+def measure(network: Network, task: Task, rows: Rows) -> dict[str, float]:
+    """Loss and accuracy of every prediction head on each role, of whole answers, and what the task brings itself."""
     n, roles = network.n_future, len(task.roles)
     losses_NBT, hits_NBT = _predictions(network, rows)
     everything = torch.ones_like(rows.scored_BT)
@@ -81,7 +83,7 @@ def measure(network: Network, task: Task, rows: _Rows) -> dict[str, float]:
         values |= answer_accuracy(hits_NBT[0], rows.answer_B2)
     else:
         values["icl"] = in_context_score(losses_NBT[0, :, :-1])
-    return values
+    return values | task_metrics(network, task, rows.tokens_BT, EVALUATION_SEED)
 
 
 def answer_accuracy(hits_BT: Tensor, answer_B2: Tensor) -> dict[str, float]:
@@ -111,7 +113,7 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def _predictions(network: Network, rows: _Rows) -> tuple[Tensor, Tensor]:
+def _predictions(network: Network, rows: Rows) -> tuple[Tensor, Tensor]:
     """Losses (N, B, T) float32 and hits (N, B, T) bool, some rows at a time; targets outside the row count 0."""
     losses, hits = [], []
     everything = torch.ones(1, 1, dtype=torch.bool, device=rows.tokens_BT.device)

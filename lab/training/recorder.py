@@ -13,7 +13,7 @@ from typing import Any
 from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.runs.files import folder_atomic, write_json
-from lab.runs.run import EXPERIMENT, FORMAT, RECORD, Run, is_run
+from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, is_run
 
 _LIBRARIES = ("mtp-lab", "torch", "lightning", "numpy")
 
@@ -55,6 +55,8 @@ class Recorder:
         with folder_atomic(run_path) as partial:
             (partial / EXPERIMENT).write_text(dump(experiment), encoding="utf-8")
             write_json(partial / RECORD, record)
+            for name, text in experiment.task.artifacts().items():
+                _write_artifact(partial, name, text)
         return cls(run_path, experiment, record)
 
     def note(self, state: str) -> None:
@@ -82,6 +84,14 @@ def refuse_taken(run_path: Path) -> None:
         raise LabError(f"{run_path}: a run is there already{hint}; choose another --out")
     if run_path.exists():
         raise LabError(f"{run_path}: exists already and is no run; choose another --out")
+
+
+def _write_artifact(folder: Path, name: str, text: str) -> None:
+    """Write a file that a task wants in its runs, unless it would leave the folder or take the place of a run's own."""
+    own = (EXPERIMENT, RECORD, METRICS, TIMING, WEIGHTS)
+    if Path(name).name != name or name in own or name.startswith((".", "checkpoint-")):
+        raise LabError(f"the task's artifact {name!r} must be a plain file name other than {', '.join(own)}")
+    (folder / name).write_text(text, encoding="utf-8")
 
 
 def git_commit() -> str | None:

@@ -1,0 +1,5 @@
+"""From a network to tokens. Plain torch."""
+
+from lab.decoding.completion import Forced, NextToken, greedy, sample
+
+__all__ = ["Forced", "NextToken", "greedy", "sample"]

@@ -1,0 +1,50 @@
+"""Metrics that a task brings itself: of the next-token head's whole distribution, and of rows that it samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lab.decoding import Forced, sample
+from lab.model import Network
+from tasks import Task
+
+_ROWS_AT_ONCE = 128
+
+
+@torch.no_grad()
+def task_metrics(network: Network, task: Task, tokens_BT: Tensor, seed: int) -> dict[str, float]:
+    """What `task.compare` and `task.judge` say of a network; nothing for a task that has neither.
+
+    Args:
+        network: In evaluation mode.
+        task: Says what is measured.
+        tokens_BT: (B, T) int64, the evaluation's rows, on the network's device.
+        seed: Of the sampling: the same network and rows always give the same values.
+
+    Returns:
+        Values by name: those of `compare`; `sampled/<name>` of rows sampled from `sampled_from` on; where the task forces
+        tokens, `forced/<name>` of rows sampled with these imposed, by the same draws.
+    """
+    values: dict[str, float] = {}
+    if task.compares:
+        parts = torch.split(tokens_BT, _ROWS_AT_ONCE)
+        log_probs_BTV = torch.cat([network.logits(part).float().log_softmax(-1) for part in parts])
+        values |= task.compare(tokens_BT.cpu().numpy(), log_probs_BTV.cpu().numpy())
+    begin = task.sampled_from
+    if begin is None:
+        return values
+    prompt_BP, length = tokens_BT[:, :begin], tokens_BT.shape[1]
+
+    def forced(prefix_BT: Tensor) -> Tensor:
+        imposed = task.forced(prefix_BT.cpu().numpy())
+        assert imposed is not None, f"{task.name}: forced must not come and go"
+        return torch.from_numpy(imposed).to(prefix_BT.device)
+
+    ways: dict[str, Forced | None] = {"sampled": None}
+    if task.forced(prompt_BP.cpu().numpy()) is not None:
+        ways["forced"] = forced
+    for way, imposed in ways.items():
+        sampled_BT = sample(network, prompt_BP, length, torch.Generator().manual_seed(seed), imposed)
+        values |= {f"{way}/{name}": value for name, value in task.judge(sampled_BT.cpu().numpy()).items()}
+    return values
