@@ -25,6 +25,7 @@ TASKS: dict[str, str] = {
     "recall": "tasks.recall:Recall",
     "star": "tasks.star:Star",
     "modular": "tasks.modular:Modular",
+    "polynomial": "tasks.polynomial:Polynomial",
 }
 ENTRY_POINTS = "mtp_lab.tasks"
 

@@ -26,4 +26,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 1200,
         "evaluation.every": 50,
     },
+    "polynomial": {
+        "task.p": 3,
+        "task.k": 2,
+        "task.operations": [1, 3],
+        "task.test_operations": [1, 4],
+        "model.layers": 5,
+        "batch_size": 64,
+        "steps": 2000,
+        "evaluation.every": 250,
+        "evaluation.induction_scores": False,
+    },
 }
