@@ -15,9 +15,10 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import streams
+from tasks import lines, streams
 from tasks.batch import PADDING, Batch
 from tasks.errors import TaskError, nearest
+from tasks.own_metrics import OwnMetrics
 from tasks.settings import check_types, require
 from tasks.streams import Array
 
@@ -25,7 +26,7 @@ __all__ = ["PADDING", "Batch", "Task"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(ABC):
+class Task(OwnMetrics, ABC):
     """What a model can be asked to learn.
 
     A subclass is a frozen dataclass; it sets the class variables, gives `vocab_size`, `length`, `word` and `draw`, checks its
@@ -46,8 +47,8 @@ class Task(ABC):
     splits_itself: ClassVar[bool] = False
     """Whether `draw` gives rows of the right split only, because the task divides its space of instances exactly."""
 
-    compares: ClassVar[bool] = False
-    """Whether `compare` has metrics to give."""
+    labels: ClassVar[bool] = False
+    """Whether `label` tells roles and answers from tokens alone."""
 
     loss_on: Literal["all", "answer"] = "all"
     """Which targets train: all that have a role, or the answer's alone."""
@@ -115,45 +116,6 @@ class Task(ABC):
         """
         return {}
 
-    # --- metrics of the task's own, all of the next-token head ---------------------------------------------------
-
-    def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
-        """Metrics that need a model's whole distribution, as its distance to known predictors. Called only if `compares`.
-
-        Args:
-            tokens: (B, T) ids.
-            log_probs: (B, T, V) float32, natural logarithms; entry t is the prediction of token t + 1.
-
-        Returns:
-            Values by name, as `kl/bigram`; `loss/` and `accuracy/` are taken.
-        """
-        return {}
-
-    @property
-    def sampled_from(self) -> int | None:
-        """The position from which rows are completed by sampling, and then judged; what stands before is given. None: never."""
-        return None
-
-    def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """Metrics of sampled rows, by name: `valid` becomes `sampled/valid`.
-
-        Args:
-            tokens: (B, T) ids; those before `sampled_from` are an evaluation row's, the others were sampled at temperature 1.
-        """
-        return {}
-
-    def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """What is imposed on the next position while sampling, to see what becomes of a row whose hard choices are made for it.
-
-        Args:
-            prefix: (B, t) ids, t >= `sampled_from`.
-
-        Returns:
-            (B,) int64 ids, -1 where the model is free; None, at every prefix, if the task imposes nothing. A task that does
-            is sampled a second time, and what `judge` says then is `forced/<name>`.
-        """
-        return None
-
     def artifacts(self) -> dict[str, str]:
         """Files that a run's folder must hold to explain itself, as a tokenizer: text by file name."""
         return {}
@@ -174,13 +136,26 @@ class Task(ABC):
         """
         raise TaskError(f"{self.name} has no determined answer to solve for")
 
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        """Rows of given tokens with the roles and answers that `draw` gives them. Called only if `labels`.
+
+        A task that labels writes and reads its rows as token ids alone; else the roles stand in the line.
+
+        Args:
+            tokens: (B, T) ids.
+
+        Raises:
+            TaskError: If a row is none that the task could draw, saying what would be right.
+        """
+        raise TaskError(f"{self.name}: tokens alone do not tell roles")
+
     def format(self, row: Batch) -> str:
-        """One instance as one line of text, which `parse` reads back.
+        """One instance as one line of text, which `parse` reads back; what is wrong in it is written as it is.
 
         Args:
             row: A batch of one row, as `batch.row(3)`.
         """
-        return " ".join(word for word, _ in self.show(row))
+        return lines.written(self, row)
 
     def parse(self, line: str) -> Batch:
         """The instance that a line states: the inverse of `format`.
@@ -191,7 +166,7 @@ class Task(ABC):
         Raises:
             TaskError: If the line is malformed, does not fit the settings, or states a wrong answer (saying what is right).
         """
-        raise TaskError(f"{self.name} reads no lines of text")
+        return lines.read(self, line)
 
     # --- what every task gets ------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Task
+from tasks.errors import TaskError
 from tasks.settings import require
 
 NEW, BOUNDARY, COPY = 1, 2, 3
@@ -31,6 +32,7 @@ class Induction(Task):
     source: ClassVar[str] = "Olsson et al. 2022; Gloeckle et al. 2024, section 4.1"
     roles = (PADDING, "new", "boundary", "copy")
     headline: ClassVar[str] = "accuracy/copy"
+    labels: ClassVar[bool] = True
 
     vocabulary: int = 32
     """Token ids."""
@@ -64,8 +66,20 @@ class Induction(Task):
         segment_BP = rng.random((size, self.vocabulary)).argsort(axis=1)[:, :high]
         position_T = np.arange(self.length)
         tokens_BT = np.take_along_axis(segment_BP, position_T % period_B1, axis=1)
-        roles_BT = np.where(position_T < period_B1, NEW, np.where(position_T == period_B1, BOUNDARY, COPY))
-        return self.rows(tokens_BT, roles_BT)
+        return self.rows(tokens_BT, self._roles(period_B1))
+
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        low, high = self.period
+        period_B1 = self._periods(tokens)[:, None]
+        again_BT = np.take_along_axis(tokens, np.arange(self.length) % period_B1, axis=1)
+        for row, place in np.argwhere(again_BT != tokens)[:1]:
+            right, token = again_BT[row, place], tokens[row, place]
+            raise TaskError(f"induction: token {place} must be {right}, as {period_B1[row, 0]} before, not {token}")
+        segment_BP = np.sort(self.instances(tokens), axis=1)
+        distinct = ((segment_BP[:, 1:] != segment_BP[:, :-1]) | (segment_BP[:, 1:] < 0)).all()
+        if not (distinct and (low <= period_B1).all() and (period_B1 <= high).all()):
+            raise TaskError(f"induction: a row repeats a segment of {low} to {high} different tokens")
+        return self.rows(tokens, self._roles(period_B1))
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The segment, -1 behind its end: the same segment is the same instance at any length of row."""
@@ -102,6 +116,10 @@ class Induction(Task):
 
     def variants(self) -> dict[str, Task]:
         return {} if self.test_period is None else {"far": replace(self, period=self.test_period, test_period=None)}
+
+    def _roles(self, period_B1: NDArray[np.int64]) -> NDArray[np.int64]:
+        position_T = np.arange(self.length)
+        return np.where(position_T < period_B1, NEW, np.where(position_T == period_B1, BOUNDARY, COPY))
 
     def _periods(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """(B,) the period of each row: where its first token comes again."""

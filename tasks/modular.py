@@ -103,6 +103,10 @@ class Modular(Task):
             raise TaskError(f"modular: {' '.join(map(str, prompt))} is not a {self.operation} b = with numbers below {p}")
         return self.result(prompt[:1], prompt[2:3])
 
+    def format(self, row: Batch) -> str:
+        """As `41 * 7 = 93`."""
+        return " ".join(map(self.word, row.tokens[0].tolist()))
+
     def parse(self, line: str) -> Batch:
         words = line.split()
         if len(words) != 5 or words[1] != self.operation or words[3] != "=" or not all(w.isdigit() for w in words[::2]):

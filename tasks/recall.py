@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Task
+from tasks.errors import TaskError
 from tasks.settings import require
 
 KEY, VALUE, FILLER, QUERY, ANSWER = 1, 2, 3, 4, 5
@@ -31,6 +32,7 @@ class Recall(Task):
     source: ClassVar[str] = "Arora et al. 2023 (MQAR)"
     roles = (PADDING, "key", "value", "filler", "query", "answer")
     headline: ClassVar[str] = "accuracy/answer"
+    labels: ClassVar[bool] = True
 
     vocabulary: int = 64
     """V: 0 is the filler, 1 to V/2 - 1 are keys, V/2 to V - 1 are values."""
@@ -73,6 +75,28 @@ class Recall(Task):
         tokens[row_B1, place_BP], tokens[row_B1, place_BP + 1] = keys_BP, values_BP
         roles[row_B1, place_BP], roles[row_B1, place_BP + 1] = QUERY, ANSWER
         return self.rows(tokens, roles)
+
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        half, pairs = self.vocabulary // 2, self.pairs
+        slots_BS2 = tokens.reshape(len(tokens), -1, 2)
+        told_BP2, asked_BS2 = slots_BS2[:, :pairs], slots_BS2[:, pairs:]
+        keys_BP, key_BS = told_BP2[:, :, 0], asked_BS2[:, :, 0]
+        asked_BS = key_BS != 0
+        match_BSP = asked_BS[:, :, None] & (key_BS[:, :, None] == keys_BP[:, None])
+        fit = ((keys_BP >= 1) & (keys_BP < half)).all() and (told_BP2[:, :, 1] >= half).all()
+        once = (match_BSP.sum(axis=1) == 1).all() and (match_BSP.sum(axis=2) == asked_BS).all()
+        if not (fit and once):
+            raise TaskError(
+                f"recall: a row is {pairs} pairs of a key from 1 to {half - 1} and a value from {half} to {2 * half - 1}, "
+                "then each key once more, before its value, between fillers 0 0"
+            )
+        right_BS = (match_BSP * told_BP2[:, None, :, 1]).sum(axis=2)  # 0, the filler, where nothing is asked
+        for key, value, right in zip(*(a.ravel() for a in (key_BS, asked_BS2[:, :, 1], right_BS)), strict=True):
+            if value != right:
+                raise TaskError(f"recall: after {key} must come {right}, not {value}")
+        told = np.broadcast_to([KEY, VALUE], told_BP2.shape)
+        asked = np.where(asked_BS[:, :, None], [QUERY, ANSWER], FILLER)
+        return self.rows(tokens, np.concatenate([told, asked], axis=1).reshape(tokens.shape))
 
     def floor(self, role: str) -> float | None:
         """`answer` 0; `value` ln(V / 2); `key` the mean of ln(V/2 - 1 - j) over the keys j >= 1 that are predicted.
