@@ -63,11 +63,11 @@ def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]
     second = torch.arange(period, length, device=probe_BT.device)
     tokens_U, index_BT = torch.unique(probe_BT, return_inverse=True)
     one_hot_BTU = nn.functional.one_hot(index_BT, len(tokens_U)).float()
-    readout_UD = network.unembedding.weight[tokens_U].float() * network.norm.weight
     scores = []
     for (part, layer), (attention, states_BTD, rotary) in attention_inputs(network, probe_BT).items():
         pattern_BHTT = attention.pattern(states_BTD, rotary)
         ahead = layer if part == "prediction" else 1
+        readout_UD = network.unembedding.of_head(ahead)[tokens_U].float() * network.norm.weight
         matched_H = pattern_BHTT[:, :, second, second - period + ahead].mean((0, 2))
         copying_H = _copying(attention, states_BTD, rotary, pattern_BHTT, one_hot_BTU, readout_UD)
         pairs = zip(matched_H.tolist(), copying_H.tolist(), strict=True)

@@ -2,16 +2,38 @@
 
 N prediction heads; index 0 is head 1, the next token.
 
-A new kind is one class here, with `forward(trunk_BTD, rotary) -> (N, B, T, D)`, and one line in `HEADS`.
+A new kind is one class here, with `forward(trunk_BTD, context) -> (N, B, T, D)`, and one line in `HEADS`.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from lab.config import ModelSettings
 from lab.model.layers import Layer
+
+
+@dataclass(frozen=True)
+class Context:
+    """What prediction heads may use besides the trunk's output.
+
+    Attributes:
+        rotary: Turns of the rotary positions.
+        embedded_BTD: Token embeddings of the row, for kinds that are told tokens ahead.
+        detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding or prediction head 1. Every kind
+            honours it. Norm and unembedding behind the heads stay shared, and learn from all of them.
+    """
+
+    rotary: Tensor
+    embedded_BTD: Tensor
+    detached: bool = False
+
+    def cut(self, states: Tensor) -> Tensor:
+        """States as a prediction head above 1 may see them: without a way back if `detached`."""
+        return states.detach() if self.detached else states
 
 
 class ParallelHeads(nn.Module):
@@ -21,8 +43,9 @@ class ParallelHeads(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Layer(settings) for _ in range(n_future))
 
-    def forward(self, trunk_BTD: Tensor, rotary: Tensor) -> Tensor:
-        return torch.stack([layer(trunk_BTD, rotary) for layer in self.layers])
+    def forward(self, trunk_BTD: Tensor, context: Context) -> Tensor:
+        seen = [trunk_BTD] + [context.cut(trunk_BTD)] * (len(self.layers) - 1)
+        return torch.stack([layer(states_BTD, context.rotary) for layer, states_BTD in zip(self.layers, seen, strict=True)])
 
 
 HEADS: dict[str, type[nn.Module]] = {"parallel": ParallelHeads}

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lab.config import Experiment
-from lab.model.heads import HEADS
+from lab.model.heads import HEADS, Context
 from lab.model.layers import Layer, RmsNorm, RotaryTable
+from lab.model.unembedding import Unembedding
 
 
 class Network(nn.Module):
@@ -28,21 +29,29 @@ class Network(nn.Module):
         self.trunk = nn.ModuleList(Layer(settings) for _ in range(experiment.trunk_layers))
         self.heads = HEADS[settings.heads](settings, experiment.n_future)
         self.norm = RmsNorm(settings.width)
-        self.unembedding = nn.Linear(settings.width, vocabulary, bias=False)
+        self.unembedding = Unembedding(settings.width, vocabulary)
         self._initialise()
 
-    def forward(self, tokens_BT: Tensor) -> Tensor:
-        """Hidden states (N, B, T, D) of tokens (B, T) int64, normed: `unembedding` makes logits of them."""
+    def forward(self, tokens_BT: Tensor, detached: bool = False) -> Tensor:
+        """Hidden states of all prediction heads, normed: `unembedding` makes logits of them.
+
+        Args:
+            tokens_BT: (B, T) int64.
+            detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding or prediction head 1.
+
+        Returns:
+            (N, B, T, D).
+        """
         rotary = self.rotary(tokens_BT.shape[1], tokens_BT.device)
-        states_BTD = self.embedding(tokens_BT)
+        states_BTD = embedded_BTD = self.embedding(tokens_BT)
         for layer in self.trunk:
             states_BTD = layer(states_BTD, rotary)
-        hidden_NBTD: Tensor = self.norm(self.heads(states_BTD, rotary))
+        hidden_NBTD: Tensor = self.norm(self.heads(states_BTD, Context(rotary, embedded_BTD, detached)))
         return hidden_NBTD
 
     def logits(self, tokens_BT: Tensor, head: int = 1) -> Tensor:
         """Logits (B, T, V) of one prediction head, counted from 1: at position t they predict token t + head."""
-        logits_BTV: Tensor = self.unembedding(self(tokens_BT)[head - 1])
+        logits_BTV: Tensor = self.unembedding(self(tokens_BT)[head - 1], head)
         return logits_BTV
 
     def non_embedding_parameters(self) -> int:
@@ -59,6 +68,7 @@ class Network(nn.Module):
                 if name.endswith((".out", ".down")):
                     scale *= writers**-0.5
                 nn.init.normal_(module.weight, std=scale)
+        self.unembedding.initialise()
         nn.init.normal_(self.embedding.weight, std=1.0)
 
 

@@ -69,12 +69,12 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         return grad_hidden, grad_matrix, None, None
 
 
-def weighted_cross_entropy(hidden: Tensor, unembedding_VD: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_cross_entropy(hidden: Tensor, unembedding: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted sum of cross-entropies, in memory that does not grow with rows times vocabulary.
 
     Args:
         hidden: (..., D) hidden states.
-        unembedding_VD: (V, D).
+        unembedding: (V, D), or (N, V, D) with one matrix for each entry of the first dimension of `hidden`.
         targets: (...) int64; `IGNORE` where nothing counts.
         weights: (...) float, what each row's loss counts in the sum; float64 with float64 hidden states, else float32.
 
@@ -82,28 +82,36 @@ def weighted_cross_entropy(hidden: Tensor, unembedding_VD: Tensor, targets: Tens
         The weighted sum, a scalar in nats that can be differentiated once; and each row's loss (...) in nats, without gradient,
         0 where ignored.
     """
-    total, losses = _WeightedCrossEntropy.apply(hidden.flatten(0, -2), unembedding_VD, targets.flatten(), weights.flatten())  # type: ignore[no-untyped-call]
+    if unembedding.ndim == 3:
+        pairs = zip(hidden, unembedding, targets, weights, strict=True)
+        totals, parts = zip(*(weighted_cross_entropy(*each) for each in pairs), strict=True)
+        return torch.stack(totals).sum(), torch.stack(parts)
+    total, losses = _WeightedCrossEntropy.apply(hidden.flatten(0, -2), unembedding, targets.flatten(), weights.flatten())  # type: ignore[no-untyped-call]
     return total, losses.view(targets.shape)
 
 
 @torch.no_grad()
-def row_statistics(hidden: Tensor, unembedding_VD: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def row_statistics(hidden: Tensor, unembedding: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Loss and correctness of every prediction, chunk by chunk, for evaluation.
 
     Args:
         hidden: (..., D) hidden states.
-        unembedding_VD: (V, D).
+        unembedding: (V, D), or (N, V, D) with one matrix for each entry of the first dimension of `hidden`.
         targets: (...) int64; `IGNORE` where nothing counts.
 
     Returns:
         (...) float32 losses in nats, 0 where ignored, and (...) bool, whether the most probable token is the target.
     """
+    if unembedding.ndim == 3:
+        pairs = zip(hidden, unembedding, targets, strict=True)
+        each_loss, each_hit = zip(*(row_statistics(*each) for each in pairs), strict=True)
+        return torch.stack(each_loss), torch.stack(each_hit)
     losses, hits = [], []
-    size = chunk_rows(len(unembedding_VD))
+    size = chunk_rows(len(unembedding))
     hidden_RD, targets_R = hidden.flatten(0, -2), targets.flatten()
     for begin in range(0, len(hidden_RD), size):
         targets_C = targets_R[begin : begin + size]
-        logits_CV = F.linear(hidden_RD[begin : begin + size], unembedding_VD).float()
+        logits_CV = F.linear(hidden_RD[begin : begin + size], unembedding).float()
         losses.append(F.cross_entropy(logits_CV, targets_C, ignore_index=IGNORE, reduction="none"))
         hits.append(logits_CV.argmax(1) == targets_C)
     return torch.cat(losses).view(targets.shape), torch.cat(hits).view(targets.shape)

@@ -27,17 +27,17 @@ class Loss(NamedTuple):
 
 
 Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Loss]
-"""hidden (N, B, T, D), unembedding (V, D), targets (N, B, T), counts (N,) -> Loss."""
+"""hidden (N, B, T, D), unembedding (V, D) or (N, V, D), targets (N, B, T), counts (N,) -> Loss."""
 
 
-def summed(hidden_NBTD: Tensor, unembedding_VD: Tensor, targets_NBT: Tensor, counts_N: Tensor) -> Loss:
+def summed(hidden_NBTD: Tensor, unembedding: Tensor, targets_NBT: Tensor, counts_N: Tensor) -> Loss:
     """The paper's objective: the plain sum over heads of each head's mean loss over its own targets (section 2, L_n).
 
     Each head has its own denominator, since head i has i - 1 targets fewer in a row: no head weighs less for being far.
 
     Args:
         hidden_NBTD: Hidden states of all heads.
-        unembedding_VD: Shared by all heads.
+        unembedding: (V, D) if all heads share it, or (N, V, D).
         targets_NBT: From `future_targets`.
         counts_N: Targets of each head over which to take the mean. In one batch on its own these are the targets that are not
             ignored; for a part of a batch they are the whole batch's divided by the number of parts, so that the parts'
@@ -46,7 +46,7 @@ def summed(hidden_NBTD: Tensor, unembedding_VD: Tensor, targets_NBT: Tensor, cou
     exact = torch.promote_types(hidden_NBTD.dtype, torch.float32)
     weights_N = counts_N.to(exact).reciprocal().nan_to_num(posinf=0.0)  # no target, no weight
     weights_NBT = weights_N[:, None, None].expand(targets_NBT.shape)
-    total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding_VD, targets_NBT, weights_NBT)
+    total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding, targets_NBT, weights_NBT)
     return Loss(total, (losses_NBT * weights_NBT).sum((1, 2)))
 
 

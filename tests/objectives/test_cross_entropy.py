@@ -116,6 +116,24 @@ def test_row_statistics_are_the_naive_ones(monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.equal(hits, logits.argmax(-1) == targets)
 
 
+def test_replicated_unembeddings_are_one_naive_loss_for_each_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 64 * V)
+    hidden, matrix, targets = example(3, torch.float64)
+    replicas = (matrix + torch.randn(3, *matrix.shape, dtype=torch.float64)).detach().requires_grad_()
+    expected = sum(naive(hidden[i : i + 1], replicas[i], targets[i : i + 1]) for i in range(3))
+    wanted = torch.autograd.grad(expected, (hidden, replicas))
+    loss = summed(hidden, replicas, targets, counts_of(targets))
+    found = torch.autograd.grad(loss.total, (hidden, replicas))
+    torch.testing.assert_close(loss.total, expected)
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    losses, hits = row_statistics(hidden, replicas, targets)
+    for i in range(3):
+        alone = row_statistics(hidden[i], replicas[i], targets[i])
+        assert torch.equal(losses[i], alone[0])
+        assert torch.equal(hits[i], alone[1])
+
+
 class Largest(TorchDispatchMode):
     """Notes the most elements that any tensor had while it watched."""
 
