@@ -26,6 +26,7 @@ TASKS: dict[str, str] = {
     "star": "tasks.star:Star",
     "modular": "tasks.modular:Modular",
     "polynomial": "tasks.polynomial:Polynomial",
+    "addition": "tasks.addition:Addition",
 }
 ENTRY_POINTS = "mtp_lab.tasks"
 

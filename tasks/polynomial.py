@@ -22,12 +22,12 @@ from tasks.base import PADDING, Batch, Task
 from tasks.errors import TaskError
 from tasks.expressions import BINARY, LEAF, OPERATORS, draw_trees, leaf_surprise, operate
 from tasks.settings import require
+from tasks.streams import fingerprints
 
 OPERATOR, COEFFICIENT, PAUSE, END = 1, 2, 3, 4
 """Roles that do not depend on settings; answer_0 ... answer_{k-1} follow them."""
 _ENUMERATED = 6
 """Most operations at which the floors of operators and coefficients are computed, by going through all shapes of trees."""
-_FINGERPRINTS = (0x9E3779B97F4A7C15, 0xD1342543DE82EF95)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +101,7 @@ class Polynomial(Task):
         """Two 64-bit fingerprints of the expression: the same at any length of row and with any number of pauses."""
         behind_BT = tokens >= self.p + len(OPERATORS)
         inside_BT = np.arange(tokens.shape[1]) < behind_BT.argmax(axis=1)[:, None]
-        codes_BT = ((tokens + 1) * inside_BT).view(np.uint64)
-        bases_F1 = np.array(_FINGERPRINTS, dtype=np.uint64)[:, None]
-        powers_FT = np.cumprod(np.broadcast_to(bases_F1, (len(bases_F1), tokens.shape[1])), axis=1)  # modulo 2**64
-        fingerprints: NDArray[np.uint64] = codes_BT @ powers_FT.T
-        return fingerprints
+        return fingerprints((tokens + 1) * inside_BT)
 
     def floor(self, role: str) -> float | None:
         """0 for answers, end and pauses. An operator, and a leaf's first coefficient, also tell whether a node is a leaf.

@@ -87,6 +87,22 @@ def hashed(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
     return word ^ (word >> np.uint64(31))
 
 
+def fingerprints(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Two 64-bit fingerprints of every row, in which trailing zeros do not count: for instances of many lengths.
+
+    Two instances that share both would share a split, which does no harm.
+
+    Args:
+        codes: (B, K) integers.
+
+    Returns:
+        (B, 2) uint64: sums of code j times the j-th power of a fixed odd base, modulo 2**64.
+    """
+    bases = np.array([[0x9E3779B97F4A7C15], [0xD1342543DE82EF95]], dtype=np.uint64)
+    powers = np.cumprod(np.broadcast_to(bases, (2, codes.shape[1])), axis=1)
+    return np.asarray(codes.astype(np.uint64) @ powers.T, dtype=np.uint64)
+
+
 def split_of(instances: NDArray[np.integer]) -> NDArray[np.int8]:
     """The split that each instance belongs to, by its keyed hash: a property of the instance alone, whatever the settings.
 

@@ -37,4 +37,5 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.every": 250,
         "evaluation.induction_scores": False,
     },
+    "addition": {"steps": 2000, "batch_size": 64, "evaluation.every": 100, "evaluation.induction_scores": False},
 }

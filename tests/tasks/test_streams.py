@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import TaskError
-from tasks.streams import SLOTS, epoch_order, hashed, partition, rows_in_split, split_of, stream
+from tasks.streams import SLOTS, epoch_order, fingerprints, hashed, partition, rows_in_split, split_of, stream
 
 
 def test_a_stream_is_a_function_of_label_seed_and_index() -> None:
@@ -30,6 +30,14 @@ def test_hashes_spread_evenly_and_depend_on_every_column_and_the_key() -> None:
     counts = np.bincount((words >> np.uint64(60)).astype(int), minlength=SLOTS)
     assert abs(counts - len(rows) / SLOTS).max() < 5 * np.sqrt(len(rows) / SLOTS)
     assert not np.isin(hashed(rows, key=1), words).any()
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=12), st.integers(0, 5))
+def test_a_fingerprint_is_a_sum_of_powers_and_trailing_zeros_do_not_count(codes: list[int], zeros: int) -> None:
+    bases = (0x9E3779B97F4A7C15, 0xD1342543DE82EF95)
+    expected = [sum(code * base ** (j + 1) for j, code in enumerate(codes)) % 2**64 for base in bases]
+    for row in (codes, codes + [0] * zeros):
+        assert fingerprints(np.array([row])).tolist() == [expected]
 
 
 def test_splits_have_their_shares() -> None:

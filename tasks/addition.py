@@ -1,0 +1,206 @@
+"""Addition of two numbers, digit by digit, where each digit of the sum is named by how far it must look for its carry.
+
+One row of three-digit operands, forward (reversed, the sum is told from its units: 2 0 3 0):
+
+    1 4 7 + 1 5 5 = 0 3 0 2 end         o: operand, s: sign, e: end
+    o o o s o o o s 1 2 1 0 e           0, 1, 2: carry_0, carry_1, carry_2
+
+The units need no lower place: carry_0. Any other digit needs the place below it, carry_1, and one more for each place on the
+way whose digits add up to nine, since such a place hands on whatever carry reaches it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Task
+from tasks.errors import TaskError
+from tasks.settings import require
+from tasks.streams import fingerprints
+
+OPERAND, SIGN, END, CARRY = 1, 2, 3, 4
+"""Roles; carry_k is CARRY + k."""
+PLUS, EQUALS, STOP = 10, 11, 12
+"""Tokens behind the ten digits."""
+_MOST_DIGITS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addition(Task):
+    """Two uniform numbers of d digits each (leading zeros are written), and their sum in d + 1."""
+
+    name: ClassVar[str] = "addition"
+    summary: ClassVar[str] = "add two numbers digit by digit, the carries being the hard part"
+    source: ClassVar[str] = "Lee et al. 2023 (plain and reversed formats)"
+    headline: ClassVar[str] = "exact"
+    has_answer: ClassVar[bool] = True
+
+    digits: tuple[int, int] = (1, 5)
+    """Fewest and most digits d of the operands; uniform between them."""
+    order: Literal["forward", "reversed"] = "forward"
+    """Whether the sum is told from its highest digit or from its units, where every carry comes from what was just told."""
+    chains: int = 3
+    """Roles carry_0 ... carry_<chains>; the last is for digits that depend on so many lower places or more."""
+    test_digits: tuple[int, int] | None = (6, 7)
+    """Lengths that are measured on their own, as the variants `d6`, `d7`; null for none."""
+    loss_on: Literal["all", "answer"] = "all"
+
+    def check(self) -> None:
+        require(1 <= self.chains <= _MOST_DIGITS, "addition.chains", self.chains, f"between 1 and {_MOST_DIGITS}")
+        for setting, digits in (("digits", self.digits), ("test_digits", self.test_digits)):
+            if digits is not None:
+                allowed = f"[low, high] with 1 <= low <= high <= {_MOST_DIGITS}"
+                require(1 <= digits[0] <= digits[1] <= _MOST_DIGITS, f"addition.{setting}", digits, allowed)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """`sign` is + or =."""
+        return (PADDING, "operand", "sign", "end", *(f"carry_{k}" for k in range(self.chains + 1)))
+
+    @property
+    def vocab_size(self) -> int:
+        return STOP + 1
+
+    @property
+    def length(self) -> int:
+        """Operands, two signs, the sum and the end, at the most digits."""
+        return 3 * self.digits[1] + 4
+
+    def word(self, token: int) -> str:
+        return "<end>" if token == STOP else "0123456789+="[token]
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        low, high = self.digits
+        digits_B = rng.integers(low, high, size=size, endpoint=True)
+        operands_2BP = rng.integers(10, size=(2, size, high)) * (np.arange(high) < digits_B[:, None])
+        return self._rows(digits_B, operands_2BP)
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The two numbers, by fingerprint, in either order and with any leading zeros: who knows 3 + 4 knows 04 + 03."""
+        digits_B1 = (tokens == PLUS).argmax(axis=1)[:, None]
+        place = np.arange((tokens.shape[1] - 4) // 3)
+        ends = (digits_B1 - 1, 2 * digits_B1)  # where the units of the two stand
+        operands = [np.where(place < digits_B1, np.take_along_axis(tokens, end - place, axis=1), 0) for end in ends]
+        first_B2, second_B2 = (fingerprints(operand) for operand in operands)
+        swapped_B1 = first_B2[:, :1] > second_B2[:, :1]
+        both = np.where(swapped_B1, second_B2, first_B2), np.where(swapped_B1, first_B2, second_B2)
+        return np.concatenate(both, axis=1)
+
+    def floor(self, role: str) -> float | None:
+        """`operand` ln 10 and, in the first, what it costs that the number goes on; `sign` half of what it costs that it ends.
+
+        The sum and the end: 0.
+        """
+        number = self.role(role)
+        if number == 0 or number >= CARRY:
+            return None if number == 0 else 0.0
+        wanted = (self._roles_of_column[self._columns] == number) & self._possible
+        wanted[:, 0] = False  # nothing predicts a row's first token
+        return float(self._nats[wanted].mean())
+
+    def chance(self, role: str) -> float | None:
+        """1/10 for digits of operands; the sum's are not uniform."""
+        return 1 / 10 if self.role(role) == OPERAND else None
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Digits of operands are uniform; after j digits the first number ends with hazard 1 / (high - j + 1), j >= low."""
+        nats: NDArray[np.float64] = self._nats[(tokens == PLUS).argmax(axis=1)]
+        return nats
+
+    def variants(self) -> dict[str, Task]:
+        if self.test_digits is None:
+            return {}
+        low, high = self.test_digits
+        return {f"d{d}": replace(self, digits=(d, d), test_digits=None) for d in range(low, high + 1)}
+
+    def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        known = all(0 <= token <= STOP for token in prompt.tolist())
+        text = "".join(map(self.word, prompt.tolist())) if known else ""
+        asked = re.fullmatch(r"(\d+)\+(\d+)=", text)
+        if asked is None or len(asked[1]) != len(asked[2]):
+            raise TaskError("addition: a prompt is a number, +, another of as many digits, and =")
+        told = str(int(asked[1]) + int(asked[2])).zfill(len(asked[1]) + 1)
+        return np.array([int(digit) for digit in (told if self.order == "forward" else told[::-1])], dtype=np.int64)
+
+    def format(self, row: Batch) -> str:
+        """`12+39=51`, whatever the order: operands with all their digits, the sum without leading zeros."""
+        begin, end = row.answer[0].tolist()
+        asked, told = ("".join(map(self.word, part.tolist())) for part in (row.tokens[0, :begin], row.tokens[0, begin:end]))
+        return asked + str(int(told if self.order == "forward" else told[::-1]))
+
+    def parse(self, line: str) -> Batch:
+        stated = re.fullmatch(r"\s*([0-9]+)\s*\+\s*([0-9]+)\s*=\s*([0-9]+)\s*", line)
+        if stated is None:
+            raise TaskError(f"addition: {line.strip()!r} is no sum as 12+39=51")
+        first, second, told = stated.groups()
+        digits, (low, high) = max(len(first), len(second)), self.digits
+        require(low <= digits <= high, "addition: digits of an operand", digits, f"between {low} and {high}")
+        right = int(first) + int(second)
+        require(int(told) == right, f"addition: {first}+{second}", int(told), str(right))
+        padded = [[int(digit) for digit in reversed(number.zfill(high))] for number in (first, second)]
+        return self._rows(np.array([digits]), np.array(padded)[:, None])
+
+    def _rows(self, digits_B: NDArray[np.int64], operands_2BP: NDArray[np.int64]) -> Batch:
+        """Rows of these operands, whose digits come lowest place P first and are 0 from place `digits_B` on."""
+        size, _, high = len(digits_B), *operands_2BP.shape[1:]
+        sums_BP = operands_2BP.sum(axis=0)
+        told_BP = np.zeros((size, high + 1), dtype=np.int64)  # the sum, lowest place first
+        needed_BP = np.zeros((size, high + 1), dtype=np.int64)  # lower places that each of its digits depends on
+        carry_B = np.zeros(size, dtype=np.int64)
+        for place in range(high):
+            total_B = sums_BP[:, place] + carry_B
+            told_BP[:, place], carry_B = total_B % 10, total_B // 10
+            needed_BP[:, place + 1] = 1 + needed_BP[:, place] * (sums_BP[:, place] == 9)
+        told_BP[:, high] = carry_B
+        signs_B3 = np.broadcast_to([PLUS, EQUALS, STOP], (size, 3))
+        cells = np.concatenate([*operands_2BP, told_BP, signs_B3], axis=1)
+        roles_of_cell = np.broadcast_to(self._roles_of_column, cells.shape).copy()
+        roles_of_cell[:, 2 * high : 3 * high + 1] += np.minimum(needed_BP, self.chains)
+        columns_BT = self._columns[digits_B]
+        begin_B1 = 2 * digits_B[:, None] + 2
+        inside_BT = np.arange(self.length) <= begin_B1 + digits_B[:, None] + 1
+        roles_BT = np.where(inside_BT, np.take_along_axis(roles_of_cell, columns_BT, axis=1), 0)
+        answer_B2 = np.concatenate([begin_B1, begin_B1 + digits_B[:, None] + 1], axis=1)
+        return self.rows(np.take_along_axis(cells, columns_BT, axis=1), roles_BT, answer_B2)
+
+    @cached_property
+    def _columns(self) -> NDArray[np.int64]:
+        """(high + 1, T) which cell stands at each position of a row of d operand digits: of a, b, the sum, +, =, end.
+
+        Operands and sum have their lowest place first among the cells; behind the end there are more ends.
+        """
+        high = self.digits[1]
+        plus, equals, stop = range(3 * high + 1, 3 * high + 4)
+        table = np.full((high + 1, self.length), stop)
+        for digits in range(1, high + 1):
+            a = np.arange(digits)[::-1]
+            told = 2 * high + np.arange(digits + 1)
+            cells = [*a, plus, *(high + a), equals, *(told[::-1] if self.order == "forward" else told)]
+            table[digits, : len(cells)] = cells
+        return table
+
+    @property
+    def _roles_of_column(self) -> NDArray[np.int64]:
+        high = self.digits[1]
+        return np.repeat([OPERAND, CARRY, SIGN, END], [2 * high, high + 1, 2, 1])
+
+    @property
+    def _possible(self) -> NDArray[np.bool_]:
+        """(high + 1, 1) the numbers of digits d that rows have, all equally likely."""
+        return (np.arange(self.digits[1] + 1) >= self.digits[0])[:, None]
+
+    @cached_property
+    def _nats(self) -> NDArray[np.float64]:
+        """(high + 1, T) the optimal predictor's loss at each position of a row of d operand digits."""
+        low, high = self.digits
+        position, digits_D1 = np.arange(self.length), np.arange(high + 1)[:, None]
+        left = np.maximum(high + 1 - position, 1)  # from `low` digits on: so many lengths are possible, this one among them
+        goes_on = np.where((position >= low) & (position < high), np.log(left / np.maximum(left - 1, 1)), 0.0)
+        first, operand = position < digits_D1, self._roles_of_column[self._columns] == OPERAND
+        return np.where(operand, np.log(10) + first * goes_on, np.where(position == digits_D1, np.log(left), 0.0))

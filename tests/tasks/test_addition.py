@@ -1,0 +1,169 @@
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tasks
+from tasks import TaskError
+from tasks.streams import split_of
+
+ORDERS = ("forward", "reversed")
+
+
+def places_needed(first: str, second: str, place: int) -> int:
+    """How many lower places fix the digit at a place: the fewest that leave it no choice, whatever stands below them."""
+    digits = len(first)
+    pairs = [(int(first[-1 - i]), int(second[-1 - i])) if i < digits else (0, 0) for i in range(place + 1)]
+    for known in range(place):
+        unknown = place - known
+        low = sum((a + b) * 10**i for i, (a, b) in enumerate(pairs) if i >= unknown)
+        if low // 10**place % 10 == (low + 2 * (10**unknown - 1)) // 10**place % 10:
+            return known
+    return place
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(st.integers(0, 2**32), st.tuples(st.integers(1, 4), st.integers(0, 30)), st.integers(1, 5))
+@settings(max_examples=25, deadline=None)
+def test_sums_are_those_of_python_and_roles_those_of_what_a_digit_depends_on(
+    order: str, seed: int, digits: tuple[int, int], chains: int
+) -> None:
+    low, more = digits
+    task = tasks.get("addition", digits=(low, low + more), order=order, chains=chains)
+    batch = task.draw(np.random.default_rng(seed), 10, "train")
+    for number in range(10):
+        words, roles = zip(*task.show(batch.row(number)), strict=True)
+        asked, _, told = "".join(words[:-1]).partition("=")
+        first, second = asked.split("+")
+        assert low <= len(first) == len(second) <= low + more
+        assert words[-1] == "<end>"
+        told_high_first = told if order == "forward" else told[::-1]
+        assert told_high_first == str(int(first) + int(second)).zfill(len(first) + 1)
+        needed = [min(places_needed(first, second, place), chains) for place in range(len(told))]
+        expected = [f"carry_{k}" for k in (needed if order == "reversed" else needed[::-1])]
+        operand = ["operand"] * len(first)
+        assert list(roles) == [*operand, "sign", *operand, "sign", *expected, "end"]
+        begin, end = batch.answer[number]
+        np.testing.assert_array_equal(task.solve(batch.tokens[number, :begin]), batch.tokens[number, begin:end])
+
+
+def test_lengths_and_digits_are_uniform() -> None:
+    task = tasks.get("addition", digits=(2, 4))
+    batch = task.draw(np.random.default_rng(0), 12_000, "train")
+    digits = (batch.tokens == 10).argmax(axis=1)
+    assert abs(np.bincount(digits)[2:] - 4000).max() < 5 * math.sqrt(4000)
+    counts = np.bincount(batch.tokens[batch.roles == task.role("operand")], minlength=10)
+    assert abs(counts - counts.mean()).max() < 5 * math.sqrt(counts.mean())
+
+
+@pytest.mark.parametrize("digits", [(1, 5), (3, 3), (2, 4)])
+def test_floors_agree_with_a_monte_carlo_estimate(digits: tuple[int, int]) -> None:
+    task = tasks.get("addition", digits=digits)
+    low, high = digits
+    batch = task.draw(np.random.default_rng(0), 20_000, "train")
+    lengths = (batch.tokens == 10).argmax(axis=1)
+    again = (task.draw(np.random.default_rng(1), 200_000, "train").tokens == 10).argmax(axis=1)
+    ends = [(again == j).sum() / (again >= j).sum() for j in range(high + 1)]
+    losses: dict[str, list[float]] = {"operand": [], "sign": []}
+    for digits_now in lengths.tolist():
+        for j in range(1, digits_now + 1):
+            share = ends[j] if j == digits_now else 1 - ends[j]
+            losses["sign" if j == digits_now else "operand"].append(-math.log(share) + math.log(10) * (j < digits_now))
+        losses["operand"] += [math.log(10)] * digits_now
+        losses["sign"].append(0.0)
+    assert min(lengths) == low
+    assert max(lengths) == high
+    optimum = task.optimum(batch.tokens)[:, 1:]
+    for role, values in losses.items():
+        error = np.std(values) / math.sqrt(len(lengths)) + 2e-3 * (low < high)
+        assert abs(task.floor(role) - np.mean(values)) < 3 * error + 1e-9, role
+        assert abs(optimum[batch.roles[:, 1:] == task.role(role)].mean() - np.mean(values)) < 5e-3, role
+    assert [task.floor(role) for role in ("carry_0", "carry_3", "end", "-")] == [0, 0, 0, None]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_lines_are_read_back_exactly(order: str) -> None:
+    task = tasks.get("addition", order=order)
+    batch = task.batch(0, 0, 50)
+    for number in range(50):
+        line = task.format(batch.row(number))
+        again = task.parse(line)
+        assert task.format(again) == line
+        for field in ("tokens", "roles", "scored", "answer"):
+            np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(number), field))
+
+
+@pytest.mark.parametrize(("order", "told"), [("forward", "051"), ("reversed", "150")])
+def test_a_line_is_as_people_write_it(order: str, told: str) -> None:
+    task = tasks.get("addition", order=order)
+    row = task.parse(" 12 + 39 = 51\n")
+    assert task.format(row) == "12+39=51"
+    assert "".join(word for word, _ in task.show(row)) == f"12+39={told}<end>"
+    assert task.format(task.parse("7+15=22")) == "07+15=22"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("12+39=50", r"12\+39 must be 51, not 50"),
+        ("12+39", "is no sum as 12"),
+        ("12-39=51", "is no sum"),
+        ("", "is no sum"),
+        ("1²+3=4", "is no sum"),
+        ("123456+1=123457", "digits of an operand must be between 1 and 5, not 6"),
+    ],
+)
+def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("addition").parse(line)
+
+
+@pytest.mark.parametrize(
+    "prompt", [[], [1, 10, 2], [1, 2, 10, 3, 11], [1, 11, 2, 10], [12, 10, 1, 11], [1, 10, 99, 11], [-1, 10, 1, 11]]
+)
+def test_prompts_that_are_no_sum_are_refused(prompt: list[int]) -> None:
+    with pytest.raises(TaskError, match="a prompt is a number"):
+        tasks.get("addition").solve(np.array(prompt, dtype=np.int64))
+
+
+def test_the_same_two_numbers_are_one_instance_in_any_order_with_any_zeros_and_in_any_row() -> None:
+    arms = [tasks.get("addition", digits=digits, order=order) for digits, order in product([(1, 5), (3, 3), (1, 40)], ORDERS)]
+    lines = ("123+045=168", "045+123=168")
+    codes = np.concatenate([arm.instances(arm.parse(line).tokens) for arm in arms for line in lines])
+    padded = arms[0].instances(arms[0].parse("00123+00045=168").tokens)
+    assert len(np.unique(np.concatenate([codes, padded]), axis=0)) == 1
+    assert len(np.unique(split_of(codes))) == 1
+
+
+def test_every_pair_of_small_numbers_is_an_instance_of_its_own() -> None:
+    task = tasks.get("addition", digits=(2, 2))
+    rows = [task.parse(f"{a:02}+{b:02}={a + b}").tokens for a in range(0, 100, 3) for b in range(a, 100, 3)]
+    assert len(np.unique(task.instances(np.concatenate(rows)), axis=0)) == len(rows)
+
+
+def test_variants_are_longer_numbers_with_the_same_words_and_roles() -> None:
+    task = tasks.get("addition", test_digits=(6, 8))
+    assert list(task.variants()) == ["d6", "d7", "d8"]
+    longest = task.variants()["d8"]
+    batch = longest.batch(0, 0, 20, "test")
+    assert ((batch.tokens == 10).argmax(axis=1) == 8).all()
+    assert longest.roles == task.roles
+    assert tasks.get("addition", test_digits=None).variants() == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"digits": (0, 3)}, "1 <= low <= high <= 100"),
+        ({"digits": (4, 3)}, "digits"),
+        ({"test_digits": (6, 101)}, "test_digits"),
+        ({"chains": 0}, "chains must be between 1 and 100"),
+        ({"order": "backward"}, "one of forward, reversed"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("addition", **wrong)
