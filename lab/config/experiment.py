@@ -9,19 +9,13 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 import tasks
+from lab.config.objective import ObjectiveSettings
+from lab.config.settings import Settings
 from lab.config.sizes import SIZES, Shape
 from tasks import Task
-
-
-class Settings(BaseModel):
-    """A frozen group of settings."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, arbitrary_types_allowed=True
-    )
 
 
 class ModelSettings(Settings):
@@ -70,13 +64,6 @@ class ModelSettings(Settings):
     def shape(self) -> Shape:
         """Width, layers and attention heads."""
         return Shape(self.width, self.layers, self.n_heads)
-
-
-class ObjectiveSettings(Settings):
-    """What is minimised."""
-
-    name: Literal["sum"] = "sum"
-    """`sum`: over the prediction heads, each head's mean loss in nats a target (PAPER L_n)."""
 
 
 class OptimiserSettings(Settings):
@@ -185,6 +172,7 @@ class Experiment(Settings):
             )
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
+        self.objective.check(n, self.steps, self.batch_size)
         return self
 
     @property

@@ -24,7 +24,7 @@ class Context:
         rotary: Turns of the rotary positions.
         embedded_BTD: Token embeddings of the row, for kinds that are told tokens ahead.
         detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding or prediction head 1. Every kind
-            honours it. Norm and unembedding behind the heads stay shared, and learn from all of them.
+            honours it. The network cuts the norm behind them, and the loss the unembedding.
     """
 
     rotary: Tensor

@@ -19,8 +19,9 @@ class RmsNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
 
-    def forward(self, states: Tensor) -> Tensor:
-        return rms_norm(states, self.weight, NORM_EPSILON)
+    def forward(self, states: Tensor, frozen: bool = False) -> Tensor:
+        """Normed states of the same shape; `frozen` sends no gradient to the gain."""
+        return rms_norm(states, self.weight.detach() if frozen else self.weight, NORM_EPSILON)
 
 
 class RotaryTable(nn.Module):

@@ -37,7 +37,8 @@ class Network(nn.Module):
 
         Args:
             tokens_BT: (B, T) int64.
-            detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding or prediction head 1.
+            detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction
+                head 1 or the norm behind them.
 
         Returns:
             (N, B, T, D).
@@ -46,8 +47,11 @@ class Network(nn.Module):
         states_BTD = embedded_BTD = self.embedding(tokens_BT)
         for layer in self.trunk:
             states_BTD = layer(states_BTD, rotary)
-        hidden_NBTD: Tensor = self.norm(self.heads(states_BTD, Context(rotary, embedded_BTD, detached)))
-        return hidden_NBTD
+        hidden_NBTD: Tensor = self.heads(states_BTD, Context(rotary, embedded_BTD, detached))
+        if detached and self.n_future > 1:
+            return torch.cat([self.norm(hidden_NBTD[:1]), self.norm(hidden_NBTD[1:], frozen=True)])
+        normed_NBTD: Tensor = self.norm(hidden_NBTD)
+        return normed_NBTD
 
     def logits(self, tokens_BT: Tensor, head: int = 1) -> Tensor:
         """Logits (B, T, V) of one prediction head, counted from 1: at position t they predict token t + head."""

@@ -1,14 +1,16 @@
 """Losses over prediction heads. Plain torch."""
 
+from lab.objectives.arms import OBJECTIVES, Objective
 from lab.objectives.cross_entropy import row_statistics, weighted_cross_entropy
-from lab.objectives.losses import OBJECTIVES, Loss, Objective, summed
-from lab.objectives.targets import IGNORE, future_targets
+from lab.objectives.losses import Loss, summed
+from lab.objectives.targets import IGNORE, Part, future_targets
 
 __all__ = [
     "IGNORE",
     "OBJECTIVES",
     "Loss",
     "Objective",
+    "Part",
     "future_targets",
     "row_statistics",
     "summed",

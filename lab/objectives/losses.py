@@ -1,11 +1,7 @@
-"""Objectives: one scalar from the hidden states of all prediction heads, and a small report.
-
-A new objective is one function here and one line in `OBJECTIVES`.
-"""
+"""One scalar from the hidden states of all prediction heads, and a small report: what every objective ends in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -26,12 +22,16 @@ class Loss(NamedTuple):
     heads_N: Tensor
 
 
-Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Loss]
-"""hidden (N, B, T, D), unembedding (V, D) or (N, V, D), targets (N, B, T), counts (N,) -> Loss."""
-
-
-def summed(hidden_NBTD: Tensor, unembedding: Tensor, targets_NBT: Tensor, counts_N: Tensor) -> Loss:
-    """The paper's objective: the plain sum over heads of each head's mean loss over its own targets (section 2, L_n).
+def summed(
+    hidden_NBTD: Tensor,
+    unembedding: Tensor,
+    targets_NBT: Tensor,
+    counts_N: Tensor,
+    *,
+    weights_N: Tensor | None = None,
+    detached: bool = False,
+) -> Loss:
+    """The sum over heads of each head's mean loss over its own targets; without weights the paper's (section 2, L_n).
 
     Each head has its own denominator, since head i has i - 1 targets fewer in a row: no head weighs less for being far.
 
@@ -42,12 +42,18 @@ def summed(hidden_NBTD: Tensor, unembedding: Tensor, targets_NBT: Tensor, counts
         counts_N: Targets of each head over which to take the mean. In one batch on its own these are the targets that are not
             ignored; for a part of a batch they are the whole batch's divided by the number of parts, so that the parts'
             mean is the whole batch's loss and gradient.
+        weights_N: What each head's loss counts in the total; 1 each by default.
+        detached: Heads 2..N send no gradient to an unembedding that head 1 uses too. With hidden states of
+            `network(tokens, detached=True)` nothing that head 1 computes with feels the other heads.
     """
+    weights_N = torch.ones_like(counts_N) if weights_N is None else weights_N
+    if detached and len(hidden_NBTD) > 1:
+        own, others = (unembedding, unembedding.detach()) if unembedding.ndim == 2 else (unembedding[:1], unembedding[1:])
+        first = summed(hidden_NBTD[:1], own, targets_NBT[:1], counts_N[:1], weights_N=weights_N[:1])
+        rest = summed(hidden_NBTD[1:], others, targets_NBT[1:], counts_N[1:], weights_N=weights_N[1:])
+        return Loss(first.total + rest.total, torch.cat([first.heads_N, rest.heads_N]))
     exact = torch.promote_types(hidden_NBTD.dtype, torch.float32)
-    weights_N = counts_N.to(exact).reciprocal().nan_to_num(posinf=0.0)  # no target, no weight
-    weights_NBT = weights_N[:, None, None].expand(targets_NBT.shape)
+    means_N = counts_N.to(exact).reciprocal().nan_to_num(posinf=0.0)  # no target, no weight
+    weights_NBT = (means_N * weights_N)[:, None, None].expand(targets_NBT.shape)
     total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding, targets_NBT, weights_NBT)
-    return Loss(total, (losses_NBT * weights_NBT).sum((1, 2)))
-
-
-OBJECTIVES: dict[str, Objective] = {"sum": summed}
+    return Loss(total, (losses_NBT * means_N[:, None, None]).sum((1, 2)))

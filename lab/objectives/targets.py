@@ -1,6 +1,8 @@
-"""Which token each prediction head must predict at each position."""
+"""What a step's objective sees of the data, and which token each prediction head must predict at each position."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,6 +10,24 @@ from torch.nn import functional as F
 
 IGNORE = -100
 """A target that does not count."""
+
+
+class Part(NamedTuple):
+    """The data of one forward pass.
+
+    Attributes:
+        tokens_BT: (B, T) int64.
+        scored_BT: (B, T) bool, which tokens count as targets.
+        counts_N: (N,) float32: targets of each prediction head in the whole step, divided by the number of its parts, so that
+            the mean over parts of each part's loss is the loss of the whole step, however unevenly targets are spread.
+        elsewhere_BT: (B, T) int64, the targets (`IGNORE` where not scored) of another row of the step for each row, drawn anew
+            in each step; None unless the objective asks for it.
+    """
+
+    tokens_BT: Tensor
+    scored_BT: Tensor
+    counts_N: Tensor
+    elsewhere_BT: Tensor | None = None
 
 
 def future_targets(tokens_BT: Tensor, scored_BT: Tensor, n_future: int) -> Tensor:
@@ -23,7 +43,11 @@ def future_targets(tokens_BT: Tensor, scored_BT: Tensor, n_future: int) -> Tenso
     Returns:
         (N, B, T) int64; `IGNORE` where the target is not scored or lies outside the row.
     """
-    visible_BT = tokens_BT.masked_fill(~scored_BT, IGNORE)
-    length = tokens_BT.shape[1]
+    return ahead(tokens_BT.masked_fill(~scored_BT, IGNORE), n_future)
+
+
+def ahead(visible_BT: Tensor, n_future: int) -> Tensor:
+    """The same of rows in which what is not scored is `IGNORE` already."""
+    length = visible_BT.shape[1]
     padded = F.pad(visible_BT, (0, n_future), value=IGNORE)
     return torch.stack([padded[:, i : i + length] for i in range(1, n_future + 1)])

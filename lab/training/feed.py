@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lab.config import Experiment
+from lab.objectives import IGNORE, OBJECTIVES, Part
 from tasks import Batch
-from tasks.streams import epoch_order
+from tasks.streams import epoch_order, stream
 
 _BLOCK = 1024
 """Rows of a finite training set that are drawn together."""
-
-
-class Part(NamedTuple):
-    """What one forward pass sees.
-
-    Attributes:
-        tokens_BT: (B, T) int64.
-        scored_BT: (B, T) bool, which tokens count as targets.
-        counts_N: (N,) float32: targets of each prediction head in the whole step, divided by the number of its parts, so that
-            the mean over parts of each part's loss is the loss of the whole step, however unevenly targets are spread.
-    """
-
-    tokens_BT: Tensor
-    scored_BT: Tensor
-    counts_N: Tensor
 
 
 class Feed:
@@ -39,6 +23,7 @@ class Feed:
     def __init__(self, experiment: Experiment, *, first_step: int = 0, rank: int = 0, world: int = 1) -> None:
         self.experiment, self.first_step, self.rank, self.world = experiment, first_step, rank, world
         self._finite = None if experiment.examples is None else _finite_set(experiment)
+        self._elsewhere = OBJECTIVES[experiment.objective.name].elsewhere
 
     def __iter__(self) -> Iterator[Part]:
         step = self.first_step
@@ -52,9 +37,12 @@ class Feed:
         shares = self.world * self.experiment.accumulate
         counts = np.array([scored[:, i:].sum() for i in range(1, self.experiment.n_future + 1)]) / shares
         counts_N = torch.from_numpy(counts.astype(np.float32))
-        mine = slice(self.rank * self.experiment.accumulate, (self.rank + 1) * self.experiment.accumulate)
-        cut = zip(np.split(tokens, shares)[mine], np.split(scored, shares)[mine], strict=True)
-        return [Part(torch.from_numpy(tokens_BT), torch.from_numpy(scored_BT), counts_N) for tokens_BT, scored_BT in cut]
+        columns = [tokens, scored]
+        if self._elsewhere:
+            columns.append(np.where(scored, tokens, IGNORE)[other_rows(len(tokens), self.experiment.seed, step)])
+        mine = range(self.rank * self.experiment.accumulate, (self.rank + 1) * self.experiment.accumulate)
+        cut = [[torch.from_numpy(np.split(column, shares)[share]) for column in columns] for share in mine]
+        return [Part(tokens_BT, scored_BT, counts_N, *elsewhere) for tokens_BT, scored_BT, *elsewhere in cut]
 
     def rows(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Tokens and which of them count, of the whole optimiser step, (batch_size, T)."""
@@ -71,6 +59,14 @@ class Feed:
             order = epoch_order(len(tokens), seed=experiment.seed, epoch=int(epoch))
             rows[epochs == epoch] = order[within[epochs == epoch]]
         return tokens[rows], scored[rows]
+
+
+def other_rows(size: int, seed: int, step: int) -> NDArray[np.int64]:
+    """For each row of a step another one, (size,): a random cycle through all rows, so that none keeps its own."""
+    cycle = stream("objective/elsewhere", seed=seed, index=step).permutation(size)
+    others = np.empty(size, dtype=np.int64)
+    others[cycle] = np.roll(cycle, 1)
+    return others
 
 
 def _finite_set(experiment: Experiment) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

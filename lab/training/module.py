@@ -7,14 +7,16 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
 from lab.model import Network, build
-from lab.objectives import OBJECTIVES, future_targets
-from lab.training.feed import Part
+from lab.objectives import OBJECTIVES, Part, summed
+from lab.objectives.weights import plan, stage_at
 from lab.training.points import rate_factor
+from lab.training.reach import reached
 
 
 class TrainingModule(pl.LightningModule):
@@ -22,21 +24,32 @@ class TrainingModule(pl.LightningModule):
 
     Attributes:
         network: The network.
+        weights_SN: (S, N) float32, what each prediction head's loss counts in each stage of training.
         totals: What has been seen since the last evaluation, summed: (N + 2,) float64 with each prediction head's loss, the
             gradient's norm before clipping, and the number of parts.
     """
+
+    weights_SN: Tensor
 
     def __init__(self, experiment: Experiment, network: Network | None = None) -> None:
         super().__init__()
         self.experiment = experiment
         self.network = build(experiment) if network is None else network
         self._objective = OBJECTIVES[experiment.objective.name]
+        self._stages = plan(experiment)
+        self.register_buffer("weights_SN", torch.tensor([stage.weights for stage in self._stages]), persistent=False)
+        partly = {stage.trained for stage in self._stages if len(stage.trained) < experiment.n_future}
+        probed = {(1,)} if experiment.objective.detached else set()
+        self._reached = {heads: reached(self.network, heads) for heads in partly | probed}
         self.totals = torch.zeros(experiment.n_future + 2)
 
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
-        targets_NBT = future_targets(part.tokens_BT, part.scored_BT, self.experiment.n_future)
-        hidden_NBTD = self.network(part.tokens_BT)
-        loss = self._objective(hidden_NBTD, self.network.unembedding.weight, targets_NBT, part.counts_N)
+        detached = self.experiment.objective.detached
+        targets_NBT = self._objective.targets(part, self.experiment.n_future)
+        weights_N = self.weights_SN[stage_at(self._stages, self.trainer.global_step)]
+        hidden_NBTD = self.network(part.tokens_BT, detached=detached)
+        matrix = self.network.unembedding.weight
+        loss = summed(hidden_NBTD, matrix, targets_NBT, part.counts_N, weights_N=weights_N, detached=detached)
         self.totals = self.totals.to(self.device)
         self.totals[:-2] += loss.heads_N
         self.totals[-1] += 1
@@ -45,9 +58,25 @@ class TrainingModule(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the norm of the whole step's gradient, after accumulation and all-reduce, and note what it was."""
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.experiment.optimiser.clip_norm or torch.inf)
+        """Clip the norm of the whole step's gradient, after accumulation and all-reduce, and note what it was.
+
+        Weights that no trained head reaches are left as they are: without gradient the optimiser neither moves nor decays them.
+        """
+        trained = self._reached.get(self._stages[stage_at(self._stages, self.trainer.global_step)].trained)
+        for weight in self.network.parameters():
+            if trained is not None and weight not in trained:
+                weight.grad = None
+        limit = self.experiment.optimiser.clip_norm or torch.inf
+        norm, *_ = [torch.nn.utils.clip_grad_norm_(group, limit) for group in self._clipping_groups()]
         self.totals[-2] += norm * self.experiment.accumulate
+
+    def _clipping_groups(self) -> list[list[Parameter]]:
+        """What is clipped together: everything, but detached heads on their own, or they would shrink head 1's steps."""
+        everything = list(self.network.parameters())
+        if not self.experiment.objective.detached:
+            return [everything]
+        path = self._reached[(1,)]
+        return [[weight for weight in everything if (weight in path) == inside] for inside in (True, False)]
 
     def configure_optimizers(self) -> Any:
         """AdamW that decays matrices but not the norms' gains, with the experiment's schedule after every step."""

@@ -83,6 +83,8 @@ SETTINGS = [
     row("unknown feed-forward part", train("--model.mlp", "relu"), "model.mlp must be one of"),
     row("negative wavelength", train("--model.rope-base", "-1"), "model.rope_base must be above 0"),
     row("unknown objective", train("--objective", "fun"), "objective.name must be one of 'sum'"),
+    row("detached as text", train("--objective.detached", "maybe"), "objective.detached must be true or false"),
+    row("one row to shuffle", [*replaced(batch_size="1"), "--objective", "shuffled"], "batch_size must be at least 2"),
     row("negative rate", train("--lr", "-0.001"), "optimiser.peak_lr must be above 0"),
     row("rate that is no number", train("--lr", ".nan"), "optimiser.peak_lr must be a finite number"),
     row("infinite rate", train("--lr", ".inf"), "optimiser.peak_lr must be a finite number"),

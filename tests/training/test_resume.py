@@ -132,6 +132,13 @@ def test_a_run_can_be_killed_again_and_again(tiny: Make, tmp_path: Path) -> None
     same(lab.resume(tmp_path / "run"), lab.train(experiment, tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("settings", [{"objective__name": "shuffled"}, {"objective__detached": True}])
+def test_every_arm_resumes_exactly(tiny: Make, tmp_path: Path, settings: dict[str, Any]) -> None:
+    experiment = tiny(**settings)
+    killed(experiment, tmp_path / "killed", in_step)
+    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+
+
 def test_a_finished_run_is_not_resumed(tiny: Make, tmp_path: Path) -> None:
     run = lab.train(tiny(), tmp_path / "run")
     with pytest.raises(LabError, match="is finished"):
