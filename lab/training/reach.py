@@ -18,5 +18,5 @@ def reached(network: Network, heads: Sequence[int]) -> set[Parameter]:
     with torch.enable_grad():
         logits_NBTV = torch.stack([network.logits(tokens_BT, head) for head in heads])
         uneven = torch.arange(logits_NBTV.numel(), device=device).sin().view_as(logits_NBTV)  # a norm hides even sums
-        gradients = torch.autograd.grad((logits_NBTV * uneven).sum(), weights, allow_unused=True)
-    return {weight for weight, change in zip(weights, gradients, strict=True) if change is not None and bool(change.any())}
+        gradients = torch.autograd.grad((logits_NBTV * uneven).sum(), weights, materialize_grads=True)
+    return {weight for weight, change in zip(weights, gradients, strict=True) if change.any()}
