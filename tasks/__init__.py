@@ -69,12 +69,18 @@ def get(name: str, **settings: Any) -> Task:
     return kind(**settings)
 
 
-def describe(description: dict[str, Any]) -> Task:
-    """The task that `Task.description` describes: its `name` and settings.
+def describe(description: object) -> Task:
+    """The task that is described: by `Task.description` (its `name` and settings), by its name alone, or by itself.
 
     Raises:
-        TaskError: As `get`.
+        TaskError: As `get`, or if it is no description.
     """
+    if isinstance(description, Task):
+        return description
+    if isinstance(description, str):
+        return get(description)
+    if not isinstance(description, dict):
+        raise TaskError(f"task must be a name, or a mapping with a name and settings, not {description!r}")
     if "name" not in description:
         raise TaskError(f"task must have a name; known: {', '.join(names())}")
     settings = dict(description)

@@ -39,16 +39,6 @@ class Task(OwnMetrics, ABC):
     """One line: what it asks."""
     source: ClassVar[str]
     """Where it comes from."""
-    headline: ClassVar[str]
-    """The metric whose curve says whether the task is learnt: `accuracy/<role>` or `loss/<role>` (of the next-token head),
-    `exact` or `first` (of an answer), a name that `compare` gives, `sampled/<name>` or `forced/<name>` (`judge`)."""
-    has_answer: ClassVar[bool] = False
-    """Whether an instance is a prompt and its answer."""
-    splits_itself: ClassVar[bool] = False
-    """Whether `draw` gives rows of the right split only, because the task divides its space of instances exactly."""
-
-    labels: ClassVar[bool] = False
-    """Whether `label` tells roles and answers from tokens alone."""
 
     loss_on: Literal["all", "answer"] = "all"
     """Which targets train: all that have a role, or the answer's alone."""
@@ -60,6 +50,30 @@ class Task(OwnMetrics, ABC):
         self.check()
 
     # --- what a task gives ---------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def headline(self) -> str:
+        """The metric whose curve says whether the task is learnt: `accuracy/<role>` or `loss/<role>` (of the next-token head),
+        `exact` or `first` (of an answer), a name that `compare` gives, `sampled/<name>` or `forced/<name>` (`judge`).
+
+        This and the three below are plain class variables where they need no setting.
+        """
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether an instance is a prompt and its answer."""
+        return False
+
+    @property
+    def splits_itself(self) -> bool:
+        """Whether `draw` gives rows of the right split only, because the task divides its space of instances exactly."""
+        return False
+
+    @property
+    def labels(self) -> bool:
+        """Whether `label` tells roles and answers from tokens alone."""
+        return False
 
     def check(self) -> None:
         """Refuse settings out of range, naming setting, value and range (TaskError)."""
@@ -252,8 +266,12 @@ class Task(OwnMetrics, ABC):
         ours = kind.__module__.partition(".")[0] == __package__
         return {"name": self.name if ours else f"{kind.__module__}:{kind.__qualname__}", **self.settings}
 
+    def drawn_from(self) -> dict[str, Any]:
+        """All that an instance depends on, for JSON: the settings but `loss_on`, nested tasks by their fingerprint."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "loss_on"}
+        return {key: value.fingerprint if isinstance(value, Task) else value for key, value in values.items()}
+
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change with any setting that changes an instance; `loss_on` does not."""
-        drawn = {key: value for key, value in self.settings.items() if key != "loss_on"}
-        return f"{streams.digest(self.name, json.dumps(drawn, sort_keys=True)):016x}"
+        """16 hexadecimal digits that change with anything that changes an instance (`drawn_from`)."""
+        return f"{streams.digest(self.name, json.dumps(self.drawn_from(), sort_keys=True)):016x}"

@@ -107,16 +107,6 @@ class CheckpointSettings(Settings):
     """At an evaluation point, if the last one is at least so many seconds old."""
 
 
-def _task(value: Any) -> Task:
-    if isinstance(value, Task):
-        return value
-    if isinstance(value, str):
-        return tasks.get(value)
-    if isinstance(value, dict):
-        return tasks.describe(value)
-    raise ValueError(f"task must be a name, or a mapping with a name and settings, not {value!r}")
-
-
 def _plain(task: Task) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(task.description))
     return plain
@@ -125,7 +115,7 @@ def _plain(task: Task) -> dict[str, Any]:
 class Experiment(Settings):
     """One training run, from data to numbers."""
 
-    task: Annotated[Task, BeforeValidator(_task), PlainSerializer(_plain)]
+    task: Annotated[Task, BeforeValidator(tasks.describe), PlainSerializer(_plain)]
     n_future: int = Field(1, ge=1)
     """Prediction heads: head i predicts token t + i."""
     model: ModelSettings = ModelSettings()
