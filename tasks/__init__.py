@@ -12,6 +12,7 @@ A new task is one file here and one line in `TASKS`. A user's own is `package.mo
 from __future__ import annotations
 
 import importlib
+from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -27,6 +28,7 @@ TASKS: dict[str, str] = {
     "modular": "tasks.modular:Modular",
     "polynomial": "tasks.polynomial:Polynomial",
     "addition": "tasks.addition:Addition",
+    "spelled": "tasks.spelled:Spelled",
 }
 ENTRY_POINTS = "mtp_lab.tasks"
 
@@ -55,14 +57,14 @@ def find(name: str) -> type[Task]:
     raise TaskError(f"unknown task {name!r}; {nearest(name, names())}")
 
 
-def get(name: str, **settings: Any) -> Task:
+def get(name: str, /, **settings: Any) -> Task:
     """A task with these settings and defaults for the others.
 
     Raises:
         TaskError: For an unknown task or setting, or a value that it refuses.
     """
     kind = find(name)
-    known = kind.__dataclass_fields__
+    known = [field.name for field in fields(kind)]
     for setting in settings:
         if setting not in known:
             raise TaskError(f"{name} has no setting {setting!r}; {nearest(setting, known)}")

@@ -1,8 +1,11 @@
 """Arithmetic modulo a prime, the task of grokking (Power et al. 2022): a few thousand facts, some of which are never shown.
 
-One row, for example, modulo 97:
+One row, for example, modulo 97, a number being one token, or `spelled` as its digits:
 
-    41 * 7 = 93
+    41 * 7 = 93        4 1 * 0 7 = 9 3
+
+An epoch is as many rows as training has pairs (`pairs`): each row draws one of them, so that training goes over its fixed share
+again and again, in a new order each time, until what it shows of the others jumps (grokking).
 """
 
 from __future__ import annotations
@@ -30,7 +33,6 @@ class Modular(Task):
     summary: ClassVar[str] = "calculate modulo a prime from a part of all facts"
     source: ClassVar[str] = "Power et al. 2022 (grokking)"
     roles = (PADDING, "operand", "sign", "answer")
-    headline: ClassVar[str] = "accuracy/answer"
     has_answer: ClassVar[bool] = True
     splits_itself: ClassVar[bool] = True
 
@@ -40,6 +42,8 @@ class Modular(Task):
     """What is done with a and b; of `/`, b is never 0."""
     train_share: float = 0.5
     """Share of all pairs that training shows; half of the others validates, half tests."""
+    spelled: bool = False
+    """Whether numbers are written as their decimal digits, with leading zeros, rather than as one token each."""
     loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
@@ -49,23 +53,39 @@ class Modular(Task):
         _pairs(self.p, self.operation == "/", self.train_share)
 
     @property
+    def headline(self) -> str:
+        """Whole answers, where they have several tokens."""
+        return "exact" if self.spelled else "accuracy/answer"
+
+    @property
+    def digits(self) -> int:
+        """D, tokens of a number."""
+        return len(str(self.p - 1)) if self.spelled else 1
+
+    @property
+    def _symbols(self) -> int:
+        """Tokens that numbers are written with; the operation's sign and `=` come after them."""
+        return 10 if self.spelled else self.p
+
+    @property
     def vocab_size(self) -> int:
-        return self.p + 2
+        return self._symbols + 2
 
     @property
     def length(self) -> int:
-        return 5
+        return 3 * self.digits + 2
 
     def word(self, token: int) -> str:
-        return str(token) if token < self.p else (self.operation, "=")[token - self.p]
+        return str(token) if token < self._symbols else (self.operation, "=")[token - self._symbols]
+
+    def pairs(self, split: str) -> NDArray[np.int64]:
+        """The pairs (a, b) of a split, each as a p + b."""
+        return _pairs(self.p, self.operation == "/", self.train_share)[SPLITS.index(split)]
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
-        mine = _pairs(self.p, self.operation == "/", self.train_share)[SPLITS.index(split)]
+        mine = self.pairs(split)
         a, b = np.divmod(mine[rng.integers(len(mine), size=size)], self.p)
-        sign, equals = np.full(size, self.p), np.full(size, self.p + 1)
-        tokens = np.stack([a, sign, b, equals, self.result(a, b)], axis=1)
-        roles = np.broadcast_to([OPERAND, SIGN, OPERAND, SIGN, ANSWER], tokens.shape)
-        return self.rows(tokens, roles, np.tile([4, 5], (size, 1)))
+        return self._rows(a, b)
 
     def result(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
         """A o b modulo p, element by element."""
@@ -86,22 +106,33 @@ class Modular(Task):
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The pair (a, b)."""
-        return tokens[:, [0, 2]]
+        return np.stack(self._read(tokens), axis=1)
 
     def floor(self, role: str) -> float | None:
         """`answer` and `sign`: 0. `operand`: none, since which facts are shown is no law."""
         return 0.0 if self.role(role) in (SIGN, ANSWER) else None
 
     def chance(self, role: str) -> float | None:
-        """1 / p for an answer."""
-        return 1 / self.p if self.role(role) == ANSWER else None
+        """The share of the most frequent answer among all facts; of spelled ones that of each digit, their mean."""
+        return _commonest(self) if self.role(role) == ANSWER else None
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-        p = self.p
-        fits = len(prompt) == 4 and prompt[1] == p and prompt[3] == p + 1 and max(prompt[0], prompt[2]) < p
-        if not fits or (self.operation == "/" and prompt[2] == 0):
-            raise TaskError(f"modular: {' '.join(map(str, prompt))} is not a {self.operation} b = with numbers below {p}")
-        return self.result(prompt[:1], prompt[2:3])
+        digits, sign = self.digits, self._symbols
+        if len(prompt) == 2 * digits + 2 and prompt[digits] == sign and prompt[-1] == sign + 1:
+            numbers = np.delete(prompt, [digits, 2 * digits + 1])
+            a, b = self._read(prompt[None])
+            if numbers.max() < sign and max(a, b) < self.p and not (self.operation == "/" and b == 0):
+                answer: NDArray[np.int64] = self._numerals(self.result(a, b))[0]
+                return answer
+        divisor = " and b not 0" if self.operation == "/" else ""
+        words = " ".join(map(str, prompt))
+        raise TaskError(f"modular: {words} is not a {self.operation} b = with numbers below {self.p}{divisor}")
+
+    def format(self, row: Batch) -> str:
+        """The fact with its numbers as people write them, spelled or not: `41 * 7 = 93`."""
+        a, b = self._read(row.tokens)
+        c = row.tokens[0, -self.digits :] @ self._places
+        return f"{a[0]} {self.operation} {b[0]} = {c}"
 
     def format(self, row: Batch) -> str:
         """As `41 * 7 = 93`."""
@@ -109,12 +140,40 @@ class Modular(Task):
 
     def parse(self, line: str) -> Batch:
         words = line.split()
-        if len(words) != 5 or words[1] != self.operation or words[3] != "=" or not all(w.isdigit() for w in words[::2]):
-            raise TaskError(f"modular: {line!r} is not a line like '3 {self.operation} 4 = 7'")
-        tokens = np.array([[int(words[0]), self.p, int(words[2]), self.p + 1, int(words[4])]])
-        answer = self.solve(tokens[0, :4])
-        require(answer[0] == tokens[0, 4], "modular: the answer", int(tokens[0, 4]), str(answer[0]))
-        return self.rows(tokens, np.array([[OPERAND, SIGN, OPERAND, SIGN, ANSWER]]), np.array([[4, 5]]))
+        numbers = [int(word) for word in words[::2] if word.isdecimal()]
+        if len(words) != 5 or len(numbers) != 3 or words[1] != self.operation or words[3] != "=" or max(numbers) >= self.p:
+            example = f"'3 {self.operation} 4 = 7', numbers below {self.p}"
+            raise TaskError(f"modular: {line!r} is not a line like {example}")
+        a, b, stated = numbers
+        require(not (self.operation == "/" and b == 0), "modular: the divisor", b, "other than 0")
+        row = self._rows(np.array([a]), np.array([b]))
+        right = row.tokens[0, -self.digits :] @ self._places
+        require(stated == right, "modular: the answer", stated, str(right))
+        return row
+
+    def _rows(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Batch:
+        """The facts of these pairs."""
+        size, digits = len(a), self.digits
+        sign, equals = (np.full((size, 1), self._symbols + extra) for extra in range(2))
+        answer = self._numerals(self.result(a, b))
+        tokens = np.concatenate([self._numerals(a), sign, self._numerals(b), equals, answer], axis=1)
+        row = np.repeat([OPERAND, SIGN, OPERAND, SIGN, ANSWER], [digits, 1, digits, 1, digits])
+        roles = np.broadcast_to(row.astype(np.int8), tokens.shape)
+        return self.rows(tokens, roles, np.broadcast_to([2 * digits + 2, self.length], (size, 2)))
+
+    @property
+    def _places(self) -> NDArray[np.int64]:
+        """What each token of a number counts, (D,)."""
+        return np.asarray(10 ** np.arange(self.digits - 1, -1, -1))
+
+    def _numerals(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers (B,) as tokens (B, D)."""
+        return values[:, None] // self._places % 10 if self.spelled else values[:, None]
+
+    def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The two operands (B,) of rows or prompts."""
+        digits = self.digits
+        return tokens[:, :digits] @ self._places, tokens[:, digits + 1 : 2 * digits + 1] @ self._places
 
 
 @lru_cache(maxsize=16)
@@ -126,6 +185,14 @@ def _pairs(p: int, divided: bool, train_share: float) -> tuple[NDArray[np.int64]
     rest = (1 - train_share) / 2
     splits = partition(len(grid), (train_share, rest, rest), key=f"modular/{p}/{divided}")
     return tuple(grid[splits == number] for number in range(3))
+
+
+@lru_cache(maxsize=16)
+def _commonest(task: Modular) -> float:
+    """Share of the most frequent answer token among all pairs, the mean over an answer's tokens."""
+    a, b = np.divmod(np.concatenate([task.pairs(split) for split in SPLITS]), task.p)
+    answers = task._numerals(task.result(a, b))
+    return float(np.mean([np.bincount(column).max() / len(column) for column in answers.T]))
 
 
 @lru_cache(maxsize=16)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from tasks import Task
 
 ALIASES = {
     "size": "model.size",
@@ -62,6 +66,31 @@ def settings_from(words: list[str]) -> dict[str, Any]:
             raise LabError(f"setting --{name} is given twice")
         settings[dotted] = read_yaml(value, f"--{name}")
     return settings
+
+
+def task_from(name: str, words: list[str]) -> Task:
+    """The task with the settings that a command line gives it: `--vocabulary 64` or `--task.vocabulary 64`.
+
+    Args:
+        name: The task's.
+        words: What is left of the command line; a setting of a task within the task is `--task.task.vocabulary`.
+
+    Raises:
+        LabError: As `settings_from`.
+        TaskError: For an unknown task or setting, or a value that it refuses.
+    """
+    import tasks
+    from lab.config.files import changed
+
+    known = {field.name for field in fields(tasks.find(name))}
+
+    def full(dotted: str) -> str:
+        first, _, rest = dotted.partition(".")
+        of_experiment = first == "task" and (rest.partition(".")[0] in known or "task" not in known)
+        return dotted if of_experiment else f"task.{dotted}"
+
+    nested = changed({}, {full(dotted): value for dotted, value in settings_from(words).items()})
+    return tasks.get(name, **nested.get("task", {}))
 
 
 def first_word(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tasks
-from lab.cli.arguments import Parser, first_word, settings_from
+from lab.cli.arguments import Parser, first_word, task_from
 from lab.errors import LabError
 from tasks import Batch, Task
 
@@ -47,8 +47,7 @@ def _show(arguments: list[str]) -> int:
     known, words = parser.parse_known_args(left)
     if name is None:
         raise LabError(f"tasks show needs a task; known: {', '.join(tasks.names())}")
-    settings = {key.removeprefix("task."): value for key, value in settings_from(words).items()}
-    task = tasks.get(name, **settings)
+    task = task_from(name, words)
     batch = task.batch(known.seed, 0, known.rows, known.split)
     console = Console()
     console.print(f"[bold]{name}[/]: {task.summary} ({task.source})")

@@ -105,10 +105,10 @@ def describe(metric: str) -> str:
     variant, colon, name = metric.rpartition(":")
     where = f" ({variant})" if colon else ""
     words = name.split("/")
-    if words[0] in ("loss", "accuracy") and len(words) == 3:
+    if words[0] in ("loss", "accuracy") and len(words) >= 3:  # a role's name can hold a slash: copy/1
         kind = "loss (nats)" if words[0] == "loss" else "accuracy"
-        head = "next-token head" if words[2] == "1" else f"prediction head {words[2]}"
-        role = "all scored targets" if words[1] == "all" else f"role {words[1]}"
+        head = "next-token head" if words[-1] == "1" else f"prediction head {words[-1]}"
+        role = "all scored targets" if words[1] == "all" else f"role {'/'.join(words[1:-1])}"
         return f"{kind} on {role}{where},\n{head}"
     if words[0] in _SAMPLED and len(words) == 2:
         return f"{words[1]}{where},\n{_SAMPLED[words[0]]}"

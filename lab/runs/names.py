@@ -20,7 +20,7 @@ def of_head(metric: str, head: int) -> str:
 def reference_lines(experiment: Experiment, metric: str) -> dict[str, float]:
     """What a metric is to be read against: `chance` for an accuracy, `floor` (nats) for a loss; nothing where unknown."""
     kind, _, rest = metric.rpartition(":")[2].partition("/")
-    role = rest.partition("/")[0]
+    role = rest.rpartition("/")[0]
     if role not in experiment.task.roles:
         return {}
     if kind == "accuracy":

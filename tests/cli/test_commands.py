@@ -63,6 +63,14 @@ def test_tasks_are_listed_and_shown_in_words(capsys: pytest.CaptureFixture[str])
     assert "[second_again] " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("settings", [["--task.name", "star", "--base", "3"], ["--task.task", "star", "--task.base", "3"]])
+def test_a_task_within_a_task_is_set_by_its_dotted_name(settings: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "show", "spelled", "--rows", "1", *settings]) == 0
+    assert "[turn/1] " in capsys.readouterr().out
+    assert main(["train", "spelled", "--print-config", "--task.task.vocabulary", "28"]) == 0
+    assert "vocabulary: 28" in capsys.readouterr().out
+
+
 def test_a_printed_experiment_can_be_run_from_its_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "induction", *TINY, "--n-future", "2", "--print-config"]) == 0
     Path("e.yaml").write_text(capsys.readouterr().out)

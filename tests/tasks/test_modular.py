@@ -27,6 +27,52 @@ def test_answers_are_right(operation: str, p: int) -> None:
         assert answer == right(operation, a, b, p)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("p", [3, 11, 101])
+def test_spelled_numbers_are_their_digits_with_leading_zeros(operation: str, p: int) -> None:
+    task = tasks.get("modular", p=p, operation=operation, spelled=True)
+    assert task.vocab_size == 12
+    digits = {3: 1, 11: 2, 101: 3}[p]
+    for row in task.batch(0, 0, 100).tokens.tolist():
+        text = "".join("0123456789#="[token] for token in row)
+        left, answer = text.split("=")
+        a, b = left.split("#")
+        assert len(a) == len(b) == len(answer) == digits
+        assert int(answer) == right(operation, int(a), int(b), p)
+
+
+@pytest.mark.parametrize("operation", ["+", "x2+y2"])
+def test_spelling_moves_no_pair_to_another_split(operation: str) -> None:
+    plain, spelled = (tasks.get("modular", p=11, operation=operation, spelled=spelled) for spelled in (False, True))
+    for split in SPLITS:
+        rows = [
+            {tuple(row) for row in task.instances(task.batch(0, 0, 2000, split).tokens).tolist()} for task in (plain, spelled)
+        ]
+        assert rows[0] == rows[1] == {divmod(pair, 11) for pair in plain.pairs(split).tolist()}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("spelled", [False, True])
+def test_chance_is_that_of_the_best_constant_answer_over_all_facts(operation: str, spelled: bool) -> None:
+    p = 11
+    pairs = [(a, b) for a in range(p) for b in range(operation == "/", p)]
+    answers = [right(operation, a, b, p) for a, b in pairs]
+    columns = [[c // 10 for c in answers], [c % 10 for c in answers]] if spelled else [answers]
+    best = [max(map(column.count, column)) / len(pairs) for column in columns]
+    task = tasks.get("modular", p=p, operation=operation, spelled=spelled)
+    assert task.chance("answer") == pytest.approx(np.mean(best))
+    assert task.chance("operand") is None
+
+
+def test_training_goes_over_its_share_many_times_and_shows_nothing_else() -> None:
+    task = tasks.get("modular", p=7, train_share=0.4)
+    epochs = 60
+    tokens = np.concatenate([task.batch(0, index, len(task.pairs("train"))).tokens for index in range(epochs)])
+    shown = np.bincount(tokens[:, 0] * 7 + tokens[:, 2], minlength=49)
+    assert set(np.flatnonzero(shown)) == set(task.pairs("train").tolist())
+    assert abs(shown[task.pairs("train")] - epochs).max() < 5 * np.sqrt(epochs)
+
+
 @pytest.mark.parametrize("operation", ["+", "/"])
 def test_the_pairs_are_divided_exactly(operation: str) -> None:
     task = tasks.get("modular", p=7, operation=operation, train_share=0.6)
@@ -39,8 +85,9 @@ def test_the_pairs_are_divided_exactly(operation: str) -> None:
     assert sum(map(len, seen.values())) == len(set.union(*seen.values())) == every
 
 
-def test_lines_are_read_back_and_wrong_answers_are_told_the_right_one() -> None:
-    task = tasks.get("modular", p=11, operation="*")
+@pytest.mark.parametrize("spelled", [False, True])
+def test_lines_are_read_back_and_wrong_answers_are_told_the_right_one(spelled: bool) -> None:
+    task = tasks.get("modular", p=11, operation="*", spelled=spelled)
     batch = task.batch(0, 0, 20)
     for row in range(20):
         line = task.format(batch.row(row))
@@ -52,16 +99,27 @@ def test_lines_are_read_back_and_wrong_answers_are_told_the_right_one() -> None:
         task.parse("3 * 4 = 5")
 
 
-@pytest.mark.parametrize("line", ["", "3 + 4 = 7", "3 * 4 =", "3 * 40 = 5", "a * 4 = 5", "3 * 4 : 1"])
-def test_malformed_lines_are_refused(line: str) -> None:
-    with pytest.raises(TaskError):
-        tasks.get("modular", p=11, operation="*").parse(line)
+@pytest.mark.parametrize("line", ["", "3 + 4 = 7", "3 * 4 =", "3 * 40 = 5", "a * 4 = 5", "3 * 4 : 1", "3 * 4 = 1 = 2"])
+@pytest.mark.parametrize("spelled", [False, True])
+def test_malformed_lines_are_refused(line: str, spelled: bool) -> None:
+    with pytest.raises(TaskError, match=r"is not a line like '3 \* 4 = 7', numbers below 11"):
+        tasks.get("modular", p=11, operation="*", spelled=spelled).parse(line)
 
 
 def test_division_by_nought_has_no_answer() -> None:
     task: Task = tasks.get("modular", p=11, operation="/")
-    with pytest.raises(TaskError, match="is not"):
+    with pytest.raises(TaskError, match="b not 0"):
         task.solve(np.array([3, 11, 0, 12]))
+    with pytest.raises(TaskError, match="divisor must be other than 0"):
+        task.parse("3 / 0 = 0")
+
+
+@pytest.mark.parametrize("prompt", [[], [0, 3, 10, 0, 4], [0, 3, 10, 0, 4, 10], [1, 1, 10, 0, 4, 11], [0, 10, 10, 0, 4, 11]])
+def test_prompts_that_are_none_are_refused(prompt: list[int]) -> None:
+    task = tasks.get("modular", p=11, spelled=True)
+    assert task.solve(np.array([0, 3, 10, 0, 9, 11])).tolist() == [0, 1]
+    with pytest.raises(TaskError, match="numbers below 11"):
+        task.solve(np.array(prompt, dtype=np.int64))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +130,7 @@ def test_division_by_nought_has_no_answer() -> None:
         ({"p": 2003}, "between 3 and 1009"),
         ({"operation": "^"}, "operation must be one of"),
         ({"train_share": 1.0}, "train_share"),
+        ({"spelled": 1}, "true or false"),
         ({"p": 3, "train_share": 0.99}, "too few to divide"),
     ],
 )

@@ -1,0 +1,202 @@
+"""A finer alphabet for any task: tokens spelled by several symbols, the synthetic form of bytes (Gloeckle et al. 2024, 3.3).
+
+Induction over four tokens, spelled by a random code of three symbols out of two, for example:
+
+    tokens    c     a     d     c              roles   new        new        new        boundary
+    symbols   101   000   110   101                    /1 /2 /3   /1 /2 /3   /1 /2 /3   /1 /2 /3
+
+The same information in longer sequences, where what comes next is often only how the token that was begun is spelled.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Task
+from tasks.errors import TaskError
+from tasks.induction import Induction
+from tasks.settings import require
+from tasks.streams import stream
+
+_SYMBOLS = string.digits + string.ascii_lowercase
+_MOST = 1 << 20
+"""Most spellings that a code chooses from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelled(Task):
+    """Another task, each of whose tokens is written as `symbols` symbols of an alphabet of `base`, by a random code.
+
+    Which targets train is what the inner task's `loss_on` says; `loss_on` here can narrow it to the answer.
+    """
+
+    name: ClassVar[str] = "spelled"
+    summary: ClassVar[str] = "do another task in a finer alphabet, each of its tokens spelled by several symbols"
+    source: ClassVar[str] = "Gloeckle et al. 2024, section 3.3 (bytes)"
+
+    task: Task = field(default_factory=Induction)
+    """What is spelled: a task, its name, or a mapping of its name and settings."""
+    base: int = 4
+    """Symbols of the alphabet."""
+    symbols: int = 3
+    """Symbols of a token (the paper's `length` of a spelling; `length` here is a row's)."""
+    loss_on: Literal["all", "answer"] = "all"
+
+    def check(self) -> None:
+        require(2 <= self.base <= _MOST, "spelled.base", self.base, f"between 2 and {_MOST}")
+        require(self.symbols >= 1, "spelled.symbols", self.symbols, "at least 1")
+        words = self.task.vocab_size
+        needed = next(k for k in range(1, 65) if self.base**k >= words)
+        allowed = f"at least {needed}, to tell the {words} tokens of {self.task.name} apart in base {self.base}"
+        require(self.symbols >= needed, "spelled.symbols", self.symbols, allowed)
+        most = next((k - 1 for k in range(1, 65) if self.base**k > _MOST), 64)
+        most = min(most, 127 // (len(self.task.roles) - 1))
+        require(self.symbols <= most, "spelled.symbols", self.symbols, f"at most {most} in base {self.base}")
+
+    # --- a row, in symbols -----------------------------------------------------------------------------------------
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """role/1 ... role/k for each role of the inner task: the symbols of its tokens."""
+        return (PADDING, *(f"{role}/{place}" for role in self.task.roles[1:] for place in range(1, self.symbols + 1)))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.base
+
+    @property
+    def length(self) -> int:
+        return self.symbols * self.task.length
+
+    @property
+    def has_answer(self) -> bool:
+        return self.task.has_answer
+
+    @property
+    def splits_itself(self) -> bool:
+        return self.task.splits_itself
+
+    @property
+    def headline(self) -> str:
+        """The inner task's; of a role, that of its tokens' first symbol, the one that needs to know the token."""
+        kind, _, role = self.task.headline.partition("/")
+        if kind in ("accuracy", "loss"):
+            return self.task.headline if role == "all" else f"{self.task.headline}/1"
+        return self.task.headline if kind in ("exact", "first", "sampled", "forced") else "loss/all"
+
+    def word(self, token: int) -> str:
+        return _SYMBOLS[token] if self.base <= len(_SYMBOLS) else f"s{token}"
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        return self.spell(self.task.draw(rng, size, split))
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The inner task's: an instance is in the same split however it is written."""
+        return self.task.instances(self.read(tokens)[0])
+
+    @property
+    def code(self) -> NDArray[np.int64]:
+        """(words of the inner task, symbols): how each of its tokens is spelled."""
+        return _code(self.task.vocab_size, self.base, self.symbols)[0]
+
+    def spell(self, batch: Batch) -> Batch:
+        """Rows of the inner task in symbols."""
+        k = self.symbols
+        place = np.tile(np.arange(1, k + 1), batch.tokens.shape[1])
+        roles = np.repeat(batch.roles.astype(np.int64), k, axis=1)
+        roles = np.where(roles == 0, 0, (roles - 1) * k + place)
+        spelled = self.rows(self.code[batch.tokens].reshape(len(batch), -1), roles, batch.answer * k)
+        return replace(spelled, scored=spelled.scored & np.repeat(batch.scored, k, axis=1))
+
+    def read(self, symbols: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The inner tokens (B, T / symbols) that rows or beginnings of rows spell, and where they spell one.
+
+        Symbols that spell no token read as token 0.
+        """
+        k = self.symbols
+        whole = symbols[:, : symbols.shape[1] // k * k].reshape(len(symbols), -1, k)
+        tokens = _code(self.task.vocab_size, self.base, k)[1][whole @ self.base ** np.arange(k)]
+        return np.maximum(tokens, 0), tokens >= 0
+
+    # --- what is known of it -------------------------------------------------------------------------------------
+
+    def floor(self, role: str) -> float | None:
+        """0 where the inner role's floor is 0; the whole floor where a token is one symbol.
+
+        Else None: how a token's entropy falls on its symbols, most of it on the first, depends on its whole law and on the
+        code. The losses of role/1 ... role/k add up to that of a token, so their sum is to be read against the inner floor.
+        """
+        if self.role(role) == 0:
+            return None
+        inner = self.task.floor(role.rpartition("/")[0])
+        return inner if self.symbols == 1 or inner == 0 else None
+
+    def chance(self, role: str) -> float | None:
+        """The inner role's where a token is one symbol, else None: it depends on which tokens share a symbol."""
+        return self.task.chance(role.rpartition("/")[0]) if self.symbols == 1 and self.role(role) else None
+
+    def token_optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Loss of the optimal predictor on each inner token, the sum over its symbols, (B, T / symbols); None if not known."""
+        return self.task.optimum(self.read(tokens)[0])
+
+    def variants(self) -> dict[str, Task]:
+        return {name: replace(self, task=task) for name, task in self.task.variants().items()}
+
+    # --- answers, lines and samples: the inner task's ----------------------------------------------------------------
+
+    def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        tokens, spelt = self.read(prompt[None])
+        if len(prompt) % self.symbols or not spelt.all():
+            raise TaskError(f"spelled: the prompt is not tokens of {self.task.name}, {self.symbols} symbols each")
+        return self.code[self.task.solve(tokens[0])].reshape(-1)
+
+    def format(self, row: Batch) -> str:
+        """The inner task's line."""
+        k = self.symbols
+        roles, scored = (row.roles[:, ::k] + k - 1) // k, row.scored[:, ::k]
+        return self.task.format(Batch(tokens=self.read(row.tokens)[0], roles=roles, scored=scored, answer=row.answer // k))
+
+    def parse(self, line: str) -> Batch:
+        return self.spell(self.task.parse(line))
+
+    @property
+    def sampled_from(self) -> int | None:
+        begin = self.task.sampled_from
+        return None if begin is None else begin * self.symbols
+
+    def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
+        """The inner task's judgement of rows that spell its tokens, times the share of such rows; and that share, `spelt`."""
+        if self.task.sampled_from is None:
+            return {}
+        inner, spelt = self.read(tokens)
+        whole = spelt.all(axis=1)
+        values = self.task.judge(inner[whole] if whole.any() else inner)
+        return {name: value * float(whole.mean()) for name, value in values.items()} | {"spelt": float(whole.mean())}
+
+    def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """What the inner task imposes, symbol by symbol."""
+        imposed = self.task.forced(self.read(prefix)[0])
+        if imposed is None:
+            return None
+        return np.where(imposed < 0, -1, self.code[np.maximum(imposed, 0), prefix.shape[1] % self.symbols])
+
+    def artifacts(self) -> dict[str, str]:
+        return self.task.artifacts()
+
+
+@lru_cache(maxsize=16)
+def _code(words: int, base: int, symbols: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How each token is spelled, (words, symbols), different ones differently; and which token a spelling is, -1 for none.
+
+    A spelling's number is the sum of symbol j times base^j.
+    """
+    chosen = stream(f"spelled/{words}/{base}/{symbols}", seed=0, index=0).permutation(base**symbols)[:words]
+    token_of = np.full(base**symbols, -1, dtype=np.int64)
+    token_of[chosen] = np.arange(words)
+    return chosen[:, None] // base ** np.arange(symbols) % base, token_of

@@ -1,0 +1,195 @@
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tasks
+from tasks import Task, TaskError
+from tasks.streams import split_of
+from tests.tasks.users_walk import Walk
+
+STAR = {"name": "star", "form": "public"}
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> Task:
+    inner = draw(st.sampled_from(["induction", "stories", "recall", "star", "modular"]))
+    words = tasks.get(inner).vocab_size
+    base = draw(st.integers(2, 9))
+    needed = math.ceil(round(math.log(words, base), 9))
+    return tasks.get("spelled", task=inner, base=base, symbols=draw(st.integers(needed, needed + 1)))
+
+
+@given(spellings(), st.integers(0, 2**60))
+@settings(max_examples=25, deadline=None)
+def test_rows_are_those_of_the_inner_task_spelled_by_the_code(task: Task, seed: int) -> None:
+    inner, k = task.task, task.symbols
+    spelled, plain = (each.draw(np.random.default_rng(seed), 3, "train") for each in (task, inner))
+    assert spelled.tokens.shape == (3, k * inner.length)
+    for row, place in itertools.product(range(3), range(spelled.tokens.shape[1])):
+        assert spelled.tokens[row, place] == task.code[plain.tokens[row, place // k]][place % k]
+        role = inner.roles[plain.roles[row, place // k]]
+        assert task.roles[spelled.roles[row, place]] == ("-" if role == "-" else f"{role}/{1 + place % k}")
+        assert spelled.scored[row, place] == plain.scored[row, place // k]
+    np.testing.assert_array_equal(spelled.answer, plain.answer * k)
+    read, spelt = task.read(spelled.tokens)
+    np.testing.assert_array_equal(read, plain.tokens)
+    assert spelt.all()
+
+
+@given(spellings())
+@settings(max_examples=25, deadline=None)
+def test_no_two_tokens_are_spelled_alike(task: Task) -> None:
+    assert len({tuple(row) for row in task.code.tolist()}) == len(task.code) == task.task.vocab_size
+    assert task.code.min() >= 0
+    assert task.code.max() < task.base
+
+
+def test_symbols_that_spell_nothing_are_told_apart() -> None:
+    task = tasks.get("spelled", base=4, symbols=3)  # 32 of 64 spellings are tokens
+    every = np.array(list(itertools.product(range(4), repeat=3)))
+    _, spelt = task.read(every)
+    assert {tuple(row) for row in every[spelt[:, 0]].tolist()} == {tuple(row) for row in task.code.tolist()}
+
+
+@pytest.mark.parametrize("inner", ["induction", "recall", "star", "modular"])
+def test_an_instance_is_in_the_split_of_the_inner_task(inner: str) -> None:
+    task = tasks.get("spelled", task=inner, base=5, symbols=3)
+    for number, split in enumerate(tasks.SPLITS):
+        rows = task.batch(0, 0, 64, split).tokens
+        canonical = task.task.instances(task.read(rows)[0])
+        np.testing.assert_array_equal(task.instances(rows), canonical)
+        if task.splits_itself:
+            assert np.isin(canonical @ [task.task.p, 1], task.task.pairs(split)).all()
+        else:
+            assert (split_of(canonical) == number).all()
+
+
+def test_the_loss_of_the_best_predictor_of_symbols_adds_up_to_that_of_tokens() -> None:
+    task = tasks.get("spelled", task={"name": "induction", "vocabulary": 3, "period": (1, 2), "length": 4}, base=2, symbols=2)
+    law: dict[tuple[int, ...], float] = {}
+    for period in (1, 2):
+        for segment in itertools.permutations(range(3), period):
+            row = tuple(task.code[[segment[place % period] for place in range(4)]].ravel().tolist())
+            law[row] = law.get(row, 0) + 1 / 2 / math.perm(3, period)
+    optimum = task.token_optimum(np.array(list(law)))
+    for row, losses in zip(law, optimum, strict=True):
+        masses = [sum(mass for other, mass in law.items() if other[:end] == row[:end]) for end in range(9)]
+        by_symbol = -np.log(np.array(masses[1:]) / masses[:-1])
+        np.testing.assert_allclose(by_symbol.reshape(4, 2).sum(axis=1), losses, atol=1e-12)
+    assert tasks.get("spelled", task="star").token_optimum(np.zeros((1, 51), dtype=np.int64)) is None
+
+
+def test_floors_are_nought_where_the_tokens_is_and_unknown_elsewhere() -> None:
+    task = tasks.get("spelled")
+    assert [task.floor(f"copy/{place}") for place in (1, 2, 3)] == [0, 0, 0]
+    assert [task.floor(f"new/{place}") for place in (1, 2, 3)] == [None] * 3
+    one = tasks.get("spelled", base=40, symbols=1)
+    assert one.floor("new/1") == one.task.floor("new")
+    assert one.chance("new/1") == one.task.chance("new")
+    assert one.floor("-") is one.chance("-") is task.chance("new/1") is None
+    with pytest.raises(TaskError, match="no role"):
+        task.floor("new")
+
+
+def test_answers_lines_and_headline_are_the_inner_tasks() -> None:
+    task = tasks.get("spelled", task=STAR, base=3, symbols=4)
+    assert (task.has_answer, task.headline) == (True, "accuracy/turn/1")
+    assert tasks.get("spelled", task={"name": "modular", "spelled": True}).headline == "exact"
+    batch = task.batch(0, 0, 20, "test")
+    for row in range(20):
+        line = task.format(batch.row(row))
+        assert task.task.format(task.task.parse(line)) == line
+        again = task.parse(line)
+        for field in ("tokens", "roles", "scored", "answer"):
+            np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(row), field))
+    with pytest.raises(TaskError, match="the path must be"):
+        task.parse("3,1|7,2|2,5|7,3|5,8|1,0/7,8=7,3,1,0")
+
+
+def test_targets_that_do_not_train_in_the_inner_task_do_not_train_spelled() -> None:
+    narrow, wide = (tasks.get("spelled", task={"name": "star", "loss_on": loss_on}) for loss_on in ("answer", "all"))
+    position = np.arange(narrow.length)
+    batches = [task.batch(0, 0, 4) for task in (narrow, wide)]
+    np.testing.assert_array_equal(batches[0].tokens, batches[1].tokens)
+    begin = batches[0].answer[0, 0]
+    assert (batches[0].scored == (position >= begin)).all()
+    assert batches[1].scored.all()
+    np.testing.assert_array_equal(replace(wide, loss_on="answer").batch(0, 0, 4).scored, batches[0].scored)
+
+
+@pytest.mark.parametrize("prompt", [[0, 1], [0, 1, 2, 3, 3, 3, 3]])
+def test_prompts_that_are_no_tokens_are_refused(prompt: list[int]) -> None:
+    with pytest.raises(TaskError, match="spelled: the prompt is not tokens of star, 3 symbols each"):
+        tasks.get("spelled", task="star").solve(np.array(prompt))
+
+
+def test_variants_are_spelled_by_the_same_code() -> None:
+    task = tasks.get("spelled", task={"name": "induction", "test_period": (28, 30)})
+    far = task.variants()["far"]
+    np.testing.assert_array_equal(far.code, task.code)
+    assert ((far.batch(0, 0, 50, "test").roles == far.role("new/1")).sum(axis=1) >= 28).all()
+
+
+def test_sampled_rows_are_judged_by_the_inner_task_and_forced_symbol_by_symbol() -> None:
+    walk = Walk()
+    task = tasks.get("spelled", task=walk, base=3, symbols=3)  # 16 of 27 spellings are places
+    assert task.sampled_from == 3
+    rows = task.batch(0, 0, 10, "test").tokens
+    assert task.judge(rows) == {"legal": 1.0, "spelt": 1.0}
+    wrong = next(each for each in itertools.product(range(3), repeat=3) if list(each) not in task.code.tolist())
+    rows[:4, 6:9] = wrong
+    assert task.judge(rows) == {"legal": pytest.approx(0.6), "spelt": pytest.approx(0.6)}
+    rows[:, 6:9] = wrong
+    assert task.judge(rows) == {"legal": 0.0, "spelt": 0.0}
+    plain = walk.batch(0, 0, 10, "test").tokens
+    spelled = task.code[plain].reshape(10, -1)
+    for place in range(3, task.length):
+        imposed, inner = task.forced(spelled[:, :place]), walk.forced(plain[:, : place // 3])
+        expected = [-1 if token < 0 else task.code[token, place % 3] for token in inner.tolist()]
+        assert imposed.tolist() == expected
+    assert tasks.get("spelled").forced(rows) is None
+    assert tasks.get("spelled").judge(rows) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"base": 1}, "base must be between 2"),
+        ({"symbols": 2}, "symbols must be at least 3, to tell the 32 tokens of induction apart in base 4, not 2"),
+        ({"symbols": 11}, "at most 10 in base 4"),
+        ({"symbols": 0}, "at least 1"),
+        ({"base": 2, "symbols": 9, "task": "stories"}, "at least 10, to tell the 5.. tokens of stories apart in base 2"),
+        ({"base": 2, "symbols": 21, "task": "stories"}, "at most 20 in base 2"),
+        ({"task": "inductoin"}, r"spelled\.task: unknown task 'inductoin'; did you mean 'induction'"),
+        ({"task": {"vocabulary": 3}}, r"spelled\.task: task must have a name"),
+        ({"task": {"name": "induction", "vocabulary": 1}}, r"induction\.vocabulary must be at least 2"),
+        ({"task": {"name": "induction", "nonsense": 1}}, "no setting 'nonsense'"),
+        ({"task": 3}, r"spelled\.task: task must be a name, or a mapping"),
+        ({"loss_on": "answer"}, "there is no answer"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("spelled", **wrong)
+
+
+def test_a_task_within_a_task_is_described_and_told_apart_by_what_changes_an_instance() -> None:
+    task = tasks.get("spelled", task=STAR)
+    assert task.description["task"]["form"] == "public"
+    assert tasks.describe(task.description) == task
+    prints = {
+        each.fingerprint
+        for each in (
+            task,
+            replace(task, base=5),
+            tasks.get("spelled", task={**STAR, "degree": 3, "nodes": 20}),
+            tasks.get("spelled"),
+        )
+    }
+    assert len(prints) == 4
+    assert tasks.get("spelled", task={**STAR, "loss_on": "all"}).fingerprint == task.fingerprint
