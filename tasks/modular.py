@@ -10,6 +10,7 @@ again and again, in a new order each time, until what it shows of the others jum
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
@@ -129,14 +130,10 @@ class Modular(Task):
         raise TaskError(f"modular: {words} is not a {self.operation} b = with numbers below {self.p}{divisor}")
 
     def format(self, row: Batch) -> str:
-        """The fact with its numbers as people write them, spelled or not: `41 * 7 = 93`."""
-        a, b = self._read(row.tokens)
-        c = row.tokens[0, -self.digits :] @ self._places
-        return f"{a[0]} {self.operation} {b[0]} = {c}"
-
-    def format(self, row: Batch) -> str:
-        """As `41 * 7 = 93`."""
-        return " ".join(map(self.word, row.tokens[0].tolist()))
+        """As `41 * 7 = 93`, or `41 * 07 = 93` where numbers are spelled."""
+        digits, words = self.digits, list(map(self.word, row.tokens[0].tolist()))
+        ends = np.cumsum([0, digits, 1, digits, 1, digits]).tolist()
+        return " ".join("".join(words[begin:end]) for begin, end in itertools.pairwise(ends))
 
     def parse(self, line: str) -> Batch:
         words = line.split()
