@@ -52,7 +52,7 @@ def _words(name: str, value: object) -> str:
     if name == "n_future":
         return f"n = {value}"
     last = name.rpartition(".")[2]
-    return str(value) if isinstance(value, str) and last in ("name", "heads", "size") else f"{last} = {value}"
+    return str(value) if isinstance(value, str) and last in ("arm", "name", "heads", "size") else f"{last} = {value}"
 
 
 def _missing(value: object) -> bool:
