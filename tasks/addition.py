@@ -141,10 +141,13 @@ class Addition(Task):
         first, second, told = stated.groups()
         digits, (low, high) = max(len(first), len(second)), self.digits
         require(low <= digits <= high, "addition: digits of an operand", digits, f"between {low} and {high}")
-        right = int(first) + int(second)
-        require(int(told) == right, f"addition: {first}+{second}", int(told), str(right))
         padded = [[int(digit) for digit in reversed(number.zfill(high))] for number in (first, second)]
-        return self._rows(np.array([digits]), np.array(padded)[:, None])
+        row = self._rows(np.array([digits]), np.array(padded)[:, None])
+        right = int(first) + int(second)
+        begin, end = row.answer[0].tolist()
+        in_digits = " ".join(map(self.word, row.tokens[0, begin:end].tolist()))
+        require(int(told) == right, f"addition: {first}+{second}", int(told), f"{right}, told as {in_digits}")
+        return row
 
     def _rows(self, digits_B: NDArray[np.int64], operands_2BP: NDArray[np.int64]) -> Batch:
         """Rows of these operands, whose digits come lowest place P first and are 0 from place `digits_B` on."""

@@ -57,13 +57,18 @@ class Task(OwnMetrics, ABC):
         """The metric whose curve says whether the task is learnt: `accuracy/<role>` or `loss/<role>` (of the next-token head),
         `exact` or `first` (of an answer), a name that `compare` gives, `sampled/<name>` or `forced/<name>` (`judge`).
 
-        This and the three below are plain class variables where they need no setting.
+        This and the four below are plain class variables where they need no setting.
         """
 
     @property
     def has_answer(self) -> bool:
         """Whether an instance is a prompt and its answer."""
         return False
+
+    @property
+    def determined(self) -> bool:
+        """Whether the prompt determines the answer. Where not, `solve` refuses and whole answers are not scored."""
+        return True
 
     @property
     def splits_itself(self) -> bool:

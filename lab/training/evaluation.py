@@ -1,7 +1,7 @@
 """What is measured at an evaluation point: loss and accuracy by role and prediction head, answers, induction scores.
 
 Names of metrics: `loss/<role>/<i>` and `accuracy/<role>/<i>` for prediction head i (counted from 1), role `all` for every
-target that trains; `exact` and `first` where there is an answer; those that the task brings itself, with `sampled/` and
+target that trains; `exact` and `first` where an answer is determined; those that the task brings itself, with `sampled/` and
 `forced/` before what it says of sampled rows; a variant's name and a colon before those of the variant.
 """
 
@@ -79,9 +79,9 @@ def measure(network: Network, task: Task, rows: Rows) -> dict[str, float]:
                 if number and counts[number]:
                     values[f"{kind}/{role}/{i + 1}"] = float(sums[number] / counts[number])
             values[f"{kind}/all/{i + 1}"] = float(measured[scored_NBT[i]].double().mean())
-    if task.has_answer:
+    if task.has_answer and task.determined:
         values |= answer_accuracy(hits_NBT[0], rows.answer_B2)
-    else:
+    if not task.has_answer:
         values["icl"] = in_context_score(losses_NBT[0, :, :-1])
     return values | task_metrics(network, task, rows.tokens_BT, EVALUATION_SEED)
 

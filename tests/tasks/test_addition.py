@@ -108,7 +108,7 @@ def test_a_line_is_as_people_write_it(order: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("12+39=50", r"12\+39 must be 51, not 50"),
+        ("12+39=50", r"12\+39 must be 51, told as 0 5 1, not 50"),
         ("12+39", "is no sum as 12"),
         ("12-39=51", "is no sum"),
         ("", "is no sum"),
