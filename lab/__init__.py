@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lab.runs import Run, open_runs
     from lab.runs.frames import frame
     from lab.training import Interrupted, resume, train
+    from lab.training.lines import evaluate
 
 _ROOMS = {
     "Experiment": "lab.config",
@@ -32,6 +33,7 @@ _ROOMS = {
     "open_runs": "lab.runs",
     "frame": "lab.runs.frames",
     "Interrupted": "lab.training",
+    "evaluate": "lab.training.lines",
     "resume": "lab.training",
     "train": "lab.training",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "LabError",
     "Run",
     "dump",
+    "evaluate",
     "experiment",
     "frame",
     "load",

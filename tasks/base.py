@@ -22,7 +22,10 @@ from tasks.own_metrics import OwnMetrics
 from tasks.settings import check_types, require
 from tasks.streams import Array
 
-__all__ = ["PADDING", "Batch", "Task"]
+__all__ = ["PADDING", "Batch", "Count", "Task"]
+
+Count = tuple[int, Literal["exact", "at most", "at least"]]
+"""How many there are, and what the number is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +115,10 @@ class Task(OwnMetrics, ABC):
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The canonical form of each row, (B, K): rows that agree in it are the same instance and share a split."""
         return tokens
+
+    def instance_count(self) -> Count | None:
+        """How many different `instances` these settings have over all splits, and what the number is; None if nobody knows."""
+        return None
 
     def floor(self, role: str) -> float | None:
         """Entropy in nats of a target of this role for who knows the generating law; None where it has no closed form."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass, replace
+from math import perm
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
 
@@ -89,6 +90,11 @@ class Induction(Task):
         padded = np.full((len(tokens), longest), -1, dtype=np.int64)
         padded[:, : segment.shape[1]] = np.where(np.arange(segment.shape[1]) < period_B1, segment, -1)
         return padded
+
+    def instance_count(self) -> Count:
+        """Ordered choices of `period` out of `vocabulary` tokens, summed over the periods."""
+        low, high = self.period
+        return sum(perm(self.vocabulary, period) for period in range(low, high + 1)), "exact"
 
     def floor(self, role: str) -> float | None:
         """`new`: mean of ln(V - j) over the positions j >= 1 that are predicted, for who knows that the token is new.

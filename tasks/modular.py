@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.streams import SPLITS, partition
@@ -108,6 +108,10 @@ class Modular(Task):
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The pair (a, b)."""
         return np.stack(self._read(tokens), axis=1)
+
+    def instance_count(self) -> Count:
+        """All pairs; of `/` those with b other than 0."""
+        return self.p * (self.p - (self.operation == "/")), "exact"
 
     def floor(self, role: str) -> float | None:
         """`answer` and `sign`: 0. `operand`: none, since which facts are shown is no law."""

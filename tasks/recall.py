@@ -11,12 +11,13 @@ Each key is asked for once, at a gap that follows a power law: most queries come
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import perm
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
 
@@ -97,6 +98,11 @@ class Recall(Task):
         told = np.broadcast_to([KEY, VALUE], told_BP2.shape)
         asked = np.where(asked_BS[:, :, None], [QUERY, ANSWER], FILLER)
         return self.rows(tokens, np.concatenate([told, asked], axis=1).reshape(tokens.shape))
+
+    def instance_count(self) -> Count:
+        """Ordered choices of the keys, times a value for each, times ordered choices of the slots in which they are asked."""
+        half, slots = self.vocabulary // 2, (self.length - 2 * self.pairs) // 2
+        return perm(half - 1, self.pairs) * half**self.pairs * perm(slots, self.pairs), "exact"
 
     def floor(self, role: str) -> float | None:
         """`answer` 0; `value` ln(V / 2); `key` the mean of ln(V/2 - 1 - j) over the keys j >= 1 that are predicted.

@@ -12,12 +12,13 @@ off the edges by who is shown the step before.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import factorial, perm
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
 
@@ -93,6 +94,10 @@ class Star(Task):
         edges_BE2, _, goal_B = self._read(tokens)
         codes_BE = np.sort(edges_BE2[:, :, 0] * self.nodes + edges_BE2[:, :, 1], axis=1)
         return np.concatenate([codes_BE, goal_B[:, None]], axis=1)
+
+    def instance_count(self) -> Count:
+        """Ordered choices of a graph's nodes, centre and goal's arm first; the order of the other arms makes no difference."""
+        return perm(self.nodes, 1 + self.edges) // factorial(self.degree - 1), "exact"
 
     def floor(self, role: str) -> float | None:
         """0 for the path; the prompt is an almost uniform permutation without a closed form worth having."""

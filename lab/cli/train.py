@@ -30,11 +30,12 @@ def run(arguments: list[str]) -> int:
         epilog=_EXAMPLES,
     )
     parser.add_argument("--config", metavar="FILE", help="an experiment as YAML")
+    parser.add_argument("--scale", help="laptop: learns on two cores (default); paper: the paper's settings, for a GPU")
     parser.add_argument("--out", metavar="DIR", help="the run's folder; must not exist")
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
     task, arguments = first_word(arguments)
     known, left = parser.parse_known_args(arguments)
-    experiment = _experiment(task, known.config, settings_from(left))
+    experiment = _experiment(task, known.config, known.scale, settings_from(left))
     from lab.config import dump
 
     if known.print_config:
@@ -62,13 +63,15 @@ def report(done: Run) -> str:
     return f"{done.path}: {name} {last[name]:.3f} after {done.experiment.steps} steps, {done.record['wall_seconds']:.1f} s"
 
 
-def _experiment(task: str | None, config: str | None, settings: dict[str, Any]) -> Experiment:
+def _experiment(task: str | None, config: str | None, scale: str | None, settings: dict[str, Any]) -> Experiment:
     from lab.config import experiment, load, override
 
     if config is not None:
         if task is not None:
             raise LabError(f"train takes a task or --config FILE, not both ({task} and {config})")
+        if scale is not None:
+            raise LabError(f"--scale is for a task, not for --config ({config})")
         return override(load(config), settings)
     if task is None:
         raise LabError("train needs a task, as `lab train induction`, or --config FILE; `lab tasks` lists the tasks")
-    return experiment(task, settings)
+    return experiment(task, settings, scale=scale or "laptop")

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lab.config.experiment import Experiment
-from lab.config.presets import PRESETS
+from lab.config.presets import PAPER, SCALES
 from lab.errors import LabError
 from tasks.errors import nearest
 
@@ -57,19 +57,26 @@ def from_settings(settings: Mapping[str, Any]) -> Experiment:
         raise LabError(_complaint(error)) from error
 
 
-def experiment(task: str, settings: Mapping[str, Any] | None = None, **more: Any) -> Experiment:
+def experiment(
+    task: str, settings: Mapping[str, Any] | None = None, *, scale: str = "laptop", **more: Any
+) -> Experiment:
     """The default experiment of a task, with some settings changed.
 
     Args:
         task: A task's name, or `module:Class`.
         settings: By dotted name, as `{"model.size": "1M", "task.vocabulary": 64}`.
+        scale: `laptop`: learns on two cores; `paper`: the paper's settings, of those tasks that it has.
         more: Settings whose names have no dot, as `n_future=2`.
 
     Raises:
-        LabError: For an unknown task or setting, or a wrong value.
+        LabError: For an unknown task or setting, a wrong value, or the paper's scale of a task that it does not have.
     """
+    if scale not in SCALES:
+        raise LabError(f"--scale must be one of {', '.join(SCALES)}, not {scale!r}")
+    if scale == "paper" and task not in PAPER:
+        raise LabError(f"{task} has no settings of the paper; tasks that have: {', '.join(sorted(PAPER))}")
     base: dict[str, Any] = {"task": {"name": task}}
-    for name, value in PRESETS.get(task, {}).items():
+    for name, value in SCALES[scale].get(task, {}).items():
         _put(base, name, value)
     return from_settings(changed(base, {**(settings or {}), **more}))
 

@@ -1,6 +1,7 @@
-"""What `lab train TASK` does with nothing else: where its settings differ from an experiment's defaults, so that it learns.
+"""What `lab train TASK` does with nothing else, and with `--scale paper`: where settings differ from an experiment's defaults.
 
-Steps, rates and sizes were measured; docs/tasks.md has the numbers.
+Of `PRESETS`, steps, rates and sizes were measured, so that a task is learned on two cores; docs/tasks.md has the numbers. Those of
+`PAPER` are the paper's (Gloeckle et al. 2024, tables S13 and S14, sections 4.1 and 4.2) and take a GPU.
 """
 
 from __future__ import annotations
@@ -40,3 +41,23 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "addition": {"steps": 2000, "batch_size": 64, "evaluation.every": 100, "evaluation.induction_scores": False},
 }
+
+_TABLE_S13: dict[str, Any] = {
+    "optimiser.peak_lr": 1e-4,
+    "schedule.warmup_steps": 2000,
+    "schedule.decay_ratio": 0.03,
+    "steps": 100_000,
+    "evaluation.every": 1000,
+    "checkpoint.seconds": 600.0,
+}
+"""Of every experiment here; a step has 2^18 tokens, which each `batch_size` below makes of rows of its task."""
+
+PAPER: dict[str, dict[str, Any]] = {
+    "induction": _TABLE_S13 | {"model.size": "1M", "task.length": 2048, "batch_size": 128},
+    "stories": _TABLE_S13 | {"model.size": "1M", "batch_size": 2048, "evaluation.examples": 100, "evaluation.split": "test"},
+    "polynomial": _TABLE_S13 | {"model.size": "30M", "batch_size": 3000, "evaluation.examples": 2000},
+}
+"""Sizes are the smallest that the paper trains; `--size` gives the others."""
+
+SCALES = {"laptop": PRESETS, "paper": PAPER}
+"""What `--scale` takes."""

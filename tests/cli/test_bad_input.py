@@ -135,6 +135,9 @@ SETTINGS = [
     row("row too short for the task", "train induction --task.length 40", "induction.length must be at least"),
     row("test period that does not fit", "train induction --task.test-period [40,50]", "induction.test_period"),
     row("answer where there is none", train("--task.loss-on", "answer"), "induction.loss_on", "there is no answer"),
+    row("unknown scale", "train stories --scale huge --out new", "--scale must be one of laptop, paper, not 'huge'"),
+    row("paper's scale of a task without", "train recall --scale paper --out new", "recall has no settings of the paper", "stories"),
+    row("paper's scale of a file", "train --config e.yaml --scale paper", "--scale is for a task, not for --config"),
     row("unknown way to score", train("--task.loss-on", "prompt"), "induction.loss_on must be one of all, answer"),
     row("stories with one character", "train stories --task.characters [1,2]", "stories.characters"),
     row("more names than pairs", "train stories --task.names 5000", "stories.names must be between"),
@@ -202,6 +205,20 @@ FILES = [
     row("task within a task that is none", "train spelled --task.task 3", "a mapping with a name and settings, not 3"),
     row("setting of a task within a task", "train spelled --task.task.period [9,3]", "induction.period must be [low, high]"),
     row("unknown setting to show", "tasks show induction --vocab 3", "did you mean 'vocabulary'"),
+    row("nothing to export", "tasks export -o x.jsonl", "tasks export needs a task"),
+    row("no instances to export", "tasks export star --size 0 -o x.jsonl", "size must be at least 1, not 0"),
+    row("unknown split to export", "tasks export star --split exam -o x.jsonl", "split must be one of"),
+    row("export as another kind of file", "tasks export star -o x.txt", "x.txt: the file must be a .jsonl"),
+    row("export into a folder that is not there", "tasks export star -o gone/x.jsonl", "gone: no such folder"),
+    row("export of a setting that is wrong", "tasks export star --degree 1 -o x.jsonl", "star.degree must be at least 2"),
+    row("nothing to certify", "tasks certify", "tasks certify needs a task"),
+    row("certificate of no rows", "tasks certify star --drawn 0", "drawn must be at least 1, not 0"),
+    row("certificate of too few instances", "tasks certify star --nodes 3 --arm 2", "too few instances"),
+    row("certificate as another kind of file", "tasks certify star -o x.yaml", "x.yaml: the file must be a .json"),
+    row("certificate of an unknown setting", "tasks certify star --degre 2", "did you mean 'degree'"),
+    row("evaluation without data", "evaluate runs", "required: --data"),
+    row("evaluation of no run", "evaluate gone --data x.txt", "gone: no such folder", files={"x.txt": "1 2"}),
+    row("evaluation into another kind of file", "evaluate r --data x.txt -o x.png", "x.png: the file must be a .csv"),
     row("unknown figure", "plot emergance r -o x.png", "did you mean 'emergence'"),
     row("figure of another kind", "plot emergence r -o x.gif", "a figure is one of .png, .pdf, .svg"),
     row("figure into a folder that is not there", "plot emergence r -o gone/x.png", "gone: no such folder"),
@@ -270,6 +287,13 @@ def gone(name: str) -> Callable[[Path], None]:
     return damage
 
 
+def written(name: str, content: str | bytes) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        (run / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    return damage
+
+
 def unfinished(run: Path) -> None:
     """A finished run as if it had been killed after its last checkpoint."""
     record = json.loads((run / "run.json").read_text())
@@ -297,6 +321,38 @@ DAMAGED = [
     pytest.param("plot size run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric of a study"),
     pytest.param("plot survival run -o x.png --by sede", None, ("the runs do not differ in 'sede'",), id="unknown arm"),
     pytest.param("plot pareto run -o x.png --cost effort", None, ("unknown cost 'effort'",), id="unknown cost"),
+    pytest.param("evaluate run --data gone.txt", None, ("gone.txt: No such file",), id="data that is not there"),
+    pytest.param("evaluate run --data run", None, ("run: Is a directory",), id="data that is a folder"),
+    pytest.param(
+        "evaluate run --data run/experiment.yaml",
+        None,
+        ("experiment.yaml, line 1: induction: 'task:' is no token id, a number below 12",),
+        id="data that is something else",
+    ),
+    pytest.param(
+        "evaluate run --data run/data.txt",
+        written("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1\n"),
+        ("data.txt, line 2: induction: the number of tokens in a line must be 12, not 11",),
+        id="data of another length",
+    ),
+    pytest.param(
+        "evaluate run --data run/data.txt -o x.csv",
+        written("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1 3\n"),
+        ("data.txt, line 2: induction: token 11 must be 2, as 3 before, not 3",),
+        id="data with a wrong token",
+    ),
+    pytest.param(
+        "evaluate run --data run/data.txt",
+        written("data.txt", '{"line": "1 2", "task": "recall", "settings": {}}\n'),
+        ("data.txt, line 1: task must be induction, not 'recall'",),
+        id="data of another task",
+    ),
+    pytest.param(
+        "evaluate run --data run/data.txt",
+        written("data.txt", b"\xff\xfe\x00\x81"),
+        ("data.txt: not a text file",),
+        id="data that is binary",
+    ),
     pytest.param("runs run", cut("run.json"), ("run.json: not JSON",), id="record cut short"),
 ]
 

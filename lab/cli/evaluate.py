@@ -1,0 +1,41 @@
+"""`lab evaluate`: a trained model on instances from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.cli.arguments import Parser
+
+_EXAMPLES = """\
+examples:
+  lab tasks export star --size 500 -o ours.jsonl
+  lab evaluate runs/star --data ours.jsonl
+  lab evaluate runs/star --data theirs.txt -o theirs.csv      lines as 1,2|3,4|.../s,g=s,...,g"""
+
+
+def run(arguments: list[str]) -> int:
+    """Measure a run on the lines of a file, print the metrics and write them if asked."""
+    parser = Parser("evaluate", "Measure a trained model on instances from a file, one a line.", epilog=_EXAMPLES)
+    parser.add_argument("run", help="a run's folder")
+    parser.add_argument(
+        "--data", required=True, metavar="FILE", help="lines of text of its task, or what lab tasks export wrote"
+    )
+    parser.add_argument("-o", "--out", metavar="FILE", help="a .csv for the metrics")
+    known = parser.parse_args(arguments)
+
+    from lab.runs.files import check_file, write_atomic
+
+    if known.out is not None:
+        check_file(Path(known.out), (".csv",))
+
+    from rich.console import Console
+
+    from lab.cli.table import print_frame
+    from lab.training.lines import evaluate
+
+    frame = evaluate(known.run, known.data)
+    print_frame(Console(), frame[["metric", "value"]].assign(value=frame["value"].map("{:.4f}".format)))
+    if known.out is not None:
+        write_atomic(Path(known.out), frame.to_csv(index=False))
+        print(known.out)
+    return 0

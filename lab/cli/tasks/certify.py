@@ -1,0 +1,61 @@
+"""`lab tasks certify`: what can be said of a task's data at the settings at hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.cli.tasks.chosen import chosen, parser_for
+from tasks.certificate import Certificate, certify
+
+
+def run(arguments: list[str]) -> int:
+    """Print a certificate, and write it if asked."""
+    parser = parser_for("certify", "Count instances, measure overlap between splits; chance, floor and share of each role.")
+    parser.add_argument("--drawn", type=int, default=4000, help="rows of each split to look at (4000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the streams they are drawn from (0)")
+    parser.add_argument("-o", "--out", metavar="FILE", help="a .json with all of it")
+    task, known = chosen(parser, arguments)
+    from lab.runs.files import check_file, write_json
+
+    if known.out is not None:
+        check_file(Path(known.out), (".json",))
+    certificate = certify(task, known.drawn, known.seed)
+    _print(certificate)
+    if known.out is not None:
+        write_json(Path(known.out), dataclasses.asdict(certificate))
+        print(known.out)
+    return 0
+
+
+def _print(found: Certificate) -> None:
+    console = Console(highlight=False)
+    name, *settings = (f"{key} {value}" for key, value in found.task.items())
+    console.print(f"[bold]{name.removeprefix('name ')}[/]: {', '.join(settings)}", markup=True)
+    facts = {
+        "different instances": f"{in_words(found.instances)} ({found.instances_are})",
+        "in two splits": f"{sum(found.overlap.values())} instances, of {found.drawn} rows drawn of each",
+        "met again": f"{found.met_again:.1%} of {found.drawn} training rows are among {found.drawn} others",
+        "tokens of an instance": f"{found.shortest} to {found.longest}",
+        "throughput": f"{found.tokens_per_second / 1e6:.2f} million tokens/s",
+    }
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for fact, value in facts.items():
+        table.add_row(fact, value)
+    console.print(table)
+    roles = Table(box=None, pad_edge=False, header_style="bold")
+    roles.add_column("role")
+    for title in ("share", "floor (nats)", "chance"):
+        roles.add_column(title, justify="right")
+    for role, facts_of in found.roles.items():
+        floor, chance = ("-" if value is None else f"{value:.4g}" for value in (facts_of.floor, facts_of.chance))
+        roles.add_row(role, f"{facts_of.share:.4f}", floor, chance)
+    console.print(roles)
+
+
+def in_words(number: int) -> str:
+    """A count for people: exact up to a billion, then its magnitude."""
+    return f"{number:,}" if number < 10**9 else f"about 10^{len(str(number)) - 1}"
