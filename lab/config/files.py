@@ -57,9 +57,7 @@ def from_settings(settings: Mapping[str, Any]) -> Experiment:
         raise LabError(_complaint(error)) from error
 
 
-def experiment(
-    task: str, settings: Mapping[str, Any] | None = None, *, scale: str = "laptop", **more: Any
-) -> Experiment:
+def experiment(task: str, settings: Mapping[str, Any] | None = None, *, scale: str = "laptop", **more: Any) -> Experiment:
     """The default experiment of a task, with some settings changed.
 
     Args:

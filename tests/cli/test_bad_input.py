@@ -136,7 +136,12 @@ SETTINGS = [
     row("test period that does not fit", "train induction --task.test-period [40,50]", "induction.test_period"),
     row("answer where there is none", train("--task.loss-on", "answer"), "induction.loss_on", "there is no answer"),
     row("unknown scale", "train stories --scale huge --out new", "--scale must be one of laptop, paper, not 'huge'"),
-    row("paper's scale of a task without", "train recall --scale paper --out new", "recall has no settings of the paper", "stories"),
+    row(
+        "paper's scale of a task without",
+        "train recall --scale paper --out new",
+        "recall has no settings of the paper",
+        "stories",
+    ),
     row("paper's scale of a file", "train --config e.yaml --scale paper", "--scale is for a task, not for --config"),
     row("unknown way to score", train("--task.loss-on", "prompt"), "induction.loss_on must be one of all, answer"),
     row("stories with one character", "train stories --task.characters [1,2]", "stories.characters"),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import lab
 import tasks
 from lab.config.files import from_settings, read_yaml, setting_names
-from lab.config.presets import PRESETS
+from lab.config.presets import PAPER, PRESETS
 from lab.errors import LabError
 
 OTHER: dict[str, Any] = {
@@ -88,6 +88,30 @@ def test_experiments_are_frozen() -> None:
 def test_every_task_has_a_default_experiment(task: str) -> None:
     assert lab.experiment(task).task.name == task
     assert set(PRESETS) <= set(tasks.names())
+
+
+@pytest.mark.parametrize("task", PAPER)
+def test_the_papers_scale_has_the_papers_numbers(task: str) -> None:
+    """Tables S13 and S14, sections 4.1 and 4.2."""
+    experiment = lab.experiment(task, scale="paper", n_future=2)
+    assert experiment.tokens_per_step == pytest.approx(2**18, rel=1e-3)
+    assert (experiment.steps, experiment.schedule.warmup_steps, experiment.schedule.decay_ratio) == (100_000, 2000, 0.03)
+    adamw = experiment.optimiser
+    assert (adamw.peak_lr, adamw.beta1, adamw.beta2, adamw.weight_decay, adamw.clip_norm) == (1e-4, 0.9, 0.95, 0.1, 1.0)
+    assert experiment.model.size == ("30M" if task == "polynomial" else "1M")
+    if task == "polynomial":
+        assert (experiment.task.p, experiment.task.k, experiment.task.operations) == (7, 5, (1, 5))  # type: ignore[attr-defined]
+        assert experiment.evaluation.examples == 2000
+    assert lab.experiment(task, {"model.size": "10M"}, scale="paper", steps=5000).model.width == 384
+
+
+def test_a_scale_that_a_task_does_not_have_is_refused() -> None:
+    with pytest.raises(
+        lab.LabError, match="recall has no settings of the paper; tasks that have: induction, polynomial, stories"
+    ):
+        lab.experiment("recall", scale="paper")
+    with pytest.raises(lab.LabError, match="must be one of laptop, paper"):
+        lab.experiment("stories", scale="cluster")
 
 
 @pytest.mark.parametrize(("text", "number"), [("3e-3", 3e-3), ("1E5", 1e5), ("-2.5e+1", -25.0), (".5e1", 5.0)])

@@ -1,0 +1,80 @@
+"""The commands on a task's data: what they print and write is what the calls give."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import lab
+import tasks
+from lab.cli.main import main
+from lab.cli.tasks.certify import in_words
+from tasks.exchange import exported
+
+STAR = ["--degree", "2", "--arm", "3", "--nodes", "10"]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_an_export_is_printed_or_written(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = list(exported(tasks.get("star", degree=2, arm=3, nodes=10), "validation", 5, seed=4))
+    words = ["tasks", "export", "star", *STAR, "--split", "validation", "--size", "5", "--seed", "4"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines() == expected
+    assert main([*words, "-o", "x.jsonl"]) == 0
+    assert capsys.readouterr().out == "x.jsonl: 5 instances of star\n"
+    assert Path("x.jsonl").read_text().splitlines() == expected
+
+
+def test_a_certificate_is_printed_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "certify", "star", *STAR, "--drawn", "300", "-o", "star.json"]) == 0
+    out = capsys.readouterr().out
+    for words in ("30,240 (exact)", "0 instances, of 300 rows drawn of each", "12 to 12", "million tokens/s", "star.json"):
+        assert words in out
+    assert [line.split()[::3] for line in out.splitlines() if line.startswith("turn")] == [["turn", "0.5"]]
+    written = json.loads(Path("star.json").read_text())
+    assert written["instances"] == 30_240
+    assert written["overlap"]["train and test"] == 0
+    assert written["roles"]["turn"] == {"share": pytest.approx(1 / 12), "floor": 0.0, "chance": 0.5}
+    assert tasks.describe(written["task"]) == tasks.get("star", degree=2, arm=3, nodes=10)
+
+
+def test_counts_are_told_for_people() -> None:
+    assert [in_words(n) for n in (7, 30_240, 10**9 - 1, 10**9, 3 * 10**400)] == [
+        "7", "30,240", "999,999,999", "about 10^9", "about 10^400",
+    ]  # fmt: skip
+
+
+def test_an_exported_set_measures_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    tiny = ["--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "4", "--batch-size", "4"]
+    settings = [word.replace("--", "--task.") for word in STAR]
+    assert main(["train", "star", *settings, *tiny, "--schedule.warmup-steps", "1", "--out", "run"]) == 0
+    assert main(["tasks", "export", "star", *STAR, "--size", "20", "-o", "x.jsonl"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--data", "x.jsonl", "-o", "x.csv"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1] == "x.csv"
+    shown = {line.split()[0]: float(line.split()[1]) for line in out[1:-1]}
+    rows = list(csv.DictReader(Path("x.csv").read_text().splitlines()))
+    assert {row["metric"]: round(float(row["value"]), 4) for row in rows} == shown
+    frame = lab.evaluate("run", "x.jsonl")
+    assert [float(row["value"]) for row in rows] == frame["value"].tolist()
+    assert {"loss/turn/1", "accuracy/turn/1", "exact", "first"} <= set(shown)
+
+
+@pytest.mark.parametrize("command", ["show", "export", "certify"])
+def test_every_subcommand_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["tasks", command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: lab tasks {command} TASK" in capsys.readouterr().out
+
+
+def test_the_papers_scale_of_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "polynomial", "--scale", "paper", "--n-future", "4", "--print-config"]) == 0
+    Path("e.yaml").write_text(capsys.readouterr().out)
+    assert lab.load("e.yaml") == lab.experiment("polynomial", scale="paper", n_future=4)
