@@ -26,7 +26,8 @@ class AttentionScore:
         layer: Layer of the trunk counted from 0, or prediction head counted from 1.
         attention_head: Counted from 0.
         prefix_matching: Mean attention, over the second copy, to the token that followed this one in the first; in [0, 1].
-            In prediction head i: to the token that stood i places after this one, which is the one that it must predict.
+            In prediction head i: to the token that stood i places after this one, which is the one that it must predict; of
+            heads that are told the tokens between, to where it was told that token last.
         copying: Mean correlation, over the tokens of the probe, between the attention that a position pays to each token and
             the logit that the attention head adds to it there; in [-1, 1]. Olsson et al. ask the same, whether what is
             attended to is made more likely, by a ratio of raised logits.
@@ -66,8 +67,9 @@ def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]
     scores = []
     for (part, layer), (attention, states_BTD, rotary) in attention_inputs(network, probe_BT).items():
         pattern_BHTT = attention.pattern(states_BTD, rotary)
-        ahead = layer if part == "prediction" else 1
-        readout_UD = network.unembedding.of_head(ahead)[tokens_U].float() * network.norm.weight
+        head = layer if part == "prediction" else 1
+        ahead = 1 if network.teacher_forced else head
+        readout_UD = network.unembedding.of_head(head)[tokens_U].float() * network.norm.weight
         matched_H = pattern_BHTT[:, :, second, second - period + ahead].mean((0, 2))
         copying_H = _copying(attention, states_BTD, rotary, pattern_BHTT, one_hot_BTU, readout_UD)
         pairs = zip(matched_H.tolist(), copying_H.tolist(), strict=True)

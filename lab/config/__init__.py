@@ -1,7 +1,8 @@
 """The typed description of an experiment, its named sizes, and the ways to get one."""
 
-from lab.config.experiment import Experiment, ModelSettings
+from lab.config.experiment import Experiment
 from lab.config.files import dump, experiment, load, override
+from lab.config.model import ModelSettings
 from lab.config.sizes import SIZES
 
 __all__ = ["SIZES", "Experiment", "ModelSettings", "dump", "experiment", "load", "override"]

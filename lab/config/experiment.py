@@ -12,58 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 import tasks
+from lab.config import cost
+from lab.config.kinds import KINDS
+from lab.config.model import ModelSettings
 from lab.config.objective import ObjectiveSettings
 from lab.config.settings import Settings
-from lab.config.sizes import SIZES, Shape
 from tasks import Task
-
-
-class ModelSettings(Settings):
-    """The network. `size` names one of the paper's; else `width`, `layers` and `n_heads` say it."""
-
-    size: str | None = None
-    """One of the paper's sizes (1M ... 1B), which sets width, layers and n_heads."""
-    width: int = Field(64, ge=2)
-    """d, of every hidden state."""
-    layers: int = Field(4, ge=1)
-    """L: trunk and prediction heads together when `matched` is `parameters`."""
-    n_heads: int = Field(4, ge=1)
-    """Attention heads of each layer."""
-    heads: Literal["parallel"] = "parallel"
-    """Kind of prediction heads: `parallel` transformer layers, one for each."""
-    matched: Literal["parameters", "none"] = "parameters"
-    """`parameters`: prediction heads are taken off the trunk; `none`: n - 1 layers are added on top ("+Layers")."""
-    mlp: Literal["swiglu", "gelu"] = "swiglu"
-    """Feed-forward part; both have 8 d^2 parameters (swiglu to the nearest multiple of 8 in its inner width)."""
-    rope_base: float = Field(10_000.0, gt=0)
-    """Longest wavelength of the rotary positions, in units of 2 pi tokens."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _shape_of_size(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("size") is None:
-            return values
-        size = values["size"]
-        if size not in SIZES:
-            raise ValueError(f"model.size must be one of {', '.join(SIZES)}, not {size!r}")
-        shape = SIZES[size]._asdict()
-        for name, value in shape.items():
-            if values.get(name, value) != value:
-                raise ValueError(f"model.{name} must be {value} at model.size {size}, not {values[name]}: give one of the two")
-        return {**values, **shape}
-
-    @model_validator(mode="after")
-    def _divisible(self) -> Self:
-        if self.width % self.n_heads or self.width // self.n_heads % 2:
-            raise ValueError(
-                f"model.width must be an even multiple of model.n_heads = {self.n_heads} (rotary pairs), not {self.width}"
-            )
-        return self
-
-    @property
-    def shape(self) -> Shape:
-        """Width, layers and attention heads."""
-        return Shape(self.width, self.layers, self.n_heads)
 
 
 class OptimiserSettings(Settings):
@@ -144,12 +98,9 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        layers, n = self.model.layers, self.n_future
-        if self.model.matched == "parameters" and layers <= n:
-            raise ValueError(
-                f"n_future must be at most {layers - 1}, not {n}: at equal parameters {n} prediction heads "
-                f"leave no trunk of model.layers = {layers} (or set model.matched to none)"
-            )
+        n = self.n_future
+        if self.trunk_layers < 1:
+            raise ValueError(_no_trunk(self.model, n))
         if n >= self.task.length:
             raise ValueError(f"n_future must be below {self.task.length}, the row length of {self.task.name}, not {n}")
         if self.schedule.warmup_steps >= self.steps:
@@ -163,6 +114,11 @@ class Experiment(Settings):
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
         self.objective.check(n, self.steps, self.batch_size)
+        if self.objective.detached and KINDS[self.model.heads].on_path and n > 1:
+            raise ValueError(
+                f"objective.detached must be false with model.heads {self.model.heads}: "
+                "prediction heads 2..n are layers of the next-token path"
+            )
         return self
 
     @property
@@ -178,5 +134,26 @@ class Experiment(Settings):
 
     @property
     def trunk_layers(self) -> int:
-        """Layers that all prediction heads share: L - n at equal parameters, L - 1 when heads are added on top."""
-        return self.model.layers - (self.n_future if self.model.matched == "parameters" else 1)
+        """Layers that all prediction heads share; see `cost.trunk_layers`."""
+        return cost.trunk_layers(self.model, self.n_future)
+
+    @property
+    def non_embedding_parameters(self) -> int:
+        """Parameters of trunk, prediction heads and norms."""
+        return cost.non_embedding_parameters(self.model, self.n_future)
+
+    @property
+    def flops_per_step(self) -> int:
+        """Floating-point operations of an optimiser step, forward and backward; see `cost.flops_per_token` for what counts."""
+        return cost.flops_per_step(self)
+
+
+def _no_trunk(model: ModelSettings, n: int) -> str:
+    """The complaint about more prediction heads than the layers allow."""
+    most = max((fewer for fewer in range(1, n) if cost.trunk_layers(model, fewer) >= 1), default=0)
+    matching = {"parameters": "at equal parameters ", "layers": "at equal depth "}.get(model.matched, "")
+    other = "" if model.matched == "none" else " (or set model.matched to none)"
+    return (
+        f"n_future must be at most {most}, not {n}: {matching}{n} {model.heads} prediction heads "
+        f"leave no trunk of model.layers = {model.layers}{other}"
+    )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.config import ModelSettings
+from lab.config.cost import inner_width
 from lab.model.kernels import causal_attention, rms_norm, rotate
 
 NORM_EPSILON = 1e-6
@@ -80,7 +81,7 @@ class Swiglu(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        inner = max(8, 8 * round(width / 3))  # 8/3 d to a multiple of 8, which matrix products like
+        inner = inner_width(width, "swiglu")
         self.gate = nn.Linear(width, inner, bias=False)
         self.up = nn.Linear(width, inner, bias=False)
         self.down = nn.Linear(inner, width, bias=False)
@@ -95,8 +96,9 @@ class Gelu(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.up = nn.Linear(width, 4 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
+        inner = inner_width(width, "gelu")
+        self.up = nn.Linear(width, inner, bias=False)
+        self.down = nn.Linear(inner, width, bias=False)
 
     def forward(self, states_BTD: Tensor) -> Tensor:
         out: Tensor = self.down(F.gelu(self.up(states_BTD)))

@@ -1,4 +1,4 @@
-"""The network: embedding, trunk, prediction heads, one unembedding that all heads share (Gloeckle et al. 2024, section 2).
+"""The network: embedding, trunk, prediction heads, unembedding (Gloeckle et al. 2024, section 2).
 
 B rows, T positions, N prediction heads (index 0 is head 1, the next token), D width, V vocabulary.
 """
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.config import Experiment
+from lab.config.kinds import KINDS
 from lab.model.heads import HEADS, Context
 from lab.model.layers import Layer, RmsNorm, RotaryTable
 from lab.model.unembedding import Unembedding
@@ -18,6 +19,11 @@ class Network(nn.Module):
     """A Llama-like transformer with N prediction heads.
 
     `network(tokens)` gives hidden states before the unembedding, so that losses and decoders choose which logits they form.
+
+    Attributes:
+        n_future: N.
+        path_layers: Transformer layers between a token and the next-token logits.
+        teacher_forced: Whether prediction head i at position t is told the tokens up to t + i - 1.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -29,7 +35,10 @@ class Network(nn.Module):
         self.trunk = nn.ModuleList(Layer(settings) for _ in range(experiment.trunk_layers))
         self.heads = HEADS[settings.heads](settings, experiment.n_future)
         self.norm = RmsNorm(settings.width)
-        self.unembedding = Unembedding(settings.width, vocabulary)
+        kind = KINDS[settings.heads]
+        self.teacher_forced = kind.teacher_forced
+        self.path_layers = experiment.trunk_layers + kind.path_layers(experiment.n_future)
+        self.unembedding = Unembedding(settings.width, vocabulary, experiment.n_future if kind.replicated else None)
         self._initialise()
 
     def forward(self, tokens_BT: Tensor, detached: bool = False) -> Tensor:
@@ -65,12 +74,14 @@ class Network(nn.Module):
 
     def _initialise(self) -> None:
         """Normal weights of variance 1 / inputs; what writes to the residual stream is scaled down by its number of writers."""
-        writers = 2 * (len(self.trunk) + 1)  # on the next-token path
+        writers = 2 * self.path_layers  # on the next-token path
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
                 scale = module.in_features**-0.5
                 if name.endswith((".out", ".down")):
                     scale *= writers**-0.5
+                if name.endswith(".from_zero"):
+                    scale = 0.0
                 nn.init.normal_(module.weight, std=scale)
         self.unembedding.initialise()
         nn.init.normal_(self.embedding.weight, std=1.0)

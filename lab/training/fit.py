@@ -50,10 +50,7 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     check_accelerator(experiment)
     torch.set_num_threads(experiment.threads)
     module = TrainingModule(experiment)
-    if main_process:
-        recorder = Recorder.create(path, experiment, module.network.non_embedding_parameters())
-    else:
-        recorder = Recorder(path, experiment, {})
+    recorder = Recorder.create(path, experiment) if main_process else Recorder(path, experiment, {})
     return _fit(module, recorder, progress or Progress(experiment), None)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import Experiment, dump
+from lab.config.kinds import KINDS
 from lab.errors import LabError
 from lab.runs.files import folder_atomic, write_json
 from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, is_run
@@ -33,20 +34,23 @@ class Recorder:
         self._began = time.monotonic()
 
     @classmethod
-    def create(cls, run_path: Path, experiment: Experiment, parameters: int) -> Recorder:
+    def create(cls, run_path: Path, experiment: Experiment) -> Recorder:
         """Start a new run's folder.
 
         Raises:
             LabError: If there is something at the path already, or the system refuses.
         """
         refuse_taken(run_path)
+        heads = range(1, experiment.n_future + 1)
         record = {
             "format": FORMAT,
             "state": "running",
             "fingerprint": experiment.fingerprint,
             "seed": experiment.seed,
-            "predicts": {f"prediction head {i}": f"token t+{i}" for i in range(1, experiment.n_future + 1)},
-            "non_embedding_parameters": parameters,
+            "predicts": {f"prediction head {i}": f"token t+{i}" for i in heads},
+            "sees": {f"prediction head {i}": KINDS[experiment.model.heads].sees(i) for i in heads},
+            "non_embedding_parameters": experiment.non_embedding_parameters,
+            "flops_per_step": experiment.flops_per_step,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
             "commit": git_commit(),
             "host": socket.gethostname(),

@@ -6,6 +6,7 @@ import torch
 import lab
 from lab.analysis.induction import attention_patterns, attention_scores, in_context_score, repeated_probe, score_metrics
 from lab.config import Experiment
+from lab.config.kinds import KINDS
 from lab.model import Network, build
 
 
@@ -98,6 +99,27 @@ def test_metrics_name_every_head_and_the_strongest_of_each_part() -> None:
         values[f"prefix_matching/prediction.{i}/{h}"] for i in (1, 2) for h in (0, 1)
     )
     assert {f"copying/trunk.0/{h}" for h in (0, 1)} <= set(values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_heads_is_scored_by_the_attention_that_it_has(kind: str) -> None:
+    network = build(tiny(**{"model.heads": kind, "model.layers": 4}))
+    scores = attention_scores(network, repeated_probe(20, 4, 8, 0))
+    places = {(score.part, score.layer) for score in scores}
+    trunk = {("trunk", layer) for layer in range(len(network.trunk))}
+    with_attention = kind not in ("linear", "residual")
+    assert places == trunk | ({("prediction", 1), ("prediction", 2)} if with_attention else set())
+    assert ("prefix_matching/prediction" in score_metrics(scores)) == with_attention
+
+
+def test_a_head_that_is_told_the_next_token_must_look_where_it_was_told_it_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build(tiny(**{"model.heads": "sequential"}))
+    attend(network, monkeypatch, back=7)
+    scores = attention_scores(network, repeated_probe(20, 4, 8, 0))
+    assert {(score.part, score.layer): score.prefix_matching for score in scores if score.part == "prediction"} == {
+        ("prediction", 1): 1.0,
+        ("prediction", 2): 1.0,
+    }
 
 
 def test_the_in_context_score_is_late_loss_minus_early_loss() -> None:

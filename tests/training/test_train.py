@@ -84,6 +84,9 @@ def test_a_run_explains_itself(tiny: Make, tmp_path: Path) -> None:
     assert run.state == "finished"
     assert {"format", "versions", "commit", "host", "seed", "wall_seconds", "fingerprint"} <= set(run.record)
     assert run.record["predicts"] == {"prediction head 1": "token t+1", "prediction head 2": "token t+2"}
+    assert run.record["sees"] == {"prediction head 1": "tokens up to t", "prediction head 2": "tokens up to t"}
+    assert run.record["flops_per_step"] == run.experiment.flops_per_step
+    assert run.record["non_embedding_parameters"] == run.model().non_embedding_parameters()
     assert sorted(path.name for path in run.path.iterdir()) == [
         "experiment.yaml", "metrics.csv", "model.safetensors", "run.json", "timing.csv",
     ]  # fmt: skip

@@ -1,0 +1,66 @@
+"""The settings of the network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from lab.config.kinds import KINDS
+from lab.config.settings import Settings
+from lab.config.sizes import SIZES, Shape
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, str) or value not in KINDS:
+        raise ValueError(f"model.heads must be one of {', '.join(KINDS)}, not {value!r}")
+    return value
+
+
+class ModelSettings(Settings):
+    """The network. `size` names one of the paper's; else `width`, `layers` and `n_heads` say it."""
+
+    size: str | None = None
+    """One of the paper's sizes (1M ... 1B), which sets width, layers and n_heads."""
+    width: int = Field(64, ge=2)
+    """d, of every hidden state."""
+    layers: int = Field(4, ge=1)
+    """L: trunk and prediction heads together when `matched` is `parameters`."""
+    n_heads: int = Field(4, ge=1)
+    """Attention heads of each layer."""
+    heads: Annotated[str, BeforeValidator(_kind)] = "parallel"
+    """Kind of prediction heads, one of those in docs/heads.md."""
+    matched: Literal["parameters", "layers", "none"] = "parameters"
+    """`parameters`: prediction heads are taken off the trunk; `layers`: the next-token path has L layers; `none`: heads 2..n
+    come on top of n = 1 ("+Layers")."""
+    mlp: Literal["swiglu", "gelu"] = "swiglu"
+    """Feed-forward part; both have 8 d^2 parameters (swiglu to the nearest multiple of 8 in its inner width)."""
+    rope_base: float = Field(10_000.0, gt=0)
+    """Longest wavelength of the rotary positions, in units of 2 pi tokens."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shape_of_size(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("size") is None:
+            return values
+        size = values["size"]
+        if size not in SIZES:
+            raise ValueError(f"model.size must be one of {', '.join(SIZES)}, not {size!r}")
+        shape = SIZES[size]._asdict()
+        for name, value in shape.items():
+            if values.get(name, value) != value:
+                raise ValueError(f"model.{name} must be {value} at model.size {size}, not {values[name]}: give one of the two")
+        return {**values, **shape}
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.n_heads or self.width // self.n_heads % 2:
+            raise ValueError(
+                f"model.width must be an even multiple of model.n_heads = {self.n_heads} (rotary pairs), not {self.width}"
+            )
+        return self
+
+    @property
+    def shape(self) -> Shape:
+        """Width, layers and attention heads."""
+        return Shape(self.width, self.layers, self.n_heads)
