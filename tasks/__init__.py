@@ -28,6 +28,7 @@ TASKS: dict[str, str] = {
     "modular": "tasks.modular:Modular",
     "polynomial": "tasks.polynomial:Polynomial",
     "addition": "tasks.addition:Addition",
+    "maze": "tasks.maze:Maze",
     "spelled": "tasks.spelled:Spelled",
 }
 ENTRY_POINTS = "mtp_lab.tasks"

@@ -40,6 +40,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.induction_scores": False,
     },
     "addition": {"steps": 2000, "batch_size": 64, "evaluation.every": 100, "evaluation.induction_scores": False},
+    "maze": {
+        "model.layers": 5,
+        "optimiser.peak_lr": 2e-3,
+        "steps": 6000,
+        "evaluation.every": 250,
+        "evaluation.induction_scores": False,
+    },
 }
 
 _TABLE_S13: dict[str, Any] = {

@@ -1,0 +1,110 @@
+"""Mazes as lines of text, `9,3|7,2|.../7,4=2,9,3,4 won`: reading one and saying what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.errors import TaskError
+from tasks.settings import require
+
+Ways = dict[int, list[int]]
+"""Where one step leads from each node; an end is no key."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a line says: (from, to) of each edge in order, start, goal, the nodes of the walk after the start, its outcome."""
+
+    edges: list[tuple[int, int]]
+    start: int
+    goal: int
+    walk: list[int]
+    outcome: str
+
+    @property
+    def ways(self) -> Ways:
+        ways: Ways = {}
+        for tail, head in self.edges:
+            ways.setdefault(tail, []).append(head)
+        return ways
+
+
+def written(line: Line) -> str:
+    """The text of a line."""
+    edges = "|".join(f"{tail},{head}" for tail, head in line.edges)
+    return f"{edges}/{line.start},{line.goal}={','.join(map(str, line.walk))} {line.outcome}"
+
+
+def read(text: str, nodes: int) -> Line:
+    """The line that a text states, ids below `nodes`; what it means is not looked at.
+
+    Raises:
+        TaskError: If it is malformed.
+    """
+    edges_text, _, rest = text.strip().partition("/")
+    ends_text, _, walk_text = rest.partition("=")
+    steps_text, _, outcome = walk_text.partition(" ")
+    pairs = [_numbers(edge, "an edge u,v", nodes, 2) for edge in edges_text.split("|")]
+    start, goal = _numbers(ends_text, "start,goal", nodes, 2)
+    require(outcome in ("won", "lost"), "maze: the outcome behind a walk", outcome, "won or lost")
+    return Line([(tail, head) for tail, head in pairs], start, goal, _numbers(steps_text, "a walk", nodes), outcome)
+
+
+def choices(line: Line, corridor: int) -> dict[int, str]:
+    """The choices on the way to the goal, `turn` or `detour` by the node where they are made.
+
+    Raises:
+        TaskError: Unless the map is choices of two ways with corridors of so many steps behind them, and nothing else.
+    """
+    ways, found, walked = line.ways, dict[int, str](), list[tuple[int, int]]()
+    at = line.start
+    while at != line.goal:
+        branches = [_corridor(ways, first, corridor) for first in ways.get(at, [])]
+        if len(branches) != 2 or at in found:
+            raise TaskError(f"maze: the way to {line.goal} has no choice of two ways with {corridor} forced steps each at {at}")
+        joined = branches[0][1:] == branches[1][1:]
+        onward = [branch for branch in branches if branch[-1] == line.goal or branch[-1] in ways]
+        if any(len(branch) != corridor + 1 for branch in branches) or len(onward) != (2 if joined else 1):
+            raise TaskError(
+                f"maze: the two ways at {at} are neither one to a dead end after {corridor + 1} steps nor joined at once"
+            )
+        found[at] = "detour" if joined else "turn"
+        walked += [step for branch in branches for step in zip([at, *branch], branch, strict=False)]
+        at = onward[0][-1]
+    spare = set(line.edges) - set(walked)
+    if spare:
+        raise TaskError(f"maze: the edge {','.join(map(str, min(spare)))} belongs to no choice on the way to {line.goal}")
+    return found
+
+
+def check_walk(line: Line) -> None:
+    """Refuse a walk that is none on the line's map, or whose outcome is not what is said.
+
+    Raises:
+        TaskError: Naming the wrong step, or the right outcome.
+    """
+    ways, at = line.ways, line.start
+    for node in line.walk:
+        if node not in ways.get(at, []):
+            raise TaskError(f"maze: the map has no way from {at} to {node}")
+        at = node
+    if at in ways:
+        raise TaskError(f"maze: the walk stops at {at}, before an end")
+    require(
+        (line.outcome == "won") == (at == line.goal), "maze: the outcome", line.outcome, "won" if at == line.goal else "lost"
+    )
+
+
+def _corridor(ways: Ways, first: int, corridor: int) -> list[int]:
+    """From a node as far as steps are forced, at most so many."""
+    chain = [first]
+    while len(chain) <= corridor and len(ways.get(chain[-1], [])) == 1:
+        chain.append(ways[chain[-1]][0])
+    return chain
+
+
+def _numbers(text: str, what: str, below: int, count: int | None = None) -> list[int]:
+    words = text.split(",")
+    if count not in (None, len(words)) or not all(word.isascii() and word.isdigit() and int(word) < below for word in words):
+        raise TaskError(f"maze: {text!r} is not {what}, numbers below {below} with commas between")
+    return [int(word) for word in words]
