@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from dataclasses import fields
@@ -56,6 +57,7 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
         return tuple(_checked(setting, item, kind) for item, kind in zip(value, arguments, strict=True))
     if hint is float:
         require(isinstance(value, (int, float)) and not isinstance(value, bool), setting, value, "a number")
+        require(math.isfinite(value), setting, value, "a finite number")
         return float(value)
     if hint is int:
         require(isinstance(value, int) and not isinstance(value, bool), setting, value, "a whole number")

@@ -1,11 +1,8 @@
-"""Every task that the shared tests run over: ours, those of installed packages, and two that a user would write."""
-
 import pytest
 
 import tasks
 from tasks import Task
-
-EVERY = [*tasks.names(), "tests.tasks.users_task:Parity", "tests.tasks.users_walk:Walk"]
+from tests.tasks.every import EVERY
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every task promises, over every registered task and a user's own."""
+"""What every task promises, over every registered task and those of users."""
 
 import dataclasses
 import json
@@ -28,11 +28,14 @@ def test_the_same_arguments_give_the_same_bits(task: Task) -> None:
 
 def test_a_fresh_process_gives_the_same_bits(every_task: list[str]) -> None:
     code = """
-import json, sys, tasks, zlib
+import json, sys, zlib
+names, sys.path = json.loads(sys.argv[1])
+import tasks
 sums = lambda task: [zlib.crc32(task.batch(7, 2, 16, split).tokens.tobytes()) for split in tasks.SPLITS]
-print(json.dumps({name: sums(tasks.get(name)) for name in json.loads(sys.argv[1])}))
+print(json.dumps({name: sums(tasks.get(name)) for name in names}))
 """
-    answer = subprocess.run([sys.executable, "-c", code, json.dumps(every_task)], capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", code, json.dumps([every_task, sys.path])]
+    answer = subprocess.run(words, capture_output=True, text=True, check=True)
     for name, sums in json.loads(answer.stdout).items():
         here = [zlib.crc32(tasks.get(name).batch(7, 2, 16, split).tokens.tobytes()) for split in SPLITS]
         assert sums == here, name
@@ -80,6 +83,20 @@ def test_every_role_occurs_and_padding_is_the_first(task: Task) -> None:
 def test_padding_stands_only_behind_an_instance(task: Task) -> None:
     padded = task.batch(0, 0, ROWS).roles == 0
     assert (padded[:, 1:] >= padded[:, :-1]).all(), f"{task.name}: padding within an instance"
+
+
+def test_no_instance_is_cut(task: Task) -> None:
+    """Answers lie within their rows, and where an instance has an end, every row has it, once and last."""
+    batch = task.batch(0, 0, ROWS)
+    if task.has_answer:
+        begin, end = batch.answer.T
+        assert ((begin > 0) & (begin < end) & (end <= (batch.roles != 0).sum(axis=1))).all()
+    else:
+        assert not batch.answer.any()
+    if "end" in task.roles:
+        ends = batch.roles == task.role("end")
+        assert (ends.sum(axis=1) == 1).all()
+        assert (ends.argmax(axis=1) == (batch.roles != 0).sum(axis=1) - 1).all()
 
 
 def test_scored_positions_have_a_role_and_follow_loss_on(task: Task) -> None:
@@ -245,6 +262,23 @@ def test_unknown_settings_and_wrong_types_are_refused_in_one_line(name: str) -> 
         with pytest.raises(TaskError, match=field.name) as refused:
             tasks.get(name, **{field.name: object()})
         assert "\n" not in str(refused.value)
+
+
+def test_numbers_that_make_no_sense_are_refused_by_the_settings_name(task: Task) -> None:
+    for field in dataclasses.fields(task):
+        value = getattr(task, field.name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            wrong: tuple[object, ...] = (-1, value + 0.5)
+        elif isinstance(value, float):
+            wrong = (float("nan"), float("inf"), -float("inf"))
+        elif isinstance(value, tuple) and value and isinstance(value[0], int):
+            wrong = ((-1,) * len(value), value[::-1] if value[0] != value[-1] else (), ())
+        else:
+            continue
+        for each in wrong:
+            with pytest.raises(TaskError, match=field.name) as refused:
+                dataclasses.replace(task, **{field.name: each})
+            assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

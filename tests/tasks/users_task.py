@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks import PADDING, Batch, Task
+from tasks.settings import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,9 @@ class Parity(Task):
 
     bits: int = 16
     """Bits of an instance."""
+
+    def check(self) -> None:
+        require(self.bits >= 1, "parity.bits", self.bits, "at least 1")
 
     @property
     def vocab_size(self) -> int:

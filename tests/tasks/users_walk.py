@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks import PADDING, Batch, Task
+from tasks.settings import require
 
 STRIDE = 4
 """Every so many steps a walker may choose; the steps between repeat its last choice."""
@@ -25,6 +26,10 @@ class Walk(Task):
     ring: int = 16
     """Places."""
     strides: int = 3
+
+    def check(self) -> None:
+        require(self.ring >= 3, "walk.ring", self.ring, "at least 3")
+        require(self.strides >= 1, "walk.strides", self.strides, "at least 1")
 
     @property
     def vocab_size(self) -> int:

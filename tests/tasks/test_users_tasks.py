@@ -1,0 +1,39 @@
+"""Tasks from outside: README's example, and those that installed packages bring by an entry point."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import lab
+import tasks
+from tests.tasks.every import EVERY, readme_example
+
+README_TASK = EVERY[-1]
+
+
+def test_readmes_task_is_short_and_learns(tmp_path: Path) -> None:
+    assert len(readme_example().strip().splitlines()) <= 40
+    settings = {"task.symbols": 4, "task.shown": 3, "model.width": 32, "model.layers": 3, "evaluation.every": None}
+    run = lab.train(lab.experiment(README_TASK, settings, steps=60, n_future=2, accelerator="cpu"), tmp_path / "run")
+    first, last = ({row.metric: row.value for row in run.metrics() if row.step == step} for step in (0, 60))
+    assert last["loss/answer/1"] < 0.8 * first["loss/answer/1"]
+    assert {"exact", "loss/symbol/2"} <= set(last)
+    assert lab.Run(tmp_path / "run").experiment.task == tasks.get(README_TASK, symbols=4, shown=3)
+
+
+def test_a_task_of_an_installed_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
+    (tmp_path / "backwards.py").write_text(readme_example())
+    (tmp_path / "backwards-1.0.dist-info").mkdir()
+    (tmp_path / "backwards-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: backwards\nVersion: 1.0\n")
+    (tmp_path / "backwards-1.0.dist-info/entry_points.txt").write_text("[mtp_lab.tasks]\nreverse = backwards:Reverse\n")
+    code = """
+import json, sys
+sys.path = json.loads(sys.argv[1])
+import lab, tasks
+task = lab.experiment("reverse", {"task.shown": 2}).task
+print(json.dumps([tasks.names()[-1], task.length, tasks.describe(task.description) == task, task.solve([3, 4, 10]) == [4, 3]]))
+"""
+    words = [sys.executable, "-c", code, json.dumps([*sys.path, str(tmp_path)])]
+    answer = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout) == ["reverse", 5, True, True]

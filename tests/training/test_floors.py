@@ -1,0 +1,50 @@
+"""No model of any task loses less than its floors say it must: a floor that is too high would be found here."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import lab
+from lab.model import Network, build
+from tasks import Task
+from tests.tasks.every import EVERY
+
+ROWS, STEPS = 128, 20
+
+
+def losses_by_role(network: Network, task: Task) -> dict[str, np.ndarray]:
+    """The next-token head's loss on every target of each role, nats."""
+    batch = task.batch(0, 0, ROWS, "validation")
+    tokens = torch.from_numpy(batch.tokens)
+    with torch.no_grad():
+        logits = network(tokens)[0][:, :-1] @ network.unembedding.weight.T
+    losses = F.cross_entropy(logits.transpose(1, 2), tokens[:, 1:], reduction="none").numpy()
+    return {role: losses[batch.roles[:, 1:] == number] for number, role in enumerate(task.roles)}
+
+
+def briefly_trained(network: Network, task: Task) -> Network:
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for step in range(STEPS):
+        batch = task.batch(0, step, 16)
+        tokens = torch.from_numpy(batch.tokens)
+        logits = network(tokens)[0][:, :-1] @ network.unembedding.weight.T
+        loss = F.cross_entropy(logits[batch.roles[:, 1:] != 0], tokens[:, 1:][batch.roles[:, 1:] != 0])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return network
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_model_loses_less_than_the_floors(name: str) -> None:
+    experiment = lab.experiment(name, {"model.width": 8, "model.layers": 2, "model.n_heads": 2}, n_future=1)
+    network = build(experiment)
+    for trained in (False, True):
+        if trained:
+            briefly_trained(network, experiment.task)
+        for role, losses in losses_by_role(network, experiment.task).items():
+            floor = experiment.task.floor(role)
+            if floor is not None and len(losses):
+                error = losses.std() / np.sqrt(len(losses))
+                assert losses.mean() >= floor - 4 * error - 1e-6, f"{role}, trained: {trained}"
