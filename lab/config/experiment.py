@@ -113,7 +113,7 @@ class Experiment(Settings):
             )
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
-        self.objective.check(n, self.steps, self.batch_size)
+        self.objective.check(n, self.steps)
         if self.objective.detached and KINDS[self.model.heads].on_path and n > 1:
             raise ValueError(
                 f"objective.detached must be false with model.heads {self.model.heads}: "

@@ -9,15 +9,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lab.config.settings import Settings
 
-ARMS = ("sum", "shuffled")
+ARMS = ("sum", "shuffled", "bag", "order")
 RULES = ("uniform", "mean", "decay", "far")
 CURRICULA = ("all", "up", "down")
 
 
 def _name(value: Any) -> Any:
-    if isinstance(value, str) and value in ARMS:
+    if isinstance(value, str) and (value in ARMS or ":" in value):
         return value
-    raise ValueError(f"objective.name must be one of {', '.join(ARMS)}, not {value!r}")
+    raise ValueError(f"objective.name must be one of {', '.join(ARMS)}, or module:Name of your own, not {value!r}")
 
 
 def _weights(value: Any) -> Any:
@@ -52,7 +52,10 @@ class ObjectiveSettings(Settings):
     """What is minimised: the sum over prediction heads of weight x mean loss in nats a target. See docs/objectives.md."""
 
     name: Annotated[str, BeforeValidator(_name)] = "sum"
-    """What prediction heads 2..N have to predict. `sum`: head i token t + i, the paper's; `shuffled`: that of another row."""
+    """What prediction heads 2..N have to predict. `sum`: head i token t + i, the paper's; `shuffled`: that of another row;
+    `bag`: the next `window` tokens without order; `order`: which token comes how soon; or `module:Name`."""
+    window: int = Field(4, ge=1)
+    """Tokens ahead that `bag` and `order` look at."""
     detached: bool = False
     """Whether heads 2..N send no gradient to what head 1 computes with: probes of a next-token model."""
     weights: Annotated[str | tuple[float, ...], BeforeValidator(_weights)] = "uniform"
@@ -70,8 +73,8 @@ class ObjectiveSettings(Settings):
             raise ValueError("objective.extra_weight is the number of a rule: give it or a list of objective.weights")
         return self
 
-    def check(self, n: int, steps: int, batch_size: int) -> None:
-        """Refuse what cannot be with so many prediction heads, steps and rows of a step (ValueError)."""
+    def check(self, n: int, steps: int) -> None:
+        """Refuse what cannot be with so many prediction heads and steps (ValueError)."""
         if not isinstance(self.weights, str) and len(self.weights) != n:
             raise ValueError(f"objective.weights must be {n} numbers, one for each prediction head, not {len(self.weights)}")
         if self.active in ("up", "down") and steps < n:
@@ -81,5 +84,3 @@ class ObjectiveSettings(Settings):
                 raise ValueError(f"objective.active must train between 1 and n_future = {n} heads, not {heads}")
             if step >= steps:
                 raise ValueError(f"objective.active must change before steps = {steps}, not at step {step}")
-        if self.name == "shuffled" and batch_size == 1:
-            raise ValueError("batch_size must be at least 2 for objective.name shuffled (targets come from another row), not 1")

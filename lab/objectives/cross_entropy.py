@@ -27,10 +27,15 @@ def chunk_rows(vocabulary: int) -> int:
 
 
 class _WeightedCrossEntropy(torch.autograd.Function):
-    """Sum over rows of weight x cross-entropy; gradients are made in the forward pass, chunk by chunk."""
+    """Sum over rows of weight x cross-entropy; gradients are made in the forward pass, chunk by chunk.
+
+    A row's target is a distribution: K tokens with their shares, which sum to 1 (K = 1, share 1: one true token).
+    """
 
     @staticmethod
-    def forward(ctx: Any, hidden_RD: Tensor, unembedding_VD: Tensor, targets_R: Tensor, weights_R: Tensor) -> Any:
+    def forward(
+        ctx: Any, hidden_RD: Tensor, unembedding_VD: Tensor, targets_RK: Tensor, shares_RK: Tensor, weights_R: Tensor
+    ) -> Any:
         dtype = _product_dtype(hidden_RD)
         matrix_VD = unembedding_VD.to(dtype)
         wants_hidden, wants_matrix = ctx.needs_input_grad[:2]
@@ -42,14 +47,14 @@ class _WeightedCrossEntropy(torch.autograd.Function):
             rows = slice(begin, begin + size)
             chunk_CD = hidden_RD[rows].to(dtype)
             logits_CV = (chunk_CD @ matrix_VD.T).to(weights_R.dtype)
-            targets_C, log_totals_C = targets_R[rows], logits_CV.logsumexp(1)
-            counted_C = targets_C != IGNORE
-            index_C1 = targets_C.clamp(min=0)[:, None]
-            losses_R[rows] = (log_totals_C - logits_CV.gather(1, index_C1)[:, 0]) * counted_C
+            targets_CK, shares_CK, log_totals_C = targets_RK[rows], shares_RK[rows], logits_CV.logsumexp(1)
+            counted_C = (targets_CK != IGNORE).any(1)
+            index_CK = targets_CK.clamp(min=0)
+            losses_R[rows] = (log_totals_C - (logits_CV.gather(1, index_CK) * shares_CK).sum(1)) * counted_C
             if not (wants_hidden or wants_matrix):
                 continue
             grad_CV = logits_CV.sub_(log_totals_C[:, None]).exp_()
-            grad_CV.scatter_add_(1, index_C1, grad_CV.new_full((1, 1), -1.0).expand_as(index_C1))
+            grad_CV.scatter_add_(1, index_CK, -shares_CK)
             grad_CV = grad_CV.mul_((weights_R[rows] * counted_C)[:, None]).to(dtype)
             if grad_hidden is not None:
                 grad_hidden[rows] = grad_CV @ matrix_VD
@@ -66,28 +71,34 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         for gradient in (grad_hidden, grad_matrix):
             if gradient is not None:
                 gradient.mul_(grad_total)  # in place: a second copy of the unembedding's gradient would be the peak of memory
-        return grad_hidden, grad_matrix, None, None
+        return grad_hidden, grad_matrix, None, None, None
 
 
-def weighted_cross_entropy(hidden: Tensor, unembedding: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_cross_entropy(
+    hidden: Tensor, unembedding: Tensor, targets: Tensor, weights: Tensor, shares: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Weighted sum of cross-entropies, in memory that does not grow with rows times vocabulary.
 
     Args:
         hidden: (..., D) hidden states.
         unembedding: (V, D), or (N, V, D) with one matrix for each entry of the first dimension of `hidden`.
-        targets: (...) int64; `IGNORE` where nothing counts.
+        targets: (...) int64; `IGNORE` where nothing counts. With shares (..., K): the tokens of a distribution.
         weights: (...) float, what each row's loss counts in the sum; float64 with float64 hidden states, else float32.
+        shares: (..., K) as `weights`: the probability of each target, 0 where ignored, with sum 1 in every row that counts.
 
     Returns:
         The weighted sum, a scalar in nats that can be differentiated once; and each row's loss (...) in nats, without gradient,
         0 where ignored.
     """
+    if shares is None:
+        targets, shares = targets[..., None], weights.new_ones(()).expand(*targets.shape, 1)
     if unembedding.ndim == 3:
-        pairs = zip(hidden, unembedding, targets, weights, strict=True)
-        totals, parts = zip(*(weighted_cross_entropy(*each) for each in pairs), strict=True)
+        each = zip(hidden, unembedding, targets, weights, shares, strict=True)
+        totals, parts = zip(*(weighted_cross_entropy(*one) for one in each), strict=True)
         return torch.stack(totals).sum(), torch.stack(parts)
-    total, losses = _WeightedCrossEntropy.apply(hidden.flatten(0, -2), unembedding, targets.flatten(), weights.flatten())  # type: ignore[no-untyped-call]
-    return total, losses.view(targets.shape)
+    flat = hidden.flatten(0, -2), unembedding, targets.flatten(0, -2), shares.flatten(0, -2), weights.flatten()
+    total, losses = _WeightedCrossEntropy.apply(*flat)  # type: ignore[no-untyped-call]
+    return total, losses.view(weights.shape)
 
 
 @torch.no_grad()

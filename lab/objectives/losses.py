@@ -25,9 +25,10 @@ class Loss(NamedTuple):
 def summed(
     hidden_NBTD: Tensor,
     unembedding: Tensor,
-    targets_NBT: Tensor,
+    targets: Tensor,
     counts_N: Tensor,
     *,
+    scores_NBTK: Tensor | None = None,
     weights_N: Tensor | None = None,
     detached: bool = False,
 ) -> Loss:
@@ -38,10 +39,11 @@ def summed(
     Args:
         hidden_NBTD: Hidden states of all heads.
         unembedding: (V, D) if all heads share it, or (N, V, D).
-        targets_NBT: From `future_targets`.
+        targets: (N, B, T) int64 as from `future_targets`; with scores (N, B, T, K), the tokens of a distribution.
         counts_N: Targets of each head over which to take the mean. In one batch on its own these are the targets that are not
             ignored; for a part of a batch they are the whole batch's divided by the number of parts, so that the parts'
             mean is the whole batch's loss and gradient.
+        scores_NBTK: Targets are drawn with the softmax of these, over K; -inf where ignored.
         weights_N: What each head's loss counts in the total; 1 each by default.
         detached: Heads 2..N send no gradient to an unembedding that head 1 uses too. With hidden states of
             `network(tokens, detached=True)` nothing that head 1 computes with feels the other heads.
@@ -49,11 +51,17 @@ def summed(
     weights_N = torch.ones_like(counts_N) if weights_N is None else weights_N
     if detached and len(hidden_NBTD) > 1:
         own, others = (unembedding, unembedding.detach()) if unembedding.ndim == 2 else (unembedding[:1], unembedding[1:])
-        first = summed(hidden_NBTD[:1], own, targets_NBT[:1], counts_N[:1], weights_N=weights_N[:1])
-        rest = summed(hidden_NBTD[1:], others, targets_NBT[1:], counts_N[1:], weights_N=weights_N[1:])
-        return Loss(first.total + rest.total, torch.cat([first.heads_N, rest.heads_N]))
+        losses = [
+            summed(
+                hidden_NBTD[heads], matrix, targets[heads], counts_N[heads], weights_N=weights_N[heads],
+                scores_NBTK=None if scores_NBTK is None else scores_NBTK[heads],
+            )
+            for heads, matrix in ((slice(0, 1), own), (slice(1, None), others))
+        ]  # fmt: skip
+        return Loss(losses[0].total + losses[1].total, torch.cat([loss.heads_N for loss in losses]))
     exact = torch.promote_types(hidden_NBTD.dtype, torch.float32)
     means_N = counts_N.to(exact).reciprocal().nan_to_num(posinf=0.0)  # no target, no weight
-    weights_NBT = (means_N * weights_N)[:, None, None].expand(targets_NBT.shape)
-    total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding, targets_NBT, weights_NBT)
+    weights_NBT = (means_N * weights_N)[:, None, None].expand(hidden_NBTD.shape[:-1])
+    shares = None if scores_NBTK is None else scores_NBTK.to(exact).softmax(-1).nan_to_num()  # nan: nothing counts
+    total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding, targets, weights_NBT, shares)
     return Loss(total, (losses_NBT * means_N[:, None, None]).sum((1, 2)))

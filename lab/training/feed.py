@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from lab.config import Experiment
-from lab.objectives import IGNORE, OBJECTIVES, Part
+from lab.objectives import IGNORE, Part, find
 from tasks import Batch
 from tasks.streams import epoch_order, stream
 
@@ -23,7 +23,7 @@ class Feed:
     def __init__(self, experiment: Experiment, *, first_step: int = 0, rank: int = 0, world: int = 1) -> None:
         self.experiment, self.first_step, self.rank, self.world = experiment, first_step, rank, world
         self._finite = None if experiment.examples is None else _finite_set(experiment)
-        self._elsewhere = OBJECTIVES[experiment.objective.name].elsewhere
+        self._objective = find(experiment)
 
     def __iter__(self) -> Iterator[Part]:
         step = self.first_step
@@ -35,10 +35,10 @@ class Feed:
         """What this rank sees in an optimiser step, `accumulate` parts."""
         tokens, scored = self.rows(step)
         shares = self.world * self.experiment.accumulate
-        counts = np.array([scored[:, i:].sum() for i in range(1, self.experiment.n_future + 1)]) / shares
-        counts_N = torch.from_numpy(counts.astype(np.float32))
+        counts = self._objective.counts(scored, self.experiment.n_future, self.experiment.objective.window)
+        counts_N = torch.from_numpy((np.array(counts) / shares).astype(np.float32))
         columns = [tokens, scored]
-        if self._elsewhere:
+        if self._objective.elsewhere:
             columns.append(np.where(scored, tokens, IGNORE)[other_rows(len(tokens), self.experiment.seed, step)])
         mine = range(self.rank * self.experiment.accumulate, (self.rank + 1) * self.experiment.accumulate)
         cut = [[torch.from_numpy(np.split(column, shares)[share]) for column in columns] for share in mine]

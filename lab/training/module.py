@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
 from lab.model import Network, build
-from lab.objectives import OBJECTIVES, Part, summed
+from lab.objectives import Part, find, summed
 from lab.objectives.weights import plan, stage_at
 from lab.training.points import rate_factor
 from lab.training.reach import reached
@@ -35,7 +35,7 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.experiment = experiment
         self.network = build(experiment) if network is None else network
-        self._objective = OBJECTIVES[experiment.objective.name]
+        self._objective = find(experiment)
         self._stages = plan(experiment)
         self.register_buffer("weights_SN", torch.tensor([stage.weights for stage in self._stages]), persistent=False)
         partly = {stage.trained for stage in self._stages if len(stage.trained) < experiment.n_future}
@@ -44,12 +44,18 @@ class TrainingModule(pl.LightningModule):
         self.totals = torch.zeros(experiment.n_future + 2)
 
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
-        detached = self.experiment.objective.detached
-        targets_NBT = self._objective.targets(part, self.experiment.n_future)
+        settings = self.experiment.objective
+        tokens, scores_NBTK = self._objective.targets(part, self.experiment.n_future, settings.window)
         weights_N = self.weights_SN[stage_at(self._stages, self.trainer.global_step)]
-        hidden_NBTD = self.network(part.tokens_BT, detached=detached)
-        matrix = self.network.unembedding.weight
-        loss = summed(hidden_NBTD, matrix, targets_NBT, part.counts_N, weights_N=weights_N, detached=detached)
+        loss = summed(
+            self.network(part.tokens_BT, detached=settings.detached),
+            self.network.unembedding.weight,
+            tokens,
+            part.counts_N,
+            scores_NBTK=scores_NBTK,
+            weights_N=weights_N,
+            detached=settings.detached,
+        )
         self.totals = self.totals.to(self.device)
         self.totals[:-2] += loss.heads_N
         self.totals[-1] += 1

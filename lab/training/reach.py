@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 
 from lab.model import Network
@@ -12,11 +14,19 @@ from lab.model import Network
 
 def reached(network: Network, heads: Sequence[int]) -> set[Parameter]:
     """The weights that change when these prediction heads (counted from 1) are trained."""
-    weights = list(network.parameters())
+    twin = deepcopy(network)
+    weights = list(twin.parameters())
     device = weights[0].device
-    tokens_BT = torch.arange(8, device=device)[None] % network.embedding.num_embeddings
+    with torch.no_grad():
+        for weight in weights:
+            weight.add_(_uneven(weight), alpha=0.1)  # what begins at zero would hide what stands before it
+    tokens_BT = torch.arange(8, device=device)[None] % twin.embedding.num_embeddings
     with torch.enable_grad():
-        logits_NBTV = torch.stack([network.logits(tokens_BT, head) for head in heads])
-        uneven = torch.arange(logits_NBTV.numel(), device=device).sin().view_as(logits_NBTV)  # a norm hides even sums
-        gradients = torch.autograd.grad((logits_NBTV * uneven).sum(), weights, materialize_grads=True)
-    return {weight for weight, change in zip(weights, gradients, strict=True) if change.any()}
+        logits_NBTV = torch.stack([twin.logits(tokens_BT, head) for head in heads])
+        gradients = torch.autograd.grad((logits_NBTV * _uneven(logits_NBTV)).sum(), weights, materialize_grads=True)
+    return {weight for weight, change in zip(network.parameters(), gradients, strict=True) if change.any()}
+
+
+def _uneven(like: Tensor) -> Tensor:
+    """Numbers without pattern and without any random generator, of a tensor's shape."""
+    return torch.arange(like.numel(), device=like.device).sin().view_as(like)

@@ -13,6 +13,8 @@ from typing import Any
 from lab.config import Experiment, dump
 from lab.config.kinds import KINDS
 from lab.errors import LabError
+from lab.objectives import predicts
+from lab.objectives.weights import plan
 from lab.runs.files import folder_atomic, write_json
 from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, is_run
 
@@ -47,8 +49,12 @@ class Recorder:
             "state": "running",
             "fingerprint": experiment.fingerprint,
             "seed": experiment.seed,
-            "predicts": {f"prediction head {i}": f"token t+{i}" for i in heads},
+            "predicts": {f"prediction head {i}": predicts(experiment, i) for i in heads},
             "sees": {f"prediction head {i}": KINDS[experiment.model.heads].sees(i) for i in heads},
+            "objective": [
+                {"from_step": stage.step, "weights": list(stage.weights), "head_1_share": stage.first_share}
+                for stage in plan(experiment)
+            ],
             "non_embedding_parameters": experiment.non_embedding_parameters,
             "flops_per_step": experiment.flops_per_step,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},

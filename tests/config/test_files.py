@@ -23,7 +23,7 @@ OTHER: dict[str, Any] = {
     "evaluation.induction_scores": False, "checkpoint.seconds": 1.5, "steps": 99, "batch_size": 64, "accumulate": 2,
     "examples": 500, "seed": 9, "precision": "bfloat16", "accelerator": "cpu", "devices": 2, "threads": 3,
     "task.vocabulary": 40, "task.length": 80, "objective.name": "shuffled", "objective.detached": True,
-    "objective.weights": [2.5], "objective.extra_weight": 0.5, "objective.active": "up",
+    "objective.weights": [2.5], "objective.extra_weight": 0.5, "objective.window": 2, "objective.active": "up",
 }  # fmt: skip
 """Another value for every setting that has one."""
 ONLY_ONE_VALUE = {"task"}

@@ -1,31 +1,100 @@
 """The arms against naive implementations in plain torch, row by row and target by target."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
-from lab.config import Experiment
-from lab.config.files import setting_names
-from lab.objectives import IGNORE, OBJECTIVES, Part, cross_entropy, future_targets, summed
+from lab.config.objective import ARMS, RULES
+from lab.objectives import IGNORE, OBJECTIVES, Part, cross_entropy, summed
+from lab.objectives.weights import WEIGHTS
 from lab.training.feed import other_rows
+from tests.objectives.test_cross_entropy import Largest
 
-B, T, D, V = 4, 11, 8, 23
+B, T, D, V = 4, 11, 8, 7  # a small vocabulary: tokens come again within a window
+OTHERS = other_rows(B, 0, 3)
+EXACTNESS = pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 
 
-def part_of(n: int, seed: int = 0) -> Part:
-    generator = torch.Generator().manual_seed(seed)
+def part_of(name: str, n: int, window: int) -> Part:
+    generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(V, (B, T), generator=generator)
-    scored = torch.rand(B, T, generator=generator) < 0.7
-    elsewhere = tokens.masked_fill(~scored, IGNORE)[torch.from_numpy(other_rows(B, seed, 3))]
-    counts = (future_targets(tokens, scored, n) != IGNORE).sum((1, 2))
-    return Part(tokens, scored, counts, elsewhere)
+    scored = torch.rand(B, T, generator=generator) < 0.6
+    scored[3, 5:] = False
+    elsewhere = tokens.masked_fill(~scored, IGNORE)[torch.from_numpy(OTHERS)]
+    return Part(tokens, scored, torch.tensor(OBJECTIVES[name].counts(scored.numpy(), n, window)), elsewhere)
 
 
-def states(n: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+def states(n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(9)
     hidden = torch.randn(n, B, T, D, generator=generator, dtype=dtype).requires_grad_()
     return hidden, torch.randn(V, D, generator=generator, dtype=dtype).requires_grad_()
+
+
+def ours(name: str, hidden: Tensor, matrix: Tensor, part: Part, window: int, **more: object) -> Tensor:
+    tokens, scores = OBJECTIVES[name].targets(part, len(hidden), window)
+    return summed(hidden, matrix, tokens, part.counts_N, scores_NBTK=scores, **more).total
+
+
+# --- what a head must predict at a position, as a mapping from token to probability ----------------------------------
+
+
+def coming(part: Part, b: int, t: int, window: int) -> list[tuple[int, int]]:
+    """(distance, token) of every scored token among the next `window`."""
+    ahead = range(t + 1, min(T, t + 1 + window))
+    return [(at - t, int(part.tokens_BT[b, at])) for at in ahead if part.scored_BT[b, at]]
+
+
+def at_offset(part: Part, b: int, t: int, i: int) -> dict[int, float]:
+    return {token: 1.0 for distance, token in coming(part, b, t, i) if distance == i}
+
+
+def naive_sum(part: Part, i: int, b: int, t: int, window: int) -> dict[int, float]:
+    return at_offset(part, b, t, i)
+
+
+def naive_shuffled(part: Part, i: int, b: int, t: int, window: int) -> dict[int, float]:
+    return at_offset(part, b if i == 1 else int(OTHERS[b]), t, i)
+
+
+def naive_bag(part: Part, i: int, b: int, t: int, window: int) -> dict[int, float]:
+    if i == 1:
+        return at_offset(part, b, t, 1)
+    tokens = [token for _, token in coming(part, b, t, window)]
+    return {token: tokens.count(token) / len(tokens) for token in tokens}
+
+
+def naive_order(part: Part, i: int, b: int, t: int, window: int) -> dict[int, float]:
+    if i == 1:
+        return at_offset(part, b, t, 1)
+    soonest: dict[int, int] = {}
+    for distance, token in coming(part, b, t, window):
+        soonest.setdefault(token, distance)
+    powers = {token: math.exp(window - distance) for token, distance in soonest.items()}
+    return {token: power / sum(powers.values()) for token, power in powers.items()}
+
+
+NAIVE: dict[str, Callable[[Part, int, int, int, int], dict[int, float]]] = {
+    "sum": naive_sum, "shuffled": naive_shuffled, "bag": naive_bag, "order": naive_order,
+}  # fmt: skip
+
+
+def naive_losses(name: str, hidden: Tensor, matrix: Tensor, part: Part, window: int) -> list[Tensor]:
+    """Each head's mean cross-entropy."""
+    means = []
+    for i in range(1, len(hidden) + 1):
+        terms = []
+        for b in range(B):
+            for t in range(T):
+                law = NAIVE[name](part, i, b, t, window)
+                if law:
+                    log_p = (matrix @ hidden[i - 1, b, t]).log_softmax(-1)
+                    terms.append(-sum(share * log_p[token] for token, share in law.items()))
+        means.append(torch.stack(terms).mean())
+    return means
 
 
 def close(found: object, wanted: object, tolerance: float) -> None:
@@ -33,31 +102,74 @@ def close(found: object, wanted: object, tolerance: float) -> None:
         assert (one - other).norm() <= tolerance * other.norm()
 
 
-@pytest.mark.parametrize("n", range(1, 6))
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-def test_shuffled_heads_learn_another_rows_tokens_and_head_1_its_own(
-    n: int, dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("n", range(1, 5))
+@pytest.mark.parametrize(
+    ("name", "window"), [("sum", 1), ("shuffled", 1), *((a, w) for a in ("bag", "order") for w in (1, 3, 20))]
+)
+@EXACTNESS
+def test_every_arms_loss_and_gradients_are_the_naive_ones(
+    name: str, window: int, n: int, dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 64 * V)
-    part, others = part_of(n), other_rows(B, 0, 3)
+    monkeypatch.setattr(cross_entropy, "chunk_rows", lambda _: 17)  # several chunks, the last one short
+    part = part_of(name, n, window)
     hidden, matrix = states(n, dtype)
-    naive = hidden.new_zeros(())
-    for i in range(n):
-        terms = []
-        for b in range(B):
-            source = b if i == 0 else int(others[b])
-            for t in range(T - 1 - i):
-                if part.scored_BT[source, t + 1 + i]:
-                    terms.append(F.cross_entropy(matrix @ hidden[i, b, t], part.tokens_BT[source, t + 1 + i]))
-        naive = naive + torch.stack(terms).mean()
-    loss = summed(hidden, matrix, OBJECTIVES["shuffled"].targets(part, n), part.counts_N)
-    assert abs(loss.total - naive) <= tolerance * naive
-    close(torch.autograd.grad(loss.total, (hidden, matrix)), torch.autograd.grad(naive, (hidden, matrix)), tolerance)
+    tokens, scores = OBJECTIVES[name].targets(part, n, window)
+    loss = summed(hidden, matrix, tokens, part.counts_N, scores_NBTK=scores)
+    naive = naive_losses(name, hidden, matrix, part, window)
+    close(loss.heads_N, naive, tolerance)
+    close([loss.total], [sum(naive)], tolerance)
+    wanted = torch.autograd.grad(sum(naive), (hidden, matrix))
+    close(torch.autograd.grad(loss.total, (hidden, matrix)), wanted, tolerance)
+
+
+@pytest.mark.parametrize("name", NAIVE)
+def test_parts_of_a_step_add_up_to_the_step(name: str) -> None:
+    whole = part_of(name, 3, 3)
+    hidden, matrix = states(3, torch.float64)
+    total = ours(name, hidden, matrix, whole, 3)
+    pieces = [(slice(0, 1), 4), (slice(1, 2), 4), (slice(2, 3), 4), (slice(3, 4), 4)]
+    losses = [
+        ours(name, hidden[:, rows], matrix,
+             Part(whole.tokens_BT[rows], whole.scored_BT[rows], whole.counts_N / parts, whole.elsewhere_BT[rows]), 3)
+        for rows, parts in pieces
+    ]  # fmt: skip
+    torch.testing.assert_close(sum(losses) / 4, total, rtol=1e-12, atol=0)
+    one, other = (torch.autograd.grad(loss, matrix)[0] for loss in (sum(losses) / 4, total))
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAIVE)
+@pytest.mark.parametrize("n", range(1, 5))
+@EXACTNESS
+def test_weights_weigh_each_heads_loss(name: str, n: int, dtype: torch.dtype, tolerance: float) -> None:
+    part = part_of(name, n, 3)
+    hidden, matrix = states(n, dtype)
+    weights = torch.tensor([1.0, 0.0, 0.3, 2.5][:n], dtype=dtype)
+    total = ours(name, hidden, matrix, part, 3, weights_N=weights)
+    wanted = sum(weight * loss for weight, loss in zip(weights, naive_losses(name, hidden, matrix, part, 3), strict=True))
+    close([total], [wanted], tolerance)
+    close(torch.autograd.grad(total, (hidden, matrix)), torch.autograd.grad(wanted, (hidden, matrix)), tolerance)
+
+
+@pytest.mark.parametrize("name", NAIVE)
+@pytest.mark.parametrize("n", range(1, 5))
+@pytest.mark.parametrize("replicated", [False, True])
+def test_detached_losses_are_the_same_but_send_no_gradient_to_head_1s_unembedding(name: str, n: int, replicated: bool) -> None:
+    part = part_of(name, n, 3)
+    hidden, matrix = states(n, torch.float64)
+    matrix = matrix.detach().repeat(n, 1, 1).requires_grad_() if replicated else matrix
+    plain, probed = (ours(name, hidden, matrix, part, 3, detached=detached) for detached in (False, True))
+    torch.testing.assert_close(probed, plain, rtol=1e-12, atol=0)
+    of_hidden, of_matrix = torch.autograd.grad(plain, (hidden, matrix), retain_graph=True)
+    if not replicated:
+        alone = ours(name, hidden[:1], matrix, part_of(name, 1, 3), 3)
+        (of_matrix,) = torch.autograd.grad(alone, matrix)
+    close(torch.autograd.grad(probed, (hidden, matrix)), (of_hidden, of_matrix), 1e-12)
 
 
 def test_shuffling_leaves_the_targets_of_every_head_and_position_the_same_altogether() -> None:
-    part = part_of(3)
-    plain, mixed = (OBJECTIVES[name].targets(part, 3) for name in ("sum", "shuffled"))
+    part = part_of("shuffled", 3, 1)
+    plain, mixed = (OBJECTIVES[name].targets(part, 3, 1).tokens for name in ("sum", "shuffled"))
     assert torch.equal(plain[0], mixed[0])
     assert torch.equal(plain.sort(dim=1).values, mixed.sort(dim=1).values)
     assert not torch.equal(plain[1:], mixed[1:])
@@ -74,21 +186,30 @@ def test_no_row_keeps_its_own_targets_and_each_is_used_once(size: int) -> None:
         assert len({others.tobytes() for others in orders}) == len(orders)
 
 
-@pytest.mark.parametrize("n", range(1, 5))
-def test_a_detached_heads_loss_sends_no_gradient_to_the_unembedding(n: int) -> None:
-    part = part_of(n)
-    hidden, matrix = states(n, torch.float64)
-    targets = OBJECTIVES["sum"].targets(part, n)
-    plain = summed(hidden, matrix, targets, part.counts_N)
-    probed = summed(hidden, matrix, targets, part.counts_N, detached=True)
-    torch.testing.assert_close(probed, plain, rtol=1e-12, atol=0)
-    alone = summed(hidden[:1], matrix, targets[:1], part.counts_N[:1])
-    (of_matrix,) = torch.autograd.grad(alone.total, matrix)
-    of_hidden = torch.autograd.grad(plain.total, hidden)[0]
-    close(torch.autograd.grad(probed.total, (hidden, matrix)), (of_hidden, of_matrix), 1e-12)
+def test_a_bag_knows_no_order_and_an_order_does() -> None:
+    rows = [torch.tensor([[5, 1, 2, 3]]), torch.tensor([[5, 3, 1, 2]])]
+    hidden, matrix = torch.randn(2, 1, 1, D), torch.randn(V, D)
+    for name, same in (("bag", True), ("order", False)):
+        losses = []
+        for tokens in rows:
+            everything = torch.ones(1, 4, dtype=torch.bool)
+            targets, scores = OBJECTIVES[name].targets(Part(tokens, everything, torch.ones(2)), 2, 3)
+            losses.append(summed(hidden, matrix, targets[:, :, :1], torch.ones(2), scores_NBTK=scores[:, :, :1]).heads_N[1])
+        assert bool(torch.isclose(*losses)) == same
 
 
-def test_every_name_in_the_settings_is_in_the_table() -> None:
-    assert "objective.name" in setting_names(Experiment)
-    for name in OBJECTIVES:
-        Experiment.model_validate({"task": "induction", "objective": {"name": name}})
+def test_the_settings_know_every_arm_and_rule() -> None:
+    assert tuple(OBJECTIVES) == ARMS
+    assert tuple(WEIGHTS) == RULES
+    assert set(NAIVE) == set(OBJECTIVES), "a new arm needs a naive implementation here"
+
+
+def test_no_tensor_grows_with_rows_times_vocabulary() -> None:
+    vocabulary, rows = 32768, 256
+    hidden = torch.randn(4, 1, rows, 4, requires_grad=True)
+    matrix = torch.randn(vocabulary, 4, requires_grad=True)
+    part = Part(torch.randint(vocabulary, (1, rows)), torch.ones(1, rows, dtype=torch.bool), torch.full((4,), rows))
+    tokens, scores = OBJECTIVES["order"].targets(part, 4, 16)
+    with Largest() as watch:
+        summed(hidden, matrix, tokens, part.counts_N, scores_NBTK=scores).total.backward()
+    assert watch.elements <= 1 << 22 < rows * vocabulary

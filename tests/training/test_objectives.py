@@ -1,20 +1,28 @@
 """The arms in training: what they change of a run, and what they must not."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 import lab
 from lab.config import Experiment
-from lab.model import build
-from lab.objectives import IGNORE, OBJECTIVES, summed
+from lab.model import HEADS, build
+from lab.objectives import IGNORE, OBJECTIVES, future_targets, summed
 from lab.training.feed import Feed
 from lab.training.points import rate_factor
 from lab.training.reach import reached
+from lab.training.recorder import Recorder
 
 Make = Callable[..., Experiment]
+ARMS: list[dict[str, object]] = [
+    {"objective__name": "shuffled"}, {"objective__name": "bag"}, {"objective__name": "order"}, {"objective__detached": True},
+    {"objective__weights": [1, 0.3]}, {"objective__weights": "decay", "objective__extra_weight": 0.5},
+    {"objective__active": "up"}, {"objective__active": [[0, 2], [4, 1]]}, {"objective__active": [[0, 1], [4, 2]]},
+]  # fmt: skip
 
 
 def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
@@ -25,7 +33,7 @@ def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
               for wide in (True, False)]  # fmt: skip
     optimiser = torch.optim.AdamW(decays, lr=settings.peak_lr, betas=(settings.beta1, settings.beta2))
     for step, part in zip(range(experiment.steps), Feed(lab.override(experiment, {"accumulate": 1})), strict=False):
-        targets = OBJECTIVES["sum"].targets(part, 1)
+        targets = future_targets(part.tokens_BT, part.scored_BT, 1)
         loss = summed(network(part.tokens_BT)[:1], network.unembedding.weight, targets, (targets != IGNORE).sum((1, 2))).total
         optimiser.zero_grad()
         loss.backward()
@@ -56,7 +64,14 @@ def test_the_next_token_path_is_all_but_the_other_heads(tiny: Make) -> None:
     network = build(tiny(n_future=2))
     outside = {name for name, weight in network.named_parameters() if weight not in reached(network, [1])}
     assert outside == {name for name, _ in network.named_parameters() if name.startswith("heads.layers.1.")}
-    assert reached(network, [1, 2]) == set(network.parameters())
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_all_heads_together_reach_every_weight_even_behind_zeros(tiny: Make, kind: str) -> None:
+    network = build(tiny(model__heads=kind, n_future=3, model__layers=6))
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    assert reached(network, [1, 2, 3]) == set(network.parameters())
+    assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2)])
@@ -74,11 +89,102 @@ def test_a_feed_draws_other_rows_only_if_they_are_asked_for(tiny: Make) -> None:
 
 
 def test_every_arm_sees_the_same_data(tiny: Make) -> None:
-    streams = [Feed(tiny(objective__name=name)).parts(4)[0].tokens_BT for name in OBJECTIVES]
+    settings: list[dict[str, object]] = [{"objective__name": name} for name in OBJECTIVES]
+    streams = [Feed(tiny(**more)).parts(4)[0].tokens_BT for more in [*settings, {"objective__active": "up"}]]
     assert all(torch.equal(tokens, streams[0]) for tokens in streams)
 
 
-@pytest.mark.parametrize("settings", [{"objective__name": "shuffled"}, {"objective__detached": True}])
-def test_an_arm_changes_the_numbers(tiny: Make, tmp_path: Path, settings: dict[str, object]) -> None:
-    plain = lab.train(tiny(), tmp_path / "plain").metrics()
-    assert lab.train(tiny(**settings), tmp_path / "arm").metrics() != plain
+def test_every_arm_changes_the_numbers(tiny: Make, tmp_path: Path) -> None:
+    runs = [lab.train(tiny(steps=6, **settings), tmp_path / str(number)) for number, settings in enumerate([{}, *ARMS])]
+    assert len({(run.path / "model.safetensors").read_bytes() for run in runs}) == len(runs)
+
+
+RECORDS = [
+    ({"n_future": 1}, [(0, [1.0])]),
+    ({"n_future": 3}, [(0, [1.0, 1.0, 1.0])]),
+    ({"n_future": 3, "objective__extra_weight": 0.25}, [(0, [1.0, 0.25, 0.25])]),
+    ({"n_future": 3, "objective__weights": "mean", "objective__extra_weight": 0.3}, [(0, [1.0, 0.15, 0.15])]),
+    ({"n_future": 1, "objective__weights": "mean", "objective__extra_weight": 0.3}, [(0, [1.0])]),
+    ({"n_future": 3, "objective__weights": "decay", "objective__extra_weight": 0.5}, [(0, [1.0, 0.5, 0.25])]),
+    ({"n_future": 4, "objective__weights": "far"}, [(0, [1.0, 0.0, 0.0, 1.0])]),
+    ({"n_future": 2, "objective__weights": "far", "objective__extra_weight": 2.0}, [(0, [1.0, 2.0])]),
+    ({"n_future": 1, "objective__weights": "far"}, [(0, [1.0])]),
+    ({"n_future": 3, "objective__weights": [2, 0, 0.5]}, [(0, [2.0, 0.0, 0.5])]),
+    ({"n_future": 3, "objective__active": "up"}, [(0, [1.0, 0.0, 0.0]), (4, [1.0, 1.0, 0.0]), (8, [1.0, 1.0, 1.0])]),
+    ({"n_future": 2, "objective__active": "down"}, [(0, [1.0, 1.0]), (6, [1.0, 0.0])]),
+    ({"n_future": 2, "objective__active": [[0, 2], [7, 1]]}, [(0, [1.0, 1.0]), (7, [1.0, 0.0])]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "stages"), RECORDS)
+def test_a_runs_record_says_what_each_head_counted_when(
+    tiny: Make, tmp_path: Path, settings: dict[str, object], stages: list[tuple[int, list[float]]]
+) -> None:
+    experiment = tiny(model__layers=5, **settings)
+    recorder = Recorder.create(tmp_path / "run", experiment)
+    assert json.loads((recorder.run_path / "run.json").read_text())["objective"] == [
+        {"from_step": step, "weights": weights, "head_1_share": weights[0] / sum(weights)} for step, weights in stages
+    ]
+
+
+def test_a_runs_record_says_what_each_head_predicts(tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny(objective__name="bag", objective__window=3)
+    Recorder.create(tmp_path / "run", experiment)
+    said = lab.Run(tmp_path / "run").record["predicts"]
+    assert said == {"prediction head 1": "token t+1", "prediction head 2": "tokens t+1 to t+3, without order"}
+
+
+def staged_loop(experiment: Experiment, weights_at: Callable[[int], list[float]]) -> dict[str, torch.Tensor]:
+    """Plain torch: an optimiser for each weight of the network, stepped only if a trained head uses it."""
+    network, settings = build(experiment), experiment.optimiser
+    optimisers = {
+        name: torch.optim.AdamW([weight], lr=settings.peak_lr, betas=(settings.beta1, settings.beta2),
+                                weight_decay=settings.weight_decay * (weight.ndim > 1))
+        for name, weight in network.named_parameters()
+    }  # fmt: skip
+    for step, part in zip(range(experiment.steps), Feed(experiment), strict=False):
+        weights = weights_at(step)
+        targets = future_targets(part.tokens_BT, part.scored_BT, experiment.n_future)
+        hidden = network(part.tokens_BT)
+        losses = [
+            weight * F.cross_entropy((hidden[i] @ network.unembedding.weight.T).flatten(0, 1), targets[i].flatten())
+            for i, weight in enumerate(weights) if weight
+        ]  # fmt: skip
+        network.zero_grad()
+        sum(losses).backward()
+        idle = tuple(f"heads.layers.{i}." for i, weight in enumerate(weights) if not weight)
+        used = {name: weight for name, weight in network.named_parameters() if not name.startswith(idle)}
+        torch.nn.utils.clip_grad_norm_(used.values(), settings.clip_norm)
+        for name in used:
+            optimisers[name].param_groups[0]["lr"] = settings.peak_lr * rate_factor(step, experiment)
+            optimisers[name].step()
+    return network.state_dict()
+
+
+SCHEDULES: list[tuple[dict[str, object], Callable[[int], list[float]]]] = [
+    ({"objective__active": "up"}, lambda step: [1, step >= 4, step >= 8]),
+    ({"objective__active": "down"}, lambda step: [1, step < 8, step < 4]),
+    ({"objective__active": [[0, 3], [5, 1]]}, lambda step: [1, step < 5, step < 5]),
+    ({"objective__active": [[0, 1], [5, 3]]}, lambda step: [1, step >= 5, step >= 5]),
+    ({"objective__weights": "far", "objective__extra_weight": 0.5}, lambda step: [1, 0, 0.5]),
+    ({"objective__weights": "mean", "objective__extra_weight": 0.3}, lambda step: [1, 0.15, 0.15]),
+    ({"objective__weights": [2, 1, 0], "objective__active": [[0, 1], [6, 3]]}, lambda step: [2, step >= 6, 0]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(("settings", "weights_at"), SCHEDULES)
+def test_weights_and_schedules_are_those_of_a_plain_loop(
+    tiny: Make, tmp_path: Path, settings: dict[str, object], weights_at: Callable[[int], list[float]], accumulate: int
+) -> None:
+    experiment = tiny(n_future=3, model__layers=5, **settings)
+    wanted = staged_loop(experiment, weights_at)
+    found = lab.train(lab.override(experiment, {"accumulate": accumulate}), tmp_path / "run").model().state_dict()
+    for name, weight in wanted.items():
+        assert (found[name] - weight).norm() <= 2e-5 * weight.norm(), name
+
+
+def test_a_users_own_objective_is_found_by_its_path(tiny: Make, tmp_path: Path) -> None:
+    own = lab.train(tiny(objective__name="tests.training.users_objective:backwards"), tmp_path / "own")
+    assert own.metrics() != lab.train(tiny(), tmp_path / "plain").metrics()
+    assert {"train/loss/1", "train/loss/2"} <= {row.metric for row in own.metrics()}

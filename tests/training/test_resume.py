@@ -132,7 +132,15 @@ def test_a_run_can_be_killed_again_and_again(tiny: Make, tmp_path: Path) -> None
     same(lab.resume(tmp_path / "run"), lab.train(experiment, tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("settings", [{"objective__name": "shuffled"}, {"objective__detached": True}])
+ARMS: list[dict[str, Any]] = [
+    {"objective__name": "shuffled", "accumulate": 2},
+    {"objective__name": "order", "objective__detached": True},
+    {"objective__active": [[0, 1], [5, 2]]},  # killed with heads on, resumed from a checkpoint of before
+    {"objective__active": [[0, 2], [5, 1], [9, 2]]},
+]
+
+
+@pytest.mark.parametrize("settings", ARMS)
 def test_every_arm_resumes_exactly(tiny: Make, tmp_path: Path, settings: dict[str, Any]) -> None:
     experiment = tiny(**settings)
     killed(experiment, tmp_path / "killed", in_step)
