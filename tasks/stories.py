@@ -7,26 +7,32 @@ One story, for example, its name tokens marked:
 
 The second token of a name that was met before can be told by copying alone: that is pure induction, the paper's metric. Names
 of validation and test are pairs that training never has, some of tokens that it never has.
+
+Stories come from a grammar, or, with `corpus`, from a real text: see `tasks.corpus`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import ClassVar
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks import story_grammar as grammar
-from tasks.base import PADDING, Batch, Task
+from tasks.base import Batch, Task
+from tasks.corpus import SMALLEST, Source, StoryRows, fingerprint_of, is_trusting, names_fingerprint, story_rows
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.story_tables import Tables, build_tables
+from tasks.story_roles import FIRST_AGAIN, FIRST_NEW, LAST, ROLES, SECOND_AGAIN, SECOND_NEW, WORD
+from tasks.story_tables import Tables, build_tables, parts_of
 from tasks.streams import SPLITS, stream
 
-WORD, FIRST_NEW, SECOND_NEW, FIRST_AGAIN, SECOND_AGAIN, END = range(1, 7)
 MOST_CHARACTERS = 4
+_OF_GRAMMAR = ("characters", "names", "fresh")
+_OF_CORPUS = ("names_file", "vocabulary", "mix", "mix_share")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,7 @@ class Stories(Task):
     name: ClassVar[str] = "stories"
     summary: ClassVar[str] = "tell children's stories whose characters have names of two tokens"
     source: ClassVar[str] = "Gloeckle et al. 2024, section 4.1 and appendix J"
-    roles = (PADDING, "word", "first_new", "second_new", "first_again", "second_again", "end")
+    roles = ROLES
     headline: ClassVar[str] = "accuracy/second_again"
     splits_itself: ClassVar[bool] = True
 
@@ -53,16 +59,40 @@ class Stories(Task):
     fresh: float = 0.0
     """Share of training stories whose names are other pairs, random ones: data that forces induction (appendix J)."""
     unseen: float = 0.1
-    """Share of name tokens that training never has: the reason why accuracy cannot quite reach 1."""
+    """Share of name tokens that training never has (of a corpus, second ones): the reason why accuracy cannot quite reach 1."""
+    corpus: str | None = None
+    """A text file of stories instead of the grammar, `<|endoftext|>` or blank lines between them."""
+    names_file: str | None = None
+    """Names to look for in the corpus; null: a list of common English ones."""
+    vocabulary: int = 2048
+    """Tokens of the byte-level BPE that is trained on the corpus's training part."""
+    mix: str | None = None
+    """A text file from which a part of the training rows come, windows of it, as books (appendix J)."""
+    mix_share: float = 0.9
+    """Share of training rows that do, if there is a `mix`."""
 
     def check(self) -> None:
+        idle, form = (_OF_CORPUS, "without a corpus") if self.corpus is None else (_OF_GRAMMAR, "with a corpus")
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            allowed = f"{setting.default!r}, its default, {form}: it plays no part there"
+            require(setting.name not in idle or value == setting.default, f"stories.{setting.name}", value, allowed)
+        for name, size in (("first_names", self.first_names), ("second_names", self.second_names)):
+            require(8 <= size <= 4096, f"stories.{name}", size, "between 8 and 4096")
+        for name, share, most in (("fresh", self.fresh, 1.0), ("unseen", self.unseen, 0.5), ("mix_share", self.mix_share, 1.0)):
+            require(0 <= share <= most, f"stories.{name}", share, f"between 0 and {most:g}")
+        if self.corpus is None:
+            self._check_grammar()
+            return
+        require(SMALLEST <= self.vocabulary <= 1 << 20, "stories.vocabulary", self.vocabulary, f"at least {SMALLEST}")
+        require(self.length >= 2, "stories.length", self.length, "at least 2")
+        if not is_trusting():
+            _ = self._text
+
+    def _check_grammar(self) -> None:
         low, high = self.characters
         allowed = f"[low, high] with 2 <= low <= high <= {MOST_CHARACTERS}"
         require(2 <= low <= high <= MOST_CHARACTERS, "stories.characters", self.characters, allowed)
-        for setting, size in (("first_names", self.first_names), ("second_names", self.second_names)):
-            require(8 <= size <= 4096, f"stories.{setting}", size, "between 8 and 4096")
-        for setting, share, most in (("fresh", self.fresh, 1.0), ("unseen", self.unseen, 0.5)):
-            require(0 <= share <= most, f"stories.{setting}", share, f"between 0 and {most:g}")
         pairs = self._seen(self.first_names) * self._seen(self.second_names)
         most = pairs - 4 * 16
         require(
@@ -73,15 +103,18 @@ class Stories(Task):
 
     @property
     def vocab_size(self) -> int:
-        return len(self._tables.words)
+        return len(self._tables.words) if self.corpus is None else self.vocabulary
 
     def word(self, token: int) -> str:
-        return self._tables.words[token]
+        """Of a corpus, as byte-level BPEs write it: a blank is Ġ."""
+        return self._tables.words[token] if self.corpus is None else str(self._text.corpus.tokenizer.id_to_token(token))
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        if self.corpus is not None:
+            return self.rows(*self._text.draw(rng, size, split))
         tables = self._tables
         cast_B4, n_B = self._cast(rng, size, split)
-        parts_B16 = _parts(rng, n_B)
+        parts_B16 = parts_of(rng, n_B)
         plot_B1 = rng.integers(len(tables.templates), size=(size, 1))
         telling_B8 = rng.integers(2, size=(size, len(grammar.PARTS)))
         beat_8 = np.arange(len(grammar.PARTS))
@@ -101,10 +134,12 @@ class Stories(Task):
         One coin says which of the first two characters is in need (ln 2), one who of the others acts, where both could:
         always with four characters, in half of the stories with three, never with two. A story has 16 mentions, one of each
         character is its first. `word`, `first_new` and `second_new` have no closed form: they mix the tellings that share a
-        beginning, and names without repetition of a first token.
+        beginning, and names without repetition of a first token. Nor has anything of a real text.
         """
         number = self.role(role)
-        if number in (SECOND_AGAIN, END):
+        if self.corpus is not None:
+            return None
+        if number in (SECOND_AGAIN, LAST):
             return 0.0
         if number != FIRST_AGAIN:
             return None
@@ -113,7 +148,9 @@ class Stories(Task):
         return float(np.log(2) * coins.sum() / (2 * len(grammar.PARTS) - counts).sum())
 
     def chance(self, role: str) -> float | None:
-        """For name tokens 1 / their number; None for words, whose best guess depends on the grammar."""
+        """For name tokens 1 / their number; None for words, whose best guess depends on the grammar, and for a real text."""
+        if self.corpus is not None:
+            return None
         if role.startswith("first"):
             return 1 / self.first_names
         return 1 / self.second_names if role.startswith("second") else None
@@ -190,8 +227,55 @@ class Stories(Task):
         tokens = np.full((size, self.length), self._tables.pad_token, dtype=np.int64)
         roles = np.zeros((size, self.length), dtype=np.int64)
         tokens[row, place], roles[row, place] = tokens_BC[row, column], roles_BC[row, column]
-        tokens[np.arange(size), ends], roles[np.arange(size), ends] = self._tables.end_token, END
+        tokens[np.arange(size), ends], roles[np.arange(size), ends] = self._tables.end_token, LAST
         return self.rows(tokens, roles)
+
+    # --- a corpus ------------------------------------------------------------------------------------------------
+
+    def drawn_from(self) -> dict[str, Any]:
+        """Settings of the form in use alone; of files, their content."""
+        values = super().drawn_from()
+        if self.corpus is None:
+            return {name: value for name, value in values.items() if name not in (*_OF_CORPUS, "corpus")}
+        source = self._source
+        values |= {"corpus": source.corpus_content, "names_file": source.names_content, "mix": source.mix_content}
+        return {name: value for name, value in values.items() if name not in _OF_GRAMMAR}
+
+    def facts(self) -> dict[str, int]:
+        """Of a corpus: how many stories each split has, how many take part, and why others are left out."""
+        return {} if self.corpus is None else dict(self._text.facts)
+
+    def artifacts(self) -> dict[str, str]:
+        """Of a corpus: its tokenizer, and what it was."""
+        if self.corpus is None:
+            return {}
+        described = {"made from": self.drawn_from(), "stories": self.facts()}
+        return {"tokenizer.json": self._text.corpus.tokenizer_json, "corpus.json": json.dumps(described, indent=1) + "\n"}
+
+    @cached_property
+    def _source(self) -> Source:
+        """The files with the content that they had when the task was made; it goes with the task to other processes."""
+        assert self.corpus is not None
+        return Source(
+            corpus=self.corpus,
+            corpus_content=fingerprint_of("stories.corpus", self.corpus),
+            names_file=self.names_file,
+            names_content=names_fingerprint(self.names_file),
+            mix=self.mix,
+            mix_content=None if self.mix is None else fingerprint_of("stories.mix", self.mix),
+            mix_share=self.mix_share,
+            vocabulary=self.vocabulary,
+            length=self.length,
+            first_names=self.first_names,
+            second_names=self.second_names,
+            unseen=self.unseen,
+        )
+
+    @property
+    def _text(self) -> StoryRows:
+        return story_rows(self._source)
+
+    # --- tables of the grammar -----------------------------------------------------------------------------------
 
     @property
     def _tables(self) -> Tables:
@@ -201,20 +285,3 @@ class Stories(Task):
 @lru_cache(maxsize=8)
 def _tables(first_names: int, second_names: int) -> Tables:
     return build_tables(first_names, second_names)
-
-
-def _parts(rng: np.random.Generator, n_B: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which character (0 to 3, modulo how many there are) has each part: (B, 2 x beats), X and Y of each beat in turns."""
-    size = len(n_B)
-    needy = rng.integers(2, size=size)
-    helper = 1 - needy
-    finder = 2 + rng.integers(2, size=size)
-    clash = finder % n_B == helper % n_B
-    finder = np.where(clash, 5 - finder, finder)
-    zero = np.zeros(size, dtype=np.int64)
-    who = {
-        "first": zero, "second": zero + 1, "third": zero + 2, "fourth": zero + 3,
-        "needy": needy, "helper": helper, "finder": finder, "friend": 5 - finder,
-    }  # fmt: skip
-    order = [who[part] for pair in grammar.PARTS for part in pair]
-    return np.stack(order, axis=1) % n_B[:, None]

@@ -120,3 +120,20 @@ def build_tables(first_names: int, second_names: int) -> Tables:
 
 def _is_slot(word: str) -> bool:
     return word in ("X", "Y") or word in grammar.FILLERS or word[:2] in ("x.", "y.")
+
+
+def parts_of(rng: np.random.Generator, n_B: Integers) -> Integers:
+    """Which character (0 to 3, modulo how many there are) has each part: (B, 2 x beats), X and Y of each beat in turns."""
+    size = len(n_B)
+    needy = rng.integers(2, size=size)
+    helper = 1 - needy
+    finder = 2 + rng.integers(2, size=size)
+    clash = finder % n_B == helper % n_B
+    finder = np.where(clash, 5 - finder, finder)
+    zero = np.zeros(size, dtype=np.int64)
+    who = {
+        "first": zero, "second": zero + 1, "third": zero + 2, "fourth": zero + 3,
+        "needy": needy, "helper": helper, "finder": finder, "friend": 5 - finder,
+    }  # fmt: skip
+    order = [who[part] for pair in grammar.PARTS for part in pair]
+    return np.stack(order, axis=1) % n_B[:, None]

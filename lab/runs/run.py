@@ -18,6 +18,7 @@ from lab.config import Experiment, load
 from lab.errors import LabError
 from lab.runs import metrics
 from lab.runs.files import read_json
+from tasks.corpus import trusting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,8 @@ class Run:
         if not is_run(self.path):
             raise LabError(f"{self.path}: not a run (it holds no {RECORD})")
         self.record: dict[str, Any] = self._checked_record()
-        self.experiment: Experiment = load(self.path / EXPERIMENT)
+        with trusting():  # a run can be read where the files that its task was made of are not
+            self.experiment: Experiment = load(self.path / EXPERIMENT)
 
     @property
     def name(self) -> str:

@@ -58,12 +58,14 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     """Go on with a run that was stopped or killed; it ends with the very metrics of one that never stopped.
 
     Raises:
-        LabError: If it is no run, is finished, or its checkpoint is cut short.
+        LabError: If it is no run, is finished, its checkpoint is cut short, or its task's files have changed.
         Interrupted: After Ctrl-C, with everything saved.
     """
     run = run if isinstance(run, Run) else Run(run)
     if run.state == "finished":
         raise LabError(f"{run.path}: is finished; nothing to resume")
+    if run.record.get("data", "") not in ("", run.experiment.task.fingerprint):
+        raise LabError(f"{run.path}: the files of its task {run.experiment.task.name} have changed since it began")
     check_accelerator(run.experiment)
     torch.set_num_threads(run.experiment.threads)
     checkpoint = run.checkpoint()

@@ -48,6 +48,7 @@ class Recorder:
             "format": FORMAT,
             "state": "running",
             "fingerprint": experiment.fingerprint,
+            "data": experiment.task.fingerprint,
             "seed": experiment.seed,
             "predicts": {f"prediction head {i}": predicts(experiment, i) for i in heads},
             "sees": {f"prediction head {i}": KINDS[experiment.model.heads].sees(i) for i in heads},

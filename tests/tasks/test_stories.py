@@ -5,7 +5,7 @@ import pytest
 
 import tasks
 from tasks import SPLITS, TaskError, story_grammar
-from tasks.stories import FIRST_AGAIN, FIRST_NEW, SECOND_AGAIN, SECOND_NEW
+from tasks.story_roles import FIRST_AGAIN, FIRST_NEW, SECOND_AGAIN, SECOND_NEW
 
 STORIES = tasks.get("stories")
 

@@ -1,0 +1,70 @@
+"""Results that take long to compute, kept between processes: each in a folder named by all that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tasks.errors import TaskError
+
+COMPLETE = "complete.json"
+"""Written last; it says what the entry was made from."""
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/mtp-lab`, or `~/.cache/mtp-lab`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtp-lab"
+
+
+def cached(made_from: Mapping[str, object], make: Callable[[Path], None]) -> Path:
+    """The folder of a result, made now if there is none.
+
+    Processes that want the same at the same time each make it in a folder of their own; the first to finish puts it in its
+    place in one step, so that a reader finds all of it or nothing.
+
+    Args:
+        made_from: All that the result depends on, for JSON: content, settings, versions.
+        make: Writes the result into an empty folder.
+
+    Raises:
+        TaskError: If the cache cannot be written.
+    """
+    text = json.dumps(made_from, sort_keys=True)
+    folder = cache_folder() / hashlib.sha256(text.encode()).hexdigest()[:32]
+    if _is_complete(folder, text):
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+        try:
+            make(partial)
+            (partial / COMPLETE).write_text(text, encoding="utf-8")
+            _put(partial, folder, text)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        where = error.filename or folder
+        raise TaskError(f"{where}: {error.strerror}; the cache lies in $XDG_CACHE_HOME/mtp-lab or ~/.cache/mtp-lab") from error
+    return folder
+
+
+def _is_complete(folder: Path, text: str) -> bool:
+    try:
+        return (folder / COMPLETE).read_text(encoding="utf-8") == text
+    except OSError:
+        return False
+
+
+def _put(partial: Path, folder: Path, text: str) -> None:
+    """Move a new entry to its place, unless another process was faster; a damaged one there gives way."""
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not _is_complete(folder, text):
+            shutil.rmtree(folder)
+            partial.rename(folder)
