@@ -229,6 +229,14 @@ FILES = [
     row("no rows to show", "tasks show induction --rows 0", "size must be at least 1"),
     row("rows as text", "tasks show induction --rows many", "--rows"),
     row("unknown split", "tasks show induction --split exam", "split must be one of train, validation, test"),
+    row("missing corpus", "train stories --task.corpus no.txt --out new", "stories.corpus: no.txt: No such file"),
+    row("empty corpus", "train stories --task.corpus c.txt --out new", "stories.corpus: c.txt: empty", files={"c.txt": ""}),
+    row("binary corpus", "train stories --task.corpus c.txt --out new", "c.txt: not UTF-8 text", files={"c.txt": b"\x80\x81"}),
+    row("corpus of one story", "train stories --task.corpus c.txt --out new", "c.txt: one story", files={"c.txt": "Tom ran."}),
+    row(
+        "corpus without names", "train stories --task.corpus c.txt --out new", "no name of the list", files={"c.txt": "a\n\nb"}
+    ),
+    row("corpus that needs no mix", "train stories --task.mix c.txt --out new", "stories.mix", "without a corpus"),
     row("name as a setting", "tasks show induction --name 3", "no setting 'name'"),
     row("unknown task within a task", "tasks show spelled --task.name stat", "did you mean 'star'"),
     row("task within a task that is none", "train spelled --task.task 3", "a mapping with a name and settings, not 3"),

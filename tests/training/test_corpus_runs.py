@@ -1,0 +1,93 @@
+"""Runs over a corpus: they hold its tokenizer, resume exactly, and can be read where the corpus is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.config import Experiment
+from lab.errors import LabError
+from lab.runs import Run
+from lab.training import fit, resume
+from tests.tasks.corpus.conftest import told
+
+
+class Stop(Exception):
+    """A run's end before its time."""
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path("stories.txt").write_text("\n\n".join(told(150)))
+    settings = {
+        "model.width": 8,
+        "model.layers": 3,
+        "model.n_heads": 2,
+        "task.corpus": "stories.txt",
+        "task.vocabulary": 400,
+        "task.length": 300,
+        "task.unseen": 0.05,
+        "steps": 6,
+        "batch_size": 2,
+        "schedule.warmup_steps": 1,
+        "evaluation.every": 2,
+        "evaluation.examples": 4,
+        "checkpoint.seconds": 0.0,
+        "n_future": 2,
+        "accelerator": "cpu",
+    }
+    return lab.experiment("stories", settings)
+
+
+def stopped(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that died behind its second evaluation."""
+    usual, begun = fit.Measure.on_train_batch_end, []
+
+    def end(self: fit.Measure, *arguments: object) -> None:
+        usual(self, *arguments)  # type: ignore[arg-type]
+        begun.append(None)
+        if len(begun) == 5:
+            raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit.Measure, "on_train_batch_end", end)
+        with pytest.raises(Stop):
+            lab.train(experiment, "stopped")
+    return Run("stopped")
+
+
+def test_a_run_holds_the_tokenizer_and_what_the_corpus_was(experiment: Experiment) -> None:
+    run = lab.train(experiment, "run")
+    assert (run.path / "tokenizer.json").read_text() == experiment.task.artifacts()["tokenizer.json"]
+    assert json.loads((run.path / "corpus.json").read_text())["made from"]["vocabulary"] == 400
+    assert {row.metric for row in run.metrics()} >= {"accuracy/second_again/1", "loss/word/2"}
+
+
+def test_a_run_resumes_to_the_very_numbers_of_one_that_never_stopped(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = lab.train(experiment, "whole")
+    again = resume(stopped(experiment, monkeypatch))
+    assert (again.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+    assert (again.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
+
+
+def test_a_run_does_not_go_on_with_another_corpus(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stopped(experiment, monkeypatch)
+    Path("stories.txt").write_text("\n\n".join(told(150, seed=1)))
+    with pytest.raises(LabError, match="the files of its task stories have changed since it began"):
+        resume(Run(run.path))
+    Path("stories.txt").unlink()
+    with pytest.raises(ValueError, match=r"stories\.corpus: stories.txt: No such file"):
+        resume(Run(run.path))
+
+
+def test_a_run_is_read_where_its_corpus_is_not(experiment: Experiment) -> None:
+    lab.train(experiment, "run")
+    Path("stories.txt").unlink()
+    run = Run("run")
+    assert set(run.frame()["metric"]) >= {"accuracy/second_again/1"}
+    assert run.model().unembedding.weight.shape[0] == 400
