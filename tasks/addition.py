@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.streams import fingerprints
@@ -91,6 +91,11 @@ class Addition(Task):
         swapped_B1 = first_B2[:, :1] > second_B2[:, :1]
         both = np.where(swapped_B1, second_B2, first_B2), np.where(swapped_B1, first_B2, second_B2)
         return np.concatenate(both, axis=1)
+
+    def instance_count(self) -> Count:
+        """Pairs, in either order, of numbers of the most digits or fewer."""
+        numbers = 10 ** self.digits[1]
+        return numbers * (numbers + 1) // 2, "exact"
 
     def floor(self, role: str) -> float | None:
         """`operand` ln 10 and, in the first, what it costs that the number goes on; `sign` half of what it costs that it ends.

@@ -13,13 +13,14 @@ is followed by a corridor. Edges are told, and walked, from their first node to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb, perm
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks import maze_lines
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.walks import Maps, places, values
@@ -121,6 +122,10 @@ class Maze(Task):
         edges_BE2, ends_B2 = self._read(tokens)
         codes_BE = np.sort(edges_BE2[:, :, 0] * 1000 + edges_BE2[:, :, 1], axis=1)
         return np.concatenate([codes_BE, ends_B2[:, 1:]], axis=1)
+
+    def instance_count(self) -> Count:
+        """Orders of turns and detours, times choices of ids for the nodes; the two ways of a detour may change places."""
+        return comb(self.turns + self.detours, self.turns) * perm(self.nodes, self.used) // 2**self.detours, "exact"
 
     def floor(self, role: str) -> float | None:
         """`turn` H(slip), `detour` ln 2, `forced` and `outcome` 0; the prompt has no closed form worth having."""

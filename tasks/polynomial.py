@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.expressions import BINARY, LEAF, OPERATORS, draw_trees, leaf_surprise, operate
 from tasks.settings import require
@@ -102,6 +102,15 @@ class Polynomial(Task):
         behind_BT = tokens >= self.p + len(OPERATORS)
         inside_BT = np.arange(tokens.shape[1]) < behind_BT.argmax(axis=1)[:, None]
         return fingerprints((tokens + 1) * inside_BT)
+
+    def instance_count(self) -> Count:
+        """Expressions: p^k without operations, and of m what a unary makes of m - 1 or a binary of any split of m - 1."""
+        expressions = [self.p**self.k]
+        binary = int(BINARY.sum())
+        for m in range(self.operations[1]):
+            pairs = sum(expressions[left] * expressions[m - left] for left in range(m + 1))
+            expressions.append((len(OPERATORS) - binary) * expressions[m] + binary * pairs)
+        return sum(expressions[self.operations[0] :]), "exact"
 
     def floor(self, role: str) -> float | None:
         """0 for answers, end and pauses. An operator, and a leaf's first coefficient, also tell whether a node is a leaf.

@@ -39,7 +39,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.every": 250,
         "evaluation.induction_scores": False,
     },
-    "addition": {"steps": 2000, "batch_size": 64, "evaluation.every": 100, "evaluation.induction_scores": False},
+    "addition": {
+        "task.digits": [1, 3],
+        "task.test_digits": [4, 5],
+        "task.order": "reversed",
+        "task.loss_on": "answer",
+        "batch_size": 64,
+        "steps": 1500,
+        "evaluation.every": 100,
+        "evaluation.examples": 128,
+        "evaluation.induction_scores": False,
+    },
     "maze": {
         "model.layers": 5,
         "optimiser.peak_lr": 2e-3,

@@ -18,6 +18,9 @@ SMALL = {
     "star of three arms": {"degree": 3, "arm": 2, "nodes": 5},
     "modular": {"p": 7},
     "modular division": {"p": 7, "operation": "/"},
+    "polynomial": {"p": 3, "k": 1, "operations": [1, 1]},
+    "addition": {"digits": [1, 1]},
+    "maze": {"turns": 1, "detours": 0, "nodes": 5},
 }
 
 

@@ -1,4 +1,5 @@
 import math
+from itertools import permutations
 
 import networkx as nx
 import numpy as np
@@ -214,6 +215,17 @@ def test_edges_in_another_order_and_another_walk_are_the_same_instance() -> None
     other_goal = ["7,2", "2,9", "9,1", "1,4", "7,6", "6,5", "9,3", "3,4"]
     changed = task.parse(f"{'|'.join(other_goal)}/7,4=6,5 lost")
     assert not np.array_equal(task.instances(changed.tokens)[0], codes[0])
+
+
+def test_maps_are_counted_as_often_as_they_differ() -> None:
+    task = maze(turns=1, detours=1, nodes=8)
+    ids = np.array(list(permutations(range(8))))
+    arms = []
+    for at in ([0, 2], [2, 0]):  # the turn's place and the detour's
+        path, dead, other = ids[:, :5], ids[:, None, 5:7], ids[:, 7:]
+        edges = task._told(path, dead, other, np.tile(at, (len(ids), 1)))
+        arms.append(np.concatenate([edges.reshape(len(ids), -1), path[:, [0, -1]]], axis=1))
+    assert task.instance_count() == (len(np.unique(task.instances(np.concatenate(arms)), axis=0)), "exact")
 
 
 def test_the_drawn_example_reads_as_the_docstring_says() -> None:

@@ -232,6 +232,7 @@ def test_expressions_have_different_fingerprints() -> None:
     batch = task.draw(np.random.default_rng(0), 5000, "train")
     lines = {task.format(batch.row(row)) for row in range(len(batch))}
     one, two = (2 + 3 * 4), (14 * 1 + 3 * (14 * 2) * 2)
+    assert task.instance_count() == (one + two, "exact")
     assert len(lines) == one + two == len(np.unique(task.instances(batch.tokens), axis=0))
 
 
