@@ -15,11 +15,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.config import Experiment, dump, experiment, load, override
+    from lab.config import Experiment, dump, experiment, load, override, resolve
     from lab.errors import LabError
     from lab.runs import Run, open_runs
     from lab.runs.frames import frame
-    from lab.training import Interrupted, resume, train
+    from lab.training import Interrupted, measured, resume, train
     from lab.training.lines import evaluate
 
 _ROOMS = {
@@ -28,12 +28,14 @@ _ROOMS = {
     "experiment": "lab.config",
     "load": "lab.config",
     "override": "lab.config",
+    "resolve": "lab.config",
     "LabError": "lab.errors",
     "Run": "lab.runs",
     "open_runs": "lab.runs",
     "frame": "lab.runs.frames",
     "Interrupted": "lab.training",
     "evaluate": "lab.training.lines",
+    "measured": "lab.training",
     "resume": "lab.training",
     "train": "lab.training",
 }
@@ -59,8 +61,10 @@ __all__ = [
     "experiment",
     "frame",
     "load",
+    "measured",
     "open_runs",
     "override",
+    "resolve",
     "resume",
     "train",
 ]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lab.config import Experiment, experiment
+from lab.config import Experiment, experiment, resolve
 from lab.errors import LabError
 from lab.runs import Run
 
@@ -58,7 +58,7 @@ def plan(n_futures: tuple[int, ...], seeds: int, settings: Mapping[str, Any] | N
     """The demo's experiments by the name of their run, seed by seed, so that pairs are complete as early as possible."""
     chosen = {**SETTINGS, **(settings or {})}
     return {
-        f"n{n}-seed{seed}": experiment(TASK, {**chosen, "n_future": n, "seed": seed})
+        f"n{n}-seed{seed}": resolve(experiment(TASK, {**chosen, "n_future": n, "seed": seed}))
         for seed in range(seeds)
         for n in n_futures
     }

@@ -24,6 +24,7 @@ FIGURES = {
 OPTIONS = {
     "metric": ("emergence", "grid", "size", "survival", "pareto"),
     "by": ("emergence", "grid", "size", "survival", "pareto"),
+    "x": ("emergence",),
     "rule": ("grid", "size", "pareto"),
     "threshold": ("survival",),
     "cost": ("pareto",),
@@ -42,6 +43,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png, .pdf or .svg")
     parser.add_argument("--metric", help="what to draw (the task's own)")
     parser.add_argument("--by", metavar="SETTINGS", help="what tells arms apart, as n_future,objective.name (n_future)")
+    parser.add_argument("--x", metavar="AXIS", help="tokens, steps, flops or seconds (tokens)")
     parser.add_argument("--rule", choices=("last", "best"), help="which evaluation of a run counts (last)")
     parser.add_argument("--threshold", type=float, help="what a run must pass to leave the plateau (0.5)")
     parser.add_argument("--cost", help="parameters, flops, seconds or tokens (parameters)")

@@ -44,14 +44,24 @@ def run(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from lab.training import train
+    from lab.training import measured, train
     from lab.training.fit import is_main_process
     from lab.training.progress import progress_for
 
+    experiment = measured(experiment)
+    if experiment.budget.steps is not None and is_main_process():
+        print(_spending(experiment))
     done = train(experiment, known.out, progress=progress_for(experiment, Console()))
     if is_main_process():
         print(report(done))
     return 0
+
+
+def _spending(experiment: Experiment) -> str:
+    """One line on a run that may spend what n = 1 spends."""
+    kind = {"flops": "FLOPs", "time": "wall time"}[experiment.model.matched]
+    step = f", a step taking {experiment.budget.step_time} times as long" if experiment.budget.step_time is not None else ""
+    return f"{experiment.steps} steps, the {kind} of {experiment.budget.steps} of n = 1{step}"
 
 
 def report(done: Run) -> str:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 import tasks
 from lab.config import cost
+from lab.config.budget import BudgetSettings
 from lab.config.kinds import KINDS
 from lab.config.model import ModelSettings
 from lab.config.objective import ObjectiveSettings
@@ -79,7 +80,8 @@ class Experiment(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     steps: int = Field(600, ge=1)
-    """Optimiser steps."""
+    """Optimiser steps; of n = 1, where `model.matched` is `flops` or `time` and `budget.steps` is not resolved yet."""
+    budget: BudgetSettings = BudgetSettings()
     batch_size: int = Field(32, ge=1)
     """Rows of one optimiser step, over all devices and accumulated parts."""
     accumulate: int = Field(1, ge=1)
@@ -101,6 +103,12 @@ class Experiment(Settings):
         n = self.n_future
         if self.trunk_layers < 1:
             raise ValueError(_no_trunk(self.model, n))
+        self.budget.check(self.model, n)
+        if self.budget.steps is not None and self.steps != self.affordable_steps:
+            raise ValueError(
+                f"steps must be {self.affordable_steps} at equal {self.model.matched}, what budget.steps = {self.budget.steps} "
+                f"of n = 1 pay for, not {self.steps} (or set budget.steps to null, and steps to those of n = 1)"
+            )
         if n >= self.task.length:
             raise ValueError(f"n_future must be below {self.task.length}, the row length of {self.task.name}, not {n}")
         if self.schedule.warmup_steps >= self.steps:
@@ -136,6 +144,13 @@ class Experiment(Settings):
     def trunk_layers(self) -> int:
         """Layers that all prediction heads share; see `cost.trunk_layers`."""
         return cost.trunk_layers(self.model, self.n_future)
+
+    @property
+    def affordable_steps(self) -> int:
+        """Optimiser steps that the budget pays for: `steps` where there is no budget."""
+        if self.budget.steps is None:
+            return self.steps
+        return self.budget.pays_for(self.model, self.n_future, self.task.length, self.task.vocab_size)
 
     @property
     def non_embedding_parameters(self) -> int:

@@ -30,9 +30,9 @@ class ModelSettings(Settings):
     """Attention heads of each layer."""
     heads: Annotated[str, BeforeValidator(_kind)] = "parallel"
     """Kind of prediction heads, one of those in docs/heads.md."""
-    matched: Literal["parameters", "layers", "none"] = "parameters"
-    """`parameters`: prediction heads are taken off the trunk; `layers`: the next-token path has L layers; `none`: heads 2..n
-    come on top of n = 1 ("+Layers")."""
+    matched: Literal["parameters", "layers", "none", "flops", "time"] = "parameters"
+    """What is equal at every n. `parameters`: prediction heads are taken off the trunk; `layers`: the next-token path has L
+    layers; `none`: heads 2..n come on top of n = 1 ("+Layers"); `flops`, `time`: so they do, and training has fewer steps."""
     mlp: Literal["swiglu", "gelu"] = "swiglu"
     """Feed-forward part; both have 8 d^2 parameters (swiglu to the nearest multiple of 8 in its inner width)."""
     rope_base: float = Field(10_000.0, gt=0)

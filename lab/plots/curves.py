@@ -17,24 +17,35 @@ from lab.plots.style import Look, looks
 from tasks.errors import nearest
 
 TOKENS = "training tokens seen"
+AXES = {
+    "tokens": ("tokens", TOKENS),
+    "steps": ("step", "optimiser steps"),
+    "flops": ("flops", "training FLOPs"),
+    "seconds": ("seconds", "wall time (seconds)"),
+}
+"""What a curve can be drawn against: the frame's column and the axis's label."""
 _SAMPLED = {"sampled": "of sampled rows", "forced": "of sampled rows with imposed choices"}
 
 
-def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future") -> pd.DataFrame:
+def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future", x: str = "tokens") -> pd.DataFrame:
     """The very numbers that a curve is drawn from.
 
     Args:
         frame: A tidy frame.
         metrics: Names of metrics.
         by: The column that tells the arms apart.
+        x: One of `AXES`. Seeds are averaged where they have seen as many tokens; wall times, which differ, are averaged too.
 
     Returns:
-        One row for each (arm, metric, tokens seen): `mean`, `low` and `high` of the 90 % bootstrap interval over seeds, and
-        `seeds`, how many stand behind it. Points that not every seed of an arm has are left out.
+        One row for each (arm, metric, evaluation point): the column of `x`; `mean`, `low` and `high` of the 90 % bootstrap
+        interval over seeds; and `seeds`, how many stand behind it. Points that not every seed of an arm has are left out.
 
     Raises:
-        LabError: If the frame is empty or has no such metric.
+        LabError: If the frame is empty, has no such metric, or nothing is known of `x`.
     """
+    if x not in AXES:
+        raise LabError(f"unknown x-axis {x!r}; {nearest(x, AXES)}")
+    column = AXES[x][0]
     if frame.empty:
         raise LabError("the runs have no metrics yet")
     rows = []
@@ -46,10 +57,13 @@ def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future") ->
             matrix = curves.pivot_table(index="tokens", columns="run", values="value").dropna()
             if matrix.empty:
                 raise LabError(f"the runs with {by} = {arm} share no evaluation point of {metric}")
+            points = curves.groupby("tokens")[column].mean()[matrix.index].to_numpy()
+            if np.isnan(points).any():
+                raise LabError(f"the runs with {by} = {arm} do not say their {x} at every evaluation point")
             low, mean, high = bootstrap_band(matrix.to_numpy().T)
             rows.append(
                 pd.DataFrame(
-                    {by: arm, "metric": metric, "tokens": matrix.index, "mean": mean, "low": low, "high": high,
+                    {by: arm, "metric": metric, column: points, "mean": mean, "low": low, "high": high,
                      "seeds": matrix.shape[1]}
                 )
             )  # fmt: skip
@@ -61,6 +75,7 @@ def emergence(
     metric: str,
     *,
     by: Sequence[str] = ("n_future",),
+    x: str = "tokens",
     lines: Mapping[str, float] | None = None,
     axes: Axes | None = None,
 ) -> tuple[Axes, pd.DataFrame]:
@@ -70,18 +85,19 @@ def emergence(
         frame: A tidy frame.
         metric: As `accuracy/copy/1`.
         by: Columns that tell arms apart.
+        x: What to draw it against, one of `AXES`.
         lines: Reference values by name, as `{"chance": 1 / 32}`, drawn as thin lines.
         axes: Where to draw; by default a new figure's.
 
     Returns:
         The axes, and the numbers drawn.
     """
-    table = band_table(with_arms(frame, by) if len(frame) else frame, [metric], "arm")
+    table = band_table(with_arms(frame, by) if len(frame) else frame, [metric], "arm", x)
     axes = axes or new_axes()
     for arm, look in looks(table["arm"].unique()).items():
-        _draw(axes, table[table["arm"] == arm], look, str(arm))
+        _draw(axes, table[table["arm"] == arm], look, str(arm), x)
     reference(axes, lines or {})
-    _finish(axes, table, describe(metric))
+    _finish(axes, table, describe(metric), x)
     return axes, table
 
 
@@ -142,24 +158,26 @@ def band_note(table: pd.DataFrame) -> str:
     return f"mean and 90 % bootstrap band over {count} seeds{few}"
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, look: Look, label: str) -> None:
-    rows = rows[rows["tokens"] > 0]  # nothing at 0 can stand on a logarithmic axis
+def _draw(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:
+    column = AXES[x][0]
+    rows = rows[rows[column] > 0]  # nothing at 0 can stand on a logarithmic axis
     every = max(1, len(rows) // 8)
-    axes.plot(rows["tokens"], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
+    axes.plot(rows[column], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
               markevery=every, markersize=4, label=label)  # fmt: skip
     if rows["seeds"].max() > 1:
-        axes.fill_between(rows["tokens"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
+        axes.fill_between(rows[column], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
 
 
-def _finish(axes: Axes, table: pd.DataFrame, label: str) -> None:
+def _finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> None:
+    column, title = AXES[x]
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    tokens = table.loc[table["tokens"] > 0, "tokens"]
-    if not tokens.empty and tokens.max() > tokens.min():
-        axes.set_xlim(tokens.min(), tokens.max())
-    axes.set_xlabel(TOKENS)
+    points = table.loc[table[column] > 0, column]
+    if not points.empty and points.max() > points.min():
+        axes.set_xlim(points.min(), points.max())
+    axes.set_xlabel(title)
     axes.set_ylabel(label)
     values = table[["low", "high"]].to_numpy()
     if np.nanmin(values) >= 0 and np.nanmax(values) <= 1:

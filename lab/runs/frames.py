@@ -17,7 +17,8 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
 
     Returns:
         Columns `run` (name of the folder), `task` (its name), `n_future`, `seed`, every other setting in which the runs differ
-        by its dotted name, `parameters` (non-embedding), then `step` (optimiser steps), `tokens` (seen in training), `metric`,
+        by its dotted name, `parameters` (non-embedding), then `step` (optimiser steps), `tokens` (seen in training), `flops`
+        (of training, see `lab.config.cost.flops_per_token`), `seconds` (wall time of the run, evaluation included), `metric`,
         `value` (losses in nats).
     """
     runs = list(runs)
@@ -28,6 +29,8 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     parts = []
     for run, values in zip(runs, settings, strict=True):
         part = pd.DataFrame(run.metrics(), columns=["step", "tokens", "metric", "value"])
+        part.insert(2, "flops", part["step"] * float(run.experiment.flops_per_step))
+        part.insert(3, "seconds", part["step"].map(run.seconds()).astype(float))
         described = {"run": run.name, "task": run.experiment.task.name, **{name: values.get(name) for name in columns}}
         described["parameters"] = run.record["non_embedding_parameters"]
         for position, (name, value) in enumerate(described.items()):

@@ -67,6 +67,17 @@ def read_metrics(path: Path) -> list[Row]:
     return rows
 
 
+def read_seconds(path: Path) -> dict[int, float]:
+    """Wall time in seconds at each evaluation point, by step, from a table of timing; none where there is no table yet."""
+    if not path.exists():
+        return {}
+    rows = list(csv.DictReader(_lines(path)))
+    try:
+        return {int(row["step"]): float(row["seconds"]) for row in rows}
+    except (KeyError, ValueError) as error:
+        raise LabError(f"{path}: not a table of {', '.join(TIMING)}") from error
+
+
 def keep_until(path: Path, step: int) -> None:
     """Drop what was written after a step: what a run does that goes on from its checkpoint at that step."""
     if path.exists():

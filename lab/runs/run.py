@@ -85,6 +85,10 @@ class Run:
         path = self.path / METRICS
         return metrics.read_metrics(path) if path.exists() else []
 
+    def seconds(self) -> dict[int, float]:
+        """Wall time in seconds at each evaluation point, by step."""
+        return metrics.read_seconds(self.path / TIMING)
+
     def checkpoint(self) -> Path | None:
         """The folder of its newest checkpoint."""
         found = [path for path in self.path.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]

@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from lab.config import Experiment
+from lab.config import Experiment, resolve
 from lab.errors import LabError
 from lab.runs import metrics
 from lab.runs.run import METRICS, TIMING, WEIGHTS, Run, checkpoint_step
@@ -35,14 +35,15 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     """Train one experiment.
 
     Args:
-        experiment: What to run.
+        experiment: What to run; resolved first if it is not yet (`lab.resolve`).
         out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
         progress: What to tell meanwhile; by default nothing.
 
     Raises:
-        LabError: If the folder exists or cannot be written, or the accelerator is missing.
+        LabError: If the folder exists or cannot be written, the accelerator is missing, or the steps cannot be resolved.
         Interrupted: After Ctrl-C, with everything saved.
     """
+    experiment = resolve(experiment)
     path = Path(out) if out is not None else default_path(experiment)
     main_process = is_main_process()
     if main_process:

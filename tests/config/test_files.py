@@ -16,7 +16,7 @@ from lab.errors import LabError
 
 OTHER: dict[str, Any] = {
     "n_future": 2, "model.size": "1M", "model.width": 32, "model.layers": 6, "model.n_heads": 2, "model.matched": "none",
-    "model.heads": "causal",
+    "model.heads": "causal", "budget.steps": 600, "budget.step_time": 1.5,
     "model.mlp": "gelu", "model.rope_base": 500.0, "optimiser.peak_lr": 1e-4, "optimiser.beta1": 0.8, "optimiser.beta2": 0.99,
     "optimiser.weight_decay": 0.0, "optimiser.clip_norm": None, "schedule.warmup_steps": 7, "schedule.decay_ratio": 0.5,
     "evaluation.every": None, "evaluation.per_decade": 4, "evaluation.examples": 3, "evaluation.split": "test",
@@ -26,6 +26,8 @@ OTHER: dict[str, Any] = {
     "objective.weights": [2.5], "objective.extra_weight": 0.5, "objective.window": 2, "objective.active": "up",
 }  # fmt: skip
 """Another value for every setting that has one."""
+WHERE: dict[str, dict[str, Any]] = {"budget.steps": {"model.matched": "flops"}, "budget.step_time": {"model.matched": "time"}}
+"""What else must be set for a setting to have another value."""
 ONLY_ONE_VALUE = {"task"}
 
 
@@ -60,8 +62,9 @@ def test_every_setting_changes_the_fingerprint() -> None:
     usual = lab.experiment("induction")
     prints = {usual.fingerprint}
     for name, value in OTHER.items():
-        prints.add(lab.override(usual, {name: value}).fingerprint)
-    assert len(prints) == len(OTHER) + 1
+        prints.add(lab.override(usual, WHERE.get(name, {}) | {name: value}).fingerprint)
+    prints |= {lab.override(usual, where).fingerprint for where in WHERE.values()}
+    assert len(prints) == len(OTHER) + len(WHERE) + 1
 
 
 def test_the_fingerprint_is_the_same_in_any_process_and_order() -> None:

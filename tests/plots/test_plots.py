@@ -45,6 +45,31 @@ def test_the_numbers_of_a_curve_are_mean_and_interval_over_seeds() -> None:
     assert row["low"] <= interval.mean <= row["high"]
 
 
+def test_a_curve_is_drawn_against_steps_flops_or_seconds_as_well() -> None:
+    tidy = frame()
+    tidy["flops"] = tidy["step"] * 1e12 * (1 + 0.5 * tidy["n_future"])
+    tidy["seconds"] = 1 + tidy["step"] * 0.1 + 0.01 * tidy["seed"]
+    usual = plots.emergence(tidy, "accuracy/copy/1")[1]
+    for x, column, label in (("steps", "step", "optimiser steps"), ("flops", "flops", "training FLOPs"),
+                             ("seconds", "seconds", "wall time (seconds)")):  # fmt: skip
+        axes, table = plots.emergence(tidy, "accuracy/copy/1", x=x)
+        assert axes.get_xlabel() == label
+        assert table["mean"].tolist() == usual["mean"].tolist()
+        assert "tokens" not in table.columns
+        points = table.loc[table["arm"] == "n = 2", column].tolist()
+        expected = tidy[(tidy["n_future"] == 2) & (tidy["metric"] == "accuracy/copy/1")].groupby("step")[column].mean()
+        assert points == pytest.approx(expected.tolist())
+        assert axes.lines[1].get_xdata().tolist() == pytest.approx([point for point in points if point > 0])
+
+
+def test_an_axis_that_is_unknown_or_not_known_of_the_runs_is_refused() -> None:
+    tidy = frame().assign(seconds=np.nan)
+    with pytest.raises(LabError, match="unknown x-axis 'flop'; did you mean 'flops'"):
+        plots.emergence(tidy, "accuracy/copy/1", x="flop")
+    with pytest.raises(LabError, match="do not say their seconds at every evaluation point"):
+        plots.emergence(tidy, "accuracy/copy/1", x="seconds")
+
+
 def test_the_emergence_curve_has_what_a_reader_needs() -> None:
     axes, table = plots.emergence(frame(), "accuracy/copy/1", lines={"chance": 1 / 32})
     assert axes.get_xscale() == "log"

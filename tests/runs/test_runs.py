@@ -40,6 +40,8 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
         "parameters",
         "step",
         "tokens",
+        "flops",
+        "seconds",
         "metric",
         "value",
     ]
@@ -48,10 +50,24 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
     assert (last["model.width"], last["tokens"], last["value"]) == (64, 10 * 32 * 64, 0.1 + 0.2)
 
 
+def test_a_frame_says_what_every_point_has_cost(tmp_path: Path) -> None:
+    experiment = lab.experiment("induction", n_future=2)
+    run = made(tmp_path / "run", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0, (20, "loss/all/1"): 2.0})
+    metrics.append(run.path / "timing.csv", metrics.TIMING, [(0, "0.500", "0"), (10, "2.250", "9000")])
+    frame = run.frame()
+    assert frame["flops"].tolist() == [0, 10 * experiment.flops_per_step, 20 * experiment.flops_per_step]
+    assert frame["seconds"].tolist()[:2] == [0.5, 2.25]
+    assert frame["seconds"].isna().tolist() == [False, False, True], "killed between the two tables"
+    (run.path / "timing.csv").write_text("step,minutes\n0,1\n")
+    with pytest.raises(LabError, match="not a table of step, seconds"):
+        run.frame()
+
+
 def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(tmp_path: Path) -> None:
     run = made(tmp_path / "run", lab.experiment("induction"), state="running")
     assert run.frame().empty
-    assert list(run.frame().columns) == ["run", "task", "n_future", "seed", "parameters", "step", "tokens", "metric", "value"]
+    assert {"n_future", "seed", "step", "tokens", "flops", "seconds", "metric", "value"} < set(run.frame().columns)
+    assert not any("." in name for name in run.frame().columns)
     assert run.metrics() == []
 
 

@@ -1,0 +1,45 @@
+"""What a run may spend where it is matched with n = 1 in FLOPs or wall time."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lab.config import cost
+from lab.config.model import ModelSettings
+from lab.config.settings import Settings
+
+
+class BudgetSettings(Settings):
+    """What n = 1 of the same settings spends, where `model.matched` is `flops` or `time`; `lab.resolve` works the steps out."""
+
+    steps: int | None = Field(None, ge=1)
+    """Optimiser steps of n = 1, from which those of the run follow; null until resolved."""
+    step_time: float | None = Field(None, gt=0)
+    """Time of one optimiser step, as a multiple of n = 1's; null to have it measured before the run."""
+
+    def check(self, model: ModelSettings, n: int) -> None:
+        """Refuse a budget where nothing is matched with it (ValueError)."""
+        if self.steps is not None and model.matched not in ("flops", "time"):
+            raise ValueError(f"budget.steps must be null with model.matched {model.matched}, not {self.steps}")
+        if self.step_time is not None and model.matched != "time":
+            raise ValueError(f"budget.step_time must be null with model.matched {model.matched}, not {self.step_time}")
+        if model.matched == "time" and self.steps is not None and self.step_time is None and n > 1:
+            raise ValueError("budget.step_time must be a number where budget.steps is one: the steps follow from both")
+
+    def pays_for(self, model: ModelSettings, n: int, length: int, vocabulary: int) -> int:
+        """Whole optimiser steps, at least one, that n prediction heads can do with what n = 1 spends on `steps` of them.
+
+        Args:
+            model: The network, matched in FLOPs or time.
+            n: Prediction heads.
+            length: T.
+            vocabulary: V.
+        """
+        assert self.steps is not None
+        if n == 1:
+            return self.steps
+        if model.matched == "flops":
+            one, many = (cost.flops_per_token(model, heads, length, vocabulary) for heads in (1, n))
+            return max(1, self.steps * one // many)
+        assert self.step_time is not None
+        return max(1, int(self.steps / self.step_time))

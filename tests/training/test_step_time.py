@@ -1,0 +1,69 @@
+"""Equal wall time: the ratio of step times is measured, recorded, and never measured again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.config import Experiment, load
+from lab.errors import LabError
+from lab.training import measured, step_time
+from lab.training.step_time import seconds_a_step
+
+Make = Callable[..., Experiment]
+
+
+def test_more_layers_a_step_take_more_time(tiny: Make) -> None:
+    """One layer of trunk with six heads against one with one head: 7 layers against 2."""
+    experiment = tiny(model__width=64, model__layers=2, model__matched="time", n_future=6, batch_size=32)
+    assert 1.3 < step_time.step_time(experiment, rounds=3) < 7
+
+
+def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([3.0, 2.0, 40.0, 20.0, 4.0, 2.0, 9.0, 10.0, 2.4, 2.0, 6.0, 3.0, 5.0, 4.0])
+    timed: list[Experiment] = []
+    monkeypatch.setattr(step_time, "seconds_a_step", lambda experiment: (timed.append(experiment), next(clock))[1])
+    asked = tiny(model__matched="time", n_future=2, objective__active="up", objective__extra_weight=0.5)
+    resolved = measured(asked)
+    assert resolved.budget.step_time == 1.5, "of 1.5, 2, 2, 0.9, 1.2, 2, 1.25"
+    assert (resolved.budget.steps, resolved.steps) == (12, 8)
+    assert [each.n_future for each in timed] == [2, 1] * 7
+    assert {each.trunk_layers for each in timed} == {asked.trunk_layers}
+    assert timed[0].objective.extra_weight == 0.5
+    assert timed[1].objective == lab.experiment("induction").objective
+
+
+def test_a_run_at_equal_time_states_its_steps_and_resumes_without_measuring(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_time, "seconds_a_step", lambda experiment: float(experiment.n_future + 1))
+    run = lab.train(measured(tiny(model__matched="time", n_future=2)), tmp_path / "run")
+    assert run.experiment == load(run.path / "experiment.yaml")
+    assert (run.experiment.steps, run.experiment.budget.step_time) == (8, 1.5)
+    assert max(row.step for row in run.metrics()) == 8
+    by_hand = tiny(model__matched="time", n_future=2, budget__step_time=1.5)
+    again = lab.train(by_hand, tmp_path / "again")
+    assert again.experiment == run.experiment
+    assert again.metrics() == run.metrics()
+
+
+def test_an_unresolved_experiment_is_resolved_by_training_it(tiny: Make, tmp_path: Path) -> None:
+    run = lab.train(tiny(model__matched="flops", n_future=2), tmp_path / "run")
+    assert run.experiment == lab.resolve(tiny(model__matched="flops", n_future=2))
+    assert max(row.step for row in run.metrics()) == run.experiment.steps < 12
+    spent = run.frame()["flops"].max()
+    assert spent == run.experiment.steps * run.experiment.flops_per_step <= 12 * tiny(n_future=1).flops_per_step
+
+
+def test_what_cannot_be_measured_is_refused(tiny: Make) -> None:
+    with pytest.raises(LabError, match=r"budget\.step_time must be given with devices = 2"):
+        measured(tiny(model__matched="time", n_future=2, devices=2))
+    assert measured(tiny(model__matched="time", n_future=1)).steps == 12
+    assert measured(tiny(n_future=2)) == tiny(n_future=2)
+
+
+def test_a_step_is_timed_without_leaving_anything(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert 0 < seconds_a_step(tiny(schedule__warmup_steps=0)) < 5
+    assert not list(tmp_path.iterdir())
