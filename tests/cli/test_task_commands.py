@@ -5,11 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import lab
 import tasks
 from lab.cli.main import main
 from lab.cli.tasks.certify import in_words
+from lab.cli.tasks.draw import cells_of
+from lab.plots.gallery import digest
 from tasks.exchange import exported
 
 STAR = ["--degree", "2", "--arm", "3", "--nodes", "10"]
@@ -49,6 +52,24 @@ def test_counts_are_told_for_people() -> None:
     ]  # fmt: skip
 
 
+def test_instances_are_drawn_with_a_note_of_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "draw", "star", *STAR, "--rows", "2", "-o", "star.png"]) == 0
+    assert capsys.readouterr().out == "star.png\n"
+    task = tasks.get("star", degree=2, arm=3, nodes=10)
+    with Image.open("star.png") as image:
+        assert image.text["Comment"] == digest(*cells_of(task, 2))  # type: ignore[attr-defined]
+    cells, roles, title = cells_of(task, 2)
+    assert [(cell.word, task.roles[cell.role]) for cell in cells[12:]] == task.show(task.batch(0, 0, 2), 1)
+    assert [cell.answer for cell in cells] == 2 * (10 * [False] + 2 * [True])
+    assert [role.name for role in roles] == ["prompt", "turn", "follow"]
+    assert title.startswith("star: ")
+
+
+def test_a_picture_shows_as_many_instances_as_fit() -> None:
+    for name, rows in (("modular", 4), ("star", 3), ("stories", 1)):
+        assert max(cell.row for cell in cells_of(tasks.get(name))[0]) == rows - 1
+
+
 def test_an_exported_set_measures_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     tiny = ["--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "4", "--batch-size", "4"]
     settings = [word.replace("--", "--task.") for word in STAR]
@@ -66,7 +87,7 @@ def test_an_exported_set_measures_a_run(capsys: pytest.CaptureFixture[str]) -> N
     assert {"loss/turn/1", "accuracy/turn/1", "exact", "first"} <= set(shown)
 
 
-@pytest.mark.parametrize("command", ["show", "export", "certify"])
+@pytest.mark.parametrize("command", ["show", "draw", "export", "certify"])
 def test_every_subcommand_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["tasks", command, "--help"])

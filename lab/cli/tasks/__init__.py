@@ -14,6 +14,8 @@ from tasks.errors import nearest
 
 COMMANDS = {
     "show": "print instances, roles marked",
+    "draw": "draw instances, a cell a token",
+    "gallery": "draw every task into a folder",
     "export": "write a test set, an instance a line",
     "certify": "count instances, measure overlap between splits, chance, floors, speed",
 }
@@ -31,7 +33,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _list(arguments: list[str]) -> int:
-    listed = "\n".join(f"  lab tasks {name} TASK{'':<{8 - len(name)}}  {line}" for name, line in COMMANDS.items())
+    listed = "\n".join(f"  lab tasks {name:<8} {line}" for name, line in COMMANDS.items())
     Parser("tasks", "What can be learned, a line each.", epilog=f"also:\n{listed}").parse_args(arguments)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("task", no_wrap=True)
