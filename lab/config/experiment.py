@@ -79,6 +79,8 @@ class Experiment(Settings):
     schedule: ScheduleSettings = ScheduleSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    init: str | None = None
+    """A finished run whose weights training begins with; null for the seed's. Optimiser, schedule and data begin anew."""
     steps: int = Field(600, ge=1)
     """Optimiser steps; of n = 1, where `model.matched` is `flops` or `time` and `budget.steps` is not resolved yet."""
     budget: BudgetSettings = BudgetSettings()
@@ -122,6 +124,8 @@ class Experiment(Settings):
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
         self.objective.check(n, self.steps)
+        if self.objective.teacherless and not self.task.has_answer:
+            raise ValueError(f"objective.teacherless must be false for {self.task.name}: there is no answer to hide")
         if self.objective.detached and KINDS[self.model.heads].on_path and n > 1:
             raise ValueError(
                 f"objective.detached must be false with model.heads {self.model.heads}: "

@@ -56,6 +56,8 @@ class ObjectiveSettings(Settings):
     `bag`: the next `window` tokens without order; `order`: which token comes how soon; or `module:Name`."""
     window: int = Field(4, ge=1)
     """Tokens ahead that `bag` and `order` look at."""
+    teacherless: bool = False
+    """Whether the answer's tokens are hidden from the input: all of them are predicted from the prompt alone."""
     detached: bool = False
     """Whether heads 2..N send no gradient to what head 1 computes with: probes of a next-token model."""
     weights: Annotated[str | tuple[float, ...], BeforeValidator(_weights)] = "uniform"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lab.config import Experiment
 from lab.config.kinds import KINDS
@@ -24,6 +25,7 @@ class Network(nn.Module):
         n_future: N.
         path_layers: Transformer layers between a token and the next-token logits.
         teacher_forced: Whether prediction head i at position t is told the tokens up to t + i - 1.
+        mask: (D,), the embedding of a hidden token, whose id is V; None unless the objective is teacherless.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -39,13 +41,14 @@ class Network(nn.Module):
         self.teacher_forced = kind.teacher_forced
         self.path_layers = experiment.trunk_layers + kind.path_layers(experiment.n_future)
         self.unembedding = Unembedding(settings.width, vocabulary, experiment.n_future if kind.replicated else None)
+        self.mask = nn.Parameter(torch.empty(settings.width)) if experiment.objective.teacherless else None
         self._initialise()
 
     def forward(self, tokens_BT: Tensor, detached: bool = False) -> Tensor:
         """Hidden states of all prediction heads, normed: `unembedding` makes logits of them.
 
         Args:
-            tokens_BT: (B, T) int64.
+            tokens_BT: (B, T) int64; V for a hidden token.
             detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction
                 head 1 or the norm behind them.
 
@@ -53,7 +56,7 @@ class Network(nn.Module):
             (N, B, T, D).
         """
         rotary = self.rotary(tokens_BT.shape[1], tokens_BT.device)
-        states_BTD = embedded_BTD = self.embedding(tokens_BT)
+        states_BTD = embedded_BTD = self._embed(tokens_BT)
         for layer in self.trunk:
             states_BTD = layer(states_BTD, rotary)
         hidden_NBTD: Tensor = self.heads(states_BTD, Context(rotary, embedded_BTD, detached))
@@ -70,7 +73,14 @@ class Network(nn.Module):
     def non_embedding_parameters(self) -> int:
         """Parameters of trunk, prediction heads and norms: what the paper's sizes count."""
         outside = self.embedding.weight.numel() + self.unembedding.weight.numel()
+        outside += 0 if self.mask is None else self.mask.numel()
         return sum(parameter.numel() for parameter in self.parameters()) - outside
+
+    def _embed(self, tokens_BT: Tensor) -> Tensor:
+        if self.mask is None:
+            embedded_BTD: Tensor = self.embedding(tokens_BT)
+            return embedded_BTD
+        return F.embedding(tokens_BT, torch.cat([self.embedding.weight, self.mask[None]]))
 
     def _initialise(self) -> None:
         """Normal weights of variance 1 / inputs; what writes to the residual stream is scaled down by its number of writers."""
@@ -85,6 +95,8 @@ class Network(nn.Module):
                 nn.init.normal_(module.weight, std=scale)
         self.unembedding.initialise()
         nn.init.normal_(self.embedding.weight, std=1.0)
+        if self.mask is not None:  # the last, so that all other weights are those of a network without it
+            nn.init.normal_(self.mask, std=1.0)
 
 
 def build(experiment: Experiment) -> Network:

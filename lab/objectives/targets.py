@@ -18,16 +18,30 @@ class Part(NamedTuple):
     Attributes:
         tokens_BT: (B, T) int64.
         scored_BT: (B, T) bool, which tokens count as targets.
-        counts_N: (N,) float32: targets of each prediction head in the whole step, divided by the number of its parts, so that
+        counts_N: (N,) float: targets of each prediction head in the whole step, divided by the number of its parts, so that
             the mean over parts of each part's loss is the loss of the whole step, however unevenly targets are spread.
         elsewhere_BT: (B, T) int64, the targets (`IGNORE` where not scored) of another row of the step for each row, drawn anew
             in each step; None unless the objective asks for it.
+        inputs_BT: (B, T) int64, what the network is shown if not the tokens: the answer's hidden, in teacherless training.
     """
 
     tokens_BT: Tensor
     scored_BT: Tensor
     counts_N: Tensor
     elsewhere_BT: Tensor | None = None
+    inputs_BT: Tensor | None = None
+
+    @property
+    def shown(self) -> Tensor:
+        """What the network is shown."""
+        return self.tokens_BT if self.inputs_BT is None else self.inputs_BT
+
+    def cut(self, parts: int) -> list[Part]:
+        """The same rows in equal parts."""
+        counts_N = (self.counts_N / parts).float()
+        columns = (self.tokens_BT, self.scored_BT, self.elsewhere_BT, self.inputs_BT)
+        split = ([None] * parts if rows is None else rows.chunk(parts) for rows in columns)
+        return [Part(tokens, scored, counts_N, *more) for tokens, scored, *more in zip(*split, strict=True)]
 
 
 def future_targets(tokens_BT: Tensor, scored_BT: Tensor, n_future: int) -> Tensor:

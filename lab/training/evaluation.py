@@ -2,7 +2,8 @@
 
 Names of metrics: `loss/<role>/<i>` and `accuracy/<role>/<i>` for prediction head i (counted from 1), role `all` for every
 target that trains; `exact` and `first` where an answer is determined; those that the task brings itself, with `sampled/` and
-`forced/` before what it says of sampled rows; a variant's name and a colon before those of the variant.
+`forced/` before what it says of sampled rows; a variant's name and a colon before those of the variant, and `teacherless:`
+before those with the answer hidden, for a model trained so.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lab.analysis.induction import attention_scores, in_context_score, repeated_
 from lab.config import Experiment
 from lab.model import Network
 from lab.objectives import future_targets, row_statistics
+from lab.training.feed import without_answer
 from lab.training.task_metrics import task_metrics
 from tasks import Batch, Task
 
@@ -38,6 +40,10 @@ class Evaluator:
             prefix: (task, Rows(task.batch(EVALUATION_SEED, 0, settings.examples, settings.split), self._device))
             for prefix, task in variants.items()
         }
+        if experiment.objective.teacherless:
+            batch = experiment.task.batch(EVALUATION_SEED, 0, settings.examples, settings.split)
+            hidden = torch.from_numpy(without_answer(batch, experiment.task.vocab_size)).to(self._device)
+            self._tasks["teacherless:"] = (experiment.task, Rows(batch, self._device, hidden))
         self._probe = repeated_probe(experiment.task.vocab_size, _PROBE_ROWS, _PROBE_PERIOD, EVALUATION_SEED)
 
     @torch.no_grad()
@@ -54,9 +60,10 @@ class Evaluator:
 
 
 class Rows:
-    """Rows of one task on a device: tokens, roles and scored positions (B, T), answers (B, 2)."""
+    """Rows of one task on a device: tokens, roles and scored positions (B, T), answers (B, 2), hidden answers (B, T) if any."""
 
-    def __init__(self, batch: Batch, device: torch.device) -> None:
+    def __init__(self, batch: Batch, device: torch.device, hidden_BT: Tensor | None = None) -> None:
+        self.hidden_BT = hidden_BT
         self.tokens_BT = torch.from_numpy(batch.tokens).to(device)
         self.roles_BT = torch.from_numpy(batch.roles).to(device, torch.int64)
         self.scored_BT = torch.from_numpy(batch.scored).to(device)
@@ -83,6 +90,8 @@ def measure(network: Network, task: Task, rows: Rows) -> dict[str, float]:
         values |= answer_accuracy(hits_NBT[0], rows.answer_B2)
     if not task.has_answer:
         values["icl"] = in_context_score(losses_NBT[0, :, :-1])
+    if rows.hidden_BT is not None:
+        return values  # the task's own metrics are of a model that reads what it has written
     return values | task_metrics(network, task, rows.tokens_BT, EVALUATION_SEED)
 
 
@@ -120,7 +129,8 @@ def _predictions(network: Network, rows: Rows) -> tuple[Tensor, Tensor]:
     for begin in range(0, len(rows.tokens_BT), _ROWS_AT_ONCE):
         tokens_BT = rows.tokens_BT[begin : begin + _ROWS_AT_ONCE]
         targets_NBT = future_targets(tokens_BT, everything.expand_as(tokens_BT), network.n_future)
-        loss_NBT, hit_NBT = row_statistics(network(tokens_BT), network.unembedding.weight, targets_NBT)
+        shown_BT = tokens_BT if rows.hidden_BT is None else rows.hidden_BT[begin : begin + _ROWS_AT_ONCE]
+        loss_NBT, hit_NBT = row_statistics(network(shown_BT), network.unembedding.weight, targets_NBT)
         losses.append(loss_NBT)
         hits.append(hit_NBT)
     return torch.cat(losses, dim=1), torch.cat(hits, dim=1)

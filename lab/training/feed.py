@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from lab.config import Experiment
-from lab.objectives import IGNORE, Part, find
+from lab.objectives import IGNORE, Objective, Part, find
 from tasks import Batch
 from tasks.streams import epoch_order, stream
 
+_ARRAYS = [field.name for field in fields(Batch)]
 _BLOCK = 1024
 """Rows of a finite training set that are drawn together."""
 
@@ -33,32 +35,26 @@ class Feed:
 
     def parts(self, step: int) -> list[Part]:
         """What this rank sees in an optimiser step, `accumulate` parts."""
-        tokens, scored = self.rows(step)
-        shares = self.world * self.experiment.accumulate
-        counts = self._objective.counts(scored, self.experiment.n_future, self.experiment.objective.window)
-        counts_N = torch.from_numpy((np.array(counts) / shares).astype(np.float32))
-        columns = [tokens, scored]
-        if self._objective.elsewhere:
-            columns.append(np.where(scored, tokens, IGNORE)[other_rows(len(tokens), self.experiment.seed, step)])
-        mine = range(self.rank * self.experiment.accumulate, (self.rank + 1) * self.experiment.accumulate)
-        cut = [[torch.from_numpy(np.split(column, shares)[share]) for column in columns] for share in mine]
-        return [Part(tokens_BT, scored_BT, counts_N, *elsewhere) for tokens_BT, scored_BT, *elsewhere in cut]
+        accumulate = self.experiment.accumulate
+        return self.whole(step).cut(self.world * accumulate)[self.rank * accumulate :][:accumulate]
 
-    def rows(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Tokens and which of them count, of the whole optimiser step, (batch_size, T)."""
+    def whole(self, step: int) -> Part:
+        """An optimiser step in one part."""
+        return whole_part(self.experiment, self._objective, self.rows(step), step)
+
+    def rows(self, step: int) -> Batch:
+        """The rows of the whole optimiser step."""
         experiment = self.experiment
         if self._finite is None:
-            batch = experiment.task.batch(experiment.seed, step, experiment.batch_size, "train")
-            return batch.tokens, batch.scored
-        tokens, scored = self._finite
+            return experiment.task.batch(experiment.seed, step, experiment.batch_size, "train")
         size = experiment.batch_size
         positions = np.arange(step * size, (step + 1) * size)
-        epochs, within = np.divmod(positions, len(tokens))
+        epochs, within = np.divmod(positions, len(self._finite))
         rows = np.empty(size, dtype=np.int64)
         for epoch in np.unique(epochs):
-            order = epoch_order(len(tokens), seed=experiment.seed, epoch=int(epoch))
+            order = epoch_order(len(self._finite), seed=experiment.seed, epoch=int(epoch))
             rows[epochs == epoch] = order[within[epochs == epoch]]
-        return tokens[rows], scored[rows]
+        return _taken(self._finite, rows)
 
 
 def other_rows(size: int, seed: int, step: int) -> NDArray[np.int64]:
@@ -69,11 +65,42 @@ def other_rows(size: int, seed: int, step: int) -> NDArray[np.int64]:
     return others
 
 
-def _finite_set(experiment: Experiment) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def whole_part(experiment: Experiment, objective: Objective, batch: Batch, step: int) -> Part:
+    """The rows of an optimiser step as its objective sees them.
+
+    Args:
+        experiment: What is run.
+        objective: Its objective.
+        batch: All rows of the step.
+        step: Which, counted from 0: what the objective draws depends on it.
+    """
+    counts = objective.counts(batch.scored, experiment.n_future, experiment.objective.window)
+    elsewhere = inputs = None
+    if objective.elsewhere:
+        visible = np.where(batch.scored, batch.tokens, IGNORE)
+        elsewhere = torch.from_numpy(visible[other_rows(len(batch), experiment.seed, step)])
+    if experiment.objective.teacherless:
+        inputs = torch.from_numpy(without_answer(batch, experiment.task.vocab_size))
+    tokens_BT, scored_BT = torch.from_numpy(batch.tokens), torch.from_numpy(batch.scored)
+    return Part(tokens_BT, scored_BT, torch.tensor(counts, dtype=torch.float64), elsewhere, inputs)
+
+
+def without_answer(batch: Batch, mask: int) -> NDArray[np.int64]:
+    """The tokens (B, T) with a mask's id instead of each token of the answer."""
+    position = np.arange(batch.tokens.shape[1])
+    inside = (position >= batch.answer[:, :1]) & (position < batch.answer[:, 1:])
+    return np.where(inside, mask, batch.tokens)
+
+
+def _finite_set(experiment: Experiment) -> Batch:
     """The first `examples` rows of the training stream."""
     assert experiment.examples is not None
-    blocks: list[Batch] = []
-    for index, begin in enumerate(range(0, experiment.examples, _BLOCK)):
-        size = min(_BLOCK, experiment.examples - begin)
-        blocks.append(experiment.task.batch(experiment.seed, index, size, "train"))
-    return np.concatenate([block.tokens for block in blocks]), np.concatenate([block.scored for block in blocks])
+    blocks = [
+        experiment.task.batch(experiment.seed, index, min(_BLOCK, experiment.examples - begin), "train")
+        for index, begin in enumerate(range(0, experiment.examples, _BLOCK))
+    ]
+    return Batch(**{name: np.concatenate([getattr(block, name) for block in blocks]) for name in _ARRAYS})
+
+
+def _taken(batch: Batch, rows: NDArray[np.int64]) -> Batch:
+    return Batch(**{name: getattr(batch, name)[rows] for name in _ARRAYS})

@@ -22,6 +22,7 @@ from lab.training.feed import Feed
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
 from lab.training.recorder import Recorder, refuse_taken
+from lab.training.start import start_from
 from lab.training.weights import save_weights
 
 _PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
@@ -34,14 +35,18 @@ class Interrupted(LabError):
 def train(experiment: Experiment, out: Path | str | None = None, *, progress: Progress | None = None) -> Run:
     """Train one experiment.
 
-    Args:
-        experiment: What to run; resolved first if it is not yet (`lab.resolve`).
-        out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
-        progress: What to tell meanwhile; by default nothing.
+        Args:
+            experiment: What to run; resolved first if it is not yet (`lab.resolve`).
+            out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
+            progress: What to tell meanwhile; by default nothing.
 
-    Raises:
-        LabError: If the folder exists or cannot be written, the accelerator is missing, or the steps cannot be resolved.
-        Interrupted: After Ctrl-C, with everything saved.
+        Raises:
+    <<<<<<< HEAD
+            LabError: If the folder exists or cannot be written, the accelerator is missing, or the steps cannot be resolved.
+    =======
+            LabError: If the folder exists or cannot be written, the accelerator is missing, or the run to start from does not fit.
+    >>>>>>> 23f9058 (Teacherless training, measured with the answer hidden as well; training that begins with a finished run's weights)
+            Interrupted: After Ctrl-C, with everything saved.
     """
     experiment = resolve(experiment)
     path = Path(out) if out is not None else default_path(experiment)
@@ -51,7 +56,8 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     check_accelerator(experiment)
     torch.set_num_threads(experiment.threads)
     module = TrainingModule(experiment)
-    recorder = Recorder.create(path, experiment) if main_process else Recorder(path, experiment, {})
+    started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
+    recorder = Recorder.create(path, experiment, started) if main_process else Recorder(path, experiment, {})
     return _fit(module, recorder, progress or Progress(experiment), None)
 
 
@@ -75,6 +81,8 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
         state = SafetensorsIO().load_checkpoint(checkpoint)
         if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
             raise LabError(f"{checkpoint}: not a checkpoint of a run")
+    elif run.experiment.init is not None:
+        start_from(module.network, run.experiment)
     step = -1 if checkpoint is None else checkpoint_step(checkpoint)
     recorder = Recorder(run.path, run.experiment, dict(run.record))
     if is_main_process():

@@ -48,7 +48,7 @@ class TrainingModule(pl.LightningModule):
         tokens, scores_NBTK = self._objective.targets(part, self.experiment.n_future, settings.window)
         weights_N = self.weights_SN[stage_at(self._stages, self.trainer.global_step)]
         loss = summed(
-            self.network(part.tokens_BT, detached=settings.detached),
+            self.network(part.shown, detached=settings.detached),
             self.network.unembedding.weight,
             tokens,
             part.counts_N,

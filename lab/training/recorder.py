@@ -6,6 +6,7 @@ import platform
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,13 @@ class Recorder:
         self._began = time.monotonic()
 
     @classmethod
-    def create(cls, run_path: Path, experiment: Experiment) -> Recorder:
+    def create(cls, run_path: Path, experiment: Experiment, more: Mapping[str, Any] | None = None) -> Recorder:
         """Start a new run's folder.
+
+        Args:
+            run_path: The folder.
+            experiment: What is run.
+            more: What else its record says.
 
         Raises:
             LabError: If there is something at the path already, or the system refuses.
@@ -62,6 +68,7 @@ class Recorder:
             "commit": git_commit(),
             "host": socket.gethostname(),
             "wall_seconds": 0.0,
+            **(more or {}),
         }
         with folder_atomic(run_path) as partial:
             (partial / EXPERIMENT).write_text(dump(experiment), encoding="utf-8")

@@ -36,7 +36,7 @@ def test_models_that_differ_in_n_see_the_same_tokens(tiny: Callable[..., Experim
 def test_a_finite_set_is_walked_once_each_epoch_in_another_order(tiny: Callable[..., Experiment]) -> None:
     experiment = tiny(examples=10)
     feed = Feed(experiment)
-    rows = np.concatenate([feed.rows(step)[0] for step in range(10)])  # 40 rows: four epochs of ten, across step borders
+    rows = np.concatenate([feed.rows(step).tokens for step in range(10)])  # 40 rows: four epochs of ten, across step borders
     epochs = [[row.tobytes() for row in rows[begin : begin + 10]] for begin in range(0, 40, 10)]
     assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
     assert len(set(epochs[0])) == 10

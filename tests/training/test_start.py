@@ -1,0 +1,103 @@
+"""Training that begins with a finished run's weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import lab
+from lab.config import Experiment
+from lab.errors import LabError
+from lab.model import build
+from lab.training.start import start_from
+from tests.training.test_resume import before_any_checkpoint, in_step, killed, same
+
+Make = Callable[..., Experiment]
+
+
+@pytest.fixture
+def trained(tiny: Make, tmp_path: Path) -> Callable[..., lab.Run]:
+    def make(**settings: object) -> lab.Run:
+        return lab.train(tiny(steps=4, **settings), tmp_path / "first")
+
+    return make
+
+
+CHANGES = [
+    pytest.param({"n_future": 3, "model__layers": 5}, {"n_future": 1, "model__layers": 3}, [], id="fine-tuned with one head"),
+    pytest.param({"n_future": 3, "model__layers": 5}, {"n_future": 3, "model__layers": 5}, [], id="gone on with"),
+    pytest.param({"n_future": 1, "model__layers": 3}, {"n_future": 3, "model__layers": 5},
+                 ["heads.layers.1", "heads.layers.2"], id="heads added, layers counted together"),
+    pytest.param({"n_future": 1, "model__layers": 3}, {"n_future": 2, "model__layers": 3, "model__matched": "none"},
+                 ["heads.layers.1"], id="heads added on top"),
+    pytest.param({"n_future": 2, "model__heads": "replicated"},
+                 {"n_future": 1, "model__layers": 2, "model__heads": "replicated"}, [], id="replicated unembeddings left"),
+    pytest.param({"n_future": 1, "model__heads": "replicated"},
+                 {"n_future": 2, "model__layers": 4, "model__heads": "replicated"},
+                 ["heads.layers.1"], id="replicated unembeddings added"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "fresh"), CHANGES)
+def test_the_next_token_model_goes_on_where_it_was(
+    tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path, before: dict[str, object], after: dict[str, object],
+    fresh: list[str],
+) -> None:  # fmt: skip
+    first = trained(**before)
+    experiment = tiny(init=str(first.path), steps=4, seed=7, **after)
+    second = lab.train(experiment, tmp_path / "second")
+    last = {row.metric: row.value for row in first.metrics() if row.step == 4}
+    begun = {row.metric: row.value for row in second.metrics() if row.step == 0}
+    for metric in ("loss/all/1", "loss/copy/1", "accuracy/copy/1"):
+        assert begun[metric] == pytest.approx(last[metric], abs=1e-6)
+    assert second.record["init"]["fresh"] == fresh
+    assert second.record["init"]["fingerprint"] == first.experiment.fingerprint
+    if fresh:
+        network = build(experiment)
+        start_from(network, experiment)
+        own = build(experiment).state_dict()
+        assert all(torch.equal(weight, own[name]) for name, weight in network.state_dict().items()
+                   if name.startswith(tuple(fresh)))  # fmt: skip
+
+
+@pytest.mark.parametrize("kill", [before_any_checkpoint, in_step])
+def test_it_resumes_exactly(tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path, kill: Callable[..., None]) -> None:
+    experiment = tiny(init=str(trained().path), n_future=2)
+    killed(experiment, tmp_path / "killed", kill)
+    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+
+
+REFUSED = [
+    ({"n_future": 1}, "model.layers must be 2, not 3, for the 1 trunk layers of init"),
+    ({"n_future": 1, "model__matched": "none"}, "model.layers must be 2, not 3"),
+    ({"model__width": 16}, "model.width must be 8"),
+    ({"model__mlp": "gelu"}, "model.mlp must be swiglu"),
+    ({"model__heads": "causal"}, "model.heads must be parallel"),
+    ({"task__vocabulary": 14}, "14 token ids, that of init .* 12"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), REFUSED)
+def test_a_run_that_does_not_fit_is_refused_before_anything_is_written(
+    tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    experiment = tiny(init=str(trained().path), **settings)
+    with pytest.raises(LabError, match=message):
+        lab.train(experiment, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_next_token_path_that_would_begin_fresh_is_refused(
+    tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path
+) -> None:
+    one = trained(model__heads="anticausal", n_future=1, model__layers=2)
+    experiment = tiny(init=str(one.path), model__heads="anticausal", n_future=2)
+    with pytest.raises(LabError, match=r"has no weights for heads\.layers\.1.*next-token head"):
+        lab.train(experiment, tmp_path / "second")
+
+
+def test_an_unfinished_run_is_refused(tiny: Make, tmp_path: Path) -> None:
+    killed(tiny(), tmp_path / "first", in_step)
+    with pytest.raises(LabError, match=r"init must be a finished run, and .* is running"):
+        lab.train(tiny(init=str(tmp_path / "first")), tmp_path / "second")

@@ -1,0 +1,112 @@
+"""Teacherless training: the answer is hidden from the input, and measured so as well."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import lab
+import tasks
+from lab.config import Experiment
+from lab.model import build
+from lab.training.evaluation import EVALUATION_SEED
+from lab.training.feed import Feed, without_answer
+from lab.training.points import rate_factor
+
+
+def tiny(**changed: object) -> Experiment:
+    settings: dict[str, object] = {
+        "task.arm": 3, "task.nodes": 7, "model.width": 16, "model.layers": 3, "model.n_heads": 2, "steps": 6, "batch_size": 8,
+        "evaluation.every": 3, "evaluation.examples": 16, "schedule.warmup_steps": 2, "objective.teacherless": True,
+        "accelerator": "cpu", "checkpoint.seconds": 0.0,
+    }  # fmt: skip
+    return lab.experiment("star", settings | {name.replace("__", "."): value for name, value in changed.items()})
+
+
+def shown_embeddings(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+    """Token embeddings, and the mask's in place of each answer token, one at a time."""
+    rows = [[network.embedding.weight[token] for token in row] for row in tokens]
+    for row, (begin, end) in zip(rows, answer.tolist(), strict=True):
+        row[begin:end] = [network.mask] * (end - begin)
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+def hidden_of(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+    """Head 1's hidden states, through the trunk from embeddings made one at a time."""
+    shown = shown_embeddings(network, tokens, answer)
+    handle = network.embedding.register_forward_hook(lambda *_: shown)
+    network.mask, mask = None, network.mask
+    try:
+        return network(tokens)[0]
+    finally:
+        network.mask = mask
+        handle.remove()
+
+
+@pytest.mark.parametrize("examples", [None, 20])
+def test_training_is_that_of_a_plain_loop_with_masked_answers(tmp_path: Path, examples: int | None) -> None:
+    experiment = tiny(examples=examples)
+    network, settings = build(experiment), experiment.optimiser
+    matrices = [weight for weight in network.parameters() if weight.ndim > 1]
+    others = [weight for weight in network.parameters() if weight.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, betas=(settings.beta1, settings.beta2))
+    feed = Feed(experiment)
+    for step in range(experiment.steps):
+        batch = feed.rows(step)
+        tokens, answer = torch.from_numpy(batch.tokens), torch.from_numpy(batch.answer)
+        logits = hidden_of(network, tokens, answer) @ network.unembedding.weight.T
+        begin, end = answer[0].tolist()
+        loss = F.cross_entropy(logits[:, begin - 1 : end - 1].flatten(0, 1), tokens[:, begin:end].flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.peak_lr * rate_factor(step, experiment)
+        optimiser.step()
+    found = lab.train(experiment, tmp_path / "run").model().state_dict()
+    for name, weight in network.state_dict().items():
+        assert (found[name] - weight).norm() <= 2e-5 * weight.norm(), name
+
+
+def test_the_answer_is_measured_hidden_as_well_as_by_ordinary_decoding(tmp_path: Path) -> None:
+    run = lab.train(tiny(), tmp_path / "run")
+    network, task = run.model(), run.experiment.task
+    batch = task.batch(EVALUATION_SEED, 0, 16, "validation")
+    tokens, answer = torch.from_numpy(batch.tokens), torch.from_numpy(batch.answer)
+    begin, end = answer[0].tolist()
+    last = {row.metric: row.value for row in run.metrics()}
+    for prefix, hidden in (("", network(tokens)[0]), ("teacherless:", hidden_of(network, tokens, answer))):
+        logits = hidden[:, begin - 1 : end - 1] @ network.unembedding.weight.T
+        hits = logits.argmax(-1) == tokens[:, begin:end]
+        assert last[f"{prefix}exact"] == pytest.approx(float(hits.all(1).float().mean()))
+        assert last[f"{prefix}accuracy/turn/1"] == pytest.approx(float(hits[:, 0].float().mean()))
+        loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, begin:end].flatten())
+        assert last[f"{prefix}loss/all/1"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_only_the_answer_is_hidden() -> None:
+    task = tasks.get("star", arm=3, nodes=7)
+    batch = task.batch(0, 0, 5)
+    shown = without_answer(batch, 99)
+    begin, end = batch.answer[0].tolist()
+    assert (shown[:, begin:end] == 99).all()
+    shown[:, begin:end] = batch.tokens[:, begin:end]
+    assert (shown == batch.tokens).all()
+
+
+def test_the_mask_leaves_all_other_initial_weights_as_they_are() -> None:
+    with_mask, without = (build(tiny(objective__teacherless=hidden)) for hidden in (True, False))
+    assert set(with_mask.state_dict()) - set(without.state_dict()) == {"mask"}
+    assert all(torch.equal(weight, with_mask.state_dict()[name]) for name, weight in without.state_dict().items())
+    assert with_mask.non_embedding_parameters() == without.non_embedding_parameters()
+
+
+def test_parts_show_what_the_whole_step_shows() -> None:
+    experiment = tiny(accumulate=4)
+    parts = list(islice(Feed(experiment), 4))
+    (whole,) = Feed(tiny()).parts(0)
+    assert torch.equal(torch.cat([part.shown for part in parts]), whole.shown)
+    assert not torch.equal(whole.shown, whole.tokens_BT)
