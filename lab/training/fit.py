@@ -35,18 +35,15 @@ class Interrupted(LabError):
 def train(experiment: Experiment, out: Path | str | None = None, *, progress: Progress | None = None) -> Run:
     """Train one experiment.
 
-        Args:
-            experiment: What to run; resolved first if it is not yet (`lab.resolve`).
-            out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
-            progress: What to tell meanwhile; by default nothing.
+    Args:
+        experiment: What to run; resolved first if it is not yet (`lab.resolve`).
+        out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
+        progress: What to tell meanwhile; by default nothing.
 
-        Raises:
-    <<<<<<< HEAD
-            LabError: If the folder exists or cannot be written, the accelerator is missing, or the steps cannot be resolved.
-    =======
-            LabError: If the folder exists or cannot be written, the accelerator is missing, or the run to start from does not fit.
-    >>>>>>> 23f9058 (Teacherless training, measured with the answer hidden as well; training that begins with a finished run's weights)
-            Interrupted: After Ctrl-C, with everything saved.
+    Raises:
+        LabError: If the folder exists or cannot be written, the accelerator is missing, the steps cannot be resolved, or the
+            run to start from does not fit.
+        Interrupted: After Ctrl-C, with everything saved.
     """
     experiment = resolve(experiment)
     path = Path(out) if out is not None else default_path(experiment)
