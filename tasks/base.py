@@ -120,6 +120,10 @@ class Task(OwnMetrics, ABC):
         """How many different `instances` these settings have over all splits, and what the number is; None if nobody knows."""
         return None
 
+    def every_instance(self) -> NDArray[np.integer] | None:
+        """All `instances`, (K, columns), where they are few: then the splits divide them exactly, not by a hash."""
+        return None
+
     def floor(self, role: str) -> float | None:
         """Entropy in nats of a target of this role for who knows the generating law; None where it has no closed form."""
         return None
@@ -140,6 +144,10 @@ class Task(OwnMetrics, ABC):
 
         Each has this task's vocabulary and roles.
         """
+        return {}
+
+    def facts(self) -> dict[str, int]:
+        """What else a certificate of the data must say, as how many texts were left out because they are too long."""
         return {}
 
     def artifacts(self) -> dict[str, str]:
@@ -219,8 +227,8 @@ class Task(OwnMetrics, ABC):
             drawn = self.draw(rng, count, split)
             return drawn.tokens, drawn.roles, drawn.scored, drawn.answer
 
-        tokens, roles, scored, answer = streams.rows_in_split(rows, lambda drawn: self.instances(drawn[0]), size, split)
-        return Batch(tokens=tokens, roles=roles, scored=scored, answer=answer)
+        found = streams.rows_in_split(rows, lambda drawn: self.instances(drawn[0]), size, split, streams.split_of_space(self))
+        return Batch(**dict(zip(("tokens", "roles", "scored", "answer"), found, strict=True)))
 
     @final
     def rows(self, tokens: NDArray[np.integer], roles: NDArray[np.integer], answer: NDArray[np.integer] | None = None) -> Batch:

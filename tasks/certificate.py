@@ -51,6 +51,7 @@ class Certificate:
         shortest: Tokens of the shortest instance met, padding not counted.
         longest: And of the longest.
         roles: Facts by role.
+        facts: What the task adds, as how many stories of a corpus were left out.
         tokens_per_second: Of the training split's batches, on this machine, one thread.
     """
 
@@ -63,6 +64,7 @@ class Certificate:
     shortest: int
     longest: int
     roles: dict[str, RoleFacts]
+    facts: dict[str, int]
     tokens_per_second: float
 
 
@@ -107,6 +109,7 @@ def certify(task: Task, drawn: int = 4000, seed: int = 0) -> Certificate:
             role: RoleFacts(share=float(share), floor=task.floor(role), chance=task.chance(role))
             for role, share in zip(task.roles[1:], shares, strict=True)
         },
+        facts=task.facts(),
         tokens_per_second=_throughput(task, seed),
     )
 

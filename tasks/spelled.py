@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Task
+from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.induction import Induction
 from tasks.settings import require
@@ -79,6 +79,10 @@ class Spelled(Task):
         return self.task.has_answer
 
     @property
+    def determined(self) -> bool:
+        return self.task.determined
+
+    @property
     def splits_itself(self) -> bool:
         return self.task.splits_itself
 
@@ -99,6 +103,12 @@ class Spelled(Task):
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The inner task's: an instance is in the same split however it is written."""
         return self.task.instances(self.read(tokens)[0])
+
+    def instance_count(self) -> Count | None:
+        return self.task.instance_count()
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        return self.task.every_instance()
 
     @property
     def code(self) -> NDArray[np.int64]:
@@ -185,6 +195,9 @@ class Spelled(Task):
         if imposed is None:
             return None
         return np.where(imposed < 0, -1, self.code[np.maximum(imposed, 0), prefix.shape[1] % self.symbols])
+
+    def facts(self) -> dict[str, int]:
+        return self.task.facts()
 
     def artifacts(self) -> dict[str, str]:
         return self.task.artifacts()

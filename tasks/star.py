@@ -12,6 +12,7 @@ off the edges by who is shown the step before.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from math import factorial, perm
 from typing import ClassVar, Literal
 
@@ -23,6 +24,7 @@ from tasks.errors import TaskError
 from tasks.settings import require
 
 PROMPT = 1
+_FEW = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +83,17 @@ class Star(Task):
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         ids_BI = rng.random((size, self.nodes)).argsort(axis=1)[:, : 1 + self.edges]
+        edges_BE2, path_BA = self._graphs(ids_BI)
+        order_BE = rng.random((size, self.edges)).argsort(axis=1)
+        return self._rows(np.take_along_axis(edges_BE2, order_BE[:, :, None], axis=1), path_BA)
+
+    def _graphs(self, ids_BI: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Edges (B, E, 2), arm by arm, and paths (B, A), of nodes in this order: the centre, the goal's arm, the others."""
+        size = len(ids_BI)
         centre_B1, outer = ids_BI[:, :1], ids_BI[:, 1:].reshape(size, self.degree, self.arm - 1)
         inner = np.concatenate([np.repeat(centre_B1[:, None], self.degree, axis=1), outer[:, :, :-1]], axis=2)
         edges_BE2 = np.stack([inner, outer], axis=-1).reshape(size, self.edges, 2)
-        order_BE = rng.random((size, self.edges)).argsort(axis=1)
-        edges_BE2 = np.take_along_axis(edges_BE2, order_BE[:, :, None], axis=1)
-        path_BA = np.concatenate([centre_B1, outer[:, 0]], axis=1)  # ids are random, so the first arm is any arm
-        return self._rows(edges_BE2, path_BA)
+        return edges_BE2, np.concatenate([centre_B1, outer[:, 0]], axis=1)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The set of edges and the goal, whatever the order in which the edges are told and the form of the row."""
@@ -98,6 +104,14 @@ class Star(Task):
     def instance_count(self) -> Count:
         """Ordered choices of a graph's nodes, centre and goal's arm first; the order of the other arms makes no difference."""
         return perm(self.nodes, 1 + self.edges) // factorial(self.degree - 1), "exact"
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        """Where there are at most some thousands of ordered choices of nodes."""
+        if perm(self.nodes, 1 + self.edges) > _FEW:
+            return None
+        ids = np.array(list(permutations(range(self.nodes), 1 + self.edges)))
+        every: NDArray[np.integer] = np.unique(self.instances(self._rows(*self._graphs(ids)).tokens), axis=0)
+        return every
 
     def floor(self, role: str) -> float | None:
         """0 for the path; the prompt is an almost uniform permutation without a closed form worth having."""
@@ -111,14 +125,27 @@ class Star(Task):
         if len(prompt) != self._prompt:
             raise TaskError(f"star: a prompt has {self._prompt} tokens, not {len(prompt)}")
         edges_BE2, start_B, goal_B = self._read(prompt[None])
-        before = {int(v): int(u) for u, v in edges_BE2[0]}
-        path = [int(goal_B[0])]
-        while path[-1] != start_B[0]:
-            if path[-1] not in before or len(path) > self.edges:
-                raise TaskError(f"star: no path leads from {start_B[0]} to {goal_B[0]}")
-            path.append(before[path[-1]])
-        answer: NDArray[np.int64] = self._answer(np.array([path[::-1]]))[0]
-        return answer
+        path = self._path(edges_BE2[0].tolist(), int(start_B[0]), int(goal_B[0]))
+        row = self._rows(edges_BE2, np.array([path]))
+        if not np.array_equal(row.tokens[0, : self._prompt], prompt):
+            raise TaskError("star: the prompt is not u v | ... / start goal =")
+        return row.tokens[0, self._prompt :]
+
+    def _path(self, edges: list[list[int]], start: int, goal: int) -> list[int]:
+        """From start to goal, in a graph that is `degree` arms of `arm` nodes from the start."""
+        before = {v: u for u, v in edges}
+        inner = [u for u, _ in edges if u != start]
+        if len(before) < len(edges) or start in before or len(set(inner)) < len(inner):
+            raise TaskError("star: two edges lead to one node, or branch elsewhere than at the start")
+        paths = {node: [node] for node in before if node not in inner}
+        for path in paths.values():
+            while path[-1] in before:
+                path.append(before[path[-1]])
+        if len(paths) != self.degree or any(len(path) != self.arm or path[-1] != start for path in paths.values()):
+            raise TaskError(f"star: the graph is not {self.degree} arms of {self.arm} nodes from {start}")
+        if goal not in paths:
+            raise TaskError(f"star: no arm from {start} ends in {goal}")
+        return paths[goal][::-1]
 
     def format(self, row: Batch) -> str:
         """A line of the public data: `1,2|3,4|.../start,goal=start,...,goal`, in either form."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,11 +116,43 @@ def split_of(instances: NDArray[np.integer]) -> NDArray[np.int8]:
     return (slot >= _VALIDATION).astype(np.int8) + (slot >= _TEST).astype(np.int8)
 
 
+SplitOf = Callable[[NDArray[np.integer]], NDArray[np.int8]]
+"""Tells the split that each instance belongs to, as `split_of` does."""
+
+
+def exact_split_of(every: NDArray[np.integer]) -> SplitOf:
+    """A `split_of` for a small space of instances that gives each split its exact share, and at least one instance.
+
+    Args:
+        every: (K, columns) all instances in canonical form, once each, in any order; at least 3.
+    """
+    words = np.sort(hashed(every))
+    other = max(1, round(len(words) / SLOTS))
+    shares = (1 - 2 * other / len(words), other / len(words), other / len(words))
+    splits = partition(len(words), shares, key=f"{digest(words.tobytes()):016x}")
+    return lambda instances: splits[np.searchsorted(words, hashed(instances))]
+
+
+class Space(Protocol):
+    """What has instances."""
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        """All of them in canonical form, (K, columns), where they are few."""
+
+
+@lru_cache(maxsize=64)
+def split_of_space(space: Space) -> SplitOf:
+    """Tells the split of instances: exactly divided where they are few, else by a hash."""
+    every = space.every_instance()
+    return split_of if every is None else exact_split_of(every)
+
+
 def rows_in_split(
     draw: Callable[[int], tuple[Array, ...]],
     instances: Callable[[tuple[Array, ...]], NDArray[np.integer]],
     size: int,
     split: str,
+    split_of: SplitOf = split_of,
 ) -> tuple[Array, ...]:
     """Draw rows and keep those whose instance belongs to the split, until there are enough.
 
@@ -129,6 +161,7 @@ def rows_in_split(
         instances: The canonical form of drawn rows, (rows, K).
         size: Rows wanted.
         split: One of `SPLITS`.
+        split_of: Tells it.
 
     Raises:
         TaskError: If so few instances exist that the split holds none of those drawn.

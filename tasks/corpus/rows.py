@@ -94,12 +94,15 @@ class StoryRows:
         few = asks if split == "train" else part.characters <= len(self.names)
         self.kept[split] = np.flatnonzero(fits & asks & few)
         self.facts |= {
-            f"{split}/stories": len(fits),
-            f"{split}/kept": len(self.kept[split]),
-            f"{split}/longer than {source.length} tokens": int((~fits).sum()),
-            f"{split}/without a name": int((~asks).sum()),
-            f"{split}/more characters than first names": int((~few).sum()),
+            f"{split}: stories": len(fits),
+            f"{split}: stories that take part": len(self.kept[split]),
+            f"{split}: longer than {source.length} tokens": int((~fits).sum()),
         }
+        if split != "train":
+            self.facts |= {
+                f"{split}: without a name": int((~asks).sum()),
+                f"{split}: with more characters than first names": int((~few).sum()),
+            }
         if not len(self.kept[split]):
             what = "" if split == "train" else " with a name"
             shortest = int(part.lengths.min())

@@ -274,7 +274,11 @@ FILES = [
     row("export of a setting that is wrong", "tasks export star --degree 1 -o x.jsonl", "star.degree must be at least 2"),
     row("nothing to certify", "tasks certify", "tasks certify needs a task"),
     row("certificate of no rows", "tasks certify star --drawn 0", "drawn must be at least 1, not 0"),
-    row("certificate of too few instances", "tasks certify star --nodes 3 --arm 2", "too few instances"),
+    row(
+        "certificate of too few instances",
+        "tasks certify induction --vocabulary 2 --period [1,1] --length 2",
+        "too few instances",
+    ),
     row("certificate as another kind of file", "tasks certify star -o x.yaml", "x.yaml: the file must be a .json"),
     row("certificate of an unknown setting", "tasks certify star --degre 2", "did you mean 'degree'"),
     row("evaluation without data", "evaluate runs", "required: --data"),

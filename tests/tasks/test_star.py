@@ -69,7 +69,15 @@ def test_a_public_line_is_what_the_literature_writes() -> None:
         ("3,1|7,2|2,5|7,9/7,1=7,3,1", "numbers below 8"),
         ("3,1|7,2|2,5|7,3/7,1", "a path of 3 nodes"),
         ("3,1|7,2|2,5|7,3", "start,goal"),
-        ("3,1|7,2|2,5|7,3/7,6=7,3,6", "no path leads from 7 to 6"),
+        ("3,1|7,2|2,5|7,3/7,6=7,3,6", "no arm from 7 ends in 6"),
+        ("3,1|7,2|2,5|7,3/7,3=7,3,1", "no arm from 7 ends in 3"),
+        ("3,1|7,2|2,5|7,3/2,5=2,2,5", "two edges lead to one node, or branch elsewhere than at the start"),
+        ("3,1|3,2|2,5|7,3/7,1=7,3,1", "branch elsewhere than at the start"),
+        ("3,1|7,3|2,1|7,2/7,1=7,3,1", "two edges lead to one node"),
+        ("3,7|7,2|2,5|7,1/7,1=7,3,1", "two edges lead to one node"),
+        ("7,3|3,1|1,4|7,2/7,2=7,3,2", "the graph is not 2 arms of 3 nodes from 7"),
+        ("7,3|3,1|4,5|5,4/7,1=7,3,1", "the graph is not 2 arms of 3 nodes from 7"),
+        ("7,3|3,1|7,3|3,1/7,1=7,3,1", "two edges lead to one node"),
         ("", "an edge u,v"),
     ],
 )
@@ -86,6 +94,44 @@ def test_the_order_of_edges_does_not_make_another_instance() -> None:
     short = tasks.get("star", degree=2, arm=3, nodes=8)
     same = short.parse("7,3|2,5|7,2|3,1/7,1=7,3,1")
     np.testing.assert_array_equal(short.instances(same.tokens), task.instances(one.tokens))
+
+
+@pytest.mark.parametrize("form", ["short", "public"])
+@pytest.mark.parametrize(("degree", "arm", "nodes"), [(2, 2, 3), (2, 3, 6), (3, 2, 5)])
+def test_few_graphs_are_divided_exactly(form: str, degree: int, arm: int, nodes: int) -> None:
+    task = tasks.get("star", degree=degree, arm=arm, nodes=nodes, form=form)
+    found = {}
+    for split in tasks.SPLITS:
+        rows = np.concatenate([task.instances(task.batch(0, index, 500, split).tokens) for index in range(16)])
+        found[split] = {tuple(row) for row in rows.tolist()}
+    every = set.union(*found.values())
+    count, kind = task.instance_count()
+    assert (sum(map(len, found.values())), len(every), kind) == (count, count, "exact")
+    assert len(found["validation"]) == len(found["test"]) == max(1, round(count / 16))
+    assert {tuple(row) for row in task.every_instance().tolist()} == every
+
+
+def test_a_graph_is_in_the_same_split_in_either_form_and_spelled() -> None:
+    short, public = (tasks.get("star", degree=2, arm=3, nodes=6, form=form) for form in ("short", "public"))
+    spelled = tasks.get("spelled", task=public)
+    found = [
+        {tuple(row) for row in task.instances(task.batch(0, 0, 3000, "test").tokens).tolist()}
+        for task in (short, public, spelled)
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+def test_many_graphs_are_divided_by_a_hash() -> None:
+    assert tasks.get("star").every_instance() is None
+
+
+def test_separators_of_a_prompt_must_be_where_they_belong() -> None:
+    task = tasks.get("star", degree=2, arm=3, nodes=8, form="public")
+    prompt = task.parse("3,1|7,2|2,5|7,3/7,1=7,3,1").tokens[0, :15]
+    np.testing.assert_array_equal(task.solve(prompt), [7, 3, 1])
+    prompt[2] = 9
+    with pytest.raises(TaskError, match="the prompt is not"):
+        task.solve(prompt)
 
 
 def test_the_goal_is_at_the_end_of_any_arm_and_edges_in_any_order() -> None:

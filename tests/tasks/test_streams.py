@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import TaskError
-from tasks.streams import SLOTS, epoch_order, fingerprints, hashed, partition, rows_in_split, split_of, stream
+from tasks.streams import SLOTS, epoch_order, exact_split_of, fingerprints, hashed, partition, rows_in_split, split_of, stream
 
 
 def test_a_stream_is_a_function_of_label_seed_and_index() -> None:
@@ -59,6 +59,16 @@ def test_a_partition_is_exact_and_the_same_again(instances: int) -> None:
 def test_a_partition_with_an_empty_split_is_refused() -> None:
     with pytest.raises(TaskError, match="too few"):
         partition(2, (0.8, 0.1, 0.1), key="test")
+
+
+@given(st.integers(3, 300))
+@settings(max_examples=25, deadline=None)
+def test_a_small_space_is_divided_exactly_whatever_the_order_in_which_it_is_told(instances: int) -> None:
+    every = np.stack([np.arange(instances), np.arange(instances) ** 2], axis=1)
+    splits = exact_split_of(every)(every)
+    other = max(1, round(instances / 16))
+    assert np.bincount(splits, minlength=3).tolist() == [instances - 2 * other, other, other]
+    np.testing.assert_array_equal(exact_split_of(every[::-1])(every), splits)
 
 
 def test_settings_with_hardly_any_instance_are_refused_rather_than_looping_for_ever() -> None:

@@ -40,6 +40,7 @@ def _print(found: Certificate) -> None:
         "in two splits": f"{sum(found.overlap.values())} instances, of {found.drawn} rows drawn of each",
         "met again": f"{found.met_again:.1%} of {found.drawn} training rows are among {found.drawn} others",
         "tokens of an instance": f"{found.shortest} to {found.longest}",
+        **{fact: in_words(count) for fact, count in found.facts.items()},
         "throughput": f"{found.tokens_per_second / 1e6:.2f} million tokens/s",
     }
     table = Table(box=None, pad_edge=False, show_header=False)

@@ -8,6 +8,7 @@ import pytest
 
 import tasks
 from tasks import SPLITS, Batch, Task
+from tasks.certificate import certify
 from tasks.corpus.encoding import END, PAD
 from tasks.corpus.text import read_names, read_stories, split_of_story
 from tasks.story_roles import FIRST_AGAIN, FIRST_NEW, LAST, SECOND_AGAIN, SECOND_NEW, WORD
@@ -111,23 +112,22 @@ def test_stories_that_do_not_fit_or_have_no_name_are_left_out_and_counted(task: 
     for split in SPLITS:
         own = [story for story in read_stories(str(text)) if split_of_story(story) == split]
         longer = sum(len(tokenizer.encode(story).ids) + 1 > 170 for story in own)
-        facts = {name.partition("/")[2]: count for name, count in short.facts().items() if name.startswith(split)}
+        facts = {name.partition(": ")[2]: count for name, count in short.facts().items() if name.startswith(split)}
         assert facts["stories"] == len(own)
         if split == "train":
             assert facts["longer than 170 tokens"] == longer > 20
-            assert facts["kept"] == len(own) - longer
+            assert facts["stories that take part"] == len(own) - longer
         else:
             assert facts["without a name"] == sum(not NAMES.search(story) for story in own)
-            assert facts["kept"] >= facts["stories"] - sum(
-                count for name, count in facts.items() if name not in ("stories", "kept")
-            )
+            assert facts["stories that take part"] >= facts["stories"] - sum(list(facts.values())[2:])
+    assert certify(short, 20).facts == short.facts()
     assert (short.batch(0, 0, 500).roles == LAST).any(axis=1).all(), "none is cut"
 
 
 def test_the_shortest_and_the_longest_row_may_fill_it(text: Path, task: Task) -> None:
     lengths = task._text.corpus.parts["train"].lengths
     exact = tasks.get("stories", **{**task.settings, "length": int(lengths.max())})
-    assert exact.facts()["train/kept"] == len(lengths)
+    assert exact.facts()["train: stories that take part"] == len(lengths)
     filled = exact.batch(0, 0, 2000).roles[:, -1]
     assert set(filled.tolist()) == {0, LAST}
 
