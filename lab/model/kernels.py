@@ -1,6 +1,7 @@
 """The few operations that plain torch is slow at on a CPU, written so that each array is read and written once.
 
-Each has a plain twin in the tests. What was measured is in docs/performance.md.
+Each has a plain twin in the tests. Under autocast they compute in its dtype, as products do. What was measured is in
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -10,31 +11,34 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-_QUERY_BLOCKS = 2
-"""Blocks of queries in `causal_attention`: each looks only at keys up to its own end, which saves a quarter of the work."""
+
+def product_dtype(states: Tensor) -> torch.dtype:
+    """The dtype that matrix products of `states` have here: autocast's, or its own."""
+    device = states.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
 
 
 class _RmsNorm(torch.autograd.Function):
     """x / sqrt(mean(x^2) + epsilon) x gain along the last dimension."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, gain: Tensor, epsilon: float) -> Tensor:
+    def forward(ctx: Any, states: Tensor, gain: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
         norm = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
         inverse = norm.square_().div_(states.shape[-1]).add_(epsilon).rsqrt_()
         unit: Tensor = states * inverse
         ctx.save_for_backward(unit, inverse, gain)
-        return unit * gain
+        return (unit * gain).to(dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         unit, inverse, gain = ctx.saved_tensors
+        gradient = gradient.to(unit.dtype)
         both = gradient * unit
         along = (both @ gain).unsqueeze(-1).div_(-unit.shape[-1])
         of_states = (gradient * gain).addcmul_(unit, along).mul_(inverse)
-        return of_states, both.flatten(0, -2).sum(0), None
+        return of_states, both.flatten(0, -2).sum(0), None, None
 
 
 def rms_norm(states: Tensor, gain: Tensor, epsilon: float) -> Tensor:
@@ -44,13 +48,60 @@ def rms_norm(states: Tensor, gain: Tensor, epsilon: float) -> Tensor:
         states: (..., D).
         gain: (D,).
         epsilon: Added to the mean square.
+
+    Returns:
+        As `states`, in the dtype of products, so that those behind the norm need not convert it one by one.
     """
-    normed: Tensor = _RmsNorm.apply(states, gain, epsilon)  # type: ignore[no-untyped-call]
+    normed: Tensor = _RmsNorm.apply(states, gain, epsilon, product_dtype(states))  # type: ignore[no-untyped-call]
     return normed
 
 
+class _GatedUnit(torch.autograd.Function):
+    """down(silu(gate x) * (up x)), everything between the products by hand."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, gate: Tensor, up: Tensor, down: Tensor, dtype: torch.dtype) -> Tensor:
+        flat_RD = states.to(dtype).flatten(0, -2)
+        gate, up, down = gate.to(dtype), up.to(dtype), down.to(dtype)
+        gated_RI, raised_RI = flat_RD @ gate.T, flat_RD @ up.T
+        inner_RI = torch.ops.aten.silu(gated_RI).mul_(raised_RI)
+        ctx.save_for_backward(flat_RD, gate, up, down, gated_RI, raised_RI, inner_RI)
+        out: Tensor = (inner_RI @ down.T).view(*states.shape[:-1], -1)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        flat_RD, gate, up, down, gated_RI, raised_RI, inner_RI = ctx.saved_tensors
+        shape, gradient = gradient.shape, gradient.flatten(0, -2)
+        of_down = gradient.T @ inner_RI
+        of_inner = gradient @ down
+        of_raised = torch.ops.aten.silu(gated_RI).mul_(of_inner)
+        of_gated = torch.ops.aten.silu_backward(of_inner.mul_(raised_RI), gated_RI)
+        of_states = (of_gated @ gate).addmm_(of_raised, up)
+        return of_states.view(shape), of_gated.T @ flat_RD, of_raised.T @ flat_RD, of_down, None
+
+
+def gated_unit(states: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """The gated feed-forward part (Shazeer 2020): down(silu(gate x) * (up x)).
+
+    Args:
+        states: (..., D).
+        gate: (I, D).
+        up: (I, D).
+        down: (D, I).
+
+    Returns:
+        (..., D), in the dtype of products.
+    """
+    out: Tensor = _GatedUnit.apply(states, gate, up, down, product_dtype(states))  # type: ignore[no-untyped-call]
+    return out
+
+
 def rotate(states: Tensor, turns: Tensor) -> Tensor:
-    """Turn each pair of neighbours (2k, 2k + 1) of the last dimension by its position's angle, as one complex product.
+    """Turn each pair of neighbours (2k, 2k + 1) of the last dimension by its position's angle.
+
+    One complex product, which is fastest on a CPU; in real numbers where a compiler would not see through it.
 
     Args:
         states: (B, T, ..., K).
@@ -59,28 +110,8 @@ def rotate(states: Tensor, turns: Tensor) -> Tensor:
     Returns:
         As `states`, in its dtype.
     """
-    pairs = torch.view_as_complex(states.float().view(*states.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * turns).flatten(-2).to(states.dtype)
-
-
-def causal_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Softmax attention in which position t looks at positions up to t; all (B, H, T, K).
-
-    torch's own, except in bfloat16 on a CPU, where its kernel is slower than the plain products (2.3 times at T = 256).
-    """
-    if queries.device.type != "cpu" or queries.dtype != torch.bfloat16:
-        return F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-    with torch.autocast("cpu", enabled=False):
-        return _attention_in_blocks(queries, keys, values)
-
-
-def _attention_in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    length = queries.shape[2]
-    size = -(-length // _QUERY_BLOCKS)
-    future = torch.full((length, length), -torch.inf, dtype=queries.dtype, device=queries.device).triu(1)
-    scaled, mixed = queries * queries.shape[-1] ** -0.5, []
-    for begin in range(0, length, size):
-        end = min(begin + size, length)
-        scores = scaled[:, :, begin:end] @ keys[:, :, :end].transpose(-1, -2) + future[begin:end, :end]
-        mixed.append(scores.softmax(-1) @ values[:, :, :end])
-    return torch.cat(mixed, dim=2)
+    pairs = states.float().reshape(*states.shape[:-1], -1, 2)
+    if states.device.type == "cpu" and not torch.compiler.is_compiling():
+        return torch.view_as_real(torch.view_as_complex(pairs) * turns).flatten(-2).to(states.dtype)
+    (even, odd), (cosine, sine) = pairs.unbind(-1), torch.view_as_real(turns).unbind(-1)
+    return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1).flatten(-2).to(states.dtype)

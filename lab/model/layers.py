@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from lab.config import ModelSettings
 from lab.config.cost import inner_width
-from lab.model.kernels import causal_attention, rms_norm, rotate
+from lab.model.attention import rotary_attention
+from lab.model.kernels import gated_unit, rms_norm, rotate
 
 NORM_EPSILON = 1e-6
 
@@ -56,8 +57,8 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(self, states_BTD: Tensor, rotary: Tensor) -> Tensor:
-        mixed_BHTK = causal_attention(*self.project(states_BTD, rotary))
-        out: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
+        qkv_BT3HK = self.qkv(states_BTD).unflatten(-1, (3, self.n_heads, -1))
+        out: Tensor = self.out(rotary_attention(qkv_BT3HK, rotary).flatten(2))
         return out
 
     def project(self, states_BTD: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,8 +88,7 @@ class Swiglu(nn.Module):
         self.down = nn.Linear(inner, width, bias=False)
 
     def forward(self, states_BTD: Tensor) -> Tensor:
-        out: Tensor = self.down(F.silu(self.gate(states_BTD)) * self.up(states_BTD))
-        return out
+        return gated_unit(states_BTD, self.gate.weight, self.up.weight, self.down.weight)
 
 
 class Gelu(nn.Module):

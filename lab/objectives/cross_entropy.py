@@ -47,13 +47,14 @@ class _WeightedCrossEntropy(torch.autograd.Function):
             rows = slice(begin, begin + size)
             chunk_CD = hidden_RD[rows].to(dtype)
             logits_CV = (chunk_CD @ matrix_VD.T).to(weights_R.dtype)
-            targets_CK, shares_CK, log_totals_C = targets_RK[rows], shares_RK[rows], logits_CV.logsumexp(1)
+            torch.log_softmax(logits_CV, 1, out=logits_CV)
+            targets_CK, shares_CK = targets_RK[rows], shares_RK[rows]
             counted_C = (targets_CK != IGNORE).any(1)
             index_CK = targets_CK.clamp(min=0)
-            losses_R[rows] = (log_totals_C - (logits_CV.gather(1, index_CK) * shares_CK).sum(1)) * counted_C
+            losses_R[rows] = -(logits_CV.gather(1, index_CK) * shares_CK).sum(1) * counted_C
             if not (wants_hidden or wants_matrix):
                 continue
-            grad_CV = logits_CV.sub_(log_totals_C[:, None]).exp_()
+            grad_CV = logits_CV.exp_()
             grad_CV.scatter_add_(1, index_CK, -shares_CK)
             grad_CV = grad_CV.mul_((weights_R[rows] * counted_C)[:, None]).to(dtype)
             if grad_hidden is not None:

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.model.kernels import causal_attention, rms_norm, rotate
+from lab.model import attention
+from lab.model.attention import rotary_attention
+from lab.model.kernels import gated_unit, rms_norm, rotate
 
 
 def same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Tensor, tolerance: float = 1e-5) -> None:
@@ -46,14 +48,63 @@ def test_turning_is_the_rotation_of_each_pair() -> None:
     same(lambda x: rotate(x, turns), plain, states)
 
 
-@pytest.mark.parametrize("length", [1, 2, 9, 64])
+def turns_of(length: int, width: int) -> Tensor:
+    angles = torch.arange(length)[:, None, None, None] * torch.linspace(1, 0.1, width // 2)
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def plain_attention(qkv: Tensor, turns: Tensor) -> Tensor:
+    queries, keys = rotate(qkv[:, :, :2].float(), turns).transpose(1, 3).unbind(2)
+    scores = queries @ keys.transpose(-1, -2) * qkv.shape[-1] ** -0.5
+    future = torch.ones(qkv.shape[1], qkv.shape[1], dtype=torch.bool).triu(1)
+    mixed = scores.masked_fill(future, -torch.inf).softmax(-1) @ qkv[:, :, 2].transpose(1, 2).float()
+    return mixed.transpose(1, 2).to(qkv.dtype)
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 64, 65, 130, 200])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
 def test_attention_is_the_plain_softmax_over_the_past(length: int, dtype: torch.dtype, tolerance: float) -> None:
-    queries, keys, values = (torch.randn(2, 3, length, 8).to(dtype) for _ in range(3))
+    turns = turns_of(length, 8)
+    qkv = torch.randn(2, length, 3, 3, 8).to(dtype)
+    same(lambda x: rotary_attention(x, turns), lambda x: plain_attention(x, turns), qkv, tolerance=tolerance)
 
-    def plain(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        scores = q.float() @ k.float().transpose(-1, -2) * 8**-0.5
-        future = torch.ones(length, length, dtype=torch.bool).triu(1)
-        return (scores.masked_fill(future, -torch.inf).softmax(-1) @ v.float()).to(dtype)
 
-    same(causal_attention, plain, queries, keys, values, tolerance=tolerance)
+def test_long_rows_go_through_torchs_own_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, qkv = turns_of(40, 8), torch.randn(2, 40, 3, 2, 8)
+    monkeypatch.setattr(attention, "LONGEST", 39)
+    same(lambda x: rotary_attention(x, turns), lambda x: plain_attention(x, turns), qkv)
+
+
+def test_attentions_gradient_passes_torchs_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "_BLOCK", 3)
+    qkv = torch.randn(2, 7, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rotary_attention(x, turns_of(7, 4)), qkv)
+
+
+def plain_gated_unit(states: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    return F.linear(F.silu(F.linear(states, gate)) * F.linear(states, up), down)
+
+
+def test_the_gated_unit_is_three_products_and_a_gate() -> None:
+    states, gate, up, down = torch.randn(2, 5, 12), torch.randn(16, 12), torch.randn(16, 12), torch.randn(12, 16)
+    same(gated_unit, plain_gated_unit, states, gate, up, down)
+
+
+def test_the_gated_units_gradient_passes_torchs_check() -> None:
+    shapes = [(2, 3, 4), (5, 4), (5, 4), (4, 5)]
+    inputs = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(gated_unit, inputs)
+
+
+def test_under_autocast_kernels_compute_as_products_do_and_gradients_keep_their_own_precision() -> None:
+    states, gain = torch.randn(3, 8, requires_grad=True), torch.rand(8, requires_grad=True)
+    gate, up, down = (torch.randn(*shape, requires_grad=True) for shape in ((16, 8), (16, 8), (8, 16)))
+    plain = plain_gated_unit(F.rms_norm(states, (8,), gain, 1e-6), gate, up, down)
+    expected = torch.autograd.grad(plain.sum(), (states, gain, gate, up, down))
+    with torch.autocast("cpu", torch.bfloat16):
+        out = gated_unit(rms_norm(states, gain, 1e-6), gate, up, down)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float(), plain, rtol=0.05, atol=0.2)
+    for ours, exact in zip(torch.autograd.grad(out.sum(), (states, gain, gate, up, down)), expected, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - exact).norm() <= 0.03 * exact.norm()
