@@ -38,7 +38,8 @@ def multiply(first: Ints, second: Ints, p: int) -> Ints:
 def compose(first: Ints, second: Ints, p: int) -> Ints:
     """Composition a(b(X)) modulo X^K and p, of the representatives of degree below K (Horner)."""
     value = np.zeros_like(first)
-    for degree in reversed(range(first.shape[-1])):
+    value[..., 0] = first[..., -1]
+    for degree in reversed(range(first.shape[-1] - 1)):
         value = multiply(value, second, p)
         value[..., 0] = (value[..., 0] + first[..., degree]) % p
     return value
