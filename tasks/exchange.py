@@ -61,14 +61,14 @@ def read_file(path: Path | str, task: Task) -> Batch:
     """
     path = Path(path)
     try:
-        lines = path.read_bytes().decode("utf-8").splitlines()
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise TaskError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TaskError(f"{path}: not a text file in UTF-8") from error
-    require(bool(lines), f"{path}", "empty", "a file with an instance a line")
+    require(bool(text.strip()), f"{path}", "empty", "a file with an instance a line")
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         try:
             rows.append(_row(line, task))
         except TaskError as error:

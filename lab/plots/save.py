@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from base64 import b64encode
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lab.errors import LabError
-from lab.runs.files import readable_errors, write_atomic
+from lab.runs.files import check_file, readable_errors, write_atomic
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -22,12 +20,7 @@ def check_path(path: Path) -> None:
     Raises:
         LabError: For another kind of file than `SUFFIXES`, or a folder that is missing or cannot be written.
     """
-    if path.suffix not in SUFFIXES:
-        raise LabError(f"{path}: a figure is one of {', '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise LabError(f"{path.parent}: no such folder")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise LabError(f"{path}: cannot be written")
+    check_file(path, SUFFIXES)
 
 
 def save(figure: Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:

@@ -285,7 +285,7 @@ FILES = [
     row("evaluation of no run", "evaluate gone --data x.txt", "gone: no such folder", files={"x.txt": "1 2"}),
     row("evaluation into another kind of file", "evaluate r --data x.txt -o x.png", "x.png: the file must be a .csv"),
     row("unknown figure", "plot emergance r -o x.png", "did you mean 'emergence'"),
-    row("figure of another kind", "plot emergence r -o x.gif", "a figure is one of .png, .pdf, .svg"),
+    row("figure of another kind", "plot emergence r -o x.gif", "x.gif: the file must be a .png or .pdf or .svg"),
     row("figure into a folder that is not there", "plot emergence r -o gone/x.png", "gone: no such folder"),
     row("figure of no run", "plot emergence gone -o x.png", "gone: no such folder"),
     row("figure without a file", "plot emergence r", "required: -o/--out"),

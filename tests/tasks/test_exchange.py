@@ -42,6 +42,13 @@ def test_the_public_datas_lines_are_read(tmp_path: Path) -> None:
     assert read.tokens[:, -2:].tolist() == [[2, 8], [6, 2], [6, 1]]
 
 
+def test_files_of_windows_are_read(tmp_path: Path) -> None:
+    (tmp_path / "public.txt").write_bytes(b"\xef\xbb\xbf" + PUBLIC.replace("\n", "\r\n").encode())
+    (tmp_path / "plain.txt").write_text(PUBLIC)
+    there, here = (read_file(tmp_path / name, STAR) for name in ("public.txt", "plain.txt"))
+    np.testing.assert_array_equal(there.tokens, here.tokens)
+
+
 def test_lines_of_other_settings_are_read_if_a_model_can_be_asked_them(tmp_path: Path) -> None:
     near = tasks.get("induction", vocabulary=12, period=(3, 4), length=12)
     far = tasks.get("induction", vocabulary=12, period=(6, 6), length=12)
