@@ -18,18 +18,16 @@ from numpy.typing import NDArray
 from tasks import lines, streams
 from tasks.batch import PADDING, Batch
 from tasks.errors import TaskError, nearest
+from tasks.known import Count, Known
 from tasks.own_metrics import OwnMetrics
 from tasks.settings import check_types, require
 from tasks.streams import Array
 
 __all__ = ["PADDING", "Batch", "Count", "Task"]
 
-Count = tuple[int, Literal["exact", "at most", "at least"]]
-"""How many there are, and what the number is."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Task(OwnMetrics, ABC):
+class Task(Known, OwnMetrics, ABC):
     """What a model can be asked to learn.
 
     A subclass is a frozen dataclass; it sets the class variables, gives `vocab_size`, `length`, `word` and `draw`, checks its
@@ -116,38 +114,11 @@ class Task(OwnMetrics, ABC):
         """The canonical form of each row, (B, K): rows that agree in it are the same instance and share a split."""
         return tokens
 
-    def instance_count(self) -> Count | None:
-        """How many different `instances` these settings have over all splits, and what the number is; None if nobody knows."""
-        return None
-
-    def every_instance(self) -> NDArray[np.integer] | None:
-        """All `instances`, (K, columns), where they are few: then the splits divide them exactly, not by a hash."""
-        return None
-
-    def floor(self, role: str) -> float | None:
-        """Entropy in nats of a target of this role for who knows the generating law; None where it has no closed form."""
-        return None
-
-    def chance(self, role: str) -> float | None:
-        """Accuracy on this role of the best guess that does not look at the context; None where it has no closed form."""
-        return None
-
-    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Loss in nats of the optimal predictor on each token given those before it, (B, T); None where not computable.
-
-        Position 0 has nothing before it; its entry is what the law says of a first token.
-        """
-        return None
-
     def variants(self) -> dict[str, Task]:
         """Other settings at which a trained model is measured as well (unseen distances, more operations), by name.
 
         Each has this task's vocabulary and roles.
         """
-        return {}
-
-    def facts(self) -> dict[str, int]:
-        """What else a certificate of the data must say, as how many texts were left out because they are too long."""
         return {}
 
     def artifacts(self) -> dict[str, str]:
