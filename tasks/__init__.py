@@ -23,7 +23,11 @@ from tasks.streams import SPLITS
 TASKS: dict[str, str] = {
     "induction": "tasks.induction:Induction",
     "stories": "tasks.stories:Stories",
+    "bigram": "tasks.bigram:Bigram",
+    "markov": "tasks.markov:Markov",
     "recall": "tasks.recall:Recall",
+    "agreement": "tasks.agreement:Agreement",
+    "discovery": "tasks.discovery:Discovery",
     "star": "tasks.star:Star",
     "modular": "tasks.modular:Modular",
     "polynomial": "tasks.polynomial:Polynomial",

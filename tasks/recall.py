@@ -2,16 +2,18 @@
 
 One row of two pairs, for example (k: key, v: value, ?: query, a: answer, .: filler):
 
-    3 9 | 5 8 | . 3 9 . . 5 8 .
-    k v   k v   . ? a . . ? a .
+    3 9 | 5 8 | . . 3 9 . . 5 8
+    k v   k v   . . ? a . . ? a
 
-Each key is asked for once, at a gap that follows a power law: most queries come soon, some late.
+Each key is asked for once, at a gap that follows a power law: most queries come soon, some late. The published data has the
+answers as labels alone; here they stand in the row, in the second place of a query's slot, since every task is a language to
+model. Filler is blank (the published `random_non_queries=False`), so that what looks like a query is one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import perm
+from math import comb, perm
 from typing import ClassVar
 
 import numpy as np
@@ -26,7 +28,7 @@ KEY, VALUE, FILLER, QUERY, ANSWER = 1, 2, 3, 4, 5
 
 @dataclass(frozen=True, kw_only=True)
 class Recall(Task):
-    """`pairs` distinct keys with a value each, then every key once more, followed by its value."""
+    """`pairs` distinct keys with as many distinct values, then every key once more, followed by its value."""
 
     name: ClassVar[str] = "recall"
     summary: ClassVar[str] = "give the value that was paired with a key earlier in the row"
@@ -66,7 +68,7 @@ class Recall(Task):
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         half, pairs = self.vocabulary // 2, self.pairs
         keys_BP = 1 + rng.random((size, half - 1)).argsort(axis=1)[:, :pairs]
-        values_BP = half + rng.integers(half, size=(size, pairs))
+        values_BP = half + rng.random((size, half)).argsort(axis=1)[:, :pairs]
         slots_BP = self._slots(rng, size)
         tokens = np.zeros((size, self.length), dtype=np.int64)
         roles = np.full((size, self.length), FILLER, dtype=np.int8)
@@ -86,10 +88,11 @@ class Recall(Task):
         match_BSP = asked_BS[:, :, None] & (key_BS[:, :, None] == keys_BP[:, None])
         fit = ((keys_BP >= 1) & (keys_BP < half)).all() and (told_BP2[:, :, 1] >= half).all()
         once = (match_BSP.sum(axis=1) == 1).all() and (match_BSP.sum(axis=2) == asked_BS).all()
-        if not (fit and once):
+        values_BP = np.sort(told_BP2[:, :, 1], axis=1)
+        if not (fit and once and (values_BP[:, 1:] != values_BP[:, :-1]).all()):
             raise TaskError(
                 f"recall: a row is {pairs} pairs of a key from 1 to {half - 1} and a value from {half} to {2 * half - 1}, "
-                "then each key once more, before its value, between fillers 0 0"
+                "all different, then each key once more, before its value, between fillers 0 0"
             )
         right_BS = (match_BSP * told_BP2[:, None, :, 1]).sum(axis=2)  # 0, the filler, where nothing is asked
         for key, value, right in zip(*(a.ravel() for a in (key_BS, asked_BS2[:, :, 1], right_BS)), strict=True):
@@ -99,20 +102,33 @@ class Recall(Task):
         asked = np.where(asked_BS[:, :, None], [QUERY, ANSWER], FILLER)
         return self.rows(tokens, np.concatenate([told, asked], axis=1).reshape(tokens.shape))
 
+    def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The value of the key that a prompt ends with, (1,): of any query, not only a row's last."""
+        begin = 2 * self.pairs
+        known = dict(zip(prompt[0:begin:2].tolist(), prompt[1:begin:2].tolist(), strict=False))
+        if len(prompt) <= begin or len(prompt) % 2 == 0 or int(prompt[-1]) not in known:
+            raise TaskError(f"recall: a prompt to solve is {self.pairs} pairs, and then ends with one of their keys")
+        return np.array([known[int(prompt[-1])]], dtype=np.int64)
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The set of pairs, whatever their order and the gaps at which they are asked for."""
+        keys_BP, values_BP = tokens[:, 0 : 2 * self.pairs : 2], tokens[:, 1 : 2 * self.pairs : 2]
+        return np.sort(keys_BP * self.vocabulary + values_BP, axis=1)
+
     def instance_count(self) -> Count:
-        """Ordered choices of the keys, times a value for each, times ordered choices of the slots in which they are asked."""
-        half, slots = self.vocabulary // 2, (self.length - 2 * self.pairs) // 2
-        return perm(half - 1, self.pairs) * half**self.pairs * perm(slots, self.pairs), "exact"
+        """Choices of the keys, times ordered choices of their values."""
+        half = self.vocabulary // 2
+        return comb(half - 1, self.pairs) * perm(half, self.pairs), "exact"
 
     def floor(self, role: str) -> float | None:
-        """`answer` 0; `value` ln(V / 2); `key` the mean of ln(V/2 - 1 - j) over the keys j >= 1 that are predicted.
+        """`answer` 0; `value` the mean of ln(V/2 - j), `key` that of ln(V/2 - 1 - j) over the keys j >= 1 that are predicted.
 
         `filler` and `query` depend on each other's gaps and have no closed form.
         """
         half, number = self.vocabulary // 2, self.role(role)
         if number == KEY:  # a single pair's key stands first, where nothing predicts it
             return float(np.log(half - 1 - np.arange(1, self.pairs)).mean()) if self.pairs > 1 else 0.0
-        return {VALUE: float(np.log(half)), ANSWER: 0.0}.get(number)
+        return {VALUE: float(np.log(half - np.arange(self.pairs)).mean()), ANSWER: 0.0}.get(number)
 
     def chance(self, role: str) -> float | None:
         """2 / V for values, 1 / (V/2 - 1) for keys."""

@@ -47,7 +47,8 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
         (hint,) = (option for option in arguments if option is not type(None))
         return _checked(setting, value, hint)
     if origin is typing.Literal:
-        require(value in arguments, setting, value, "one of " + ", ".join(map(str, arguments)))
+        same = any(type(value) is type(argument) and value == argument for argument in arguments)  # 1.0 and true are no 1
+        require(same, setting, value, "one of " + ", ".join(map(str, arguments)))
         return value
     if origin is tuple:
         require(isinstance(value, (list, tuple)), setting, value, "a list")

@@ -12,7 +12,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "induction": {"task.test_period": [28, 30]},
     "stories": {"steps": 1200, "batch_size": 16, "evaluation.every": 50, "evaluation.examples": 128},
     "spelled": {"task.task.name": "induction", "batch_size": 16, "evaluation.examples": 128},
+    "bigram": {"steps": 800},
+    "markov": {"steps": 1000, "evaluation.every": 50},
     "recall": {"steps": 2000, "evaluation.every": 100, "evaluation.examples": 128},
+    "agreement": {"steps": 4000, "batch_size": 64, "evaluation.every": 200},
+    "discovery": {"steps": 2000, "batch_size": 256, "evaluation.every": 100},
     "star": {
         "model.layers": 5,
         "optimiser.peak_lr": 2e-3,

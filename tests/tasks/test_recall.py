@@ -1,11 +1,21 @@
+import itertools
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 
 import tasks
-from tasks import TaskError
+from tasks import Task, TaskError
 from tasks.recall import ANSWER, FILLER, KEY, QUERY, VALUE
 
 TASK = tasks.get("recall")
+SMALL = tasks.get("recall", vocabulary=12, pairs=2, length=12)
+
+
+def drawn(task: Task, rows: int) -> np.ndarray:
+    """Rows of the task's own law, of no split in particular."""
+    return task.draw(np.random.default_rng(0), rows, "train").tokens
 
 
 def test_every_key_is_asked_for_once_and_answered_with_its_value() -> None:
@@ -14,41 +24,122 @@ def test_every_key_is_asked_for_once_and_answered_with_its_value() -> None:
         known = dict(zip(tokens[roles == KEY].tolist(), tokens[roles == VALUE].tolist(), strict=True))
         asked = dict(zip(tokens[roles == QUERY].tolist(), tokens[roles == ANSWER].tolist(), strict=True))
         assert asked == known
-        assert len(known) == (roles == KEY).sum() == 8
+        assert len(known) == len(set(known.values())) == (roles == KEY).sum() == 8
         assert (np.flatnonzero(roles == ANSWER) == np.flatnonzero(roles == QUERY) + 1).all()
+        assert (np.flatnonzero(roles == QUERY) % 2 == 0).all()
         assert (tokens[roles == FILLER] == 0).all()
+        assert set(roles[:16:2]) == {KEY}
+        assert set(roles[1:16:2]) == {VALUE}
 
 
 def test_keys_and_values_come_evenly_from_the_two_halves_of_the_vocabulary() -> None:
-    batch = TASK.batch(0, 1, 4000)
-    for role, low, high in ((KEY, 1, 32), (VALUE, 32, 64)):
-        counts = np.bincount(batch.tokens[batch.roles == role], minlength=64)
+    """The published ranges: keys 1 to V/2 - 1, values V/2 to V - 1, at every place alike."""
+    tokens = drawn(TASK, 8000)
+    for place, low, high in ((0, 1, 32), (14, 1, 32), (1, 32, 64), (15, 32, 64)):
+        counts = np.bincount(tokens[:, place], minlength=64)
         assert counts[:low].sum() == counts[high:].sum() == 0
-        expected = 32_000 / (high - low)
-        assert abs(counts[low:high] - expected).max() < 5 * np.sqrt(expected)
+        assert stats.chisquare(counts[low:high]).pvalue > 1e-3, place
 
 
-def test_gaps_follow_the_power_law() -> None:
-    task = tasks.get("recall", pairs=1, length=42, power=0.3)
-    place = (task.batch(0, 0, 20_000).roles == QUERY).argmax(axis=1)
-    counts = np.bincount((place - 2) // 2, minlength=20)
-    gaps = np.arange(1, 21)
-    expected = 20_000 * gaps**-0.7 / (gaps**-0.7).sum()
-    assert (abs(counts - expected) < 5 * np.sqrt(expected)).all()
+def test_keys_and_values_are_drawn_without_replacement_and_independently() -> None:
+    tokens = drawn(SMALL, 40_000)
+    keys, values = ([*itertools.permutations(ids, 2)] for ids in (range(1, 6), range(6, 12)))
+    cells = {(*key, *value): number for number, (key, value) in enumerate(itertools.product(keys, values))}
+    counts = np.bincount([cells[tuple(row)] for row in tokens[:, [0, 2, 1, 3]].tolist()], minlength=len(cells))
+    assert len(counts) == 20 * 30
+    assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_queries_without_replacement_favour_early_slots() -> None:
-    taken = (TASK.batch(0, 0, 4000).roles[:, 16:] == QUERY)[:, ::2].mean(axis=0)
-    assert taken[0] > 0.85
-    assert taken[0] > taken[3] > taken[-1]
-    assert taken.sum() == pytest.approx(8)
+def gap_law(slots: int, power: float) -> np.ndarray:
+    """The published weights of the gaps, for g = 1 to the number of slots."""
+    weights = power * np.arange(1, slots + 1) ** (power - 1)
+    return weights / weights.sum()
 
 
-def test_floors_are_the_entropies_of_the_draws() -> None:
-    assert TASK.floor("answer") == 0
-    assert TASK.floor("value") == pytest.approx(np.log(32))
-    assert TASK.floor("key") == pytest.approx(np.mean([np.log(31 - j) for j in range(1, 8)]))
-    assert TASK.floor("filler") is None
+@pytest.mark.parametrize("power", [0.01, 0.3, 1.0])
+def test_gaps_follow_the_power_law(power: float) -> None:
+    task = tasks.get("recall", pairs=1, length=42, power=power)
+    place = (drawn(task, 20_000)[:, 2::2] > 0).argmax(axis=1)
+    counts = np.bincount(place, minlength=20)
+    assert stats.chisquare(counts, 20_000 * gap_law(20, power)).pvalue > 1e-3
+    if power == 1:
+        assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_slots_are_taken_without_replacement_in_the_order_of_the_keys() -> None:
+    """The first key draws its slot from the power law, the second from what is left of it, as the published code does."""
+    tokens, law = drawn(SMALL, 40_000), gap_law(4, 0.01)
+    asked = tokens[:, 4::2]
+    slots = [(asked == tokens[:, 2 * number : 2 * number + 1]).argmax(axis=1) for number in range(2)]
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (slots[0], slots[1]), 1)
+    pairs = list(itertools.permutations(range(4), 2))
+    expected = [40_000 * law[first] * law[second] / (1 - law[first]) for first, second in pairs]
+    assert stats.chisquare([counts[pair] for pair in pairs], expected).pvalue > 1e-3
+
+
+def test_floors_are_exact_by_enumeration_of_the_pairs() -> None:
+    keys, values = (list(itertools.permutations(ids, 2)) for ids in (range(1, 6), range(6, 12)))
+    rows = [(key[0], value[0], key[1], value[1]) for key, value in itertools.product(keys, values)]
+
+    def entropy(place: int) -> float:
+        """Of the token at a place given those before it, all rows being equally likely."""
+        before, here = ({row[:end] for row in rows} for end in (place, place + 1))
+        return math.log(len(here) / len(before))
+
+    assert SMALL.floor("key") == pytest.approx(entropy(2))
+    assert SMALL.floor("value") == pytest.approx((entropy(1) + entropy(3)) / 2)
+    assert SMALL.floor("answer") == 0
+    assert SMALL.floor("filler") is SMALL.floor("query") is SMALL.floor("-") is None
+    assert tasks.get("recall", pairs=1).floor("key") == 0
+
+
+def test_chances_are_the_shares_of_the_best_guess() -> None:
+    batch = TASK.draw(np.random.default_rng(0), 20_000, "train")
+    for role in (KEY, VALUE, QUERY, ANSWER):
+        counts = np.bincount(batch.tokens[batch.roles == role])
+        assert counts.max() / counts.sum() == pytest.approx(TASK.chance(TASK.roles[role]), rel=0.05)
+    assert TASK.chance("filler") is None
+
+
+def test_the_same_pairs_in_another_order_and_at_other_gaps_are_the_same_instance() -> None:
+    one, other = SMALL.parse("3 9 5 8 3 9 0 0 5 8 0 0"), SMALL.parse("5 8 3 9 0 0 5 8 0 0 3 9")
+    np.testing.assert_array_equal(SMALL.instances(one.tokens), SMALL.instances(other.tokens))
+    assert SMALL.instance_count() == (10 * 30, "exact")
+    different = SMALL.parse("3 8 5 9 3 8 0 0 5 9 0 0")
+    assert not np.array_equal(SMALL.instances(one.tokens), SMALL.instances(different.tokens))
+
+
+def test_every_query_is_solved() -> None:
+    batch = TASK.batch(0, 0, 30)
+    for tokens, roles in zip(batch.tokens, batch.roles, strict=True):
+        for query in np.flatnonzero(roles == QUERY):
+            assert TASK.solve(tokens[: query + 1]).tolist() == [tokens[query + 1]]
+
+
+@pytest.mark.parametrize("prompt", [[], [3, 9, 5], [3, 9, 5, 8], [3, 9, 5, 8, 4], [3, 9, 5, 8, 0], [3, 9, 5, 8, 3, 9]])
+def test_prompts_that_ask_for_no_key_have_no_answer(prompt: list[int]) -> None:
+    with pytest.raises(TaskError, match="a prompt to solve is 2 pairs, and then ends with one of their keys"):
+        SMALL.solve(np.array(prompt, dtype=np.int64))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("3 9 5 8 3 8 0 0 5 8 0 0", "after 3 must come 9, not 8"),
+        ("3 9 5 8 3 9 0 7 5 8 0 0", "after 0 must come 0, not 7"),
+        ("3 9 3 8 3 9 0 0 5 8 0 0", "all different"),
+        ("3 9 5 9 3 9 0 0 5 9 0 0", "all different"),
+        ("7 9 5 8 7 9 0 0 5 8 0 0", "a key from 1 to 5"),
+        ("3 2 5 8 3 2 0 0 5 8 0 0", "a value from 6 to 11"),
+        ("3 9 5 8 3 9 0 0 3 9 0 0", "then each key once more"),
+        ("3 9 5 8 3 9 0 0 0 0 0 0", "then each key once more"),
+        ("3 9 5 8 0 3 9 0 5 8 0 0", "then each key once more"),
+    ],
+)
+def test_lines_that_are_no_row_are_refused_with_what_is_wrong(line: str, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        SMALL.parse(line)
 
 
 @pytest.mark.parametrize(

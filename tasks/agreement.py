@@ -1,0 +1,208 @@
+"""Agreement with a verb that is still to come: a factorisation order that helps or hinders (Gloeckle et al. 2024, L.4).
+
+One row, for example, of two pairs in the glossary and two words in the noun phrase:
+
+    k3 v7 k1 v2 k1 | s5 -c0 s9 -c0 v2        order verb_last
+    k3 v7 k1 v2 k1 | v2 s5 -c0 s9 -c0        order verb_first
+
+The prompt names a verb: a glossary of keys and verbs, and the key of the one that is meant. Then come words, each a random
+stem and the marker of the case that the verb governs, as a lexicon says which only the weights can hold.
+
+What can be known is the same in both orders: the prompt determines the verb, hence the case, so the floor of every case and of
+the verb is 0. What differs is what must be done at once. With `verb_first` each target is one look-up away: the verb in the
+glossary, the case in the lexicon. With `verb_last` the first case needs both, the later token before the earlier one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import comb
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Count, Task
+from tasks.errors import TaskError
+from tasks.settings import require
+from tasks.streams import stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement(Task):
+    """A glossary that names a verb, `words` words in the case that it governs, and the verb, last or first."""
+
+    name: ClassVar[str] = "agreement"
+    summary: ClassVar[str] = "mark words with the case that a verb governs, before (or after) the verb is said"
+    source: ClassVar[str] = "Gloeckle et al. 2024, appendix L.4"
+    headline: ClassVar[str] = "accuracy/case_first"
+    has_answer: ClassVar[bool] = True
+    determined: ClassVar[bool] = False
+    labels: ClassVar[bool] = True
+
+    order: Literal["verb_last", "verb_first"] = "verb_last"
+    """`verb_first` is the control that asks for no look-ahead."""
+    words: int = 2
+    """Words of the noun phrase; the verb is 2 words - 1 tokens after the first case."""
+    pairs: int = 4
+    """Key-verb pairs in the glossary; with 1 the verb is named outright."""
+    keys: int = 16
+    """Keys to choose from."""
+    verbs: int = 32
+    """Verbs to choose from."""
+    cases: int = 4
+    """Cases; the lexicon gives each as many verbs as any other, to one more or less."""
+    stems: int = 16
+    """Stems to choose from."""
+    loss_on: Literal["all", "answer"] = "answer"
+
+    def check(self) -> None:
+        require(self.words >= 1, "agreement.words", self.words, "at least 1")
+        require(self.pairs >= 1, "agreement.pairs", self.pairs, "at least 1")
+        require(self.keys >= self.pairs, "agreement.keys", self.keys, f"at least {self.pairs}, a key for each of the pairs")
+        require(self.cases >= 2, "agreement.cases", self.cases, "at least 2")
+        require(self.verbs >= self.cases, "agreement.verbs", self.verbs, f"at least {self.cases}, a verb for each of the cases")
+        require(self.stems >= 1, "agreement.stems", self.stems, "at least 1")
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """`case_again` is there with two words or more."""
+        return (PADDING, "prompt", "stem", "case_first", *(["case_again"] if self.words > 1 else []), "verb")
+
+    @property
+    def vocab_size(self) -> int:
+        return self.keys + self.verbs + self.stems + self.cases
+
+    @property
+    def length(self) -> int:
+        return self._prompt + len(self._phrase)
+
+    @property
+    def lexicon(self) -> NDArray[np.int64]:
+        """(verbs,) the case that each verb governs, numbers from 0."""
+        return _lexicon(self.verbs, self.cases)
+
+    def word(self, token: int) -> str:
+        for prefix, number in (("k", self.keys), ("v", self.verbs), ("s", self.stems)):
+            if token < number:
+                return f"{prefix}{token}"
+            token -= number
+        return f"-c{token}"
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        keys_BP = rng.random((size, self.keys)).argsort(axis=1)[:, : self.pairs]
+        verbs_BP = rng.integers(self.verbs, size=(size, self.pairs))
+        meant_B = rng.integers(self.pairs, size=size)
+        stems_BW = rng.integers(self.stems, size=(size, self.words))
+        row_B = np.arange(size)
+        tokens = np.empty((size, self.length), dtype=np.int64)
+        tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2] = keys_BP, self.keys + verbs_BP
+        tokens[:, self._prompt - 1] = keys_BP[row_B, meant_B]
+        verb_B = verbs_BP[row_B, meant_B]
+        tokens[:, self._prompt :] = self._phrased(self.keys + verb_B, self._stems + stems_BW)
+        return self._rows(tokens)
+
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        keys_BP, verbs_BP = tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2]
+        meant_BP = keys_BP == tokens[:, self._prompt - 1 : self._prompt]
+        sorted_BP = np.sort(keys_BP, axis=1)
+        fit = (keys_BP < self.keys).all() and ((self.keys <= verbs_BP) & (verbs_BP < self._stems)).all()
+        if not (fit and (sorted_BP[:, 1:] != sorted_BP[:, :-1]).all() and meant_BP.any(axis=1).all()):
+            raise TaskError(
+                f"agreement: a prompt is {self.pairs} different keys below {self.keys}, after each a verb from {self.keys} "
+                f"to {self._stems - 1}, and then one of the keys"
+            )
+        stems_BW = tokens[:, self._prompt :][:, [role == "stem" for role in self._phrase]]
+        if not ((self._stems <= stems_BW) & (stems_BW < self._cases)).all():
+            raise TaskError(f"agreement: a stem is from {self._stems} to {self._cases - 1}")
+        right = self._phrased((meant_BP * verbs_BP).sum(axis=1), stems_BW)
+        for row, place in np.argwhere(right != tokens[:, self._prompt :])[:1]:
+            position, token = place + self._prompt, tokens[row, place + self._prompt]
+            told, said = (f"{each} ({self.word(int(each))})" for each in (right[row, place], token))
+            raise TaskError(f"agreement: token {position} must be {told}, not {said}")
+        return self._rows(tokens)
+
+    def _phrased(self, verb_B: NDArray[np.int64], stems_BW: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What follows the prompt, (B, 2 W + 1): the verb, and the stems, each with the case that the verb governs."""
+        case_B = self._cases + self.lexicon[verb_B - self.keys]
+        words_BW2 = np.stack([stems_BW, np.broadcast_to(case_B[:, None], stems_BW.shape)], axis=2)
+        words, verb = words_BW2.reshape(len(verb_B), -1), verb_B[:, None]
+        return np.concatenate([verb, words] if self.order == "verb_first" else [words, verb], axis=1)
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The glossary as a set, and the key that is meant: whatever the order of the pairs, the stems and `order`."""
+        keys_BP, verbs_BP = tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2]
+        glossary = np.sort(keys_BP * self.vocab_size + verbs_BP, axis=1)
+        return np.concatenate([glossary, tokens[:, self._prompt - 1 : self._prompt]], axis=1)
+
+    def instance_count(self) -> Count:
+        """Choices of the keys, times a verb for each, times which is meant."""
+        return comb(self.keys, self.pairs) * self.verbs**self.pairs * self.pairs, "exact"
+
+    def floor(self, role: str) -> float | None:
+        """Cases and verb 0, in both orders, since the prompt determines them; `stem` ln(stems).
+
+        `prompt`: the mean over what is predicted of it, keys that are new, verbs that may be any, and one of the keys again.
+        """
+        if self.role(role) == 0:
+            return None
+        entropies_T = self._entropies
+        own = np.array([name == role for name in self._names])
+        own[0] = False  # nothing predicts the first token
+        return float(entropies_T[own].mean())
+
+    def chance(self, role: str) -> float | None:
+        """A case: the share of verbs that govern the commonest one; `stem` and `verb`: 1 over how many there are."""
+        commonest = float(np.bincount(self.lexicon).max() / self.verbs)
+        by_role = {"stem": 1 / self.stems, "case_first": commonest, "case_again": commonest, "verb": 1 / self.verbs}
+        return by_role.get(self.roles[self.role(role)])
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Every draw is uniform over as many as its place in the row says, and the rest is determined."""
+        return np.broadcast_to(self._entropies, tokens.shape)
+
+    def _rows(self, tokens: NDArray[np.int64]) -> Batch:
+        numbers = [self.roles.index(name) for name in self._names]
+        answer = np.tile([self._prompt, self.length], (len(tokens), 1))
+        return self.rows(tokens, np.broadcast_to(numbers, tokens.shape), answer)
+
+    @property
+    def _phrase(self) -> list[str]:
+        """The role of each token after the prompt."""
+        phrase = ["stem", "case_first"] + ["stem", "case_again"] * (self.words - 1)
+        return ["verb", *phrase] if self.order == "verb_first" else [*phrase, "verb"]
+
+    @property
+    def _names(self) -> list[str]:
+        """The role of each token."""
+        return ["prompt"] * self._prompt + self._phrase
+
+    @property
+    def _entropies(self) -> NDArray[np.float64]:
+        """(T,) entropy of each token given those before it, nats."""
+        choices = [count for pair in range(self.pairs) for count in (self.keys - pair, self.verbs)] + [self.pairs]
+        choices += [self.stems if role == "stem" else 1 for role in self._phrase]
+        return np.asarray(np.log(choices), dtype=np.float64)
+
+    @property
+    def _prompt(self) -> int:
+        """Tokens of the prompt."""
+        return 2 * self.pairs + 1
+
+    @property
+    def _stems(self) -> int:
+        """The first stem's id."""
+        return self.keys + self.verbs
+
+    @property
+    def _cases(self) -> int:
+        """The first case's id."""
+        return self.keys + self.verbs + self.stems
+
+
+@lru_cache(maxsize=16)
+def _lexicon(verbs: int, cases: int) -> NDArray[np.int64]:
+    lexicon = stream(f"agreement/lexicon/{verbs}/{cases}", seed=0, index=0).permutation(verbs) % cases
+    lexicon.flags.writeable = False
+    return lexicon

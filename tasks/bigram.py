@@ -1,0 +1,174 @@
+"""Bigrams of the language against bigrams of the context (Bietti et al. 2023, "Birth of a transformer").
+
+One row, for example, with one trigger Q whose follower in this row is f:
+
+    c a Q f b a Q f d Q f
+    - g g 1 g g g 2 g g 2       g: global, 1: first, 2: copy
+
+Every token that is no trigger is followed as one global Markov chain says, which a model can hold in its weights. A trigger is
+followed by a token that is drawn anew for each row, which only the row itself can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Count, Task
+from tasks.chains import chosen, entropies, stationary, steps
+from tasks.errors import TaskError
+from tasks.settings import require
+from tasks.streams import stream
+
+GLOBAL, FIRST, COPY = 1, 2, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bigram(Task):
+    """A global chain over `vocabulary`, interrupted by `triggers` that are followed by what this row chose for them.
+
+    Triggers come after any other token alike (`trigger_rate`) and their followers are uniform over the other tokens. So when
+    a trigger comes says nothing of its follower, and floors and chances are exact. (In the paper triggers are frequent tokens.)
+    """
+
+    name: ClassVar[str] = "bigram"
+    summary: ClassVar[str] = "follow a global chain, and after a trigger what this row put there before"
+    source: ClassVar[str] = "Bietti et al. 2023"
+    roles = (PADDING, "global", "first", "copy")
+    headline: ClassVar[str] = "accuracy/copy"
+    labels: ClassVar[bool] = True
+
+    vocabulary: int = 32
+    """V, token ids; the first `triggers` of them are the triggers."""
+    length: int = 64
+    """T, tokens in a row."""
+    triggers: int = 4
+    """K, tokens whose follower every row draws anew, uniformly from those that are no triggers."""
+    trigger_rate: float = 0.2
+    """Chance that a trigger, any of them alike, follows a token that is none."""
+    alpha: float = 0.1
+    """Dirichlet concentration of the global chain's rows, over tokens that are no triggers; small: few likely followers."""
+
+    def check(self) -> None:
+        require(3 <= self.vocabulary <= 512, "bigram.vocabulary", self.vocabulary, "between 3 and 512")
+        most = self.vocabulary - 2
+        require(1 <= self.triggers <= most, "bigram.triggers", self.triggers, f"between 1 and vocabulary - 2 = {most}")
+        require(0 < self.trigger_rate < 1, "bigram.trigger_rate", self.trigger_rate, "between 0 and 1, both excluded")
+        require(self.alpha >= 0.001, "bigram.alpha", self.alpha, "at least 0.001")
+        require(self.length >= 4, "bigram.length", self.length, "at least 4, a trigger and its follower twice")
+
+    @property
+    def vocab_size(self) -> int:
+        return self.vocabulary
+
+    @property
+    def chain(self) -> NDArray[np.float64]:
+        """(V, V) chance of each token after each, over all rows; the triggers' followers are uniform over the other tokens."""
+        return self._world.chain_VV
+
+    def word(self, token: int) -> str:
+        return f"Q{token}" if token < self.triggers else str(token)
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        uniform_TB = rng.random((self.length, size))
+        followers_BK = rng.integers(self.triggers, self.vocabulary, size=(size, self.triggers))
+        tokens_TB = np.empty((self.length, size), dtype=np.int64)
+        tokens_TB[0] = chosen(self._world.first_V1, np.zeros(size, dtype=np.int64), uniform_TB[0])
+        for position in range(1, self.length):
+            before_B, after_B = tokens_TB[position - 1], tokens_TB[position]
+            after_B[:] = chosen(self._world.steps_VV, before_B, uniform_TB[position])
+            triggered = np.flatnonzero(before_B < self.triggers)
+            after_B[triggered] = followers_BK[triggered, before_B[triggered]]
+        tokens_BT = np.ascontiguousarray(tokens_TB.T)
+        return self.rows(tokens_BT, self._roles_of(tokens_BT))
+
+    def floor(self, role: str) -> float | None:
+        """`global`: the chain's entropy rate over tokens that are no triggers; `first`: ln(V - K); `copy`: 0."""
+        weights = self._after_others
+        rate = float(weights @ entropies(self.chain[self.triggers :]))
+        return {GLOBAL: rate, FIRST: float(np.log(self.vocabulary - self.triggers)), COPY: 0.0}.get(self.role(role))
+
+    def chance(self, role: str) -> float | None:
+        """`global`: the share of the commonest token; else 1 / (V - K)."""
+        commonest = float((self._after_others @ self.chain[self.triggers :]).max())
+        other = 1 / (self.vocabulary - self.triggers)
+        return {GLOBAL: commonest, FIRST: other, COPY: other}.get(self.role(role))
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of who knows the global chain: its own law, ln(V - K) for a trigger's first follower, and 0 when it comes again."""
+        losses = np.empty(tokens.shape)
+        with np.errstate(divide="ignore"):  # what cannot follow has an infinite loss
+            losses[:, 0] = -np.log(self._world.stationary_V[tokens[:, 0]])
+            losses[:, 1:] = -np.log(self.chain[tokens[:, :-1], tokens[:, 1:]])
+        losses[self._roles_of(tokens) == COPY] = 0
+        return losses
+
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        before_BT, after_BT = tokens[:, :-1], tokens[:, 1:]
+        right_BT = after_BT.copy()
+        for trigger in range(self.triggers):
+            here_BT = before_BT == trigger
+            follower_B = after_BT[np.arange(len(tokens)), here_BT.argmax(axis=1)]
+            right_BT = np.where(here_BT, follower_B[:, None], right_BT)
+        for row, place in np.argwhere(right_BT != after_BT)[:1]:
+            before, right, token = before_BT[row, place], right_BT[row, place], after_BT[row, place]
+            raise TaskError(f"bigram: token {place + 1} must be {right}, as after trigger {before} before, not {token}")
+        for row, place in np.argwhere(self.chain[before_BT, after_BT] == 0)[:1]:
+            raise TaskError(f"bigram: token {place + 1} cannot be {after_BT[row, place]} after {before_BT[row, place]}")
+        return self.rows(tokens, self._roles_of(tokens))
+
+    def instance_count(self) -> Count:
+        """Any tokens in a row, though many cannot be."""
+        return self.vocabulary**self.length, "at most"
+
+    def _roles_of(self, tokens_BT: NDArray[np.int64]) -> NDArray[np.int8]:
+        """The role of each token; the first of a row counts as `global`, though nothing predicts it."""
+        roles_BT = np.full(tokens_BT.shape, GLOBAL, dtype=np.int8)
+        before_BT, after_BT = tokens_BT[:, :-1], roles_BT[:, 1:]
+        for trigger in range(self.triggers):
+            here_BT = before_BT == trigger
+            after_BT[here_BT] = COPY
+            row = np.flatnonzero(here_BT.any(axis=1))
+            after_BT[row, here_BT[row].argmax(axis=1)] = FIRST
+        return roles_BT
+
+    @property
+    def _after_others(self) -> NDArray[np.float64]:
+        """(V - K,) how often a `global` target follows each token that is no trigger.
+
+        When triggers come is independent of what follows them, so every position has the stationary distribution.
+        """
+        others = self._world.stationary_V[self.triggers :]
+        return np.asarray(others / others.sum())
+
+    @property
+    def _world(self) -> _World:
+        return _world(self.vocabulary, self.triggers, self.trigger_rate, self.alpha)
+
+
+class _World(NamedTuple):
+    """What all rows share: the chain, its stationary distribution, and both ready to draw from."""
+
+    chain_VV: NDArray[np.float64]
+    stationary_V: NDArray[np.float64]
+    first_V1: NDArray[np.float64]
+    steps_VV: NDArray[np.float64]
+
+
+@lru_cache(maxsize=16)
+def _world(vocabulary: int, triggers: int, rate: float, alpha: float) -> _World:
+    others = vocabulary - triggers
+    rng = stream(f"bigram/chain/{vocabulary}/{triggers}/{alpha}", seed=0, index=0)
+    chain_VV = np.zeros((vocabulary, vocabulary))
+    chain_VV[:triggers, triggers:] = 1 / others
+    chain_VV[triggers:, :triggers] = rate / triggers
+    chain_VV[triggers:, triggers:] = (1 - rate) * rng.dirichlet(np.full(others, alpha), size=others)
+    stationary_V = stationary(chain_VV)
+    world = _World(chain_VV, stationary_V, steps(stationary_V[None]), steps(chain_VV))
+    for shared in world:
+        shared.flags.writeable = False
+    return world

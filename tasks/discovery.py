@@ -1,0 +1,263 @@
+"""Open-ended discovery in a graph that only the weights hold (Nagarajan et al. 2025, "Roll the dice & look before you leap").
+
+One row, for example:
+
+    ^ c17 c40 p3        sibling: two children of one parent, then the parent that both have
+    ^ n5 n12 n9         triangle: three nodes of which any two are linked
+
+Training shows a part of all valid sequences. A model that has understood the graph, when it is sampled, makes others: valid
+ones that were never shown. The parent is the plan behind its children, though it is written last.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Count, Task
+from tasks.errors import TaskError
+from tasks.settings import require
+from tasks.streams import SPLITS, partition, stream
+
+BEGIN = 0
+"""The first token of every row, from which it is sampled."""
+MOST = 4_000_000
+"""Valid sequences at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery(Task):
+    """Sequences that a fixed random graph makes valid; a keyed, exact partition of them says which of them training shows."""
+
+    name: ClassVar[str] = "discovery"
+    summary: ClassVar[str] = "make new combinations that a graph allows, which only the weights hold"
+    source: ClassVar[str] = "Nagarajan et al. 2025"
+    headline: ClassVar[str] = "sampled/creative"
+    splits_itself: ClassVar[bool] = True
+    labels: ClassVar[bool] = True
+
+    kind: Literal["sibling", "triangle"] = "sibling"
+    """What a valid sequence is."""
+    parents: int = 8
+    """`sibling`: families."""
+    children: int = 24
+    """`sibling`: children of each parent."""
+    nodes: int = 48
+    """`triangle`: nodes of the graph."""
+    degree: int = 12
+    """`triangle`: links of a node on average; which nodes they link is random."""
+    train_share: float = 0.5
+    """Share of all valid sequences (in any order) that training shows; half of the others validates, half tests."""
+
+    def check(self) -> None:
+        require(self.parents >= 2, "discovery.parents", self.parents, "at least 2")
+        require(self.children >= 2, "discovery.children", self.children, "at least 2")
+        require(3 <= self.nodes <= 1024, "discovery.nodes", self.nodes, "between 3 and 1024")
+        most = self.nodes - 1
+        require(1 <= self.degree <= most, "discovery.degree", self.degree, f"between 1 and nodes - 1 = {most}")
+        require(0 < self.train_share < 1, "discovery.train_share", self.train_share, "between 0 and 1, both excluded")
+        if self._siblings:
+            setting, value, expected = "children", self.children, self.parents * math.comb(self.children, 2)
+        else:
+            setting, value = "degree", self.degree
+            expected = round(math.comb(self.nodes, 3) * (self.degree / most) ** 3)
+        allowed = f"so small that there are at most {MOST:,} valid sequences, for all are held in memory"
+        require(expected <= MOST, f"discovery.{setting}", value, allowed)
+        _ = self._world  # made once, here, so that a graph that cannot be divided is refused now
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        places = ("child_first", "child_second", "parent") if self._siblings else ("node_first", "node_second", "node_third")
+        return (PADDING, "begin", *places)
+
+    @property
+    def vocab_size(self) -> int:
+        return 1 + (self.parents * (1 + self.children) if self._siblings else self.nodes)
+
+    @property
+    def length(self) -> int:
+        return 4
+
+    @property
+    def valid(self) -> NDArray[np.int64]:
+        """All valid sequences, each in one order only: (instances, 3) ids."""
+        return self._world.valid
+
+    def word(self, token: int) -> str:
+        if token == BEGIN:
+            return "^"
+        if not self._siblings:
+            return f"n{token}"
+        return f"p{token}" if token <= self.parents else f"c{token}"
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        mine = self._world.valid[self._world.split == SPLITS.index(split)]
+        drawn_B3 = mine[rng.integers(len(mine), size=size)]
+        free = 2 if self._siblings else 3  # places whose order is free
+        order_BF = rng.random((size, free)).argsort(axis=1)
+        drawn_B3[:, :free] = np.take_along_axis(drawn_B3[:, :free], order_BF, axis=1)
+        return self._rows(drawn_B3)
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The sequence in the one order of its nodes that stands for all."""
+        free = 2 if self._siblings else 3
+        return np.concatenate([np.sort(tokens[:, 1 : 1 + free], axis=1), tokens[:, 1 + free :]], axis=1)
+
+    def floor(self, role: str) -> float | None:
+        """Of who knows the graph, and not which sequences are held back: `parent` 0, `child_second` ln(children - 1).
+
+        `child_first`: ln of all children. Of a triangle it depends on the nodes: see `optimum`.
+        """
+        children = self.parents * self.children
+        floors = {"child_first": np.log(children), "child_second": np.log(self.children - 1), "parent": 0.0, "begin": 0.0}
+        floor = floors.get(self.roles[self.role(role)])
+        return None if floor is None else float(floor)
+
+    def chance(self, role: str) -> float | None:
+        """The share of the commonest node among all valid sequences."""
+        if self.role(role) <= self.role("begin"):
+            return None
+        if self._siblings:
+            return 1 / self.parents if role == "parent" else 1 / (self.parents * self.children)
+        return float(np.bincount(self.valid.ravel()).max() / self.valid.size)
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of who knows the graph and takes all valid sequences, in any order, for equally likely."""
+        if self._siblings:
+            choices = [1, self.parents * self.children, self.children - 1, 1]
+            return np.broadcast_to(np.log(choices), tokens.shape)
+        through_N, through_NN = self._world.through_N, self._world.through_NN  # triangles through a node, and through a link
+        first, second = tokens[:, 1], tokens[:, 2]
+        losses = np.zeros(tokens.shape)
+        losses[:, 1] = np.log(through_N.sum() / through_N[first])
+        losses[:, 2] = np.log(2 * through_N[first] / through_NN[first, second])  # each triangle has two links at a node
+        losses[:, 3] = np.log(through_NN[first, second])
+        return losses
+
+    @property
+    def sampled_from(self) -> int:
+        return 1
+
+    def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
+        """What samples are worth.
+
+        `valid`: the share that the graph allows. `novel`: of these, the share that training does not show, in any order of the
+        nodes. `unique`: how many different ones there are among these, as a share of them. Their product `creative` is the
+        number of different, new, valid sequences as a share of all samples. A share of none is 0.
+        """
+        codes = _coded(self.instances(tokens), self.vocab_size)
+        place = np.minimum(np.searchsorted(self._world.codes, codes), len(self._world.codes) - 1)
+        valid = (self._world.codes[place] == codes) & (tokens[:, 0] == BEGIN)
+        novel = valid & (self._world.split[place] != SPLITS.index("train"))
+        counts = [len(tokens), int(valid.sum()), int(novel.sum()), len(np.unique(codes[novel]))]
+        shares = [part / whole if whole else 0.0 for whole, part in pairwise(counts)]
+        return {**dict(zip(("valid", "novel", "unique"), shares, strict=True)), "creative": counts[-1] / counts[0]}
+
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        """Rows of whatever split."""
+        codes = _coded(self.instances(tokens), self.vocab_size)
+        for wrong in np.flatnonzero((tokens[:, 0] != BEGIN) | ~np.isin(codes, self._world.codes))[:1]:
+            begin, *nodes = tokens[wrong].tolist()
+            require(begin == BEGIN, "discovery: token 0", begin, f"{BEGIN}, with which every row begins")
+            what = "two children of one parent and then that parent" if self._siblings else "a triangle"
+            words = " ".join(map(self.word, nodes))
+            raise TaskError(f"discovery: {words} is not {what}{self._remedy(nodes)}")
+        return self._rows(tokens[:, 1:])
+
+    def _remedy(self, nodes: list[int]) -> str:
+        """What to say of two siblings with a wrong parent."""
+        same = self.valid[(self.valid[:, :2] == sorted(nodes[:2])).all(axis=1), 2] if self._siblings else []
+        return "".join(f", which is {parent} ({self.word(int(parent))})" for parent in same)
+
+    def instance_count(self) -> Count:
+        return len(self.valid), "exact"
+
+    def _rows(self, drawn_B3: NDArray[np.int64]) -> Batch:
+        tokens = np.concatenate([np.full((len(drawn_B3), 1), BEGIN), drawn_B3], axis=1)
+        return self.rows(tokens, np.broadcast_to(np.arange(1, 5), tokens.shape))
+
+    @property
+    def _siblings(self) -> bool:
+        return self.kind == "sibling"
+
+    @property
+    def _world(self) -> _World:
+        if self._siblings:
+            return _families(self.parents, self.children, self.train_share)
+        return _triangles(self.nodes, self.degree, self.train_share)
+
+
+class _World(NamedTuple):
+    """A graph: its valid sequences, each in one order, in the order of their codes; and how many triangles go through what."""
+
+    valid: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    split: NDArray[np.int8]
+    through_N: NDArray[np.int64]
+    through_NN: NDArray[np.int64]
+
+
+@lru_cache(maxsize=16)
+def _families(parents: int, children: int, train_share: float) -> _World:
+    """Every child has one parent, which child which being random."""
+    key = f"discovery/sibling/{parents}/{children}"
+    ids_PC = 1 + parents + stream(key, seed=0, index=0).permutation(parents * children).reshape(parents, children)
+    ids_PC.sort(axis=1)
+    first, second = np.triu_indices(children, k=1)
+    parent_P = np.arange(1, parents + 1)
+    valid = np.stack([ids_PC[:, first], ids_PC[:, second], np.repeat(parent_P[:, None], len(first), axis=1)], axis=2)
+    none = np.zeros(0, dtype=np.int64)
+    return _divided(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none)
+
+
+@lru_cache(maxsize=16)
+def _triangles(nodes: int, degree: int, train_share: float) -> _World:
+    """As many random links, all different, as give each node `degree` of them on average."""
+    key = f"discovery/triangle/{nodes}/{degree}"
+    first, second = np.triu_indices(nodes, k=1)
+    links = stream(key, seed=0, index=0).permutation(len(first))[: nodes * degree // 2]
+    linked_NN = np.zeros((1 + nodes, 1 + nodes), dtype=bool)  # id 0 is no node
+    linked_NN[1 + first[links], 1 + second[links]] = True  # from the smaller to the larger id
+    through_NN = np.zeros(linked_NN.shape, dtype=np.int64)
+    found = []
+    for node in range(1, nodes + 1):
+        larger = np.flatnonzero(linked_NN[node])
+        i, j = np.nonzero(linked_NN[np.ix_(larger, larger)])
+        found.append(np.stack([np.full(len(i), node), larger[i], larger[j]], axis=1))
+    valid = np.concatenate(found)
+    require(len(valid) > 0, "discovery.degree", degree, f"large enough that {nodes} nodes with random links have a triangle")
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        np.add.at(through_NN, (valid[:, one], valid[:, other]), 1)
+    through_NN += through_NN.T
+    through_N = np.bincount(valid.ravel(), minlength=1 + nodes)
+    return _divided(valid, 1 + nodes, train_share, key, through_N, through_NN)
+
+
+def _divided(
+    valid: NDArray[np.int64],
+    ids: int,
+    train_share: float,
+    key: str,
+    through_N: NDArray[np.int64],
+    through_NN: NDArray[np.int64],
+) -> _World:
+    codes = _coded(valid, ids)
+    order = np.argsort(codes)
+    rest = (1 - train_share) / 2
+    split = partition(len(valid), (train_share, rest, rest), key=key)
+    world = _World(valid[order], codes[order], split, through_N, through_NN)
+    for shared in world:
+        shared.flags.writeable = False
+    return world
+
+
+def _coded(sequences_B3: NDArray[np.integer], ids: int) -> NDArray[np.int64]:
+    """One number for each sequence of ids, in their lexicographic order."""
+    codes: NDArray[np.int64] = (sequences_B3[:, 0] * ids + sequences_B3[:, 1]) * ids + sequences_B3[:, 2]
+    return codes

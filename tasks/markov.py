@@ -1,0 +1,138 @@
+"""Markov chains that are met in the context for the first time (Edelman et al. 2024, statistical induction heads).
+
+One row of three states, for example:
+
+    b a a c a a c b a a ...       this row's matrix: after a often a or c, after c ...
+
+Each row draws a transition matrix of its own, so nothing can be learnt by heart but the algorithm: count what followed this
+state (or these two) before, and predict in proportion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import PADDING, Batch, Count, Task
+from tasks.chains import chosen, steps
+from tasks.settings import require
+
+START, STATE = 1, 2
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Markov(Task):
+    """A chain of order 1 or 2 whose matrix has Dirichlet(`alpha`) rows; the first `order` states are uniform."""
+
+    name: ClassVar[str] = "markov"
+    summary: ClassVar[str] = "predict a Markov chain whose matrix only the row itself can tell"
+    source: ClassVar[str] = "Edelman et al. 2024"
+    roles = (PADDING, "start", "state")
+    headline: ClassVar[str] = "kl/bayes"
+    compares: ClassVar[bool] = True
+    labels: ClassVar[bool] = True
+
+    states: int = 4
+    """S, states, which are the token ids."""
+    order: Literal[1, 2] = 1
+    """How many states before it the next one depends on."""
+    alpha: float = 1.0
+    """Dirichlet concentration of each row of the matrix; 1 is uniform over all distributions."""
+    length: int = 64
+    """T, tokens in a row."""
+
+    def check(self) -> None:
+        most = 64 if self.order == 1 else 16  # each row has a matrix of its own
+        allowed = f"between 2 and {most} for order {self.order}"
+        require(2 <= self.states <= most, "markov.states", self.states, allowed)
+        require(self.alpha >= 0.001, "markov.alpha", self.alpha, "at least 0.001")
+        needed = self.order + 2
+        require(self.length >= needed, "markov.length", self.length, f"at least {needed}: a transition, and one to predict")
+
+    @property
+    def vocab_size(self) -> int:
+        return self.states
+
+    def word(self, token: int) -> str:
+        return _LETTERS[token] if self.states <= len(_LETTERS) else f"s{token}"
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        states, contexts = self.states, self.states**self.order
+        steps_SR = steps(rng.dirichlet(np.full(states, self.alpha), size=size * contexts))
+        uniform_TB = rng.random((self.length, size))
+        own_B = np.arange(size) * contexts  # where the distributions of each row begin
+        context_B = np.zeros(size, dtype=np.int64)  # the last states as digits in base S
+        tokens_TB = (uniform_TB * states).astype(np.int64)  # uniform at first
+        for position in range(self.length):
+            if position >= self.order:
+                tokens_TB[position] = chosen(steps_SR, own_B + context_B, uniform_TB[position])
+            context_B = (context_B * states + tokens_TB[position]) % contexts
+        return self.label(np.ascontiguousarray(tokens_TB.T))
+
+    def floor(self, role: str) -> float | None:
+        """`start`: ln S. `state`: no closed form, since what has been counted grows along the row; see `optimum`."""
+        return float(np.log(self.states)) if self.role(role) == START else None
+
+    def chance(self, role: str) -> float | None:
+        """1 / S: no state is special."""
+        return None if role == PADDING else 1 / self.states
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Bayes: a state that followed this context c of n times before comes with chance (c + alpha) / (n + S alpha)."""
+        chances = np.take_along_axis(self.predicted(tokens, self.order), tokens[:, :, None], axis=2)[:, :, 0]
+        losses: NDArray[np.float64] = -np.log(chances)
+        return losses
+
+    def predicted(self, tokens: NDArray[np.int64], order: int) -> NDArray[np.float64]:
+        """What the Bayes predictor of a chain of this order, with the same prior, says of each token from those before it.
+
+        Order 0 counts states wherever they stand (unigram), 1 what followed the last state (bigram), 2 the last two. It is the
+        true posterior where `order` is the task's own.
+
+        Args:
+            tokens: (B, T) states.
+            order: 0, 1 or 2.
+
+        Returns:
+            (B, T, S) chances, uniform where fewer than `order` tokens stand before.
+        """
+        (size, length), contexts = tokens.shape, self.states**order
+        row_B, context_B = np.arange(size), np.zeros(size, dtype=np.int64)
+        counts_BCS = np.zeros((size, contexts, self.states))
+        chances_BTS = np.full((size, length, self.states), 1 / self.states)
+        for position, token_B in enumerate(tokens.T):
+            if position >= order:
+                weight_BS = counts_BCS[row_B, context_B] + self.alpha
+                chances_BTS[:, position] = weight_BS / weight_BS.sum(axis=1, keepdims=True)
+                counts_BCS[row_B, context_B, token_B] += 1
+            context_B = (context_B * self.states + token_B) % contexts
+        return chances_BTS
+
+    def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
+        """Which algorithm does the model run? Its mean distance D(predictor || model) in nats to four known predictors.
+
+        `kl/uniform` looks at nothing, `kl/unigram` counts states, `kl/bigram` counts what followed the last state, and
+        `kl/bayes` is the optimum (of order 1 it is the bigram). The mean is over all `state` targets. It is 0 for the predictor
+        that the model implements, and finite for any other, since a softmax gives everything some chance.
+        """
+        guesses = {"unigram": 0, "bigram": 1, "bayes": self.order}
+        chances = {name: self.predicted(tokens, order) for name, order in guesses.items()}
+        chances = {"uniform": np.full((*tokens.shape, self.states), 1 / self.states), **chances}
+        model_BTS = log_probs[:, self.order - 1 : -1].astype(np.float64)
+        distances = {}
+        for name, chances_BTS in chances.items():
+            told = chances_BTS[:, self.order :]
+            distances[f"kl/{name}"] = float((told * (np.log(told) - model_BTS)).sum(axis=2).mean())
+        return distances
+
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        """Any states in a row are possible."""
+        roles = np.where(np.arange(self.length) < self.order, START, STATE)
+        return self.rows(tokens, np.broadcast_to(roles, tokens.shape))
+
+    def instance_count(self) -> Count:
+        return self.states**self.length, "exact"

@@ -1,0 +1,172 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import tasks
+from tasks import Task, TaskError
+
+ORDERS = ["verb_last", "verb_first"]
+
+
+@st.composite
+def some_tasks(draw: st.DrawFn) -> Task:
+    pairs, cases = draw(st.integers(1, 4)), draw(st.integers(2, 4))
+    return tasks.get(
+        "agreement",
+        order=draw(st.sampled_from(ORDERS)),
+        words=draw(st.integers(1, 3)),
+        pairs=pairs,
+        keys=pairs + draw(st.integers(0, 4)),
+        cases=cases,
+        verbs=cases + draw(st.integers(0, 9)),
+        stems=draw(st.integers(1, 5)),
+    )
+
+
+@given(some_tasks(), st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_the_verb_is_the_glossarys_and_every_case_is_the_one_that_it_governs(task: Task, seed: int) -> None:
+    batch = task.draw(np.random.default_rng(seed), 6, "train")
+    for row in range(6):
+        words = [word for word, _ in task.show(batch, row)]
+        roles = [role for _, role in task.show(batch, row)]
+        end = 2 * task.pairs
+        glossary = dict(zip(words[0:end:2], words[1:end:2], strict=True))
+        assert len(glossary) == task.pairs
+        verb = glossary[words[end]]
+        case = f"-c{task.lexicon[int(verb[1:])]}"
+        phrase = list(zip(words[end + 1 :], roles[end + 1 :], strict=True))
+        assert phrase.pop(-1 if task.order == "verb_last" else 0) == (verb, "verb")
+        assert [role for _, role in phrase] == ["stem", "case_first"] + ["stem", "case_again"] * (task.words - 1)
+        assert all(word == case for word, role in phrase if role.startswith("case"))
+        assert all(word.startswith("s") for word, role in phrase if role == "stem")
+
+
+def test_the_lexicon_is_one_for_all_and_shares_the_verbs_evenly() -> None:
+    task = tasks.get("agreement", verbs=30, cases=4)
+    np.testing.assert_array_equal(np.sort(np.bincount(task.lexicon)), [7, 7, 8, 8])
+    np.testing.assert_array_equal(task.lexicon, tasks.get("agreement", verbs=30, cases=4, order="verb_first", words=3).lexicon)
+    assert task.chance("case_first") == 8 / 30
+
+
+def ids(task: Task, words: list[str] | str) -> np.ndarray:
+    """A row of words as ids, (1, T)."""
+    known = {task.word(token): token for token in range(task.vocab_size)}
+    return np.array([[known[word] for word in (words.split() if isinstance(words, str) else words)]])
+
+
+def every_row(task: Task) -> list[list[str]]:
+    """All rows of a small task, which are equally likely, by going through all choices."""
+    rows = []
+    for keys in itertools.permutations(range(task.keys), task.pairs):
+        for verbs in itertools.product(range(task.verbs), repeat=task.pairs):
+            for meant in range(task.pairs):
+                for stems in itertools.product(range(task.stems), repeat=task.words):
+                    prompt = [word for key, verb in zip(keys, verbs, strict=True) for word in (f"k{key}", f"v{verb}")]
+                    phrase = [word for stem in stems for word in (f"s{stem}", f"-c{task.lexicon[verbs[meant]]}")]
+                    verb = [f"v{verbs[meant]}"]
+                    order = phrase + verb if task.order == "verb_last" else verb + phrase
+                    rows.append([*prompt, f"k{keys[meant]}", *order])
+    return rows
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_floors_are_exact_in_both_orders_by_enumeration(order: str) -> None:
+    """Cases and verb cost nothing even when the verb comes last: the prompt says all. What is hard is not unknown."""
+    task = tasks.get("agreement", order=order, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
+    rows = every_row(task)
+    prefixes: dict[tuple[str, ...], int] = {}
+    for row, end in itertools.product(rows, range(task.length + 1)):
+        prefixes[tuple(row[:end])] = prefixes.get(tuple(row[:end]), 0) + 1
+    exact = np.array(
+        [[math.log(prefixes[tuple(row[:t])] / prefixes[tuple(row[: t + 1])]) for t in range(len(row))] for row in rows]
+    )
+    batches = [task.label(ids(task, row)) for row in rows]
+    np.testing.assert_allclose(task.optimum(np.concatenate([batch.tokens for batch in batches])), exact, atol=1e-12)
+    roles = np.concatenate([batch.roles for batch in batches])
+    for number, role in enumerate(task.roles[1:], start=1):
+        losses = exact[:, 1:][roles[:, 1:] == number]
+        assert task.floor(role) == pytest.approx(losses.mean(), abs=1e-12), role
+    assert task.floor("case_first") == task.floor("case_again") == task.floor("verb") == 0
+    assert task.floor("-") is None
+
+
+def test_keys_verbs_and_the_one_that_is_meant_are_drawn_evenly() -> None:
+    task = tasks.get("agreement")
+    tokens = task.batch(0, 0, 6000).tokens
+    for place, low, high in ((0, 0, 16), (6, 0, 16), (1, 16, 48), (7, 16, 48), (9, 48, 64), (11, 48, 64)):
+        counts = np.bincount(tokens[:, place], minlength=task.vocab_size)
+        assert counts[low:high].sum() == 6000
+        assert stats.chisquare(counts[low:high]).pvalue > 1e-3
+    meant = (tokens[:, 8:9] == tokens[:, 0:8:2]).argmax(axis=1)
+    assert stats.chisquare(np.bincount(meant)).pvalue > 1e-3
+
+
+def test_chances_are_the_shares_of_the_best_guess() -> None:
+    task = tasks.get("agreement", verbs=7, cases=3)
+    batch = task.batch(0, 0, 20_000)
+    for role in ("stem", "case_first", "case_again", "verb"):
+        counts = np.bincount(batch.tokens[batch.roles == task.role(role)])
+        assert counts.max() / counts.sum() == pytest.approx(task.chance(role), abs=0.015), role
+    assert task.chance("prompt") is None
+
+
+def test_rows_that_tell_the_same_glossary_are_one_instance_in_either_order() -> None:
+    last, first = (tasks.get("agreement", order=order, pairs=2) for order in ORDERS)
+    case = last.word(last.keys + last.verbs + last.stems + int(last.lexicon[7]))
+    one = last.label(ids(last, f"k3 v7 k1 v2 k3 s5 {case} s9 {case} v7"))
+    other = first.label(ids(first, f"k1 v2 k3 v7 k3 v7 s0 {case} s1 {case}"))
+    np.testing.assert_array_equal(last.instances(one.tokens), first.instances(other.tokens))
+
+
+def test_instances_are_counted() -> None:
+    task = tasks.get("agreement", words=1, pairs=2, keys=3, verbs=3, cases=2, stems=1)
+    rows = np.concatenate([ids(task, row) for row in every_row(task)])
+    assert (len(np.unique(task.instances(rows), axis=0)), "exact") == task.instance_count()
+
+
+def test_rows_with_a_wrong_case_verb_stem_or_glossary_are_refused_with_what_is_right() -> None:
+    task = tasks.get("agreement", pairs=2)
+    right, wrong = f"-c{task.lexicon[7]}", f"-c{(task.lexicon[7] + 1) % 4}"
+    for line, message in (
+        (f"k3 v7 k1 v2 k3 s5 {wrong} s9 {right} v7", f"token 6 must be 6. .{right}., not 6. .{wrong}."),
+        (f"k3 v7 k1 v2 k3 s5 {right} s9 {wrong} v7", f"token 8 must be 6. .{right}., not 6. .{wrong}."),
+        (f"k3 v7 k1 v2 k3 s5 {right} s9 {right} v2", "token 9 must be 23 .v7., not 18 .v2."),
+        (f"k3 v7 k1 v2 k3 k5 {right} s9 {right} v7", "a stem is from 48 to 63"),
+        (f"k3 v7 k3 v2 k3 s5 {right} s9 {right} v7", "2 different keys below 16"),
+        (f"k3 s7 k1 v2 k3 s5 {right} s9 {right} v7", "after each a verb from 16 to 47"),
+        (f"k3 v7 k1 v2 k4 s5 {right} s9 {right} v7", "and then one of the keys"),
+    ):
+        with pytest.raises(TaskError, match=message):
+            task.label(ids(task, line))
+
+
+def test_the_prompt_is_no_target_unless_asked_for_and_stems_leave_the_answer_open() -> None:
+    batch = tasks.get("agreement").batch(0, 0, 20)
+    assert not batch.scored[:, :9].any()
+    assert batch.scored[:, 9:].all()
+    assert tasks.get("agreement", loss_on="all").batch(0, 0, 20).scored.all()
+    with pytest.raises(TaskError, match="no determined answer"):
+        tasks.get("agreement", order="verb_first").solve(batch.tokens[0, :9])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"order": "verb_middle"}, "order must be one of verb_last, verb_first"),
+        ({"words": 0}, "words must be at least 1"),
+        ({"pairs": 0}, "pairs must be at least 1"),
+        ({"keys": 3}, "keys must be at least 4"),
+        ({"cases": 1}, "cases must be at least 2"),
+        ({"verbs": 3}, "verbs must be at least 4"),
+        ({"stems": 0}, "stems must be at least 1"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("agreement", **wrong)

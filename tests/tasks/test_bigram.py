@@ -1,0 +1,163 @@
+import itertools
+import math
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import tasks
+from tasks import Task, TaskError
+from tasks.bigram import COPY, FIRST, GLOBAL
+
+TASK = tasks.get("bigram")
+SMALL = tasks.get("bigram", vocabulary=4, triggers=1, trigger_rate=0.3, alpha=0.5, length=6)
+
+
+@given(st.tuples(st.integers(3, 12), st.integers(1, 10), st.floats(0.05, 0.95)), st.integers(0, 2**32))
+@settings(max_examples=30, deadline=None)
+def test_a_trigger_is_always_followed_by_what_this_row_chose_for_it(sizes: tuple[int, int, float], seed: int) -> None:
+    vocabulary, triggers, rate = sizes
+    task = tasks.get("bigram", vocabulary=max(vocabulary, triggers + 2), triggers=triggers, trigger_rate=rate, length=40)
+    batch = task.draw(np.random.default_rng(seed), 8, "train")
+    for tokens, roles in zip(batch.tokens.tolist(), batch.roles.tolist(), strict=True):
+        follower: dict[int, int] = {}
+        for before, after, role in zip(tokens, tokens[1:], roles[1:], strict=False):
+            if before >= triggers:
+                assert role == GLOBAL
+            elif before in follower:
+                assert (role, after) == (COPY, follower[before])
+            else:
+                assert role == FIRST
+                assert after >= triggers
+                follower[before] = after
+        assert roles[0] == GLOBAL
+
+
+def test_followers_are_uniform_over_all_that_are_no_triggers_whenever_they_come() -> None:
+    batch = TASK.batch(0, 0, 4000)
+    for role in (FIRST, COPY):
+        here = batch.roles == role
+        assert batch.tokens[here].min() >= 4
+        for token in range(4, 32):  # rows are independent, places of a row are not
+            surplus = np.where(here, (batch.tokens == token) - 1 / 28, 0).sum(axis=1)
+            assert abs(surplus.sum()) < 4 * surplus.std() * math.sqrt(len(surplus)), (role, token)
+
+
+def test_other_tokens_are_followed_as_the_global_chain_says() -> None:
+    batch = tasks.get("bigram", vocabulary=8, triggers=2, alpha=1.0).batch(0, 0, 2000)
+    chain = tasks.get("bigram", vocabulary=8, triggers=2, alpha=1.0).chain
+    np.testing.assert_allclose(chain.sum(axis=1), 1)
+    followed = batch.roles[:, 1:] == GLOBAL
+    counts = np.zeros((8, 8))
+    np.add.at(counts, (batch.tokens[:, :-1][followed], batch.tokens[:, 1:][followed]), 1)
+    for before in range(2, 8):
+        assert stats.chisquare(counts[before], counts[before].sum() * chain[before]).pvalue > 1e-4
+
+
+def test_the_chain_is_one_for_all_seeds_and_splits_and_another_for_other_settings() -> None:
+    again = tasks.get("bigram", length=80)
+    np.testing.assert_array_equal(TASK.chain, again.chain)
+    assert not np.allclose(tasks.get("bigram", alpha=0.2).chain, TASK.chain)
+    with pytest.raises(ValueError, match="read-only"):
+        TASK.chain[0, 0] = 1
+
+
+def test_the_global_floor_is_the_entropy_rate_by_eigenvector() -> None:
+    values, vectors = np.linalg.eig(TASK.chain.T)
+    leading = np.real(vectors[:, np.argmax(np.real(values))])
+    weights = leading[4:] / leading[4:].sum()
+    rate = sum(weight * stats.entropy(row) for weight, row in zip(weights, TASK.chain[4:], strict=True))
+    assert TASK.floor("global") == pytest.approx(rate, abs=1e-12)
+    assert TASK.floor("first") == pytest.approx(math.log(28))
+    assert TASK.floor("copy") == 0
+    assert TASK.floor("-") is None
+
+
+@pytest.mark.parametrize("task", [TASK, SMALL], ids=["default", "small"])
+def test_floors_and_chances_agree_with_a_monte_carlo_estimate(task: Task) -> None:
+    batch = task.draw(np.random.default_rng(0), 20_000, "train")  # of few rows, a split's law is not quite the task's
+    tokens, roles = batch.tokens[:, 1:], batch.roles[:, 1:]
+    losses = task.optimum(batch.tokens)[:, 1:]
+    for number, role in enumerate(task.roles[1:], start=1):
+        here = roles == number
+        assert_ratio(losses, here, task.floor(role))
+        best = np.bincount(tokens[here], minlength=task.vocab_size)
+        if role == "global":
+            assert_ratio((tokens == best.argmax()).astype(float), here, task.chance(role))
+        else:
+            assert best.max() / best.sum() == pytest.approx(task.chance(role), rel=0.1)
+
+
+def assert_ratio(values: np.ndarray, here: np.ndarray, expected: float | None) -> None:
+    """The mean of values over places, whose error comes from rows, since places of a row are not independent."""
+    mean = values[here].mean()
+    residual = np.where(here, values - mean, 0).sum(axis=1)
+    error = residual.std() * math.sqrt(len(values)) / here.sum()
+    assert mean == pytest.approx(expected, abs=3 * error + 1e-12)
+
+
+def law_of_rows(task: Task) -> dict[tuple[int, ...], float]:
+    """Every row of `SMALL` with its chance, by going through all followers and all rows."""
+    chain, others = task.chain, range(1, 4)
+    start = np.linalg.matrix_power(chain, 200)[0]
+    law: dict[tuple[int, ...], float] = defaultdict(float)
+    for follower in others:
+        for row in itertools.product(range(4), repeat=task.length):
+            chance = start[row[0]] / 3
+            for before, after in itertools.pairwise(row):
+                chance *= float(after == follower) if before == 0 else chain[before, after]
+            if chance:
+                law[row] += chance
+    return law
+
+
+def test_the_optimum_and_the_floors_are_exact_by_enumeration() -> None:
+    law = law_of_rows(SMALL)
+    assert sum(law.values()) == pytest.approx(1)
+    prefixes: dict[tuple[int, ...], float] = defaultdict(float)
+    for row, chance in law.items():
+        for end in range(len(row) + 1):
+            prefixes[row[:end]] += chance
+    rows = np.array(list(law))
+    exact = np.array([[-math.log(prefixes[row[: t + 1]] / prefixes[row[:t]]) for t in range(len(row))] for row in law])
+    np.testing.assert_allclose(SMALL.optimum(rows), exact, atol=1e-9)
+    roles = np.concatenate([SMALL.parse(" ".join(map(str, row))).roles for row in law])
+    weight = np.array(list(law.values()))[:, None]
+    for number, role in enumerate(SMALL.roles[1:], start=1):
+        here = (roles == number)[:, 1:] * weight
+        assert (here * exact[:, 1:]).sum() / here.sum() == pytest.approx(SMALL.floor(role), abs=1e-9)
+        shares = [(here * (rows[:, 1:] == token)).sum() / here.sum() for token in range(4)]
+        assert max(shares) == pytest.approx(SMALL.chance(role), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 2 3 0 3 1", "token 4 must be 2, as after trigger 0 before, not 3"),
+        ("0 0 0 0 0 0", "token 1 cannot be 0 after 0"),
+    ],
+)
+def test_lines_in_which_a_trigger_changes_its_mind_are_refused(line: str, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        SMALL.parse(line)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"vocabulary": 2}, "vocabulary must be between 3 and 512"),
+        ({"vocabulary": 513}, "between 3 and 512"),
+        ({"triggers": 0}, "triggers must be between 1 and vocabulary - 2 = 30"),
+        ({"triggers": 31}, "= 30, not 31"),
+        ({"trigger_rate": 0.0}, "trigger_rate must be between 0 and 1"),
+        ({"trigger_rate": 1.0}, "trigger_rate"),
+        ({"alpha": 0.0}, "alpha must be at least 0.001"),
+        ({"length": 3}, "length must be at least 4"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("bigram", **wrong)

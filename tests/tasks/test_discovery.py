@@ -1,0 +1,220 @@
+import itertools
+import math
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import tasks
+from tasks import SPLITS, Task, TaskError
+
+SIBLING = tasks.get("discovery")
+TRIANGLE = tasks.get("discovery", kind="triangle")
+BOTH = pytest.mark.parametrize("task", [SIBLING, TRIANGLE], ids=["sibling", "triangle"])
+
+
+def graph_of(task: Task) -> nx.Graph:
+    """The graph that rows reveal: parent and child, or any two of three nodes."""
+    graph = nx.Graph()
+    for first, second, third in task.valid.tolist():
+        if task.kind == "triangle":
+            graph.add_edge(first, second)
+        graph.add_edges_from([(first, third), (second, third)])
+    return graph
+
+
+def canonical(task: Task, row: tuple[int, ...]) -> tuple[int, ...]:
+    return (*sorted(row[:2]), row[2]) if task.kind == "sibling" else tuple(sorted(row))
+
+
+def judged(task: Task, tokens: np.ndarray, shown: set[tuple[int, ...]]) -> dict[str, float]:
+    """What `judge` says, with networkx and sets, sample by sample."""
+    graph = graph_of(task)
+    valid = []
+    for begin, first, second, third in tokens.tolist():
+        if begin != 0 or first == second or not {first, second, third} <= set(graph.nodes):
+            continue
+        if task.kind == "sibling":
+            right = third <= task.parents and first > task.parents and {first, second} <= set(graph[third])
+        else:
+            right = graph.subgraph({first, second, third}).number_of_edges() == 3
+        if right:
+            valid.append(canonical(task, (first, second, third)))
+    novel = [each for each in valid if each not in shown]
+    different = len(set(novel))
+    return {
+        "valid": len(valid) / len(tokens),
+        "novel": len(novel) / len(valid) if valid else 0.0,
+        "unique": different / len(novel) if novel else 0.0,
+        "creative": different / len(tokens),
+    }
+
+
+def shown_in_training(task: Task) -> set[tuple[int, ...]]:
+    rows = np.concatenate([task.batch(seed, 0, 20_000).tokens[:, 1:] for seed in range(2)])
+    return {canonical(task, tuple(row)) for row in rows.tolist()}
+
+
+def test_families_have_their_children_and_share_none() -> None:
+    graph = graph_of(SIBLING)
+    assert sorted(map(len, nx.connected_components(graph))) == [25] * 8
+    assert all(graph.degree[parent] == 24 for parent in range(1, 9))
+    assert all(graph.degree[child] == 1 for child in range(9, 201))
+    assert len(SIBLING.valid) == 8 * math.comb(24, 2)
+
+
+@given(st.integers(4, 30), st.integers(3, 29))
+@settings(max_examples=25, deadline=None)
+def test_the_valid_triangles_are_those_that_networkx_finds(nodes: int, degree: int) -> None:
+    degree = min(degree, nodes - 1)
+    try:
+        task = tasks.get("discovery", kind="triangle", nodes=nodes, degree=degree)
+    except TaskError:
+        return  # a graph of few triangles cannot be divided: tested below
+    graph = graph_of(task)
+    found = {
+        (*edge, other) for edge in map(sorted, graph.edges) for other in nx.common_neighbors(graph, *edge) if other > edge[1]
+    }
+    assert found == set(map(tuple, task.valid.tolist()))
+    assert len(found) == len(task.valid) == sum(nx.triangles(graph).values()) // 3
+
+
+def test_the_graph_is_one_for_all_seeds_and_partitions_and_another_for_other_settings() -> None:
+    np.testing.assert_array_equal(TRIANGLE.valid, tasks.get("discovery", kind="triangle", train_share=0.25).valid)
+    assert not np.array_equal(tasks.get("discovery", kind="triangle", nodes=49).valid[:50], TRIANGLE.valid[:50])
+    family = np.flatnonzero(SIBLING.valid[:, 2] == 1)
+    assert set(SIBLING.valid[family, :2].ravel().tolist()) != set(range(9, 33)), "ids must not say who is whose child"
+
+
+@BOTH
+def test_the_splits_divide_all_valid_sequences_exactly(task: Task) -> None:
+    seen = {}
+    for split in SPLITS:
+        rows = np.concatenate([task.batch(0, index, 8000, split).tokens[:, 1:] for index in range(3)])
+        seen[split] = {canonical(task, tuple(row)) for row in rows.tolist()}
+    every = set(map(tuple, task.valid.tolist()))
+    assert set.union(*seen.values()) == every
+    assert sum(map(len, seen.values())) == len(every)
+    assert len(seen["train"]) == round(len(every) / 2)
+    assert abs(len(seen["validation"]) - len(seen["test"])) <= 1
+
+
+@BOTH
+def test_rows_are_uniform_over_the_training_part_in_any_order(task: Task) -> None:
+    tokens = task.batch(0, 0, 40_000).tokens
+    assert (tokens[:, 0] == 0).all()
+    _, counts = np.unique(task.instances(tokens), axis=0, return_counts=True)
+    assert stats.chisquare(counts).pvalue > 1e-3
+    free = 2 if task.kind == "sibling" else 3
+    orders = np.unique(tokens[:, 1 : 1 + free].argsort(axis=1), axis=0, return_counts=True)[1]
+    assert len(orders) == math.factorial(free)
+    assert stats.chisquare(orders).pvalue > 1e-3
+
+
+@BOTH
+@pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
+def test_samples_are_judged_as_networkx_and_sets_judge_them(task: Task, noise: float) -> None:
+    rng = np.random.default_rng(1)
+    rows = np.concatenate([task.batch(0, index, 60, split).tokens for index, split in enumerate(SPLITS)])
+    rows = np.concatenate([rows, rows[:90]])  # some are made twice
+    random = rng.integers(task.vocab_size, size=rows.shape)
+    changed = rng.random(rows.shape) < noise
+    changed[:, 0] = False
+    samples = np.where(changed, random, rows)
+    measured, expected = task.judge(samples), judged(task, samples, shown_in_training(task))
+    assert measured == pytest.approx(expected)
+    assert measured["creative"] == pytest.approx(measured["valid"] * measured["novel"] * measured["unique"])
+    if noise == 0:
+        assert measured["valid"] == 1
+        assert 0 < measured["unique"] < 1
+
+
+@BOTH
+def test_what_training_shows_is_valid_and_never_novel_and_nonsense_is_nothing(task: Task) -> None:
+    assert task.judge(task.batch(0, 0, 200).tokens) == {"valid": 1.0, "novel": 0.0, "unique": 0.0, "creative": 0.0}
+    assert set(task.judge(np.zeros((5, 4), dtype=np.int64)).values()) == {0.0}
+    swapped = task.batch(0, 0, 200).tokens[:, [0, 2, 1, 3]]
+    assert task.judge(swapped)["novel"] == 0
+
+
+def exact_losses(rows: list[tuple[int, ...]]) -> np.ndarray:
+    """-ln of the chance of each token given those before it, when all of these rows are equally likely."""
+    prefixes: dict[tuple[int, ...], int] = {}
+    for row, end in itertools.product(rows, range(4)):
+        prefixes[row[:end]] = prefixes.get(row[:end], 0) + 1
+    return np.array([[math.log(prefixes[row[:t]] / prefixes[row[: t + 1]]) for t in range(3)] for row in rows])
+
+
+@BOTH
+def test_the_optimum_is_exact_by_enumeration(task: Task) -> None:
+    free = 2 if task.kind == "sibling" else 3
+    rows = [(*order, *row[free:]) for row in task.valid.tolist() for order in itertools.permutations(row[:free])]
+    optimum = task.optimum(np.array([(0, *row) for row in rows]))
+    np.testing.assert_allclose(optimum[:, 1:], exact_losses(rows), atol=1e-9)
+    assert (optimum[:, 0] == 0).all()
+
+
+def test_the_floors_of_siblings_hold_row_by_row_and_triangles_have_none() -> None:
+    optimum = SIBLING.optimum(SIBLING.batch(0, 0, 500, "validation").tokens)
+    for place, role in enumerate(SIBLING.roles[1:]):
+        np.testing.assert_allclose(optimum[:, place], SIBLING.floor(role), atol=1e-12)
+    assert SIBLING.floor("child_first") == pytest.approx(math.log(192))
+    assert SIBLING.floor("child_second") == pytest.approx(math.log(23))
+    assert SIBLING.floor("parent") == 0
+    assert all(TRIANGLE.floor(role) is None for role in TRIANGLE.roles if role != "begin")
+
+
+@BOTH
+def test_chances_are_the_shares_of_the_commonest_node(task: Task) -> None:
+    free = 2 if task.kind == "sibling" else 3
+    for place, role in enumerate(task.roles[2:]):
+        column = task.valid[:, :free].ravel() if place < free else task.valid[:, place]
+        assert task.chance(role) == pytest.approx(np.bincount(column).max() / len(column))
+    assert task.chance("begin") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "message"),
+    [
+        ("sibling", "0 9 9 1", "c9 c9 p1 is not two children of one parent and then that parent$"),
+        ("sibling", "0 1 9 1", "p1 c9 p1 is not two children"),
+        ("triangle", "0 1 1 2", "n1 n1 n2 is not a triangle"),
+        ("triangle", "1 1 1 2", "token 0 must be 0, with which every row begins, not 1"),
+    ],
+)
+def test_rows_that_the_graph_does_not_allow_are_refused(kind: str, line: str, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("discovery", kind=kind).parse(line)
+
+
+def test_siblings_with_a_wrong_parent_are_told_the_right_one() -> None:
+    first, second, parent = SIBLING.valid[100].tolist()
+    with pytest.raises(TaskError, match=f"then that parent, which is {parent} .p{parent}.$"):
+        SIBLING.parse(f"0 {second} {first} {parent % 8 + 1}")
+    assert SIBLING.parse(f"0 {second} {first} {parent}").tokens.tolist() == [[0, second, first, parent]]
+    assert SIBLING.instance_count() == (8 * math.comb(24, 2), "exact")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "cousin"}, "kind must be one of sibling, triangle"),
+        ({"parents": 1}, "parents must be at least 2"),
+        ({"children": 1}, "children must be at least 2"),
+        ({"children": 1001}, "children must be so small that there are at most 4,000,000 valid sequences"),
+        ({"parents": 2, "children": 2}, "2 instances are too few to divide"),
+        ({"nodes": 2}, "nodes must be between 3 and 1024"),
+        ({"nodes": 12}, "degree must be between 1 and nodes - 1 = 11, not 12"),
+        ({"kind": "triangle", "nodes": 1024, "degree": 400}, "degree must be so small that there are at most"),
+        ({"kind": "triangle", "degree": 1}, "degree must be large enough that 48 nodes with random links have a triangle"),
+        ({"kind": "triangle", "nodes": 3, "degree": 2}, "1 instances are too few to divide"),
+        ({"train_share": 0.0}, "train_share must be between 0 and 1"),
+        ({"train_share": 1.0}, "train_share"),
+    ],
+)
+def test_bad_settings_and_impossible_graphs_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("discovery", **wrong)

@@ -1,0 +1,157 @@
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+import tasks
+from tasks import Task, TaskError
+
+ORDERS = [1, 2]
+
+
+def urn(row: tuple[int, ...], states: int, order: int, alpha: float) -> float:
+    """The chance of a row: the Dirichlet-multinomial law of each context's followers, the matrix integrated out."""
+    counts: dict[tuple[int, ...], Counter[int]] = {}
+    for t in range(order, len(row)):
+        counts.setdefault(row[t - order : t], Counter())[row[t]] += 1
+    log_chance = -order * math.log(states)
+    for followers in counts.values():
+        log_chance += math.lgamma(states * alpha) - math.lgamma(states * alpha + followers.total())
+        log_chance += sum(math.lgamma(alpha + number) - math.lgamma(alpha) for number in followers.values())
+    return math.exp(log_chance)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("alpha", [0.3, 1.0, 4.0])
+def test_the_optimum_is_the_exact_posterior_of_every_row(order: int, alpha: float) -> None:
+    task = tasks.get("markov", states=2, order=order, alpha=alpha, length=7)
+    rows = list(itertools.product(range(2), repeat=7))
+    assert sum(urn(row, 2, order, alpha) for row in rows) == pytest.approx(1)
+    optimum = task.optimum(np.array(rows))
+    for row, losses in zip(rows, optimum, strict=True):
+        for t in range(7):
+            exact = urn(row[: t + 1], 2, order, alpha) / urn(row[:t], 2, order, alpha) if t >= order else 1 / 2
+            assert losses[t] == pytest.approx(-math.log(exact), abs=1e-9), (row, t)
+
+
+@pytest.mark.parametrize("row", [(0, 1, 1, 0, 1, 1, 1), (1, 1, 1, 1, 0, 0, 1)])
+def test_the_optimum_is_the_integral_over_all_matrices(row: tuple[int, ...]) -> None:
+    task = tasks.get("markov", states=2, alpha=0.7, length=len(row))
+    before = [stats.beta(0.7, 0.7)] * 2  # of the chance that a 1 follows a 0, and that it follows a 1
+    for t in range(1, len(row)):
+
+        def likelihood(chance: float, state: int, end: int) -> float:
+            steps = [row[s] for s in range(1, end) if row[s - 1] == state]
+            return math.prod(chance if step else 1 - chance for step in steps) * float(before[state].pdf(chance))
+
+        state = row[t - 1]
+        above, below = (integrate.quad(likelihood, 0, 1, args=(state, end))[0] for end in (t + 1, t))
+        assert task.optimum(np.array([row]))[0, t] == pytest.approx(-math.log(above / below), abs=1e-5)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_rows_follow_the_law_that_their_likelihood_says(order: int) -> None:
+    task = tasks.get("markov", states=2, order=order, alpha=0.5, length=5)
+    tokens = task.draw(np.random.default_rng(0), 40_000, "train").tokens
+    counts = np.bincount(tokens @ (2 ** np.arange(5)[::-1]), minlength=32)
+    law = np.array([urn(row, 2, order, 0.5) for row in itertools.product(range(2), repeat=5)])
+    assert stats.chisquare(counts, 40_000 * law).pvalue > 1e-3
+
+
+def naive_chances(row: list[int], t: int, order: int, states: int, alpha: float) -> list[float]:
+    """Count by hand what followed the last `order` states in row[:t]."""
+    if t < order:
+        return [1 / states] * states
+    context = row[t - order : t]
+    followers = [row[s] for s in range(order, t) if row[s - order : s] == context]
+    return [(followers.count(state) + alpha) / (len(followers) + states * alpha) for state in range(states)]
+
+
+@given(
+    states=st.integers(2, 5),
+    order=st.integers(1, 2),
+    alpha=st.floats(0.1, 3),
+    length=st.integers(4, 20),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None)
+def test_distances_agree_with_a_loop_over_rows(states: int, order: int, alpha: float, length: int, seed: int) -> None:
+    task = tasks.get("markov", states=states, order=order, alpha=alpha, length=length)
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(states, size=(3, length))
+    log_probs = np.log(rng.dirichlet(np.ones(states), size=(3, length))).astype(np.float32)
+    measured = task.compare(tokens, log_probs)
+    assert set(measured) == {"kl/uniform", "kl/unigram", "kl/bigram", "kl/bayes"}
+    for name, value in measured.items():
+        distances = []
+        for row, model in zip(tokens.tolist(), log_probs.astype(float), strict=True):
+            for t in range(order, length):
+                used = {"unigram": 0, "bigram": 1, "bayes": order}.get(name.removeprefix("kl/"))
+                told = [1 / states] * states if used is None else naive_chances(row, t, used, states, alpha)
+                distances.append(sum(p * (math.log(p) - q) for p, q in zip(told, model[t - 1], strict=True)))
+        assert value == pytest.approx(np.mean(distances), abs=1e-5), name
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("runs", ["uniform", "unigram", "bigram", "bayes"])
+def test_the_distance_to_the_predictor_that_a_model_runs_is_nought(order: int, runs: str) -> None:
+    task = tasks.get("markov", order=order)
+    tokens = task.batch(0, 0, 64).tokens
+    used = {"unigram": 0, "bigram": 1, "bayes": order}.get(runs)
+    chances = np.full((64, 64, 4), 1 / 4) if used is None else task.predicted(tokens, used)
+    log_probs = np.log(np.roll(chances, -1, axis=1)).astype(np.float32)
+    distances = task.compare(tokens, log_probs)
+    assert distances[f"kl/{runs}"] == pytest.approx(0, abs=1e-6)
+    others = {name for name in distances if distances[name] < 0.005}
+    assert others == ({"kl/bigram", "kl/bayes"} if order == 1 and runs in ("bigram", "bayes") else {f"kl/{runs}"})
+
+
+def test_better_predictors_lose_less_in_the_order_of_what_they_look_at() -> None:
+    task = tasks.get("markov", order=2, length=128)
+    tokens = task.batch(0, 0, 500).tokens
+    losses = [
+        -np.log(np.take_along_axis(task.predicted(tokens, order), tokens[:, :, None], axis=2))[:, 2:].mean()
+        for order in range(3)
+    ]
+    assert losses[2] < losses[1] < losses[0]
+    assert losses[1] < math.log(4)
+    assert losses[2] == pytest.approx(task.optimum(tokens)[:, 2:].mean())
+
+
+def test_roles_floors_and_chances() -> None:
+    task = tasks.get("markov", order=2)
+    batch = task.batch(0, 0, 2000)
+    assert (batch.roles[:, :2] == task.role("start")).all()
+    assert (batch.roles[:, 2:] == task.role("state")).all()
+    assert task.floor("start") == pytest.approx(math.log(4))
+    assert stats.chisquare(np.bincount(batch.tokens[:, 1])).pvalue > 1e-3
+    assert task.floor("state") is None
+    assert task.chance("state") == task.chance("start") == 1 / 4
+    assert np.bincount(batch.tokens[:, 2:].ravel()).max() / batch.tokens[:, 2:].size == pytest.approx(1 / 4, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"states": 1}, "states must be between 2 and 64 for order 1"),
+        ({"states": 17, "order": 2}, "between 2 and 16 for order 2"),
+        ({"order": 3}, "order must be one of 1, 2"),
+        ({"order": 2.0}, "order must be one of 1, 2"),
+        ({"order": True}, "order must be one of 1, 2"),
+        ({"alpha": 0.0}, "alpha must be at least 0.001"),
+        ({"length": 3, "order": 2}, "length must be at least 4"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("markov", **wrong)
+
+
+def test_a_row_of_states_is_a_line_of_ids() -> None:
+    task: Task = tasks.get("markov", states=3, length=5)
+    assert task.format(task.parse("2 0 0 1 2")) == "2 0 0 1 2"
