@@ -31,6 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_size": 512,
         "steps": 1200,
         "evaluation.every": 50,
+        "evaluation.induction_scores": False,
     },
     "polynomial": {
         "task.p": 3,
