@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab.errors import LabError
     from lab.runs import Run, open_runs
     from lab.runs.frames import frame
+    from lab.sweeping import Sweep, sweep
     from lab.training import Interrupted, measured, resume, train
     from lab.training.lines import evaluate
 
@@ -33,6 +34,8 @@ _ROOMS = {
     "Run": "lab.runs",
     "open_runs": "lab.runs",
     "frame": "lab.runs.frames",
+    "Sweep": "lab.sweeping",
+    "sweep": "lab.sweeping",
     "Interrupted": "lab.training",
     "evaluate": "lab.training.lines",
     "measured": "lab.training",
@@ -56,6 +59,7 @@ __all__ = [
     "Interrupted",
     "LabError",
     "Run",
+    "Sweep",
     "dump",
     "evaluate",
     "experiment",
@@ -66,5 +70,6 @@ __all__ = [
     "override",
     "resolve",
     "resume",
+    "sweep",
     "train",
 ]

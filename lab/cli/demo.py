@@ -32,15 +32,15 @@ def run(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from lab.demo import default_workers, plan, train_all
+    from lab.demo import described, train_all
 
     console = Console()
     out = Path(known.out)
-    experiments = plan(tuple(dict.fromkeys(known.n)), known.seeds, settings_from(left))
+    sweep = described(tuple(dict.fromkeys(known.n)), known.seeds, settings_from(left))
     if out.exists() and not out.is_dir():
         raise LabError(f"{out}: is not a folder; choose another --out")
     try:
-        runs = train_all(experiments, out / "runs", known.workers or default_workers(), console)
+        runs = train_all(sweep, out, known.workers, console)
     except KeyboardInterrupt:
         print(f"lab: stopped; the same command goes on with what lies in {out}", file=sys.stderr)
         return INTERRUPTED

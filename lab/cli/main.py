@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "resume": "go on with a run that was stopped or killed",
     "runs": "a table of the runs in a folder",
     "evaluate": "measure a run on instances from a file",
+    "sweep": "train the experiments of a sweep, or go on with it after any stop",
     "plot": "a figure of some runs",
     "reproduce": "a figure of a paper from nothing, with its numbers",
     "demo": "train, measure and plot next-token against multi-token models, in about two minutes",

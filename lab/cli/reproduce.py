@@ -31,18 +31,19 @@ def run(arguments: list[str]) -> int:
     study = importlib.import_module(REPRODUCTIONS[known.name])
     if known.scale not in study.SCALES:
         raise LabError(f"{known.name} has no scale {known.scale!r}; it has: {', '.join(study.SCALES)}")
-    experiments = study.experiments(known.scale)
-    if known.plan:
-        steps = sum(each.steps for each in experiments.values())
-        print(f"{len(experiments)} runs, {steps:,} optimiser steps in all")
-        return 0
 
     from rich.console import Console
 
-    from lab.demo import default_workers, train_all
+    from lab.sweeping.engine import prepare, run_locally
+    from lab.sweeping.local import default_workers
+    from lab.sweeping.plan import plan
 
-    folder = Path(known.runs or f"runs/{known.name}-{known.scale}")
-    runs = train_all(experiments, folder, known.workers or default_workers(), Console())
+    prepared = prepare(study.sweep(known.scale), known.runs)
+    workers = known.workers or default_workers(prepared.threads, prepared.devices, per_device=1)
+    if known.plan:
+        print(plan(prepared).text(workers))
+        return 0
+    runs = run_locally(prepared, workers, Console(), evaluations=True).complete()
     out = Path(known.out or f"results/{known.name}")
     out.mkdir(parents=True, exist_ok=True)
     for path in study.report(runs, out):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def from_settings(settings: Mapping[str, Any]) -> Experiment:
     try:
         return Experiment.model_validate(dict(settings))
     except ValidationError as error:
-        raise LabError(_complaint(error)) from error
+        raise LabError(complaint(error)) from error
 
 
 def experiment(task: str, settings: Mapping[str, Any] | None = None, *, scale: str = "laptop", **more: Any) -> Experiment:
@@ -69,14 +69,23 @@ def experiment(task: str, settings: Mapping[str, Any] | None = None, *, scale: s
     Raises:
         LabError: For an unknown task or setting, a wrong value, or the paper's scale of a task that it does not have.
     """
+    return from_settings(changed(defaults(task, scale), {**(settings or {}), **more}))
+
+
+def defaults(task: str, scale: str = "laptop") -> dict[str, Any]:
+    """The nested settings by which a task's default experiment differs from all defaults.
+
+    Raises:
+        LabError: For an unknown scale, or the paper's of a task that it does not have.
+    """
     if scale not in SCALES:
         raise LabError(f"--scale must be one of {', '.join(SCALES)}, not {scale!r}")
     if scale == "paper" and task not in PAPER:
         raise LabError(f"{task} has no settings of the paper; tasks that have: {', '.join(sorted(PAPER))}")
-    base: dict[str, Any] = {"task": {"name": task}}
+    nested: dict[str, Any] = {"task": {"name": task}}
     for name, value in SCALES[scale].get(task, {}).items():
-        _put(base, name, value)
-    return from_settings(changed(base, {**(settings or {}), **more}))
+        _put(nested, name, value)
+    return nested
 
 
 def override(base: Experiment, settings: Mapping[str, Any]) -> Experiment:
@@ -111,24 +120,44 @@ def load(path: Path | str) -> Experiment:
     Raises:
         LabError: If it cannot be read, is not YAML, or has a wrong setting.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise LabError(f"{path}: {reason}") from error
-    values = read_yaml(text, str(path))
-    if not isinstance(values, dict):
-        raise LabError(f"{path}: an experiment is a mapping of settings, as 'task: induction'")
+    values = read_mapping(path)
     try:
         return from_settings(values)
     except LabError as error:
         raise LabError(f"{path}: {error}") from error
 
 
+def read_mapping(path: Path | str) -> dict[str, Any]:
+    """The settings in a YAML file.
+
+    Raises:
+        LabError: If it cannot be read, is not YAML or no mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise LabError(f"{path}: {reason}") from error
+    values = read_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise LabError(f"{path}: must be a mapping of settings, as 'task: induction'")
+    return values
+
+
 def dump(settings: Experiment) -> str:
     """An experiment as YAML, every setting stated; `load` gives it back without loss."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    result: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, dict):
+            result |= flat(value, f"{prefix}{name}.")
+        else:
+            result[prefix + name] = value
+    return result
 
 
 def setting_names(kind: type[BaseModel] = Experiment, prefix: str = "") -> list[str]:
@@ -173,13 +202,18 @@ _ALLOWED = {
 }
 
 
-def _complaint(error: ValidationError) -> str:
-    """The first of pydantic's complaints, in one line."""
+def complaint(error: ValidationError, known: Sequence[str] | None = None) -> str:
+    """The first of pydantic's complaints, in one line.
+
+    Args:
+        error: What pydantic raised.
+        known: The settings that there are; an experiment's by default.
+    """
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}; {nearest(name, setting_names())}"
+        return f"unknown setting {name!r}; {nearest(name, setting_names() if known is None else known)}"
     if first["type"] == "missing":
         return f"{name} is missing"
     if first["type"] == "value_error":

@@ -1,6 +1,6 @@
 """Figures of papers from nothing: each file plans its runs and says what they show.
 
-A new one is one file here with `SCALES`, `experiments(scale)` and `report(runs, out)`, and one line in `REPRODUCTIONS`.
+A new one is one file here with `SCALES`, `sweep(scale)` and `report(runs, out)`, and one line in `REPRODUCTIONS`.
 """
 
 from __future__ import annotations

@@ -20,11 +20,12 @@ from lab.analysis.cells import comparison_table, run_values
 from lab.analysis.emergence import emergence_table
 from lab.analysis.statistics import bootstrap_interval
 from lab.analysis.survival import survival_comparisons
-from lab.config import Experiment, experiment
 from lab.plots.save import save
 from lab.reproduce.page import markdown_table, write_page
 from lab.runs import Run
 from lab.runs.frames import frame
+from lab.sweeping import Sweep
+from lab.sweeping.files import from_mapping
 
 METRIC = "accuracy/turn/1"
 LEFT, SOLVED = 0.6, 0.9
@@ -54,14 +55,17 @@ SCALES: dict[str, dict[str, Any]] = {
 SEEDS = range(100, 108)
 
 
-def experiments(scale: str) -> dict[str, Experiment]:
-    """The runs of a scale by their names, seed by seed, so that pairs are complete as early as possible."""
-    base = SCALES[scale]
-    return {
-        f"{folder(arm)}-seed{seed}": experiment("star", {**base, **settings, "seed": seed})
-        for seed in SEEDS
-        for arm, settings in ARMS.items()
-    }
+def sweep(scale: str) -> Sweep:
+    """What is trained at a scale."""
+    return from_mapping(
+        {
+            "name": f"star-{scale}",
+            "base": {"task": "star", **SCALES[scale]},
+            "grid": {"arm": {folder(arm): settings for arm, settings in ARMS.items()}},
+            "seeds": list(SEEDS),
+            "metrics": {METRIC: "maximise"},
+        }
+    )
 
 
 def folder(arm: str) -> str:
@@ -73,7 +77,7 @@ def report(runs: Sequence[Run], out: Path) -> list[Path]:
     """Figures, frame and page of what the runs show.
 
     Args:
-        runs: Finished runs of `experiments`.
+        runs: Finished runs of `sweep`.
         out: Folder for `survival.png`, `emergence.png`, their numbers as CSV, `frame.csv` and `report.md`.
     """
     named = frame(runs)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
+from lab.config.files import flat
 from lab.runs.run import Run
 
 ALWAYS = ("n_future", "seed")
@@ -37,14 +37,3 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
             part.insert(position, name, pd.Series([value] * len(part), index=part.index))
         parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    result: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, dict):
-            result |= flat(value, f"{prefix}{name}.")
-        else:
-            result[prefix + name] = value
-    return result

@@ -61,7 +61,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`running` (or killed), `stopped` (by Ctrl-C) or `finished`."""
+        """`running` (or killed), `stopped` (by Ctrl-C) or `finished`; of a sweep also `pruned` (ended early) or `failed`."""
         return str(self.record["state"])
 
     def frame(self) -> pd.DataFrame:
@@ -117,6 +117,8 @@ def checkpoint_step(path: Path) -> int:
 def open_runs(paths: list[Path | str]) -> list[Run]:
     """The runs in some folders: each a run itself, or a folder of runs, searched below it.
 
+    A search leaves out what a sweep has pruned or could not train: such runs would be averaged with whole ones.
+
     Raises:
         LabError: If a folder is missing or holds no run.
     """
@@ -126,7 +128,7 @@ def open_runs(paths: list[Path | str]) -> list[Run]:
             found = sorted(record.parent for record in path.rglob(RECORD) if not _hidden(record.relative_to(path)))
             if not found:
                 raise LabError(f"{path}: holds no runs")
-            runs += [Run(folder) for folder in found]
+            runs += [run for run in map(Run, found) if run.state not in ("pruned", "failed")]
         else:
             runs.append(Run(path))
     return runs

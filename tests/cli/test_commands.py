@@ -6,7 +6,8 @@ import pytest
 
 import lab
 from lab.cli.main import COMMANDS, main
-from lab.demo import plan
+from lab.demo import described
+from lab.sweeping.cells import grid_experiments
 
 TINY = [
     *("--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "6", "--batch-size", "4", "--schedule.warmup-steps", "1"),
@@ -135,7 +136,7 @@ def test_a_demo_over_other_runs_is_refused(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_arms_of_the_demo_are_paired() -> None:
-    experiments = plan((1, 2), 3)
+    experiments = grid_experiments(described((1, 2), 3))
     assert list(experiments)[:2] == ["n1-seed0", "n2-seed0"]
     for seed in range(3):
         one, two = experiments[f"n1-seed{seed}"], experiments[f"n2-seed{seed}"]

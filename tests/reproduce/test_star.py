@@ -10,6 +10,7 @@ from lab.config import Experiment, dump
 from lab.reproduce import star
 from lab.runs import metrics
 from lab.runs.run import FORMAT
+from lab.sweeping.cells import grid_experiments
 
 
 def finished(path: Path, experiment: Experiment, leaves_at: int | None) -> lab.Run:
@@ -28,7 +29,7 @@ def finished(path: Path, experiment: Experiment, leaves_at: int | None) -> lab.R
 
 
 def test_arms_share_seeds_data_and_everything_that_they_do_not_name() -> None:
-    planned = star.experiments("laptop")
+    planned = grid_experiments(star.sweep("laptop"))
     assert len(planned) == len(star.ARMS) * 8
     assert len({(each.seed, each.task.fingerprint) for each in planned.values()}) == 8
     plain = planned["n1-seed100"]
@@ -38,14 +39,14 @@ def test_arms_share_seeds_data_and_everything_that_they_do_not_name() -> None:
 
 
 def test_the_depth_control_has_the_next_token_path_of_two_heads() -> None:
-    planned = star.experiments("laptop")
+    planned = grid_experiments(star.sweep("laptop"))
     shorter, two = planned["n1-depth-of-n2-seed100"], planned["n2-seed100"]
     assert shorter.trunk_layers + 1 == two.trunk_layers + 1 == planned["n1-seed100"].trunk_layers
 
 
 def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     runs = []
-    for name, experiment in star.experiments("laptop").items():
+    for name, experiment in grid_experiments(star.sweep("laptop")).items():
         arm = star.arm_of(name)
         leaves = 3000 + 1000 * (experiment.seed % 2) if arm == "n = 2" or (arm == "n = 1" and experiment.seed == 100) else None
         runs.append(finished(tmp_path / "runs" / name, experiment, leaves))

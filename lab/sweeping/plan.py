@@ -1,0 +1,118 @@
+"""What a sweep would cost, from trainings of a few steps."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lab.config import Experiment, override
+from lab.runs.run import TIMING
+from lab.sweeping.cells import planned_trials
+from lab.sweeping.engine import Prepared
+from lab.sweeping.follow import duration
+
+_STEPS = 8
+_MEASURED_AT_MOST = 3
+
+
+class Pace(NamedTuple):
+    """How fast an experiment goes, seconds."""
+
+    start: float
+    step: float
+    evaluation: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep would cost.
+
+    Attributes:
+        runs: Runs in all, of a search at most; None if only time ends it.
+        cells: Cells in all, likewise.
+        seeds: Seeds of each cell.
+        seconds: Training time of all runs together, estimated; None if their number is not known.
+        impossible: Why cells cannot be trained, of those that were tried.
+    """
+
+    runs: int | None
+    cells: int | None
+    seeds: int
+    seconds: float | None
+    impossible: list[str]
+
+    def text(self, workers: int) -> str:
+        """A few lines for people."""
+        if self.runs is None or self.cells is None or self.seconds is None:
+            lines = [f"as many cells as the time allows, {self.seeds} runs each"]
+        else:
+            lines = [
+                f"{self.runs} runs: {self.cells} cells x {self.seeds} seed{'s' if self.seeds > 1 else ''}",
+                f"about {duration(self.seconds / min(workers, self.runs))} with {workers} worker{'s' if workers > 1 else ''}"
+                f" ({duration(self.seconds)} of training, estimated from {_STEPS} steps)",
+            ]
+        if self.impossible:
+            lines.append(f"{len(self.impossible)} cells cannot be trained and will be recorded as failed: {self.impossible[0]}")
+        return "\n".join(lines)
+
+
+def plan(prepared: Prepared) -> Plan:
+    """Count a sweep's runs and estimate their time: the cheapest, the dearest and a middle one are tried for a few steps."""
+    sweep, experiments = prepared.job.sweep, [experiment for _, experiment in prepared.checked.possible]
+    trials, seeds = planned_trials(sweep), len(sweep.seeds)
+    runs = None if trials is None else trials if sweep.grid is not None else trials * seeds
+    cells = None if runs is None else runs // seeds
+    mean = statistics.fmean(_seconds(experiments))
+    trained = None if runs is None else runs - seeds * len(prepared.checked.impossible) if sweep.grid is not None else runs
+    return Plan(
+        runs, cells, seeds, None if trained is None else mean * trained, [why for _, why in prepared.checked.impossible]
+    )  # fmt: skip
+
+
+def _seconds(experiments: list[Experiment]) -> list[float]:
+    """Estimated training time of each experiment."""
+    tried = sorted({work(experiment): experiment for experiment in experiments}.items(), key=lambda item: item[0])
+    places = np.unique(np.linspace(0, len(tried) - 1, _MEASURED_AT_MOST).round().astype(int))
+    works = [tried[place][0] for place in places]
+    paces = [pace(tried[place][1]) for place in places]
+    return [
+        float(
+            np.interp(work(experiment), works, [pace.start for pace in paces])
+            + np.interp(work(experiment), works, [pace.step for pace in paces]) * experiment.steps
+            + np.interp(work(experiment), works, [pace.evaluation for pace in paces]) * evaluations(experiment)
+        )
+        for experiment in experiments
+    ]
+
+
+def evaluations(experiment: Experiment) -> int:
+    """How often an experiment is measured."""
+    from lab.training.points import evaluation_points
+
+    return len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
+
+
+def work(experiment: Experiment) -> float:
+    """What one step asks, up to a factor: multiply-adds of the matrices for each token."""
+    model = experiment.model
+    layers = 12 * model.layers * model.width**2
+    return experiment.tokens_per_step * float(layers + experiment.n_future * experiment.task.vocab_size * model.width)
+
+
+def pace(experiment: Experiment) -> Pace:
+    """How fast an experiment goes, by training it for a few steps in a folder that is thrown away."""
+    from lab.training import train
+
+    short = {"steps": _STEPS, "schedule.warmup_steps": 0, "checkpoint.seconds": 1e9, "evaluation.per_decade": None}
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(override(experiment, {**short, "evaluation.every": _STEPS // 2}), Path(folder) / "run")
+        with (run.path / TIMING).open(encoding="utf-8") as file:
+            first, before, last = [(float(row["seconds"]), float(row["tokens_per_second"])) for row in csv.DictReader(file)]
+    step = experiment.tokens_per_step / max(last[1], 1.0)
+    return Pace(first[0], step, max(0.0, last[0] - before[0] - step * (_STEPS // 2)))

@@ -1,0 +1,144 @@
+"""Where a study is kept: a journal beside the runs, a database, or a gRPC server before one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+
+from lab.errors import LabError
+from lab.runs.files import readable_errors
+
+DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+SCHEMES = (*DRIVERS, "grpc")
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class StorageLost(LabError):
+    """The storage refuses or does not answer; nothing is lost, and the same command goes on."""
+
+
+class JournalLock(BaseJournalFileLock):
+    """The journal's lock, which the kernel lets go when its holder is killed; Optuna's own would block all others for 30 s.
+
+    Whoever gets it mends the journal first: a line that a full disk or a lost machine cut short would make it unreadable as
+    soon as another one follows.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._descriptor = -1
+
+    def acquire(self) -> bool:
+        self._descriptor = os.open(self._journal.with_name(self._journal.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        mend(self._journal)
+        return True
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def mend(journal: Path) -> None:
+    """Drop a last line that is not whole."""
+    with journal.open("rb+") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(0, end - 65_536)
+            file.seek(begin)
+            newline = file.read(end - begin).rfind(b"\n")
+            if newline >= 0:
+                end = begin + newline + 1
+                break
+            end = begin
+        if end < size:
+            file.truncate(end)
+
+
+def open_storage(url: str | None, journal: Path) -> BaseStorage:
+    """A storage; a journal is created if it is not there.
+
+    Args:
+        url: `postgresql://...`, `mysql://...` or `grpc://host:port`; None for the journal.
+        journal: The journal's file.
+
+    Raises:
+        LabError: If the URL is none of those, its driver is not installed, or nobody answers.
+    """
+    if url is None:
+        with readable_errors(journal):
+            return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
+    scheme = check_url(url)
+    with _unreachable(url):
+        if scheme == "grpc":
+            return _grpc(url)
+        from sqlalchemy.pool import NullPool
+
+        # Without a pool a worker holds no connection while it trains: a server's 100 are enough for a thousand workers.
+        full = DRIVERS[scheme] + url.removeprefix(scheme)
+        return optuna.storages.RDBStorage(full, engine_kwargs={"poolclass": NullPool})
+
+
+def check_url(url: str) -> str:
+    """The kind of storage that a URL names.
+
+    Raises:
+        LabError: For another kind, or no URL.
+    """
+    scheme = url.partition("://")[0]
+    if "://" not in url or scheme not in SCHEMES:
+        raise LabError(f"storage must be {', '.join(f'{known}://...' for known in SCHEMES)}, not {shown(url)!r}")
+    return scheme
+
+
+def shown(url: str) -> str:
+    """A URL without its password."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
+
+
+def _grpc(url: str) -> BaseStorage:
+    parts = urlsplit(url)
+    if parts.hostname is None or parts.port is None:
+        raise LabError(f"storage must be grpc://host:port, not {url!r}")
+    storage = optuna.storages.GrpcStorageProxy(host=parts.hostname, port=parts.port)
+    storage.wait_server_ready(timeout=10)
+    return storage
+
+
+@contextmanager
+def _unreachable(url: str) -> Iterator[None]:
+    try:
+        yield
+    except LabError:
+        raise
+    except ImportError as error:
+        raise LabError(f"storage {shown(url)} needs a driver: pip install 'mtp-lab[storage]'") from error
+    except Exception as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise StorageLost(f"storage {shown(url)} cannot be reached: {reason[0] if reason else type(error).__name__}") from error
+
+
+@contextmanager
+def storage_calls() -> Iterator[None]:
+    """Around calls of a storage alone: what goes wrong in them is the storage's fault, not the run's.
+
+    Raises:
+        StorageLost: For any error inside.
+    """
+    try:
+        yield
+    except (LabError, optuna.TrialPruned):
+        raise
+    except Exception as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise StorageLost(f"the storage does not answer ({reason[0] if reason else type(error).__name__})") from error

@@ -1,0 +1,109 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lab
+from lab.sweeping.cells import experiment_of, grid_trial, run_name, trial_experiments, trial_names
+from lab.sweeping.check import check, known_metrics, measured_metrics
+from lab.sweeping.files import dump, from_mapping, load
+
+SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_sweep_of_the_laboratory_can_be_run_and_says_what_it_is(path: Path) -> None:
+    assert check(load(path)).possible
+    header = path.read_text().partition("base:")[0]
+    first = header.splitlines()[0]
+    assert first.startswith("# ")
+    assert first.endswith("?")
+    assert all(f"# {word}: " in header for word in ("Expected", "Cost", "Command"))
+
+
+def test_a_grid_is_every_combination_on_every_seed_pairs_first(grid: Make) -> None:
+    sizes = {"small": {"model.width": 8}, "large": {"model.width": 16, "optimiser.peak_lr": 1e-3}}
+    sweep = from_mapping(grid(grid={"n_future": [1, 2], "size": sizes}, seeds=[5, 7]))
+    trials = [grid_trial(sweep, number) for number in range(8)]
+    assert [trial["seed"] for trial in trials] == [5] * 4 + [7] * 4
+    assert [(trial["n_future"], trial["size"]) for trial in trials[:4]] == [
+        (1, "small"), (1, "large"), (2, "small"), (2, "large")
+    ]  # fmt: skip
+    assert trial_names(sweep, 1, trials[1]) == ["n1-large-seed5"]
+    (large,) = trial_experiments(sweep, trials[7])
+    assert (large.n_future, large.model.width, large.optimiser.peak_lr, large.seed) == (2, 16, 1e-3, 7)
+
+
+def test_cells_differ_in_what_varies_and_in_nothing_else(grid: Make) -> None:
+    sweep = from_mapping(grid())
+    one, two = (experiment_of(sweep, cell, 3) for cell in sweep.cells)
+    assert lab.override(one, {"n_future": 2}) == two
+
+
+def test_a_base_can_be_a_whole_experiment(grid: Make) -> None:
+    whole = yaml.safe_load(lab.dump(lab.experiment("induction", {"steps": 77, "model.size": "1M"})))
+    del whole["seed"]
+    sweep = from_mapping(grid() | {"base": whole, "grid": {"model.width": [32, 64]}})
+    assert [experiment_of(sweep, cell, 0).model.width for cell in sweep.cells] == [32, 64]
+    assert experiment_of(sweep, sweep.cells[0], 0).steps == 77
+
+
+def test_the_task_itself_can_vary_each_with_its_own_defaults(grid: Make) -> None:
+    sweep = from_mapping(grid() | {"base": {"batch_size": 8}, "grid": {"task": ["induction", "star"]}})
+    names = [run_name(sweep, cell, 0) for cell in sweep.cells]
+    assert names == ["induction-seed0", "star-seed0"]
+    star = experiment_of(sweep, sweep.cells[1], 0)
+    assert star == lab.experiment("star", batch_size=8)
+
+
+@given(st.data())
+def test_a_sweep_is_the_same_after_its_yaml(data: st.DataObject) -> None:
+    scalars = st.one_of(st.integers(-9, 9), st.floats(0.1, 9), st.text("abc", min_size=1), st.none())
+    values = st.lists(st.one_of(scalars, st.lists(st.integers(0, 9), max_size=3)), min_size=1, max_size=3, unique_by=str)
+    groups = st.dictionaries(st.text("abc", min_size=1), st.just({"steps": 5}), min_size=1, max_size=3)
+    axes = data.draw(st.dictionaries(st.text("xyz.", min_size=1), st.one_of(values, groups), min_size=1, max_size=3))
+    sweep = from_mapping({"name": "n", "base": {"task": "star"}, "grid": axes, "seeds": data.draw(st.integers(1, 4))})
+    again = from_mapping(yaml.safe_load(dump(sweep)))
+    assert again == sweep
+    assert again.identity == sweep.identity
+    assert len(set(sweep.cell_names.values())) == len(sweep.cells)
+
+
+def test_its_identity_changes_with_all_but_the_budget(search: Make) -> None:
+    sweep = from_mapping(search())
+    assert from_mapping(search(budget={"trials": 9})).identity == sweep.identity
+    for change in ({"seeds": 2}, {"base": {"steps": 13}}, {"rule": "best"}, {"sampler": {"kind": "random", "seed": 1}}):
+        assert from_mapping(search(**change)).identity != sweep.identity
+
+
+def test_a_combination_that_cannot_be_is_a_gap_and_a_value_that_cannot_be_a_mistake(grid: Make) -> None:
+    checked = check(from_mapping(grid(grid={"n_future": [1, 3], "model.layers": [3, 4]})))
+    assert len(checked.possible) == 3
+    ((labels, why),) = checked.impossible
+    assert labels == {"n_future": 3, "model.layers": 3}
+    assert "n_future must be at most 2" in why
+    with pytest.raises(lab.LabError, match="n_future must be at most 2, not 9"):
+        check(from_mapping(grid(grid={"n_future": [1, 9], "model.layers": [3, 4]})))
+
+
+def test_ends_of_a_search_are_tried_in_combination(search: Make) -> None:
+    space = {
+        "n_future": {"kind": "int", "low": 1, "high": 3},
+        "model.layers": {"kind": "categorical", "choices": [3, 4]},
+    }
+    assert len(check(from_mapping(search(search=space))).impossible) == 1
+    space["n_future"]["high"] = 4
+    with pytest.raises(lab.LabError, match="n_future must be at most 2, not 4"):
+        check(from_mapping(search(search=space)))
+
+
+@pytest.mark.parametrize("task", ["induction", "star"])
+def test_the_metrics_that_a_task_promises_are_measured(task: str) -> None:
+    small = {"model.width": 8, "model.n_heads": 2, "model.layers": 4, "evaluation.examples": 64, "n_future": 2}
+    experiment = lab.experiment(task, small)
+    assert known_metrics(experiment) <= measured_metrics(experiment)

@@ -1,0 +1,145 @@
+"""A sweep from its description to its results, with a worker in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+import lab
+from lab.sweeping import worker
+from lab.sweeping.engine import prepare
+from lab.sweeping.results import results
+from lab.sweeping.study import ask_again, open_study
+from tests.sweeping.tiny import begun, numbers, told
+
+Make = Callable[..., dict[str, Any]]
+
+
+def test_a_grid_ends_as_run_folders_with_the_very_numbers_of_single_runs(grid: Make, tmp_path: Path) -> None:
+    job = begun(grid(), tmp_path / "out")
+    told(job)
+    for n in (1, 2):
+        for seed in (0, 1):
+            run = lab.Run(tmp_path / f"out/n{n}-seed{seed}")
+            assert run.state == "finished"
+            lab.train(run.experiment, tmp_path / f"alone/n{n}-seed{seed}")
+    assert numbers(tmp_path / "out") == numbers(tmp_path / "alone")
+
+
+def test_results_have_a_row_for_each_run_and_the_frame_knows_trials_and_axes(grid: Make, tmp_path: Path) -> None:
+    sizes = {"small": {"model.width": 8}, "large": {"model.width": 16}}
+    job = begun(grid(grid={"n_future": [1, 2], "size": sizes}), tmp_path)
+    before = results(job, open_study(job))
+    assert before.sentence() == "8 runs of 4 cells: 8 waiting"
+    told(job)
+    found = results(job, open_study(job))
+    assert found.sentence() == "8 runs of 4 cells: 8 finished"
+    assert found.missing() == []
+    assert found.runs["trial"].tolist() == list(range(8))
+    (metric,) = job.sweep.metrics
+    for row in found.runs.to_dict("records"):
+        values = [point.value for point in lab.Run(tmp_path / row["run"]).metrics() if point.metric == metric]
+        assert row[metric] == values[-1]
+    frame = found.frame()
+    assert set(frame["size"]) == {"small", "large"}
+    assert set(frame["state"]) == {"finished"}
+    assert frame.groupby("run")["trial"].nunique().tolist() == [1] * 8
+    assert found.cells()["seeds"].tolist() == [2] * 4
+    found.write()
+    assert {"runs.csv", "frame.csv", "sweep.yaml", "study.journal"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_cells_that_fail_are_recorded_and_the_rest_goes_on(grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell whose settings do not go together, one that diverges, and one for which there is no memory."""
+    usual = worker.train
+
+    def train(experiment: lab.Experiment, path: Path, **options: Any) -> lab.Run:
+        if experiment.model.width == 16:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 EB\nsome trace")
+        return usual(experiment, path, **options)
+
+    monkeypatch.setattr(worker, "train", train)
+    arms = {
+        "fine": {"n_future": 1}, "gap": {"n_future": 4}, "wild": {"optimiser.peak_lr": 1e30, "optimiser.clip_norm": None},
+        "huge": {"model.width": 16},
+    }  # fmt: skip
+    job = begun(grid(grid={"arm": arms, "model.layers": [4, 5]}, seeds=1), tmp_path)
+    updates = [update for update in told(job) if update.ended is not None]
+    assert len(updates) == 8
+    found = results(job, open_study(job))
+    states = found.runs.set_index("run")["state"].to_dict()
+    assert states == {
+        "fine-layers4-seed0": "finished", "fine-layers5-seed0": "finished", "gap-layers4-seed0": "failed",
+        "gap-layers5-seed0": "finished", "wild-layers4-seed0": "failed", "wild-layers5-seed0": "failed",
+        "huge-layers4-seed0": "failed", "huge-layers5-seed0": "failed",
+    }  # fmt: skip
+    missing = dict(line.split(": ", 1) for line in found.missing())
+    assert "n_future must be at most 3, not 4" in missing["gap-layers4-seed0"]
+    assert "diverged: loss/all/1 is nan at step" in missing["wild-layers4-seed0"]
+    assert missing["huge-layers4-seed0"].endswith("can't allocate memory: you tried to allocate 1 EB")
+    assert lab.Run(tmp_path / "wild-layers4-seed0").state == "failed"
+    assert {run.name for run in lab.open_runs([tmp_path])} == {name for name, state in states.items() if state == "finished"}
+
+
+def test_failed_runs_are_tried_again_only_when_asked_and_gone_folders_always(
+    grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "train", lambda *_, **__: 1 / 0)
+        job = begun(grid(seeds=1), tmp_path / "out")
+        told(job)
+    study = open_study(job)
+    assert results(job, study).missing() == [f"n{n}-seed0: failed: ZeroDivisionError: division by zero" for n in (1, 2)]
+    ask_again(job, study, retry_failed=False)
+    assert told(job) == []
+    ask_again(job, study, retry_failed=True)
+    ask_again(job, study, retry_failed=True)  # asked twice before it was done: once is enough
+    told(job)
+    assert results(job, study).sentence() == "2 runs of 2 cells: 2 finished"
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] * 2
+    before = numbers(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out/n2-seed0")
+    assert results(job, study).missing() == ["n2-seed0: missing: its folder is gone"]
+    ask_again(job, study, retry_failed=False)
+    told(job)
+    assert numbers(tmp_path / "out") == before
+
+
+def test_a_search_is_measured_by_its_mean_over_seeds(search: Make, tmp_path: Path) -> None:
+    job = begun(search(seeds=2, budget={"trials": 3}), tmp_path)
+    told(job)
+    study = open_study(job)
+    assert len(study.trials) == 3
+    for trial in study.trials:
+        ends = []
+        for seed in (0, 1):
+            run = lab.Run(tmp_path / f"trial{trial.number:04d}-seed{seed}")
+            assert run.experiment.optimiser.peak_lr == trial.params["optimiser.peak_lr"]
+            assert run.experiment.seed == seed
+            ends.append([row.value for row in run.metrics() if row.metric == "loss/all/1"][-1])
+        assert trial.value == pytest.approx(sum(ends) / 2)
+    assert study.direction.name == "MINIMIZE"
+    assert results(job, study).cells()["seeds"].tolist() == [2] * 3
+
+
+def test_time_is_a_budget_too(search: Make, tmp_path: Path) -> None:
+    job = begun(search(budget={"seconds": 1e-9}), tmp_path)
+    told(job)
+    assert len(open_study(job).trials) == 1
+
+
+def test_the_best_evaluation_counts_where_the_sweep_says_so(grid: Make, tmp_path: Path) -> None:
+    job = begun(grid(seeds=1, rule="best", metrics={"loss/all/1": "minimise"}), tmp_path)
+    told(job)
+    for trial in open_study(job).trials:
+        run = lab.Run(tmp_path / f"n{trial.params['n_future']}-seed0")
+        assert trial.value == min(row.value for row in run.metrics() if row.metric == "loss/all/1")
+
+
+def test_nothing_is_written_by_preparing(grid: Make, tmp_path: Path) -> None:
+    prepare(grid(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
