@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lab.config.experiment import Settings
+from lab.config.settings import Settings
 from lab.sweeping.spaces import Choices, Float, Int, Space, short_name
 
 Labels = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol, Self
 from optuna import Trial
 from pydantic import BeforeValidator, Field, model_validator
 
-from lab.config.experiment import Settings
+from lab.config.settings import Settings
 
 Label = str | int | float | bool | None
 """What a storage can hold and a table can show."""
