@@ -47,9 +47,8 @@ def test_a_certificate_is_printed_and_written(capsys: pytest.CaptureFixture[str]
 
 
 def test_counts_are_told_for_people() -> None:
-    assert [in_words(n) for n in (7, 30_240, 10**9 - 1, 10**9, 3 * 10**400)] == [
-        "7", "30,240", "999,999,999", "about 10^9", "about 10^400",
-    ]  # fmt: skip
+    numbers = (7, 30_240, 10**9 - 1, 5 * 10**9 + 10**8, 3 * 10**400)
+    assert [in_words(n) for n in numbers] == ["7", "30,240", "999,999,999", "5.10 x 10^9", "3.00 x 10^400"]
 
 
 def test_instances_are_drawn_with_a_note_of_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

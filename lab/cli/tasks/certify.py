@@ -58,5 +58,6 @@ def _print(found: Certificate) -> None:
 
 
 def in_words(number: int) -> str:
-    """A count for people: exact up to a billion, then its magnitude."""
-    return f"{number:,}" if number < 10**9 else f"about 10^{len(str(number)) - 1}"
+    """A count for people: exact below a billion, then three digits and the magnitude."""
+    digits = str(number)
+    return f"{number:,}" if number < 10**9 else f"{digits[0]}.{digits[1:3]} x 10^{len(digits) - 1}"
