@@ -42,9 +42,9 @@ class Spelled(Task):
 
     task: Task = field(default_factory=Induction)
     """What is spelled: a task, its name, or a mapping of its name and settings."""
-    base: int = 4
+    base: int = 8
     """Symbols of the alphabet."""
-    symbols: int = 3
+    symbols: int = 2
     """Symbols of a token (the paper's `length` of a spelling; `length` here is a row's)."""
     loss_on: Literal["all", "answer"] = "all"
 

@@ -11,7 +11,7 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
     "induction": {"task.test_period": [28, 30]},
     "stories": {"steps": 1200, "batch_size": 16, "evaluation.every": 50, "evaluation.examples": 128},
-    "spelled": {"task.task.name": "induction", "batch_size": 16, "evaluation.examples": 128},
+    "spelled": {"task.task.name": "induction", "steps": 800, "batch_size": 16, "evaluation.examples": 128},
     "bigram": {"steps": 800},
     "markov": {"steps": 1000, "evaluation.every": 50},
     "recall": {"steps": 2000, "evaluation.every": 100, "evaluation.examples": 128},

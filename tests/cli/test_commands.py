@@ -64,7 +64,7 @@ def test_tasks_are_listed_and_shown_in_words(capsys: pytest.CaptureFixture[str])
     assert "[second_again] " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("settings", [["--task.name", "star", "--base", "3"], ["--task.task", "star", "--task.base", "3"]])
+@pytest.mark.parametrize("settings", [["--task.name", "star", "--base", "4"], ["--task.task", "star", "--task.base", "4"]])
 def test_a_task_within_a_task_is_set_by_its_dotted_name(settings: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks", "show", "spelled", "--rows", "1", *settings]) == 0
     assert "[turn/1] " in capsys.readouterr().out
