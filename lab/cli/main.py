@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(f"lab {version('mtp-lab')}")
         return 0
+    if "" not in sys.path:
+        sys.path.append("")  # the working directory, last: a user's own `my_tasks:Reverse` is found there and hides nothing
     try:
         return run_command(arguments[0], arguments[1:])
     except (LabError, TaskError) as error:

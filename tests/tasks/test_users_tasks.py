@@ -1,6 +1,7 @@
 """Tasks from outside: README's example, and those that installed packages bring by an entry point."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,14 @@ print(json.dumps([tasks.names()[-1], task.length, tasks.describe(task.descriptio
     words = [sys.executable, "-c", code, json.dumps([*sys.path, str(tmp_path)])]
     answer = subprocess.run(words, capture_output=True, text=True, check=True)
     assert json.loads(answer.stdout) == ["reverse", 5, True, True]
+
+
+def test_a_task_in_the_working_directory_is_found_by_every_command(tmp_path: Path) -> None:
+    (tmp_path / "my_tasks.py").write_text(readme_example())
+    command = [sys.executable, "-P", "-m", "lab", "tasks", "certify", "my_tasks:Reverse", "--shown", "4", "--drawn", "50"]
+    here = str(Path(lab.__file__).parents[1])
+    answer = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": here}, capture_output=True, text=True, check=False
+    )
+    assert answer.stderr == ""
+    assert "9 to 9" in answer.stdout
