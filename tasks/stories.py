@@ -37,7 +37,7 @@ _OF_CORPUS = ("names_file", "vocabulary", "mix", "mix_share")
 
 @dataclass(frozen=True, kw_only=True)
 class Stories(Task):
-    """Word-level stories of 2 to 4 characters, each named by a first and a second token and mentioned 3 to 8 times."""
+    """Stories of 2 to 4 characters, each named by a first and a second token and mentioned 3 to 8 times; or those of a text."""
 
     name: ClassVar[str] = "stories"
     summary: ClassVar[str] = "tell children's stories whose characters have names of two tokens"
@@ -73,6 +73,8 @@ class Stories(Task):
 
     def check(self) -> None:
         idle, form = (_OF_CORPUS, "without a corpus") if self.corpus is None else (_OF_GRAMMAR, "with a corpus")
+        if self.corpus is not None and self.mix is None:
+            idle, form = (*idle, "mix_share"), "with a corpus and without a mix"
         for setting in fields(self):
             value = getattr(self, setting.name)
             allowed = f"{setting.default!r}, its default, {form}: it plays no part there"

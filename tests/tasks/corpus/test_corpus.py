@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.corpus import trusting
 from tasks.corpus.cache import cached
+from tests.tasks import test_contract as contract
 from tests.tasks.corpus.conftest import VOCABULARY, told
 
 
@@ -36,6 +38,16 @@ print(json.dumps([task.fingerprint, [zlib.crc32(task.batch(7, 2, 16, split).toke
     assert json.loads(answer.stdout) == [task.fingerprint, sums(task)]
     (made,) = (tmp_path / "mtp-lab").iterdir()
     assert (made / "tokenizer.json").read_text() == task.artifacts()["tokenizer.json"]
+
+
+SHARED = [
+    name for name, test in vars(contract).items() if name.startswith("test_") and [*signature(test).parameters] == ["task"]
+]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_the_contract_of_every_task_holds(name: str, task: Task) -> None:
+    getattr(contract, name)(task)
 
 
 def test_a_task_goes_to_spawned_workers(task: Task) -> None:
@@ -180,7 +192,8 @@ def test_a_folder_is_no_corpus(tmp_path: Path) -> None:
         ({"length": 1}, "length must be at least 2"),
         ({"unseen": 0.5}, r"unseen must be at most 0\.\d+"),
         ({"first_names": 7}, "first_names must be between 8"),
-        ({"mix_share": 1.5}, "mix_share must be between 0 and 1"),
+        ({"mix_share": 0.5}, r"mix_share must be 0\.9, its default, with a corpus and without a mix"),
+        ({"mix": "c.txt", "mix_share": 1.5}, "mix_share must be between 0 and 1"),
         ({"mix": "nowhere.txt"}, r"stories\.mix: nowhere.txt: No such file"),
         ({"names_file": "nowhere.txt"}, r"stories\.names_file: nowhere.txt: No such file"),
         ({"fresh": 0.5}, r"stories\.fresh must be 0\.0, its default, with a corpus"),
