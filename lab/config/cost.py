@@ -60,13 +60,14 @@ def flops_per_token(model: ModelSettings, n_future: int, length: int, vocabulary
 
     Counted are matrix products, 2 m n k for (m, k) times (k, n), as torch's FlopCounterMode counts them: every matrix once
     forward and twice backward, the unembedding of every prediction head among them; and attention over the whole T x T square,
-    two products forward and five backward, one of which forms the scores again. Not counted are norms, softmax, activations,
-    rotary positions, residual sums, the look-up of embeddings, the loss itself, clipping and the optimiser.
+    two products forward and four backward. It is what the network asks for, whatever kernel does it: what a kernel forms
+    again, or leaves out of the masked half, changes nothing. Not counted are norms, softmax, activations, rotary positions,
+    residual sums, the look-up of embeddings, the loss itself, clipping and the optimiser.
     """
     blocks = all_blocks(model, n_future)
     matrices = matrix_parameters(model, blocks) + n_future * vocabulary * model.width
     attention = blocks.layers * length * model.width
-    return 6 * matrices + 14 * attention
+    return 6 * matrices + 12 * attention
 
 
 def flops_per_step(experiment: Experiment) -> int:

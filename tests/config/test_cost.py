@@ -1,6 +1,8 @@
 """Parameters, depth and FLOPs in closed form, against built networks and torch's own counter."""
 
 import itertools
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +21,17 @@ from lab.objectives import IGNORE, future_targets, summed
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
 aten = torch.ops.aten
+
+
+def attention_backward(*shapes: Any, **_: Any) -> int:
+    """Of the five products in torch's kernel one forms the scores again, which is its own affair."""
+    return sdpa_backward_flop_count(*shapes[:4]) * 4 // 5
+
+
 COUNTED_TOO = {
     aten.addmm_: lambda total, left, right, **_: 2 * left[0] * left[1] * right[1],
     aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda g, q, k, v, *_, **__: sdpa_backward_flop_count(
-        g, q, k, v
-    ),
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
 }
 """Products that torch's counter knows under other names."""
 
@@ -59,6 +66,14 @@ def counted_flops(experiment: Experiment) -> int:
 def test_flops_are_those_that_torch_counts(kind: str, matched: str, n_future: int) -> None:
     experiment = tiny(kind, n_future, **{"model.matched": matched, "model.mlp": "gelu" if n_future == 2 else "swiglu"})
     assert experiment.flops_per_step == counted_flops(experiment)
+
+
+def test_flops_are_the_same_whatever_kernel_attends(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment, long = tiny("parallel", 2), tiny("parallel", 2, **{"task.length": 150})
+    assert counted_flops(long) < long.flops_per_step, "blocks of queries leave out most of the masked half"
+    monkeypatch.setattr("lab.model.attention.LONGEST", 0)
+    assert counted_flops(experiment) == experiment.flops_per_step
+    assert counted_flops(long) == long.flops_per_step
 
 
 def test_flops_grow_with_every_dimension_as_torch_counts_them() -> None:
@@ -138,3 +153,33 @@ def test_unmatched_heads_come_on_top_of_one(kind: str) -> None:
 )
 def test_what_a_head_sees_is_said_in_words(kind: str, head: int, seen: str) -> None:
     assert KINDS[kind].sees(head) == seen
+
+
+def test_the_table_in_the_documentation_is_what_the_formulas_give() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "heads.md").read_text(encoding="utf-8")
+    shown = re.findall(
+        r"^\| `(\w+)` \| (\d+) \| (\d+) \| (\d+) \| ([\d,]+) \| ([+-][\d.]+) % \| ([\d,]+) \|$", text, re.MULTILINE
+    )
+    assert [(kind, n) for kind, n, *_ in shown] == [(kind, n) for kind in KINDS for n in ("1", "2", "4")]
+    for kind, n, *numbers in shown:
+        shape = {"model.width": 128, "model.layers": 8, "model.n_heads": 4}
+        experiment, plain = (
+            lab.experiment("induction", {**shape, "model.heads": each}, n_future=heads)
+            for each, heads in ((kind, int(n)), ("parallel", 1))
+        )
+        network, ratio = on_meta(experiment), experiment.non_embedding_parameters / plain.non_embedding_parameters
+        per_token = experiment.flops_per_step // experiment.tokens_per_step
+        found = (
+            len(network.trunk),
+            network.path_layers,
+            f"{network.non_embedding_parameters():,}",
+            f"{100 * (ratio - 1):+.2f}",
+        )
+        assert numbers == [*map(str, found), f"{per_token:,}"]
+
+
+@EVERY
+def test_equal_depth_and_heads_on_top_are_the_same_network_but_for_anticausal(kind: str) -> None:
+    for n in (2, 4):
+        layers, none = (tiny(kind, n, **{"model.matched": matched}).trunk_layers for matched in ("layers", "none"))
+        assert (layers == none) == (kind != "anticausal")
