@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lab.config.experiment import Experiment
 from lab.config.files import override
 from lab.errors import LabError
@@ -33,3 +35,10 @@ def not_measured(experiment: Experiment) -> bool:
     """Whether the time of a step against n = 1's has to be measured before the steps are known."""
     unknown = experiment.budget.steps is None and experiment.budget.step_time is None
     return experiment.model.matched == "time" and experiment.n_future > 1 and unknown
+
+
+def unbudgeted(experiment: Experiment) -> dict[str, Any]:
+    """Settings that keep an experiment's network and drop its budget, so that a trial of a few steps can be made of it."""
+    if experiment.model.matched not in ("flops", "time"):
+        return {}
+    return {"model.matched": "none", "budget.steps": None, "budget.step_time": None}

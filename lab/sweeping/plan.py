@@ -7,11 +7,12 @@ import statistics
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lab.config import Experiment, override
+from lab.config.matching import unbudgeted
 from lab.runs.run import TIMING
 from lab.sweeping.cells import planned_trials
 from lab.sweeping.engine import Prepared
@@ -77,15 +78,15 @@ def plan(prepared: Prepared) -> Plan:
 
 def _seconds(experiments: list[Experiment]) -> list[float]:
     """Estimated training time of each experiment."""
-    tried = sorted({work(experiment): experiment for experiment in experiments}.items(), key=lambda item: item[0])
+    tried = sorted({experiment.flops_per_step: experiment for experiment in experiments}.items(), key=lambda item: item[0])
     places = np.unique(np.linspace(0, len(tried) - 1, _MEASURED_AT_MOST).round().astype(int))
     works = [tried[place][0] for place in places]
     paces = [pace(tried[place][1]) for place in places]
     return [
         float(
-            np.interp(work(experiment), works, [pace.start for pace in paces])
-            + np.interp(work(experiment), works, [pace.step for pace in paces]) * experiment.steps
-            + np.interp(work(experiment), works, [pace.evaluation for pace in paces]) * evaluations(experiment)
+            np.interp(experiment.flops_per_step, works, [pace.start for pace in paces])
+            + np.interp(experiment.flops_per_step, works, [pace.step for pace in paces]) * experiment.steps
+            + np.interp(experiment.flops_per_step, works, [pace.evaluation for pace in paces]) * evaluations(experiment)
         )
         for experiment in experiments
     ]
@@ -98,18 +99,17 @@ def evaluations(experiment: Experiment) -> int:
     return len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
 
 
-def work(experiment: Experiment) -> float:
-    """What one step asks, up to a factor: multiply-adds of the matrices for each token."""
-    model = experiment.model
-    layers = 12 * model.layers * model.width**2
-    return experiment.tokens_per_step * float(layers + experiment.n_future * experiment.task.vocab_size * model.width)
-
-
 def pace(experiment: Experiment) -> Pace:
     """How fast an experiment goes, by training it for a few steps in a folder that is thrown away."""
     from lab.training import train
 
-    short = {"steps": _STEPS, "schedule.warmup_steps": 0, "checkpoint.seconds": 1e9, "evaluation.per_decade": None}
+    short: dict[str, Any] = {
+        "steps": _STEPS,
+        "schedule.warmup_steps": 0,
+        "checkpoint.seconds": 1e9,
+        "evaluation.per_decade": None,
+    }
+    short |= {"objective.active": "all", **unbudgeted(experiment)}
     with tempfile.TemporaryDirectory() as folder:
         run = train(override(experiment, {**short, "evaluation.every": _STEPS // 2}), Path(folder) / "run")
         with (run.path / TIMING).open(encoding="utf-8") as file:

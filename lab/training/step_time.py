@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import torch
 
 from lab.config import Experiment, override
-from lab.config.matching import not_measured, resolve
+from lab.config.matching import not_measured, resolve, unbudgeted
 from lab.config.objective import ObjectiveSettings
 from lab.errors import LabError
 from lab.training.feed import Feed
@@ -41,10 +41,7 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
 
     Both take turns of a few steps of real training, so that what else the machine does disturbs both alike.
     """
-    short = {
-        "steps": STEPS, "schedule.warmup_steps": 0, "model.matched": "none", "budget.steps": None, "budget.step_time": None,
-        "objective.active": "all",
-    }  # fmt: skip
+    short = {"steps": STEPS, "schedule.warmup_steps": 0, "objective.active": "all", **unbudgeted(experiment)}
     many = override(experiment, short)
     one = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     torch.set_num_threads(experiment.threads)

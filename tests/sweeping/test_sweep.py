@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 import lab
 from lab.sweeping import worker
 from lab.sweeping.engine import prepare
+from lab.sweeping.plan import pace
 from lab.sweeping.results import results
 from lab.sweeping.study import ask_again, open_study
 from tests.sweeping.tiny import begun, numbers, told
@@ -143,3 +144,16 @@ def test_the_best_evaluation_counts_where_the_sweep_says_so(grid: Make, tmp_path
 def test_nothing_is_written_by_preparing(grid: Make, tmp_path: Path) -> None:
     prepare(grid(), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_at_equal_flops_have_their_steps_when_they_are_planned_and_are_found_again(grid: Make, tmp_path: Path) -> None:
+    description = grid({"model.matched": "flops"}, seeds=1)
+    experiments = [experiment for _, experiment in prepare(description, tmp_path / "out").checked.possible]
+    assert len({experiment.steps for experiment in experiments}) > 1
+    assert {experiment.budget.steps for experiment in experiments} == {experiments[0].budget.steps}
+    assert pace(experiments[-1]).step > 0
+    job = begun(description, tmp_path / "out")
+    told(job)
+    before = numbers(tmp_path / "out")
+    told(begun(description, tmp_path / "out"))
+    assert numbers(tmp_path / "out") == before != {}
