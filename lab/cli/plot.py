@@ -19,11 +19,12 @@ FIGURES = {
     "grid": "a metric over arms and sizes, each cell with its interval",
     "size": "a metric against the model's size, a line for each arm",
     "survival": "share of runs that have not passed a threshold yet",
+    "gradients": "what each prediction head's loss asks of the trunk, and how far heads agree, against tokens seen",
     "pareto": "a metric against a cost, and the cells that no other beats in both",
 }
 OPTIONS = {
     "metric": ("emergence", "grid", "size", "survival", "pareto"),
-    "by": ("emergence", "grid", "size", "survival", "pareto"),
+    "by": ("emergence", "grid", "size", "survival", "pareto", "gradients"),
     "x": ("emergence",),
     "rule": ("grid", "size", "pareto"),
     "threshold": ("survival",),

@@ -53,6 +53,8 @@ class EvaluationSettings(Settings):
     split: Literal["validation", "test"] = "validation"
     induction_scores: bool = True
     """Whether prefix-matching, copying and in-context-learning scores are measured as well."""
+    gradient_audit: int | None = Field(None, ge=1)
+    """At every so many evaluation points, and the last, prediction heads' gradients in the trunk are measured; null: never."""
 
 
 class CheckpointSettings(Settings):

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.plots.curves import emergence, induction, new_axes
+from lab.plots.gradients import gradients
 from lab.plots.heatmap import heatmap
 from lab.plots.pareto import pareto
 from lab.plots.save import save
@@ -26,12 +27,14 @@ FIGURES: dict[str, Callable[..., tuple[Axes, pd.DataFrame]]] = {
     "size": size,
     "survival": survival,
     "pareto": pareto,
+    "gradients": gradients,
 }
 """What `lab plot NAME` can draw."""
 
 __all__ = [
     "FIGURES",
     "emergence",
+    "gradients",
     "grid",
     "heatmap",
     "induction",

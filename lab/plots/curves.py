@@ -95,9 +95,9 @@ def emergence(
     table = band_table(with_arms(frame, by) if len(frame) else frame, [metric], "arm", x)
     axes = axes or new_axes()
     for arm, look in looks(table["arm"].unique()).items():
-        _draw(axes, table[table["arm"] == arm], look, str(arm), x)
+        draw_band(axes, table[table["arm"] == arm], look, str(arm), x)
     reference(axes, lines or {})
-    _finish(axes, table, describe(metric), x)
+    finish(axes, table, describe(metric), x)
     return axes, table
 
 
@@ -110,9 +110,9 @@ def induction(frame: pd.DataFrame, axes: Axes | None = None) -> tuple[Axes, pd.D
         for metric, part in parts.items():
             rows = table[(table["n_future"] == n) & (table["metric"] == metric)]
             if not rows.empty:  # colour and marker tell n, the line tells the part
-                _draw(axes, rows, look._replace(line="-" if part == "trunk" else ":"), f"n = {n}, {part}")
+                draw_band(axes, rows, look._replace(line="-" if part == "trunk" else ":"), f"n = {n}, {part}")
     axes.set_ylim(-0.02, 1.02)
-    _finish(axes, table, "induction score (prefix matching)\nof the strongest attention head")
+    finish(axes, table, "induction score (prefix matching)\nof the strongest attention head")
     return axes, table
 
 
@@ -158,7 +158,8 @@ def band_note(table: pd.DataFrame) -> str:
     return f"mean and 90 % bootstrap band over {count} seeds{few}"
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:
+def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:
+    """One line of a `band_table` with its band."""
     column = AXES[x][0]
     rows = rows[rows[column] > 0]  # nothing at 0 can stand on a logarithmic axis
     every = max(1, len(rows) // 8)
@@ -168,7 +169,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "toke
         axes.fill_between(rows[column], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
 
 
-def _finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> None:
+def finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> None:
+    """Axes, legend and note of curves that are drawn from a `band_table`."""
     column, title = AXES[x]
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 
 from lab.runs import metrics
 from lab.runs.run import METRICS, TIMING
+from lab.training.audit import GradientAudit
 from lab.training.evaluation import Evaluator
 from lab.training.module import TrainingModule
 from lab.training.points import evaluation_points
@@ -28,6 +29,7 @@ class Measure(pl.Callback):
         settings = self._experiment.evaluation
         self._points = set(evaluation_points(self._experiment.steps, settings.every, settings.per_decade))
         self._evaluator: Evaluator | None = None
+        self._audit: GradientAudit | None = None
         self._seen = -1
         self._written = time.monotonic()
         self._since, self._from_step = self._written, 0
@@ -36,6 +38,8 @@ class Measure(pl.Callback):
         self._seen = self._from_step = trainer.global_step
         if trainer.is_global_zero:
             self._evaluator = Evaluator(self._experiment, module.device)
+            if self._experiment.evaluation.gradient_audit is not None:
+                self._audit = GradientAudit(self._experiment, module.device)
             self._progress.start(trainer.global_step)
             if trainer.global_step == 0:
                 self._measure(trainer, module, {})
@@ -69,6 +73,8 @@ class Measure(pl.Callback):
         rate = (step - self._from_step) * self._experiment.tokens_per_step / max(now - self._since, 1e-9)
         with trainer.precision_plugin.forward_context():
             values = self._evaluator(module.network) | training
+            if self._audit is not None:
+                values |= self._audit(module.network, step)
         path = self._recorder.run_path
         metrics.append_metrics(path / METRICS, step, tokens, values)
         seconds = self._recorder.seconds()

@@ -24,7 +24,7 @@ OTHER: dict[str, Any] = {
     "examples": 500, "seed": 9, "precision": "bfloat16", "accelerator": "cpu", "devices": 2, "threads": 3,
     "task.vocabulary": 40, "task.length": 80, "objective.name": "shuffled", "objective.detached": True,
     "objective.weights": [2.5], "objective.extra_weight": 0.5, "objective.window": 2, "objective.active": "up",
-    "init": "runs/first",
+    "init": "runs/first", "evaluation.gradient_audit": 2,
 }  # fmt: skip
 """Another value for every setting that has one."""
 WHERE: dict[str, dict[str, Any]] = {"budget.steps": {"model.matched": "flops"}, "budget.step_time": {"model.matched": "time"}}

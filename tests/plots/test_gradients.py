@@ -1,0 +1,48 @@
+import pandas as pd
+import pytest
+
+from lab import plots
+from lab.errors import LabError
+
+
+def audited(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
+    rows = []
+    for n in ns:
+        for seed in range(seeds):
+            for step in (0, 100, 200):
+                values = {f"gradient/trunk/{head}": head + 0.001 * step + seed for head in range(1, n + 1)}
+                values |= {
+                    f"gradient/cosine/trunk/{i}/{j}": 0.1 * j - 0.2 * i for i in range(1, n) for j in range(i + 1, n + 1)
+                }
+                values |= {"gradient/trunk.0/1": 9.0, "loss/all/1": 1.0}
+                rows += [(f"{n}-{seed}", n, seed, step, 2048 * step, name, value) for name, value in values.items()]
+    return pd.DataFrame(rows, columns=["run", "n_future", "seed", "step", "tokens", "metric", "value"])
+
+
+def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> None:
+    axes, table = plots.gradients(audited())
+    panels = axes.figure.axes
+    assert len(panels) == 4
+    assert [text.get_text() for text in panels[1].get_legend().get_texts()] == ["head 1", "head 2", "head 3"]
+    assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["head 2", "head 3"]
+    assert not panels[2].axison, "one head alone agrees with nobody"
+    assert set(table["metric"]) == {
+        "gradient/trunk/1", "gradient/trunk/2", "gradient/trunk/3", "gradient/cosine/trunk/1/2", "gradient/cosine/trunk/1/3",
+    }  # fmt: skip
+    row = table[(table["arm"] == "n = 3") & (table["metric"] == "gradient/trunk/2") & (table["tokens"] == 2048 * 100)].iloc[0]
+    assert row["mean"] == pytest.approx(2.6)
+    assert row["head"] == 2
+    assert panels[1].lines[1].get_ydata().tolist() == pytest.approx([2.6, 2.7])
+
+
+def test_a_head_looks_the_same_in_every_panel_and_heads_differ_in_line_and_marker() -> None:
+    panels = plots.gradients(audited((2, 3)))[0].figure.axes
+    two, three = panels[0].lines, panels[1].lines
+    assert [line.get_marker() for line in two] == [line.get_marker() for line in three][:2]
+    assert len({(line.get_linestyle(), line.get_marker()) for line in three}) == 3
+
+
+def test_runs_without_an_audit_are_refused() -> None:
+    frame = audited()
+    with pytest.raises(LabError, match=r"train with evaluation\.gradient_audit"):
+        plots.gradients(frame[frame["metric"] == "loss/all/1"])
