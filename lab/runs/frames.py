@@ -31,9 +31,14 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
         part = pd.DataFrame(run.metrics(), columns=["step", "tokens", "metric", "value"])
         part.insert(2, "flops", part["step"] * float(run.experiment.flops_per_step))
         part.insert(3, "seconds", part["step"].map(run.seconds()).astype(float))
-        described = {"run": run.name, "task": run.experiment.task.name, **{name: values.get(name) for name in columns}}
+        described = {"run": run.name, "task": run.experiment.task.name, **{name: _cell(values.get(name)) for name in columns}}
         described["parameters"] = run.record["non_embedding_parameters"]
         for position, (name, value) in enumerate(described.items()):
             part.insert(position, name, pd.Series([value] * len(part), index=part.index))
         parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _cell(value: Any) -> Any:
+    """A setting as a table can group it: a list as its text."""
+    return str(value) if isinstance(value, list) else value

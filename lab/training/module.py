@@ -46,7 +46,7 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
         settings = self.experiment.objective
         tokens, scores_NBTK = self._objective.targets(part, self.experiment.n_future, settings.window)
-        weights_N = self.weights_SN[stage_at(self._stages, self.trainer.global_step)]
+        weights_N = self.weights_SN[stage_at(self._stages, self.global_step)]
         loss = summed(
             self.network(part.shown, detached=settings.detached),
             self.network.unembedding.weight,
@@ -68,7 +68,7 @@ class TrainingModule(pl.LightningModule):
 
         Weights that no trained head reaches are left as they are: without gradient the optimiser neither moves nor decays them.
         """
-        trained = self._reached.get(self._stages[stage_at(self._stages, self.trainer.global_step)].trained)
+        trained = self._reached.get(self._stages[stage_at(self._stages, self.global_step)].trained)
         for weight in self.network.parameters():
             if trained is not None and weight not in trained:
                 weight.grad = None

@@ -6,6 +6,7 @@ import pytest
 import lab
 from lab.config import Experiment, dump
 from lab.errors import LabError
+from lab.plots.arms import with_arms
 from lab.runs import metrics, open_runs
 from lab.runs.files import folder_atomic, write_atomic
 from lab.runs.names import headline, reference_lines
@@ -61,6 +62,15 @@ def test_a_frame_says_what_every_point_has_cost(tmp_path: Path) -> None:
     (run.path / "timing.csv").write_text("step,minutes\n0,1\n")
     with pytest.raises(LabError, match="not a table of step, seconds"):
         run.frame()
+
+
+def test_runs_that_differ_in_a_list_can_be_told_apart(tmp_path: Path) -> None:
+    for name, weights in {"one": [1, 0.5], "two": [1, 2]}.items():
+        experiment = lab.experiment("induction", {"objective.weights": weights}, n_future=2)
+        made(tmp_path / name, experiment, {(0, "loss/all/1"): 3.5})
+    frame = lab.frame(open_runs([tmp_path]))
+    assert frame["objective.weights"].tolist() == ["[1.0, 0.5]", "[1.0, 2.0]"]
+    assert with_arms(frame, ["objective.weights"])["arm"].nunique() == 2
 
 
 def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(tmp_path: Path) -> None:

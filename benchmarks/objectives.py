@@ -1,0 +1,79 @@
+"""What the objective's arms and the gradient audit cost.
+
+    python -m benchmarks.objectives --threads 1
+
+Steps of each arm take turns with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size; the audit
+is its share of a demo run that is audited at every evaluation point.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+import torch
+
+import lab
+from benchmarks.overhead import stepper
+from benchmarks.timing import interleaved, medians, paired_ratio, print_table
+from benchmarks.training_step import ROWS, shaped
+from lab.demo import SETTINGS
+from lab.model import build
+from lab.training.audit import GradientAudit
+from lab.training.evaluation import Evaluator
+from lab.training.feed import Feed
+from lab.training.points import evaluation_points
+
+ARMS: dict[str, dict[str, Any]] = {
+    "sum": {},
+    "shuffled": {"objective.name": "shuffled"},
+    "bag, window 8": {"objective.name": "bag", "objective.window": 8},
+    "order, window 8": {"objective.name": "order", "objective.window": 8},
+    "detached": {"objective.detached": True},
+    "active down": {"objective.active": "down"},
+}
+
+
+def arm_ratios(rounds: int) -> list[list[str]]:
+    """A step's time, the feed included, over that of the plain sum, at two sizes."""
+    bases = {"demo": lab.experiment("induction", SETTINGS), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
+    ratios: dict[str, list[str]] = {name: [] for name in ARMS}
+    for base in bases.values():
+        steps = {}
+        for name, settings in ARMS.items():
+            experiment = lab.override(base, {"n_future": 2, **settings})
+            feed, step = iter(Feed(experiment)), stepper(experiment)
+            steps[name] = lambda feed=feed, step=step: step(next(feed))
+        seconds = interleaved(steps, rounds)
+        for name in ARMS:
+            ratios[name].append(f"{paired_ratio(seconds, name, 'sum'):.3f}")
+    return [[f"step, {name}", *values] for name, values in ratios.items()]
+
+
+def audit_share(n: int, rounds: int) -> list[str]:
+    """Milliseconds of one audit, and the share of all audits in a demo run's training, evaluation and audits."""
+    experiment = lab.experiment("induction", {**SETTINGS, "evaluation.gradient_audit": 1, "model.layers": 6}, n_future=n)
+    network, step, part = build(experiment), stepper(experiment), next(iter(Feed(experiment)))
+    audit, evaluator = GradientAudit(experiment), Evaluator(experiment)
+    arms = {"audit": partial(audit, network, 0), "evaluation": partial(evaluator, network), "step": partial(step, part)}
+    median = medians(interleaved(arms, rounds))
+    points = len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
+    audits = points * median["audit"]
+    whole = audits + points * median["evaluation"] + experiment.steps * median["step"]
+    return [f"n = {n}", f"{median['audit'] * 1e3:.1f} ms", f"{median['audit'] / median['step']:.1f}", f"{audits / whole:.3f}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=31)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print_table("Arms of the objective, time over the plain sum's", ["what", "demo", "1M"], arm_ratios(options.rounds))
+    rows = [audit_share(n, options.rounds) for n in (1, 2, 4)]
+    print_table("Gradient audit, demo with 6 layers", ["", "one audit", "in steps", "share of the run"], rows)
+
+
+if __name__ == "__main__":
+    main()
