@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import tasks
-from tasks import Task, TaskError
+from tasks import SPLITS, Task, TaskError
 from tasks.recall import ANSWER, FILLER, KEY, QUERY, VALUE
 
 TASK = tasks.get("recall")
@@ -108,6 +108,13 @@ def test_the_same_pairs_in_another_order_and_at_other_gaps_are_the_same_instance
     assert SMALL.instance_count() == (10 * 30, "exact")
     different = SMALL.parse("3 8 5 9 3 8 0 0 5 9 0 0")
     assert not np.array_equal(SMALL.instances(one.tokens), SMALL.instances(different.tokens))
+
+
+def test_the_splits_of_few_pairs_are_disjoint_and_leave_none_out() -> None:
+    task = tasks.get("recall", vocabulary=16, pairs=1, length=12)
+    seen = {split: {tuple(row) for row in task.instances(task.batch(0, 0, 3000, split).tokens).tolist()} for split in SPLITS}
+    assert len(set.union(*seen.values())) == sum(map(len, seen.values())) == 7 * 8
+    assert min(map(len, seen.values())) >= 1
 
 
 def test_every_query_is_solved() -> None:
