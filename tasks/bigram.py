@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Count, Task
-from tasks.chains import chosen, entropies, stationary, steps
+from tasks.chains import Aliases, aliased, aliases, entropies, stationary
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.streams import stream
@@ -74,13 +74,14 @@ class Bigram(Task):
         return f"Q{token}" if token < self.triggers else str(token)
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
-        uniform_TB = rng.random((self.length, size))
+        shape_TB = (self.length, size)
+        column_TB, uniform_TB = rng.integers(self.vocabulary, size=shape_TB), rng.random(shape_TB)
         followers_BK = rng.integers(self.triggers, self.vocabulary, size=(size, self.triggers))
-        tokens_TB = np.empty((self.length, size), dtype=np.int64)
-        tokens_TB[0] = chosen(self._world.first_V1, np.zeros(size, dtype=np.int64), uniform_TB[0])
+        tokens_TB = np.empty(shape_TB, dtype=np.int64)
+        tokens_TB[0] = aliased(self._world.first, column_TB[0], uniform_TB[0])
         for position in range(1, self.length):
             before_B, after_B = tokens_TB[position - 1], tokens_TB[position]
-            after_B[:] = chosen(self._world.steps_VV, before_B, uniform_TB[position])
+            after_B[:] = aliased(self._world.next, before_B * self.vocabulary + column_TB[position], uniform_TB[position])
             triggered = np.flatnonzero(before_B < self.triggers)
             after_B[triggered] = followers_BK[triggered, before_B[triggered]]
         tokens_BT = np.ascontiguousarray(tokens_TB.T)
@@ -155,8 +156,8 @@ class _World(NamedTuple):
 
     chain_VV: NDArray[np.float64]
     stationary_V: NDArray[np.float64]
-    first_V1: NDArray[np.float64]
-    steps_VV: NDArray[np.float64]
+    first: Aliases
+    next: Aliases
 
 
 @lru_cache(maxsize=16)
@@ -168,7 +169,5 @@ def _world(vocabulary: int, triggers: int, rate: float, alpha: float) -> _World:
     chain_VV[triggers:, :triggers] = rate / triggers
     chain_VV[triggers:, triggers:] = (1 - rate) * rng.dirichlet(np.full(others, alpha), size=others)
     stationary_V = stationary(chain_VV)
-    world = _World(chain_VV, stationary_V, steps(stationary_V[None]), steps(chain_VV))
-    for shared in world:
-        shared.flags.writeable = False
-    return world
+    chain_VV.flags.writeable = stationary_V.flags.writeable = False
+    return _World(chain_VV, stationary_V, aliases(stationary_V[None]), aliases(chain_VV))

@@ -1,9 +1,15 @@
-"""Discrete distributions, many at once, and the chains whose steps they are. Shapes: R distributions over V outcomes."""
+"""Discrete distributions, many at once, and the chains whose steps they are. Shapes: R distributions over V outcomes.
+
+Two ways to draw. `steps` and `chosen` cost nothing to prepare and V comparisons a draw: for few outcomes, or distributions that
+are used for one batch. `aliases` and `aliased` take V passes to prepare, and then draw in constant time, without a branch.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+Aliases = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def steps(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -14,8 +20,6 @@ def steps(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
 def chosen(steps_VR: NDArray[np.float64], row_B: NDArray[np.int64], uniform_B: NDArray[np.float64]) -> NDArray[np.int64]:
     """One draw from each of the chosen distributions, (B,): how many steps do not lie above the uniform number.
 
-    Of few outcomes, comparing with every step is several times faster than a binary search, whose branches none can predict.
-
     Args:
         steps_VR: As `steps` makes them.
         row_B: Which distribution each draw is from.
@@ -23,6 +27,39 @@ def chosen(steps_VR: NDArray[np.float64], row_B: NDArray[np.int64], uniform_B: N
     """
     outcome_B: NDArray[np.int64] = (steps_VR.take(row_B, axis=1) <= uniform_B).sum(axis=0)
     return outcome_B
+
+
+def aliases(chances_RV: NDArray[np.float64]) -> Aliases:
+    """Tables for `aliased` (Walker's method): V columns, each full with its own outcome and at most one other.
+
+    Returns:
+        The share of column v of distribution r that its own outcome has, (R V,); and the other outcome and then its own,
+        of each distribution and column, (2 R V,).
+    """
+    rows, columns = chances_RV.shape
+    row_R = np.arange(rows)
+    load_RV = chances_RV * columns  # of every column; when all is done, each holds 1
+    own_RV = np.ones(chances_RV.shape)
+    outcomes_RV2 = np.tile(np.arange(columns)[:, None], (rows, 1, 2))
+    for _ in range(columns - 1):  # the fullest column fills the emptiest
+        emptiest_R, fullest_R = load_RV.argmin(axis=1), load_RV.argmax(axis=1)
+        own_RV[row_R, emptiest_R] = load_RV[row_R, emptiest_R]
+        outcomes_RV2[row_R, emptiest_R, 0] = fullest_R
+        load_RV[row_R, fullest_R] -= 1 - load_RV[row_R, emptiest_R]
+        load_RV[row_R, emptiest_R] = 1
+    return own_RV.ravel(), outcomes_RV2.ravel()
+
+
+def aliased(tables: Aliases, cell_B: NDArray[np.int64], uniform_B: NDArray[np.float64]) -> NDArray[np.int64]:
+    """One draw from each of the chosen distributions, (B,).
+
+    Args:
+        tables: As `aliases` makes them.
+        cell_B: r V + v for a draw from distribution r, with v uniform from 0 to V - 1.
+        uniform_B: Uniform numbers from 0 to 1, 1 excluded.
+    """
+    own, outcomes = tables
+    return outcomes.take(2 * cell_B + (uniform_B < own.take(cell_B)))
 
 
 def stationary(chances_VV: NDArray[np.float64]) -> NDArray[np.float64]:

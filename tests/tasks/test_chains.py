@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.chains import chosen, entropies, stationary, steps
+from tasks.chains import aliased, aliases, chosen, entropies, stationary, steps
 
 
-def test_draws_follow_each_of_the_distributions() -> None:
+@pytest.mark.parametrize("way", ["chosen", "aliased"])
+def test_draws_follow_each_of_the_distributions(way: str) -> None:
     chances = np.array([[0.1, 0.2, 0.7], [0.0, 0.9, 0.1], [0.5, 0.0, 0.5]])
     rng = np.random.default_rng(0)
     row = rng.integers(3, size=30_000)
-    drawn = chosen(steps(chances), row, rng.random(30_000))
+    uniform, column = rng.random(30_000), rng.integers(3, size=30_000)
+    drawn = chosen(steps(chances), row, uniform) if way == "chosen" else aliased(aliases(chances), 3 * row + column, uniform)
     for number, law in enumerate(chances):
         counts = np.bincount(drawn[row == number], minlength=3)
         assert (counts[law == 0] == 0).all()
@@ -20,6 +24,19 @@ def test_a_draw_is_the_outcome_whose_step_holds_the_uniform_number() -> None:
     edges = steps(np.array([[0.25, 0.5, 0.25]]))
     uniform = np.array([0.0, 0.2499, 0.25, 0.7499, 0.75, np.nextafter(1.0, 0.0)])
     np.testing.assert_array_equal(chosen(edges, np.zeros(6, dtype=np.int64), uniform), [0, 0, 1, 1, 2, 2])
+
+
+@given(st.integers(1, 12), st.floats(0.05, 5), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_alias_tables_hold_exactly_the_chances(outcomes: int, alpha: float, seed: int) -> None:
+    chances = np.random.default_rng(seed).dirichlet(np.full(outcomes, alpha), size=3)
+    own, outcome = aliases(chances)
+    held = np.zeros(chances.shape)
+    for cell, share in enumerate(own):
+        held[cell // outcomes, outcome[2 * cell + 1]] += share / outcomes
+        held[cell // outcomes, outcome[2 * cell]] += (1 - share) / outcomes
+    np.testing.assert_allclose(held, chances, atol=1e-12)
+    assert ((own >= 0) & (own <= 1 + 1e-12)).all()
 
 
 def test_the_stationary_distribution_is_the_first_left_eigenvector() -> None:
