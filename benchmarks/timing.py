@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from rich.console import Console
@@ -23,13 +24,22 @@ def interleaved(arms: Mapping[str, Callable[[], object]], rounds: int, warm_up: 
     for arm in arms.values():
         for _ in range(warm_up):
             arm()
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
+
+    def timed(arm: Callable[[], object]) -> float:
+        began = time.perf_counter()
+        arm()
+        return time.perf_counter() - began
+
+    return in_turns({name: partial(timed, arm) for name, arm in arms.items()}, rounds)
+
+
+def in_turns(arms: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each arm gives in each round, in turns: for arms that measure their own seconds."""
+    values: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name, arm in arms.items():
-            began = time.perf_counter()
-            arm()
-            seconds[name].append(time.perf_counter() - began)
-    return seconds
+            values[name].append(arm())
+    return values
 
 
 def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.runs import Run, open_runs
     from lab.runs.frames import frame
     from lab.sweeping import Sweep, sweep
-    from lab.training import Interrupted, measured, resume, train
+    from lab.training import Interrupted, measured, resume, train, train_each, train_together
     from lab.training.lines import evaluate
 
 _ROOMS = {
@@ -41,6 +41,8 @@ _ROOMS = {
     "measured": "lab.training",
     "resume": "lab.training",
     "train": "lab.training",
+    "train_each": "lab.training",
+    "train_together": "lab.training",
 }
 
 
@@ -72,4 +74,6 @@ __all__ = [
     "resume",
     "sweep",
     "train",
+    "train_each",
+    "train_together",
 ]

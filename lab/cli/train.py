@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import ALIASES, Parser, first_word, settings_from
 from lab.errors import LabError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lab.config import Experiment
     from lab.runs import Run
 
@@ -31,11 +34,20 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--config", metavar="FILE", help="an experiment as YAML")
     parser.add_argument("--scale", help="laptop: learns on two cores (default); paper: the paper's settings, for a GPU")
-    parser.add_argument("--out", metavar="DIR", help="the run's folder; must not exist")
+    parser.add_argument("--out", metavar="DIR", help="the run's folder, which must not exist; with --seeds a folder of runs")
+    parser.add_argument(
+        "--seeds", metavar="A:B", help="runs with the seeds from A to B - 1, or some, as 0,3,7; goes on if there"
+    )
+    parser.add_argument("--together", action="store_true", help="train the seeds as one program, for a large device")
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
     task, arguments = first_word(arguments)
     known, left = parser.parse_known_args(arguments)
-    experiment = _experiment(task, known.config, known.scale, settings_from(left))
+    settings = settings_from(left)
+    if known.together and known.seeds is None:
+        raise LabError("train: --together is for several seeds: give --seeds A:B")
+    if known.seeds is not None and "seed" in settings:
+        raise LabError("train takes --seed or --seeds, not both")
+    experiment = _experiment(task, known.config, known.scale, settings)
     from lab.config import dump
 
     if known.print_config:
@@ -51,10 +63,42 @@ def run(arguments: list[str]) -> int:
     experiment = measured(experiment)
     if experiment.budget.steps is not None and is_main_process():
         print(_spending(experiment))
+    if known.seeds is not None:
+        for each in _several(experiment, seeds_from(known.seeds), known.out, known.together, Console()):
+            print(report(each))
+        return 0
     done = train(experiment, known.out, progress=progress_for(experiment, Console()))
     if is_main_process():
         print(report(done))
     return 0
+
+
+def seeds_from(text: str) -> list[int]:
+    """The seeds that `0:16` or `0,3,7` stands for.
+
+    Raises:
+        LabError: If it stands for none.
+    """
+    first, colon, last = text.partition(":")
+    words = [first, last] if colon else text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise LabError(f"--seeds must be A:B or a list as 0,3,7, not {text!r}")
+    numbers = [int(word) for word in words]
+    seeds = list(range(*numbers)) if colon else list(dict.fromkeys(numbers))
+    if not seeds:
+        raise LabError(f"--seeds must be A:B with A < B, not {text!r}")
+    return seeds
+
+
+def _several(experiment: Experiment, seeds: list[int], out: str | None, together: bool, console: Console) -> list[Run]:
+    """Train an experiment with each of some seeds, as one program or one after the other."""
+    from lab.training import train_each, train_together
+    from lab.training.fit import default_path
+    from lab.training.progress import progress_for
+
+    folder = Path(out) if out is not None else Path(f"{default_path(experiment)}-seeds")
+    runs = {folder / f"seed{seed}": experiment.model_copy(update={"seed": seed}) for seed in seeds}
+    return (train_together if together else train_each)(runs, progress=lambda each: progress_for(each, console))
 
 
 def _spending(experiment: Experiment) -> str:

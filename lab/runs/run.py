@@ -109,6 +109,11 @@ def is_run(path: Path) -> bool:
     return (path / RECORD).is_file()
 
 
+def checkpoint_name(step: int) -> str:
+    """The name of the folder of a checkpoint."""
+    return f"checkpoint-{step:08d}"
+
+
 def checkpoint_step(path: Path) -> int:
     """The step of a checkpoint's folder."""
     return int(path.name.removeprefix("checkpoint-"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -21,11 +21,11 @@ from lab.training.recorder import Recorder
 
 
 class Measure(pl.Callback):
-    """Measures the network at the experiment's evaluation points, records it, and then writes a checkpoint if it is time."""
+    """Measures networks at the experiment's evaluation points, records it, and then writes a checkpoint if it is time."""
 
-    def __init__(self, recorder: Recorder, progress: Progress) -> None:
-        self._recorder, self._progress = recorder, progress
-        self._experiment = recorder.experiment
+    def __init__(self, recorders: Sequence[Recorder], progress: Progress) -> None:
+        self._recorders, self._progress = recorders, progress
+        self._experiment = recorders[0].experiment
         settings = self._experiment.evaluation
         self._points = set(evaluation_points(self._experiment.steps, settings.every, settings.per_decade))
         self._evaluator: Evaluator | None = None
@@ -42,7 +42,7 @@ class Measure(pl.Callback):
                 self._audit = GradientAudit(self._experiment, module.device)
             self._progress.start(trainer.global_step)
             if trainer.global_step == 0:
-                self._measure(trainer, module, {})
+                self._measure(trainer, module, [{} for _ in self._recorders])
         self._since = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -57,7 +57,7 @@ class Measure(pl.Callback):
             if trainer.is_global_zero:
                 self._measure(trainer, module, training)
             if self._due(trainer):
-                trainer.save_checkpoint(self._recorder.checkpoint_path(step))
+                trainer.save_checkpoint(self._recorders[0].checkpoint_path(step))
                 self._written = time.monotonic()
             self._since, self._from_step = time.monotonic(), step
 
@@ -66,20 +66,20 @@ class Measure(pl.Callback):
         due: bool = trainer.strategy.broadcast(old_enough) if trainer.world_size > 1 else old_enough
         return due and trainer.global_step < self._experiment.steps
 
-    def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: dict[str, float]) -> None:
+    def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: list[dict[str, float]]) -> None:
         assert self._evaluator is not None
         step, now = trainer.global_step, time.monotonic()
         tokens = step * self._experiment.tokens_per_step
         rate = (step - self._from_step) * self._experiment.tokens_per_step / max(now - self._since, 1e-9)
-        with trainer.precision_plugin.forward_context():
-            values = self._evaluator(module.network) | training
-            if self._audit is not None:
-                values |= self._audit(module.network, step)
-        path = self._recorder.run_path
-        metrics.append_metrics(path / METRICS, step, tokens, values)
-        seconds = self._recorder.seconds()
-        metrics.append(path / TIMING, metrics.TIMING, [(step, f"{seconds:.3f}", f"{rate:.0f}")])
-        self._progress.measured(step, values)
+        for recorder, network, more in zip(self._recorders, module.networks(), training, strict=True):
+            with trainer.precision_plugin.forward_context():
+                values = self._evaluator(network) | more
+                if self._audit is not None:
+                    values |= self._audit(network, step)
+            metrics.append_metrics(recorder.run_path / METRICS, step, tokens, values)
+            row = (step, f"{recorder.seconds():.3f}", f"{rate:.0f}")
+            metrics.append(recorder.run_path / TIMING, metrics.TIMING, [row])
+            self._progress.measured(step, values)
 
 
 class StopOnInterrupt(pl.Callback):

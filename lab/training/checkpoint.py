@@ -28,17 +28,8 @@ class SafetensorsIO(CheckpointIO):
     """Lightning's way to write and read a checkpoint, which here is a folder; the older ones beside it are removed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
-        path = Path(path)
-        if path.exists():
-            return  # the same step of the same run: the very same state
-        tensors: dict[str, Tensor] = {}
-        plain = pack(checkpoint, tensors)
-        with folder_atomic(path) as partial:
-            (partial / STATE).write_text(json.dumps(plain), encoding="utf-8")
-            save_tensors(tensors, partial / TENSORS)
-        for older in path.parent.glob("checkpoint-*"):
-            if checkpoint_step(older) < checkpoint_step(path):
-                self.remove_checkpoint(older)
+        write_checkpoint(checkpoint, Path(path))
+        remove_older(Path(path))
 
     def load_checkpoint(
         self,
@@ -52,6 +43,24 @@ class SafetensorsIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Path | str) -> None:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint as a whole; one that is there already is of the same step of the same run: the very same state."""
+    if path.exists():
+        return
+    tensors: dict[str, Tensor] = {}
+    plain = pack(checkpoint, tensors)
+    with folder_atomic(path) as partial:
+        (partial / STATE).write_text(json.dumps(plain), encoding="utf-8")
+        save_tensors(tensors, partial / TENSORS)
+
+
+def remove_older(path: Path) -> None:
+    """Remove the checkpoints of a run that are older than this one."""
+    for older in path.parent.glob("checkpoint-*"):
+        if checkpoint_step(older) < checkpoint_step(path):
+            SafetensorsIO().remove_checkpoint(older)
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:

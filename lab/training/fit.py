@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from lab.runs import metrics
 from lab.runs.run import METRICS, TIMING, WEIGHTS, Run, checkpoint_step
 from lab.training.callbacks import Measure, StopOnInterrupt
 from lab.training.checkpoint import SafetensorsIO
-from lab.training.feed import Feed
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
 from lab.training.recorder import Recorder, refuse_taken
@@ -55,7 +54,8 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     module = TrainingModule(experiment)
     started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
     recorder = Recorder.create(path, experiment, started) if main_process else Recorder(path, experiment, {})
-    return _fit(module, recorder, progress or Progress(experiment), None)
+    fit(module, [recorder], progress or Progress(experiment))
+    return Run(path)
 
 
 def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
@@ -68,25 +68,49 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     run = run if isinstance(run, Run) else Run(run)
     if run.state == "finished":
         raise LabError(f"{run.path}: is finished; nothing to resume")
-    if run.record.get("data", "") not in ("", run.experiment.task.fingerprint):
-        raise LabError(f"{run.path}: the files of its task {run.experiment.task.name} have changed since it began")
+    check_data(run)
     check_accelerator(run.experiment)
     torch.set_num_threads(run.experiment.threads)
     checkpoint = run.checkpoint()
     module = TrainingModule(run.experiment)
     if checkpoint is not None:  # a damaged one is refused before anything is touched
-        state = SafetensorsIO().load_checkpoint(checkpoint)
-        if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
-            raise LabError(f"{checkpoint}: not a checkpoint of a run")
+        check_checkpoint(checkpoint)
     elif run.experiment.init is not None:
         start_from(module.network, run.experiment)
     step = -1 if checkpoint is None else checkpoint_step(checkpoint)
     recorder = Recorder(run.path, run.experiment, dict(run.record))
     if is_main_process():
-        for table in (METRICS, TIMING):
-            metrics.keep_until(run.path / table, step)
-        recorder.note("running")
-    return _fit(module, recorder, progress or Progress(run.experiment), checkpoint)
+        go_back(recorder, step)
+    fit(module, [recorder], progress or Progress(run.experiment), checkpoint)
+    return Run(run.path)
+
+
+def check_data(run: Run) -> None:
+    """Refuse to go on with a run whose task reads files that are others now.
+
+    Raises:
+        LabError: Naming the run.
+    """
+    if run.record.get("data", "") not in ("", run.experiment.task.fingerprint):
+        raise LabError(f"{run.path}: the files of its task {run.experiment.task.name} have changed since it began")
+
+
+def check_checkpoint(checkpoint: Path) -> None:
+    """Refuse a checkpoint that is cut short or none.
+
+    Raises:
+        LabError: Naming it.
+    """
+    state = SafetensorsIO().load_checkpoint(checkpoint)
+    if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
+        raise LabError(f"{checkpoint}: not a checkpoint of a run")
+
+
+def go_back(recorder: Recorder, step: int) -> None:
+    """Drop what a run wrote after a step (-1: everything), from which it goes on."""
+    for table in (METRICS, TIMING):
+        metrics.keep_until(recorder.run_path / table, step)
+    recorder.note("running")
 
 
 def is_main_process() -> bool:
@@ -115,35 +139,49 @@ def check_accelerator(experiment: Experiment) -> None:
         )
 
 
-def _fit(module: TrainingModule, recorder: Recorder, progress: Progress, checkpoint: Path | None) -> Run:
-    experiment = recorder.experiment
-    interrupt = StopOnInterrupt()
-    trainer = make_trainer(experiment, [Measure(recorder, progress), interrupt])
-    feed = Feed(
-        experiment,
-        first_step=0 if checkpoint is None else checkpoint_step(checkpoint),
-        rank=trainer.global_rank,
-        world=trainer.world_size,
-    )
+def fit(
+    module: TrainingModule,
+    recorders: Sequence[Recorder],
+    progress: Progress,
+    checkpoint: Path | None = None,
+    io: SafetensorsIO | None = None,
+) -> None:
+    """Train what a module holds, to the end or to Ctrl-C.
+
+    Args:
+        module: One run's, or a population's.
+        recorders: Of the runs, in the module's order.
+        progress: What to tell meanwhile.
+        checkpoint: From which to go on; by default from the beginning.
+        io: How checkpoints are written; by default as one run's.
+
+    Raises:
+        Interrupted: After Ctrl-C, with everything saved.
+    """
+    experiment, first = recorders[0].experiment, recorders[0]
+    trainer = make_trainer(experiment, [Measure(recorders, progress), StopOnInterrupt()], io)
+    first_step = 0 if checkpoint is None else checkpoint_step(checkpoint)
+    feed = module.feed(first_step, trainer.global_rank, trainer.world_size)
     try:
         with quiet_lightning():
             trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
         if trainer.global_step < experiment.steps:
-            trainer.save_checkpoint(recorder.checkpoint_path(trainer.global_step))
+            trainer.save_checkpoint(first.checkpoint_path(trainer.global_step))
             if trainer.is_global_zero:
-                recorder.note("stopped")
-            raise Interrupted(f"stopped at step {trainer.global_step}; lab resume {recorder.run_path} goes on")
+                for recorder in recorders:
+                    recorder.note("stopped")
+            raise Interrupted(f"stopped at step {trainer.global_step}; lab resume {first.run_path} goes on")
     finally:
         progress.stop()
     if trainer.is_global_zero:
-        save_weights(module.network, recorder.run_path / WEIGHTS)
-        recorder.note("finished")
-        for folder in recorder.run_path.glob("checkpoint-*"):
-            SafetensorsIO().remove_checkpoint(folder)
-    return Run(recorder.run_path)
+        for recorder, network in zip(recorders, module.networks(), strict=True):
+            save_weights(network, recorder.run_path / WEIGHTS)
+            recorder.note("finished")
+            for folder in recorder.run_path.glob("checkpoint-*"):
+                SafetensorsIO().remove_checkpoint(folder)
 
 
-def make_trainer(experiment: Experiment, callbacks: list[pl.Callback]) -> pl.Trainer:
+def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: SafetensorsIO | None = None) -> pl.Trainer:
     """A Lightning trainer that does the experiment's steps and nothing that nobody asked for."""
     with quiet_lightning():
         return pl.Trainer(
@@ -154,7 +192,7 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback]) -> pl.Tra
             max_steps=experiment.steps,
             accumulate_grad_batches=experiment.accumulate,
             callbacks=callbacks,
-            plugins=[SafetensorsIO()],
+            plugins=[io or SafetensorsIO()],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

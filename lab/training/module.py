@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,8 +14,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
 from lab.model import Network, build
-from lab.objectives import Part, find, summed
+from lab.objectives import Loss, Part, find, summed
 from lab.objectives.weights import plan, stage_at
+from lab.training.feed import Feed
 from lab.training.points import rate_factor
 from lab.training.reach import reached
 
@@ -44,22 +46,30 @@ class TrainingModule(pl.LightningModule):
         self.totals = torch.zeros(experiment.n_future + 2)
 
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
+        hidden_NBTD = self.network(part.shown, detached=self.experiment.objective.detached)
+        loss = self.loss(part, hidden_NBTD, self.network.unembedding.weight)
+        self.note(loss.heads_N)
+        return loss.total
+
+    def loss(self, part: Part, hidden_NBTD: Tensor, unembedding: Tensor) -> Loss:
+        """The objective at the present step, of one network's hidden states and unembedding, (V, D) or (N, V, D)."""
         settings = self.experiment.objective
         tokens, scores_NBTK = self._objective.targets(part, self.experiment.n_future, settings.window)
-        weights_N = self.weights_SN[stage_at(self._stages, self.global_step)]
-        loss = summed(
-            self.network(part.shown, detached=settings.detached),
-            self.network.unembedding.weight,
+        return summed(
+            hidden_NBTD,
+            unembedding,
             tokens,
             part.counts_N,
             scores_NBTK=scores_NBTK,
-            weights_N=weights_N,
+            weights_N=self.weights_SN[stage_at(self._stages, self.global_step)],
             detached=settings.detached,
         )
+
+    def note(self, heads: Tensor) -> None:
+        """Add the losses of a part to what has been seen."""
         self.totals = self.totals.to(self.device)
-        self.totals[:-2] += loss.heads_N
-        self.totals[-1] += 1
-        return loss.total
+        self.totals[..., :-2] += heads
+        self.totals[..., -1] += 1
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -73,8 +83,12 @@ class TrainingModule(pl.LightningModule):
             if trained is not None and weight not in trained:
                 weight.grad = None
         limit = self.experiment.optimiser.clip_norm or torch.inf
-        norm, *_ = [torch.nn.utils.clip_grad_norm_(group, limit) for group in self._clipping_groups()]
-        self.totals[-2] += norm * self.experiment.accumulate
+        norm, *_ = [self.clip(group, limit) for group in self._clipping_groups()]
+        self.totals[..., -2] += norm * self.experiment.accumulate
+
+    def clip(self, weights: list[Parameter], limit: float) -> Tensor:
+        """Scale the gradient of some weights down to a norm; the norm before."""
+        return torch.nn.utils.clip_grad_norm_(weights, limit)
 
     def _clipping_groups(self) -> list[list[Parameter]]:
         """What is clipped together: everything, but detached heads on their own, or they would shrink head 1's steps."""
@@ -87,8 +101,8 @@ class TrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW that decays matrices but not the norms' gains, with the experiment's schedule after every step."""
         settings = self.experiment.optimiser
-        matrices = [weight for weight in self.network.parameters() if weight.ndim > 1]
-        gains = [weight for weight in self.network.parameters() if weight.ndim <= 1]
+        matrices = [weight for weight in self.network.parameters() if self.is_matrix(weight)]
+        gains = [weight for weight in self.network.parameters() if not self.is_matrix(weight)]
         optimiser = AdamW(
             [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": gains, "weight_decay": 0.0}],
             lr=settings.peak_lr,
@@ -98,18 +112,34 @@ class TrainingModule(pl.LightningModule):
         schedule = LambdaLR(optimiser, lambda step: rate_factor(step, self.experiment))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def is_matrix(self, weight: Parameter) -> bool:
+        """Whether a weight decays."""
+        return weight.ndim > 1
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["totals"] = self.totals
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.totals = checkpoint["totals"]
 
-    def take_training_metrics(self) -> dict[str, float]:
-        """Means since the last call, over all devices: `train/loss/<i>` in nats, `train/gradient_norm`."""
+    def feed(self, first_step: int, rank: int, world: int) -> Iterable[Any]:
+        """The parts that this process trains on, from a step on."""
+        return Feed(self.experiment, first_step=first_step, rank=rank, world=world)
+
+    def networks(self) -> Iterator[Network]:
+        """What is to be measured, in the order of the runs that are trained here: one, but in a population."""
+        yield self.network
+
+    def take_training_metrics(self) -> list[dict[str, float]]:
+        """Means since the last call, over all devices, of each run: `train/loss/<i>` in nats, `train/gradient_norm`."""
         totals = self.trainer.strategy.reduce(self.totals, reduce_op="mean")
-        *sums, parts = totals.tolist()
         self.totals = torch.zeros_like(self.totals)
-        if not parts:
-            return {}
-        *losses, norm = (value / parts for value in sums)
-        return {f"train/loss/{i}": value for i, value in enumerate(losses, start=1)} | {"train/gradient_norm": norm}
+        return [_means(values) for values in totals.view(-1, totals.shape[-1]).tolist()]
+
+
+def _means(totals: list[float]) -> dict[str, float]:
+    *sums, parts = totals
+    if not parts:
+        return {}
+    *losses, norm = (value / parts for value in sums)
+    return {f"train/loss/{i}": value for i, value in enumerate(losses, start=1)} | {"train/gradient_norm": norm}

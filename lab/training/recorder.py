@@ -17,7 +17,7 @@ from lab.errors import LabError
 from lab.objectives import predicts
 from lab.objectives.weights import plan
 from lab.runs.files import folder_atomic, write_json
-from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, is_run
+from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, checkpoint_name, is_run
 
 _LIBRARIES = ("mtp-lab", "torch", "lightning", "numpy")
 
@@ -88,7 +88,7 @@ class Recorder:
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the state at a step is written."""
-        return self.run_path / f"checkpoint-{step:08d}"
+        return self.run_path / checkpoint_name(step)
 
 
 def refuse_taken(run_path: Path) -> None:

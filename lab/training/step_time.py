@@ -14,7 +14,6 @@ from lab.config import Experiment, override
 from lab.config.matching import not_measured, resolve, unbudgeted
 from lab.config.objective import ObjectiveSettings
 from lab.errors import LabError
-from lab.training.feed import Feed
 from lab.training.fit import check_accelerator, make_trainer, quiet_lightning
 from lab.training.module import TrainingModule
 
@@ -45,16 +44,16 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     many = override(experiment, short)
     one = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     torch.set_num_threads(experiment.threads)
-    ratios = [seconds_a_step(many) / seconds_a_step(one) for _ in range(rounds)]
+    ratios = [seconds_a_step(TrainingModule(many)) / seconds_a_step(TrainingModule(one)) for _ in range(rounds)]
     return statistics.median(ratios)
 
 
-def seconds_a_step(experiment: Experiment) -> float:
+def seconds_a_step(module: TrainingModule) -> float:
     """Median seconds of an optimiser step of a short training, of which nothing is kept."""
     clock = _Clock()
-    trainer = make_trainer(experiment, [clock])
+    trainer = make_trainer(module.experiment, [clock])
     with quiet_lightning():
-        trainer.fit(TrainingModule(experiment), Feed(experiment))
+        trainer.fit(module, module.feed(0, trainer.global_rank, trainer.world_size))
     marks = clock.marks[WARM_UP:]
     return statistics.median(after - before for before, after in itertools.pairwise(marks))
 

@@ -9,6 +9,7 @@ import lab
 from lab.config import Experiment, load
 from lab.errors import LabError
 from lab.training import measured, step_time
+from lab.training.module import TrainingModule
 from lab.training.step_time import seconds_a_step
 
 Make = Callable[..., Experiment]
@@ -23,7 +24,7 @@ def test_more_layers_a_step_take_more_time(tiny: Make) -> None:
 def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([3.0, 2.0, 40.0, 20.0, 4.0, 2.0, 9.0, 10.0, 2.4, 2.0, 6.0, 3.0, 5.0, 4.0])
     timed: list[Experiment] = []
-    monkeypatch.setattr(step_time, "seconds_a_step", lambda experiment: (timed.append(experiment), next(clock))[1])
+    monkeypatch.setattr(step_time, "seconds_a_step", lambda module: (timed.append(module.experiment), next(clock))[1])
     asked = tiny(model__matched="time", n_future=2, objective__active="up", objective__extra_weight=0.5)
     resolved = measured(asked)
     assert resolved.budget.step_time == 1.5, "of 1.5, 2, 2, 0.9, 1.2, 2, 1.25"
@@ -37,7 +38,7 @@ def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(tiny: Make,
 def test_a_run_at_equal_time_states_its_steps_and_resumes_without_measuring(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step_time, "seconds_a_step", lambda experiment: float(experiment.n_future + 1))
+    monkeypatch.setattr(step_time, "seconds_a_step", lambda module: float(module.experiment.n_future + 1))
     run = lab.train(measured(tiny(model__matched="time", n_future=2)), tmp_path / "run")
     assert run.experiment == load(run.path / "experiment.yaml")
     assert (run.experiment.steps, run.experiment.budget.step_time) == (8, 1.5)
@@ -65,5 +66,5 @@ def test_what_cannot_be_measured_is_refused(tiny: Make) -> None:
 
 def test_a_step_is_timed_without_leaving_anything(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert 0 < seconds_a_step(tiny(schedule__warmup_steps=0)) < 5
+    assert 0 < seconds_a_step(TrainingModule(tiny(schedule__warmup_steps=0))) < 5
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,54 @@
+"""Many seeds as one program against one after the other: seconds of a step of all of them.
+
+    python -m benchmarks.population                    a laptop's core: no slower is the aim
+    python -m benchmarks.population --accelerator cuda --seeds 16      a GPU: 8 x for 16 seeds is the aim
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+import lab
+from benchmarks.timing import in_turns, paired_ratio, print_table, verdict
+from lab.config import Experiment
+from lab.training.module import TrainingModule
+from lab.training.population import PopulationModule
+from lab.training.step_time import seconds_a_step
+
+SHAPES = {
+    "star, d 64, L 5": ("star", {"model.layers": 5, "n_future": 2}),
+    "demo, d 64, L 4": ("induction", {"task.length": 32, "task.period": [4, 12], "task.test_period": None, "n_future": 2}),
+    "1M, T 64": ("induction", {"model.size": "1M", "task.test_period": None, "n_future": 2}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--accelerator", default="cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for name, (task, settings) in SHAPES.items():
+        short = {"steps": 13, "schedule.warmup_steps": 0, "accelerator": options.accelerator, **settings}
+        members = [lab.experiment(task, short, seed=seed) for seed in range(options.seeds)]
+        seconds = in_turns(
+            {"together": lambda each=members: seconds_a_step(PopulationModule(each)), "apart": lambda each=members: apart(each)},
+            options.rounds,
+        )
+        ratio = paired_ratio(seconds, "apart", "together")
+        aim = 8.0 if options.accelerator == "cuda" else 1.0
+        rows.append([name, str(options.seeds), verdict(ratio, aim, at_least=True)])
+    print_table("Step of all seeds, one after the other / as one program", ["shape", "seeds", "ratio"], rows)
+
+
+def apart(members: list[Experiment]) -> float:
+    """Seconds of a step of each, one after the other."""
+    return sum(seconds_a_step(TrainingModule(member)) for member in members)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Several runs at a time: one after the other, or several seeds as one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from lab.config import Experiment, resolve
+from lab.errors import LabError
+from lab.runs.run import Run, checkpoint_name, checkpoint_step
+from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, go_back, resume, train
+from lab.training.population import PopulationIO, PopulationModule, check_population
+from lab.training.progress import Progress
+from lab.training.recorder import Recorder
+
+Telling = Callable[[Experiment], Progress]
+
+
+def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
+    """Train runs one after the other, or go on with them.
+
+    Args:
+        experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on.
+        progress: What to tell of each run meanwhile; by default nothing.
+
+    Raises:
+        LabError: If a folder holds something else.
+        Interrupted: After Ctrl-C, with everything saved.
+    """
+    experiments = {path: resolve(experiment) for path, experiment in experiments.items()}
+    there = _there(experiments)
+    for path, experiment in experiments.items():
+        if path not in there:
+            train(experiment, path, progress=progress(experiment))
+        elif there[path].state != "finished":
+            resume(path, progress=progress(experiment))
+    return [Run(path) for path in experiments]
+
+
+def train_together(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
+    """Train runs that differ in the seed alone as one program, or go on with them.
+
+    Args:
+        experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on from
+            the newest step of which all have a checkpoint.
+        progress: What to tell meanwhile, of one run after the other; by default nothing.
+
+    Raises:
+        LabError: If the experiments cannot be trained together, or a folder holds something else.
+        Interrupted: After Ctrl-C, with everything saved.
+    """
+    experiments = {path: resolve(experiment) for path, experiment in experiments.items()}
+    check_population(list(experiments.values()))
+    there = _there(experiments)
+    left = {path: each for path, each in experiments.items() if path not in there or there[path].state != "finished"}
+    if left:
+        _train(left, there, progress(next(iter(left.values()))))
+    return [Run(path) for path in experiments]
+
+
+def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], progress: Progress) -> None:
+    first = next(iter(experiments.values()))
+    check_accelerator(first)
+    torch.set_num_threads(first.threads)
+    paths = list(experiments)
+    step = common_checkpoint(paths)
+    if step >= 0:
+        for path in paths:
+            check_checkpoint(path / checkpoint_name(step))
+    module = PopulationModule(list(experiments.values()))
+    recorders = []
+    for path, experiment in experiments.items():
+        if path in there:
+            recorder = Recorder(path, experiment, dict(there[path].record))
+            go_back(recorder, step)
+        else:
+            recorder = Recorder.create(path, experiment, {})
+        recorders.append(recorder)
+    fit(module, recorders, progress, None if step < 0 else paths[0] / checkpoint_name(step), PopulationIO(paths))
+
+
+def common_checkpoint(run_paths: Sequence[Path]) -> int:
+    """The newest step of which every member has a checkpoint; -1 if there is none."""
+    steps = [{checkpoint_step(path) for path in run_path.glob("checkpoint-*")} for run_path in run_paths]
+    return max(set.intersection(*steps), default=-1)
+
+
+def _there(experiments: Mapping[Path, Experiment]) -> dict[Path, Run]:
+    """The runs that exist already, refused unless they are those that are wanted."""
+    there = {path: Run(path) for path in experiments if path.exists()}
+    for path, run in there.items():
+        if run.experiment != experiments[path]:
+            raise LabError(f"{path}: holds a run of another experiment; choose another --out")
+        check_data(run)
+    return there

@@ -1,0 +1,186 @@
+"""Several seeds trained as one program: each ends with the numbers that it would have alone."""
+
+import multiprocessing as mp
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab
+from lab.cli.main import main
+from lab.config import Experiment
+from lab.errors import LabError
+from lab.training import checkpoint, fit, module, several
+
+Make = Callable[..., Experiment]
+SEEDS = (0, 1, 5)
+
+
+def population(experiment: Experiment, folder: Path) -> dict[Path, Experiment]:
+    return {folder / f"seed{seed}": lab.override(experiment, {"seed": seed}) for seed in SEEDS}
+
+
+def values(run: lab.Run) -> dict[tuple[int, str], float]:
+    return {(row.step, row.metric): row.value for row in run.metrics()}
+
+
+def close(one: lab.Run, other: lab.Run) -> None:
+    mine, theirs = values(one), values(other)
+    assert mine.keys() == theirs.keys()
+    for place, value in mine.items():
+        assert value == pytest.approx(theirs[place], rel=2e-3, abs=2e-3), (one.path, place)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"accumulate": 2},
+        {"objective__detached": True},
+        {"objective__name": "shuffled"},
+        {"objective__active": [[0, 2], [6, 1]]},
+        {"optimiser__clip_norm": None},
+        {"model__heads": "sequential", "model__layers": 5},
+        {"examples": 8},
+    ],
+    ids=str,
+)
+def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny(optimiser__peak_lr=1e-3, **changed)
+    together = lab.train_together(population(experiment, tmp_path / "together"))
+    alone = lab.train_each(population(experiment, tmp_path / "alone"))
+    for one, other in zip(together, alone, strict=True):
+        assert one.experiment == other.experiment
+        assert one.state == "finished"
+        close(one, other)
+        assert not list(one.path.glob("checkpoint-*"))
+    assert values(together[0]) != values(together[1])
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_step(patch: pytest.MonkeyPatch) -> None:
+    usual, calls = module.TrainingModule.note, []
+
+    def note(self: Any, heads: Any) -> None:
+        calls.append(None)
+        if len(calls) == 8:
+            die()
+        usual(self, heads)
+
+    patch.setattr(module.TrainingModule, "note", note)
+
+
+def after_some_members_checkpoints(patch: pytest.MonkeyPatch) -> None:
+    usual, calls = checkpoint.save_tensors, []
+
+    def save(tensors: Any, path: Path) -> None:
+        calls.append(None)
+        if len(calls) == len(SEEDS) + 2:
+            die()
+        usual(tensors, path)
+
+    patch.setattr(checkpoint, "save_tensors", save)
+
+
+def between_members_ends(patch: pytest.MonkeyPatch) -> None:
+    usual, calls = fit.Recorder.note, []
+
+    def note(self: Any, state: str) -> None:
+        calls.append(state)
+        if calls.count("finished") == 2:
+            die()
+        usual(self, state)
+
+    patch.setattr(fit.Recorder, "note", note)
+
+
+def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
+    usual, calls = several.Recorder.create, []
+
+    def create(*arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 2:
+            die()
+        return usual(*arguments)
+
+    patch.setattr(several.Recorder, "create", create)
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [in_step, after_some_members_checkpoints, between_members_ends, while_folders_are_made],
+    ids=lambda kill: kill.__name__,
+)
+def test_a_killed_population_goes_on_together(kill: Callable[..., None], tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny()
+    whole = lab.train_together(population(experiment, tmp_path / "whole"))
+
+    def child() -> None:
+        kill(pytest.MonkeyPatch())
+        lab.train_together(population(experiment, tmp_path / "killed"))
+
+    process = mp.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    resumed = lab.train_together(population(experiment, tmp_path / "killed"))
+    for one, other in zip(resumed, whole, strict=True):
+        close(one, other)
+        assert one.state == "finished"
+
+
+def test_a_member_of_a_killed_population_can_go_on_alone(tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny()
+
+    def child() -> None:
+        in_step(pytest.MonkeyPatch())
+        lab.train_together(population(experiment, tmp_path / "killed"))
+
+    process = mp.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    whole = lab.train_each(population(experiment, tmp_path / "whole"))
+    for run in whole:
+        close(lab.resume(tmp_path / "killed" / run.name), run)
+
+
+def test_finished_populations_are_left_as_they_are(tiny: Make, tmp_path: Path) -> None:
+    runs = lab.train_together(population(tiny(), tmp_path))
+    before = [(run.path / "run.json").read_bytes() for run in runs]
+    assert [run.path for run in lab.train_together(population(tiny(), tmp_path))] == [run.path for run in runs]
+    assert [(run.path / "run.json").read_bytes() for run in runs] == before
+
+
+def test_what_cannot_be_trained_together_is_refused(tiny: Make, tmp_path: Path) -> None:
+    one, other = tmp_path / "a", tmp_path / "b"
+    wrong = {
+        "different seeds": {one: tiny(seed=1), other: tiny(seed=1)},
+        "agree in everything but the seed": {one: tiny(seed=1), other: tiny(seed=2, n_future=1)},
+        "devices must be 1": {one: tiny(devices=2)},
+    }
+    for message, experiments in wrong.items():
+        with pytest.raises(LabError, match=message):
+            lab.train_together(experiments)
+    assert not one.exists()
+    lab.train_together({one: tiny(seed=1)})
+    with pytest.raises(LabError, match="holds a run of another experiment"):
+        lab.train_together({one: tiny(seed=2)})
+
+
+@pytest.mark.parametrize("together", [[], ["--together"]])
+def test_the_command_trains_seeds_and_goes_on(
+    together: list[str], tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
+    words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3:5", "--out", str(tmp_path / "runs"), *together]
+    assert main(words) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed3", "seed4"]
+    told = capsys.readouterr().out
+    assert told.count("after 12 steps") == 2
+    assert main(words) == 0, "again: nothing to do"
