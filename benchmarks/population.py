@@ -1,12 +1,13 @@
 """Many seeds as one program against one after the other: seconds of a step of all of them.
 
-    python -m benchmarks.population                    a laptop's core: no slower is the aim
-    python -m benchmarks.population --accelerator cuda --seeds 16      a GPU: 8 x for 16 seeds is the aim
+python -m benchmarks.population                    a laptop's core: no slower is the aim
+python -m benchmarks.population --accelerator cuda --seeds 16      a GPU: 8 x for 16 seeds is the aim
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import torch
 
@@ -35,14 +36,17 @@ def main() -> None:
     for name, (task, settings) in SHAPES.items():
         short = {"steps": 13, "schedule.warmup_steps": 0, "accelerator": options.accelerator, **settings}
         members = [lab.experiment(task, short, seed=seed) for seed in range(options.seeds)]
-        seconds = in_turns(
-            {"together": lambda each=members: seconds_a_step(PopulationModule(each)), "apart": lambda each=members: apart(each)},
-            options.rounds,
-        )
+        arms = {"together": partial(together, members), "apart": partial(apart, members)}
+        seconds = in_turns(arms, options.rounds)
         ratio = paired_ratio(seconds, "apart", "together")
         aim = 8.0 if options.accelerator == "cuda" else 1.0
         rows.append([name, str(options.seeds), verdict(ratio, aim, at_least=True)])
     print_table("Step of all seeds, one after the other / as one program", ["shape", "seeds", "ratio"], rows)
+
+
+def together(members: list[Experiment]) -> float:
+    """Seconds of a step of all of them at once."""
+    return seconds_a_step(PopulationModule(members))
 
 
 def apart(members: list[Experiment]) -> float:
