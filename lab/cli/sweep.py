@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from lab.cli.arguments import Parser
+from lab.cli.arguments import Parser, first_word
 from lab.cli.main import INTERRUPTED
 from lab.errors import LabError
 
@@ -19,27 +19,35 @@ _MISSING_SHOWN = 10
 
 
 def run(arguments: list[str]) -> int:
-    """Start a sweep or go on with it, and print what it came to."""
-    parser = Parser(
+    """Start a sweep or go on with it, show what it has come to, or open its dashboard."""
+    word, rest = first_word(arguments)
+    if word == "show":
+        return _show(rest)
+    if word == "dashboard":
+        return _dashboard(rest)
+    parser = _parser(
         "sweep",
         "Train the experiments of a sweep, or go on with it after any stop: the same command does both.\n"
-        "docs/sweeps.md says what stands in the file, and what `lab sweep show FILE` and `lab sweep dashboard FILE` do.",
+        "lab sweep show FILE       what it has come to, while it goes on or afterwards\n"
+        "lab sweep dashboard FILE  its study in a browser\n"
+        "docs/sweeps.md says what stands in the file.",
     )
-    parser.add_argument("file", help="the sweep as YAML")
     parser.add_argument("--plan", action="store_true", help="print what it would cost, and stop")
-    parser.add_argument("--out", metavar="DIR", help="folder of the runs (runs/<name of the file>)")
     parser.add_argument("--workers", type=int, metavar="K", help="runs at a time (one for each core, or GPU)")
     parser.add_argument("--per-device", type=int, default=1, metavar="K", help="workers that share a GPU (1)")
-    parser.add_argument("--storage", metavar="URL", help="postgresql://, mysql:// or grpc:// (a journal in the folder)")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes of this machine, or Ray (local)")
+    parser.add_argument("--address", help="of a Ray cluster, as auto or ray://host:10001 (one on this machine)")
     parser.add_argument("--retry-failed", action="store_true", help="try the failed runs of a grid once more")
     known = parser.parse_args(arguments)
     for name, value in (("--workers", known.workers), ("--per-device", known.per_device)):
         if value is not None and value < 1:
             raise LabError(f"sweep: {name} must be at least 1, not {value}")
+    if known.address is not None and known.engine != "ray":
+        raise LabError("sweep: --address is for --engine ray")
 
     from rich.console import Console
 
-    from lab.sweeping.engine import prepare, run_locally
+    from lab.sweeping.engine import prepare, run_locally, run_on_cluster
     from lab.sweeping.local import default_workers
 
     prepared = prepare(known.file, known.out, known.storage)
@@ -52,13 +60,59 @@ def run(arguments: list[str]) -> int:
     console = Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a cluster's scheduler stops a job
     try:
-        results = run_locally(prepared, workers, console, retry_failed=known.retry_failed)
+        if known.engine == "ray":
+            results = run_on_cluster(
+                prepared, known.workers, console, per_device=known.per_device, address=known.address,
+                retry_failed=known.retry_failed,
+            )  # fmt: skip
+        else:
+            results = run_locally(prepared, workers, console, retry_failed=known.retry_failed)
     except KeyboardInterrupt:
         print("lab: stopped; the same command goes on", file=sys.stderr)
         return INTERRUPTED
     results.write()
     report(console, results)
     return 0
+
+
+def _show(arguments: list[str]) -> int:
+    """Print and write what a sweep has come to."""
+    parser = _parser("sweep show", "What a sweep has come to, while it goes on or afterwards.")
+    known = parser.parse_args(arguments)
+
+    from rich.console import Console
+
+    from lab.sweeping.engine import prepare
+    from lab.sweeping.results import results
+    from lab.sweeping.study import open_study
+
+    job = prepare(known.file, known.out, known.storage).job
+    found = results(job, open_study(job))
+    found.write()
+    report(Console(), found)
+    return 0
+
+
+def _dashboard(arguments: list[str]) -> int:
+    """Serve optuna-dashboard until Ctrl-C."""
+    parser = _parser("sweep dashboard", "A sweep's study in a browser, until Ctrl-C.")
+    parser.add_argument("--port", type=int, default=8080, help="of this machine (8080)")
+    known = parser.parse_args(arguments)
+
+    from lab.sweeping.dashboard import serve
+    from lab.sweeping.engine import prepare
+
+    job = prepare(known.file, known.out, known.storage).job
+    serve(job, known.port)
+    return 0
+
+
+def _parser(command: str, description: str) -> Parser:
+    parser = Parser(command, description)
+    parser.add_argument("file", help="the sweep as YAML")
+    parser.add_argument("--out", metavar="DIR", help="folder of the runs (runs/<name of the file>)")
+    parser.add_argument("--storage", metavar="URL", help="postgresql://, mysql:// or grpc:// (a journal in the folder)")
+    return parser
 
 
 def report(console: Console, results: Results) -> None:

@@ -156,6 +156,7 @@ class Sweep(Settings):
 
     @property
     def identity(self) -> str:
-        """16 hexadecimal digits that change with all that decides what a trial is, order included; the budget may grow."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"budget"}))
+        """16 hexadecimal digits that change with all that decides what a trial is, and their order; the budget may grow."""
+        described = self.model_dump(mode="json", exclude={"budget"})
+        text = json.dumps(described | {"base": dict(sorted(described["base"].items()))})
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from optuna.study import Study
 from rich.console import Console
@@ -34,12 +34,14 @@ class Prepared:
         checked: What the check found.
         threads: CPU threads of its most demanding run.
         devices: GPUs of this machine that its runs would use.
+        uses_gpus: Whether its runs would use GPUs where there are any.
     """
 
     job: Job
     checked: Checked
     threads: int
     devices: list[int]
+    uses_gpus: bool
 
 
 def prepare(
@@ -73,8 +75,9 @@ def prepare(
     check_folder(sweep, runs)
     refuse_others(job)
     accelerators = {experiment.accelerator for experiment in experiments}
-    devices = gpus("auto" if len(accelerators) > 1 else accelerators.pop())
-    return Prepared(job, checked, max(experiment.threads for experiment in experiments), devices)
+    devices = gpus("cpu" if accelerators == {"cpu"} else "auto")
+    threads = max(experiment.threads for experiment in experiments)
+    return Prepared(job, checked, threads, devices, uses_gpus=accelerators != {"cpu"})
 
 
 def sweep(
@@ -83,6 +86,8 @@ def sweep(
     *,
     workers: int | None = None,
     storage: str | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
     per_device: int = 1,
     retry_failed: bool = False,
     console: Console | None = None,
@@ -94,6 +99,8 @@ def sweep(
         out: Folder of its runs; `runs/<name>` by default.
         workers: Runs at a time; by default cores by the experiments' threads, or `per_device` for each GPU.
         storage: `postgresql://...`, `mysql://...` or `grpc://host:port`; by default a journal beside the runs.
+        engine: Processes of this machine, or tasks of a Ray cluster.
+        address: Of the cluster, as `auto` or `ray://host:10001`; by default one is started on this machine.
         per_device: Workers that share a GPU.
         retry_failed: Whether the failed runs of a grid are tried once more, from their checkpoints.
         console: Where progress is shown; by default nowhere.
@@ -103,8 +110,11 @@ def sweep(
         KeyboardInterrupt: After Ctrl-C, with everything saved.
     """
     prepared = prepare(description, out, storage)
+    console = console or Console(quiet=True)
+    if engine == "ray":
+        return run_on_cluster(prepared, workers, console, per_device=per_device, address=address, retry_failed=retry_failed)
     count = workers or default_workers(prepared.threads, prepared.devices, per_device)
-    return run_locally(prepared, count, console or Console(quiet=True), retry_failed=retry_failed)
+    return run_locally(prepared, count, console, retry_failed=retry_failed)
 
 
 def run_locally(
@@ -116,6 +126,24 @@ def run_locally(
         run_local(job, workers, prepared.devices, follow)
 
     return run(prepared, engine, console, retry_failed=retry_failed, evaluations=evaluations)
+
+
+def run_on_cluster(
+    prepared: Prepared,
+    workers: int | None,
+    console: Console,
+    *,
+    per_device: int = 1,
+    address: str | None = None,
+    retry_failed: bool = False,
+) -> Results:
+    """Do a prepared sweep with tasks of a Ray cluster; see `sweep`."""
+    from lab.sweeping.cluster import run_on_ray
+
+    def engine(job: Job, follow: Follow) -> None:
+        run_on_ray(job, workers, prepared.threads, per_device, prepared.uses_gpus, address, follow)
+
+    return run(prepared, engine, console, retry_failed=retry_failed)
 
 
 def run(

@@ -94,8 +94,8 @@ def default_workers(threads: int, devices: list[int], per_device: int) -> int:
 
 
 def gpus(accelerator: str) -> list[int]:
-    """The GPUs that experiments with this accelerator would use."""
-    if accelerator == "cpu" or (accelerator == "auto" and shutil.which("nvidia-smi") is None):
+    """The GPUs of this machine that experiments with this accelerator would use."""
+    if accelerator == "cpu" or shutil.which("nvidia-smi") is None:
         return []
     import torch
 
@@ -135,12 +135,18 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 def _main(job: Job, sender: Connection, device: int | None) -> None:
     """A worker's process. Ctrl-C in a terminal is for the parent, which asks each worker once to stop."""
-    os.setpgrp()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+    try:
+        os.setpgrp()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Thread(target=_follow_parent, daemon=True).start()
+        if device is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+        _work(job, sender)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
+
+def _work(job: Job, sender: Connection) -> None:
     import torch
 
     from lab.sweeping.worker import work
@@ -156,7 +162,7 @@ def _main(job: Job, sender: Connection, device: int | None) -> None:
 
     try:
         work(job, tell)
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted:
         sys.exit(INTERRUPTED)
     except LabError as error:
         tell(str(error))

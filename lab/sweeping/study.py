@@ -138,7 +138,8 @@ def open_study(job: Job) -> Study:
     Raises:
         LabError: If it is not, or another sweep's.
     """
-    study = _find(open_storage(job.place.storage, job.place.journal), job)
+    there = job.place.storage is not None or job.place.journal.is_file()
+    study = _find(open_storage(job.place.storage, job.place.journal), job) if there else None
     if study is None:
         raise LabError(f"{job.place}: holds no study {job.sweep.name!r}; start it first")
     return study

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +16,7 @@ from lab.errors import LabError
 from lab.runs import Run
 from lab.runs.files import read_json, write_json
 from lab.runs.run import RECORD, is_run
-from lab.sweeping.description import Direction
+from lab.sweeping.description import Direction, Sweep
 from lab.sweeping.storage import storage_calls
 from lab.sweeping.study import ERROR, SECONDS, Job
 
@@ -91,6 +91,11 @@ def trial_values(job: Job, runs: list[Run]) -> list[float]:
             raise Failed(f"{metric} is {value}")
         values.append(value)
     return values
+
+
+def values_text(sweep: Sweep, values: Sequence[float]) -> str:
+    """What a trial reached, in words."""
+    return "  ".join(f"{metric} {value:.4g}" for metric, value in zip(sweep.metrics, values, strict=True))
 
 
 def best_of(direction: Direction) -> Callable[[list[float]], float]:

@@ -18,7 +18,7 @@ from lab.sweeping.cells import trial_experiments, trial_names
 from lab.sweeping.check import holds
 from lab.sweeping.storage import StorageLost, storage_calls
 from lab.sweeping.study import Claim, Job, claim, open_study
-from lab.sweeping.trials import Failed, Tell, Update, finish, reason, trial_values
+from lab.sweeping.trials import Failed, Tell, Update, finish, reason, trial_values, values_text
 from lab.training.fit import Interrupted, resume, train
 from lab.training.progress import Progress
 
@@ -51,8 +51,7 @@ def do(job: Job, study: Study, claimed: Claim, tell: Tell) -> None:
         runs = zip(names, trial_experiments(job.sweep, trial.params), strict=True)
         done = [_train(job, trial, place, name, each, tell) for place, (name, each) in enumerate(runs)]
         values = trial_values(job, done)
-        wanted = zip(job.sweep.metrics, values, strict=True)
-        state, text = TrialState.COMPLETE, "  ".join(f"{metric} {value:.4g}" for metric, value in wanted)
+        state, text = TrialState.COMPLETE, values_text(job.sweep, values)
     except (Interrupted, StorageLost, KeyboardInterrupt):
         raise
     except optuna.TrialPruned:

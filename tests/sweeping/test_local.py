@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+import lab
 from lab.sweeping import local
 from lab.sweeping.engine import prepare, run
 from lab.sweeping.follow import Follow
 from lab.sweeping.local import run_local
 from lab.sweeping.study import Job
-from tests.sweeping.tiny import begun, numbers, told
+from tests.sweeping.tiny import BASE, begun, numbers, told
 
 Make = Callable[..., dict[str, Any]]
 
@@ -43,3 +44,61 @@ def test_a_lost_worker_is_replaced_and_the_sweep_ends_as_if_it_had_not_been(
     assert found.sentence() == "6 runs of 2 cells: 6 finished"
     told(begun(description, tmp_path / "whole"))
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_sweep_goes_on(grid: Make, tmp_path: Path) -> None:
+    description = grid({"steps": 4000, "evaluation.every": 200}, seeds=1)
+    prepared = prepare(description, tmp_path / "out")
+
+    class Pressing(Follow):
+        def __call__(self, update: Any) -> None:
+            if update.step >= 200:
+                raise KeyboardInterrupt
+
+    def engine(job: Job, _: Follow) -> None:
+        run_local(job, 2, [], Pressing(Console(quiet=True), 2))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(prepared, engine, Console(quiet=True))
+    assert not local.mp.active_children()
+    states = {path.name: lab.Run(path).state for path in (tmp_path / "out").glob("n*")}
+    assert set(states.values()) == {"stopped"}, "each run has saved where it stopped"
+    for path in (tmp_path / "out").glob("n*"):
+        assert 0 < int(next(path.glob("checkpoint-*")).name.removeprefix("checkpoint-")) < 4000
+
+
+def test_a_worker_that_crashes_fails_its_run_alone(grid: Make, tmp_path: Path) -> None:
+    base = {"task": "tests.sweeping.crashing:Crashing", "task.vocabulary": 12}
+    tasks = {"fine": {"task.crashes": False}, "crash": {"task.crashes": True}}
+    small = {name: value for name, value in BASE.items() if not name.startswith("task")} | base
+    found = lab.sweep(grid() | {"base": small, "grid": {"arm": tasks}, "seeds": 1}, tmp_path, workers=1)
+    assert found.runs.set_index("run")["state"].to_dict() == {"fine-seed0": "finished", "crash-seed0": "failed"}
+    assert found.missing() == ["crash-seed0: failed: its worker crashed (SIGSEGV)"]
+
+
+def test_the_kernels_own_count_tells_lack_of_memory_from_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_OOM_KILLS", tmp_path / "vmstat")
+    assert local.oom_kills() == 0, "a system that does not count"
+    (tmp_path / "vmstat").write_text("pgfault 7\noom_kill 3\n")
+    assert local._cause(signal.SIGKILL, 2) == "out of memory: the kernel killed its worker"
+    assert local._cause(signal.SIGKILL, 3) == ""
+    assert local._cause(signal.SIGTERM, 3) == ""
+
+
+def test_there_are_as_many_workers_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert local.default_workers(1, [], 1) == 8
+    assert local.default_workers(3, [], 1) == 2
+    assert local.default_workers(16, [], 1) == 1
+    assert local.default_workers(1, [0, 1, 2], 2) == 6
+
+
+def test_each_worker_has_one_thread_set_and_its_own_device(grid: Make, tmp_path: Path) -> None:
+    """What the process of a worker sees, told by a task that looks."""
+    base = {name: value for name, value in BASE.items() if not name.startswith("task")}
+    base |= {"task": "tests.sweeping.crashing:Crashing", "task.vocabulary": 12, "task.tells": str(tmp_path / "seen")}
+    prepared = prepare(grid() | {"base": base}, tmp_path / "out")
+    run(prepared, lambda job, follow: run_local(job, 2, [3, 5], follow), Console(quiet=True))
+    seen = {tuple(line.split()) for line in (tmp_path / "seen").read_text().splitlines()}
+    assert {threads for threads, _ in seen} == {"1"}
+    assert {device for _, device in seen} <= {"3", "5"}

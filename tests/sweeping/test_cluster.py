@@ -1,0 +1,71 @@
+"""A real Ray of two nodes on this machine, one of which is lost in the middle of a run."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import lab
+from lab.sweeping.cluster import run_on_ray
+from lab.sweeping.engine import prepare, run
+from lab.sweeping.follow import Follow
+from lab.sweeping.study import Job
+from tests.sweeping.tiny import begun, numbers, told
+
+ray = pytest.importorskip("ray")
+Make = Callable[..., dict[str, Any]]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def test_a_sweep_on_two_nodes_of_which_one_is_lost_ends_as_on_none(cluster: Any, grid: Make, tmp_path: Path) -> None:
+    description = grid({"steps": 1500, "evaluation.every": 50}, seeds=3)
+    other = cluster.add_node(num_cpus=1)
+    prepared = prepare(description, tmp_path / "out")
+    lost: list[str] = []
+
+    def lose() -> None:
+        """Once both workers are in a run."""
+        while len([path for path in (tmp_path / "out").glob("n*") if list(path.glob("checkpoint-*"))]) < 2:
+            time.sleep(0.05)
+        cluster.remove_node(other, allow_graceful=False)
+        lost.extend(path.name for path in (tmp_path / "out").glob("n*") if lab.Run(path).state == "running")
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+
+    def engine(job: Job, follow: Follow) -> None:
+        run_on_ray(job, 2, 1, 1, False, cluster.address, follow)
+
+    found = run(prepared, engine, Console(quiet=True))
+    thread.join()
+    assert len(lost) == 2
+    assert found.sentence() == "6 runs of 2 cells: 6 finished"
+    told(begun(description, tmp_path / "whole"))
+    assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
+
+
+def test_the_command_runs_on_a_ray_of_its_own(grid: Make, tmp_path: Path) -> None:
+    try:
+        found = lab.sweep(grid(seeds=1), tmp_path / "out", engine="ray", workers=1)
+    finally:
+        ray.shutdown()
+    assert found.sentence() == "2 runs of 2 cells: 2 finished"
+
+
+def test_a_cluster_that_does_not_answer_is_named(grid: Make, tmp_path: Path) -> None:
+    with pytest.raises(lab.LabError, match=r"Ray at 127\.0\.0\.1:1 does not answer"):
+        lab.sweep(grid(), tmp_path / "out", engine="ray", address="127.0.0.1:1")

@@ -1,0 +1,133 @@
+"""Searches: the same cells however often the study is opened anew, and cells that are ended early."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+import lab
+from lab.sweeping import worker
+from lab.sweeping.cells import trial_experiments
+from lab.sweeping.results import results
+from lab.sweeping.study import claim, open_study
+from tests.sweeping.tiny import begun, told
+
+Make = Callable[..., dict[str, Any]]
+SAMPLERS = [
+    "random",
+    {"kind": "tpe", "startup_trials": 2},
+    {"kind": "gp", "startup_trials": 2},
+    {"kind": "nsga2", "population": 3},
+]
+
+
+def asked(description: dict[str, Any], out: Path, trials: int, *, anew: bool) -> list[dict[str, Any]]:
+    """The cells that a search chooses, its values a known function of them; `anew`: the study is opened again for each."""
+    job = begun(description, out)
+    study = open_study(job)
+    for _ in range(trials):
+        study = open_study(job) if anew else study
+        claimed = claim(job, study)
+        assert claimed is not None
+        rate, width = claimed.trial.params["optimiser.peak_lr"], claimed.trial.params["model.width"]
+        values = [(math.log10(rate) + 2) ** 2, float(width)][: len(job.sweep.metrics)]
+        study.tell(claimed.trial, values)
+        claimed.lease.give_back()
+    return [trial.params for trial in study.trials]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler if isinstance(sampler, str) else sampler["kind"])
+def test_a_study_that_is_opened_anew_chooses_the_same_cells(sampler: Any, search: Make, tmp_path: Path) -> None:
+    description = search(sampler=sampler, budget={"trials": 20})
+    once, again = asked(description, tmp_path / "a", 8, anew=False), asked(description, tmp_path / "b", 8, anew=True)
+    assert once == again
+    assert len({cell["optimiser.peak_lr"] for cell in once}) >= 4
+    other = {"kind": sampler} if isinstance(sampler, str) else sampler
+    assert asked(search(sampler=other | {"seed": 1}, budget={"trials": 20}), tmp_path / "c", 3, anew=False) != once[:3]
+
+
+def test_tpe_learns_where_chance_does_not(search: Make, tmp_path: Path) -> None:
+    """Of 30 cells the last ten of TPE are nearer to the optimum of a bowl than those of chance."""
+    misses = {}
+    for sampler in ("random", "tpe"):
+        cells = asked(search(sampler=sampler, budget={"trials": 30}), tmp_path / sampler, 30, anew=True)
+        misses[sampler] = sorted(abs(math.log10(cell["optimiser.peak_lr"]) + 2) for cell in cells[-10:])[5]
+    assert misses["tpe"] < misses["random"] / 2
+
+
+def test_several_metrics_make_a_front(search: Make, tmp_path: Path) -> None:
+    wanted = {"loss/all/1": "minimise", "parameters": "minimise"}
+    job = begun(search(metrics=wanted, sampler=None, budget={"trials": 3}), tmp_path)
+    told(job)
+    study = open_study(job)
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    for trial in study.trials:
+        run = lab.Run(tmp_path / f"trial{trial.number:04d}-seed0")
+        assert trial.values[1] == run.record["non_embedding_parameters"]
+    assert study.best_trials
+    assert set(results(job, study).cells()) >= {"loss/all/1", "parameters", "seeds"}
+
+
+@pytest.mark.parametrize(
+    ("pruner", "kept"),
+    [({"kind": "median", "startup_trials": 2, "warmup_steps": 4}, 2), ({"kind": "hyperband", "min_steps": 3}, 1)],
+    ids=["median", "hyperband"],
+)
+def test_a_pruned_cell_is_marked_and_never_averaged(
+    pruner: dict[str, Any], kept: int, search: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two good cells, then bad ones: the good ones come to their end, of the bad ones some do not."""
+    usual = worker.Watch.measured
+
+    def measured(self: Any, step: int, values: Any) -> None:
+        usual(self, step, values | {"loss/all/1": 1.0 + self._trial.number - step / 1000})
+
+    monkeypatch.setattr(worker.Watch, "measured", measured)
+    job = begun(search(pruner=pruner, budget={"trials": 6}), tmp_path)
+    told(job)
+    study = open_study(job)
+    states = [trial.state for trial in study.trials]
+    assert states[:kept] == [TrialState.COMPLETE] * kept
+    pruned = [trial.number for trial in study.trials if trial.state is TrialState.PRUNED]
+    assert len(pruned) >= 2
+    found = results(job, study)
+    assert found.runs.loc[found.runs["state"] == "pruned", "trial"].tolist() == pruned
+    assert found.runs.loc[found.runs["state"] == "pruned", "loss/all/1"].isna().all()
+    assert [line for line in found.missing() if "pruned" in line] == [f"trial{number:04d}-seed0: pruned" for number in pruned]
+    cells = found.cells().set_index("trial")
+    assert cells.loc[pruned, "seeds"].tolist() == [0] * len(pruned)
+    assert cells.loc[pruned, "loss/all/1"].tolist() == ["-"] * len(pruned)
+    for number in pruned:
+        run = lab.Run(tmp_path / f"trial{number:04d}-seed0")
+        assert run.state == "pruned"
+        assert run.metrics()[-1].step < 12
+    assert {run.name for run in lab.open_runs([tmp_path])} == set(found.runs.loc[found.runs["state"] == "finished", "run"])
+    frame = found.frame()
+    assert set(frame.loc[frame["state"] == "pruned", "trial"]) == set(pruned)
+
+
+def test_points_of_a_trials_seeds_follow_each_other(search: Make, tmp_path: Path) -> None:
+    job = begun(search(pruner="median", seeds=2, budget={"trials": 1}), tmp_path)
+    told(job)
+    (trial,) = open_study(job).trials
+    assert sorted(trial.intermediate_values) == [0, 3, 6, 9, 12, 15, 18, 21, 24]
+    first = lab.Run(tmp_path / "trial0000-seed0").metrics()
+    assert trial.intermediate_values[9] == next(row.value for row in first if row.metric == "loss/all/1" and row.step == 9)
+
+
+def test_cells_lie_within_their_ranges(search: Make, tmp_path: Path) -> None:
+    job = begun(search(budget={"trials": 12}), tmp_path)
+    study = open_study(job)
+    for _ in range(12):
+        claimed = claim(job, study)
+        assert claimed is not None
+        (experiment,) = trial_experiments(job.sweep, claimed.trial.params)
+        assert 1e-4 <= experiment.optimiser.peak_lr <= 1e-1
+        assert experiment.model.width in (8, 16)
+        study.tell(claimed.trial, state=optuna.trial.TrialState.FAIL)
+        claimed.lease.give_back()
+    assert claim(job, study) is None

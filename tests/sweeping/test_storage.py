@@ -1,0 +1,203 @@
+"""The journal after cut lines and killed writers, and a real PostgreSQL server with four workers."""
+
+import multiprocessing as mp
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+import lab
+from lab.sweeping import leases as leases_module
+from lab.sweeping import worker
+from lab.sweeping.leases import Leases
+from lab.sweeping.results import results
+from lab.sweeping.storage import mend, open_storage
+from lab.sweeping.study import open_study
+from tests.sweeping.tiny import begun, in_a_child, numbers, told
+
+Make = Callable[..., dict[str, Any]]
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@given(whole=st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"")), max_size=5), torn=st.binary(max_size=9))
+def test_only_a_line_that_is_not_whole_is_dropped(
+    tmp_path_factory: pytest.TempPathFactory, whole: list[bytes], torn: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal"
+    lines = b"".join(line + b"\n" for line in whole)
+    path.write_bytes(lines + torn.replace(b"\n", b""))
+    mend(path)
+    assert path.read_bytes() == lines
+
+
+def test_a_journal_that_was_cut_in_a_line_goes_on(tmp_path: Path) -> None:
+    """Without the repair, Optuna cannot read such a journal any more once another line follows."""
+    journal = tmp_path / "journal"
+    study = optuna.create_study(storage=open_storage(None, journal), study_name="s")
+    study.add_trial(optuna.create_trial(value=1.0))
+    with journal.open("ab") as file:
+        file.write(b'{"op_code": 4, "worker_id": "cut sh')
+    for value in (2.0, 3.0):
+        optuna.load_study(storage=open_storage(None, journal), study_name="s").add_trial(optuna.create_trial(value=value))
+    again = optuna.load_study(storage=open_storage(None, journal), study_name="s")
+    assert [trial.value for trial in again.trials] == [1.0, 2.0, 3.0]
+
+
+def test_a_writer_that_is_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    study = optuna.create_study(storage=open_storage(None, journal), study_name="s")
+    ready = mp.get_context("fork").Event()
+
+    def hold() -> None:
+        from lab.sweeping.storage import JournalLock
+
+        JournalLock(journal).acquire()
+        ready.set()
+        time.sleep(60)
+
+    holder = in_a_child(hold)
+    assert ready.wait(10)
+    holder.kill()
+    began = time.monotonic()
+    study.add_trial(optuna.create_trial(value=1.0))
+    assert time.monotonic() - began < 5
+    holder.join()
+
+
+def test_a_lease_is_free_when_its_holder_has_ended_and_not_before(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
+    taken = mp.get_context("fork").Event()
+
+    def hold() -> None:
+        assert leases.take(3) is not None
+        taken.set()
+        time.sleep(60)
+
+    holder = in_a_child(hold)
+    assert taken.wait(10)
+    assert leases.take(3) is None
+    other = leases.take(4)
+    assert other is not None
+    holder.kill()
+    holder.join()
+    again = leases.take(3)
+    assert again is not None
+    again.give_back()
+    other.give_back()
+
+
+def test_a_lease_of_another_host_counts_until_its_heart_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that keeps locks to one machine: the lock is free here, though a worker elsewhere holds the trial."""
+    path = tmp_path / "000003"
+    path.write_text("elsewhere")
+    assert Leases(tmp_path).take(3) is None
+    silent = time.time() - leases_module.GRACE_SECONDS - 5
+    os.utime(path, (silent, silent))
+    lease = Leases(tmp_path).take(3)
+    assert lease is not None
+    assert path.stat().st_mtime > time.time() - 10
+    monkeypatch.setattr(leases_module, "BEAT_SECONDS", 0.01)
+    lease.give_back()
+    assert path.read_text() == ""
+
+
+def test_a_held_lease_has_a_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases_module, "BEAT_SECONDS", 0.01)
+    lease = Leases(tmp_path).take(0)
+    assert lease is not None
+    os.utime(tmp_path / "000000", (0, 0))
+    time.sleep(0.3)
+    assert (tmp_path / "000000").stat().st_mtime > time.time() - 10
+    lease.give_back()
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Leases(tmp_path).check()
+    monkeypatch.setattr(leases_module.fcntl, "flock", lambda *_: None)
+    with pytest.raises(lab.LabError, match="has no locks"):
+        Leases(tmp_path).check()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A throw-away PostgreSQL server on a socket of its own; it refuses to run as root."""
+    if not POSTGRES:
+        pytest.skip("PostgreSQL is not installed and could not be (apt-get install postgresql)")
+    folder, programs = Path(tempfile.mkdtemp(prefix="lab-postgres-")), POSTGRES[-1].parent
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    data = folder / "data"
+
+    def call(program: str, *words: str) -> None:
+        done = subprocess.run([*as_user, programs / program, *words], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    call("initdb", "-D", str(data), "-U", "lab", "--auth=trust", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    call("pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-w", "-o", options, "start")
+    yield f"postgresql://lab@/postgres?host={folder}"
+    call("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+def test_four_workers_on_postgresql_lose_and_double_no_trial(server: str, grid: Make, tmp_path: Path) -> None:
+    short = {"steps": 2, "schedule.warmup_steps": 0, "evaluation.every": 2, "evaluation.induction_scores": False}
+    description = grid(short, grid={"n_future": [1, 2, 3]}, seeds=4)
+    job = begun(description, tmp_path / "out", server)
+    log = tmp_path / "log"
+
+    def child() -> None:
+        usual = worker.train
+
+        def train(experiment: lab.Experiment, path: Path, **options: Any) -> lab.Run:
+            with log.open("a") as file:
+                file.write(f"{path.name}\n")
+            return usual(experiment, path, **options)
+
+        pytest.MonkeyPatch().setattr(worker, "train", train)
+        told(job)
+
+    processes = [in_a_child(child) for _ in range(4)]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert sorted(log.read_text().split()) == sorted({f"n{n}-seed{seed}" for n in (1, 2, 3) for seed in range(4)})
+    study = open_study(job)
+    assert [trial.number for trial in study.trials] == list(range(12))
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+    assert results(job, study).sentence() == "12 runs of 3 cells: 12 finished"
+    assert not job.place.journal.exists()
+
+
+def test_a_worker_killed_on_postgresql_is_replaced_by_the_next(server: str, search: Make, tmp_path: Path) -> None:
+    description = search({"steps": 30}, name="killed", budget={"trials": 3})
+    job = begun(description, tmp_path / "out", server)
+    process = in_a_child(lambda: told(job))
+    while len(open_study(job).trials) < 2:
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    told(job)
+    whole = begun(description, tmp_path / "whole")
+    told(whole)
+    assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
+    found, expected = open_study(job).trials, open_study(whole).trials
+    assert [(trial.params, trial.values) for trial in found] == [(trial.params, trial.values) for trial in expected]
+
+
+def test_a_database_with_another_study_of_this_name_is_refused(server: str, grid: Make, tmp_path: Path) -> None:
+    begun(grid(name="mine"), tmp_path / "one", server)
+    with pytest.raises(lab.LabError, match="holds a study 'mine' with other settings"):
+        begun(grid(name="mine", seeds=3), tmp_path / "two", server)
+    assert not (tmp_path / "two").exists()
