@@ -49,6 +49,9 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] = ("n_future",)) -> tupl
         for axes, arm in zip(row, arms, strict=True):
             _panel(axes, inside[inside["arm"] == arm], heads, label if arm == arms[0] else "")
             axes.set_title(str(arm), loc="right")
+    grid[0, 0].autoscale(axis="y")
+    grid[0, 0].set_yscale("log")  # rows share their scale
+    grid[1, 0].set_ylim(-1.05, 1.05)
     first: Axes = grid[0, 0]
     return first, table
 

@@ -25,6 +25,10 @@ def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> N
     assert len(panels) == 4
     assert [text.get_text() for text in panels[1].get_legend().get_texts()] == ["head 1", "head 2", "head 3"]
     assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["head 2", "head 3"]
+    assert [panel.get_yscale() for panel in panels] == ["log", "log", "linear", "linear"]
+    low, high = panels[1].get_ylim()
+    assert low < 1.2 < 4 < high, "nothing is cut off"
+    assert panels[3].get_ylim() == (-1.05, 1.05)
     assert not panels[2].axison, "one head alone agrees with nobody"
     assert set(table["metric"]) == {
         "gradient/trunk/1", "gradient/trunk/2", "gradient/trunk/3", "gradient/cosine/trunk/1/2", "gradient/cosine/trunk/1/3",
