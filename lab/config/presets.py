@@ -63,10 +63,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.induction_scores": False,
     },
     "maze": {
+        "task.turns": 1,
+        "task.nodes": 10,
         "model.layers": 5,
         "optimiser.peak_lr": 2e-3,
-        "steps": 6000,
-        "evaluation.every": 250,
+        "steps": 7000,
+        "evaluation.every": 500,
+        "evaluation.examples": 128,
         "evaluation.induction_scores": False,
     },
 }
