@@ -75,7 +75,9 @@ def run_local(job: Job, workers: int, devices: list[int], follow: Follow) -> Non
                     raise LabError(f"a worker ended with status {code}; its last words stand above")
                 cause = _cause(-code, killed)
                 killed = oom_kills()
-                if cause and worker.trial >= 0:
+                if cause and worker.trial < 0:
+                    raise LabError(f"a worker cannot begin: {cause}")
+                if cause:
                     _record(job, worker.trial, cause, follow)
                 follow.note(f"worker {worker.number} was lost ({signal.Signals(-code).name}); another one takes its place")
                 time.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,7 +111,9 @@ def _grpc(url: str) -> BaseStorage:
     parts = urlsplit(url)
     if parts.hostname is None or parts.port is None:
         raise LabError(f"storage must be grpc://host:port, not {url!r}")
-    storage = optuna.storages.GrpcStorageProxy(host=parts.hostname, port=parts.port)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = optuna.storages.GrpcStorageProxy(host=parts.hostname, port=parts.port)
     storage.wait_server_ready(timeout=10)
     return storage
 

@@ -35,6 +35,7 @@ def work(job: Job, tell: Tell) -> None:
         claimed = claim(job, study, lambda: tell(Update(-1)))
         if claimed is None:
             return
+        tell(Update(claimed.trial.number))
         try:
             do(job, study, claimed, tell)
         finally:

@@ -2,9 +2,6 @@
 
 import multiprocessing as mp
 import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +14,8 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 import lab
+from benchmarks import postgres
+from benchmarks import storage as storage_benchmark
 from lab.sweeping import leases as leases_module
 from lab.sweeping import worker
 from lab.sweeping.leases import Leases
@@ -26,7 +25,6 @@ from lab.sweeping.study import open_study
 from tests.sweeping.tiny import begun, in_a_child, numbers, told
 
 Make = Callable[..., dict[str, Any]]
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
 @given(whole=st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"")), max_size=5), torn=st.binary(max_size=9))
@@ -130,25 +128,10 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pyt
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A throw-away PostgreSQL server on a socket of its own; it refuses to run as root."""
-    if not POSTGRES:
+    if postgres.programs() is None:
         pytest.skip("PostgreSQL is not installed and could not be (apt-get install postgresql)")
-    folder, programs = Path(tempfile.mkdtemp(prefix="lab-postgres-")), POSTGRES[-1].parent
-    if os.getuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    data = folder / "data"
-
-    def call(program: str, *words: str) -> None:
-        done = subprocess.run([*as_user, programs / program, *words], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-    call("initdb", "-D", str(data), "-U", "lab", "--auth=trust", "--no-sync")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    call("pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-w", "-o", options, "start")
-    yield f"postgresql://lab@/postgres?host={folder}"
-    call("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+    with postgres.server() as url:
+        yield url
 
 
 def test_four_workers_on_postgresql_lose_and_double_no_trial(server: str, grid: Make, tmp_path: Path) -> None:
@@ -201,3 +184,12 @@ def test_a_database_with_another_study_of_this_name_is_refused(server: str, grid
     with pytest.raises(lab.LabError, match="holds a study 'mine' with other settings"):
         begun(grid(name="mine", seeds=3), tmp_path / "two", server)
     assert not (tmp_path / "two").exists()
+
+
+def test_a_study_can_be_behind_optunas_grpc_server(grid: Make, tmp_path: Path) -> None:
+    """A server before a journal; the workers see it only."""
+    with storage_benchmark.proxy(None, tmp_path / "journal") as url:
+        job = begun(grid(seeds=1), tmp_path / "out", url)
+        told(job)
+        assert results(job, open_study(job)).sentence() == "2 runs of 2 cells: 2 finished"
+        assert not job.place.journal.exists()

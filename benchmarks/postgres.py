@@ -1,0 +1,47 @@
+"""A throw-away PostgreSQL server on a local socket, for tests and benchmarks of storages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def programs() -> Path | None:
+    """Where Debian's package has put the server's programs; None if it is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A server that is gone afterwards with all that was in it.
+
+    It runs as the user `postgres` where this process is root, as which it would refuse to.
+
+    Yields:
+        The URL of its storage.
+    """
+    binaries = programs()
+    assert binaries is not None, "apt-get install postgresql"
+    folder = Path(tempfile.mkdtemp(prefix="lab-postgres-"))
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    if as_user:
+        shutil.chown(folder, "postgres", "postgres")
+
+    def call(program: str, *words: str) -> None:
+        subprocess.run([*as_user, binaries / program, *words], cwd=folder, capture_output=True, text=True, check=True)
+
+    data = str(folder / "data")
+    call("initdb", "-D", data, "-U", "lab", "--auth=trust", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+    call("pg_ctl", "-D", data, "-l", str(folder / "log"), "-w", "-o", options, "start")
+    try:
+        yield f"postgresql://lab@/postgres?host={folder}"
+    finally:
+        call("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)

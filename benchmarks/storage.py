@@ -1,0 +1,99 @@
+"""How many trials a second a storage gives out and takes back, by the number of workers that ask.
+
+    python -m benchmarks.storage --workers 1 4 16
+
+Workers do everything but train: they take the lease, make the trial, state its parameters, tell the result. All run on this
+machine, as does the server: the numbers are what these cores can do, not what a server of its own could.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing as mp
+import socket
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import run_grpc_proxy_server
+
+from benchmarks import postgres
+from benchmarks.timing import print_table
+from lab.sweeping.engine import prepare
+from lab.sweeping.storage import open_storage
+from lab.sweeping.study import Job, claim, open_study, set_up
+
+
+def described(name: str, trials: int) -> dict[str, Any]:
+    """A grid of so many runs."""
+    return {"name": name, "base": {"task": "induction"}, "grid": {"n_future": [1, 2]}, "seeds": (trials + 1) // 2}
+
+
+def take(job: Job) -> None:
+    """One worker: all trials that it can get, each ended as soon as it is begun."""
+    study = open_study(job)
+    while (claimed := claim(job, study)) is not None:
+        study.tell(claimed.trial, 0.5)
+        claimed.lease.give_back()
+
+
+def rate(name: str, url: str | None, workers: int, trials: int) -> float:
+    """Trials a second."""
+    context = mp.get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        job = prepare(described(name, trials), Path(folder) / "out", url).job
+        set_up(job)
+        processes = [context.Process(target=take, args=(job,)) for _ in range(workers)]
+        began = time.perf_counter()
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+            assert process.exitcode == 0
+        seconds = time.perf_counter() - began
+        assert len(open_study(job).trials) == trials
+    return trials / seconds
+
+
+@contextmanager
+def proxy(url: str | None, journal: Path = Path()) -> Iterator[str]:
+    """Optuna's gRPC server before a storage, or a journal."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    process = mp.get_context("fork").Process(target=_serve, args=(url, journal, port), daemon=True)
+    process.start()
+    try:
+        yield f"grpc://localhost:{port}"
+    finally:
+        process.kill()
+        process.join()
+
+
+def _serve(url: str | None, journal: Path, port: int) -> None:
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    run_grpc_proxy_server(open_storage(url, journal), host="localhost", port=port)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--trials", type=int, nargs="+", default=[200, 2000], help="in the study, since each claim reads them")
+    options = parser.parse_args()
+    rows = []
+    with postgres.server() as url, proxy(url) as behind:
+        for trials in options.trials:
+            for workers in options.workers:
+                storages = {"journal": None, "postgresql": url, "grpc before postgresql": behind}
+                rates = [rate(f"{trials}-{workers}-{name[:4]}", where, workers, trials) for name, where in storages.items()]
+                rows.append([str(trials), str(workers), *(f"{each:.0f}" for each in rates)])
+    print_table("Trials a second", ["trials", "workers", "journal", "postgresql", "grpc before postgresql"], rows)
+
+
+if __name__ == "__main__":
+    main()
