@@ -2,8 +2,8 @@
 
     python -m benchmarks.sweep
 
-Each round trains the whole sweep twice, once with each number of workers, after a first one that has loaded the libraries. A run
-is long enough that taking a trial and writing its folder are a small part of it, as in any sweep of use.
+Each round trains the whole sweep twice, once with each number of workers, after a first one that has loaded the libraries.
+A run is long enough that taking a trial and writing its folder are a small part of it, as in any sweep of use.
 """
 
 from __future__ import annotations
