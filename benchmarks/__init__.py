@@ -1,1 +1,5 @@
-"""Speed and memory, against peers, in one run. Each file prints a table and ratios: `python -m benchmarks.<name>`."""
+"""Speed and memory, against peers, in one run.
+
+Each file prints its tables and its numbers beside their targets: `python -m benchmarks.<name>`; all of them, and one table at
+the end: `python -m benchmarks`.
+"""

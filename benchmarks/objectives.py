@@ -16,8 +16,8 @@ import torch
 
 import lab
 from benchmarks.overhead import stepper
+from benchmarks.steps import ROWS, shaped
 from benchmarks.timing import interleaved, medians, paired_ratio, print_table
-from benchmarks.training_step import ROWS, shaped
 from lab.demo import SETTINGS
 from lab.model import build
 from lab.training.audit import GradientAudit

@@ -1,8 +1,9 @@
 """What surrounds the training step: Lightning, the data feed, evaluation, start-up.
 
-    python -m benchmarks.overhead --threads 2
+    python -m benchmarks.overhead --threads 1
 
-Lightning is compared with a bare loop of the same steps at the 1M size, in turns; evaluation is its share of a demo run's time.
+Lightning is compared with a bare loop of plain torch over the same network and feed, in turns, at the 1M size and at the one
+at which the star graph is learned, where a step takes milliseconds; evaluation is its share of a demo run's time.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import lab
-from benchmarks.timing import interleaved, medians, print_table, verdict
-from benchmarks.training_step import ROWS, shaped
+from benchmarks.steps import ROWS, Step, shaped, stepper
+from benchmarks.timing import Finding, interleaved, medians, print_findings
 from lab.config import Experiment
 from lab.demo import SETTINGS
 from lab.model import build
+from lab.objectives import future_targets, summed
 from lab.training.evaluation import Evaluator
-from lab.training.feed import Feed, Part
+from lab.training.feed import Feed
 from lab.training.fit import make_trainer, quiet_lightning
 from lab.training.module import TrainingModule
 from lab.training.points import evaluation_points
@@ -38,40 +40,34 @@ def fit(experiment: Experiment) -> None:
         make_trainer(experiment, []).fit(TrainingModule(experiment), Feed(experiment))
 
 
-def stepper(experiment: Experiment) -> Callable[[Part], None]:
-    """A whole bare step: forward, backward, clipping, AdamW, schedule."""
-    module = TrainingModule(experiment)
-    configured = module.configure_optimizers()
-    optimiser, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+def bare(experiment: Experiment) -> Step:
+    """A step of the same network on the same feed in a loop of plain torch."""
+    network, feed = build(experiment), iter(Feed(experiment))
 
-    def step(part: Part) -> None:
-        loss = module.training_step(part, 0)
-        optimiser.zero_grad()
-        loss.backward()
-        module.configure_gradient_clipping(optimiser)
-        optimiser.step()
-        schedule.step()
+    def loss() -> Tensor:
+        part = next(feed)
+        targets_NBT = future_targets(part.tokens_BT, part.scored_BT, experiment.n_future)
+        return summed(network(part.tokens_BT), network.unembedding.weight, targets_NBT, part.counts_N).total
 
-    return step
+    return stepper(network, loss, bf16=False)
 
 
 def loop(experiment: Experiment) -> None:
     """The steps of an experiment, bare."""
-    step, feed = stepper(experiment), iter(Feed(experiment))
+    step = bare(experiment)
     for _ in range(experiment.steps):
-        step(next(feed))
+        step()
 
 
-def lightning_overhead(rounds: int, steps: int = 12) -> list[list[str]]:
-    """Seconds a step beyond the first, by the difference of long and short runs, so that set-up does not count."""
-    chosen = {"steps": steps, "batch_size": ROWS, "schedule.warmup_steps": 1}
-    long = lab.override(shaped("1M"), chosen)
+def lightning_overhead(name: str, experiment: Experiment, rounds: int, steps: int) -> Finding:
+    """A step through Lightning x a bare one, by the difference of long and short runs, so that set-up does not count."""
+    long = lab.override(experiment, {"steps": steps, "schedule.warmup_steps": 1, "threads": torch.get_num_threads()})
     short = lab.override(long, {"steps": 2})
     arms = {
-        "bare long": lambda: loop(long),
-        "lightning long": lambda: fit(long),
-        "bare short": lambda: loop(short),
-        "lightning short": lambda: fit(short),
+        "bare long": partial(loop, long),
+        "lightning long": partial(fit, long),
+        "bare short": partial(loop, short),
+        "lightning short": partial(fit, short),
     }
     seconds = interleaved(arms, rounds, warm_up=1)
     per_step = {
@@ -80,39 +76,28 @@ def lightning_overhead(rounds: int, steps: int = 12) -> list[list[str]]:
         )
         for kind in ("bare", "lightning")
     }
-    share = per_step["lightning"] / per_step["bare"]
-    return [
-        ["bare loop, 1M step", f"{per_step['bare'] * 1e3:.1f} ms", ""],
-        ["Lightning, 1M step", f"{per_step['lightning'] * 1e3:.1f} ms", verdict(share, 1.03, at_least=False)],
-    ]
+    what = f"Lightning x a bare loop, {name} step of {1e3 * per_step['bare']:.1f} ms"
+    return Finding(what, per_step["lightning"] / per_step["bare"], 1.03, False)
 
 
-def feed_share(rounds: int) -> list[list[str]]:
-    """The feed's time as a share of a 1M step and of a demo step."""
-    rows = []
-    large = lab.override(shaped("1M"), {"batch_size": ROWS})
-    for name, experiment in {"1M": large, "demo": lab.experiment("induction", SETTINGS)}.items():
-        feed, step = iter(Feed(experiment)), stepper(experiment)
-        part = next(feed)
-        median = medians(interleaved({"feed": partial(next, feed), "step": partial(step, part)}, rounds))
-        share = median["feed"] / median["step"]
-        rows.append([f"feed, {name}", f"{median['feed'] * 1e3:.2f} ms", verdict(share, 0.02, at_least=False)])
-    return rows
+def feed_share(name: str, experiment: Experiment, rounds: int) -> Finding:
+    """The feed's time as a share of a step with it."""
+    feed = iter(Feed(experiment))
+    median = medians(interleaved({"feed": partial(next, feed), "step": bare(experiment)}, rounds))
+    return Finding(f"feed, share of a {name} step", median["feed"] / median["step"], 0.02, False)
 
 
-def evaluation_share(rounds: int) -> list[list[str]]:
+def evaluation_share(rounds: int) -> Finding:
     """Evaluations of a demo run as a share of its training and evaluation together."""
     experiment = lab.experiment("induction", SETTINGS, n_future=2)
-    network, evaluator, step = build(experiment), Evaluator(experiment), stepper(experiment)
-    part = next(iter(Feed(experiment)))
-    median = medians(interleaved({"evaluation": partial(evaluator, network), "step": partial(step, part)}, rounds))
+    network, evaluator = build(experiment), Evaluator(experiment)
+    median = medians(interleaved({"evaluation": partial(evaluator, network), "step": bare(experiment)}, rounds))
     points = len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
     evaluating, training = points * median["evaluation"], experiment.steps * median["step"]
-    share = evaluating / (evaluating + training)
-    return [["evaluation, demo", f"{median['evaluation'] * 1e3:.1f} ms x {points}", verdict(share, 0.15, at_least=False)]]
+    return Finding("evaluation, share of a demo run", evaluating / (evaluating + training), 0.15, False)
 
 
-def start_up(rounds: int) -> list[list[str]]:
+def start_up(rounds: int) -> Finding:
     """Seconds until `lab --help` has answered."""
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
@@ -120,19 +105,30 @@ def start_up(rounds: int) -> list[list[str]]:
             began = time.perf_counter()
             subprocess.run([Path(sys.executable).with_name("lab"), "--help"], check=True, capture_output=True, cwd=folder)
             seconds.append(time.perf_counter() - began)
-    median = statistics.median(seconds)
-    return [["lab --help", f"{median:.2f} s", verdict(median, 0.5, at_least=False)]]
+    return Finding("lab --help, seconds", statistics.median(seconds), 0.5, False)
+
+
+def run(rounds: int = 7) -> list[Finding]:
+    """Lightning, feed, evaluation, start-up."""
+    large = lab.override(shaped("1M"), {"batch_size": ROWS})
+    star = lab.experiment("star", n_future=2)
+    return [
+        lightning_overhead("1M", large, rounds, steps=12),
+        lightning_overhead("star", star, rounds, steps=60),
+        *(feed_share(name, each, 3 * rounds) for name, each in {"1M": large, "star": star}.items()),
+        feed_share("demo", lab.experiment("induction", SETTINGS), 3 * rounds),
+        evaluation_share(3 * rounds),
+        start_up(rounds),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rows = start_up(options.rounds) + lightning_overhead(options.rounds)
-    rows += feed_share(3 * options.rounds) + evaluation_share(3 * options.rounds)
-    print_table("What surrounds the training step", ["what", "median", "ratio"], rows)
+    print_findings("What surrounds the training step", run(options.rounds))
 
 
 if __name__ == "__main__":

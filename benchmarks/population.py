@@ -12,7 +12,7 @@ from functools import partial
 import torch
 
 import lab
-from benchmarks.timing import in_turns, paired_ratio, print_table, verdict
+from benchmarks.timing import Finding, in_turns, paired_ratio, print_findings
 from lab.config import Experiment
 from lab.training.module import TrainingModule
 from lab.training.population import PopulationModule
@@ -25,6 +25,19 @@ SHAPES = {
 }
 
 
+def run(rounds: int = 3, seeds: int = 8, accelerator: str = "cpu") -> list[Finding]:
+    """One after the other x together."""
+    findings = []
+    for name, (task, settings) in SHAPES.items():
+        short = {"steps": 13, "schedule.warmup_steps": 0, "accelerator": accelerator, **settings}
+        members = [lab.experiment(task, short, seed=seed) for seed in range(seeds)]
+        seconds = in_turns({"together": partial(together, members), "apart": partial(apart, members)}, rounds)
+        ratio = paired_ratio(seconds, "apart", "together")
+        aim = 8.0 if accelerator == "cuda" else 1.0
+        findings.append(Finding(f"{seeds} seeds apart x together, {name}", ratio, aim, True))
+    return findings
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seeds", type=int, default=8)
@@ -32,16 +45,7 @@ def main() -> None:
     parser.add_argument("--accelerator", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for name, (task, settings) in SHAPES.items():
-        short = {"steps": 13, "schedule.warmup_steps": 0, "accelerator": options.accelerator, **settings}
-        members = [lab.experiment(task, short, seed=seed) for seed in range(options.seeds)]
-        arms = {"together": partial(together, members), "apart": partial(apart, members)}
-        seconds = in_turns(arms, options.rounds)
-        ratio = paired_ratio(seconds, "apart", "together")
-        aim = 8.0 if options.accelerator == "cuda" else 1.0
-        rows.append([name, str(options.seeds), verdict(ratio, aim, at_least=True)])
-    print_table("Step of all seeds, one after the other / as one program", ["shape", "seeds", "ratio"], rows)
+    print_findings("Populations", run(options.rounds, options.seeds, options.accelerator))
 
 
 def together(members: list[Experiment]) -> float:

@@ -6,11 +6,42 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from rich.console import Console
 from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A measured number beside its target.
+
+    Attributes:
+        what: What was measured.
+        value: The number, mostly a ratio.
+        limit: Its target.
+        at_least: Whether the target is a floor; else it is a ceiling.
+    """
+
+    what: str
+    value: float
+    limit: float
+    at_least: bool
+
+    @property
+    def verdict(self) -> str:
+        """The number, its target, and whether it is met."""
+        met = self.value >= self.limit if self.at_least else self.value <= self.limit
+        return f"{self.value:.3f} (target {'>=' if self.at_least else '<='} {self.limit:g}: {'met' if met else 'MISSED'})"
+
+
+def clock() -> float:
+    """Seconds: the process's own where it is one thread on a CPU, which other programs disturb least, else the wall's."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.process_time() if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter()
 
 
 def interleaved(arms: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
@@ -26,9 +57,9 @@ def interleaved(arms: Mapping[str, Callable[[], object]], rounds: int, warm_up: 
             arm()
 
     def timed(arm: Callable[[], object]) -> float:
-        began = time.perf_counter()
+        began = clock()
         arm()
-        return time.perf_counter() - began
+        return clock() - began
 
     return in_turns({name: partial(timed, arm) for name, arm in arms.items()}, rounds)
 
@@ -54,17 +85,23 @@ def paired_ratio(seconds: Mapping[str, list[float]], above: str, below: str) -> 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table with the machine beneath its title."""
-    threads = torch.get_num_threads()
-    machine = f"torch {torch.__version__}, {threads} threads, {platform.machine()}, Python {platform.python_version()}"
-    table = Table(title=f"{title}\n{machine}", box=None, header_style="bold", title_justify="left", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right")
     for row in rows:
         table.add_row(*row)
-    Console(width=120).print(table)
+    console = Console(width=120)
+    console.print(f"[bold]{title}[/bold]\n[dim]{machine()}[/dim]", highlight=False)
+    console.print(table)
 
 
-def verdict(value: float, limit: float, *, at_least: bool) -> str:
-    """A ratio beside its target, and whether it is met."""
-    met = value >= limit if at_least else value <= limit
-    return f"{value:.3f} (target {'>=' if at_least else '<='} {limit:g}: {'met' if met else 'MISSED'})"
+def print_findings(title: str, findings: list[Finding]) -> None:
+    """Print what was measured beside its targets."""
+    print_table(title, ["what", "measured"], [[finding.what, finding.verdict] for finding in findings])
+
+
+def machine() -> str:
+    """Versions and threads, in a line."""
+    threads = torch.get_num_threads()
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    return f"torch {torch.__version__}, {threads} threads, {where}, Python {platform.python_version()}"

@@ -16,8 +16,11 @@ def run(arguments: list[str]) -> int:
     from lab.cli.train import report
     from lab.runs import Run
     from lab.training import resume
+    from lab.training.fit import is_main_process
     from lab.training.progress import progress_for
 
     opened = Run(known.run)
-    print(report(resume(opened, progress=progress_for(opened.experiment, Console()))))
+    done = resume(opened, progress=progress_for(opened.experiment, Console()))
+    if is_main_process():
+        print(report(done))
     return 0

@@ -99,6 +99,11 @@ class Experiment(Settings):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(1, ge=1)
     """Devices of the accelerator; above 1 with data-parallel training."""
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    """How several devices share the work: `ddp`, which `auto` chooses, has everything on each; `fsdp` spreads weights,
+    gradients and optimiser over them, for models from about 300M on."""
+    compile: Literal["none", "default", "reduce-overhead"] = "none"
+    """Whether training steps go through `torch.compile`; `reduce-overhead` with CUDA graphs as well. Runs move in rounding."""
     threads: int = Field(1, ge=1)
     """CPU threads. Two runs with one thread each are faster than one after the other with two."""
 
@@ -123,6 +128,10 @@ class Experiment(Settings):
                 f"batch_size must be a multiple of devices x accumulate = {self.devices} x {self.accumulate}, "
                 f"not {self.batch_size}"
             )
+        if self.strategy != "auto" and self.devices == 1:
+            raise ValueError(f"strategy must be auto with devices = 1, not {self.strategy!r}: there is nothing to share")
+        if self.strategy == "fsdp" and self.compile != "none":
+            raise ValueError(f"compile must be none with strategy fsdp, not {self.compile!r}: layers are gathered one by one")
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
         self.objective.check(n, self.steps)

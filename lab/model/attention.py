@@ -27,7 +27,7 @@ def rotary_attention(qkv_BT3HK: Tensor, turns: Tensor) -> Tensor:
 
     Args:
         qkv_BT3HK: Queries, keys and values before their positions are applied.
-        turns: (T, 1, 1, K / 2) complex64, e^(i angle).
+        turns: (T, 1, 1, K / 2, 2) float32, cosine and sine.
 
     Returns:
         (B, T, H, K).
@@ -48,7 +48,7 @@ class _BlockedAttention(torch.autograd.Function):
     def forward(ctx: Any, qkv_BT3HK: Tensor, turns: Tensor) -> Tensor:
         B, T, _, H, K = qkv_BT3HK.shape
         parts_3BHTK = qkv_BT3HK.new_empty(3, B, H, T, K).copy_(qkv_BT3HK.permute(2, 0, 3, 1, 4))
-        turns_TC = turns.view(T, -1)
+        turns_TC = torch.view_as_complex(turns).view(T, -1)
         _turn(parts_3BHTK[:2], turns_TC)
         queries, keys, values = parts_3BHTK.flatten(1, 2)
         mixed_BTHK, weights = qkv_BT3HK.new_empty(B, T, H, K), []

@@ -16,7 +16,8 @@ from torch.autograd.function import once_differentiable
 def product_dtype(states: Tensor) -> torch.dtype:
     """The dtype that matrix products of `states` have here: autocast's, or its own."""
     device = states.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)  # the meta device knows none
+    return torch.get_autocast_dtype(device) if autocast else states.dtype
 
 
 class _RmsNorm(torch.autograd.Function):
@@ -64,19 +65,19 @@ class _GatedUnit(torch.autograd.Function):
         flat_RD = states.to(dtype).flatten(0, -2)
         gate, up, down = gate.to(dtype), up.to(dtype), down.to(dtype)
         gated_RI, raised_RI = flat_RD @ gate.T, flat_RD @ up.T
-        inner_RI = torch.ops.aten.silu(gated_RI).mul_(raised_RI)
-        ctx.save_for_backward(flat_RD, gate, up, down, gated_RI, raised_RI, inner_RI)
-        out: Tensor = (inner_RI @ down.T).view(*states.shape[:-1], -1)
+        active_RI = torch.ops.aten.silu(gated_RI)
+        ctx.save_for_backward(flat_RD, gate, up, down, gated_RI, raised_RI, active_RI)
+        out: Tensor = ((active_RI * raised_RI) @ down.T).view(*states.shape[:-1], -1)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        flat_RD, gate, up, down, gated_RI, raised_RI, inner_RI = ctx.saved_tensors
+        flat_RD, gate, up, down, gated_RI, raised_RI, active_RI = ctx.saved_tensors
         shape, gradient = gradient.shape, gradient.flatten(0, -2)
-        of_down = gradient.T @ inner_RI
+        of_down = gradient.T @ (active_RI * raised_RI)  # one product again is cheaper than one more exponential, or array
         of_inner = gradient @ down
-        of_raised = torch.ops.aten.silu(gated_RI).mul_(of_inner)
+        of_raised = active_RI * of_inner
         of_gated = torch.ops.aten.silu_backward(of_inner.mul_(raised_RI), gated_RI)
         of_states = (of_gated @ gate).addmm_(of_raised, up)
         return of_states.view(shape), of_gated.T @ flat_RD, of_raised.T @ flat_RD, of_down, None
@@ -105,13 +106,14 @@ def rotate(states: Tensor, turns: Tensor) -> Tensor:
 
     Args:
         states: (B, T, ..., K).
-        turns: (T, 1, 1, K / 2) complex64, e^(i angle).
+        turns: (T, 1, 1, K / 2, 2) float32, cosine and sine.
 
     Returns:
         As `states`, in its dtype.
     """
     pairs = states.float().reshape(*states.shape[:-1], -1, 2)
     if states.device.type == "cpu" and not torch.compiler.is_compiling():
-        return torch.view_as_real(torch.view_as_complex(pairs) * turns).flatten(-2).to(states.dtype)
-    (even, odd), (cosine, sine) = pairs.unbind(-1), torch.view_as_real(turns).unbind(-1)
+        product = torch.view_as_complex(pairs) * torch.view_as_complex(turns)
+        return torch.view_as_real(product).flatten(-2).to(states.dtype)
+    (even, odd), (cosine, sine) = pairs.unbind(-1), turns.unbind(-1)
     return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1).flatten(-2).to(states.dtype)

@@ -27,7 +27,7 @@ class RmsNorm(nn.Module):
 
 
 class RotaryTable(nn.Module):
-    """Turns of the rotary positions (Su et al. 2021), e^(i angle), grown when a longer row comes.
+    """Turns of the rotary positions (Su et al. 2021), cosine and sine, grown when a longer row comes.
 
     Neighbours (2k, 2k + 1) are turned together, as in the paper; `transformers` pairs k with k + K/2, which is the same
     up to the order of each attention head's query and key features.
@@ -36,14 +36,14 @@ class RotaryTable(nn.Module):
     def __init__(self, head_width: int, base: float) -> None:
         super().__init__()
         self.head_width, self.base = head_width, base
-        self.turns = torch.empty(0, dtype=torch.complex64)  # no buffer: processes need not have grown it alike
+        self.turns = torch.empty(0)  # no buffer: processes need not have grown it alike
 
     def forward(self, length: int, device: torch.device) -> Tensor:
-        """(T, 1, 1, K / 2) complex64."""
+        """(T, 1, 1, K / 2, 2) float32."""
         if len(self.turns) < length or self.turns.device != device:
             even = torch.arange(0, self.head_width, 2, dtype=torch.float64)
             angles = torch.arange(length)[:, None, None, None] * self.base ** (-even / self.head_width)
-            self.turns = torch.polar(torch.ones_like(angles), angles).to(device, torch.complex64)
+            self.turns = torch.stack([angles.cos(), angles.sin()], dim=-1).to(device, torch.float32)
         return self.turns[:length]
 
 

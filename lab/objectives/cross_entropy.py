@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lab.model.kernels import product_dtype
 from lab.objectives.targets import IGNORE
 
 CHUNK_ELEMENTS = 1 << 22
@@ -36,7 +37,7 @@ class _WeightedCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, hidden_RD: Tensor, unembedding_VD: Tensor, targets_RK: Tensor, shares_RK: Tensor, weights_R: Tensor
     ) -> Any:
-        dtype = _product_dtype(hidden_RD)
+        dtype = product_dtype(hidden_RD)
         matrix_VD = unembedding_VD.to(dtype)
         wants_hidden, wants_matrix = ctx.needs_input_grad[:2]
         losses_R = torch.empty(len(hidden_RD), device=hidden_RD.device, dtype=weights_R.dtype)
@@ -127,11 +128,6 @@ def row_statistics(hidden: Tensor, unembedding: Tensor, targets: Tensor) -> tupl
         losses.append(F.cross_entropy(logits_CV, targets_C, ignore_index=IGNORE, reduction="none"))
         hits.append(logits_CV.argmax(1) == targets_C)
     return torch.cat(losses).view(targets.shape), torch.cat(hits).view(targets.shape)
-
-
-def _product_dtype(hidden: Tensor) -> torch.dtype:
-    device = hidden.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 
 
 def _add_product(total_VD: Tensor, left_CV: Tensor, right_CD: Tensor) -> None:

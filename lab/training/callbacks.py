@@ -36,6 +36,7 @@ class Measure(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         self._seen = self._from_step = trainer.global_step
+        module.gather()
         if trainer.is_global_zero:
             self._evaluator = Evaluator(self._experiment, module.device)
             if self._experiment.evaluation.gradient_audit is not None:
@@ -54,6 +55,7 @@ class Measure(pl.Callback):
             self._progress.advance(step)
         if step in self._points:
             training = module.take_training_metrics()
+            module.gather()
             if trainer.is_global_zero:
                 self._measure(trainer, module, training)
             if self._due(trainer):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from lab.training.checkpoint import SafetensorsIO
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
 from lab.training.recorder import Recorder, refuse_taken
+from lab.training.sharding import ShardedStrategy
 from lab.training.start import start_from
 from lab.training.weights import save_weights
 
@@ -124,7 +127,7 @@ def default_path(experiment: Experiment) -> Path:
 
 
 def check_accelerator(experiment: Experiment) -> None:
-    """Refuse an accelerator that this machine lacks.
+    """Refuse an accelerator or a compiler that this machine lacks.
 
     Raises:
         LabError: Naming it and what there is.
@@ -137,6 +140,11 @@ def check_accelerator(experiment: Experiment) -> None:
         raise LabError(
             f"devices must be at most {torch.cuda.device_count()}, the GPUs of this machine, not {experiment.devices}"
         )
+    on_gpu = torch.cuda.is_available() and experiment.accelerator in ("auto", "cuda")
+    if experiment.compile == "reduce-overhead" and not on_gpu:
+        raise LabError("compile must be none or default without a CUDA GPU, which has the graphs, not 'reduce-overhead'")
+    if experiment.compile != "none" and not on_gpu and shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise LabError(f"compile must be none where there is no C++ compiler (g++, or CXX), not {experiment.compile!r}")
 
 
 def fit(
@@ -173,6 +181,7 @@ def fit(
             raise Interrupted(f"stopped at step {trainer.global_step}; lab resume {first.run_path} goes on")
     finally:
         progress.stop()
+    module.gather()
     if trainer.is_global_zero:
         for recorder, network in zip(recorders, module.networks(), strict=True):
             save_weights(network, recorder.run_path / WEIGHTS)
@@ -187,7 +196,7 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
         return pl.Trainer(
             accelerator=experiment.accelerator,
             devices=experiment.devices,
-            strategy="ddp" if experiment.devices > 1 else "auto",
+            strategy=_strategy(experiment),
             precision=_PRECISION[experiment.precision],  # type: ignore[arg-type]
             max_steps=experiment.steps,
             accumulate_grad_batches=experiment.accumulate,
@@ -201,6 +210,12 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
             limit_val_batches=0,
             num_sanity_val_steps=0,
         )
+
+
+def _strategy(experiment: Experiment) -> str | ShardedStrategy:
+    if experiment.strategy == "fsdp":
+        return ShardedStrategy(experiment.devices)
+    return "ddp" if experiment.devices > 1 else "auto"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -19,6 +19,7 @@ from lab.objectives.weights import plan, stage_at
 from lab.training.feed import Feed
 from lab.training.points import rate_factor
 from lab.training.reach import reached
+from lab.training.sharding import gathered, is_sharded, shard, whole_tensor
 
 
 class TrainingModule(pl.LightningModule):
@@ -43,13 +44,32 @@ class TrainingModule(pl.LightningModule):
         partly = {stage.trained for stage in self._stages if len(stage.trained) < experiment.n_future}
         probed = {(1,)} if experiment.objective.detached else set()
         self._reached = {heads: reached(self.network, heads) for heads in partly | probed}
+        self._compiled: Callable[..., Tensor] | None = None
+        self._whole: tuple[Network, ...] = ()  # in a tuple it is no part of what is trained
         self.totals = torch.zeros(experiment.n_future + 2)
 
+    def configure_model(self) -> None:
+        """With FSDP: spread the weights over the devices."""
+        if self.experiment.strategy == "fsdp" and not is_sharded(self.network):
+            assert self.device_mesh is not None
+            shard(self.network, self.device_mesh["data_parallel"])
+
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
-        hidden_NBTD = self.network(part.shown, detached=self.experiment.objective.detached)
-        loss = self.loss(part, hidden_NBTD, self.network.unembedding.weight)
+        loss = self.loss(part, self.hidden(part.shown), self.network.unembedding.weight)
         self.note(loss.heads_N)
         return loss.total
+
+    def hidden(self, tokens_BT: Tensor) -> Tensor:
+        """Hidden states (N, B, T, D) for training, compiled if the experiment says so."""
+        mode, detached = self.experiment.compile, self.experiment.objective.detached
+        if mode == "none":
+            states: Tensor = self.network(tokens_BT, detached=detached)
+            return states
+        if self._compiled is None:
+            self._compiled = torch.compile(self.network.forward, mode=mode)
+        if mode == "reduce-overhead":
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        return self._compiled(tokens_BT, detached=detached)
 
     def loss(self, part: Part, hidden_NBTD: Tensor, unembedding: Tensor) -> Loss:
         """The objective at the present step, of one network's hidden states and unembedding, (V, D) or (N, V, D)."""
@@ -79,8 +99,8 @@ class TrainingModule(pl.LightningModule):
         Weights that no trained head reaches are left as they are: without gradient the optimiser neither moves nor decays them.
         """
         trained = self._reached.get(self._stages[stage_at(self._stages, self.global_step)].trained)
-        for weight in self.network.parameters():
-            if trained is not None and weight not in trained:
+        for name, weight in self.network.named_parameters():
+            if trained is not None and name not in trained:
                 weight.grad = None
         limit = self.experiment.optimiser.clip_norm or torch.inf
         norm, *_ = [self.clip(group, limit) for group in self._clipping_groups()]
@@ -88,15 +108,14 @@ class TrainingModule(pl.LightningModule):
 
     def clip(self, weights: list[Parameter], limit: float) -> Tensor:
         """Scale the gradient of some weights down to a norm; the norm before."""
-        return torch.nn.utils.clip_grad_norm_(weights, limit)
+        return whole_tensor(torch.nn.utils.clip_grad_norm_(weights, limit))
 
     def _clipping_groups(self) -> list[list[Parameter]]:
         """What is clipped together: everything, but detached heads on their own, or they would shrink head 1's steps."""
-        everything = list(self.network.parameters())
         if not self.experiment.objective.detached:
-            return [everything]
-        path = self._reached[(1,)]
-        return [[weight for weight in everything if (weight in path) == inside] for inside in (True, False)]
+            return [list(self.network.parameters())]
+        path, everything = self._reached[(1,)], list(self.network.named_parameters())
+        return [[weight for name, weight in everything if (name in path) == inside] for inside in (True, False)]
 
     def configure_optimizers(self) -> Any:
         """AdamW that decays matrices but not the norms' gains, with the experiment's schedule after every step."""
@@ -117,7 +136,7 @@ class TrainingModule(pl.LightningModule):
         return weight.ndim > 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["totals"] = self.totals
+        checkpoint["totals"] = self._totals_of_all()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.totals = checkpoint["totals"]
@@ -128,13 +147,23 @@ class TrainingModule(pl.LightningModule):
 
     def networks(self) -> Iterator[Network]:
         """What is to be measured, in the order of the runs that are trained here: one, but in a population."""
-        yield self.network
+        yield from self._whole or (self.network,)
+
+    def gather(self) -> None:
+        """Before `networks`, on every process: with FSDP collect all weights on the first."""
+        if is_sharded(self.network):
+            self._whole = gathered(self.network, self.experiment)
 
     def take_training_metrics(self) -> list[dict[str, float]]:
         """Means since the last call, over all devices, of each run: `train/loss/<i>` in nats, `train/gradient_norm`."""
-        totals = self.trainer.strategy.reduce(self.totals, reduce_op="mean")
+        totals = self._totals_of_all()
         self.totals = torch.zeros_like(self.totals)
         return [_means(values) for values in totals.view(-1, totals.shape[-1]).tolist()]
+
+    def _totals_of_all(self) -> Tensor:
+        """The mean of `totals` over all devices, from which each may go on."""
+        mean: Tensor = self.trainer.strategy.reduce(self.totals.clone(), reduce_op="mean")  # reduced in place
+        return mean
 
 
 def _means(totals: list[float]) -> dict[str, float]:

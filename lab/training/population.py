@@ -37,16 +37,12 @@ class PopulationModule(TrainingModule):
         networks = [build(experiment) for experiment in experiments]
         super().__init__(experiments[0], networks[0])
         self._experiments, self._solo = experiments, (networks[0],)  # in a tuple it is no part of what is trained
-        names = {weight: name for name, weight in networks[0].named_parameters()}
         self.network = stack(networks)
-        stacked = dict(self.network.named_parameters())
-        self._reached = {heads: {stacked[names[weight]] for weight in weights} for heads, weights in self._reached.items()}
         self.totals = self.totals.expand(len(experiments), -1).clone()
 
     def training_step(self, parts: Sequence[Part], batch_idx: int) -> Tensor:  # type: ignore[override]
         tokens = torch.cat([part.shown for part in parts])
-        hidden_NRTD = self.network(tokens, detached=self.experiment.objective.detached)
-        hidden = hidden_NRTD.unflatten(1, (len(parts), -1)).unbind(1)
+        hidden = self.hidden(tokens).tensor_split(len(parts), dim=1)
         matrices = self.network.unembedding.weight.unbind(0)
         losses = [self.loss(part, *member) for part, *member in zip(parts, hidden, matrices, strict=True)]
         self.note(torch.stack([loss.heads_N for loss in losses]))

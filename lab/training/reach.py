@@ -7,13 +7,12 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from lab.model import Network
 
 
-def reached(network: Network, heads: Sequence[int]) -> set[Parameter]:
-    """The weights that change when these prediction heads (counted from 1) are trained."""
+def reached(network: Network, heads: Sequence[int]) -> set[str]:
+    """The names of the weights that change when these prediction heads (counted from 1) are trained."""
     twin = deepcopy(network)
     weights = list(twin.parameters())
     device = weights[0].device
@@ -24,7 +23,7 @@ def reached(network: Network, heads: Sequence[int]) -> set[Parameter]:
     with torch.enable_grad():
         logits_NBTV = torch.stack([twin.logits(tokens_BT, head) for head in heads])
         gradients = torch.autograd.grad((logits_NBTV * _uneven(logits_NBTV)).sum(), weights, materialize_grads=True)
-    return {weight for weight, change in zip(network.parameters(), gradients, strict=True) if change.any()}
+    return {name for (name, _), change in zip(network.named_parameters(), gradients, strict=True) if change.any()}
 
 
 def _uneven(like: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def start_from(network: Network, experiment: Experiment) -> dict[str, Any]:
         both = min(len(new[name]), len(old[name]))  # they differ in replicated unembeddings, for another number of heads
         new[name][:both] = old[name][:both]
     path = reached(network, [1])
-    missing = [name for name, weight in network.named_parameters() if name in fresh and weight in path and name != "mask"]
+    missing = [name for name in fresh if name in path and name != "mask"]
     if missing:
         raise LabError(f"init {run.path}: has no weights for {missing[0]}, which the next-token head computes with")
     return {

@@ -44,13 +44,13 @@ def test_turning_is_the_rotation_of_each_pair() -> None:
         turned = torch.stack([even * angles.cos() - odd * angles.sin(), even * angles.sin() + odd * angles.cos()], dim=-1)
         return turned.flatten(-2)
 
-    turns = torch.polar(torch.ones_like(angles), angles)
+    turns = torch.stack([angles.cos(), angles.sin()], dim=-1)
     same(lambda x: rotate(x, turns), plain, states)
 
 
 def turns_of(length: int, width: int) -> Tensor:
     angles = torch.arange(length)[:, None, None, None] * torch.linspace(1, 0.1, width // 2)
-    return torch.polar(torch.ones_like(angles), angles)
+    return torch.stack([angles.cos(), angles.sin()], dim=-1)
 
 
 def plain_attention(qkv: Tensor, turns: Tensor) -> Tensor:

@@ -1,5 +1,10 @@
+"""Two real processes (gloo) against one: every metric, with clipping, accumulation, sharding, and after a stop."""
+
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,15 +13,71 @@ import pytest
 import lab
 from lab.config import Experiment, dump
 
+CLIPPED = {"optimiser.clip_norm": 0.05}
+"""So small that every step is clipped."""
 
-def test_two_processes_with_accumulation_train_as_one_does(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
-    experiment = tiny(devices=2, accumulate=2, batch_size=8)
-    (tmp_path / "e.yaml").write_text(dump(experiment))
-    command = [sys.executable, "-m", "lab", "train", "--config", "e.yaml", "--out", "two"]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "lab", *words]
+
+
+def two_processes(experiment: Experiment, folder: Path) -> lab.Run:
+    """Train with two processes, as a user does."""
+    (folder / "e.yaml").write_text(dump(experiment))
+    words = command("train", "--config", "e.yaml", "--out", "two")
+    answer = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, timeout=240)
     assert answer.stdout.count("two: accuracy") == 1, "one process speaks for both"
-    two = lab.Run(tmp_path / "two")
-    one = lab.train(tiny(batch_size=8), tmp_path / "one")
-    for ours, theirs in zip(two.metrics(), one.metrics(), strict=True):
-        assert ours[:3] == theirs[:3]
-        assert ours.value == pytest.approx(theirs.value, rel=1e-3, abs=1e-3), ours.metric
+    return lab.Run(folder / "two")
+
+
+def assert_same(ours: lab.Run, theirs: lab.Run, tolerance: float = 1e-3) -> None:
+    assert len(ours.metrics()) == len(theirs.metrics()) > 0
+    for one, other in zip(ours.metrics(), theirs.metrics(), strict=True):
+        assert one[:3] == other[:3]
+        assert one.value == pytest.approx(other.value, rel=tolerance, abs=tolerance), one.metric
+
+
+def changed(experiment: Experiment, **more: object) -> Experiment:
+    return lab.override(experiment, {name.replace("__", "."): value for name, value in more.items()})
+
+
+def test_two_processes_with_accumulation_and_clipping_train_as_one_does(
+    tiny: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    one = lab.override(tiny(batch_size=8), CLIPPED)
+    two = two_processes(changed(one, devices=2, accumulate=2), tmp_path)
+    single = lab.train(one, tmp_path / "one")
+    assert_same(two, single)
+    norms = [row.value for row in single.metrics() if row.metric == "train/gradient_norm"]
+    assert min(norms) > 0.05, "clipping never happened"
+
+
+def test_sharded_weights_train_as_whole_ones_do(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+    one = lab.override(tiny(batch_size=8), CLIPPED)
+    two = two_processes(changed(one, devices=2, accumulate=2, strategy="fsdp"), tmp_path)
+    assert_same(two, lab.train(one, tmp_path / "one"))
+    assert (two.path / "model.safetensors").stat().st_size == (tmp_path / "one" / "model.safetensors").stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_stopped_between_evaluations_go_on_as_if_they_had_not_been(
+    strategy: str, tiny: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    one = tiny(batch_size=8, steps=200, evaluation__every=50, schedule__warmup_steps=3)
+    experiment = changed(one, devices=2, strategy=strategy)
+    (tmp_path / "e.yaml").write_text(dump(experiment))
+    words = command("train", "--config", "e.yaml", "--out", "two")
+    training = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    metrics = tmp_path / "two" / "metrics.csv"
+    deadline = time.monotonic() + 120
+    while not (metrics.is_file() and "\n50," in metrics.read_text()):
+        assert training.poll() is None, training.stdout.read() if training.stdout else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(training.pid, signal.SIGINT)  # as Ctrl-C in a terminal does: every process of the group hears it
+    output, _ = training.communicate(timeout=120)
+    assert lab.Run(tmp_path / "two").state == "stopped", output
+    answer = subprocess.run(command("resume", "two"), cwd=tmp_path, check=True, capture_output=True, text=True, timeout=240)
+    assert answer.stdout.count("two: accuracy") == 1, "one process speaks for both"
+    assert_same(lab.Run(tmp_path / "two"), lab.train(one, tmp_path / "one"), tolerance=0.02)

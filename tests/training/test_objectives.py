@@ -28,7 +28,8 @@ ARMS: list[dict[str, object]] = [
 def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
     """Plain torch: the same network, of which head 1's loss alone is minimised. Weights at the end."""
     network, settings = build(experiment), experiment.optimiser
-    path = [weight for weight in network.parameters() if weight in reached(network, [1])]
+    names = reached(network, [1])
+    path = [weight for name, weight in network.named_parameters() if name in names]
     decays = [{"params": [weight for weight in path if (weight.ndim > 1) == wide], "weight_decay": settings.weight_decay * wide}
               for wide in (True, False)]  # fmt: skip
     optimiser = torch.optim.AdamW(decays, lr=settings.peak_lr, betas=(settings.beta1, settings.beta2))
@@ -62,7 +63,7 @@ def test_detached_heads_leave_the_next_token_model_as_it_would_be_alone(
 
 def test_the_next_token_path_is_all_but_the_other_heads(tiny: Make) -> None:
     network = build(tiny(n_future=2))
-    outside = {name for name, weight in network.named_parameters() if weight not in reached(network, [1])}
+    outside = {name for name, _ in network.named_parameters()} - reached(network, [1])
     assert outside == {name for name, _ in network.named_parameters() if name.startswith("heads.layers.1.")}
 
 
@@ -70,7 +71,7 @@ def test_the_next_token_path_is_all_but_the_other_heads(tiny: Make) -> None:
 def test_all_heads_together_reach_every_weight_even_behind_zeros(tiny: Make, kind: str) -> None:
     network = build(tiny(model__heads=kind, n_future=3, model__layers=6))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    assert reached(network, [1, 2, 3]) == set(network.parameters())
+    assert reached(network, [1, 2, 3]) == {name for name, _ in network.named_parameters()}
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 

@@ -1,0 +1,45 @@
+"""Every benchmark, then one table of all numbers that have a target.
+
+python -m benchmarks --threads 1                 about 20 minutes; docs/performance.md has a run of it
+python -m benchmarks --only peak memory          some of them
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks import heads, memory, overhead, peak, peers, population, scaling, tasks
+from benchmarks.timing import Finding, print_findings
+
+ALL: dict[str, Callable[[], list[Finding]]] = {
+    "tasks": tasks.run,
+    "heads": heads.run,
+    "peak": peak.run,
+    "memory": memory.run,
+    "overhead": overhead.run,
+    "scaling": lambda: scaling.run(figure=scaling.FIGURE),
+    "population": population.run,
+    "peers": peers.run,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
+    parser.add_argument("--only", nargs="+", choices=list(ALL), default=list(ALL))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    findings: list[Finding] = []
+    for name in options.only:
+        began = time.monotonic()
+        findings += ALL[name]()
+        print(f"{name}: {time.monotonic() - began:.0f} s\n", flush=True)
+    print_findings("Everything that has a target", findings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Memory and time of many prediction heads at a large vocabulary, against one head and against a loss that holds all logits.
+
+    python -m benchmarks.memory --threads 1
+
+Memory is the peak of the process's resident memory above its level before the step, measured in a fresh process for each arm
+(on a GPU, what its allocator held at most).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import lab
+from benchmarks.steps import Step, device, ours, stepper, tokens_of
+from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
+from lab.config import Experiment
+from lab.model import build
+from lab.objectives import IGNORE, future_targets, summed
+
+VOCABULARY, WIDTH, ROWS = 32768, 256, 8
+LAYERS = 10
+"""So many that n = 8 leaves a trunk at equal parameters."""
+MANY = 4
+"""Prediction heads at which the two losses are compared."""
+
+
+def large(n_future: int) -> Experiment:
+    """An experiment at V = 32768, d = 256 with 2048 tokens a step."""
+    settings = {
+        "model.width": WIDTH,
+        "model.layers": LAYERS,
+        "model.n_heads": 8,
+        "task.vocabulary": VOCABULARY,
+        "task.length": 256,
+        "task.test_period": None,
+    }
+    return lab.experiment("induction", settings, n_future=n_future)
+
+
+def naive_loss(hidden_NBTD: Tensor, matrix_VD: Tensor, targets_NBT: Tensor) -> Tensor:
+    """The sum over heads of their mean losses, with all logits at once."""
+    logits_NBTV = F.linear(hidden_NBTD, matrix_VD)
+    losses = [
+        F.cross_entropy(one.flatten(0, 1), targets.flatten()) for one, targets in zip(logits_NBTV, targets_NBT, strict=True)
+    ]
+    return torch.stack(losses).sum()
+
+
+def naive(experiment: Experiment, tokens_BT: Tensor) -> Step:
+    """Our network under the naive loss."""
+    network = build(experiment).to(tokens_BT.device)
+    targets_NBT = targets_of(tokens_BT, experiment.n_future)
+    return stepper(network, lambda: naive_loss(network(tokens_BT), network.unembedding.weight, targets_NBT), bf16=False)
+
+
+def targets_of(tokens_BT: Tensor, n_future: int) -> Tensor:
+    """(N, B, T)."""
+    return future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), n_future)
+
+
+ARMS: dict[str, Callable[[Experiment, Tensor], Step]] = {"ours": ours, "naive": naive}
+
+
+class Measured(NamedTuple):
+    """Peak memory of a step in MB, and its seconds."""
+
+    mb: float
+    seconds: float
+
+
+def fresh(arm: str, n_future: int) -> Measured:
+    """What `measure` says in a fresh process."""
+    threads = f"torch.set_num_threads({torch.get_num_threads()})"
+    code = f"import torch, benchmarks.memory; {threads}; benchmarks.memory.measure({arm!r}, {n_future})"
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return Measured(*json.loads(answer.stdout.splitlines()[-1]))
+
+
+def measure(arm: str, n_future: int) -> None:
+    """In a fresh process: print the peak memory of a few steps above what stood before, and their median time."""
+    experiment = large(n_future)
+    before = _held()
+    step = ARMS[arm](experiment, tokens_of(experiment, ROWS))
+    seconds = interleaved({"step": step}, 3, warm_up=1)["step"]
+    print(json.dumps([(_held() - before) / 2**20, statistics.median(seconds)]))
+
+
+def _held() -> int:
+    """Bytes held at most so far."""
+    if device().type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def loss_times(n_future: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of both losses alone, forward and backward, in turns; and of one head's, ours."""
+    hidden = torch.randn(n_future, ROWS, 256, WIDTH, device=device(), requires_grad=True)
+    matrix = torch.randn(VOCABULARY, WIDTH, device=device()).mul_(WIDTH**-0.5).requires_grad_()
+    targets_NBT = targets_of(tokens_of(large(1), ROWS), n_future)
+    counts_N = (targets_NBT != IGNORE).sum((1, 2))
+
+    def backward(loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+        hidden.grad = matrix.grad = None
+
+    return interleaved(
+        {
+            "ours": lambda: backward(summed(hidden, matrix, targets_NBT, counts_N).total),
+            "naive": lambda: backward(naive_loss(hidden, matrix, targets_NBT)),
+            "one head": lambda: backward(summed(hidden[:1], matrix, targets_NBT[:1], counts_N[:1]).total),
+        },
+        rounds,
+        warm_up=1,
+    )
+
+
+def run(rounds: int = 6) -> list[Finding]:
+    """Memory x n = 1 and x the naive loss, time x the naive loss."""
+    steps = {n: fresh("ours", n) for n in (1, 2, MANY, 8)}
+    naive_mb = fresh("naive", MANY).mb
+    seconds = loss_times(MANY, rounds)
+    rows = [
+        [f"ours, n = {n}", f"{step.mb:.0f}", f"{step.mb / steps[1].mb:.3f}", f"{step.seconds:.2f}"] for n, step in steps.items()
+    ]
+    rows.append([f"all logits, n = {MANY}", f"{naive_mb:.0f}", f"{naive_mb / steps[1].mb:.3f}", ""])
+    title = f"Peak memory of a step: V = {VOCABULARY}, d = {WIDTH}, L = {LAYERS}, {ROWS * 256} tokens"
+    print_table(title, ["arm", "MB", "x ours, n = 1", "seconds"], rows)
+    median = medians(seconds)
+    without_overhead = steps[1].seconds + 7 * median["one head"]
+    print_table(f"Loss alone, n = {MANY}", ["arm", "ms"], [[name, f"{1e3 * value:.0f}"] for name, value in median.items()])
+    return [
+        Finding(f"peak memory, n = 8 x n = 1, V = {VOCABULARY}", steps[8].mb / steps[1].mb, 1.10, False),
+        Finding(f"peak memory x all logits, n = {MANY}", steps[MANY].mb / naive_mb, 0.35, False),
+        Finding("step time, n = 8 x (step of n = 1 and 7 x one head's loss)", steps[8].seconds / without_overhead, 1.10, False),
+        Finding(f"time of the loss x all logits, n = {MANY}", paired_ratio(seconds, "ours", "naive"), 1.15, False),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
+    parser.add_argument("--rounds", type=int, default=6)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print_findings("Memory-efficient loss", run(options.rounds))
+
+
+if __name__ == "__main__":
+    main()

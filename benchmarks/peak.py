@@ -1,0 +1,69 @@
+"""Share of the machine's measured matmul peak that a 3M training step reaches, in float32 and in bfloat16.
+
+    python -m benchmarks.peak --threads 1
+
+Counted are the products that a step cannot do without: every matrix once forward and twice backward, and attention's two
+products forward and four backward over the past alone. The peak is the fastest of a few large products on the same threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.steps import ROWS, device, ours, shaped, tokens_of
+from benchmarks.timing import Finding, interleaved, medians, print_findings, print_table
+from lab.config import Experiment
+from lab.config.cost import all_blocks, matrix_parameters
+
+SQUARES = (1024, 1536, 2048, 3072)
+TARGETS = {torch.float32: 0.60, torch.bfloat16: 0.35}
+
+
+def needed_flops(experiment: Experiment, rows: int) -> float:
+    """Floating-point operations that a step on so many rows cannot do without."""
+    blocks, task = all_blocks(experiment.model, experiment.n_future), experiment.task
+    matrices = matrix_parameters(experiment.model, blocks) + experiment.n_future * task.vocab_size * experiment.model.width
+    past = (task.length + 1) / 2
+    return rows * task.length * (6 * matrices + 12 * blocks.layers * past * experiment.model.width)
+
+
+def products(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+    """Products of square matrices by their size."""
+    return {
+        str(size): partial(torch.matmul, *torch.randn(2, size, size, device=device()).to(dtype).unbind()) for size in SQUARES
+    }
+
+
+def run(rounds: int = 8, size: str = "3M") -> list[Finding]:
+    """Shares of the peak; peak and step take turns."""
+    experiment, findings, rows = shaped(size), [], []
+    tokens_BT = tokens_of(experiment, ROWS)
+    flops = needed_flops(experiment, ROWS)
+    for dtype, target in TARGETS.items():
+        name = str(dtype).removeprefix("torch.")
+        arms = {**products(dtype), "step": ours(experiment, tokens_BT, bf16=dtype == torch.bfloat16)}
+        median = medians(interleaved(arms, rounds))
+        peak = max(2 * side**3 / median[str(side)] for side in SQUARES)
+        rate = flops / median["step"]
+        rows.append([name, f"{peak / 1e9:.0f}", f"{rate / 1e9:.0f}", f"{1e3 * median['step']:.0f}"])
+        findings.append(Finding(f"share of the measured {name} peak, {size} step", rate / peak, target, True))
+    print_table("Matrix products", ["dtype", "peak GFLOP/s", "step GFLOP/s", "step ms"], rows)
+    return findings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
+    parser.add_argument("--rounds", type=int, default=8)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print_findings("Share of the peak", run(options.rounds))
+
+
+if __name__ == "__main__":
+    main()

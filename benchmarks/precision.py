@@ -1,0 +1,68 @@
+"""Whether bfloat16 changes what is learned: loss curves in both precisions, at equal seeds.
+
+python -m benchmarks.precision
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import torch
+from torch import nn
+
+import lab
+from benchmarks.timing import print_table
+from lab.config import Experiment
+from lab.model import build
+from lab.objectives import IGNORE, future_targets, summed
+
+
+def compare_curves(seeds: int = 4, steps: int = 400, every: int = 50) -> None:
+    """Next-token loss on the training stream in both precisions: difference at equal seed against the spread over seeds."""
+    curves: dict[bool, list[list[float]]] = {False: [], True: []}
+    for bf16 in curves:
+        for seed in range(seeds):
+            experiment = lab.experiment("induction", {"model.width": 64, "model.layers": 4}, seed=seed, steps=steps)
+            curves[bf16].append(loss_curve(experiment, bf16=bf16, every=every))
+    rows = []
+    for position in range(steps // every):
+        plain, rounded = ([curve[position] for curve in curves[kind]] for kind in (False, True))
+        differences = [b - a for a, b in zip(plain, rounded, strict=True)]
+        rows.append(
+            [
+                str((position + 1) * every),
+                f"{statistics.mean(plain):.3f}",
+                f"{statistics.mean(rounded):.3f}",
+                f"{statistics.mean(differences):+.3f}",
+                f"{statistics.stdev(differences):.3f}",
+                f"{statistics.stdev(plain):.3f}",
+            ]
+        )
+    titles = ["step", "float32 nats", "bfloat16 nats", "difference", "its sd", "sd over seeds, float32"]
+    print_table(f"Loss over the last {every} steps, induction, d 64, {seeds} seeds", titles, rows)
+
+
+def loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]:
+    """Mean training loss in nats of each `every` steps at a constant rate after warm-up."""
+    network = build(experiment)
+    rate, warmup = experiment.optimiser.peak_lr, experiment.schedule.warmup_steps
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    losses: list[float] = []
+    for step in range(experiment.steps):
+        tokens_BT = torch.from_numpy(experiment.task.batch(experiment.seed, step, experiment.batch_size).tokens)
+        targets_NBT = future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            hidden_NBTD = network(tokens_BT)
+            loss = summed(hidden_NBTD, network.unembedding.weight, targets_NBT, (targets_NBT != IGNORE).sum((1, 2))).total
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / warmup)
+        optimiser.step()
+        optimiser.zero_grad()
+        losses.append(loss.item())
+    return [statistics.mean(losses[begin : begin + every]) for begin in range(0, len(losses), every)]
+
+
+if __name__ == "__main__":
+    compare_curves()

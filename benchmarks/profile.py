@@ -1,0 +1,86 @@
+"""Where a training step's time goes, by kind of operation, as torch's profiler sees it.
+
+python -m benchmarks.profile --sizes star 1M 3M --threads 1
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+import lab
+from benchmarks.steps import ROWS, Step, ours, shaped, tokens_of
+from benchmarks.timing import print_table
+
+KINDS = {
+    "matrix products": ("mm", "addmm", "linear"),
+    "attention's products": ("bmm", "baddbmm", "_scaled_dot_product"),
+    "softmax and logits": (
+        "_softmax",
+        "_log_softmax",
+        "softmax",
+        "log_softmax",
+        "exp",
+        "gather",
+        "scatter",
+        "logsumexp",
+        "max",
+        "amax",
+    ),
+    "copies and casts": ("copy", "cat", "fill", "_to_copy", "clone", "zero"),
+    "gates": ("silu", "gelu", "sigmoid"),
+    "sums, products of arrays": ("mul", "add", "sub", "addcmul", "div", "neg", "sum", "addmv", "linalg_vector_norm", "pow"),
+    "optimiser": ("_fused_adamw", "_foreach"),
+}
+"""Operations by the words with which their names begin; the first kind that fits."""
+
+
+def kind_of(operation: str) -> str:
+    """The kind of one of the profiler's entries; what is no kernel is the overhead of Python, autograd and torch."""
+    name = operation.removeprefix("aten::")
+    plain = name.removesuffix("_")
+    for kind, names in KINDS.items():
+        if any(plain == each or plain.startswith(each + "_") for each in names):
+            return kind
+    return "overhead"
+
+
+def shares(step: Step, steps: int) -> dict[str, float]:
+    """Share of each kind in a step's own time."""
+    for _ in range(3):
+        step()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(steps):
+            step()
+    sums: dict[str, float] = defaultdict(float)
+    for entry in seen.key_averages():
+        sums[kind_of(entry.key)] += entry.self_cpu_time_total
+    total = sum(sums.values())
+    return {kind: value / total for kind, value in sums.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
+    parser.add_argument("--sizes", nargs="+", default=["star", "1M", "3M"])
+    parser.add_argument("--steps", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    columns: dict[str, dict[str, float]] = {}
+    for size in options.sizes:
+        experiment = lab.experiment("star", n_future=2) if size == "star" else shaped(size)
+        tokens_BT = tokens_of(experiment, experiment.batch_size if size == "star" else ROWS)
+        for bf16 in (False,) if size == "star" else (False, True):
+            step = ours(experiment, tokens_BT, bf16=bf16)
+            columns[f"{size} {'bf16' if bf16 else 'f32'}"] = shares(
+                step, 10 * options.steps if size == "star" else options.steps
+            )
+    rows = [[kind, *(f"{100 * column.get(kind, 0):.1f} %" for column in columns.values())] for kind in (*KINDS, "overhead")]
+    print_table("Share of a step", ["kind", *columns], rows)
+
+
+if __name__ == "__main__":
+    main()

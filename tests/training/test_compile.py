@@ -1,0 +1,28 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.config import Experiment
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # torch's compiler, of torch's own use of it
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_compiled_steps_train_as_eager_ones_do(tiny: Callable[..., Experiment], tmp_path: Path, precision: str) -> None:
+    eager = lab.train(tiny(precision=precision), tmp_path / "eager")
+    compiled = lab.train(tiny(precision=precision, compile="default"), tmp_path / "compiled")
+    tolerance = 1e-4 if precision == "float32" else 0.05
+    for one, other in zip(compiled.metrics(), eager.metrics(), strict=True):
+        assert one[:3] == other[:3]
+        if one.metric.startswith(("loss", "train")):
+            assert one.value == pytest.approx(other.value, rel=tolerance, abs=tolerance), one.metric
+
+
+def test_a_compiled_run_leaves_the_files_of_an_eager_one(tiny: Callable[..., Experiment]) -> None:
+    from lab.training.module import TrainingModule
+
+    eager, compiled = TrainingModule(tiny()), TrainingModule(tiny(compile="default"))
+    assert list(compiled.state_dict()) == list(eager.state_dict())
+    assert all(name.startswith("network.") for name in eager.state_dict())

@@ -1,0 +1,88 @@
+"""Nothing assumes a CPU: every kind of network runs on the meta device, where a tensor of the CPU in between is refused.
+
+Where there is a GPU it runs there too. Fake CUDA tensors do not help elsewhere: torch built for CPUs refuses to index them.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import lab
+from lab.config import Experiment
+from lab.config.kinds import KINDS
+from lab.decoding.completion import greedy, sample
+from lab.model import HEADS, Network
+from lab.objectives import IGNORE, future_targets, row_statistics, summed
+
+MLPS = ("swiglu", "gelu")
+DEVICES = ["meta", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def experiment_of(kind: str, mlp: str = "swiglu") -> Experiment:
+    settings = {
+        "model.width": 16, "model.layers": 6, "model.n_heads": 2, "model.heads": kind, "model.mlp": mlp,
+        "task.vocabulary": 12, "task.length": 12, "task.period": [3, 5], "task.test_period": None,
+    }  # fmt: skip
+    return lab.experiment("induction", settings, n_future=3)
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> torch.device:
+    return torch.device(request.param)
+
+
+def network_on(device: torch.device, experiment: Experiment) -> Network:
+    with device:
+        return Network(experiment)
+
+
+def data_on(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Tokens (B, T) and targets (N, B, T)."""
+    tokens_BT = torch.zeros(2, 12, dtype=torch.int64, device=device)
+    return tokens_BT, future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 3)
+
+
+def test_every_kind_of_heads_is_in_both_tables() -> None:
+    assert set(KINDS) == set(HEADS)
+
+
+@pytest.mark.parametrize("mlp", MLPS)
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_training_step_stays_on_its_device(device: torch.device, kind: str, mlp: str) -> None:
+    network = network_on(device, experiment_of(kind, mlp))
+    tokens_BT, targets_NBT = data_on(device)
+    counts_N = (targets_NBT != IGNORE).sum((1, 2))
+    hidden_NBTD = network(tokens_BT)
+    loss = summed(hidden_NBTD, network.unembedding.weight, targets_NBT, counts_N)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, foreach=False)
+    torch.optim.AdamW(network.parameters()).step()
+    assert hidden_NBTD.shape == (3, 2, 12, 16)
+    assert loss.total.device.type == loss.heads_N.device.type == device.type
+    assert all(weight.grad is not None and weight.grad.device.type == device.type for weight in network.parameters())
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_evaluations_statistics_stay_on_their_device(device: torch.device, kind: str) -> None:
+    network = network_on(device, experiment_of(kind)).eval()
+    tokens_BT, targets_NBT = data_on(device)
+    losses_NBT, hits_NBT = row_statistics(network(tokens_BT), network.unembedding.weight, targets_NBT)
+    assert losses_NBT.shape == hits_NBT.shape == (3, 2, 12)
+    assert losses_NBT.device.type == hits_NBT.device.type == device.type
+
+
+DECODERS: dict[str, Callable[..., Tensor]] = {
+    "greedy": greedy,
+    "sample": lambda network, prompt_BP, length: sample(network, prompt_BP, length, torch.Generator()),
+}
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("kind", HEADS)
+def test_decoding_stays_on_its_device(device: torch.device, kind: str, decoder: str) -> None:
+    network = network_on(device, experiment_of(kind)).eval()
+    rows_BT = DECODERS[decoder](network, torch.zeros(2, 5, dtype=torch.int64, device=device), 8)
+    assert rows_BT.shape == (2, 8)
+    assert rows_BT.device.type == device.type
