@@ -24,10 +24,14 @@ OTHER: dict[str, Any] = {
     "examples": 500, "seed": 9, "precision": "bfloat16", "accelerator": "cpu", "devices": 2, "threads": 3,
     "task.vocabulary": 40, "task.length": 80, "objective.name": "shuffled", "objective.detached": True,
     "objective.weights": [2.5], "objective.extra_weight": 0.5, "objective.window": 2, "objective.active": "up",
-    "init": "runs/first", "evaluation.gradient_audit": 2,
+    "init": "runs/first", "evaluation.gradient_audit": 2, "compile": "default", "strategy": "ddp",
 }  # fmt: skip
 """Another value for every setting that has one."""
-WHERE: dict[str, dict[str, Any]] = {"budget.steps": {"model.matched": "flops"}, "budget.step_time": {"model.matched": "time"}}
+WHERE: dict[str, dict[str, Any]] = {
+    "budget.steps": {"model.matched": "flops"},
+    "budget.step_time": {"model.matched": "time"},
+    "strategy": {"devices": 2, "batch_size": 128},
+}
 """What else must be set for a setting to have another value."""
 ONLY_ONE_VALUE = {"objective.teacherless", "task"}
 
