@@ -82,12 +82,9 @@ def _show(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from lab.sweeping.engine import prepare
-    from lab.sweeping.results import results
-    from lab.sweeping.study import open_study
+    from lab.sweeping.engine import look
 
-    job = prepare(known.file, known.out, known.storage).job
-    found = results(job, open_study(job))
+    found = look(known.file, known.out, known.storage)
     found.write()
     report(Console(), found)
     return 0
@@ -119,7 +116,7 @@ def report(console: Console, results: Results) -> None:
     """Print a sweep's cells, and what is missing of it."""
     from lab.cli.table import print_frame
 
-    print_frame(console, results.cells())
+    print_frame(console, results.cells().map(lambda value: f"{value:.4g}" if isinstance(value, float) else value))
     console.out(f"\n{results.sentence()}", highlight=False)
     missing = results.missing()
     for line in missing[:_MISSING_SHOWN]:

@@ -19,7 +19,7 @@ from lab.sweeping.follow import Follow
 from lab.sweeping.local import default_workers, gpus, run_local
 from lab.sweeping.results import Results, results
 from lab.sweeping.storage import check_url
-from lab.sweeping.study import AGAIN, Job, Place, ask_again, is_exhausted, refuse_others, set_up
+from lab.sweeping.study import AGAIN, Job, Place, ask_again, is_exhausted, open_study, refuse_others, set_up
 
 Description = Sweep | Mapping[str, Any] | Path | str
 """A sweep, its plain values, or its YAML file."""
@@ -115,6 +115,16 @@ def sweep(
         return run_on_cluster(prepared, workers, console, per_device=per_device, address=address, retry_failed=retry_failed)
     count = workers or default_workers(prepared.threads, prepared.devices, per_device)
     return run_locally(prepared, count, console, retry_failed=retry_failed)
+
+
+def look(description: Description, out: Path | str | None = None, storage: str | None = None) -> Results:
+    """What a sweep has come to, while it goes on or afterwards.
+
+    Raises:
+        LabError: If it was never started.
+    """
+    job = prepare(description, out, storage).job
+    return results(job, open_study(job))
 
 
 def run_locally(

@@ -39,6 +39,7 @@ class Plan:
         cells: Cells in all, likewise.
         seeds: Seeds of each cell.
         seconds: Training time of all runs together, estimated; None if their number is not known.
+        flops: Training FLOPs of all runs together: exact for a grid, of a search as if its cells were spread evenly.
         impossible: Why cells cannot be trained, of those that were tried.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     cells: int | None
     seeds: int
     seconds: float | None
+    flops: float | None
     impossible: list[str]
 
     def text(self, workers: int) -> str:
@@ -57,6 +59,7 @@ class Plan:
                 f"{self.runs} runs: {self.cells} cells x {self.seeds} seed{'s' if self.seeds > 1 else ''}",
                 f"about {duration(self.seconds / min(workers, self.runs))} with {workers} worker{'s' if workers > 1 else ''}"
                 f" ({duration(self.seconds)} of training, estimated from {_STEPS} steps)",
+                f"{self.flops:.2g} training FLOPs",
             ]
         if self.impossible:
             lines.append(f"{len(self.impossible)} cells cannot be trained and will be recorded as failed: {self.impossible[0]}")
@@ -69,11 +72,18 @@ def plan(prepared: Prepared) -> Plan:
     trials, seeds = planned_trials(sweep), len(sweep.seeds)
     runs = None if trials is None else trials if sweep.grid is not None else trials * seeds
     cells = None if runs is None else runs // seeds
-    mean = statistics.fmean(_seconds(experiments))
-    trained = None if runs is None else runs - seeds * len(prepared.checked.impossible) if sweep.grid is not None else runs
+    gaps = len(prepared.checked.impossible) if sweep.grid is not None else 0
+    trained = None if runs is None else runs - seeds * gaps
+    seconds = statistics.fmean(_seconds(experiments))
+    flops = statistics.fmean(each.flops_per_step * each.steps for each in experiments)
     return Plan(
-        runs, cells, seeds, None if trained is None else mean * trained, [why for _, why in prepared.checked.impossible]
-    )  # fmt: skip
+        runs=runs,
+        cells=cells,
+        seeds=seeds,
+        seconds=None if trained is None else trained * seconds,
+        flops=None if trained is None else trained * flops,
+        impossible=[why for _, why in prepared.checked.impossible],
+    )
 
 
 def _seconds(experiments: list[Experiment]) -> list[float]:

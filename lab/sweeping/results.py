@@ -74,7 +74,8 @@ class Results:
             ended = part[part["state"] == "finished"]
             shown: dict[str, Any] = {name: part[name].iloc[0] for name in dict.fromkeys([*self._cell, *self.job.sweep.axes])}
             for metric in self.job.sweep.metrics:
-                shown[metric] = mean_with_interval(ended[metric].astype(float).tolist()) if len(ended) else "-"
+                values = ended[metric].astype(float).tolist()
+                shown[metric] = mean_with_interval(values) if len(values) > 1 else f"{values[0]:.3f}" if values else "-"
             states = part["state"].value_counts()
             others = ", ".join(f"{count} {state}" for state, count in states.items() if state != "finished")
             rows.append({**shown, "seeds": len(ended), "others": others})
@@ -87,7 +88,7 @@ class Results:
 
     def sentence(self) -> str:
         """Counts of runs by state, and of cells."""
-        counts = self.runs["state"].value_counts()
+        counts = self.runs["state"].value_counts(sort=False).sort_index()
         cells = self.runs.drop_duplicates(self._cell)
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
         return f"{len(self.runs)} runs of {len(cells)} cells: {states or 'none yet'}"

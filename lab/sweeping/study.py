@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +126,9 @@ def set_up(job: Job) -> Study:
             directions: list[Any] = [f"{direction[:-3]}ize" for direction in job.sweep.metrics.values()]
             with storage_calls():
                 study = _study(storage, job, lambda **options: optuna.create_study(directions=directions, **options))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    study.set_metric_names(list(job.sweep.metrics))
         if IDENTITY not in study.user_attrs:
             with storage_calls():
                 study.set_user_attr(IDENTITY, job.sweep.identity)

@@ -1,0 +1,85 @@
+"""The commands: plan, start, show, dashboard."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+import lab
+from lab.cli.main import main
+from lab.sweeping import dashboard, look
+from lab.sweeping.engine import prepare
+from lab.sweeping.plan import plan
+from tests.sweeping.tiny import begun, told
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_plan_counts_runs_and_writes_nothing(grid: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("s.yaml").write_text(yaml.safe_dump(grid(grid={"n_future": [1, 3], "model.layers": [3, 4]}, seeds=5)))
+    assert main(["sweep", "s.yaml", "--plan", "--workers", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "20 runs: 4 cells x 5 seeds" in out
+    assert re.search(r"about \S+ \w+ with 2 workers", out)
+    assert "1 cells cannot be trained" in out
+    (flops,) = re.findall(r"(\S+) training FLOPs", out)
+    made = [each for _, each in prepare("s.yaml").checked.possible]
+    assert float(flops) == pytest.approx(5 * sum(each.flops_per_step * each.steps for each in made), rel=0.05)
+    assert [path.name for path in Path.cwd().iterdir()] == ["s.yaml"]
+
+
+def test_the_planned_time_is_that_of_a_run(search: Make, tmp_path: Path) -> None:
+    """Within a factor of six, since the machine may be busy; the estimate comes from 8 steps, the run has 300."""
+    width = {"model.width": {"kind": "int", "low": 8, "high": 16, "step": 8}}
+    description = search({"steps": 300, "evaluation.every": 50}, budget={"trials": 1}, search=width)
+    expected = plan(prepare(description, tmp_path / "out"))
+    assert (expected.runs, expected.cells) == (1, 1)
+    assert expected.seconds is not None
+    job = begun(description, tmp_path / "out")
+    told(job)
+    (run,) = lab.open_runs([tmp_path / "out"])
+    assert expected.seconds / 6 < run.record["wall_seconds"] < 6 * expected.seconds
+
+
+def test_a_sweep_is_started_shown_and_not_done_again(grid: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("s.yaml").write_text(yaml.safe_dump(grid(name="s", seeds=1)))
+    assert main(["sweep", "show", "s.yaml"]) == 2
+    assert "runs/s: holds no study 's'; start it first" in capsys.readouterr().err
+    assert not Path("runs").exists()
+    assert main(["sweep", "s.yaml", "--workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "2 runs of 2 cells: 2 finished" in out
+    assert "1/2" in out
+    frame = pd.read_csv("runs/s/frame.csv")
+    assert set(frame["run"]) == {"n1-seed0", "n2-seed0"}
+    before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("model.safetensors")}
+    assert main(["sweep", "s.yaml"]) == 0
+    assert main(["sweep", "show", "s.yaml"]) == 0
+    assert capsys.readouterr().out.count("2 runs of 2 cells: 2 finished") == 2
+    assert before == {path: path.stat().st_mtime_ns for path in Path("runs").rglob("model.safetensors")}
+    assert look("s.yaml").finished()[0].name == "n1-seed0"
+
+
+def test_the_dashboard_serves_the_study(
+    grid: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna_dashboard")
+    job = begun(grid(seeds=1), Path("out"))
+    served: list[Any] = []
+    import optuna_dashboard
+
+    monkeypatch.setattr(optuna_dashboard, "run_server", lambda storage, port: served.append((storage, port)))
+    dashboard.serve(job, 8123)
+    ((storage, port),) = served
+    assert [study.study_name for study in storage.get_all_studies()] == ["tiny"]
+    assert port == 8123
+    assert "http://localhost:8123/dashboard" in capsys.readouterr().out
