@@ -41,9 +41,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.induction_scores": False,
     },
     "star": {
+        "task.arm": 3,
         "model.layers": 5,
         "optimiser.peak_lr": 2e-3,
-        "steps": 14_000,
+        "steps": 4000,
         "evaluation.every": 250,
         "evaluation.induction_scores": False,
     },

@@ -43,6 +43,9 @@ a probe that sends nothing to the trunk; the fifth has the same work and gradien
 
 SCALES: dict[str, dict[str, Any]] = {
     "laptop": {
+        "task.degree": 2,
+        "task.arm": 4,
+        "task.nodes": 12,
         "model.width": 64,
         "model.layers": 5,
         "optimiser.peak_lr": 2e-3,
