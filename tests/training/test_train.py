@@ -126,7 +126,11 @@ def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
     experiment = tiny(accumulate=accumulate, checkpoint__seconds=1000.0)
     whole = lab.train(experiment, tmp_path / "whole")
     handler = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr("lab.training.fit.make_trainer", lambda e, callbacks: make_trainer(e, [PressCtrlC(7), *callbacks]))
+
+    def pressed(e: Experiment, callbacks: list[Any], io: Any) -> Any:
+        return make_trainer(e, [PressCtrlC(7), *callbacks], io)
+
+    monkeypatch.setattr("lab.training.fit.make_trainer", pressed)
     with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run goes on"):
         lab.train(experiment, tmp_path / "run")
     assert signal.getsignal(signal.SIGINT) == handler
