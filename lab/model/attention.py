@@ -32,13 +32,27 @@ def rotary_attention(qkv_BT3HK: Tensor, turns: Tensor) -> Tensor:
     Returns:
         (B, T, H, K).
     """
-    length = qkv_BT3HK.shape[1]
-    if qkv_BT3HK.device.type == "cpu" and length <= LONGEST and not torch.compiler.is_compiling():
+    in_blocks = qkv_BT3HK.device.type == "cpu" and qkv_BT3HK.shape[1] <= LONGEST
+    if in_blocks and not torch.compiler.is_compiling():
         mixed: Tensor = _BlockedAttention.apply(qkv_BT3HK, turns)  # type: ignore[no-untyped-call]
         return mixed
     queries, keys = rotate(qkv_BT3HK[:, :, :2], turns).transpose(1, 3).unbind(2)
     values = qkv_BT3HK[:, :, 2].transpose(1, 2)
+    if in_blocks:
+        return _in_blocks(queries, keys, values).transpose(1, 2)
     return F.scaled_dot_product_attention(queries, keys, values, is_causal=True).transpose(1, 2)
+
+
+def _in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """What `_BlockedAttention` computes, for a compiler to write the backward pass of; all (B, H, T, K)."""
+    T, K = queries.shape[2:]
+    mixed = []
+    for begin in range(0, T, _BLOCK):
+        end = min(begin + _BLOCK, T)
+        scores = queries[:, :, begin:end] @ keys[:, :, :end].transpose(-1, -2) * K**-0.5
+        future = scores.new_full((end - begin, end), -torch.inf).triu(1 + begin)
+        mixed.append((scores + future).softmax(-1, dtype=torch.float32).to(values.dtype) @ values[:, :, :end])
+    return torch.cat(mixed, dim=2)
 
 
 class _BlockedAttention(torch.autograd.Function):
@@ -47,10 +61,12 @@ class _BlockedAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv_BT3HK: Tensor, turns: Tensor) -> Tensor:
         B, T, _, H, K = qkv_BT3HK.shape
-        parts_3BHTK = qkv_BT3HK.new_empty(3, B, H, T, K).copy_(qkv_BT3HK.permute(2, 0, 3, 1, 4))
+        laid_out_3BHTK = qkv_BT3HK.permute(2, 0, 3, 1, 4)
+        turned_2BHTK = qkv_BT3HK.new_empty(2, B, H, T, K, dtype=_exact(qkv_BT3HK.dtype)).copy_(laid_out_3BHTK[:2])
         turns_TC = torch.view_as_complex(turns).view(T, -1)
-        _turn(parts_3BHTK[:2], turns_TC)
-        queries, keys, values = parts_3BHTK.flatten(1, 2)
+        _turn(turned_2BHTK, turns_TC)
+        queries, keys = turned_2BHTK.to(qkv_BT3HK.dtype).flatten(1, 2)
+        values = laid_out_3BHTK[2].flatten(0, 1)
         mixed_BTHK, weights = qkv_BT3HK.new_empty(B, T, H, K), []
         for begin in range(0, T, _BLOCK):
             end = min(begin + _BLOCK, T)
@@ -59,17 +75,16 @@ class _BlockedAttention(torch.autograd.Function):
             torch.softmax(scores, -1, out=scores)
             mixed_BTHK[:, begin:end] = torch.bmm(scores, values[:, :end]).view(B, H, -1, K).transpose(1, 2)
             weights.append(scores)
-        ctx.save_for_backward(parts_3BHTK, turns_TC, *weights)
+        ctx.save_for_backward(queries, keys, values, turns_TC, *weights)
         return mixed_BTHK
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_BTHK: Tensor) -> Any:
-        parts_3BHTK, turns_TC, *weights = ctx.saved_tensors
-        _, B, H, T, K = parts_3BHTK.shape
-        queries, keys, values = parts_3BHTK.flatten(1, 2)
+        queries, keys, values, turns_TC, *weights = ctx.saved_tensors
+        B, T, H, K = grad_BTHK.shape
         grad = grad_BTHK.transpose(1, 2).reshape(B * H, T, K)
-        grads_3BHTK = torch.empty_like(parts_3BHTK)
+        grads_3BHTK = grad.new_empty(3, B, H, T, K)
         of_queries, of_keys, of_values = grads_3BHTK.flatten(1, 2)
         for number in reversed(range(len(weights))):  # the last block looks at every key: nothing stands there to add to yet
             begin, scores = number * _BLOCK, weights[number]
@@ -81,16 +96,19 @@ class _BlockedAttention(torch.autograd.Function):
             for sums, left, right in ((of_values, scores, grad[:, block]), (of_keys, of_scores, queries[:, block])):
                 product = torch.bmm(left.transpose(1, 2), right)
                 sums[:, :end] = product if end == T else product.add_(sums[:, :end])
-        grads_3BHTK[:2].mul_(K**-0.5)
-        _turn(grads_3BHTK[:2], turns_TC.conj())
-        return grads_3BHTK.permute(1, 3, 0, 2, 4).contiguous(), None
+        turned_2BHTK = grads_3BHTK[:2].to(_exact(grad.dtype))
+        _turn(turned_2BHTK, turns_TC.conj() * K**-0.5)
+        grad_BT3HK = grad.new_empty(B, T, 3, H, K)
+        grad_BT3HK[:, :, :2] = turned_2BHTK.permute(1, 3, 0, 2, 4)
+        grad_BT3HK[:, :, 2] = grads_3BHTK[2].transpose(1, 2)
+        return grad_BT3HK, None
+
+
+def _exact(dtype: torch.dtype) -> torch.dtype:
+    """In what turns are applied: at least float32, of which there are complex numbers."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _turn(parts: Tensor, turns_TC: Tensor) -> None:
     """Turn neighbours of the last dimension of `parts` (..., T, K) by their positions' angles, in place."""
-    if parts.dtype.itemsize < 4:  # no complex numbers of that precision
-        exact = parts.float()
-        _turn(exact, turns_TC)
-        parts.copy_(exact)
-    else:
-        torch.view_as_complex(parts.view(*parts.shape[:-1], -1, 2)).mul_(turns_TC)
+    torch.view_as_complex(parts.view(*parts.shape[:-1], -1, 2)).mul_(turns_TC)

@@ -69,6 +69,13 @@ def test_attention_is_the_plain_softmax_over_the_past(length: int, dtype: torch.
     same(lambda x: rotary_attention(x, turns), lambda x: plain_attention(x, turns), qkv, tolerance=tolerance)
 
 
+@pytest.mark.parametrize("length", [1, 64, 130])
+def test_what_a_compiler_is_given_is_the_same_attention(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    turns, qkv = turns_of(length, 8), torch.randn(2, length, 3, 3, 8)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    same(lambda x: rotary_attention(x, turns), lambda x: plain_attention(x, turns), qkv)
+
+
 def test_long_rows_go_through_torchs_own_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     turns, qkv = turns_of(40, 8), torch.randn(2, 40, 3, 2, 8)
     monkeypatch.setattr(attention, "LONGEST", 39)

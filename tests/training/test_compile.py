@@ -8,7 +8,7 @@ from lab.config import Experiment
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # torch's compiler, of torch's own use of it
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of torch's compiler, about torch's own code
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_compiled_steps_train_as_eager_ones_do(tiny: Callable[..., Experiment], tmp_path: Path, precision: str) -> None:
     eager = lab.train(tiny(precision=precision), tmp_path / "eager")
