@@ -42,8 +42,9 @@ def study_cells(frame: pd.DataFrame, metric: str, by: Sequence[str], rule: Rule 
     if values.empty:
         raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
     values = values.assign(parameters=[float(f"{count:.1e}") for count in values["parameters"]])
-    table = cell_table(with_arms(values, by).astype({"arm": "str"}), ["arm", "parameters"])
-    order = {str(arm): place for place, arm in enumerate(with_arms(values, by)["arm"].cat.categories)}
+    named = with_arms(values, by)
+    table = cell_table(named.astype({"arm": "str"}), ["arm", "parameters"])
+    order = {str(arm): place for place, arm in enumerate(named["arm"].cat.categories)}
     return table.sort_values(["arm", "parameters"], key=lambda column: column.map(order) if column.name == "arm" else column)
 
 

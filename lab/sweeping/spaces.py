@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from typing import Annotated, Any, Literal, Protocol, Self
 
 from optuna import Trial
@@ -79,9 +80,9 @@ class _Range(Settings):
         """The number itself."""
         return {name: label}
 
+    @abstractmethod
     def extremes(self) -> tuple[Any, Any]:
         """Both ends."""
-        raise NotImplementedError
 
 
 class Float(_Range):
