@@ -4,7 +4,7 @@ Path-star graphs (Bachmann and Nagarajan 2024): the first step of the path can o
 while every later step can be read off the edges. Next-token models may sit at chance on that step for ever. All settings were
 fixed before any of these runs; the seeds are fresh.
 
-    lab reproduce star --scale laptop      40 runs, about 90 minutes on two cores
+    lab reproduce star --scale laptop      40 runs, about 90 minutes on two cores and with a C++ compiler
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ SCALES: dict[str, dict[str, Any]] = {
         "model.width": 64,
         "model.layers": 5,
         "optimiser.peak_lr": 2e-3,
-        "steps": 14_000,
+        "steps": 12_000,
         "batch_size": 32,
         "evaluation.every": 250,
         "evaluation.induction_scores": False,
+        "compile": "default",
     },
 }
 SEEDS = range(100, 108)
