@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from lab.cli.arguments import Parser
+from lab.cli.arguments import Parser, settings_from
 from lab.errors import LabError
 from lab.reproduce import REPRODUCTIONS
 from tasks.errors import nearest
+
+if TYPE_CHECKING:
+    from lab.runs import Run
+    from lab.sweeping import Sweep
+
+_SETTINGS = """\
+A setting that the study does not vary can be given by its dotted name, as --task.corpus stories.txt or --compile none: what
+comes out is another study, and lies in a folder of its own (--runs, --out)."""
 
 
 def run(arguments: list[str]) -> int:
     """Train what a figure needs, or go on with it, and write the figure, its numbers and a page."""
     listed = "\n".join(f"  {name}" for name in REPRODUCTIONS)
     parser = Parser(
-        "reproduce", "A figure of a paper from nothing; goes on with what lies in --out.", epilog=f"there are:\n{listed}"
+        "reproduce",
+        "A figure of a paper from nothing; the same command goes on after any stop.",
+        usage="lab reproduce NAME [options] [--SETTING VALUE ...]",
+        epilog=f"there are:\n{listed}\n\n{_SETTINGS}",
     )
     parser.add_argument("name", help="one of those below")
     parser.add_argument("--scale", default="laptop", help="laptop, or paper where there is one (laptop)")
     parser.add_argument("--out", metavar="DIR", help="folder for figure, numbers and page (results/NAME)")
-    parser.add_argument("--runs", metavar="DIR", help="folder of the runs (runs/NAME-SCALE)")
+    parser.add_argument("--runs", metavar="DIR", help="folder of its sweeps (runs)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
     parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
-    known = parser.parse_args(arguments)
+    known, left = parser.parse_known_args(arguments)
+    settings = settings_from(left)
     if known.name not in REPRODUCTIONS:
         raise LabError(f"unknown reproduction {known.name!r}; {nearest(known.name, REPRODUCTIONS)}")
     if known.workers is not None and known.workers < 1:
@@ -38,14 +52,30 @@ def run(arguments: list[str]) -> int:
     from lab.sweeping.local import default_workers
     from lab.sweeping.plan import plan
 
-    prepared = prepare(study.sweep(known.scale), known.runs)
-    workers = known.workers or default_workers(prepared.threads, prepared.devices, per_device=1)
+    finished: list[list[Run]] = []
+    for place, planned in enumerate(study.sweeps(known.scale)):
+        sweep = _changed(planned(finished[-1] if finished else ()), settings)
+        prepared = prepare(sweep, Path(known.runs or "runs") / sweep.name)
+        workers = known.workers or default_workers(prepared.threads, prepared.devices, per_device=1)
+        if known.plan:
+            print(f"{sweep.name}{', at most' if place else ''}: {plan(prepared).text(workers)}")
+            continue
+        finished.append(run_locally(prepared, workers, Console(), evaluations=True).complete())
     if known.plan:
-        print(plan(prepared).text(workers))
         return 0
-    runs = run_locally(prepared, workers, Console(), evaluations=True).complete()
     out = Path(known.out or f"results/{known.name}")
     out.mkdir(parents=True, exist_ok=True)
-    for path in study.report(runs, out):
+    for path in study.report(known.scale, finished, out):
         print(path)
     return 0
+
+
+def _changed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:
+    """A sweep whose runs have some other settings in common."""
+    from lab.config.files import flat
+    from lab.sweeping.cells import varied_names
+
+    for name in settings:
+        if name in varied_names(sweep):
+            raise LabError(f"reproduce: --{name} cannot be given: it is what {sweep.name} varies")
+    return sweep.model_copy(update={"base": {**flat(sweep.base), **settings}})

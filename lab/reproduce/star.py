@@ -9,7 +9,7 @@ fixed before any of these runs; the seeds are fresh.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,11 @@ SCALES: dict[str, dict[str, Any]] = {
 SEEDS = range(100, 108)
 
 
+def sweeps(scale: str) -> list[Callable[[Sequence[Run]], Sweep]]:
+    """The one sweep of a scale."""
+    return [lambda _: sweep(scale)]
+
+
 def sweep(scale: str) -> Sweep:
     """What is trained at a scale."""
     return from_mapping(
@@ -77,13 +82,15 @@ def folder(arm: str) -> str:
     return arm.replace(" = ", "").replace(",", "").replace(" ", "-")
 
 
-def report(runs: Sequence[Run], out: Path) -> list[Path]:
+def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
     """Figures, frame and page of what the runs show.
 
     Args:
-        runs: Finished runs of `sweep`.
+        scale: Of `SCALES`.
+        finished: Runs of each of the `sweeps`.
         out: Folder for `survival.png`, `emergence.png`, their numbers as CSV, `frame.csv` and `report.md`.
     """
+    (runs,) = finished
     named = frame(runs)
     named = named[named["metric"].str.match(r"(accuracy|loss)/(turn|follow)/\d|exact")]
     named = named.assign(arm=[arm_of(run) for run in named["run"]]).drop(columns=["objective.name"], errors="ignore")
@@ -100,7 +107,7 @@ def report(runs: Sequence[Run], out: Path) -> list[Path]:
         ]
     page = write_page(
         out / "report.md",
-        "Star graphs: who leaves the plateau?",
+        f"Star graphs at {scale} scale: who leaves the plateau?",
         {
             "Runs": markdown_table(summary(times, ends, order)),
             f"Leaving the plateau (accuracy on the first step past {LEFT:g}, twice in a row)": markdown_table(

@@ -30,6 +30,12 @@ def planned_trials(sweep: Sweep) -> int | None:
     return len(sweep.cells) * len(sweep.seeds) if sweep.grid is not None else sweep.budget.trials
 
 
+def varied_names(sweep: Sweep) -> set[str]:
+    """Everything that a sweep varies: its axes, and the settings that their labels stand for."""
+    choices = [choice for space in sweep.axes.values() for choice in getattr(space, "choices", {}).values()]
+    return {*sweep.axes, *(name for choice in choices if isinstance(choice, dict) for name in choice)}
+
+
 def experiment_of(sweep: Sweep, labels: Mapping[str, Any], seed: int) -> Experiment:
     """The experiment of one run.
 

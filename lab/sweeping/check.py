@@ -12,7 +12,7 @@ from lab.runs import Run
 from lab.runs.files import read_json
 from lab.runs.names import headline
 from lab.runs.run import RECORD, is_run
-from lab.sweeping.cells import SEED, experiment_of, extreme_cells, grid_trial, planned_trials, run_name
+from lab.sweeping.cells import SEED, experiment_of, extreme_cells, grid_trial, planned_trials, run_name, varied_names
 from lab.sweeping.description import Direction, Labels, Sweep
 from tasks import Task
 from tasks.errors import TaskError, nearest
@@ -44,7 +44,7 @@ def check(sweep: Sweep) -> Checked:
     Raises:
         LabError: For an unknown setting, a value that no cell can have, a metric that no run reports.
     """
-    if SEED in {*sweep.base, *sweep.axes, *(name for space in sweep.axes.values() for name in _names(space))}:
+    if SEED in {*sweep.base, *varied_names(sweep)}:
         raise LabError("seed cannot be set or varied: `seeds` says which, the same for all cells")
     possible: list[tuple[Labels, Experiment]] = []
     impossible: list[tuple[Labels, str]] = []
@@ -63,11 +63,6 @@ def check(sweep: Sweep) -> Checked:
     metrics = dict(sweep.metrics) or {_common_headline([experiment for _, experiment in possible]): "maximise"}
     _check_metrics(list(metrics), possible)
     return Checked(metrics, possible, impossible)
-
-
-def _names(space: Any) -> list[str]:
-    choices = getattr(space, "choices", {})
-    return [name for choice in choices.values() if isinstance(choice, dict) for name in choice]
 
 
 def _common_headline(experiments: list[Experiment]) -> str:

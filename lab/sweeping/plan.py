@@ -20,6 +20,10 @@ from lab.sweeping.follow import duration
 
 _STEPS = 8
 _MEASURED_AT_MOST = 3
+_TRIED_ON_CPU = 2e12
+"""FLOPs of a step that a CPU can try in some tens of seconds."""
+_GPU_FLOPS, _UTILISATION = 989e12, 0.4
+"""Dense bfloat16 peak of an H100 (its data sheet), and the share of it that training commonly reaches."""
 
 
 class Pace(NamedTuple):
@@ -38,7 +42,7 @@ class Plan:
         runs: Runs in all, of a search at most; None if only time ends it.
         cells: Cells in all, likewise.
         seeds: Seeds of each cell.
-        seconds: Training time of all runs together, estimated; None if their number is not known.
+        seconds: Training time of all runs together, estimated; None if their number is not known or a trial asks too much.
         flops: Training FLOPs of all runs together: exact for a grid, of a search as if its cells were spread evenly.
         impossible: Why cells cannot be trained, of those that were tried.
     """
@@ -52,18 +56,28 @@ class Plan:
 
     def text(self, workers: int) -> str:
         """A few lines for people."""
-        if self.runs is None or self.cells is None or self.seconds is None:
+        if self.runs is None:
             lines = [f"as many cells as the time allows, {self.seeds} runs each"]
         else:
             lines = [
                 f"{self.runs} runs: {self.cells} cells x {self.seeds} seed{'s' if self.seeds > 1 else ''}",
-                f"about {duration(self.seconds / min(workers, self.runs))} with {workers} worker{'s' if workers > 1 else ''}"
-                f" ({duration(self.seconds)} of training, estimated from {_STEPS} steps)",
+                self._time(workers, self.runs),
                 f"{self.flops:.2g} training FLOPs",
             ]
         if self.impossible:
             lines.append(f"{len(self.impossible)} cells cannot be trained and will be recorded as failed: {self.impossible[0]}")
         return "\n".join(lines)
+
+    def _time(self, workers: int, runs: int) -> str:
+        if self.seconds is not None:
+            return (
+                f"about {duration(self.seconds / min(workers, runs))} with {workers} worker{'s' if workers > 1 else ''}"
+                f" ({duration(self.seconds)} of training, estimated from {_STEPS} steps)"
+            )
+        return (
+            f"about {(self.flops or 0) / (_GPU_FLOPS * _UTILISATION) / 3600:,.0f} GPU-hours at {_UTILISATION:.0%} of an H100's"
+            f" {_GPU_FLOPS / 1e12:.0f} TFLOP/s in bfloat16: assumed, a step of this size is not tried here"
+        )
 
 
 def plan(prepared: Prepared) -> Plan:
@@ -74,13 +88,14 @@ def plan(prepared: Prepared) -> Plan:
     cells = None if runs is None else runs // seeds
     gaps = len(prepared.checked.impossible) if sweep.grid is not None else 0
     trained = None if runs is None else runs - seeds * gaps
-    seconds = statistics.fmean(_seconds(experiments))
+    largest = max(each.flops_per_step for each in experiments)
+    seconds = statistics.fmean(_seconds(experiments)) if prepared.devices or largest <= _TRIED_ON_CPU else None
     flops = statistics.fmean(each.flops_per_step * each.steps for each in experiments)
     return Plan(
         runs=runs,
         cells=cells,
         seeds=seeds,
-        seconds=None if trained is None else trained * seconds,
+        seconds=None if trained is None or seconds is None else trained * seconds,
         flops=None if trained is None else trained * flops,
         impossible=[why for _, why in prepared.checked.impossible],
     )

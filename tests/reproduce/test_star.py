@@ -1,31 +1,19 @@
-import json
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 import lab
-from lab.cli.main import main
-from lab.config import Experiment, dump
+from lab.config import Experiment
 from lab.reproduce import star
-from lab.runs import metrics
-from lab.runs.run import FORMAT
 from lab.sweeping.cells import grid_experiments
+from tests.reproduce.finished import finished
 
 
-def finished(path: Path, experiment: Experiment, leaves_at: int | None) -> lab.Run:
-    """A run's folder without any training, whose accuracy on the turn jumps at a step."""
-    path.mkdir(parents=True)
-    (path / "experiment.yaml").write_text(dump(experiment))
-    record = {"format": FORMAT, "state": "finished", "wall_seconds": 250.0, "non_embedding_parameters": 250_000,
-              "commit": "0123abc", "versions": {"torch": "2"}}  # fmt: skip
-    (path / "run.json").write_text(json.dumps(record))
-    for step in range(0, experiment.steps + 1, 1000):
-        value = 0.5 if leaves_at is None or step < leaves_at else 0.99
-        metrics.append_metrics(
-            path / "metrics.csv", step, step * experiment.tokens_per_step, {star.METRIC: value, "exact": value}
-        )
-    return lab.Run(path)
+def curve(experiment: Experiment, leaves_at: int | None) -> dict[int, dict[str, float]]:
+    """An accuracy on the turn that jumps at a step."""
+    steps = range(0, experiment.steps + 1, 1000)
+    values = {step: 0.5 if leaves_at is None or step < leaves_at else 0.99 for step in steps}
+    return {step: {star.METRIC: value, "exact": value} for step, value in values.items()}
 
 
 def test_arms_share_seeds_data_and_everything_that_they_do_not_name() -> None:
@@ -49,8 +37,8 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     for name, experiment in grid_experiments(star.sweep("laptop")).items():
         arm = star.arm_of(name)
         leaves = 3000 + 1000 * (experiment.seed % 2) if arm == "n = 2" or (arm == "n = 1" and experiment.seed == 100) else None
-        runs.append(finished(tmp_path / "runs" / name, experiment, leaves))
-    written = star.report(runs, tmp_path)
+        runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
+    written = star.report("laptop", [runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "frame.csv", "report.md"
     }  # fmt: skip
@@ -61,29 +49,3 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     assert survival.groupby("arm")["share"].last().to_dict() == {
         "n = 1": 0.875, "n = 1, depth of n = 2": 1.0, "n = 2": 0.0, "n = 2, detached": 1.0, "n = 2, shuffled": 1.0
     }  # fmt: skip
-
-
-def test_the_plan_is_told_without_running_anything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["reproduce", "star", "--plan"]) == 0
-    assert "40 runs" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["stra"], "did you mean 'star'"),
-        (["star", "--scale", "planet"], "star has no scale 'planet'; it has: laptop"),
-        (["star", "--workers", "0"], "--workers must be at least 1"),
-    ],
-)
-def test_what_cannot_be_reproduced_is_refused(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["reproduce", *arguments]) == 2
-    assert message in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())

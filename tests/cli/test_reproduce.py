@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from lab.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_plan_is_told_without_running_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "star", "--plan", "--compile", "none"]) == 0
+    assert "star-laptop: 40 runs: 5 cells x 8 seeds" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_papers_scale_is_planned_in_gpu_hours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "fig7", "--scale", "paper", "--plan"]) == 0
+    told = capsys.readouterr().out
+    assert "fig7-paper: 28 runs: 14 cells x 2 seeds" in told
+    assert "GPU-hours at 40% of an H100's 989 TFLOP/s" in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_study_of_two_sweeps_goes_from_nothing_to_its_page_and_again_without_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["reproduce", "fig7", "--steps", "4", "--schedule.warmup_steps", "1", "--examples", "32"]
+    words += ["--evaluation.every", "2", "--evaluation.examples", "2", "--workers", "2"]
+    assert main(words) == 0
+    names = ["emergence.csv", "emergence.png", "fig7.csv", "fig7.png", "frame.csv", "rates.csv", "report.md"]
+    out = tmp_path / "results" / "fig7"
+    assert sorted(path.name for path in out.iterdir()) == names
+    before = {name: (out / name).read_bytes() for name in names}
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "tokens/s" not in capsys.readouterr().out
+    assert {name: (out / name).read_bytes() for name in names} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["stra"], "did you mean 'star'"),
+        (["star", "--scale", "planet"], "star has no scale 'planet'; it has: laptop"),
+        (["star", "--workers", "0"], "--workers must be at least 1"),
+        (["star", "--stepz", "10"], "did you mean 'steps'"),
+        (["star", "--n-future", "3"], "--n_future cannot be given: it is what star-laptop varies"),
+        (["fig7", "--optimiser.peak_lr", "1e-3"], "--optimiser.peak_lr cannot be given"),
+        (["fig7", "--task", "induction"], "metric 'accuracy/second_again/1' is not reported"),
+    ],
+)
+def test_what_cannot_be_reproduced_is_refused(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

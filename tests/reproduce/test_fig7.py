@@ -1,0 +1,108 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import lab
+from lab.config import SIZES, Experiment
+from lab.reproduce import fig7
+from lab.sweeping import Sweep
+from lab.sweeping.cells import grid_experiments
+from tests.reproduce.finished import finished
+
+BEST = {1: {"d32": 8e-3, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}, 2: {"d32": 4e-3, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}}
+"""Rates that the runs below call best, by n and size: they differ at the smallest size alone."""
+
+
+def size_of(experiment: Experiment) -> str:
+    return f"d{experiment.model.width}"
+
+
+def curve(experiment: Experiment, best: float) -> Mapping[int, Mapping[str, float]]:
+    """A metric that is best in the middle."""
+    half = experiment.steps // 2
+    values = {0: 0.0, half: best, experiment.steps: best - 0.1}
+    return {step: {fig7.METRIC: value, "loss/second_again/1": 1 - value, "loss/all/1": 2.0} for step, value in values.items()}
+
+
+def tuned(folder: Path) -> list[lab.Run]:
+    (first, _) = fig7.sweeps("laptop")
+    runs = []
+    for name, experiment in grid_experiments(first(())).items():
+        right = experiment.optimiser.peak_lr == BEST[experiment.n_future][size_of(experiment)]
+        runs.append(
+            finished(folder / name, experiment, curve(experiment, 0.8 if right else 0.5 + 0.01 * (experiment.seed % 2)))
+        )
+    return runs
+
+
+def main_sweep(runs: list[lab.Run]) -> Sweep:
+    return fig7.sweeps("laptop")[1](runs)
+
+
+def test_rates_are_tuned_on_validation_with_seeds_that_no_other_run_has() -> None:
+    first, second = (sweep(()) for sweep in fig7.sweeps("laptop"))
+    assert {each.evaluation.split for each in grid_experiments(first).values()} == {"validation"}
+    assert {each.evaluation.split for each in grid_experiments(second).values()} == {"test"}
+    assert not set(first.seeds) & set(second.seeds)
+    assert len(second.seeds) == 8
+
+
+def test_the_main_sweep_has_the_best_rates_of_both_arms_for_both_arms(tmp_path: Path) -> None:
+    planned = grid_experiments(main_sweep(tuned(tmp_path)))
+    cells = {(size_of(each), each.n_future, each.optimiser.peak_lr) for each in planned.values()}
+    wanted = {(size, n, BEST[tuner][size]) for size in BEST[1] for n in (1, 2) for tuner in (1, 2)}
+    assert cells == wanted
+    assert len(planned) == len(wanted) * 8
+
+
+def test_arms_of_a_size_share_all_but_n() -> None:
+    planned = grid_experiments(main_sweep([]))
+    for name, one in planned.items():
+        if one.n_future == 1:
+            assert lab.override(one, {"n_future": 2}) == planned[name.replace("-n1-", "-n2-")]
+
+
+def test_the_plan_of_the_main_sweep_is_the_largest_that_it_can_be() -> None:
+    assert len(main_sweep([]).cells) == 4 * 2 * 2
+
+
+def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
+    tuning = tuned(tmp_path / "rates")
+    runs = []
+    for name, experiment in grid_experiments(main_sweep(tuning)).items():
+        ahead = 0.2 * (experiment.n_future == 2) * (1 if size_of(experiment) == "d32" else -1)
+        runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.6 + ahead + 0.001 * (experiment.seed % 3))))
+    written = fig7.report("laptop", [tuning, runs], tmp_path)
+    assert {path.name for path in written} == {
+        "fig7.png", "fig7.csv", "emergence.png", "emergence.csv", "rates.csv", "frame.csv", "report.md"
+    }  # fmt: skip
+    page = (tmp_path / "report.md").read_text()
+    assert "best for n = 1, n = 2 is better at d32 (+0.200); worse at d48 (-0.200), d64 (-0.200), d96 (-0.200)" in page
+    assert "0.008 (an end of the range)" in page
+    drawn = pd.read_csv(tmp_path / "fig7.csv")
+    assert set(drawn["seeds"]) == {8}
+    ends = drawn[(drawn["tuned_with"] == 1) & (drawn["arm"] == "n = 2")].sort_values("parameters")["mean"]
+    assert ends.tolist() == pytest.approx([0.801, 0.401, 0.401, 0.401], abs=1e-3)
+
+
+def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
+    tuning = tuned(tmp_path / "rates")
+    runs = []
+    for name, experiment in grid_experiments(main_sweep(tuning)).items():
+        if experiment.optimiser.peak_lr == BEST[1][size_of(experiment)]:
+            runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
+    table = fig7.against_one(fig7.sized(runs), fig7.METRIC, "best")
+    assert table["size"].tolist() == ["d32", "d48", "d64", "d96", "all sizes"]
+    assert table["difference"].tolist() == pytest.approx([0.05] * 5)
+    assert table["pairs"].tolist() == [8] * 5
+
+
+def test_the_papers_scale_has_the_papers_sizes_and_tunes_nothing() -> None:
+    (only,) = fig7.sweeps("paper")
+    planned = list(grid_experiments(only(())).values())
+    assert [each.model.size for each in planned[:14:2]] == list(SIZES)
+    assert {each.optimiser.peak_lr for each in planned} == {1e-4}
+    assert {each.tokens_per_step for each in planned} == {2**18}
+    assert {each.steps for each in planned} == {100_000}
