@@ -27,9 +27,13 @@ def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.Data
     rows = frame[frame["metric"] == metric].sort_values(["run", "step"])
     if rule == "last":
         return rows.groupby("run", sort=False).tail(1).reset_index(drop=True)
-    lower_is_better = metric.rpartition(":")[2].startswith(("loss", "kl"))
     picked = rows.groupby("run", sort=False)["value"]
-    return rows.loc[picked.idxmin() if lower_is_better else picked.idxmax()].reset_index(drop=True)
+    return rows.loc[picked.idxmin() if lower_is_better(metric) else picked.idxmax()].reset_index(drop=True)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of a metric is better: of losses and divergences, a variant's too (`far:loss/copy/1`)."""
+    return metric.rpartition(":")[2].startswith(("loss", "kl"))
 
 
 def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

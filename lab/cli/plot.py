@@ -21,12 +21,14 @@ FIGURES = {
     "survival": "share of runs that have not passed a threshold yet",
     "gradients": "what each prediction head's loss asks of the trunk, and how far heads agree, against tokens seen",
     "pareto": "a metric against a cost, and the cells that no other beats in both",
+    "importance": "which of the varied settings it takes to be among the best cells",
+    "parallel": "every cell as a line through its settings and what it reached",
 }
 OPTIONS = {
-    "metric": ("emergence", "grid", "size", "survival", "pareto"),
+    "metric": ("emergence", "grid", "size", "survival", "pareto", "importance", "parallel"),
     "by": ("emergence", "grid", "size", "survival", "pareto", "gradients"),
     "x": ("emergence",),
-    "rule": ("grid", "size", "pareto"),
+    "rule": ("grid", "size", "pareto", "importance", "parallel"),
     "threshold": ("survival",),
     "cost": ("pareto",),
 }

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from lab.plots.curves import emergence, induction, new_axes
 from lab.plots.gradients import gradients
 from lab.plots.heatmap import heatmap
+from lab.plots.importance import importance, parallel
 from lab.plots.pareto import pareto
 from lab.plots.save import save
 from lab.plots.study import grid, size
@@ -27,6 +28,8 @@ FIGURES: dict[str, Callable[..., tuple[Axes, pd.DataFrame]]] = {
     "size": size,
     "survival": survival,
     "pareto": pareto,
+    "importance": importance,
+    "parallel": parallel,
     "gradients": gradients,
 }
 """What `lab plot NAME` can draw."""
@@ -37,8 +40,10 @@ __all__ = [
     "gradients",
     "grid",
     "heatmap",
+    "importance",
     "induction",
     "new_axes",
+    "parallel",
     "pareto",
     "save",
     "size",

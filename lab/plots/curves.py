@@ -150,12 +150,17 @@ def reference(axes: Axes, lines: Mapping[str, float]) -> None:
 
 def band_note(table: pd.DataFrame) -> str:
     """What the band is and how many seeds stand behind it."""
-    seeds = sorted(table["seeds"].unique())
-    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]}-{seeds[-1]}"
-    if seeds[-1] == 1:
+    if table["seeds"].max() == 1:
         return "one seed a line: no band"
-    few = f"; fewer than {FEWEST} seeds say little" if seeds[0] < FEWEST else ""
-    return f"mean and 90 % bootstrap band over {count} seeds{few}"
+    return f"mean and 90 % bootstrap band over {seed_count(table)}"
+
+
+def seed_count(table: pd.DataFrame) -> str:
+    """How many seeds stand behind the rows of a table, and that they are few where they are."""
+    low, high = int(table["seeds"].min()), int(table["seeds"].max())
+    count = f"{low}" if low == high else f"{low}-{high}"
+    few = f"; fewer than {FEWEST} seeds say little" if low < FEWEST else ""
+    return f"{count} seed{'s' if high > 1 else ''}{few}"
 
 
 def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:

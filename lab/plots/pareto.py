@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.analysis.cells import Rule, cell_table, run_values
+from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
 from lab.errors import LabError
 from lab.plots.arms import varied_settings, with_arms
 from lab.plots.curves import band_note, describe, new_axes
@@ -58,8 +58,7 @@ def pareto(
     table = cell_table(values, ["arm", *cells])
     costs = values.groupby(["arm", *cells], sort=True, dropna=False)[cost].mean()
     table.insert(len(cells) + 1, cost, costs.to_numpy(float))
-    lower_is_better = metric.rpartition(":")[2].startswith(("loss", "kl"))
-    table["front"] = pareto_front(table[cost].tolist(), (table["mean"] * (-1 if lower_is_better else 1)).tolist())
+    table["front"] = pareto_front(table[cost].tolist(), (table["mean"] * (-1 if lower_is_better(metric) else 1)).tolist())
     axes = axes or new_axes()
     for arm, look in looks(sorted(table["arm"].unique())).items():
         rows = table[table["arm"] == arm]

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, NullLocator
 
-from lab.analysis.cells import Rule, cell_table, run_values
+from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
 from lab.analysis.statistics import FEWEST
 from lab.errors import LabError
 from lab.plots.arms import with_arms
-from lab.plots.curves import band_note, describe, new_axes, reference
+from lab.plots.curves import band_note, describe, new_axes, reference, seed_count
 from lab.plots.style import LUMINANCE, looks
 from tasks.errors import nearest
 
@@ -94,8 +94,7 @@ def grid(
     arms, sizes = list(table["arm"].unique()), sorted(table["parameters"].unique())
     matrix = table.pivot_table(index="arm", columns="parameters", values="mean").loc[arms, sizes].to_numpy(float)
     axes = axes or new_axes(1.5 + 1.05 * len(sizes), 0.9 + 0.62 * len(arms))
-    bounded = not metric.rpartition(":")[2].startswith(("loss", "kl"))
-    low, high = (0.0, 1.0) if bounded else (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
+    low, high = (0.0, 1.0) if not lower_is_better(metric) else (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
     image = axes.imshow(matrix, cmap="cividis", aspect="auto", vmin=low, vmax=high)
     colours = image.to_rgba(np.nan_to_num(matrix))
     for row in table.to_dict("records"):
@@ -108,10 +107,8 @@ def grid(
     axes.set_yticks(range(len(arms)), arms)
     axes.grid(visible=False)
     axes.set_xlabel(PARAMETERS)
-    seeds = sorted({int(count) for count in table["seeds"]})
-    counted = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]}-{seeds[-1]}"
     what = describe(metric).replace("\n", " ")
-    axes.set_title(f"{what}\nmean [90 % interval] over {counted} seed{'s' if seeds[-1] > 1 else ''}", loc="left", fontsize=8)
+    axes.set_title(f"{what}\nmean [90 % interval] over {seed_count(table)}", loc="left", fontsize=8)
     return axes, table
 
 

@@ -1,0 +1,140 @@
+"""What decides a study: how important each varied setting is, and which combinations reach what."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
+from lab.errors import LabError
+from lab.plots.arms import varied_settings
+from lab.plots.curves import describe, new_axes, seed_count
+from tasks.errors import nearest
+
+_LEVELS_AT_MOST = 8
+
+
+def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
+    """How important each varied setting is for being among the best cells, beside what chance alone would give.
+
+    Args:
+        frame: A tidy frame.
+        metric: As `accuracy/copy/1`; of a loss, less is better.
+        rule: `last` or `best` evaluation of each run.
+        axes: Where to draw; by default a new figure's.
+
+    Returns:
+        The axes, and the numbers drawn, see `lab.analysis.importance.importance_table`.
+
+    Raises:
+        LabError: If no run has the metric, the cells are fewer than 8 or do not differ.
+    """
+    from lab.analysis.importance import importance_table  # optuna takes its time
+
+    cells, settings = _cells(frame, metric, rule)
+    table = importance_table(cells, settings, lower_is_better=lower_is_better(metric))
+    axes = axes or new_axes(4.8, 1.1 + 0.32 * len(table))
+    places = np.arange(len(table))[::-1]
+    axes.barh(places, table["importance"], height=0.6, color="#56B4E9", edgecolor="black", linewidth=0.6)
+    marks = axes.plot(
+        table["chance"], places, linestyle="none", marker="|", markersize=14, markeredgewidth=1.8, color="#D55E00"
+    )
+    axes.set_yticks(places, [_short(name) for name in table["setting"]])
+    axes.set_xlim(left=0)
+    axes.set_xlabel("importance (share of all)")
+    axes.grid(visible=False, axis="y")
+    axes.set_axisbelow(True)
+    axes.legend(marks, ["chance stays below in 95 of 100 shuffles"], loc="lower right", facecolor="white", edgecolor="none")
+    told = describe(metric).replace("\n", " ")
+    axes.set_title(f"{told}\nPED-ANOVA over {len(cells)} cells, {seed_count(cells)}", loc="left", color="#555555", fontsize=7.5)
+    return axes, table
+
+
+def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
+    """Parallel coordinates: an upright line for each varied setting and one for the metric; every cell crosses them all.
+
+    Args:
+        frame: A tidy frame.
+        metric: As `accuracy/copy/1`.
+        rule: `last` or `best` evaluation of each run.
+        axes: Where to draw; by default a new figure's.
+
+    Returns:
+        The axes, and the numbers drawn: a row for each cell, as `lab.analysis.cells.cell_table` gives them.
+
+    Raises:
+        LabError: If no run has the metric, or the runs do not differ.
+    """
+    cells, settings = _cells(frame, metric, rule)
+    table = cells.sort_values("mean", ascending=not lower_is_better(metric), ignore_index=True)
+    scales = [_scale(table[name]) for name in settings] + [_scale(table["mean"], levels_at_most=0)]
+    points = np.column_stack([scale.places for scale in scales])
+    axes = axes or new_axes(1.6 + 1.15 * len(scales), 3.2)
+    ranks = np.linspace(0, 1, len(table))  # the best cell last, above the others, darkest and widest
+    for rank, heights in zip(ranks, points, strict=True):
+        axes.plot(range(len(scales)), heights, color=colormaps["cividis"](1 - rank), linewidth=0.7 + 1.5 * rank)
+    for position, scale in enumerate(scales):
+        axes.axvline(position, color="black", linewidth=0.8, zorder=0)
+        for height, text in scale.ticks:
+            axes.annotate(text, (position, height), (3, 0), textcoords="offset points", va="center", fontsize=7,
+                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.75})  # fmt: skip
+    axes.set_xlim(-0.15, len(scales) - 1 + 0.35)
+    axes.set_ylim(-0.06, 1.06)
+    what = describe(metric).replace("\n", " ").split(" on ")[0]
+    axes.set_xticks(range(len(scales)), [*map(_short, settings), what])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=False)
+    told = describe(metric).replace("\n", " ")
+    note = f"{len(table)} cells, the best drawn darkest; {seed_count(table)}"
+    axes.set_title(f"{told}\n{note}", loc="left", color="#555555", fontsize=7.5)
+    return axes, table
+
+
+def _cells(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, list[str]]:
+    """What every cell reached, and the settings in which they differ."""
+    values = run_values(frame, metric, rule)
+    if values.empty:
+        raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
+    settings = [name for name in varied_settings(values) if values[name].astype(str).nunique() > 1]
+    if not settings:
+        raise LabError("the runs differ in no setting: there is nothing to compare")
+    return cell_table(values, settings), settings
+
+
+class _Scale(NamedTuple):
+    """An upright axis: where each value stands between 0 and 1, and what is written where."""
+
+    places: NDArray[np.float64]
+    ticks: list[tuple[float, str]]
+
+
+def _scale(column: pd.Series, levels_at_most: int = _LEVELS_AT_MOST) -> _Scale:
+    """Levels evenly, many numbers by their value, and by its logarithm where they span a factor of ten."""
+    numeric = pd.api.types.is_numeric_dtype(column) and not column.isna().any()
+    if numeric and column.nunique() > levels_at_most:
+        numbers = column.to_numpy(float)
+        logarithmic = numbers.min() > 0 and numbers.max() / numbers.min() >= 10
+        scaled = np.log(numbers) if logarithmic else numbers
+        low, high = float(scaled.min()), float(scaled.max())
+        marks = np.linspace(low, high, 5)
+        texts = [f"{value:.2g}" for value in (np.exp(marks) if logarithmic else marks)]
+        reach = (high - low) or 1.0
+        return _Scale((scaled - low) / reach, [((mark - low) / reach, text) for mark, text in zip(marks, texts, strict=True)])
+    levels: list[Any] = sorted(column.dropna().unique()) if numeric else sorted({_text(value) for value in column})
+    names = column.to_list() if numeric else [_text(value) for value in column]
+    heights = {level: place / max(1, len(levels) - 1) for place, level in enumerate(levels)}
+    return _Scale(np.array([heights[name] for name in names]), [(height, _text(level)) for level, height in heights.items()])
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _short(setting: str) -> str:
+    return "n" if setting == "n_future" else setting.rpartition(".")[2].replace("_", " ")

@@ -1,0 +1,65 @@
+import pandas as pd
+import pytest
+
+from lab import plots
+from lab.errors import LabError
+
+METRIC = "accuracy/turn/1"
+
+
+def frame(metric: str = METRIC, seeds: int = 3) -> pd.DataFrame:
+    """Ten rates, two kinds of heads and two n, of which the rate alone decides."""
+    rows = []
+    for place in range(10):
+        rate = 10 ** (-4 + place / 3)
+        for n in (1, 2):
+            kind = ("parallel", "causal")[(place + n) % 2]
+            for seed in range(seeds):
+                run = f"{place}-{n}-{kind}-{seed}"
+                rows.append((run, "star", n, seed, rate, kind, 100, 1000, metric, 0.1 * place + 0.001 * seed))
+    columns = ["run", "task", "n_future", "seed", "optimiser.peak_lr", "model.heads", "step", "tokens", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_importance_has_a_bar_for_each_setting_and_a_mark_for_chance() -> None:
+    axes, table = plots.importance(frame(), METRIC)
+    assert table["setting"][0] == "optimiser.peak_lr"
+    assert axes.get_yticklabels()[0].get_text() == "peak lr"
+    assert [bar.get_width() for bar in axes.patches] == table["importance"].tolist()
+    assert axes.get_lines()[0].get_xdata().tolist() == table["chance"].tolist()
+    assert "over 20 cells, 3 seeds" in axes.get_title(loc="left")
+
+
+def test_parallel_coordinates_have_a_line_for_each_cell_which_ends_at_its_metric() -> None:
+    axes, table = plots.parallel(frame(), METRIC)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["n", "peak lr", "heads", "accuracy"]
+    lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
+    assert len(lines) == len(table) == 20
+    ends = [line.get_ydata()[-1] for line in lines]
+    assert ends == sorted(ends)
+    assert (ends[0], ends[-1]) == (0, 1)
+    best = lines[-1]
+    assert best.get_ydata()[1] == pytest.approx(1)  # the highest rate, logarithmic
+    middle = table.index[table["optimiser.peak_lr"].round(6) == round(10 ** (-4 + 5 / 3), 6)][0]
+    assert lines[middle].get_ydata()[1] == pytest.approx(5 / 9)
+
+
+def test_the_best_of_a_loss_is_the_lowest_and_drawn_last() -> None:
+    axes, table = plots.parallel(frame("loss/turn/1"), "loss/turn/1")
+    lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
+    assert lines[-1].get_ydata()[-1] == 0
+    assert table["mean"].is_monotonic_decreasing
+
+
+def test_levels_stand_evenly_with_their_names() -> None:
+    axes, _ = plots.parallel(frame(), METRIC)
+    assert {text.get_text() for text in axes.texts} >= {"1", "2", "parallel", "causal", "0.0001", "0.1"}
+
+
+@pytest.mark.parametrize("name", ["importance", "parallel"])
+def test_what_cannot_be_compared_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="did you mean 'accuracy/turn/1'"):
+        plots.FIGURES[name](frame(), "accuracy/tun/1")
+    alike = frame()
+    with pytest.raises(LabError, match="differ in no setting"):
+        plots.FIGURES[name](alike[(alike["run"] == "0-1-causal-0")], METRIC)
