@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lab import plots
 from lab.analysis.emergence import COMPLETION, ONSET, emergence_table
 from lab.analysis.statistics import compare_emergence, emergence_sentence, mean_with_interval
-from lab.plots.save import embedded
+from lab.plots.save import embedded, figure_of
 from lab.runs import Run
 from lab.runs.files import write_atomic
 from lab.runs.frames import frame
@@ -63,7 +63,7 @@ def report(runs: Sequence[Run], out: Path) -> Report:
         for n in sorted(tidy["n_future"].unique()):
             drawn[f"heatmap-n{n}"] = plots.heatmap(tidy[tidy["n_future"] == n])
         for name, (axes, values) in drawn.items():
-            figures[name] = axes.get_figure(root=True)  # type: ignore[assignment]
+            figures[name] = figure_of(axes)
             plots.save(figures[name], values, out / f"{name}.png")
         page = page_of(runs, figures, table, sentence)
     write_atomic(out / "index.html", page)

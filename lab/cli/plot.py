@@ -81,7 +81,7 @@ def _draw(name: str, folders: list[str], options: dict[str, Any], out: Path) -> 
         options["lines"] = reference_lines(runs[0].experiment, options["metric"])
     with plots.style():
         axes, numbers = plots.FIGURES[name](frame(runs), **options)
-        return plots.save(axes.figure, numbers, out)  # type: ignore[arg-type]
+        return plots.save(axes, numbers, out)
 
 
 def _common_metric(runs: list[Run]) -> str:

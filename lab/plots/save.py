@@ -7,8 +7,10 @@ from base64 import b64encode
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lab.errors import LabError
 from lab.runs.files import check_file, readable_errors, write_atomic
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -23,8 +25,13 @@ def check_path(path: Path) -> None:
     check_file(path, SUFFIXES)
 
 
-def save(figure: Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
+def save(drawn: Axes | Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
     """Write a figure and, beside it, its numbers as CSV.
+
+    Args:
+        drawn: The figure, or axes of it.
+        table: Its numbers.
+        path: Of the figure.
 
     Returns:
         Both paths.
@@ -34,6 +41,7 @@ def save(figure: Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
     """
     path = Path(path)
     check_path(path)
+    figure = drawn if isinstance(drawn, Figure) else figure_of(drawn)
     partial = path.with_name(f".{path.name}.partial{path.suffix}")
     with readable_errors(path):
         try:
@@ -44,6 +52,18 @@ def save(figure: Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
     beside = path.with_suffix(".csv")
     write_atomic(beside, table.to_csv(index=False))
     return [path, beside]
+
+
+def figure_of(axes: Axes) -> Figure:
+    """The figure that axes are on.
+
+    Raises:
+        LabError: If they were taken off it.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise LabError("these axes are on no figure")
+    return figure
 
 
 def image_bytes(figure: Figure, kind: str = "png") -> bytes:

@@ -7,7 +7,7 @@ The peak learning rate is the first thing that such a curve can hang on. It is t
 that no other run has: once with n = 1, whose rate both arms then get (what the figure shows first), and once with n = 2, as a
 control. Of two equal rates the runs are the same.
 
-    lab reproduce fig7 --scale laptop             about 70 minutes on two cores
+    lab reproduce fig7 --scale laptop             about 60 minutes on two cores
     lab reproduce fig7 --scale paper --plan       what the paper's own settings would cost
 """
 
@@ -72,7 +72,7 @@ SCALES: dict[str, Scale] = {
     "laptop": Scale(
         base={
             "task": "stories",
-            "steps": 600,
+            "steps": 500,
             "batch_size": 16,
             "examples": 1600,
             "evaluation.every": 100,

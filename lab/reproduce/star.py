@@ -102,8 +102,8 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
         survival, curves = plots.survival(named, METRIC, threshold=LEFT, by=["arm"])
         emergence, bands = plots.emergence(named, METRIC, by=["arm"], lines={"chance": 0.5})
         files = [
-            *save(survival.figure, curves, out / "survival.png"),  # type: ignore[arg-type]
-            *save(emergence.figure, bands, out / "emergence.png"),  # type: ignore[arg-type]
+            *save(survival, curves, out / "survival.png"),
+            *save(emergence, bands, out / "emergence.png"),
         ]
     page = write_page(
         out / "report.md",

@@ -131,7 +131,7 @@ def test_empty_frames_and_unknown_metrics_are_refused_by_name() -> None:
 def test_a_figure_is_saved_with_its_numbers_beside_it(tmp_path: Path, suffix: str) -> None:
     with plots.style():
         axes, table = plots.emergence(frame(), "accuracy/copy/1")
-        saved = plots.save(axes.figure, table, tmp_path / f"curve{suffix}")
+        saved = plots.save(axes, table, tmp_path / f"curve{suffix}")
     assert saved == [tmp_path / f"curve{suffix}", tmp_path / "curve.csv"]
     assert {path.name for path in tmp_path.iterdir()} == {"curve.csv", f"curve{suffix}"}
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "curve.csv"), table, check_dtype=False)

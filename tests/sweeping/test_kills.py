@@ -14,12 +14,11 @@ import optuna
 import pytest
 import yaml
 
-import lab
 from lab.sweeping import study as study_module
 from lab.sweeping import worker
 from lab.sweeping.results import results
 from lab.sweeping.study import Job, open_study
-from tests.sweeping.tiny import begun, in_a_child, numbers, told
+from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
 Make = Callable[..., dict[str, Any]]
 
@@ -146,26 +145,8 @@ def test_workers_that_are_killed_again_and_again_lose_and_double_nothing(grid: M
 
 def test_two_workers_never_have_the_same_trial(grid: Make, tmp_path: Path) -> None:
     """Four workers on twelve runs: each run is trained once, by one of them."""
-    short = {"steps": 2, "schedule.warmup_steps": 0, "evaluation.every": 2, "evaluation.induction_scores": False}
-    job = begun(grid(short, grid={"n_future": [1, 2, 3]}, seeds=4), tmp_path)
-    log = tmp_path / "log"
-
-    def child() -> None:
-        usual = worker.train
-
-        def train(experiment: lab.Experiment, path: Path, **options: Any) -> lab.Run:
-            with log.open("a") as file:
-                file.write(f"{path.name} {os.getpid()}\n")
-            return usual(experiment, path, **options)
-
-        pytest.MonkeyPatch().setattr(worker, "train", train)
-        told(job)
-
-    processes = [in_a_child(child) for _ in range(4)]
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-    begun_runs = [line.split() for line in log.read_text().splitlines()]
+    job = begun(grid(SHORT, **TWELVE), tmp_path)
+    begun_runs = twelve_runs_by_four(job, tmp_path / "log")
     assert len(begun_runs) == len({name for name, _ in begun_runs}) == 12
     assert len({pid for _, pid in begun_runs}) > 1
     assert results(job, open_study(job)).sentence() == "12 runs of 3 cells: 12 finished"

@@ -17,12 +17,11 @@ import lab
 from benchmarks import postgres
 from benchmarks import storage as storage_benchmark
 from lab.sweeping import leases as leases_module
-from lab.sweeping import worker
 from lab.sweeping.leases import Leases
 from lab.sweeping.results import results
 from lab.sweeping.storage import mend, open_storage
 from lab.sweeping.study import open_study
-from tests.sweeping.tiny import begun, in_a_child, numbers, told
+from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
 Make = Callable[..., dict[str, Any]]
 
@@ -135,27 +134,9 @@ def server() -> Iterator[str]:
 
 
 def test_four_workers_on_postgresql_lose_and_double_no_trial(server: str, grid: Make, tmp_path: Path) -> None:
-    short = {"steps": 2, "schedule.warmup_steps": 0, "evaluation.every": 2, "evaluation.induction_scores": False}
-    description = grid(short, grid={"n_future": [1, 2, 3]}, seeds=4)
-    job = begun(description, tmp_path / "out", server)
-    log = tmp_path / "log"
-
-    def child() -> None:
-        usual = worker.train
-
-        def train(experiment: lab.Experiment, path: Path, **options: Any) -> lab.Run:
-            with log.open("a") as file:
-                file.write(f"{path.name}\n")
-            return usual(experiment, path, **options)
-
-        pytest.MonkeyPatch().setattr(worker, "train", train)
-        told(job)
-
-    processes = [in_a_child(child) for _ in range(4)]
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-    assert sorted(log.read_text().split()) == sorted({f"n{n}-seed{seed}" for n in (1, 2, 3) for seed in range(4)})
+    job = begun(grid(SHORT, **TWELVE), tmp_path / "out", server)
+    names = sorted(name for name, _ in twelve_runs_by_four(job, tmp_path / "log"))
+    assert names == sorted(f"n{n}-seed{seed}" for n in (1, 2, 3) for seed in range(4))
     study = open_study(job)
     assert [trial.number for trial in study.trials] == list(range(12))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}

@@ -1,13 +1,17 @@
 """Tiny sweeps, done in this process or in a forked one."""
 
 import multiprocessing as mp
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
+import lab
+from lab.sweeping import worker
 from lab.sweeping.engine import prepare
 from lab.sweeping.study import Job, set_up
 from lab.sweeping.trials import Update
@@ -18,6 +22,10 @@ BASE: dict[str, Any] = {
     "model.width": 8, "model.layers": 4, "model.n_heads": 2, "steps": 12, "batch_size": 4, "schedule.warmup_steps": 3,
     "evaluation.every": 3, "evaluation.examples": 8, "checkpoint.seconds": 0.0, "accelerator": "cpu",
 }  # fmt: skip
+
+
+TWELVE: dict[str, Any] = {"grid": {"n_future": [1, 2, 3]}, "seeds": 4}
+SHORT = {"steps": 2, "schedule.warmup_steps": 0, "evaluation.every": 2, "evaluation.induction_scores": False}
 
 
 def begun(description: dict[str, Any], out: Path, storage: str | None = None) -> Job:
@@ -45,6 +53,28 @@ def in_a_child(do: Callable[[], object]) -> mp.process.BaseProcess:
     process = mp.get_context("fork").Process(target=child)
     process.start()
     return process
+
+
+def twelve_runs_by_four(job: Job, log: Path) -> list[tuple[str, int]]:
+    """Four workers on a job of twelve runs of two steps; which runs were begun, by which process."""
+
+    def child() -> None:
+        usual = worker.train
+
+        def train(experiment: lab.Experiment, path: Path, **options: Any) -> lab.Run:
+            with log.open("a") as file:
+                file.write(f"{path.name} {os.getpid()}\n")
+            return usual(experiment, path, **options)
+
+        pytest.MonkeyPatch().setattr(worker, "train", train)
+        told(job)
+
+    processes = [in_a_child(child) for _ in range(4)]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    lines = [line.split() for line in log.read_text().splitlines()]
+    return [(name, int(pid)) for name, pid in lines]
 
 
 def files(out: Path, *names: str) -> dict[str, bytes]:
