@@ -1,0 +1,29 @@
+"""What every refusal looks like, and a training of a fraction of a second."""
+
+from pathlib import Path
+
+import pytest
+
+from lab.cli.main import main
+
+TINY = [
+    *("--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "4", "--batch-size", "4", "--schedule.warmup-steps", "1"),
+    *("--task.vocabulary", "12", "--task.period", "[3,5]", "--task.length", "12", "--task.test-period", "null"),
+    *("--evaluation.every", "2", "--evaluation.examples", "4"),
+]
+
+
+def listing(folder: Path) -> dict[str, bytes | None]:
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+def refused(arguments: list[str], expected: tuple[str, ...], capsys: pytest.CaptureFixture[str], status: int = 2) -> None:
+    before = listing(Path.cwd())
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("lab: ")
+    for words in expected:
+        assert words in err
+    assert listing(Path.cwd()) == before, "something was written"
