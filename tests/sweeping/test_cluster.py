@@ -21,6 +21,12 @@ Make = Callable[..., dict[str, Any]]
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
+@pytest.fixture(autouse=True)
+def _as_nice_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's workers give way to all other processes; on a busy machine they would hardly move."""
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
@@ -39,7 +45,10 @@ def test_a_sweep_on_two_nodes_of_which_one_is_lost_ends_as_on_none(cluster: Any,
 
     def lose() -> None:
         """Once both workers are in a run."""
+        until = time.monotonic() + 240
         while len([path for path in (tmp_path / "out").glob("n*") if list(path.glob("checkpoint-*"))]) < 2:
+            if time.monotonic() > until:
+                return
             time.sleep(0.05)
         cluster.remove_node(other, allow_graceful=False)
         lost.extend(path.name for path in (tmp_path / "out").glob("n*") if lab.Run(path).state == "running")
