@@ -1,4 +1,4 @@
-"""The journal after cut lines and killed writers, and a real PostgreSQL server with four workers."""
+"""The journal after cut lines and killed writers, and real database servers with four workers."""
 
 import multiprocessing as mp
 import os
@@ -21,6 +21,7 @@ from lab.sweeping.leases import Leases
 from lab.sweeping.results import results
 from lab.sweeping.storage import mend, open_storage
 from lab.sweeping.study import open_study
+from tests.sweeping import mariadb
 from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
 Make = Callable[..., dict[str, Any]]
@@ -125,15 +126,17 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pyt
         Leases(tmp_path).check()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    if postgres.programs() is None:
-        pytest.skip("PostgreSQL is not installed and could not be (apt-get install postgresql)")
-    with postgres.server() as url:
+@pytest.fixture(scope="module", params=["postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A real server of each kind."""
+    here = {"postgresql": postgres.programs() is not None, "mariadb": mariadb.installed()}
+    if not here[request.param]:
+        pytest.skip(f"{request.param} is not installed (apt-get install {request.param.replace('db', 'db-server')})")
+    with {"postgresql": postgres, "mariadb": mariadb}[request.param].server() as url:
         yield url
 
 
-def test_four_workers_on_postgresql_lose_and_double_no_trial(server: str, grid: Make, tmp_path: Path) -> None:
+def test_four_workers_on_a_database_lose_and_double_no_trial(server: str, grid: Make, tmp_path: Path) -> None:
     job = begun(grid(SHORT, **TWELVE), tmp_path / "out", server)
     names = sorted(name for name, _ in twelve_runs_by_four(job, tmp_path / "log"))
     assert names == sorted(f"n{n}-seed{seed}" for n in (1, 2, 3) for seed in range(4))
@@ -144,7 +147,7 @@ def test_four_workers_on_postgresql_lose_and_double_no_trial(server: str, grid: 
     assert not job.place.journal.exists()
 
 
-def test_a_worker_killed_on_postgresql_is_replaced_by_the_next(server: str, search: Make, tmp_path: Path) -> None:
+def test_a_worker_killed_on_a_database_is_replaced_by_the_next(server: str, search: Make, tmp_path: Path) -> None:
     description = search({"steps": 30}, name="killed", budget={"trials": 3})
     job = begun(description, tmp_path / "out", server)
     process = in_a_child(lambda: told(job))
