@@ -23,7 +23,8 @@ def survival_curve(times: Sequence[float], observed: Sequence[bool], level: floa
     Args:
         times: Tokens seen when each run emerged, or when it ended without.
         observed: Whether it emerged; if not, the time is right-censored.
-        level: Of the pointwise interval (log-log transformed, which keeps it within 0 and 1).
+        level: Of the pointwise interval, log-log transformed, which keeps it within 0 and 1. At shares of 0 and 1, where that
+            has none, the exact binomial interval (Clopper and Pearson) of all runs.
 
     Returns:
         `tokens` (growing, from 0), `share` and its interval `low`, `high`; `runs`, how many were under observation just
@@ -37,15 +38,16 @@ def survival_curve(times: Sequence[float], observed: Sequence[bool], level: floa
     estimate = stats.ecdf(_censored(times, observed)).sf
     tokens, share = estimate.quantiles, estimate.probabilities
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # at shares of 0 and 1 the transform has no interval
+        warnings.simplefilter("ignore", RuntimeWarning)  # at shares of 0 and 1
         interval: Any = estimate.confidence_interval(level, method="log-log")
     low, high = interval.low.probabilities, interval.high.probabilities
+    exact = ((1 - level) / 2) ** (1 / len(times))
     curve = pd.DataFrame(
         {
             "tokens": tokens,
             "share": share,
-            "low": np.where(np.isnan(low), share, low),
-            "high": np.where(np.isnan(high), share, high),
+            "low": np.where(np.isnan(low), np.where(share == 1, exact, share), low),
+            "high": np.where(np.isnan(high), np.where(share == 0, 1 - exact, share), high),
             "runs": [sum(each >= time for each in times) for time in tokens],
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +16,9 @@ from lab.plots.arms import with_arms
 from lab.plots.curves import TOKENS, describe, new_axes
 from lab.plots.style import looks
 from tasks.errors import nearest
+
+_BANDS_AT_MOST = 3
+"""Arms whose bands can be told apart; of more, the intervals are drawn at the end alone."""
 
 
 def survival(
@@ -40,20 +44,29 @@ def survival(
     table = emergence_table(with_arms(frame, by).astype({"arm": "str"}), metric,
                             thresholds={"emerged": threshold}, by=["arm"])  # fmt: skip
     order = [str(arm) for arm in with_arms(frame, by)["arm"].cat.categories]
-    axes = axes or new_axes()
+    order = [arm for arm in order if (table["arm"] == arm).any()]
+    crowded = len(order) > _BANDS_AT_MOST
+    axes = axes or new_axes(6.4 if crowded else 4.6)
     curves = []
-    for arm, look in looks(order).items():
+    for place, (arm, look) in enumerate(looks(order).items()):
         runs = table[table["arm"] == arm]
         seen = runs["emerged_observed"].astype(bool)
         curve = survival_curve(runs["emerged"].tolist(), seen.tolist())
         label = f"{arm}: {seen.sum()} of {len(runs)} emerged"
         axes.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line, label=label)
-        axes.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1, linewidth=0)
+        if crowded:
+            last = curve.iloc[-1]
+            reach = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
+            axes.errorbar([table["emerged"].max() * (1.03 + 0.03 * place)], [last["share"]], yerr=reach, color=look.colour,
+                          marker=look.marker, markersize=4, elinewidth=0.9, capsize=2)  # fmt: skip
+        else:
+            axes.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1,
+                              linewidth=0)  # fmt: skip
         ends = runs.loc[~seen, "emerged"]
         if len(ends):
             axes.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
         curves.append(curve.assign(arm=str(arm)))
-    _finish(axes, table, metric, threshold, [arm for arm in order if (table["arm"] == arm).any()])
+    _finish(axes, table, metric, threshold, order)
     return axes, pd.concat(curves, ignore_index=True)[["arm", "tokens", "share", "low", "high", "runs"]]
 
 
@@ -63,8 +76,11 @@ def _finish(axes: Axes, table: pd.DataFrame, metric: str, threshold: float, arms
     axes.set_xlabel(TOKENS)
     axes.set_ylabel(f"share of runs below {threshold:g}:\n{describe(metric).replace(chr(10), ' ')}")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.legend(loc="best", handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
-    note = "Kaplan-Meier, pointwise 90 % intervals;\nticks: runs that ended on the plateau"
+    crowded = len(arms) > _BANDS_AT_MOST
+    beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {"loc": "best"}
+    axes.legend(**beside, handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
+    where = "at the end, right" if crowded else "pointwise"
+    note = f"Kaplan-Meier, 90 % intervals {where};\nticks: runs that ended on the plateau"
     if len(arms) == 2:
         p_value = survival_comparisons(table, "emerged", arm="arm")["p_log_rank"].iloc[0]
         note += f"; log-rank p = {p_value:.2g}"

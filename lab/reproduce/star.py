@@ -30,6 +30,9 @@ from lab.sweeping.files import from_mapping
 METRIC = "accuracy/turn/1"
 LEFT, SOLVED = 0.6, 0.9
 """Accuracy on the first step, of which 0.5 is chance: when a run has left the plateau, and when it has solved the task."""
+STONE, KNOWN = "accuracy/follow/2", 0.95
+"""What head 2 says of the path's later steps: at the goal it must find the goal's predecessor, one look-up away, where head 1
+must go all the way back to the first step. (A table of it was added after the runs had been seen.)"""
 
 ARMS: dict[str, dict[str, Any]] = {
     "n = 1": {"n_future": 1},
@@ -105,6 +108,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
             *save(survival, curves, out / "survival.png"),
             *save(emergence, bands, out / "emergence.png"),
         ]
+    stones = emergence_table(named.astype({"arm": "str"}), STONE, thresholds={"known": KNOWN}, by=["arm"])
     page = write_page(
         out / "report.md",
         f"Star graphs at {scale} scale: who leaves the plateau?",
@@ -115,6 +119,9 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
             ),
             "Accuracy on the first step at the end, against n = 1": markdown_table(
                 comparison_table(ends, arm="arm", baseline="n = 1")
+            ),
+            f"Head 2 knows the goal's predecessor (`{STONE}` past {KNOWN:g}, twice in a row)": markdown_table(
+                stone_summary(stones, order)
             ),
         },
         runs,
@@ -143,5 +150,20 @@ def summary(times: pd.DataFrame, ends: pd.DataFrame, order: Sequence[str]) -> pd
                 "accuracy at the end": f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]",
                 "each seed": " ".join(f"{value:.2f}" for value in last),
             }
+        )
+    return pd.DataFrame(rows)
+
+
+def stone_summary(stones: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """One row for each arm with a second head: in how many runs it knew the stepping stone, and when."""
+    rows = []
+    for arm in order:
+        part = stones[stones["arm"] == arm].sort_values("seed")
+        if part.empty:
+            continue
+        seen = part["known_observed"].astype(bool)
+        times = [f"{tokens / 1e6:.2f}" if known else "-" for tokens, known in zip(part["known"], seen, strict=True)]
+        rows.append(
+            {"arm": arm, "runs": len(part), "knew it": int(seen.sum()), "M tokens seen by then, each seed": " ".join(times)}
         )
     return pd.DataFrame(rows)

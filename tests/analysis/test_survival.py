@@ -44,6 +44,14 @@ def test_without_censoring_it_is_the_share_of_later_times() -> None:
     assert curve["share"].tolist() == [1.0, 0.75, 0.25, 0.0]
 
 
+def test_where_none_or_all_emerged_the_interval_is_the_exact_binomial_one() -> None:
+    none = survival_curve([9.0] * 8, [False] * 8).iloc[-1]
+    every = survival_curve([9.0] * 8, [True] * 8).iloc[-1]
+    exact = [stats.binomtest(count, 8).proportion_ci(0.9, method="exact") for count in (8, 0)]
+    assert (none["low"], none["high"]) == pytest.approx((exact[0].low, 1.0))
+    assert (every["low"], every["high"]) == pytest.approx((0.0, exact[1].high))
+
+
 def test_a_survival_curve_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one run"):
         survival_curve([], [])

@@ -13,7 +13,8 @@ def curve(experiment: Experiment, leaves_at: int | None) -> dict[int, dict[str, 
     """An accuracy on the turn that jumps at a step."""
     steps = range(0, experiment.steps + 1, 1000)
     values = {step: 0.5 if leaves_at is None or step < leaves_at else 0.99 for step in steps}
-    return {step: {star.METRIC: value, "exact": value} for step, value in values.items()}
+    stone = {step: {star.STONE: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
+    return {step: {star.METRIC: value, "exact": value, **stone[step]} for step, value in values.items()}
 
 
 def test_arms_share_seeds_data_and_everything_that_they_do_not_name() -> None:
@@ -45,6 +46,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     page = (tmp_path / "report.md").read_text()
     assert "| n = 2 | 8 | 8 | 8 | 0.990 [0.990, 0.990]" in page
     assert "| n = 1 | 8 | 1 | 1 |" in page
+    assert "| n = 2, detached | 8 | 8 | " + " ".join(["1.09"] * 8) + " |" in page
     survival = pd.read_csv(tmp_path / "survival.csv")
     assert survival.groupby("arm")["share"].last().to_dict() == {
         "n = 1": 0.875, "n = 1, depth of n = 2": 1.0, "n = 2": 0.0, "n = 2, detached": 1.0, "n = 2, shuffled": 1.0
