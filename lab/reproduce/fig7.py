@@ -84,7 +84,7 @@ SCALES: dict[str, Scale] = {
         },
         sizes={f"d{width}": {"model.width": width} for width in (32, 48, 64, 96)},
         seeds=range(200, 208),
-        rates=(2e-3, 4e-3, 8e-3),
+        rates=(2e-3, 4e-3, 8e-3, 1.6e-2),
         tuning_seeds=(300, 301),
     ),
     "paper": Scale(
