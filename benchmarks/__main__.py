@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks import heads, memory, overhead, peak, peers, population, scaling, tasks
+from benchmarks import heads, memory, overhead, peak, peers, population, scaling, sweep, tasks
 from benchmarks.timing import Finding, print_findings
 
 ALL: dict[str, Callable[[], list[Finding]]] = {
@@ -23,6 +23,7 @@ ALL: dict[str, Callable[[], list[Finding]]] = {
     "overhead": overhead.run,
     "scaling": lambda: scaling.run(figure=scaling.FIGURE),
     "population": population.run,
+    "sweep": sweep.run,
     "peers": peers.run,
 }
 

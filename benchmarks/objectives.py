@@ -9,21 +9,24 @@ is its share of a demo run that is audited at every evaluation point.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 
 import lab
-from benchmarks.overhead import stepper
+from benchmarks.overhead import bare
 from benchmarks.steps import ROWS, shaped
-from benchmarks.timing import interleaved, medians, paired_ratio, print_table
+from benchmarks.timing import in_turns, interleaved, medians, paired_ratio, print_table
+from lab.config import Experiment
 from lab.demo import SETTINGS
 from lab.model import build
 from lab.training.audit import GradientAudit
 from lab.training.evaluation import Evaluator
-from lab.training.feed import Feed
-from lab.training.points import evaluation_points
+from lab.training.module import TrainingModule
+from lab.training.points import points_of
+from lab.training.step_time import seconds_a_step
 
 ARMS: dict[str, dict[str, Any]] = {
     "sum": {},
@@ -42,23 +45,30 @@ def arm_ratios(rounds: int) -> list[list[str]]:
     for base in bases.values():
         steps = {}
         for name, settings in ARMS.items():
-            experiment = lab.override(base, {"n_future": 2, **settings})
-            feed, step = iter(Feed(experiment)), stepper(experiment)
-            steps[name] = lambda feed=feed, step=step: step(next(feed))
-        seconds = interleaved(steps, rounds)
+            short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
+            steps[name] = partial(seconds_of, lab.override(base, short))
+        seconds = in_turns(steps, rounds)
         for name in ARMS:
             ratios[name].append(f"{paired_ratio(seconds, name, 'sum'):.3f}")
     return [[f"step, {name}", *values] for name, values in ratios.items()]
 
 
+def seconds_of(experiment: Experiment) -> float:
+    """Seconds of a step of real training, the feed included."""
+    return seconds_a_step(TrainingModule(experiment))
+
+
 def audit_share(n: int, rounds: int) -> list[str]:
     """Milliseconds of one audit, and the share of all audits in a demo run's training, evaluation and audits."""
     experiment = lab.experiment("induction", {**SETTINGS, "evaluation.gradient_audit": 1, "model.layers": 6}, n_future=n)
-    network, step, part = build(experiment), stepper(experiment), next(iter(Feed(experiment)))
-    audit, evaluator = GradientAudit(experiment), Evaluator(experiment)
-    arms = {"audit": partial(audit, network, 0), "evaluation": partial(evaluator, network), "step": partial(step, part)}
+    network, audit, evaluator = build(experiment), GradientAudit(experiment), Evaluator(experiment)
+    arms: dict[str, Callable[[], object]] = {
+        "audit": partial(audit, network, 0),
+        "evaluation": partial(evaluator, network),
+        "step": bare(experiment),
+    }
     median = medians(interleaved(arms, rounds))
-    points = len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
+    points = len(points_of(experiment))
     audits = points * median["audit"]
     whole = audits + points * median["evaluation"] + experiment.steps * median["step"]
     return [f"n = {n}", f"{median['audit'] * 1e3:.1f} ms", f"{median['audit'] / median['step']:.1f}", f"{audits / whole:.3f}"]
@@ -67,7 +77,7 @@ def audit_share(n: int, rounds: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print_table("Arms of the objective, time over the plain sum's", ["what", "demo", "1M"], arm_ratios(options.rounds))

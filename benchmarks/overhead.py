@@ -31,7 +31,7 @@ from lab.training.evaluation import Evaluator
 from lab.training.feed import Feed
 from lab.training.fit import make_trainer, quiet_lightning
 from lab.training.module import TrainingModule
-from lab.training.points import evaluation_points
+from lab.training.points import points_of
 
 
 def fit(experiment: Experiment) -> None:
@@ -92,7 +92,7 @@ def evaluation_share(rounds: int) -> Finding:
     experiment = lab.experiment("induction", SETTINGS, n_future=2)
     network, evaluator = build(experiment), Evaluator(experiment)
     median = medians(interleaved({"evaluation": partial(evaluator, network), "step": bare(experiment)}, rounds))
-    points = len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
+    points = len(points_of(experiment))
     evaluating, training = points * median["evaluation"], experiment.steps * median["step"]
     return Finding("evaluation, share of a demo run", evaluating / (evaluating + training), 0.15, False)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,20 +31,20 @@ def llama(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bo
     from transformers import LlamaConfig, LlamaForCausalLM
 
     width, layers, n_heads = experiment.model.shape
-    network: nn.Module = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=experiment.task.vocab_size,
-            hidden_size=width,
-            intermediate_size=inner_width(width, "swiglu"),
-            num_hidden_layers=layers,
-            num_attention_heads=n_heads,
-            num_key_value_heads=n_heads,
-            max_position_embeddings=LENGTH,
-            tie_word_embeddings=False,
-            use_cache=False,
-            attn_implementation="sdpa",
-        )
-    ).to(tokens_BT.device)
+    shape: dict[str, Any] = {
+        "vocab_size": experiment.task.vocab_size,
+        "hidden_size": width,
+        "intermediate_size": inner_width(width, "swiglu"),
+        "num_hidden_layers": layers,
+        "num_attention_heads": n_heads,
+        "num_key_value_heads": n_heads,
+        "max_position_embeddings": LENGTH,
+        "tie_word_embeddings": False,
+        "use_cache": False,
+        "attn_implementation": "sdpa",
+    }
+    network: nn.Module = LlamaForCausalLM(LlamaConfig(**shape))
+    network.to(tokens_BT.device)
     call = torch.compile(network) if compiled else network
     return stepper(network, lambda: call(input_ids=tokens_BT, labels=tokens_BT).loss, bf16=bf16)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -18,7 +19,7 @@ from lab.training.module import TrainingModule
 from lab.training.population import PopulationModule
 from lab.training.step_time import seconds_a_step
 
-SHAPES = {
+SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "star, d 64, L 5": ("star", {"model.layers": 5, "n_future": 2}),
     "demo, d 64, L 4": ("induction", {"task.length": 32, "task.period": [4, 12], "task.test_period": None, "n_future": 2}),
     "1M, T 64": ("induction", {"model.size": "1M", "task.test_period": None, "n_future": 2}),

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
@@ -113,7 +114,7 @@ def fit(terms_PK: NDArray[np.float64], seconds_P: NDArray[np.float64]) -> NDArra
     return fitted
 
 
-def draw(table: pd.DataFrame) -> plt.Figure:
+def draw(table: pd.DataFrame) -> Figure:
     """Measured steps as points and the law as lines, a panel for each thing that is varied."""
     measured, law = looks(("measured", "law")).values()
     with style():

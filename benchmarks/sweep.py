@@ -44,17 +44,22 @@ def train(workers: int) -> float:
         return time.perf_counter() - begin
 
 
+def run(rounds: int = 3, workers: int = 2) -> list[Finding]:
+    """Throughput of several workers x one."""
+    one, several = "1 worker", f"{workers} workers"
+    train(1)  # the libraries are read from the disk
+    seconds = in_turns({one: partial(train, 1), several: partial(train, workers)}, rounds)
+    median = medians(seconds)
+    what = f"sweep, throughput of {several} ({median[several]:.0f} s) x {one} ({median[one]:.0f} s)"
+    return [Finding(what, paired_ratio(seconds, one, several), 1.85, True)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    one, several = "1 worker", f"{options.workers} workers"
-    train(1)  # the libraries are read from the disk
-    seconds = in_turns({one: partial(train, 1), several: partial(train, options.workers)}, options.rounds)
-    median = medians(seconds)
-    what = f"throughput of {several} x {one} ({median[several]:.1f} and {median[one]:.1f} s)"
-    print_findings(f"A sweep of {SWEEP['seeds'] * 2} runs", [Finding(what, paired_ratio(seconds, one, several), 1.85, True)])
+    print_findings("A sweep", run(options.rounds, options.workers))
 
 
 if __name__ == "__main__":

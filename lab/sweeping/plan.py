@@ -119,9 +119,9 @@ def _seconds(experiments: list[Experiment]) -> list[float]:
 
 def evaluations(experiment: Experiment) -> int:
     """How often an experiment is measured."""
-    from lab.training.points import evaluation_points
+    from lab.training.points import points_of
 
-    return len(evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade))
+    return len(points_of(experiment))
 
 
 def pace(experiment: Experiment) -> Pace:

@@ -12,7 +12,7 @@ from lab.objectives import Targets, find
 from lab.objectives.weights import plan, stage_at
 from lab.training.evaluation import EVALUATION_SEED
 from lab.training.feed import whole_part
-from lab.training.points import evaluation_points
+from lab.training.points import points_of
 from tasks import Batch
 
 
@@ -24,7 +24,7 @@ class GradientAudit:
 
     def __init__(self, experiment: Experiment, device: torch.device | str = "cpu") -> None:
         settings, objective = experiment.evaluation, find(experiment)
-        points = evaluation_points(experiment.steps, settings.every, settings.per_decade)
+        points = points_of(experiment)
         self._points = {*points[:: settings.gradient_audit], points[-1]}
         self._stages, self._detached = plan(experiment), experiment.objective.detached
         size = max(2, experiment.batch_size // (experiment.devices * experiment.accumulate))

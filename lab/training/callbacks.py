@@ -15,7 +15,7 @@ from lab.runs.run import METRICS, TIMING
 from lab.training.audit import GradientAudit
 from lab.training.evaluation import Evaluator
 from lab.training.module import TrainingModule
-from lab.training.points import evaluation_points
+from lab.training.points import points_of
 from lab.training.progress import Progress
 from lab.training.recorder import Recorder
 
@@ -26,8 +26,7 @@ class Measure(pl.Callback):
     def __init__(self, recorders: Sequence[Recorder], progress: Progress) -> None:
         self._recorders, self._progress = recorders, progress
         self._experiment = recorders[0].experiment
-        settings = self._experiment.evaluation
-        self._points = set(evaluation_points(self._experiment.steps, settings.every, settings.per_decade))
+        self._points = set(points_of(self._experiment))
         self._evaluator: Evaluator | None = None
         self._audit: GradientAudit | None = None
         self._seen = -1

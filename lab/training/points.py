@@ -24,6 +24,11 @@ def evaluation_points(steps: int, every: int | None, per_decade: int | None) -> 
     return sorted(points)
 
 
+def points_of(experiment: Experiment) -> list[int]:
+    """Steps at which an experiment is measured."""
+    return evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade)
+
+
 def rate_factor(step: int, experiment: Experiment) -> float:
     """Learning rate of the step that follows `step` steps, as a fraction of the peak."""
     warmup, ratio = experiment.schedule.warmup_steps, experiment.schedule.decay_ratio
