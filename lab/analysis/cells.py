@@ -36,6 +36,20 @@ def lower_is_better(metric: str) -> bool:
     return metric.rpartition(":")[2].startswith(("loss", "kl"))
 
 
+LEVELS_AT_MOST = 8
+"""Numbers with more different values than these are a range, not levels."""
+
+
+def is_range(column: pd.Series) -> bool:
+    """Whether a setting's values are to be read as numbers of a range, not as levels."""
+    return pd.api.types.is_numeric_dtype(column) and column.nunique() > LEVELS_AT_MOST
+
+
+def is_logarithmic(low: float, high: float) -> bool:
+    """Whether a range is to be read by factors: it is positive and spans one of ten."""
+    return low > 0 and high / low >= 10
+
+
 def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Mean and 90 % bootstrap interval of every cell.
 

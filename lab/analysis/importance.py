@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 
@@ -12,7 +11,10 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+from lab.analysis.cells import is_logarithmic, is_range
 from lab.errors import LabError
+
+Params = dict[str, str | float]
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -21,9 +23,6 @@ SHUFFLES, LEVEL = 100, 0.95
 _TOP_SHARE, _TOP_CELLS = 0.25, 5
 """The best cells that are compared with all: so large a share, but not fewer (if half of all cells are that many). Of Optuna's
 default, a tenth, chance alone makes more than a setting that decides everything, where a study has some tens of cells."""
-Params = dict[str, str | float]
-_LEVELS_AT_MOST = 8
-"""Numbers with more different values than these are a range, not levels."""
 
 
 def importance_table(cells: pd.DataFrame, settings: Sequence[str], *, lower_is_better: bool = False) -> pd.DataFrame:
@@ -94,7 +93,7 @@ def _params(cells: pd.DataFrame, settings: Sequence[str]) -> tuple[list[Params],
 def _levels(column: pd.Series) -> list[str | float | None]:
     """A column's values as Optuna takes them; None where there is none."""
     missing = column.isna().tolist()
-    ranged = pd.api.types.is_numeric_dtype(column) and column.nunique() > _LEVELS_AT_MOST
+    ranged = is_range(column)
     return [
         None if gone else float(value) if ranged else str(value) for value, gone in zip(column.tolist(), missing, strict=True)
     ]
@@ -106,4 +105,4 @@ def _distribution(column: Sequence[str | float | None]) -> BaseDistribution:
     if not numbers:
         return CategoricalDistribution(sorted({str(value) for value in present}))
     low, high = min(numbers), max(numbers)
-    return FloatDistribution(low, high, log=low > 0 and math.log10(high / low) >= 1)
+    return FloatDistribution(low, high, log=is_logarithmic(low, high))

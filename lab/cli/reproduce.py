@@ -75,7 +75,6 @@ def _changed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:
     from lab.config.files import flat
     from lab.sweeping.cells import varied_names
 
-    for name in settings:
-        if name in varied_names(sweep):
-            raise LabError(f"reproduce: --{name} cannot be given: it is what {sweep.name} varies")
+    for name in varied_names(sweep) & settings.keys():
+        raise LabError(f"reproduce: --{name} cannot be given: it is what {sweep.name} varies")
     return sweep.model_copy(update={"base": {**flat(sweep.base), **settings}})

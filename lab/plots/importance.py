@@ -10,13 +10,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
+from lab.analysis.cells import Rule, cell_table, is_logarithmic, is_range, lower_is_better, run_values
 from lab.errors import LabError
 from lab.plots.arms import varied_settings
 from lab.plots.curves import describe, new_axes, seed_count
 from tasks.errors import nearest
-
-_LEVELS_AT_MOST = 8
 
 
 def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
@@ -70,7 +68,8 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
     """
     cells, settings = _cells(frame, metric, rule)
     table = cells.sort_values("mean", ascending=not lower_is_better(metric), ignore_index=True)
-    scales = [_scale(table[name]) for name in settings] + [_scale(table["mean"], levels_at_most=0)]
+    ranged = [name for name in settings if is_range(table[name]) and not table[name].isna().any()]
+    scales = [_range(table[name]) if name in ranged else _levels(table[name]) for name in settings] + [_range(table["mean"])]
     points = np.column_stack([scale.places for scale in scales])
     axes = axes or new_axes(1.6 + 1.15 * len(scales), 3.2)
     ranks = np.linspace(0, 1, len(table))  # the best cell last, above the others, darkest and widest
@@ -112,20 +111,23 @@ class _Scale(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
-def _scale(column: pd.Series, levels_at_most: int = _LEVELS_AT_MOST) -> _Scale:
-    """Levels evenly, many numbers by their value, and by its logarithm where they span a factor of ten."""
+def _range(column: pd.Series) -> _Scale:
+    """Numbers by their value, or by its logarithm where they span a factor of ten."""
+    numbers = column.to_numpy(float)
+    logarithmic = is_logarithmic(float(np.min(numbers)), float(np.max(numbers)))
+    scaled = np.log(numbers) if logarithmic else numbers
+    low, high = float(np.min(scaled)), float(np.max(scaled))
+    marks = np.linspace(low, high, 5)
+    texts = [f"{value:.2g}" for value in (np.exp(marks) if logarithmic else marks)]
+    reach = (high - low) or 1.0
+    return _Scale((scaled - low) / reach, [((mark - low) / reach, text) for mark, text in zip(marks, texts, strict=True)])
+
+
+def _levels(column: pd.Series) -> _Scale:
+    """Levels evenly, numbers in their order."""
     numeric = pd.api.types.is_numeric_dtype(column) and not column.isna().any()
-    if numeric and column.nunique() > levels_at_most:
-        numbers = column.to_numpy(float)
-        logarithmic = numbers.min() > 0 and numbers.max() / numbers.min() >= 10
-        scaled = np.log(numbers) if logarithmic else numbers
-        low, high = float(scaled.min()), float(scaled.max())
-        marks = np.linspace(low, high, 5)
-        texts = [f"{value:.2g}" for value in (np.exp(marks) if logarithmic else marks)]
-        reach = (high - low) or 1.0
-        return _Scale((scaled - low) / reach, [((mark - low) / reach, text) for mark, text in zip(marks, texts, strict=True)])
-    levels: list[Any] = sorted(column.dropna().unique()) if numeric else sorted({_text(value) for value in column})
-    names = column.to_list() if numeric else [_text(value) for value in column]
+    names: list[Any] = column.to_list() if numeric else [_text(value) for value in column]
+    levels = sorted(set(names))
     heights = {level: place / max(1, len(levels) - 1) for place, level in enumerate(levels)}
     return _Scale(np.array([heights[name] for name in names]), [(height, _text(level)) for level, height in heights.items()])
 

@@ -66,22 +66,21 @@ def survival(
         if len(ends):
             axes.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
         curves.append(curve.assign(arm=str(arm)))
-    _finish(axes, table, metric, threshold, order)
+    _finish(axes, table, metric, threshold, crowded=crowded)
     return axes, pd.concat(curves, ignore_index=True)[["arm", "tokens", "share", "low", "high", "runs"]]
 
 
-def _finish(axes: Axes, table: pd.DataFrame, metric: str, threshold: float, arms: list[str]) -> None:
+def _finish(axes: Axes, table: pd.DataFrame, metric: str, threshold: float, *, crowded: bool) -> None:
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(left=0)
     axes.set_xlabel(TOKENS)
     axes.set_ylabel(f"share of runs below {threshold:g}:\n{describe(metric).replace(chr(10), ' ')}")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    crowded = len(arms) > _BANDS_AT_MOST
     beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {"loc": "best"}
     axes.legend(**beside, handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
     where = "at the end, right" if crowded else "pointwise"
     note = f"Kaplan-Meier, 90 % intervals {where};\nticks: runs that ended on the plateau"
-    if len(arms) == 2:
+    if table["arm"].nunique() == 2:
         p_value = survival_comparisons(table, "emerged", arm="arm")["p_log_rank"].iloc[0]
         note += f"; log-rank p = {p_value:.2g}"
     axes.set_title(note, loc="left", color="#555555", fontsize=7.5)

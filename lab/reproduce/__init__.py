@@ -1,11 +1,11 @@
 """Figures of papers from nothing: each file plans its runs and says what they show.
 
-A new one is one file here and one line in `REPRODUCTIONS`. The file has
+A new one is one module here and one line in `REPRODUCTIONS`. The module has
 
-    SCALES                  what can be asked for
-    sweeps(scale)           its sweeps in order: of each a function from the finished runs of the one before to the sweep;
-                            from no runs it plans the largest that it can become
-    report(runs, out)       figures, numbers and page from the finished runs of each sweep
+    SCALES                          what can be asked for
+    sweeps(scale)                   its sweeps in order: of each a function from the finished runs of the one before to the
+                                    sweep; from no runs it plans the largest that it can become
+    report(scale, finished, out)    figures, numbers and page from the finished runs of each sweep
 """
 
 from __future__ import annotations

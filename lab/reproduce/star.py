@@ -18,7 +18,7 @@ import pandas as pd
 from lab import plots
 from lab.analysis.cells import comparison_table, run_values
 from lab.analysis.emergence import emergence_table
-from lab.analysis.statistics import bootstrap_interval
+from lab.analysis.statistics import mean_with_interval
 from lab.analysis.survival import survival_comparisons
 from lab.plots.save import save
 from lab.reproduce.page import markdown_table, write_page
@@ -140,14 +140,13 @@ def summary(times: pd.DataFrame, ends: pd.DataFrame, order: Sequence[str]) -> pd
     rows = []
     for arm in order:
         part, last = times[times["arm"] == arm], ends[ends["arm"] == arm]["value"]
-        interval = bootstrap_interval(last.to_numpy(float))
         rows.append(
             {
                 "arm": arm,
                 "runs": len(part),
                 "left the plateau": int(part["left_observed"].sum()),
                 "solved": int(part["solved_observed"].sum()),
-                "accuracy at the end": f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]",
+                "accuracy at the end": mean_with_interval(last.tolist()),
                 "each seed": " ".join(f"{value:.2f}" for value in last),
             }
         )

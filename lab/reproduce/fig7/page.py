@@ -1,43 +1,22 @@
-"""Induction by size of the model (Gloeckle et al. 2024, section 4.1 and Fig 7): does a second head help small models to copy?
-
-Stories whose characters have names of two tokens; the metric is the accuracy on the second token of names that the story has
-mentioned before and training has never shown, at the best epoch on the test split, as in the paper.
-
-The peak learning rate is the first thing that such a curve can hang on. It is tuned for every size on validation, on seeds
-that no other run has: once with n = 1, whose rate both arms then get (what the figure shows first), and once with n = 2, as a
-control. Of two equal rates the runs are the same.
-
-    lab reproduce fig7 --scale laptop             about 60 minutes on two cores
-    lab reproduce fig7 --scale paper --plan       what the paper's own settings would cost
-
-The stories are the grammar's unless `--task.corpus FILE` names a text; rows of the paper's 2048 tokens, a step of as many
-tokens as before, are `--task.length 2048 --batch-size 128` with it.
-"""
+"""What the runs of Fig 7 show: the figure, curves, and a page of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lab import plots
-from lab.analysis.cells import Rule, cell_table, comparison_table, run_values
-from lab.analysis.statistics import LEVEL, bootstrap_interval
-from lab.config import SIZES
-from lab.config.presets import PAPER
+from lab.analysis.cells import Rule, comparison_table, run_values
+from lab.analysis.statistics import LEVEL, mean_with_interval
 from lab.plots.save import save
+from lab.reproduce.fig7.plan import ARMS, METRIC, RATE, SCALES, best_rates, sized, tuning_table
 from lab.reproduce.page import markdown_table, write_page
 from lab.runs import Run
-from lab.runs.frames import frame
 from lab.runs.names import reference_lines
-from lab.sweeping import Sweep
-from lab.sweeping.files import from_mapping
 
-METRIC = "accuracy/second_again/1"
 TOLD: tuple[tuple[str, Rule], ...] = (
     (METRIC, "best"),
     (METRIC, "last"),
@@ -45,116 +24,6 @@ TOLD: tuple[tuple[str, Rule], ...] = (
     ("loss/all/1", "last"),
 )
 """What the page compares: the paper's rule, the same without its choice on the test split, nats there and on all tokens."""
-ARMS = (1, 2)
-RATE = "optimiser.peak_lr"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A size of the study.
-
-    Attributes:
-        base: What all runs share.
-        sizes: Settings by the name of a size, from the smallest up.
-        seeds: Of the runs that the figure shows.
-        rates: Peak learning rates to choose from; one: nothing is tuned.
-        tuning_seeds: Of the runs that choose.
-    """
-
-    base: Mapping[str, Any]
-    sizes: Mapping[str, Mapping[str, Any]]
-    seeds: Sequence[int]
-    rates: Sequence[float]
-    tuning_seeds: Sequence[int] = ()
-
-
-_PAPER_PARTS = {"1M": 4, "3M": 4, "10M": 8, "30M": 16, "100M": 32, "300M": 64, "1B": 128}
-"""Into how many parts a step of 2^18 tokens is cut, to fit the memory of one GPU."""
-
-SCALES: dict[str, Scale] = {
-    "laptop": Scale(
-        base={
-            "task": "stories",
-            "steps": 500,
-            "batch_size": 16,
-            "examples": 1600,
-            "evaluation.every": 100,
-            "evaluation.examples": 256,
-            "evaluation.induction_scores": False,
-        },
-        sizes={f"d{width}": {"model.width": width} for width in (32, 48, 64, 96)},
-        seeds=range(200, 208),
-        rates=(2e-3, 4e-3, 8e-3, 1.6e-2),
-        tuning_seeds=(300, 301),
-    ),
-    "paper": Scale(
-        base={"task": "stories", **PAPER["stories"], "precision": "bfloat16", "compile": "default"},
-        sizes={name: {"model.size": name, "accumulate": _PAPER_PARTS[name]} for name in SIZES},
-        seeds=range(2),
-        rates=(PAPER["stories"][RATE],),
-    ),
-}
-"""`laptop`: an epoch of 1600 stories has 100 steps, and ends with an evaluation. `paper`: tables S13 and S14 and two seeds."""
-
-
-def sweeps(scale: str) -> list[Callable[[Sequence[Run]], Sweep]]:
-    """The sweep that chooses rates, unless there is nothing to choose, and the one that the figure shows."""
-    chosen = SCALES[scale]
-    if len(chosen.rates) == 1:
-        return [lambda _: _main_sweep(scale, {n: dict.fromkeys(chosen.sizes, chosen.rates[0]) for n in ARMS})]
-    return [lambda _: _tuning_sweep(scale), lambda tuned: _main_sweep(scale, _rates(scale, tuned))]
-
-
-def _tuning_sweep(scale: str) -> Sweep:
-    """Every size, n and rate on validation, on seeds of its own."""
-    chosen = SCALES[scale]
-    return from_mapping(
-        {
-            "name": f"fig7-{scale}-rates",
-            "base": dict(chosen.base),
-            "grid": {"size": {name: dict(size) for name, size in chosen.sizes.items()}, "n_future": list(ARMS),
-                     RATE: list(chosen.rates)},
-            "seeds": list(chosen.tuning_seeds),
-            "metrics": {METRIC: "maximise"},
-            "rule": "best",
-        }
-    )  # fmt: skip
-
-
-def _main_sweep(scale: str, rates: Mapping[int, Mapping[str, float]]) -> Sweep:
-    """Every size and n on the test split, with the rates (by the n that chose them, and size)."""
-    chosen = SCALES[scale]
-    cells = {
-        f"{name}-n{n}-lr{rate:g}": {**size, "n_future": n, RATE: rate}
-        for name, size in chosen.sizes.items()
-        for rate in sorted({rates[tuner][name] for tuner in ARMS})
-        for n in ARMS
-    }
-    return from_mapping(
-        {
-            "name": f"fig7-{scale}",
-            "base": {**chosen.base, "evaluation.split": "test"},
-            "grid": {"cell": cells},
-            "seeds": list(chosen.seeds),
-            "metrics": {METRIC: "maximise"},
-            "rule": "best",
-        }
-    )
-
-
-def _rates(scale: str, tuned: Sequence[Run]) -> dict[int, dict[str, float]]:
-    """The best rate by n and size; with no runs different ones for all, which makes the largest sweep."""
-    chosen = SCALES[scale]
-    if not tuned:
-        return {n: dict.fromkeys(chosen.sizes, rate) for n, rate in zip(ARMS, chosen.rates, strict=False)}
-    means = tuning_table(tuned)
-    best = means.loc[means.groupby(["n_future", "size"])["mean"].idxmax()].set_index(["n_future", "size"])[RATE]
-    return {n: {name: float(best[n, name]) for name in chosen.sizes} for n in ARMS}
-
-
-def tuning_table(tuned: Sequence[Run]) -> pd.DataFrame:
-    """What each rate reached on validation at the best epoch: `size`, `n_future`, the rate, `mean`, `low`, `high`, `seeds`."""
-    return cell_table(run_values(sized(tuned), METRIC, "best"), ["size", "n_future", RATE])
 
 
 def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
@@ -166,8 +35,8 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
         out: Folder for `fig7.png` and `emergence.png`, their numbers as CSV, `frame.csv`, `report.md` and what was tuned,
             `rates.csv`.
     """
-    *tuned, runs = finished
-    rates = _rates(scale, *tuned) if tuned else {n: dict.fromkeys(SCALES[scale].sizes, SCALES[scale].rates[0]) for n in ARMS}
+    runs, tuned = finished[-1], finished[0] if len(finished) > 1 else ()
+    rates = best_rates(scale, tuned)
     named = sized(runs)
     named = named[named["metric"].str.match(r"(accuracy|loss)/(second_again|first_again|second_new|word|all)/\d")]
     of_rate = {tuner: _with_rates(named, rates[tuner]) for tuner in _tuners(rates)}
@@ -184,7 +53,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
             heading = f"n = 2 against n = 1: `{metric}`, {rule} evaluation, {tuning}"
             sections[heading] = markdown_table(against_one(table, metric, rule))
     if tuned:
-        chances = tuning_table(*tuned)
+        chances = tuning_table(tuned)
         chances.to_csv(out / "rates.csv", index=False)
         files.append(out / "rates.csv")
         sections["Choice of the rate (best epoch on validation, seeds of its own)"] = markdown_table(_choice(chances, rates))
@@ -239,14 +108,13 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
     values = run_values(table, METRIC, "best")
     rows = []
     for (size, n), part in values.groupby(["size", "n_future"], sort=True):
-        interval = bootstrap_interval(part["value"].to_numpy(float))
         rows.append(
             {
                 "size": size,
                 "n": n,
                 "non-embedding parameters": f"{part['parameters'].iloc[0]:,}",
                 **({"rate": f"{part[RATE].iloc[0]:g}"} if RATE in part else {}),
-                "mean": f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]",
+                "mean": mean_with_interval(part["value"].tolist()),
                 "each seed": " ".join(f"{value:.2f}" for value in part.sort_values("seed")["value"]),
             }
         )
@@ -292,15 +160,3 @@ def _curves(table: pd.DataFrame, path: Path) -> list[Path]:
             axes.get_legend().remove()
         numbers.append(drawn.assign(size=size))
     return save(figure, pd.concat(numbers, ignore_index=True), path)
-
-
-def sized(runs: Sequence[Run]) -> pd.DataFrame:
-    """The frame of some runs with a column `size`, in order; a run's name begins with it."""
-    table = frame(runs)
-    names = table["run"].str.partition("-")[0]
-    order = list(dict.fromkeys(run.name.partition("-")[0] for run in sorted(runs, key=_parameters)))
-    return table.assign(size=pd.Categorical(names, categories=order, ordered=True))
-
-
-def _parameters(run: Run) -> int:
-    return int(run.record["non_embedding_parameters"])

@@ -1,0 +1,146 @@
+"""What Fig 7 trains: sizes, rates, and the sweep of each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.cells import cell_table, run_values
+from lab.config import SIZES
+from lab.config.presets import PAPER
+from lab.runs import Run
+from lab.runs.frames import frame
+from lab.sweeping import Sweep
+from lab.sweeping.files import from_mapping
+
+METRIC = "accuracy/second_again/1"
+ARMS = (1, 2)
+RATE = "optimiser.peak_lr"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A size of the study.
+
+    Attributes:
+        base: What all runs share.
+        sizes: Settings by the name of a size, from the smallest up.
+        seeds: Of the runs that the figure shows.
+        rates: Peak learning rates to choose from; one: nothing is tuned.
+        tuning_seeds: Of the runs that choose.
+    """
+
+    base: Mapping[str, Any]
+    sizes: Mapping[str, Mapping[str, Any]]
+    seeds: Sequence[int]
+    rates: Sequence[float]
+    tuning_seeds: Sequence[int] = ()
+
+
+_PAPER_PARTS = {"1M": 4, "3M": 4, "10M": 8, "30M": 16, "100M": 32, "300M": 64, "1B": 128}
+"""Into how many parts a step of 2^18 tokens is cut, to fit the memory of one GPU."""
+
+SCALES: dict[str, Scale] = {
+    "laptop": Scale(
+        base={
+            "task": "stories",
+            "steps": 500,
+            "batch_size": 16,
+            "examples": 1600,
+            "evaluation.every": 100,
+            "evaluation.examples": 256,
+            "evaluation.induction_scores": False,
+        },
+        sizes={f"d{width}": {"model.width": width} for width in (32, 48, 64, 96)},
+        seeds=range(200, 208),
+        rates=(2e-3, 4e-3, 8e-3, 1.6e-2),
+        tuning_seeds=(300, 301),
+    ),
+    "paper": Scale(
+        base={"task": "stories", **PAPER["stories"], "precision": "bfloat16", "compile": "default"},
+        sizes={name: {"model.size": name, "accumulate": _PAPER_PARTS[name]} for name in SIZES},
+        seeds=range(2),
+        rates=(PAPER["stories"][RATE],),
+    ),
+}
+"""`laptop`: an epoch of 1600 stories has 100 steps, and ends with an evaluation. `paper`: tables S13 and S14 and two seeds."""
+
+
+def sweeps(scale: str) -> list[Callable[[Sequence[Run]], Sweep]]:
+    """The sweep that chooses rates, unless there is nothing to choose, and the one that the figure shows."""
+    main = partial(_main_sweep, scale)
+    return [main] if len(SCALES[scale].rates) == 1 else [lambda _: _tuning_sweep(scale), main]
+
+
+def _tuning_sweep(scale: str) -> Sweep:
+    """Every size, n and rate on validation, on seeds of its own."""
+    chosen = SCALES[scale]
+    return from_mapping(
+        {
+            "name": f"fig7-{scale}-rates",
+            "base": dict(chosen.base),
+            "grid": {"size": {name: dict(size) for name, size in chosen.sizes.items()}, "n_future": list(ARMS),
+                     RATE: list(chosen.rates)},
+            "seeds": list(chosen.tuning_seeds),
+            "metrics": {METRIC: "maximise"},
+            "rule": "best",
+        }
+    )  # fmt: skip
+
+
+def _main_sweep(scale: str, tuned: Sequence[Run]) -> Sweep:
+    """Every size and n on the test split, with the rates that either n chose."""
+    chosen, rates = SCALES[scale], best_rates(scale, tuned)
+    cells = {
+        f"{name}-n{n}-lr{rate:g}": {**size, "n_future": n, RATE: rate}
+        for name, size in chosen.sizes.items()
+        for rate in sorted({rates[tuner][name] for tuner in ARMS})
+        for n in ARMS
+    }
+    return from_mapping(
+        {
+            "name": f"fig7-{scale}",
+            "base": {**chosen.base, "evaluation.split": "test"},
+            "grid": {"cell": cells},
+            "seeds": list(chosen.seeds),
+            "metrics": {METRIC: "maximise"},
+            "rule": "best",
+        }
+    )
+
+
+def best_rates(scale: str, tuned: Sequence[Run]) -> dict[int, dict[str, float]]:
+    """The best rate by n and size.
+
+    Args:
+        scale: Of `SCALES`.
+        tuned: Runs of the sweep that chooses; of none the rates are as different as they can become, so that a plan has the
+            largest sweep, or all are the one that there is.
+    """
+    chosen = SCALES[scale]
+    if not tuned:
+        return {n: dict.fromkeys(chosen.sizes, chosen.rates[place % len(chosen.rates)]) for place, n in enumerate(ARMS)}
+    means = tuning_table(tuned)
+    best = means.loc[means.groupby(["n_future", "size"])["mean"].idxmax()].set_index(["n_future", "size"])[RATE]
+    return {n: {name: float(best[n, name]) for name in chosen.sizes} for n in ARMS}
+
+
+def tuning_table(tuned: Sequence[Run]) -> pd.DataFrame:
+    """What each rate reached on validation at the best epoch: `size`, `n_future`, the rate, `mean`, `low`, `high`, `seeds`."""
+    return cell_table(run_values(sized(tuned), METRIC, "best"), ["size", "n_future", RATE])
+
+
+def sized(runs: Sequence[Run]) -> pd.DataFrame:
+    """The frame of some runs with a column `size`, in order; a run's name begins with it."""
+    table = frame(runs)
+    names = table["run"].str.partition("-")[0]
+    order = list(dict.fromkeys(run.name.partition("-")[0] for run in sorted(runs, key=_parameters)))
+    return table.assign(size=pd.Categorical(names, categories=order, ordered=True))
+
+
+def _parameters(run: Run) -> int:
+    return int(run.record["non_embedding_parameters"])
