@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ def described(name: str, trials: int) -> dict[str, Any]:
     return {"name": name, "base": {"task": "induction"}, "grid": {"n_future": [1, 2]}, "seeds": (trials + 1) // 2}
 
 
-def take(job: Job) -> None:
-    """One worker: all trials that it can get, each ended as soon as it is begun."""
+def take(job: Job, ready: Barrier) -> None:
+    """One worker: all trials that it can get, each ended as soon as it is begun, once all workers are there."""
     study = open_study(job)
+    ready.wait()
     while (claimed := claim(job, study)) is not None:
         study.tell(claimed.trial, 0.5)
         claimed.lease.give_back()
@@ -44,14 +46,17 @@ def take(job: Job) -> None:
 
 def rate(name: str, url: str | None, workers: int, trials: int) -> float:
     """Trials a second."""
-    context = mp.get_context("fork")
+    context = mp.get_context("forkserver")  # a channel of gRPC does not outlive a fork
+    context.set_forkserver_preload(["lab.sweeping.study"])
     with tempfile.TemporaryDirectory() as folder:
         job = prepare(described(name, trials), Path(folder) / "out", url).job
         set_up(job)
-        processes = [context.Process(target=take, args=(job,)) for _ in range(workers)]
-        began = time.perf_counter()
+        ready = context.Barrier(workers + 1)
+        processes = [context.Process(target=take, args=(job, ready)) for _ in range(workers)]
         for process in processes:
             process.start()
+        ready.wait()
+        began = time.perf_counter()
         for process in processes:
             process.join()
             assert process.exitcode == 0
@@ -91,7 +96,8 @@ def main() -> None:
             for workers in options.workers:
                 storages = {"journal": None, "postgresql": url, "grpc before postgresql": behind}
                 rates = [rate(f"{trials}-{workers}-{name[:4]}", where, workers, trials) for name, where in storages.items()]
-                rows.append([str(trials), str(workers), *(f"{each:.0f}" for each in rates)])
+                rows.append([str(trials), str(workers), *(f"{each:.1f}" for each in rates)])
+                print(f"{trials} trials, {workers} workers: done", flush=True)
     print_table("Trials a second", ["trials", "workers", "journal", "postgresql", "grpc before postgresql"], rows)
 
 

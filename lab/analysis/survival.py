@@ -56,10 +56,12 @@ def survival_curve(times: Sequence[float], observed: Sequence[bool], level: floa
 
 
 def log_rank(times_a: Sequence[float], seen_a: Sequence[bool], times_b: Sequence[float], seen_b: Sequence[bool]) -> float:
-    """Two-sided p-value of the log-rank test that two arms emerge alike; 1 if no run of either emerged."""
+    """Two-sided p-value of the log-rank test that two arms emerge alike; 1 if no run emerged, or all of both at one time."""
     if not (any(seen_a) or any(seen_b)):
         return 1.0
-    return float(stats.logrank(_censored(times_a, seen_a), _censored(times_b, seen_b)).pvalue)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where nothing could have come out otherwise
+        p = float(stats.logrank(_censored(times_a, seen_a), _censored(times_b, seen_b)).pvalue)
+    return 1.0 if np.isnan(p) else p
 
 
 def survival_comparisons(table: pd.DataFrame, which: str, arm: str = "n_future") -> pd.DataFrame:

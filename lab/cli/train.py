@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,6 @@ from lab.cli.arguments import ALIASES, Parser, first_word, settings_from
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from lab.config import Experiment
     from lab.runs import Run
 
@@ -36,9 +35,12 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--scale", help="laptop: learns on two cores (default); paper: the paper's settings, for a GPU")
     parser.add_argument("--out", metavar="DIR", help="the run's folder, which must not exist; with --seeds a folder of runs")
     parser.add_argument(
-        "--seeds", metavar="A:B", help="runs with the seeds from A to B - 1, or some, as 0,3,7; goes on if there"
+        "--seeds",
+        metavar="A:B",
+        help="runs with the seeds from A to B - 1, or some, as 0,3,7; of several numbers of heads with --n-future 1,2,4;"
+        " goes on if there",
     )
-    parser.add_argument("--together", action="store_true", help="train the seeds as one program, for a large device")
+    parser.add_argument("--together", action="store_true", help="train these runs as one program, for a large device")
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
     task, arguments = first_word(arguments)
     known, left = parser.parse_known_args(arguments)
@@ -47,58 +49,71 @@ def run(arguments: list[str]) -> int:
         raise LabError("train: --together is for several seeds: give --seeds A:B")
     if known.seeds is not None and "seed" in settings:
         raise LabError("train takes --seed or --seeds, not both")
-    experiment = _experiment(task, known.config, known.scale, settings)
+    numbers: list[dict[str, Any]] = [{}]
+    if known.seeds is not None and isinstance(settings.get("n_future"), str):
+        numbers = [{"n_future": n} for n in numbers_from("--n-future", settings["n_future"])]
+    experiments = [_experiment(task, known.config, known.scale, settings | number) for number in numbers]
     from lab.config import dump
 
     if known.print_config:
-        print(dump(experiment), end="")
+        print("---\n".join(dump(experiment) for experiment in experiments), end="")
         return 0
 
     from rich.console import Console
 
-    from lab.training import measured, train
+    from lab.training import measured, train, train_each, train_together
     from lab.training.fit import is_main_process
     from lab.training.progress import progress_for
 
-    experiment = measured(experiment)
-    if experiment.budget.steps is not None and is_main_process():
-        print(_spending(experiment))
+    experiments = [measured(experiment) for experiment in experiments]
+    for experiment in experiments:
+        if experiment.budget.steps is not None and is_main_process():
+            print(_spending(experiment))
+    console = Console()
     if known.seeds is not None:
-        for each in _several(experiment, seeds_from(known.seeds), known.out, known.together, Console()):
+        runs = _runs(experiments, numbers_from("--seeds", known.seeds), known.out)
+        train_all = train_together if known.together else train_each
+        for each in train_all(runs, progress=lambda each: progress_for(each, console)):
             print(report(each))
         return 0
-    done = train(experiment, known.out, progress=progress_for(experiment, Console()))
+    [experiment] = experiments
+    done = train(experiment, known.out, progress=progress_for(experiment, console))
     if is_main_process():
         print(report(done))
     return 0
 
 
-def seeds_from(text: str) -> list[int]:
-    """The seeds that `0:16` or `0,3,7` stands for.
+def numbers_from(option: str, text: str) -> list[int]:
+    """The numbers that `0:16` or `0,3,7` stands for.
 
     Raises:
-        LabError: If it stands for none.
+        LabError: If it stands for none; it names the option.
     """
     first, colon, last = text.partition(":")
     words = [first, last] if colon else text.split(",")
     if not all(word.strip().isdecimal() for word in words):
-        raise LabError(f"--seeds must be A:B or a list as 0,3,7, not {text!r}")
+        raise LabError(f"{option} must be A:B or a list as 0,3,7, not {text!r}")
     numbers = [int(word) for word in words]
-    seeds = list(range(*numbers)) if colon else list(dict.fromkeys(numbers))
-    if not seeds:
-        raise LabError(f"--seeds must be A:B with A < B, not {text!r}")
-    return seeds
+    found = list(range(*numbers)) if colon else list(dict.fromkeys(numbers))
+    if not found:
+        raise LabError(f"{option} must be A:B with A < B, not {text!r}")
+    return found
 
 
-def _several(experiment: Experiment, seeds: list[int], out: str | None, together: bool, console: Console) -> list[Run]:
-    """Train an experiment with each of some seeds, as one program or one after the other."""
-    from lab.training import train_each, train_together
+def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | None) -> dict[Path, Experiment]:
+    """Each experiment with each seed, by the folder of its run; of several experiments each has another n_future."""
     from lab.training.fit import default_path
-    from lab.training.progress import progress_for
 
-    folder = Path(out) if out is not None else Path(f"{default_path(experiment)}-seeds")
-    runs = {folder / f"seed{seed}": experiment.model_copy(update={"seed": seed}) for seed in seeds}
-    return (train_together if together else train_each)(runs, progress=lambda each: progress_for(each, console))
+    several = len(experiments) > 1
+    if several and out is None:
+        raise LabError("train: runs of several numbers of prediction heads need --out DIR")
+    folder = Path(out) if out is not None else Path(f"{default_path(experiments[0])}-seeds")
+    name = "n{}-seed{}" if several else "seed{1}"
+    return {
+        folder / name.format(experiment.n_future, seed): experiment.model_copy(update={"seed": seed})
+        for experiment in experiments
+        for seed in seeds
+    }
 
 
 def _spending(experiment: Experiment) -> str:

@@ -3,6 +3,10 @@
 M members of B rows each are folded into M x B rows. What has no weights (attention, rotary turns, activations) never notices;
 what has weights multiplies each member's rows by that member's own, in one batched product. So every kind of network that is
 made of the parts in `_STACKED` can be stacked, and each member computes what it would alone, to rounding.
+
+Networks with different numbers of prediction heads N can be one shape as well: at equal parameters with `parallel` or `causal`
+heads all are L equal layers, of which the last N are heads. Stacked they have the heads of the widest; the first of these
+continue the trunk of a member with fewer, whose own heads are the last ones.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.errors import LabError
+from lab.model.heads import CausalHeads, Context, ParallelHeads
 from lab.model.kernels import rms_norm
 from lab.model.layers import NORM_EPSILON, RmsNorm, Swiglu
 from lab.model.network import Network
@@ -87,6 +92,7 @@ class _Unembedding(nn.Module):
         self.weight = _joined([part.weight for part in parts])
 
 
+_LAYERS = "heads.layers."
 _STACKED: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.Linear: _Linear,
     RmsNorm: _Norm,
@@ -96,33 +102,77 @@ _STACKED: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
 }
 
 
+class _ParallelHeads(nn.Module):
+    """`ParallelHeads` of members with different numbers of heads: a layer reads the trunk's output, or is more of the trunk."""
+
+    def __init__(self, heads: ParallelHeads, counts: Sequence[int]) -> None:
+        super().__init__()
+        self.layers, self._counts = heads.layers, counts
+
+    def forward(self, trunk_BTD: Tensor, context: Context) -> Tensor:
+        members = len(self._counts)
+        read, states = list(trunk_BTD.chunk(members)), []
+        for done, layer in enumerate(self.layers, start=1):
+            states.append(layer(torch.cat(read), context.rotary))
+            for member, state_BTD in enumerate(states[-1].chunk(members)):
+                if done <= len(self.layers) - self._counts[member]:
+                    read[member] = state_BTD
+        return torch.stack(states)
+
+
 def stack(networks: Sequence[Network]) -> Network:
-    """One network of several that differ in nothing but their weights.
+    """One network of several that differ in their weights, and perhaps in the number of prediction heads.
 
     Args:
-        networks: M of them.
+        networks: M of them; those with different numbers of heads have equal layers, as many, and heads that can be stacked.
 
     Returns:
-        A network whose weights have a first dimension of M under the same names; `forward` takes (M x B, T) tokens, member by
-        member, and gives (N, M x B, T, D). It has no logits of its own: `member_state` takes a member out.
+        A network whose weights have a first dimension of M under the names of the widest; `forward` takes (M x B, T) tokens,
+        member by member, and gives (N, M x B, T, D), of which a member with n heads has the last n. It has no logits of its
+        own: `member_state` takes a member out.
 
     Raises:
-        LabError: If a part with weights cannot be stacked.
+        LabError: If a part with weights cannot be stacked, or networks with different numbers of heads are not one shape.
     """
-    stacked = copy.deepcopy(networks[0])
+    counts = [network.n_future for network in networks]
+    if len(set(counts)) > 1 and len({_shape(network) for network in networks}) > 1:
+        raise LabError(
+            "networks with different numbers of prediction heads can be trained together only if they are equal layers, as"
+            " many in each: model.heads parallel or causal, model.matched parameters"
+        )
+    stacked = copy.deepcopy(max(networks, key=lambda network: network.n_future))
     for name, module in list(stacked.named_modules()):
         if type(module) in _STACKED:
             parent, _, leaf = name.rpartition(".")
-            parts = [network.get_submodule(name) for network in networks]
+            parts = [network.get_submodule(member_name(name, stacked, network.n_future)) for network in networks]
             setattr(stacked.get_submodule(parent), leaf, _STACKED[type(module)](parts))
         elif any(True for _ in module.parameters(recurse=False)):
             raise LabError(f"networks with a {type(module).__name__} cannot be trained together")
+    if len(set(counts)) > 1 and isinstance(stacked.heads, ParallelHeads):
+        stacked.heads = _ParallelHeads(stacked.heads, counts)
     return stacked
 
 
-def member_state(stacked: nn.Module, member: int) -> dict[str, Tensor]:
-    """The weights of one member by name, as views: what its own network's `load_state_dict` takes."""
-    return {name: tensor[member] for name, tensor in stacked.state_dict().items()}
+def _shape(network: Network) -> Any:
+    """Equal for networks that are the same layers, however many of these are prediction heads."""
+    if type(network.heads) not in (ParallelHeads, CausalHeads):
+        return type(network.heads), network.n_future
+    return type(network.heads), len(network.trunk) + network.n_future, network.unembedding.weight.shape
+
+
+def member_name(name: str, stacked: Network, n_future: int) -> str:
+    """What a part or weight of a stacked network is called in a member with so many heads alone."""
+    fewer, first = stacked.n_future - n_future, len(stacked.trunk)
+    place, *rest = name.removeprefix(_LAYERS).split(".")
+    if not fewer or not name.startswith(_LAYERS):
+        return name
+    own = f"trunk.{first + int(place)}" if int(place) < fewer else f"{_LAYERS}{int(place) - fewer}"
+    return ".".join([own, *rest])
+
+
+def member_state(stacked: Network, member: int, n_future: int) -> dict[str, Tensor]:
+    """The weights of one member with so many heads by name, as views: what its own network's `load_state_dict` takes."""
+    return {member_name(name, stacked, n_future): tensor[member] for name, tensor in stacked.state_dict().items()}
 
 
 def _joined(tensors: Sequence[Tensor]) -> nn.Parameter:

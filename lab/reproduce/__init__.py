@@ -11,6 +11,7 @@ A new one is one module here and one line in `REPRODUCTIONS`. The module has
 from __future__ import annotations
 
 REPRODUCTIONS: dict[str, str] = {
+    "agreement": "lab.reproduce.agreement",
     "fig7": "lab.reproduce.fig7",
     "star": "lab.reproduce.star",
 }

@@ -11,6 +11,8 @@ import fcntl
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import LabError
@@ -68,6 +70,19 @@ class Leases:
                 os.close(descriptor)
                 return None
             return Lease(descriptor)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Inside, no other process of this machine is. A thousand that wait cost nothing, where a thousand that ask again and
+        again would leave the storage no time for the one that makes a trial.
+        """
+        with readable_errors(self.folder):
+            descriptor = os.open(self.folder / "turn", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def check(self) -> None:
         """Refuse a file system without locks, on which two workers would train the same run.

@@ -232,7 +232,7 @@ def claim(job: Job, study: Study, waits: Callable[[], None] = lambda: None) -> C
     Returns:
         None when all trials are done and the budget has no room for more.
     """
-    leases, sweep = job.place.leases, job.sweep
+    leases = job.place.leases
     while True:
         with storage_calls():
             running = [trial for trial in study.get_trials(deepcopy=False) if trial.state is TrialState.RUNNING]
@@ -242,25 +242,34 @@ def claim(job: Job, study: Study, waits: Callable[[], None] = lambda: None) -> C
                 continue
             with storage_calls():
                 if study.get_trials(deepcopy=False)[lost.number].state is TrialState.RUNNING:
-                    return Claim(_ask(study, sweep, lost._trial_id), lease)
+                    return Claim(_ask(study, job.sweep, lost._trial_id), lease)
             lease.give_back()  # its holder told the result in between
-        with storage_calls():
-            number = len(study.get_trials(deepcopy=False))
-            exhausted = is_exhausted(study, sweep, number)
+        with leases.turn():
+            claimed, exhausted = _new(job, study)
+        if claimed is not None:
+            return claimed
+        if exhausted and not running:
+            return None
         if exhausted:
-            if not running:
-                return None
             waits()
             time.sleep(0.5)
-            continue
-        lease = leases.take(number)
-        if lease is None:
-            time.sleep(0.02)
-            continue
-        with storage_calls():
-            if len(study.get_trials(deepcopy=False)) == number:
-                return Claim(_ask(study, sweep, None), lease)
-        lease.give_back()  # another one made it in between
+
+
+def _new(job: Job, study: Study) -> tuple[Claim | None, bool]:
+    """A trial that nobody had before, unless a worker of another machine is just making it; whether there are no more."""
+    with storage_calls():
+        number = len(study.get_trials(deepcopy=False))
+        if is_exhausted(study, job.sweep, number):
+            return None, True
+    lease = job.place.leases.take(number)
+    if lease is None:
+        time.sleep(0.02)
+        return None, False
+    with storage_calls():
+        if len(study.get_trials(deepcopy=False)) == number:
+            return Claim(_ask(study, job.sweep, None), lease), False
+    lease.give_back()
+    return None, False
 
 
 def _ask(study: Study, sweep: Sweep, lost: int | None) -> optuna.Trial:

@@ -28,7 +28,7 @@ class Measure(pl.Callback):
         self._experiment = recorders[0].experiment
         self._points = set(points_of(self._experiment))
         self._evaluator: Evaluator | None = None
-        self._audit: GradientAudit | None = None
+        self._audits: list[GradientAudit | None] = [None] * len(recorders)
         self._seen = -1
         self._written = time.monotonic()
         self._since, self._from_step = self._written, 0
@@ -39,7 +39,7 @@ class Measure(pl.Callback):
         if trainer.is_global_zero:
             self._evaluator = Evaluator(self._experiment, module.device)
             if self._experiment.evaluation.gradient_audit is not None:
-                self._audit = GradientAudit(self._experiment, module.device)
+                self._audits = [GradientAudit(recorder.experiment, module.device) for recorder in self._recorders]
             self._progress.start(trainer.global_step)
             if trainer.global_step == 0:
                 self._measure(trainer, module, [{} for _ in self._recorders])
@@ -72,11 +72,12 @@ class Measure(pl.Callback):
         step, now = trainer.global_step, time.monotonic()
         tokens = step * self._experiment.tokens_per_step
         rate = (step - self._from_step) * self._experiment.tokens_per_step / max(now - self._since, 1e-9)
-        for recorder, network, more in zip(self._recorders, module.networks(), training, strict=True):
+        members = zip(self._recorders, module.networks(), training, self._audits, strict=True)
+        for recorder, network, more, audit in members:
             with trainer.precision_plugin.forward_context():
                 values = self._evaluator(network) | more
-                if self._audit is not None:
-                    values |= self._audit(network, step)
+                if audit is not None:
+                    values |= audit(network, step)
             metrics.append_metrics(recorder.run_path / METRICS, step, tokens, values)
             row = (step, f"{recorder.seconds():.3f}", f"{rate:.0f}")
             metrics.append(recorder.run_path / TIMING, metrics.TIMING, [row])

@@ -55,7 +55,7 @@ class TrainingModule(pl.LightningModule):
             shard(self.network, self.device_mesh["data_parallel"])
 
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
-        loss = self.loss(part, self.hidden(part.shown), self.network.unembedding.weight)
+        loss = self.loss(part, self.hidden(part.shown), self.network.unembedding.weight, self.weights_SN[self.stage])
         self.note(loss.heads_N)
         return loss.total
 
@@ -71,17 +71,22 @@ class TrainingModule(pl.LightningModule):
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return self._compiled(tokens_BT, detached=detached)
 
-    def loss(self, part: Part, hidden_NBTD: Tensor, unembedding: Tensor) -> Loss:
-        """The objective at the present step, of one network's hidden states and unembedding, (V, D) or (N, V, D)."""
+    @property
+    def stage(self) -> int:
+        """The stage of training that the present step belongs to."""
+        return stage_at(self._stages, self.global_step)
+
+    def loss(self, part: Part, hidden_NBTD: Tensor, unembedding: Tensor, weights_N: Tensor) -> Loss:
+        """The objective of one network's hidden states and unembedding, (V, D) or (N, V, D)."""
         settings = self.experiment.objective
-        tokens, scores_NBTK = self._objective.targets(part, self.experiment.n_future, settings.window)
+        tokens, scores_NBTK = self._objective.targets(part, len(hidden_NBTD), settings.window)
         return summed(
             hidden_NBTD,
             unembedding,
             tokens,
             part.counts_N,
             scores_NBTK=scores_NBTK,
-            weights_N=self.weights_SN[stage_at(self._stages, self.global_step)],
+            weights_N=weights_N,
             detached=settings.detached,
         )
 
@@ -98,7 +103,7 @@ class TrainingModule(pl.LightningModule):
 
         Weights that no trained head reaches are left as they are: without gradient the optimiser neither moves nor decays them.
         """
-        trained = self._reached.get(self._stages[stage_at(self._stages, self.global_step)].trained)
+        trained = self._reached.get(self._stages[self.stage].trained)
         for name, weight in self.network.named_parameters():
             if trained is not None and name not in trained:
                 weight.grad = None
@@ -158,7 +163,11 @@ class TrainingModule(pl.LightningModule):
         """Means since the last call, over all devices, of each run: `train/loss/<i>` in nats, `train/gradient_norm`."""
         totals = self._totals_of_all()
         self.totals = torch.zeros_like(self.totals)
-        return [_means(values) for values in totals.view(-1, totals.shape[-1]).tolist()]
+        return [_means(values.tolist()) for values in self.by_run(totals)]
+
+    def by_run(self, totals: Tensor) -> list[Tensor]:
+        """The totals of each run that is trained here."""
+        return [totals]
 
     def _totals_of_all(self) -> Tensor:
         """The mean of `totals` over all devices, from which each may go on."""

@@ -1,4 +1,5 @@
-"""Many seeds of one experiment trained as one program, each to the numbers that it would have alone (to rounding).
+"""Many seeds, or numbers of prediction heads, of one experiment trained as one program, each to the numbers that it would have
+alone (to rounding).
 
 Small runs leave a large device idle; stacked (`lab.model.stacked`) they share each operation. Every member has a run folder of
 its own, with the metrics and checkpoints of a run alone, so that a stopped population goes on together or one by one.
@@ -13,40 +14,63 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn import functional as F
 
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network, build
-from lab.model.stacked import member_state, stack
+from lab.model.stacked import member_name, member_state, stack
 from lab.objectives import Part
+from lab.objectives.weights import plan
 from lab.training.checkpoint import SafetensorsIO, remove_older, write_checkpoint
 from lab.training.feed import Feed
 from lab.training.module import TrainingModule
 
+_NETWORK = "network."
+"""What stands before the names of a network's weights in a checkpoint."""
+
 
 class PopulationModule(TrainingModule):
-    """Networks of several seeds under training, stacked.
+    """Networks of several seeds, and perhaps numbers of prediction heads, under training, stacked.
+
+    A member with fewer heads than the widest, N, has the last places wherever there are N.
 
     Attributes:
         network: All members' weights, each with a first dimension of M.
+        weights_MSN: (M, S, N) float32, what each prediction head's loss counts in each stage of training.
         totals: (M, N + 2), as of each member alone.
     """
+
+    weights_MSN: Tensor
 
     def __init__(self, experiments: Sequence[Experiment]) -> None:
         check_population(experiments)
         networks = [build(experiment) for experiment in experiments]
-        super().__init__(experiments[0], networks[0])
-        self._experiments, self._solo = experiments, (networks[0],)  # in a tuple it is no part of what is trained
+        super().__init__(*max(zip(experiments, networks, strict=True), key=lambda member: member[1].n_future))
+        self._experiments = experiments
+        self._solo = {network.n_future: network for network in networks}  # in a dict they are no part of what is trained
+        self._first = [self.network.n_future - network.n_future for network in networks]
         self.network = stack(networks)
+        weights = [self._padded(torch.tensor([stage.weights for stage in plan(each)])) for each in experiments]
+        self.register_buffer("weights_MSN", torch.stack(weights), persistent=False)
         self.totals = self.totals.expand(len(experiments), -1).clone()
 
     def training_step(self, parts: Sequence[Part], batch_idx: int) -> Tensor:  # type: ignore[override]
-        tokens = torch.cat([part.shown for part in parts])
-        hidden = self.hidden(tokens).tensor_split(len(parts), dim=1)
-        matrices = self.network.unembedding.weight.unbind(0)
-        losses = [self.loss(part, *member) for part, *member in zip(parts, hidden, matrices, strict=True)]
-        self.note(torch.stack([loss.heads_N for loss in losses]))
+        hidden = self.hidden(torch.cat([part.shown for part in parts])).tensor_split(len(parts), dim=1)
+        matrices, weights = self.network.unembedding.weight.unbind(0), self.weights_MSN[:, self.stage].unbind(0)
+        losses = [
+            self.loss(part, hidden_NBTD[first:], matrix, weights_N[first:])
+            for part, hidden_NBTD, matrix, weights_N, first in zip(parts, hidden, matrices, weights, self._first, strict=True)
+        ]
+        self.note(torch.stack([self._padded(loss.heads_N) for loss in losses]))
         return torch.stack([loss.total for loss in losses]).sum()
+
+    def _padded(self, values: Tensor) -> Tensor:
+        """Values of fewer heads, or what else ends with them, with zeros in the first places."""
+        return F.pad(values, (self.experiment.n_future - values.shape[-1], 0))
+
+    def by_run(self, totals: Tensor) -> list[Tensor]:
+        return [values[first:] for values, first in zip(totals, self._first, strict=True)]
 
     def is_matrix(self, weight: Parameter) -> bool:
         return weight.ndim > 2
@@ -64,11 +88,31 @@ class PopulationModule(TrainingModule):
         return PopulationFeed(self._experiments, first_step)
 
     def networks(self) -> Iterator[Network]:
-        """Each member's network in turn: the same object, with that member's weights."""
-        solo = self._solo[0].to(self.device)
-        for member in range(len(self.totals)):
-            solo.load_state_dict(member_state(self.network, member))
+        """Each member's network in turn: of one number of heads the same object, with that member's weights."""
+        for member, experiment in enumerate(self._experiments):
+            solo = self._solo[experiment.n_future].to(self.device)
+            solo.load_state_dict(member_state(self.network, member, experiment.n_future))
             yield solo
+
+    def apart(self, checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
+        """The checkpoint of each member, as it would write it alone."""
+        checkpoints = [_taken(checkpoint, member) for member in range(len(self._experiments))]
+        for own, experiment, totals in zip(checkpoints, self._experiments, self.by_run(checkpoint["totals"]), strict=True):
+            own["state_dict"] = {self._member_name(name, experiment): weight for name, weight in own["state_dict"].items()}
+            own["totals"] = totals
+        return checkpoints
+
+    def joined(self, checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The checkpoint of which these are the members'."""
+        for own, experiment in zip(checkpoints, self._experiments, strict=True):
+            weights = own["state_dict"]
+            own["state_dict"] = {name: weights[self._member_name(name, experiment)] for name in self.state_dict()}
+            own["totals"] = F.pad(own["totals"], (len(self.totals[0]) - len(own["totals"]), 0))
+        whole: dict[str, Any] = _joined(checkpoints)
+        return whole
+
+    def _member_name(self, name: str, experiment: Experiment) -> str:
+        return _NETWORK + member_name(name.removeprefix(_NETWORK), self.network, experiment.n_future)
 
 
 class PopulationFeed:
@@ -84,41 +128,41 @@ class PopulationFeed:
 class PopulationIO(SafetensorsIO):
     """One checkpoint for each member, the same as of a run alone; older ones are removed when all of them are written."""
 
-    def __init__(self, run_paths: Sequence[Path]) -> None:
-        self._run_paths = run_paths
+    def __init__(self, module: PopulationModule, run_paths: Sequence[Path]) -> None:
+        self._module, self._run_paths = module, run_paths
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
         name = Path(path).name
-        for member, run_path in enumerate(self._run_paths):
-            write_checkpoint(taken(checkpoint, member), run_path / name)
+        for own, run_path in zip(self._module.apart(checkpoint), self._run_paths, strict=True):
+            write_checkpoint(own, run_path / name)
         for run_path in self._run_paths:
             remove_older(run_path / name)
 
     def load_checkpoint(self, path: Path | str, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
         name = Path(path).name
-        return joined([super(PopulationIO, self).load_checkpoint(run_path / name) for run_path in self._run_paths])
+        return self._module.joined([super(PopulationIO, self).load_checkpoint(run_path / name) for run_path in self._run_paths])
 
 
-def taken(value: Any, member: int) -> Any:
+def _taken(value: Any, member: int) -> Any:
     """One member's part of a checkpoint: all tensors but single numbers (AdamW's step) are stacked."""
     if isinstance(value, Tensor):
         return value[member] if value.ndim else value
     if isinstance(value, dict):
-        return {key: taken(item, member) for key, item in value.items()}
+        return {key: _taken(item, member) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(taken(item, member) for item in value)
+        return type(value)(_taken(item, member) for item in value)
     return value
 
 
-def joined(values: Sequence[Any]) -> Any:
+def _joined(values: Sequence[Any]) -> Any:
     """The checkpoint of which these are the members' parts."""
     first = values[0]
     if isinstance(first, Tensor):
         return torch.stack(list(values)) if first.ndim else first
     if isinstance(first, dict):
-        return {key: joined([value[key] for value in values]) for key in first}
+        return {key: _joined([value[key] for value in values]) for key in first}
     if isinstance(first, (list, tuple)):
-        return type(first)(joined(list(items)) for items in zip(*values, strict=True))
+        return type(first)(_joined(list(items)) for items in zip(*values, strict=True))
     return first
 
 
@@ -126,15 +170,21 @@ def check_population(experiments: Sequence[Experiment]) -> None:
     """Refuse experiments that cannot be trained together.
 
     Raises:
-        LabError: If they differ in more than the seed, share a seed, or are to train on several devices.
+        LabError: If they differ in more than the seed and the number of prediction heads, do not differ in these, are to train
+            on several devices, or have settings that only experiments with one number of heads can have.
     """
-    seeds = [experiment.seed for experiment in experiments]
-    if len(set(seeds)) < len(seeds) or not seeds:
-        raise LabError(f"runs that are trained together need different seeds, not {', '.join(map(str, seeds)) or 'none'}")
-    if len({experiment.model_copy(update={"seed": 0}).fingerprint for experiment in experiments}) > 1:
-        raise LabError("runs that are trained together must agree in everything but the seed")
+    members = [(experiment.seed, experiment.n_future) for experiment in experiments]
+    if len(set(members)) < len(members) or not members:
+        seeds = ", ".join(str(seed) for seed, _ in members) or "none"
+        raise LabError(f"runs that are trained together need different seeds (or numbers of prediction heads), not {seeds}")
+    if len({experiment.model_copy(update={"seed": 0, "n_future": 1}).fingerprint for experiment in experiments}) > 1:
+        raise LabError("runs that are trained together must agree in everything but the seed and n_future")
     first = experiments[0]
     if first.devices > 1:
         raise LabError(f"devices must be 1 for runs that are trained together, not {first.devices}")
     if first.objective.teacherless or first.init is not None:
         raise LabError("runs that are trained together cannot be teacherless, nor begin with the weights of another run (init)")
+    several = len({experiment.n_future for experiment in experiments}) > 1
+    partly = any(len(stage.trained) < each.n_future for each in experiments for stage in plan(each))
+    if several and (first.objective.detached or partly):
+        raise LabError("runs with different n_future that are trained together need all heads trained and none detached")

@@ -1,4 +1,4 @@
-"""Several runs at a time: one after the other, or several seeds as one program."""
+"""Several runs at a time: one after the other, or as one program."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Pr
 
 
 def train_together(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
-    """Train runs that differ in the seed alone as one program, or go on with them.
+    """Train runs that differ in the seed and the number of prediction heads alone as one program, or go on with them.
+
+    Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
 
     Args:
         experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on from
@@ -78,7 +80,7 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
         else:
             recorder = Recorder.create(path, experiment, {})
         recorders.append(recorder)
-    fit(module, recorders, progress, None if step < 0 else paths[0] / checkpoint_name(step), PopulationIO(paths))
+    fit(module, recorders, progress, None if step < 0 else paths[0] / checkpoint_name(step), PopulationIO(module, paths))
 
 
 def common_checkpoint(run_paths: Sequence[Path]) -> int:

@@ -74,6 +74,7 @@ def test_the_log_rank_statistic_is_observed_minus_expected() -> None:
 
 def test_arms_in_which_nothing_happened_do_not_differ() -> None:
     assert log_rank([5.0, 5.0], [False, False], [5.0], [False]) == 1.0
+    assert log_rank([5.0, 5.0], [True, True], [5.0, 5.0], [True, True]) == 1.0, "all at one time: 0 / 0"
 
 
 def test_every_two_arms_are_compared_over_runs_and_over_pairs() -> None:

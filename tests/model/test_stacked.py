@@ -51,10 +51,41 @@ def test_a_member_is_taken_out_under_its_own_names() -> None:
     members = networks(experiment(n_future=2))
     stacked = stack(members)
     for member, network in enumerate(members):
-        state = member_state(stacked, member)
+        state = member_state(stacked, member, 2)
         assert state.keys() == network.state_dict().keys()
         for name, tensor in network.state_dict().items():
             torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["parallel", "causal"])
+def test_members_with_fewer_heads_have_the_last_ones(kind: str) -> None:
+    numbers = (2, 4, 1)
+    members = [networks(experiment(n_future=n, **{"model.heads": kind}))[seed] for seed, n in enumerate(numbers)]
+    stacked = stack(members)
+    tokens_BT = torch.from_numpy(experiment().task.batch(0, 0, MEMBERS * ROWS).tokens)
+    together = stacked(tokens_BT).unflatten(1, (MEMBERS, ROWS))
+    for member, (network, n) in enumerate(zip(members, numbers, strict=True)):
+        torch.testing.assert_close(together[-n:, member], network(tokens_BT.view(MEMBERS, ROWS, -1)[member]))
+        state = member_state(stacked, member, n)
+        assert list(state) == list(network.state_dict()), "in the same order too, which the optimiser's state follows"
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "others"),
+    [
+        ({"model.heads": "anticausal"}, {}),
+        ({"model.heads": "replicated"}, {}),
+        ({"model.heads": "linear"}, {}),
+        ({"model.matched": "none"}, {}),
+        ({}, {"model.heads": "causal"}),
+    ],
+    ids=str,
+)
+def test_networks_of_other_shapes_with_fewer_heads_are_refused(settings: dict[str, object], others: dict[str, object]) -> None:
+    with pytest.raises(LabError, match=r"model\.heads parallel or causal, model\.matched parameters"):
+        stack([build(experiment(n_future=3, **settings)), build(experiment(n_future=2, **settings, **others))])
 
 
 def test_detached_heads_leave_every_members_norm_alone() -> None:

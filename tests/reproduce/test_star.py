@@ -5,38 +5,45 @@ import pandas as pd
 import lab
 from lab.config import Experiment
 from lab.reproduce import star
+from lab.reproduce.plateau import folder
+from lab.sweeping import Sweep
 from lab.sweeping.cells import grid_experiments
 from tests.reproduce.finished import finished
+
+
+def planned_sweep() -> Sweep:
+    (only,) = star.sweeps("laptop")
+    return only(())
 
 
 def curve(experiment: Experiment, leaves_at: int | None) -> dict[int, dict[str, float]]:
     """An accuracy on the turn that jumps at a step."""
     steps = range(0, experiment.steps + 1, 1000)
     values = {step: 0.5 if leaves_at is None or step < leaves_at else 0.99 for step in steps}
-    stone = {step: {star.STONE: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
-    return {step: {star.METRIC: value, "exact": value, **stone[step]} for step, value in values.items()}
+    stone = {step: {star.STUDY.stone: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
+    return {step: {star.STUDY.metric: value, "exact": value, **stone[step]} for step, value in values.items()}
 
 
 def test_arms_share_seeds_data_and_everything_that_they_do_not_name() -> None:
-    planned = grid_experiments(star.sweep("laptop"))
-    assert len(planned) == len(star.ARMS) * 8
+    planned = grid_experiments(planned_sweep())
+    assert len(planned) == len(star.STUDY.arms) * 8
     assert len({(each.seed, each.task.fingerprint) for each in planned.values()}) == 8
     plain = planned["n1-seed100"]
-    for arm, settings in star.ARMS.items():
-        assert lab.override(plain, settings) == planned[f"{star.folder(arm)}-seed100"]
-        assert star.arm_of(f"{star.folder(arm)}-seed100") == arm
+    for arm, settings in star.STUDY.arms.items():
+        assert lab.override(plain, settings) == planned[f"{folder(arm)}-seed100"]
+        assert star.STUDY.arm_of(f"{folder(arm)}-seed100") == arm
 
 
 def test_the_depth_control_has_the_next_token_path_of_two_heads() -> None:
-    planned = grid_experiments(star.sweep("laptop"))
+    planned = grid_experiments(planned_sweep())
     shorter, two = planned["n1-depth-of-n2-seed100"], planned["n2-seed100"]
     assert shorter.trunk_layers + 1 == two.trunk_layers + 1 == planned["n1-seed100"].trunk_layers
 
 
 def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     runs = []
-    for name, experiment in grid_experiments(star.sweep("laptop")).items():
-        arm = star.arm_of(name)
+    for name, experiment in grid_experiments(planned_sweep()).items():
+        arm = star.STUDY.arm_of(name)
         leaves = 3000 + 1000 * (experiment.seed % 2) if arm == "n = 2" or (arm == "n = 1" and experiment.seed == 100) else None
         runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
     written = star.report("laptop", [runs], tmp_path)

@@ -2,6 +2,7 @@
 
 import multiprocessing as mp
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from lab.sweeping import leases as leases_module
 from lab.sweeping.leases import Leases
 from lab.sweeping.results import results
 from lab.sweeping.storage import mend, open_storage
-from lab.sweeping.study import open_study
+from lab.sweeping.study import claim, open_study
 from tests.sweeping import mariadb
 from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
@@ -107,6 +108,57 @@ def test_a_lease_of_another_host_counts_until_its_heart_is_silent(tmp_path: Path
     monkeypatch.setattr(leases_module, "BEAT_SECONDS", 0.01)
     lease.give_back()
     assert path.read_text() == ""
+
+
+def test_one_worker_at_a_time_has_the_turn_until_it_ends(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
+    taken = mp.get_context("fork").Event()
+
+    def hold() -> None:
+        with leases.turn():
+            taken.set()
+            time.sleep(60)
+
+    holder = in_a_child(hold)
+    assert taken.wait(10)
+    waiting = threading.Thread(target=lambda: leases.turn().__enter__())
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    holder.kill()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    holder.join()
+
+
+def test_workers_that_wait_for_a_trial_leave_the_storage_alone(
+    grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reads the trials as often as it would alone, however slowly trials are made."""
+    job = begun(grid(seeds=3), tmp_path / "out")
+    reads, claims = [], []
+    usual_ask, usual_read = optuna.Study.ask, optuna.Study.get_trials
+
+    def ask(self: optuna.Study, *arguments: Any, **named: Any) -> optuna.Trial:
+        time.sleep(0.1)
+        return usual_ask(self, *arguments, **named)
+
+    def read(self: optuna.Study, *arguments: Any, **named: Any) -> Any:
+        reads.append(None)
+        return usual_read(self, *arguments, **named)
+
+    studies = [open_study(job) for _ in range(6)]
+    monkeypatch.setattr(optuna.Study, "ask", ask)
+    monkeypatch.setattr(optuna.Study, "get_trials", read)
+    workers = [threading.Thread(target=lambda study=study: claims.append(claim(job, study))) for study in studies]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(claimed.trial.number for claimed in claims) == list(range(6))
+    assert len(reads) <= 3 * 6
+    for claimed in claims:
+        claimed.lease.give_back()
 
 
 def test_a_held_lease_has_a_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

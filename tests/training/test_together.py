@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import lab
 from lab.cli.main import main
@@ -21,6 +22,12 @@ SEEDS = (0, 1, 5)
 
 def population(experiment: Experiment, folder: Path) -> dict[Path, Experiment]:
     return {folder / f"seed{seed}": lab.override(experiment, {"seed": seed}) for seed in SEEDS}
+
+
+def heads_and_seeds(experiment: Experiment, folder: Path) -> dict[Path, Experiment]:
+    """The narrowest first, and not in order, so that places cannot be right by chance."""
+    members = [(1, 0), (3, 4), (2, 0), (3, 0)]
+    return {folder / f"n{n}-{seed}": lab.override(experiment, {"n_future": n, "seed": seed}) for n, seed in members}
 
 
 def values(run: lab.Run) -> dict[tuple[int, str], float]:
@@ -58,6 +65,31 @@ def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tiny: Make,
         close(one, other)
         assert not list(one.path.glob("checkpoint-*"))
     assert values(together[0]) != values(together[1])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"model__heads": "causal"},
+        {"model__mlp": "gelu", "objective__weights": "decay", "objective__extra_weight": 0.5, "accumulate": 2},
+        {"objective__name": "shuffled", "optimiser__clip_norm": 0.1, "evaluation__gradient_audit": 1},
+    ],
+    ids=str,
+)
+def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(
+    changed: dict[str, object], tiny: Make, tmp_path: Path
+) -> None:
+    experiment = tiny(optimiser__peak_lr=1e-3, model__layers=5, **changed)
+    together = lab.train_together(heads_and_seeds(experiment, tmp_path / "together"))
+    alone = lab.train_each(heads_and_seeds(experiment, tmp_path / "alone"))
+    for one, other in zip(together, alone, strict=True):
+        assert one.experiment == other.experiment
+        close(one, other)
+        mine, theirs = one.model().state_dict(), other.model().state_dict()
+        assert mine.keys() == theirs.keys()
+        for name, weight in theirs.items():
+            torch.testing.assert_close(mine[name], weight, rtol=1e-3, atol=1e-3, msg=name)
 
 
 def die() -> None:
@@ -112,40 +144,46 @@ def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(several.Recorder, "create", create)
 
 
+@pytest.mark.parametrize("members", [population, heads_and_seeds], ids=lambda members: members.__name__)
 @pytest.mark.parametrize(
     "kill",
     [in_step, after_some_members_checkpoints, between_members_ends, while_folders_are_made],
     ids=lambda kill: kill.__name__,
 )
-def test_a_killed_population_goes_on_together(kill: Callable[..., None], tiny: Make, tmp_path: Path) -> None:
-    experiment = tiny()
-    whole = lab.train_together(population(experiment, tmp_path / "whole"))
+def test_a_killed_population_goes_on_together(
+    kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tiny: Make, tmp_path: Path
+) -> None:
+    experiment = tiny(model__layers=4)
+    whole = lab.train_together(members(experiment, tmp_path / "whole"))
 
     def child() -> None:
         kill(pytest.MonkeyPatch())
-        lab.train_together(population(experiment, tmp_path / "killed"))
+        lab.train_together(members(experiment, tmp_path / "killed"))
 
     process = mp.get_context("fork").Process(target=child)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    resumed = lab.train_together(population(experiment, tmp_path / "killed"))
+    resumed = lab.train_together(members(experiment, tmp_path / "killed"))
     for one, other in zip(resumed, whole, strict=True):
         close(one, other)
         assert one.state == "finished"
 
 
-def test_a_member_of_a_killed_population_can_go_on_alone(tiny: Make, tmp_path: Path) -> None:
-    experiment = tiny()
+@pytest.mark.parametrize("members", [population, heads_and_seeds], ids=lambda members: members.__name__)
+def test_a_member_of_a_killed_population_can_go_on_alone(
+    members: Callable[..., dict[Path, Experiment]], tiny: Make, tmp_path: Path
+) -> None:
+    experiment = tiny(model__layers=4)
 
     def child() -> None:
         in_step(pytest.MonkeyPatch())
-        lab.train_together(population(experiment, tmp_path / "killed"))
+        lab.train_together(members(experiment, tmp_path / "killed"))
 
     process = mp.get_context("fork").Process(target=child)
     process.start()
     process.join()
-    whole = lab.train_each(population(experiment, tmp_path / "whole"))
+    whole = lab.train_each(members(experiment, tmp_path / "whole"))
     for run in whole:
         close(lab.resume(tmp_path / "killed" / run.name), run)
 
@@ -161,8 +199,12 @@ def test_what_cannot_be_trained_together_is_refused(tiny: Make, tmp_path: Path) 
     one, other = tmp_path / "a", tmp_path / "b"
     wrong = {
         "different seeds": {one: tiny(seed=1), other: tiny(seed=1)},
-        "agree in everything but the seed": {one: tiny(seed=1), other: tiny(seed=2, n_future=1)},
+        "agree in everything but the seed": {one: tiny(seed=1), other: tiny(seed=2, steps=8)},
         "devices must be 1": {one: tiny(devices=2)},
+        "heads parallel or causal": {one: tiny(model__heads="residual"), other: tiny(model__heads="residual", n_future=1)},
+        "matched parameters": {one: tiny(model__matched="none"), other: tiny(model__matched="none", n_future=1)},
+        "none detached": {one: tiny(objective__detached=True), other: tiny(objective__detached=True, n_future=1)},
+        "all heads trained": {one: tiny(objective__active="up"), other: tiny(objective__active="up", n_future=1)},
     }
     for message, experiments in wrong.items():
         with pytest.raises(LabError, match=message):
@@ -184,3 +226,15 @@ def test_the_command_trains_seeds_and_goes_on(
     told = capsys.readouterr().out
     assert told.count("after 12 steps") == 2
     assert main(words) == 0, "again: nothing to do"
+
+
+def test_the_command_trains_several_numbers_of_heads(tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
+    words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3,4", "--n-future", "1,2", "--together"]
+    assert main([*words, "--print-config"]) == 0
+    told = capsys.readouterr().out
+    assert ("n_future: 1" in told, "n_future: 2" in told) == (True, True)
+    assert main(words) == 2
+    assert "need --out" in capsys.readouterr().err
+    assert main([*words, "--out", str(tmp_path / "runs")]) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["n1-seed3", "n1-seed4", "n2-seed3", "n2-seed4"]

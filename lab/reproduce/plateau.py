@@ -1,0 +1,226 @@
+"""Studies of one question: which arms leave a plateau, when, and why?
+
+A study names an accuracy that stays on a plateau for long, and arms that differ in one thing each. What its runs show is told
+by survival curves, log-rank and paired tests, and by how early a second prediction head has learnt the stepping stone: a token
+that is easier to find than the one at which head 1 is stuck, and on the way to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab import plots
+from lab.analysis.cells import cell_table, comparison_table, run_values
+from lab.analysis.emergence import emergence_table
+from lab.analysis.statistics import mean_with_interval
+from lab.analysis.survival import survival_comparisons
+from lab.plots.save import save
+from lab.reproduce.page import markdown_table, write_page
+from lab.runs import Run
+from lab.runs.frames import frame
+from lab.sweeping import Sweep
+from lab.sweeping.files import from_mapping
+
+RATE = "optimiser.peak_lr"
+Arms = Mapping[str, Mapping[str, Any]]
+"""Settings of each arm, by what it is called; the first is what the others are compared with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plateau:
+    """What is compared, on what, and what counts as having left.
+
+    Attributes:
+        name: Of the study; its sweeps are named after it.
+        title: Of the page, with `{scale}` in it.
+        scales: Settings that all arms share, by scale.
+        seeds: Of each arm.
+        families: Arms that are compared with one another, by what makes the family; `""` is the question itself.
+        metric: The accuracy that stays on a plateau, in runs and in figures.
+        what: The metric in words.
+        chance: Levels to draw as lines.
+        left: Accuracy that has left the plateau, twice in a row.
+        solved: Accuracy that has solved it.
+        stone: Head 2's accuracy on the stepping stone.
+        stone_words: What head 2 then knows.
+        known: Accuracy at which it knows.
+        told: Pattern of metrics that the frame keeps.
+        rates: Peak learning rates to choose from, by how the first arm, n = 1, ends on validation; all arms have the chosen
+            one and are measured on the test split. None: nothing is chosen.
+        tuning_seeds: Of the runs that choose.
+    """
+
+    name: str
+    title: str
+    scales: Mapping[str, Mapping[str, Any]]
+    seeds: range
+    families: Mapping[str, Arms]
+    metric: str
+    what: str
+    chance: Mapping[str, float]
+    left: float = 0.6
+    solved: float = 0.9
+    stone: str
+    stone_words: str
+    known: float = 0.95
+    told: str
+    rates: Sequence[float] = ()
+    tuning_seeds: Sequence[int] = ()
+
+    @cached_property
+    def arms(self) -> Arms:
+        """Of all families."""
+        return {arm: settings for arms in self.families.values() for arm, settings in arms.items()}
+
+    def sweeps(self, scale: str) -> list[Callable[[Sequence[Run]], Sweep]]:
+        """The sweep that chooses a rate, if there is a choice, and the one that the figures show."""
+        if not self.rates:
+            return [lambda _: self._sweep(scale, {})]
+        return [
+            lambda _: self._tuning_sweep(scale),
+            lambda tuned: self._sweep(
+                scale, {"evaluation.split": "test", RATE: self.best_rate(tuned) if tuned else self.rates[0]}
+            ),
+        ]
+
+    def _tuning_sweep(self, scale: str) -> Sweep:
+        """The first arm with every rate, on seeds of its own."""
+        first, *_ = self.arms.values()
+        return from_mapping(
+            {
+                "name": f"{self.name}-{scale}-rates",
+                "base": {"task": self.name, **self.scales[scale], **first},
+                "grid": {RATE: list(self.rates)},
+                "seeds": list(self.tuning_seeds),
+                "metrics": {self.metric: "maximise"},
+            }
+        )
+
+    def _sweep(self, scale: str, chosen: Mapping[str, Any]) -> Sweep:
+        """All arms with what was chosen for the first."""
+        return from_mapping(
+            {
+                "name": f"{self.name}-{scale}",
+                "base": {"task": self.name, **self.scales[scale], **chosen},
+                "grid": {"arm": {folder(arm): dict(settings) for arm, settings in self.arms.items()}},
+                "seeds": list(self.seeds),
+                "metrics": {self.metric: "maximise"},
+            }
+        )
+
+    def best_rate(self, tuned: Sequence[Run]) -> float:
+        """The rate with which the first arm ended best, in the mean over the tuning seeds."""
+        means = self.rate_table(tuned)
+        return float(means[RATE].iloc[int(means["mean"].argmax())])
+
+    def rate_table(self, tuned: Sequence[Run]) -> pd.DataFrame:
+        """Where the first arm ended with each rate: the rate, `mean`, `low`, `high`, `seeds`."""
+        return cell_table(run_values(frame(tuned), self.metric), [RATE])
+
+    def arm_of(self, run_name: str) -> str:
+        """The arm that a run's name stands for."""
+        return {folder(arm): arm for arm in self.arms}[run_name.rpartition("-seed")[0]]
+
+    def report(self, scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
+        """Figures, frame and page of what the runs show.
+
+        Args:
+            scale: Of `scales`.
+            finished: Runs of each of the `sweeps`.
+            out: Folder for `survival.png`, `emergence.png`, their numbers as CSV, `frame.csv` and `report.md`; figures of a
+                further family have its name behind theirs.
+        """
+        *tuning, runs = finished
+        named = frame(runs)
+        named = named[named["metric"].str.match(self.told)]
+        named = named.assign(arm=[self.arm_of(run) for run in named["run"]])
+        named = named.drop(columns=["objective.name", "task.order"], errors="ignore")
+        files: list[Path] = []
+        tables: dict[str, pd.DataFrame] = {}
+        for family, arms in self.families.items():
+            figures, compared = _family(self, family, named[named["arm"].isin(list(arms))], list(arms), out)
+            files += figures
+            tables |= compared
+        times = emergence_table(named, self.metric, thresholds={"left": self.left, "solved": self.solved}, by=["arm"])
+        stones = emergence_table(named, self.stone, thresholds={"known": self.known}, by=["arm"])
+        stone = f"Head 2 knows {self.stone_words} (`{self.stone}` past {self.known:g}, twice in a row)"
+        tables = {"Runs": summary(times, run_values(named, self.metric), list(self.arms))} | tables
+        tables[stone] = stone_summary(stones, list(self.arms))
+        for tuned in tuning:
+            seeds = " and ".join(map(str, self.tuning_seeds))
+            tables[f"The rate, which n = 1 chose alone on seeds {seeds} ({self.what} at the end)"] = self.rate_table(tuned)
+        sections = {heading: markdown_table(table) for heading, table in tables.items()}
+        page = write_page(out / "report.md", self.title.format(scale=scale), sections, [*chain(*finished)])
+        named.to_csv(out / "frame.csv", index=False)
+        return [*files, out / "frame.csv", page]
+
+
+def folder(arm: str) -> str:
+    """An arm's name as a folder can have it."""
+    return arm.replace(" = ", "").replace(",", "").replace(" ", "-")
+
+
+def _family(
+    study: Plateau, family: str, named: pd.DataFrame, arms: Sequence[str], out: Path
+) -> tuple[list[Path], dict[str, pd.DataFrame]]:
+    """Figures, and tables by their headings, of arms that are compared with one another."""
+    by_arm = named.assign(arm=pd.Categorical(named["arm"], categories=pd.Index(arms), ordered=True))
+    behind = "".join(f"-{word}" for word in family.split())
+    with plots.style():
+        survival, curves = plots.survival(by_arm, study.metric, threshold=study.left, by=["arm"])
+        emergence, bands = plots.emergence(by_arm, study.metric, by=["arm"], lines=study.chance)
+        files = [
+            *save(survival, curves, out / f"survival{behind}.png"),
+            *save(emergence, bands, out / f"emergence{behind}.png"),
+        ]
+    times = emergence_table(named, study.metric, thresholds={"left": study.left}, by=["arm"])
+    times = times.sort_values("arm", key=lambda names: names.map(list(arms).index))
+    where = f", {family}" if family else ""
+    return files, {
+        f"Leaving the plateau{where} ({study.what} past {study.left:g}, twice in a row)": survival_comparisons(
+            times, "left", arm="arm"
+        ),
+        f"{study.what.capitalize()} at the end{where}, against {arms[0]}": comparison_table(
+            run_values(named, study.metric), arm="arm", baseline=arms[0]
+        ),
+    }
+
+
+def summary(times: pd.DataFrame, ends: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """One row for each arm: how many runs left the plateau and solved the task, and accuracy at the end."""
+    rows = []
+    for arm in order:
+        part, last = times[times["arm"] == arm], ends[ends["arm"] == arm]["value"]
+        rows.append(
+            {
+                "arm": arm,
+                "runs": len(part),
+                "left the plateau": int(part["left_observed"].sum()),
+                "solved": int(part["solved_observed"].sum()),
+                "accuracy at the end": mean_with_interval(last.tolist()),
+                "each seed": " ".join(f"{value:.2f}" for value in last),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def stone_summary(stones: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """One row for each arm with a second head: in how many runs it knew the stepping stone, and when."""
+    rows = []
+    for arm in order:
+        part = stones[stones["arm"] == arm].sort_values("seed")
+        if part.empty:
+            continue
+        seen = part["known_observed"].astype(bool)
+        times = [f"{tokens / 1e6:.2f}" if known else "-" for tokens, known in zip(part["known"], seen, strict=True)]
+        rows.append(
+            {"arm": arm, "runs": len(part), "knew it": int(seen.sum()), "M tokens seen by then, each seed": " ".join(times)}
+        )
+    return pd.DataFrame(rows)

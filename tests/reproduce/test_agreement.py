@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pandas as pd
+
+import lab
+from lab.config import Experiment
+from lab.reproduce import agreement
+from lab.sweeping import Sweep
+from lab.sweeping.cells import grid_experiments
+from tests.reproduce.finished import finished
+
+STUDY = agreement.STUDY
+BEST = 4e-3
+"""The rate that the tuning runs below call best."""
+
+
+def curve(experiment: Experiment, leaves_at: int | None, end: float = 0.99) -> dict[int, dict[str, float]]:
+    """An accuracy on the case that jumps at a step; head 2 knows it at once."""
+    steps = range(0, experiment.steps + 1, 500)
+    values = {step: 0.41 if leaves_at is None or step < leaves_at else end for step in steps}
+    stone = {STUDY.stone: 0.99} if experiment.n_future == 2 else {}
+    return {step: {STUDY.metric: value, **stone} for step, value in values.items()}
+
+
+def tuned(folder: Path) -> list[lab.Run]:
+    (first, _) = agreement.sweeps("laptop")
+    return [
+        finished(folder / name, each, curve(each, 500, 0.8 if each.optimiser.peak_lr == BEST else 0.5))
+        for name, each in grid_experiments(first(())).items()
+    ]
+
+
+def main_sweep(runs: list[lab.Run]) -> Sweep:
+    return agreement.sweeps("laptop")[1](runs)
+
+
+def test_the_next_token_model_alone_chooses_the_rate_of_all_arms_on_other_rows_and_seeds(tmp_path: Path) -> None:
+    tuning, planned = [run.experiment for run in tuned(tmp_path)], grid_experiments(main_sweep(tuned(tmp_path / "again")))
+    assert {each.n_future for each in tuning} == {1}
+    assert {each.evaluation.split for each in tuning} == {"validation"}
+    assert {each.optimiser.peak_lr for each in planned.values()} == {BEST}
+    assert {each.evaluation.split for each in planned.values()} == {"test"}
+    assert not {each.seed for each in tuning} & {each.seed for each in planned.values()}
+
+
+def test_arms_share_seeds_and_everything_that_they_do_not_name() -> None:
+    planned = grid_experiments(main_sweep([]))
+    assert len(planned) == 7 * 8
+    plain = planned["n1-seed200"]
+    for name, experiment in planned.items():
+        assert lab.override(plain, {**STUDY.arms[STUDY.arm_of(name)], "seed": experiment.seed}) == experiment
+    assert planned["n1-depth-of-n2-seed200"].trunk_layers == planned["n2-seed200"].trunk_layers
+
+
+def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
+    tuning, runs = tuned(tmp_path / "tuning"), []
+    for name, experiment in grid_experiments(main_sweep(tuning)).items():
+        leaves = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None
+        runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
+    written = agreement.report("laptop", [tuning, runs], tmp_path)
+    assert {path.name for path in written} == {
+        "survival.png", "survival.csv", "emergence.png", "emergence.csv", "survival-verb-first.png", "survival-verb-first.csv",
+        "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv", "report.md",
+    }  # fmt: skip
+    page = (tmp_path / "report.md").read_text()
+    assert "| n = 2 | 8 | 8 | 8 | 0.990 [0.990, 0.990]" in page
+    assert "| n = 1 | 8 | 0 | 0 |" in page
+    assert "| n = 2, verb first | 8 | 8 | 8 |" in page
+    assert page.count("Leaving the plateau") == 2
+    assert page.count("against n = 1, verb first") == 1
+    assert "| 0.004 | 0.8 |" in page
+    question = pd.read_csv(tmp_path / "survival.csv").groupby("arm")["share"].last().to_dict()
+    control = pd.read_csv(tmp_path / "survival-verb-first.csv").groupby("arm")["share"].last().to_dict()
+    assert set(question) == set(STUDY.families[""])
+    assert (question["n = 1"], question["n = 2"]) == (1, 0)
+    assert control == {"n = 1, verb first": 0, "n = 2, verb first": 0}
