@@ -37,17 +37,17 @@ class _RmsNorm(torch.autograd.Function):
         unit, inverse, gain = ctx.saved_tensors
         gradient = gradient.to(unit.dtype)
         both = gradient * unit
-        along = (both @ gain).unsqueeze(-1).div_(-unit.shape[-1])
-        of_states = (gradient * gain).addcmul_(unit, along).mul_(inverse)
-        return of_states, both.flatten(0, -2).sum(0), None, None
+        along = both @ gain.mT if gain.ndim > 1 else (both @ gain).unsqueeze(-1)
+        of_states = (gradient * gain).addcmul_(unit, along.div_(-unit.shape[-1])).mul_(inverse)
+        return of_states, both.sum_to_size(gain.shape), None, None
 
 
 def rms_norm(states: Tensor, gain: Tensor, epsilon: float) -> Tensor:
     """Root-mean-square norm (Zhang and Sennrich 2019): several times faster on a CPU than torch's own in training.
 
     Args:
-        states: (..., D).
-        gain: (D,).
+        states: (..., D), or of several members (..., M, R, D).
+        gain: (D,), or one for each member (M, 1, D).
         epsilon: Added to the mean square.
 
     Returns:
@@ -62,38 +62,44 @@ class _GatedUnit(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, gate: Tensor, up: Tensor, down: Tensor, dtype: torch.dtype) -> Tensor:
-        flat_RD = states.to(dtype).flatten(0, -2)
+        flat_RD = _rows(states.to(dtype), gate)
         gate, up, down = gate.to(dtype), up.to(dtype), down.to(dtype)
-        gated_RI, raised_RI = flat_RD @ gate.T, flat_RD @ up.T
+        gated_RI, raised_RI = flat_RD @ gate.mT, flat_RD @ up.mT
         active_RI = torch.ops.aten.silu(gated_RI)
         ctx.save_for_backward(flat_RD, gate, up, down, gated_RI, raised_RI, active_RI)
-        out: Tensor = ((active_RI * raised_RI) @ down.T).view(*states.shape[:-1], -1)
+        out: Tensor = ((active_RI * raised_RI) @ down.mT).view(*states.shape[:-1], -1)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         flat_RD, gate, up, down, gated_RI, raised_RI, active_RI = ctx.saved_tensors
-        shape, gradient = gradient.shape, gradient.flatten(0, -2)
-        of_down = gradient.T @ (active_RI * raised_RI)  # one product again is cheaper than one more exponential, or array
+        shape, gradient = gradient.shape, _rows(gradient, gate)
+        of_down = gradient.mT @ (active_RI * raised_RI)  # one product again is cheaper than one more exponential, or array
         of_inner = gradient @ down
         of_raised = active_RI * of_inner
         of_gated = torch.ops.aten.silu_backward(of_inner.mul_(raised_RI), gated_RI)
-        of_states = (of_gated @ gate).addmm_(of_raised, up)
-        return of_states.view(shape), of_gated.T @ flat_RD, of_raised.T @ flat_RD, of_down, None
+        of_states = of_gated @ gate
+        of_states = of_states.addmm_(of_raised, up) if up.ndim == 2 else of_states.baddbmm_(of_raised, up)
+        return of_states.view(shape), of_gated.mT @ flat_RD, of_raised.mT @ flat_RD, of_down, None
+
+
+def _rows(states: Tensor, matrix: Tensor) -> Tensor:
+    """States as rows for one matrix (R, D), or as they are for one matrix for each member, (M, R, D)."""
+    return states.flatten(0, -2) if matrix.ndim == 2 else states
 
 
 def gated_unit(states: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     """The gated feed-forward part (Shazeer 2020): down(silu(gate x) * (up x)).
 
     Args:
-        states: (..., D).
-        gate: (I, D).
-        up: (I, D).
-        down: (D, I).
+        states: (..., D), or of several members (M, R, D).
+        gate: (I, D), or one for each member (M, I, D).
+        up: As `gate`.
+        down: (D, I), or (M, D, I).
 
     Returns:
-        (..., D), in the dtype of products.
+        As `states`, in the dtype of products.
     """
     out: Tensor = _GatedUnit.apply(states, gate, up, down, product_dtype(states))  # type: ignore[no-untyped-call]
     return out

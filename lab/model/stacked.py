@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lab.errors import LabError
 from lab.model.heads import CausalHeads, Context, ParallelHeads
-from lab.model.kernels import rms_norm
+from lab.model.kernels import gated_unit, rms_norm
 from lab.model.layers import NORM_EPSILON, RmsNorm, Swiglu
 from lab.model.network import Network
 from lab.model.unembedding import Unembedding
@@ -43,18 +43,14 @@ class _Linear(nn.Module):
 class _Norm(nn.Module):
     """`RmsNorm`, one gain for each member; the rows of states are their last dimension but two."""
 
-    ones: Tensor
-
     def __init__(self, parts: Sequence[RmsNorm]) -> None:
         super().__init__()
         self.weight = _joined([part.weight for part in parts])
-        self.register_buffer("ones", torch.ones_like(parts[0].weight), persistent=False)
 
     def forward(self, states: Tensor, frozen: bool = False) -> Tensor:
-        gains_MD = self.weight.detach() if frozen else self.weight
-        unit = rms_norm(states, self.ones, NORM_EPSILON)
-        by_member = unit.view(*states.shape[:-3], len(gains_MD), -1, *states.shape[-2:])
-        return (by_member * gains_MD[:, None, None]).view(states.shape)
+        gains_M1D = (self.weight.detach() if frozen else self.weight).unsqueeze(1)
+        by_member = states.reshape(*states.shape[:-3], len(gains_M1D), -1, states.shape[-1])
+        return rms_norm(by_member, gains_M1D, NORM_EPSILON).view(states.shape)
 
 
 class _Embedding(nn.Module):
@@ -73,15 +69,16 @@ class _Embedding(nn.Module):
 
 
 class _Swiglu(nn.Module):
-    """`Swiglu` of its parts, which are stacked after it: its own kernel takes one member's matrices."""
+    """`Swiglu` of its parts, which are stacked after it."""
 
     def __init__(self, parts: Sequence[Swiglu]) -> None:
         super().__init__()
         self.gate, self.up, self.down = parts[0].gate, parts[0].up, parts[0].down
 
     def forward(self, states: Tensor) -> Tensor:
-        out: Tensor = self.down(nn.functional.silu(self.gate(states)) * self.up(states))
-        return out
+        gate, up, down = self.gate.weight, self.up.weight, self.down.weight
+        by_member = states.reshape(len(gate), -1, states.shape[-1])
+        return gated_unit(by_member, gate, up, down).view(states.shape)
 
 
 class _Unembedding(nn.Module):

@@ -39,6 +39,8 @@ class Part(NamedTuple):
     def cut(self, parts: int) -> list[Part]:
         """The same rows in equal parts."""
         counts_N = (self.counts_N / parts).float()
+        if parts == 1:
+            return [self._replace(counts_N=counts_N)]
         columns = (self.tokens_BT, self.scored_BT, self.elsewhere_BT, self.inputs_BT)
         split = ([None] * parts if rows is None else rows.chunk(parts) for rows in columns)
         return [Part(tokens, scored, counts_N, *more) for tokens, scored, *more in zip(*split, strict=True)]

@@ -30,6 +30,17 @@ def test_the_norm_is_torchs_own() -> None:
     same(lambda x, g: rms_norm(x, g, 1e-6), lambda x, g: F.rms_norm(x, (12,), g, 1e-6), states, gain)
 
 
+@pytest.mark.parametrize("leading", [(), (2,)], ids=str)
+def test_the_norm_of_several_members_has_each_ones_gain(leading: tuple[int, ...]) -> None:
+    states, gains = torch.randn(*leading, 3, 5, 12) * 3, torch.rand(3, 1, 12)
+
+    def one_by_one(x: Tensor, g: Tensor) -> Tensor:
+        members = [F.rms_norm(own, (12,), gain[0], 1e-6) for own, gain in zip(x.unbind(-3), g, strict=True)]
+        return torch.stack(members, dim=-3)
+
+    same(lambda x, g: rms_norm(x, g, 1e-6), one_by_one, states, gains)
+
+
 def test_the_norms_gradient_passes_torchs_check() -> None:
     states, gain = (torch.randn(3, 6, dtype=torch.float64, requires_grad=True), torch.rand(6, dtype=torch.float64))
     assert torch.autograd.gradcheck(lambda x: rms_norm(x, gain, 1e-6), states)
@@ -95,6 +106,11 @@ def plain_gated_unit(states: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> 
 def test_the_gated_unit_is_three_products_and_a_gate() -> None:
     states, gate, up, down = torch.randn(2, 5, 12), torch.randn(16, 12), torch.randn(16, 12), torch.randn(12, 16)
     same(gated_unit, plain_gated_unit, states, gate, up, down)
+
+
+def test_the_gated_unit_of_several_members_has_each_ones_matrices() -> None:
+    inputs = torch.randn(3, 5, 12), torch.randn(3, 16, 12), torch.randn(3, 16, 12), torch.randn(3, 12, 16)
+    same(gated_unit, lambda *each: torch.stack([plain_gated_unit(*own) for own in zip(*each, strict=True)]), *inputs)
 
 
 def test_the_gated_units_gradient_passes_torchs_check() -> None:
