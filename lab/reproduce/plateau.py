@@ -55,6 +55,7 @@ class Plateau:
         rates: Peak learning rates to choose from, by how the first arm, n = 1, ends on validation; all arms have the chosen
             one and are measured on the test split. None: nothing is chosen.
         tuning_seeds: Of the runs that choose.
+        also: Further tables by their headings, from the runs of each arm.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Plateau:
     told: str
     rates: Sequence[float] = ()
     tuning_seeds: Sequence[int] = ()
+    also: Callable[[Mapping[str, Sequence[Run]]], Mapping[str, pd.DataFrame]] = lambda _: {}
 
     @cached_property
     def arms(self) -> Arms:
@@ -153,6 +155,8 @@ class Plateau:
         stone = f"Head 2 knows {self.stone_words} (`{self.stone}` past {self.known:g}, twice in a row)"
         tables = {"Runs": summary(times, run_values(named, self.metric), list(self.arms))} | tables
         tables[stone] = stone_summary(stones, list(self.arms))
+        by_arm = {arm: [run for run in runs if self.arm_of(run.name) == arm] for arm in self.arms}
+        tables |= self.also(by_arm)
         for tuned in tuning:
             seeds = " and ".join(map(str, self.tuning_seeds))
             tables[f"The rate, which n = 1 chose alone on seeds {seeds} ({self.what} at the end)"] = self.rate_table(tuned)

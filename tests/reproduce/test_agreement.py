@@ -1,8 +1,16 @@
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 import lab
+import tasks
 from lab.config import Experiment
 from lab.reproduce import agreement
 from lab.sweeping import Sweep
@@ -56,7 +64,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     tuning, runs = tuned(tmp_path / "tuning"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         leaves = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None
-        runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
+        runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves), weights=True))
     written = agreement.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "survival-verb-first.png", "survival-verb-first.csv",
@@ -69,8 +77,64 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     assert page.count("Leaving the plateau") == 2
     assert page.count("against n = 1, verb first") == 1
     assert "| 0.004 | 0.8 |" in page
+    assert page.count("| n = 2, detached | 2 |") == 1, "of a trunk of two layers"
     question = pd.read_csv(tmp_path / "survival.csv").groupby("arm")["share"].last().to_dict()
     control = pd.read_csv(tmp_path / "survival-verb-first.csv").groupby("arm")["share"].last().to_dict()
     assert set(question) == set(STUDY.families[""])
     assert (question["n = 1"], question["n = 2"]) == (1, 0)
     assert control == {"n = 1, verb first": 0, "n = 2, verb first": 0}
+
+
+def test_the_other_glossary_differs_in_the_meant_verb_alone_and_in_its_case() -> None:
+    task = tasks.get("agreement", words=1, keys=8, verbs=16, cases=8)
+    rows = task.batch(0, 0, 64, "test").tokens
+    others = agreement.other_glossary(task, rows)
+    row_B, place_B = np.nonzero(rows != others)
+    assert row_B.tolist() == list(range(64))
+    meant = rows[row_B, place_B - 1]
+    assert (meant == rows[:, 2 * task.pairs]).all()
+    assert (task.lexicon[rows[row_B, place_B] - task.keys] != task.lexicon[others[row_B, place_B] - task.keys]).all()
+    assert len(set(others[row_B, place_B])) > 8
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run whose network is given."""
+
+    experiment: Experiment
+    network: Any
+
+    def model(self) -> Any:
+        return self.network
+
+
+class Oracle(nn.Module):
+    """Says the case of the verb behind the meant key, looked up at the key or where the case is due; a trunk of one layer."""
+
+    def __init__(self, task: Any, *, at_the_key: bool) -> None:
+        super().__init__()
+        self.task, self.at_the_key = task, at_the_key
+        self.embedding, self.trunk = nn.Identity(), nn.ModuleList([nn.Identity()])
+
+    def looked_up(self, tokens: torch.Tensor) -> torch.Tensor:
+        key = 2 * self.task.pairs
+        meant = (tokens[:, 0:key:2] == tokens[:, key, None]).int().argmax(1)
+        return tokens[torch.arange(len(tokens)), 2 * meant + 1]
+
+    def logits(self, tokens: torch.Tensor, head: int) -> torch.Tensor:
+        key = 2 * self.task.pairs
+        states = self.embedding(tokens).clone()
+        found = self.looked_up(states)
+        if self.at_the_key:
+            states[:, key] = found
+        states = self.trunk[0](states)
+        verb = states[:, key] if self.at_the_key else self.looked_up(states)
+        case = self.task.keys + self.task.verbs + self.task.stems + torch.tensor(self.task.lexicon)[verb - self.task.keys]
+        return F.one_hot(case, self.task.vocab_size)[:, None].expand(-1, self.task.length, -1).float()
+
+
+@pytest.mark.parametrize("at_the_key", [True, False])
+def test_what_a_key_carries_is_found_where_it_is(at_the_key: bool) -> None:
+    experiment = grid_experiments(main_sweep([]))["n2-seed200"]
+    shares = agreement.carried(cast(lab.Run, Known(experiment, Oracle(experiment.task, at_the_key=at_the_key))))
+    assert shares == [(1.0, 0.0), (0.0, 1.0) if at_the_key else (1.0, 0.0)]
