@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,5 +190,7 @@ def finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> No
     values = table[["low", "high"]].to_numpy()
     if np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
         axes.set_ylim(-0.02, 1.02)
-    axes.legend(loc="best", handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
+    crowded = len(axes.get_legend_handles_labels()[1]) > 3  # no corner is free of so many curves
+    where: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.18), "ncols": 2} if crowded else {"loc": "best"}
+    axes.legend(**where, handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
     axes.set_title(band_note(table), loc="left", color="#555555", fontsize=7.5)
