@@ -78,7 +78,8 @@ class PopulationModule(TrainingModule):
     def clip(self, weights: list[Parameter], limit: float) -> Tensor:
         """Clip each member's gradient on its own; (M,) norms before."""
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        norms_M = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
+        parts = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
+        norms_M = torch.linalg.vector_norm(torch.stack(parts), dim=0)
         shares_M = (limit / (norms_M + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(shares_M.view(-1, *[1] * (gradient.ndim - 1)))
