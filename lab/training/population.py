@@ -79,7 +79,7 @@ class PopulationModule(TrainingModule):
         """Clip each member's gradient on its own; (M,) norms before."""
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         parts = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
-        norms_M = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+        norms_M: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
         shares_M = (limit / (norms_M + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(shares_M.view(-1, *[1] * (gradient.ndim - 1)))
