@@ -20,6 +20,8 @@ LONGEST = 512
 """Positions up to which attention weights are held, (B, H, T, T) for each layer."""
 _BLOCK = 64
 """Queries that are taken together: they look only at keys up to their own end, so that most of the future is never computed."""
+_FUTURE = torch.full((_BLOCK, LONGEST + _BLOCK), -torch.inf).triu(1 + LONGEST)
+"""What is added to the scores of a block's queries: to those of `LONGEST` keys before it, and of its own."""
 
 
 def rotary_attention(qkv_BT3HK: Tensor, turns: Tensor) -> Tensor:
@@ -45,14 +47,15 @@ def rotary_attention(qkv_BT3HK: Tensor, turns: Tensor) -> Tensor:
 
 def _in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """What `_BlockedAttention` computes, for a compiler to write the backward pass of; all (B, H, T, K)."""
-    T, K = queries.shape[2:]
-    mixed = []
-    for begin in range(0, T, _BLOCK):
-        end = min(begin + _BLOCK, T)
-        scores = queries[:, :, begin:end] @ keys[:, :, :end].transpose(-1, -2) * K**-0.5
-        future = scores.new_full((end - begin, end), -torch.inf).triu(1 + begin)
-        mixed.append((scores + future).softmax(-1, dtype=torch.float32).to(values.dtype) @ values[:, :, :end])
-    return torch.cat(mixed, dim=2)
+    (B, H, T, K), mixed = queries.shape, []
+    queries, keys, values = queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1)
+    for block in _blocks(T):
+        size, end = block.stop - block.start, block.stop
+        scores = torch.bmm(queries[:, block], keys[:, :end].transpose(1, 2)) * K**-0.5
+        future = _FUTURE[:size, -_BLOCK - block.start :][:, :end]  # looked up: the compiler would compute it for each pair
+        weights = (scores + future.to(scores.dtype)).softmax(-1, dtype=torch.float32).to(values.dtype)
+        mixed.append(torch.bmm(weights, values[:, :end]))
+    return torch.cat(mixed, dim=1).view(B, H, T, K)
 
 
 class _BlockedAttention(torch.autograd.Function):
@@ -66,14 +69,15 @@ class _BlockedAttention(torch.autograd.Function):
         turns_TC = torch.view_as_complex(turns).view(T, -1)
         _turn(turned_2BHTK, turns_TC)
         queries, keys = turned_2BHTK.to(qkv_BT3HK.dtype).flatten(1, 2)
-        values = laid_out_3BHTK[2].flatten(0, 1)
+        values, future = laid_out_3BHTK[2].flatten(0, 1), _FUTURE[:, -_BLOCK:].to(qkv_BT3HK.dtype)
         mixed_BTHK, weights = qkv_BT3HK.new_empty(B, T, H, K), []
-        for begin in range(0, T, _BLOCK):
-            end = min(begin + _BLOCK, T)
-            future = qkv_BT3HK.new_full((end - begin, end), -torch.inf).triu(1 + begin)
-            scores = torch.baddbmm(future, queries[:, begin:end], keys[:, :end].transpose(1, 2), alpha=K**-0.5)
+        for block in _blocks(T):
+            size, end = block.stop - block.start, block.stop
+            scores = queries.new_empty(B * H, size, end)
+            torch.baddbmm(scores, queries[:, block], keys[:, :end].transpose(1, 2), beta=0, alpha=K**-0.5, out=scores)
+            scores[:, :, block] += future[:size, :size]
             torch.softmax(scores, -1, out=scores)
-            mixed_BTHK[:, begin:end] = torch.bmm(scores, values[:, :end]).view(B, H, -1, K).transpose(1, 2)
+            mixed_BTHK[:, block] = torch.bmm(scores, values[:, :end]).view(B, H, size, K).transpose(1, 2)
             weights.append(scores)
         ctx.save_for_backward(queries, keys, values, turns_TC, *weights)
         return mixed_BTHK
@@ -86,22 +90,24 @@ class _BlockedAttention(torch.autograd.Function):
         grad = grad_BTHK.transpose(1, 2).reshape(B * H, T, K)
         grads_3BHTK = grad.new_empty(3, B, H, T, K)
         of_queries, of_keys, of_values = grads_3BHTK.flatten(1, 2)
-        for number in reversed(range(len(weights))):  # the last block looks at every key: nothing stands there to add to yet
-            begin, scores = number * _BLOCK, weights[number]
-            end = begin + scores.shape[1]
-            block = slice(begin, end)
+        for block, scores in reversed(list(zip(_blocks(T), weights, strict=True))):
+            end = block.stop
             of_scores = torch.bmm(grad[:, block], values[:, :end].transpose(1, 2))
             torch.ops.aten._softmax_backward_data.out(of_scores, scores, -1, scores.dtype, grad_input=of_scores)
             of_queries[:, block] = torch.bmm(of_scores, keys[:, :end])
             for sums, left, right in ((of_values, scores, grad[:, block]), (of_keys, of_scores, queries[:, block])):
-                product = torch.bmm(left.transpose(1, 2), right)
-                sums[:, :end] = product if end == T else product.add_(sums[:, :end])
+                seen, beta = sums[:, :end], int(end < T)  # the last block is the first here, and looks at every key
+                torch.baddbmm(seen, left.transpose(1, 2), right, beta=beta, out=seen)
         turned_2BHTK = grads_3BHTK[:2].to(_exact(grad.dtype))
         _turn(turned_2BHTK, turns_TC.conj() * K**-0.5)
         grad_BT3HK = grad.new_empty(B, T, 3, H, K)
         grad_BT3HK[:, :, :2] = turned_2BHTK.permute(1, 3, 0, 2, 4)
         grad_BT3HK[:, :, 2] = grads_3BHTK[2].transpose(1, 2)
         return grad_BT3HK, None
+
+
+def _blocks(T: int) -> list[slice]:
+    return [slice(begin, min(begin + _BLOCK, T)) for begin in range(0, T, _BLOCK)]
 
 
 def _exact(dtype: torch.dtype) -> torch.dtype:
