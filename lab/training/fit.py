@@ -174,7 +174,7 @@ def fit(
         with quiet_lightning():
             trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
         if trainer.global_step < experiment.steps:
-            trainer.save_checkpoint(first.checkpoint_path(trainer.global_step))
+            trainer.save_checkpoint(first.checkpoint_path(trainer.global_step), weights_only=False)
             if trainer.is_global_zero:
                 for recorder in recorders:
                     recorder.note("stopped")
