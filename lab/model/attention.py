@@ -52,7 +52,7 @@ def _in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     for block in _blocks(T):
         size, end = block.stop - block.start, block.stop
         scores = torch.bmm(queries[:, block], keys[:, :end].transpose(1, 2)) * K**-0.5
-        future = _FUTURE[:size, -_BLOCK - block.start :][:, :end]  # looked up: the compiler would compute it for each pair
+        future = _FUTURE[:size, LONGEST - block.start : LONGEST + size]  # a compiler would compute a mask for each pair
         weights = (scores + future.to(scores.dtype)).softmax(-1, dtype=torch.float32).to(values.dtype)
         mixed.append(torch.bmm(weights, values[:, :end]))
     return torch.cat(mixed, dim=1).view(B, H, T, K)
@@ -69,7 +69,7 @@ class _BlockedAttention(torch.autograd.Function):
         turns_TC = torch.view_as_complex(turns).view(T, -1)
         _turn(turned_2BHTK, turns_TC)
         queries, keys = turned_2BHTK.to(qkv_BT3HK.dtype).flatten(1, 2)
-        values, future = laid_out_3BHTK[2].flatten(0, 1), _FUTURE[:, -_BLOCK:].to(qkv_BT3HK.dtype)
+        values, future = laid_out_3BHTK[2].flatten(0, 1), _FUTURE[:, LONGEST:].to(qkv_BT3HK.dtype)
         mixed_BTHK, weights = qkv_BT3HK.new_empty(B, T, H, K), []
         for block in _blocks(T):
             size, end = block.stop - block.start, block.stop
