@@ -1,5 +1,6 @@
 import itertools
 import math
+from collections.abc import Set
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ def test_one_pair_has_no_p_value_and_wrong_arms_are_refused() -> None:
         paired_comparison([], [])
 
 
-def table(times: dict[int, list[float]], censored: set[tuple[int, int]] = frozenset()) -> pd.DataFrame:  # type: ignore[assignment]
+def table(times: dict[int, list[float]], censored: Set[tuple[int, int]] = frozenset()) -> pd.DataFrame:
     rows = [
         {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "onset": time, "onset_observed": (n, seed) not in censored}
         for n, column in times.items()
