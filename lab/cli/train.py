@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +42,15 @@ def run(arguments: list[str]) -> int:
         " goes on if there",
     )
     parser.add_argument("--together", action="store_true", help="train these runs as one program, for a large device")
+    parser.add_argument("--at-once", metavar="K", type=int, help="with --together: so many at a time (default: what suits it)")
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
     task, arguments = first_word(arguments)
     known, left = parser.parse_known_args(arguments)
     settings = settings_from(left)
     if known.together and known.seeds is None:
         raise LabError("train: --together is for several seeds: give --seeds A:B")
+    if known.at_once is not None and not known.together:
+        raise LabError("train: --at-once is for runs that are trained as one program: give --together")
     if known.seeds is not None and "seed" in settings:
         raise LabError("train takes --seed or --seeds, not both")
     numbers: list[dict[str, Any]] = [{}]
@@ -72,7 +76,7 @@ def run(arguments: list[str]) -> int:
     console = Console()
     if known.seeds is not None:
         runs = _runs(experiments, numbers_from("--seeds", known.seeds), known.out)
-        train_all = train_together if known.together else train_each
+        train_all = partial(train_together, at_once=known.at_once) if known.together else train_each
         for each in train_all(runs, progress=lambda each: progress_for(each, console)):
             print(report(each))
         return 0

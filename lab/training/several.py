@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -16,6 +18,11 @@ from lab.training.progress import Progress
 from lab.training.recorder import Recorder
 
 Telling = Callable[[Experiment], Progress]
+Member = TypeVar("Member")
+
+CPU_STATES = 2**19
+"""Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: of four times as many the arrays
+leave the cache and their memory goes back to the system after each step, which costs 4 %."""
 
 
 def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
@@ -39,27 +46,49 @@ def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Pr
     return [Run(path) for path in experiments]
 
 
-def train_together(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
+def train_together(
+    experiments: Mapping[Path, Experiment], *, at_once: int | None = None, progress: Telling = Progress
+) -> list[Run]:
     """Train runs that differ in the seed and the number of prediction heads alone as one program, or go on with them.
 
     Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
 
     Args:
         experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on from
-            the newest step of which all have a checkpoint.
+            the newest step of which all that are trained at once have a checkpoint.
+        at_once: How many to train at once, the next ones after them; by default `usually_at_once`.
         progress: What to tell meanwhile, of one run after the other; by default nothing.
 
     Raises:
-        LabError: If the experiments cannot be trained together, or a folder holds something else.
+        LabError: If the experiments cannot be trained together, at_once is below 1, or a folder holds something else.
         Interrupted: After Ctrl-C, with everything saved.
     """
     experiments = {path: resolve(experiment) for path, experiment in experiments.items()}
     check_population(list(experiments.values()))
+    if at_once is None:
+        at_once = usually_at_once(next(iter(experiments.values())))
+    elif at_once < 1:
+        raise LabError(f"at_once must be 1 or more of the runs that are trained together, not {at_once}")
     there = _there(experiments)
-    left = {path: each for path, each in experiments.items() if path not in there or there[path].state != "finished"}
-    if left:
-        _train(left, there, progress(next(iter(left.values()))))
+    for paths in groups(list(experiments), at_once):
+        left = {path: experiments[path] for path in paths if path not in there or there[path].state != "finished"}
+        if left:
+            _train(left, there, progress(next(iter(left.values()))))
     return [Run(path) for path in experiments]
+
+
+def usually_at_once(experiment: Experiment) -> int:
+    """How many such runs this machine trains at once without loss: a GPU all, a CPU as many as its cache is good for."""
+    if experiment.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        return sys.maxsize
+    rows = experiment.batch_size // experiment.accumulate
+    return max(1, CPU_STATES // (rows * experiment.task.length * experiment.model.width))
+
+
+def groups(members: Sequence[Member], at_once: int) -> list[Sequence[Member]]:
+    """Members in their order, as few groups as can be and all about as large."""
+    count = -(-len(members) // at_once)
+    return [members[len(members) * i // count : len(members) * (i + 1) // count] for i in range(count)]
 
 
 def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], progress: Progress) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lab
 from lab.cli.main import main
@@ -90,6 +92,58 @@ def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(
         assert mine.keys() == theirs.keys()
         for name, weight in theirs.items():
             torch.testing.assert_close(mine[name], weight, rtol=1e-3, atol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_members_in_groups_end_as_they_would_all_at_once(at_once: int, tiny: Make, tmp_path: Path) -> None:
+    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
+    groups = lab.train_together(population(tiny(), tmp_path / "groups"), at_once=at_once)
+    assert [run.name for run in groups] == [run.name for run in whole]
+    for one, other in zip(groups, whole, strict=True):
+        close(one, other)
+
+
+@given(size=st.integers(1, 40), at_once=st.integers(1, 50))
+def test_groups_keep_the_order_and_are_few_and_even(size: int, at_once: int) -> None:
+    cut = several.groups(range(size), at_once)
+    sizes = [len(group) for group in cut]
+    assert [member for group in cut for member in group] == list(range(size))
+    assert max(sizes) <= at_once
+    assert max(sizes) - min(sizes) <= 1
+    assert len(cut) - 1 < size / at_once <= len(cut)
+
+
+def test_a_cpu_trains_fewer_large_networks_at_once_and_always_one(tiny: Make) -> None:
+    small = several.usually_at_once(tiny(accelerator="cpu"))
+    wide = several.usually_at_once(tiny(accelerator="cpu", model__width=1024, batch_size=4096))
+    assert small > 8
+    assert wide == 1
+    assert several.usually_at_once(tiny(accelerator="cpu", accumulate=2)) in (2 * small, 2 * small + 1)
+
+
+def test_a_killed_population_goes_on_group_by_group(tiny: Make, tmp_path: Path) -> None:
+    """The first group is finished, the second one has begun and the third has no folder."""
+
+    def child() -> None:
+        usual, calls = several.fit, []
+
+        def fit(module: Any, *rest: Any) -> None:
+            calls.append(None)
+            if len(calls) == 2:
+                in_step(pytest.MonkeyPatch())
+            usual(module, *rest)
+
+        pytest.MonkeyPatch().setattr(several, "fit", fit)
+        lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1)
+
+    process = mp.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert [lab.Run(path).state for path in sorted((tmp_path / "killed").iterdir())] == ["finished", "running"]
+    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
+    for one, other in zip(lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1), whole, strict=True):
+        close(one, other)
 
 
 def die() -> None:
@@ -209,13 +263,15 @@ def test_what_cannot_be_trained_together_is_refused(tiny: Make, tmp_path: Path) 
     for message, experiments in wrong.items():
         with pytest.raises(LabError, match=message):
             lab.train_together(experiments)
+    with pytest.raises(LabError, match="at_once must be 1 or more of the runs that are trained together, not 0"):
+        lab.train_together({one: tiny(seed=1)}, at_once=0)
     assert not one.exists()
     lab.train_together({one: tiny(seed=1)})
     with pytest.raises(LabError, match="holds a run of another experiment"):
         lab.train_together({one: tiny(seed=2)})
 
 
-@pytest.mark.parametrize("together", [[], ["--together"]])
+@pytest.mark.parametrize("together", [[], ["--together"], ["--together", "--at-once", "1"]])
 def test_the_command_trains_seeds_and_goes_on(
     together: list[str], tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
