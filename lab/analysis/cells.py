@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from lab.analysis.statistics import bootstrap_interval, holm, paired_comparison
+from lab.analysis.statistics import bootstrap_interval, holm, one_run_a_seed, paired_comparison
 
 Rule = Literal["last", "best"]
 
@@ -32,8 +32,8 @@ def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.Data
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether less of a metric is better: of losses and divergences, a variant's too (`far:loss/copy/1`)."""
-    return metric.rpartition(":")[2].startswith(("loss", "kl"))
+    """Whether less of a metric is better: of losses, divergences and `icl`, a variant's too (`far:loss/copy/1`)."""
+    return metric.rpartition(":")[2].startswith(("loss", "train/loss", "kl", "icl"))
 
 
 LEVELS_AT_MOST = 8
@@ -81,13 +81,16 @@ def comparison_table(
     Returns:
         The columns of `within`, the arm's, then `pairs`, `difference` (arm minus baseline), its 90 % interval `low`, `high`,
         `p_value` (exact sign-flip permutation) and `p_holm`, corrected over all rows. Arms without a common seed are left out.
+
+    Raises:
+        LabError: If in a cell an arm has several runs of one seed.
     """
     rows = []
     cells = [((), values)] if not within else [(key, part) for key, part in values.groupby(list(within), sort=True)]
     for cell, part in cells:
-        base = part[part[arm] == baseline].set_index("seed")["value"]
+        base = one_run_a_seed(part[part[arm] == baseline], f"{arm} = {baseline}").set_index("seed")["value"]
         for value, others in part[part[arm] != baseline].groupby(arm, sort=True):
-            other = others.set_index("seed")["value"]
+            other = one_run_a_seed(others, f"{arm} = {value}").set_index("seed")["value"]
             seeds = base.index.intersection(other.index).sort_values()
             if seeds.empty:
                 continue

@@ -96,9 +96,9 @@ def _shares(name: str, of_role: list[Tensor], wholes: list[Tensor], weights_N: S
     weighed = [[weight * gradient for weight, gradient in zip(weights_N, each, strict=True)] for each in (of_role, wholes)]
     pairs["all"] = torch.stack(weighed[0]).sum(0), torch.stack(weighed[1]).sum(0)
     return {
-        f"gradient/share/{name}/{who}": float(part @ whole) / float(whole @ whole)
+        f"gradient/share/{name}/{who}": float(part @ whole) / square
         for who, (part, whole) in pairs.items()
-        if whole.any()
+        if (square := float(whole @ whole))  # 0 of a gradient that is next to nothing, too
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,5 +83,5 @@ def _finish(axes: Axes, table: pd.DataFrame, metric: str, threshold: float, *, c
     note = f"Kaplan-Meier, 90 % intervals {where};\nticks: runs that ended on the plateau"
     if table["arm"].nunique() == 2:
         p_value = survival_comparisons(table, "emerged", arm="arm")["p_log_rank"].iloc[0]
-        note += f"; log-rank p = {p_value:.2g}"
+        note += f"; log-rank p = {p_value:.2g}" if math.isfinite(p_value) else ""
     axes.set_title(note, loc="left", color="#555555", fontsize=7.5)

@@ -21,8 +21,8 @@ Telling = Callable[[Experiment], Progress]
 Member = TypeVar("Member")
 
 CPU_STATES = 2**19
-"""Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: of four times as many the arrays
-leave the cache and their memory goes back to the system after each step, which costs 4 %."""
+"""Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: of four times as many the
+arrays leave the cache and their memory goes back to the system after each step, which costs 4 %."""
 
 
 def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:

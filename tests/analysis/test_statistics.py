@@ -16,15 +16,18 @@ from lab.analysis.statistics import (
     bootstrap_interval,
     compare_emergence,
     emergence_sentence,
+    expanded,
     holm,
     paired_comparison,
 )
+from lab.errors import LabError
 
 
-def test_the_interval_is_scipys_percentile_bootstrap() -> None:
+def test_the_interval_is_scipys_percentile_bootstrap_at_an_expanded_level() -> None:
     values = np.random.default_rng(0).normal(3, 1, 12)
     ours = bootstrap_interval(values)
-    theirs = stats.bootstrap((values,), np.mean, confidence_level=0.9, method="percentile", rng=1, n_resamples=9999)
+    level = 1 - 2 * expanded(0.9, 12)
+    theirs = stats.bootstrap((values,), np.mean, confidence_level=level, method="percentile", rng=1, n_resamples=9999)
     assert ours.mean == pytest.approx(values.mean())
     assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.05)
 
@@ -42,10 +45,21 @@ def test_one_seed_has_a_band_without_width() -> None:
     assert low.tolist() == mean.tolist() == high.tolist() == [1.0, 2.0]
 
 
-def test_ninety_percent_intervals_cover_the_truth_about_as_often() -> None:
-    rng = np.random.default_rng(2)
-    covered = [interval.low <= 0 <= interval.high for interval in (bootstrap_interval(rng.normal(size=20)) for _ in range(200))]
-    assert 0.80 < np.mean(covered) < 0.97
+def test_expanded_quantiles_are_those_of_a_t_interval_where_the_bootstrap_is_normal() -> None:
+    """A bootstrap's standard error is the usual one times sqrt((n - 1) / n)."""
+    for seeds in (2, 5, 8, 30):
+        half = stats.norm.isf(expanded(0.9, seeds)) * math.sqrt((seeds - 1) / seeds)
+        assert half == pytest.approx(stats.t.ppf(0.95, seeds - 1))
+    assert expanded(0.9, 10_000) == pytest.approx(0.05, abs=1e-4)
+
+
+@pytest.mark.parametrize("seeds", [5, 8, 20])
+def test_ninety_percent_intervals_cover_the_truth_about_as_often(seeds: int) -> None:
+    """A plain percentile bootstrap of five seeds would do so in 79 %."""
+    rng = np.random.default_rng(seeds)
+    intervals = (bootstrap_interval(rng.normal(size=seeds)) for _ in range(600))
+    covered = [interval.low <= 0 <= interval.high for interval in intervals]
+    assert 0.84 < np.mean(covered) < 0.95
 
 
 def test_the_p_value_is_that_of_every_flip_of_signs() -> None:
@@ -74,6 +88,12 @@ def test_one_pair_has_no_p_value_and_wrong_arms_are_refused() -> None:
         paired_comparison([], [])
 
 
+def test_a_missing_value_gives_no_p_value() -> None:
+    comparison = paired_comparison([0.1, 0.2, 0.3, 0.4], [0.2, 0.3, math.nan, 0.5])
+    assert math.isnan(comparison.p_value)
+    assert math.isnan(comparison.difference)
+
+
 def table(times: dict[int, list[float]], censored: Set[tuple[int, int]] = frozenset()) -> pd.DataFrame:
     rows = [
         {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "onset": time, "onset_observed": (n, seed) not in censored}
@@ -97,6 +117,45 @@ def test_censored_times_are_compared_by_who_came_first() -> None:
     assert comparison.p_value == 1.0
 
 
+def test_a_run_that_ended_too_soon_is_no_evidence() -> None:
+    """Of n = 2 all runs end at 100, where n = 1 had not emerged either."""
+    times = table({1: [150, 140, 160, 150, 170, 150], 2: [100] * 6}, {(2, seed) for seed in range(6)})
+    assert compare_emergence(times, 1, 2, "onset").n == 0
+    times.loc[0, "onset"] = 90.0
+    assert compare_emergence(times, 1, 2, "onset").n == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 4), st.booleans()), min_size=1, max_size=9))
+def test_pairs_are_ordered_as_every_truth_behind_them_is(pairs: list[tuple[int, bool, int, bool]]) -> None:
+    """Whatever the true times of censored runs are, beyond their ends: who came first must be the same."""
+    times = table({1: [a for a, *_ in pairs], 2: [b for _, _, b, _ in pairs]})
+    times["onset_observed"] = [seen for _, seen, _, _ in pairs] + [seen for *_, seen in pairs]
+    signs = []
+    for a, seen_a, b, seen_b in pairs:
+        truths_a, truths_b = ([time] if seen else [time + 0.5, 99] for time, seen in ((a, seen_a), (b, seen_b)))
+        possible = {np.sign(y - x) for x, y in itertools.product(truths_a, truths_b)}
+        signs += list(possible) if len(possible) == 1 else []
+    comparison = compare_emergence(times, 1, 2, "onset")
+    if not comparison.test.startswith("exact sign test"):
+        return
+    told_apart = [sign for sign in signs if sign]
+    assert comparison.n == len(told_apart)
+    assert comparison.difference == pytest.approx(np.mean(told_apart))
+
+
+def test_what_is_there_from_the_start_has_no_ratio() -> None:
+    comparison = compare_emergence(table({1: [0, 0, 5, 5, 7, 9], 2: [1, 2, 6, 6, 7, 9]}), 1, 2, "onset")
+    assert (comparison.n, comparison.difference) == (4, 1.0)
+    text = emergence_sentence(comparison, 1, 2, "copying passes 0.5")
+    assert "in 100 % of the pairs that can be ordered; some have it from the start" in text
+
+
+def test_several_runs_of_one_seed_are_refused() -> None:
+    times = pd.concat([table({1: [1.0], 2: [2.0]}), table({1: [3.0]})])
+    with pytest.raises(LabError, match="n_future = 1 has several runs of seed 0"):
+        compare_emergence(times, 1, 2, "onset")
+
+
 def test_pairs_that_never_emerge_give_no_comparison() -> None:
     comparison = compare_emergence(table({1: [9.0], 2: [9.0]}, {(1, 0), (2, 0)}), 1, 2, "onset")
     assert comparison.n == 0
@@ -110,9 +169,13 @@ def test_sentences_claim_what_the_numbers_allow_and_no_more() -> None:
     assert "8 paired seeds" in text
     for doubtful in (clear._replace(p_value=0.2), clear._replace(high=math.log(1.1))):
         assert emergence_sentence(doubtful, 1, 2, "copying passes 0.5").startswith("No reliable difference")
-    assert emergence_sentence(clear._replace(n=2), 1, 2, "copying passes 0.5").startswith("Too few seeds to tell")
+    for few in (2, 4):  # of four pairs the least p-value is 0.125
+        assert emergence_sentence(clear._replace(n=few), 1, 2, "copying passes 0.5").startswith("Too few seeds to tell")
+    assert not emergence_sentence(clear._replace(n=5), 1, 2, "copying passes 0.5").startswith("Too few")
     censored = Comparison(6, 1.0, 1.0, 1.0, 0.03, "exact sign test (censored times)")
-    assert "in 100 % of pairs" in emergence_sentence(censored, 1, 2, "copying passes 0.9")
+    assert "in 100 % of the pairs that can be ordered; some runs never get there" in emergence_sentence(
+        censored, 1, 2, "copying passes 0.9"
+    )
 
 
 def test_statistics_need_no_torch() -> None:

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -57,24 +58,58 @@ def test_a_survival_curve_of_nothing_is_refused() -> None:
         survival_curve([], [])
 
 
-def test_the_log_rank_statistic_is_observed_minus_expected() -> None:
-    a, b = ([2.0, 3.0, 7.0, 9.0], [True, True, True, False]), ([5.0, 8.0, 9.0, 9.0], [True, False, False, False])
-    pooled = sorted({time for times, seen in (a, b) for time, each in zip(times, seen, strict=True) if each})
-    difference, variance = 0.0, 0.0
-    for time in pooled:
-        risk = [sum(other >= time for other in times) for times, _ in (a, b)]
-        events = [sum(other == time and each for other, each in zip(times, seen, strict=True)) for times, seen in (a, b)]
-        total, happened = sum(risk), sum(events)
-        difference += events[0] - happened * risk[0] / total
-        if total > 1:
-            variance += happened * (risk[0] / total) * (1 - risk[0] / total) * (total - happened) / (total - 1)
-    expected = 2 * stats.norm.sf(abs(difference) / math.sqrt(variance))
-    assert log_rank(*a, *b) == pytest.approx(expected, rel=1e-9)
+Arm = list[tuple[int, bool]]
+
+
+def observed_minus_expected(a: Arm, b: Arm) -> float:
+    """Of arm a, time by time, as in a textbook."""
+    difference = 0.0
+    for time in {time for time, seen in a + b if seen}:
+        risk = [sum(other >= time for other, _ in arm) for arm in (a, b)]
+        events = [sum(other == time and seen for other, seen in arm) for arm in (a, b)]
+        difference += events[0] - sum(events) * risk[0] / sum(risk)
+    return difference
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), min_size=5, max_size=8), st.integers(2, 3))
+@settings(max_examples=60, deadline=None)
+def test_the_log_rank_test_goes_through_every_way_to_deal_the_runs(runs: Arm, size: int) -> None:
+    dealt = []
+    for chosen in itertools.combinations(range(len(runs)), size):
+        rest = [run for place, run in enumerate(runs) if place not in chosen]
+        dealt.append(observed_minus_expected([runs[place] for place in chosen], rest))
+    below, above = (np.mean([sign * each <= sign * dealt[0] + 1e-9 for each in dealt]) for sign in (1, -1))
+    arms = runs[:size], runs[size:]
+    found = log_rank(*(list(column) for arm in arms for column in zip(*arm, strict=True)))
+    assert found == pytest.approx(min(1.0, 2 * min(below, above)))
+
+
+def test_with_many_runs_the_log_rank_test_is_the_usual_one() -> None:
+    rng = np.random.default_rng(0)
+    times = [np.minimum(rng.exponential(scale, 60), 2.0) for scale in (1.0, 1.4)]
+    seen = [each < 2.0 for each in times]
+    usual = stats.logrank(
+        *(stats.CensoredData(each[is_seen], right=each[~is_seen]) for each, is_seen in zip(times, seen, strict=True))
+    )
+    assert log_rank(times[0], seen[0], times[1], seen[1]) == pytest.approx(usual.pvalue, abs=0.02)
+
+
+def test_complete_separation_of_eight_and_eight_has_the_chance_of_one_deal_and_its_mirror() -> None:
+    found = log_rank([9.0] * 8, [False] * 8, list(range(1, 9)), [True] * 8)
+    assert found == pytest.approx(2 / math.comb(16, 8))
+
+
+def test_runs_that_begin_with_it_have_emerged_at_the_start() -> None:
+    assert survival_curve([0, 0, 50], [True] * 3)[["tokens", "share"]].to_numpy().tolist() == [
+        [0, pytest.approx(1 / 3)],
+        [50, 0],
+    ]
 
 
 def test_arms_in_which_nothing_happened_do_not_differ() -> None:
-    assert log_rank([5.0, 5.0], [False, False], [5.0], [False]) == 1.0
-    assert log_rank([5.0, 5.0], [True, True], [5.0, 5.0], [True, True]) == 1.0, "all at one time: 0 / 0"
+    assert log_rank([5.0, 5.0], [False, False], [5.0, 6.0], [False, False]) == 1.0
+    assert log_rank([5.0, 5.0], [True, True], [5.0, 5.0], [True, True]) == 1.0, "all at one time"
+    assert math.isnan(log_rank([5.0, 5.0], [True, True], [6.0], [True])), "a single run"
 
 
 def test_every_two_arms_are_compared_over_runs_and_over_pairs() -> None:

@@ -85,7 +85,7 @@ def test_the_emergence_curve_has_what_a_reader_needs() -> None:
 
 
 def test_few_seeds_are_said_to_be_few() -> None:
-    assert "fewer than 3 seeds" in band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
+    assert "fewer than 5 seeds" in band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
     assert band_note(band_table(frame(seeds=1), ["accuracy/copy/1"])) == "one seed a line: no band"
 
 

@@ -71,8 +71,8 @@ def test_every_cell_of_the_grid_says_its_mean_and_interval() -> None:
 
 
 def test_cells_with_few_seeds_say_so() -> None:
-    axes, _ = plots.grid(frame(seeds=2), METRIC)
-    assert all("4 seeds" not in text.get_text() for text in axes.texts)
+    axes, _ = plots.grid(frame(seeds=6), METRIC)
+    assert all("seeds" not in text.get_text() for text in axes.texts)
     single, _ = plots.grid(frame(seeds=2).query("`objective.name` == 'sum'"), METRIC)
     assert all("2 seeds" in text.get_text() for text in single.texts)
 
