@@ -62,7 +62,7 @@ def naive(experiment: Experiment, tokens_BT: Tensor) -> Step:
     """Our network under the naive loss."""
     network = build(experiment).to(tokens_BT.device)
     targets_NBT = targets_of(tokens_BT, experiment.n_future)
-    return stepper(network, lambda: naive_loss(network(tokens_BT), network.unembedding.weight, targets_NBT), bf16=False)
+    return stepper(network, lambda: naive_loss(network(tokens_BT), network.unembedding.of_head(1), targets_NBT), bf16=False)
 
 
 def targets_of(tokens_BT: Tensor, n_future: int) -> Tensor:

@@ -47,7 +47,7 @@ def bare(experiment: Experiment) -> Step:
     def loss() -> Tensor:
         part = next(feed)
         targets_NBT = future_targets(part.tokens_BT, part.scored_BT, experiment.n_future)
-        return summed(network(part.tokens_BT), network.unembedding.weight, targets_NBT, part.counts_N).total
+        return summed(network(part.tokens_BT), network.unembedding.matrices, targets_NBT, part.counts_N).total
 
     return stepper(network, loss, bf16=False)
 

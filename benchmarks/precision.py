@@ -53,7 +53,7 @@ def loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]
         targets_NBT = future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             hidden_NBTD = network(tokens_BT)
-            loss = summed(hidden_NBTD, network.unembedding.weight, targets_NBT, (targets_NBT != IGNORE).sum((1, 2))).total
+            loss = summed(hidden_NBTD, network.unembedding.matrices, targets_NBT, (targets_NBT != IGNORE).sum((1, 2))).total
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for group in optimiser.param_groups:

@@ -59,6 +59,6 @@ def ours(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool = False, compi
     def loss() -> Tensor:
         targets_NBT = future_targets(tokens_BT, everything, n)
         counts_N = (targets_NBT != IGNORE).sum((1, 2))
-        return summed(call(tokens_BT), network.unembedding.weight, targets_NBT, counts_N).total
+        return summed(call(tokens_BT), network.unembedding.matrices, targets_NBT, counts_N).total
 
     return stepper(network, loss, bf16=bf16)

@@ -51,11 +51,11 @@ def gradient_metrics(
     with _trunk_output(network) as outputs:
         hidden_NBTD = network(shown_BT)
     (trunk_BTD,) = outputs
-    matrix, heads = network.unembedding.weight, range(network.n_future)
+    matrices, heads = network.unembedding.matrices, range(network.n_future)
 
     def loss(head: int, tokens: Tensor) -> Loss:
         one = slice(head, head + 1)
-        own = matrix if matrix.ndim == 2 else matrix[one]
+        own = matrices if isinstance(matrices, Tensor) else matrices[one]
         scores = None if targets.scores_NBTK is None else targets.scores_NBTK[one]
         return summed(hidden_NBTD[one], own, tokens[one], counts_N[one], scores_NBTK=scores)
 

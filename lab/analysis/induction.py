@@ -26,8 +26,8 @@ class AttentionScore:
         layer: Layer of the trunk counted from 0, or prediction head counted from 1.
         attention_head: Counted from 0.
         prefix_matching: Mean attention, over the second copy, to the token that followed this one in the first; in [0, 1].
-            In prediction head i: to the token that stood i places after this one, which is the one that it must predict; of
-            heads that are told the tokens between, to where it was told that token last.
+            In prediction head i: to where the token last stood that comes i places after this one, which is the one that it
+            must predict; of heads that are told the tokens between, to where it was told that token last.
         copying: Mean correlation, over the tokens of the probe, between the attention that a position pays to each token and
             the logit that the attention head adds to it there; in [-1, 1]. Olsson et al. ask the same, whether what is
             attended to is made more likely, by a ratio of raised logits.
@@ -70,7 +70,7 @@ def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]
         head = layer if part == "prediction" else 1
         ahead = 1 if network.teacher_forced else head
         readout_UD = network.unembedding.of_head(head)[tokens_U].float() * network.norm.weight
-        matched_H = pattern_BHTT[:, :, second, second - period + ahead].mean((0, 2))
+        matched_H = pattern_BHTT[:, :, second, second - period + ahead % period].mean((0, 2))
         copying_H = _copying(attention, states_BTD, rotary, pattern_BHTT, one_hot_BTU, readout_UD)
         pairs = zip(matched_H.tolist(), copying_H.tolist(), strict=True)
         scores += [AttentionScore(part, layer, head, matched, copying) for head, (matched, copying) in enumerate(pairs)]
@@ -101,20 +101,27 @@ def score_metrics(scores: list[AttentionScore]) -> dict[str, float]:
     return values
 
 
-def in_context_score(losses_BT: Tensor) -> float:
+def in_context_score(losses_BT: Tensor, counted_BT: Tensor) -> float:
     """In-context-learning score: loss late in the context minus loss early in it, nats; the lower, the more the context helps.
 
-    Olsson et al. take token 500 minus token 50 of 512. Here a tenth of the positions about each of these two places,
-    at least one: those that end at 98 % and those around 10 % of the row.
+    Olsson et al. take token 500 minus token 50 of 512. Here a tenth of a row's targets about each of these two places, at
+    least one: those that end at 98 % and those around 10 % of them. Each row counts as much.
 
     Args:
         losses_BT: (B, T) next-token losses in nats.
+        counted_BT: (B, T) bool, whether there is a target, in every row some: not in padding, nor at the last position.
     """
-    length = losses_BT.shape[1]
-    window = max(1, length // 10)
-    early = losses_BT[:, max(0, length // 10 - window // 2) :][:, :window]
-    end = max(window, round(0.98 * length))
-    return float(losses_BT[:, end - window : end].double().mean() - early.double().mean())
+    place_BT = counted_BT.cumsum(1) - 1
+    length_B1 = counted_BT.sum(1, keepdim=True)
+    window_B1 = (length_B1 // 10).clamp(min=1)
+    early_B1 = (length_B1 // 10 - window_B1 // 2).clamp(min=0)
+    late_B1 = torch.maximum(window_B1, (0.98 * length_B1).round().long()) - window_B1
+
+    def mean(begin_B1: Tensor) -> Tensor:
+        inside_BT = counted_BT & (place_BT >= begin_B1) & (place_BT < begin_B1 + window_B1)
+        return (losses_BT.double() * inside_BT).sum(1) / window_B1[:, 0]
+
+    return float((mean(late_B1) - mean(early_B1)).mean())
 
 
 Inputs = dict[tuple[str, int], tuple[Attention, Tensor, Tensor]]

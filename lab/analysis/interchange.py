@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lab.errors import LabError
 from lab.model import Network
 
 
@@ -28,7 +29,12 @@ def interchanged(network: Network, rows_BT: Tensor, others_BT: Tensor, position:
 
     Returns:
         (B, T, V) float.
+
+    Raises:
+        LabError: If the embedding of a teacherless network is asked for, which is not the embedding of its tokens alone.
     """
+    if layers == 0 and network.mask is not None:
+        raise LabError("layers must be at least 1 in a teacherless network, whose hidden tokens have no embedding, not 0")
     place = network.embedding if layers == 0 else network.trunk[layers - 1]
     kept: list[Tensor] = []
 

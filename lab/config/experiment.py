@@ -95,7 +95,7 @@ class Experiment(Settings):
     seed: int = Field(0, ge=0, lt=2**63)
     """Of the data and of the initial weights. Runs that differ in n_future alone see the very same data."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of matrix products; weights, norms, softmax and the optimiser stay float32."""
+    """Of matrix products and, on a CPU, of attention's weights; all other weights, norms and the optimiser stay float32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(1, ge=1)
     """Devices of the accelerator; above 1 with data-parallel training."""

@@ -25,6 +25,7 @@ class _RmsNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, gain: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
+        states = states.to(torch.promote_types(states.dtype, gain.dtype))  # some heads give what a product gave: bfloat16
         norm = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
         inverse = norm.square_().div_(states.shape[-1]).add_(epsilon).rsqrt_()
         unit: Tensor = states * inverse

@@ -41,9 +41,10 @@ class RotaryTable(nn.Module):
     def forward(self, length: int, device: torch.device) -> Tensor:
         """(T, 1, 1, K / 2, 2) float32."""
         if len(self.turns) < length or self.turns.device != device:
-            even = torch.arange(0, self.head_width, 2, dtype=torch.float64)
-            angles = torch.arange(length)[:, None, None, None] * self.base ** (-even / self.head_width)
-            self.turns = torch.stack([angles.cos(), angles.sin()], dim=-1).to(device, torch.float32)
+            with torch.inference_mode(False):  # it stays for a training that may come after
+                even = torch.arange(0, self.head_width, 2, dtype=torch.float64)
+                angles = torch.arange(length)[:, None, None, None] * self.base ** (-even / self.head_width)
+                self.turns = torch.stack([angles.cos(), angles.sin()], dim=-1).to(device, torch.float32)
         return self.turns[:length]
 
 

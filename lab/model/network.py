@@ -72,7 +72,7 @@ class Network(nn.Module):
 
     def non_embedding_parameters(self) -> int:
         """Parameters of trunk, prediction heads and norms: what the paper's sizes count."""
-        outside = self.embedding.weight.numel() + self.unembedding.weight.numel()
+        outside = sum(weight.numel() for part in (self.embedding, self.unembedding) for weight in part.parameters())
         outside += 0 if self.mask is None else self.mask.numel()
         return sum(parameter.numel() for parameter in self.parameters()) - outside
 

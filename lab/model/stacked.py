@@ -23,7 +23,7 @@ from lab.model.heads import CausalHeads, Context, ParallelHeads
 from lab.model.kernels import gated_unit, rms_norm
 from lab.model.layers import NORM_EPSILON, RmsNorm, Swiglu
 from lab.model.network import Network
-from lab.model.unembedding import Unembedding
+from lab.model.unembedding import Matrices, Unembedding
 
 
 class _Linear(nn.Module):
@@ -81,12 +81,23 @@ class _Swiglu(nn.Module):
         return gated_unit(by_member, gate, up, down).view(states.shape)
 
 
-class _Unembedding(nn.Module):
-    """The unembeddings of all members; losses take each member's from `weight`."""
+def _unembedding(parts: Sequence[Unembedding]) -> Unembedding:
+    """The unembeddings of all members as one with matrices (M, V, D), of which losses take each member's by `by_member`."""
+    joined = copy.deepcopy(parts[0])
+    if isinstance(joined.weight, nn.Parameter):  # a list of replicas is stacked after it
+        joined.weight = _joined([part.of_head(1) for part in parts])
+    return joined
 
-    def __init__(self, parts: Sequence[Unembedding]) -> None:
-        super().__init__()
-        self.weight = _joined([part.weight for part in parts])
+
+def _matrix_list(parts: Sequence[nn.ParameterList]) -> nn.ParameterList:
+    return nn.ParameterList(_joined(same) for same in zip(*parts, strict=True))
+
+
+def by_member(matrices: Matrices) -> list[Matrices]:
+    """The matrices of each member of a stacked unembedding."""
+    if isinstance(matrices, Tensor):
+        return list(matrices.unbind(0))
+    return list(zip(*(matrix.unbind(0) for matrix in matrices), strict=True))
 
 
 _LAYERS = "heads.layers."
@@ -95,7 +106,8 @@ _STACKED: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     RmsNorm: _Norm,
     Swiglu: _Swiglu,
     nn.Embedding: _Embedding,
-    Unembedding: _Unembedding,
+    Unembedding: _unembedding,
+    nn.ParameterList: _matrix_list,
 }
 
 
@@ -154,7 +166,7 @@ def _shape(network: Network) -> Any:
     """Equal for networks that are the same layers, however many of these are prediction heads."""
     if type(network.heads) not in (ParallelHeads, CausalHeads):
         return type(network.heads), network.n_future
-    return type(network.heads), len(network.trunk) + network.n_future, network.unembedding.weight.shape
+    return type(network.heads), len(network.trunk) + network.n_future, len(list(network.unembedding.parameters()))
 
 
 def member_name(name: str, stacked: Network, n_future: int) -> str:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Matrices = Tensor | Sequence[Tensor]
+"""What makes logits of hidden states (N, ..., D): one matrix (V, D) for all, or one for each of the N."""
 
 
 class Unembedding(nn.Module):
     """One matrix that all prediction heads share (the paper's default), or one for each ("replicated unembeddings", Tab S4).
 
-    Whoever forms logits of all heads, as a loss, takes `weight` as it is: its dimensions say which of the two it is.
-
     Attributes:
-        weight: (V, D) if shared, (N, V, D) if replicated.
+        weight: (V, D) if shared; if replicated N of these, each a weight of its own, since a head may be trained without the
+            others.
     """
 
     def __init__(self, width: int, vocabulary: int, replicas: int | None = None) -> None:
         super().__init__()
-        self.weight = nn.Linear(width, vocabulary, bias=False).weight
-        if replicas is not None:
-            self.weight = nn.Parameter(self.weight.detach().repeat(replicas, 1, 1))
+        matrix = nn.Linear(width, vocabulary, bias=False).weight
+        copies = [nn.Parameter(matrix.detach().clone()) for _ in range(replicas or 0)]
+        self.weight = matrix if replicas is None else nn.ParameterList(copies)
+
+    @property
+    def matrices(self) -> Matrices:
+        """What a loss of all heads takes."""
+        return self.weight if isinstance(self.weight, Tensor) else tuple(self.weight)
 
     def of_head(self, head: int) -> Tensor:
         """The matrix (V, D) of a prediction head, counted from 1."""
-        return self.weight if self.weight.ndim == 2 else self.weight[head - 1]
+        return self.weight if isinstance(self.weight, Tensor) else self.weight[head - 1]
 
     def forward(self, hidden: Tensor, head: int = 1) -> Tensor:
         """Logits (..., V) of hidden states (..., D) of a prediction head, counted from 1."""
@@ -33,4 +42,6 @@ class Unembedding(nn.Module):
     @torch.no_grad()
     def initialise(self) -> None:
         """Normal weights of variance 1 / D; replicas start equal, so that at step 0 they are the shared matrix."""
-        self.weight.copy_(torch.randn_like(self.of_head(1)) * self.weight.shape[-1] ** -0.5)
+        drawn = torch.randn_like(self.of_head(1)) * self.of_head(1).shape[1] ** -0.5
+        for weight in self.parameters():
+            weight.copy_(drawn)

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from lab.model.kernels import product_dtype
+from lab.model.unembedding import Matrices
 from lab.objectives.targets import IGNORE
 
 CHUNK_ELEMENTS = 1 << 22
@@ -77,13 +78,13 @@ class _WeightedCrossEntropy(torch.autograd.Function):
 
 
 def weighted_cross_entropy(
-    hidden: Tensor, unembedding: Tensor, targets: Tensor, weights: Tensor, shares: Tensor | None = None
+    hidden: Tensor, unembedding: Matrices, targets: Tensor, weights: Tensor, shares: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Weighted sum of cross-entropies, in memory that does not grow with rows times vocabulary.
 
     Args:
         hidden: (..., D) hidden states.
-        unembedding: (V, D), or (N, V, D) with one matrix for each entry of the first dimension of `hidden`.
+        unembedding: (V, D), or one such matrix for each entry of the first dimension of `hidden`.
         targets: (...) int64; `IGNORE` where nothing counts. With shares (..., K): the tokens of a distribution.
         weights: (...) float, what each row's loss counts in the sum; float64 with float64 hidden states, else float32.
         shares: (..., K) as `weights`: the probability of each target, 0 where ignored, with sum 1 in every row that counts.
@@ -94,7 +95,7 @@ def weighted_cross_entropy(
     """
     if shares is None:
         targets, shares = targets[..., None], weights.new_ones(()).expand(*targets.shape, 1)
-    if unembedding.ndim == 3:
+    if not isinstance(unembedding, Tensor):
         each = zip(hidden, unembedding, targets, weights, shares, strict=True)
         totals, parts = zip(*(weighted_cross_entropy(*one) for one in each), strict=True)
         return torch.stack(totals).sum(), torch.stack(parts)
@@ -104,18 +105,18 @@ def weighted_cross_entropy(
 
 
 @torch.no_grad()
-def row_statistics(hidden: Tensor, unembedding: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def row_statistics(hidden: Tensor, unembedding: Matrices, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Loss and correctness of every prediction, chunk by chunk, for evaluation.
 
     Args:
         hidden: (..., D) hidden states.
-        unembedding: (V, D), or (N, V, D) with one matrix for each entry of the first dimension of `hidden`.
+        unembedding: (V, D), or one such matrix for each entry of the first dimension of `hidden`.
         targets: (...) int64; `IGNORE` where nothing counts.
 
     Returns:
         (...) float32 losses in nats, 0 where ignored, and (...) bool, whether the most probable token is the target.
     """
-    if unembedding.ndim == 3:
+    if not isinstance(unembedding, Tensor):
         pairs = zip(hidden, unembedding, targets, strict=True)
         each_loss, each_hit = zip(*(row_statistics(*each) for each in pairs), strict=True)
         return torch.stack(each_loss), torch.stack(each_hit)

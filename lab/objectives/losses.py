@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lab.model.unembedding import Matrices
 from lab.objectives.cross_entropy import weighted_cross_entropy
 
 
@@ -24,7 +25,7 @@ class Loss(NamedTuple):
 
 def summed(
     hidden_NBTD: Tensor,
-    unembedding: Tensor,
+    unembedding: Matrices,
     targets: Tensor,
     counts_N: Tensor,
     *,
@@ -38,7 +39,7 @@ def summed(
 
     Args:
         hidden_NBTD: Hidden states of all heads.
-        unembedding: (V, D) if all heads share it, or (N, V, D).
+        unembedding: (V, D) if all heads share it, or N of these.
         targets: (N, B, T) int64 as from `future_targets`; with scores (N, B, T, K), the tokens of a distribution.
         counts_N: Targets of each head over which to take the mean. In one batch on its own these are the targets that are not
             ignored; for a part of a batch they are the whole batch's divided by the number of parts, so that the parts'
@@ -50,7 +51,7 @@ def summed(
     """
     weights_N = torch.ones_like(counts_N) if weights_N is None else weights_N
     if detached and len(hidden_NBTD) > 1:
-        own, others = (unembedding, unembedding.detach()) if unembedding.ndim == 2 else (unembedding[:1], unembedding[1:])
+        own, others = _apart(unembedding)
         losses = [
             summed(
                 hidden_NBTD[heads], matrix, targets[heads], counts_N[heads], weights_N=weights_N[heads],
@@ -65,3 +66,10 @@ def summed(
     shares = None if scores_NBTK is None else scores_NBTK.to(exact).softmax(-1).nan_to_num()  # nan: nothing counts
     total, losses_NBT = weighted_cross_entropy(hidden_NBTD, unembedding, targets, weights_NBT, shares)
     return Loss(total, (losses_NBT * means_N[:, None, None]).sum((1, 2)))
+
+
+def _apart(unembedding: Matrices) -> tuple[Matrices, Matrices]:
+    """What makes logits of head 1, and of the others without gradient to what it shares with them."""
+    if isinstance(unembedding, Tensor):
+        return unembedding, unembedding.detach()
+    return unembedding[:1], unembedding[1:]

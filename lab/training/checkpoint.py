@@ -42,7 +42,10 @@ class SafetensorsIO(CheckpointIO):
         return state
 
     def remove_checkpoint(self, path: Path | str) -> None:
-        shutil.rmtree(path, ignore_errors=True)
+        doomed = Path(path).with_name(f".{Path(path).name}")  # so that a kill leaves none that is half there
+        shutil.rmtree(doomed, ignore_errors=True)
+        Path(path).replace(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:

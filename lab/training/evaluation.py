@@ -89,7 +89,7 @@ def measure(network: Network, task: Task, rows: Rows) -> dict[str, float]:
     if task.has_answer and task.determined:
         values |= answer_accuracy(hits_NBT[0], rows.answer_B2)
     if not task.has_answer:
-        values["icl"] = in_context_score(losses_NBT[0, :, :-1])
+        values["icl"] = in_context_score(losses_NBT[0], roles_NBT[0] != 0)
     if rows.hidden_BT is not None:
         return values  # the task's own metrics are of a model that reads what it has written
     return values | task_metrics(network, task, rows.tokens_BT, EVALUATION_SEED)
@@ -130,7 +130,7 @@ def _predictions(network: Network, rows: Rows) -> tuple[Tensor, Tensor]:
         tokens_BT = rows.tokens_BT[begin : begin + _ROWS_AT_ONCE]
         targets_NBT = future_targets(tokens_BT, everything.expand_as(tokens_BT), network.n_future)
         shown_BT = tokens_BT if rows.hidden_BT is None else rows.hidden_BT[begin : begin + _ROWS_AT_ONCE]
-        loss_NBT, hit_NBT = row_statistics(network(shown_BT), network.unembedding.weight, targets_NBT)
+        loss_NBT, hit_NBT = row_statistics(network(shown_BT), network.unembedding.matrices, targets_NBT)
         losses.append(loss_NBT)
         hits.append(hit_NBT)
     return torch.cat(losses, dim=1), torch.cat(hits, dim=1)

@@ -111,7 +111,10 @@ def check_checkpoint(checkpoint: Path) -> None:
 
 def go_back(recorder: Recorder, step: int) -> None:
     """Drop what a run wrote after a step (-1: everything), from which it goes on."""
-    for table in (METRICS, TIMING):
+    for checkpoint in recorder.run_path.glob("checkpoint-*"):
+        if checkpoint_step(checkpoint) > step:
+            SafetensorsIO().remove_checkpoint(checkpoint)
+    for table in (METRICS, TIMING):  # the later: a kill in between must not leave a checkpoint of what is no longer told
         metrics.keep_until(recorder.run_path / table, step)
     recorder.note("running")
 

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
 from lab.model import Network, build
+from lab.model.unembedding import Matrices
 from lab.objectives import Loss, Part, find, summed
 from lab.objectives.weights import plan, stage_at
 from lab.training.feed import Feed
@@ -28,7 +29,7 @@ class TrainingModule(pl.LightningModule):
     Attributes:
         network: The network.
         weights_SN: (S, N) float32, what each prediction head's loss counts in each stage of training.
-        totals: What has been seen since the last evaluation, summed: (N + 2,) float64 with each prediction head's loss, the
+        totals: What has been seen since the last evaluation, summed: (N + 2,) float32 with each prediction head's loss, the
             gradient's norm before clipping, and the number of parts.
     """
 
@@ -55,7 +56,7 @@ class TrainingModule(pl.LightningModule):
             shard(self.network, self.device_mesh["data_parallel"])
 
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
-        loss = self.loss(part, self.hidden(part.shown), self.network.unembedding.weight, self.weights_SN[self.stage])
+        loss = self.loss(part, self.hidden(part.shown), self.network.unembedding.matrices, self.weights_SN[self.stage])
         self.note(loss.heads_N)
         return loss.total
 
@@ -76,8 +77,8 @@ class TrainingModule(pl.LightningModule):
         """The stage of training that the present step belongs to."""
         return stage_at(self._stages, self.global_step)
 
-    def loss(self, part: Part, hidden_NBTD: Tensor, unembedding: Tensor, weights_N: Tensor) -> Loss:
-        """The objective of one network's hidden states and unembedding, (V, D) or (N, V, D)."""
+    def loss(self, part: Part, hidden_NBTD: Tensor, unembedding: Matrices, weights_N: Tensor) -> Loss:
+        """The objective of one network's hidden states and unembedding."""
         settings = self.experiment.objective
         tokens, scores_NBTK = self._objective.targets(part, len(hidden_NBTD), settings.window)
         return summed(

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network, build
-from lab.model.stacked import member_name, member_state, stack
+from lab.model.stacked import by_member, member_name, member_state, stack
 from lab.objectives import Part
 from lab.objectives.weights import plan
 from lab.training.checkpoint import SafetensorsIO, remove_older, write_checkpoint
@@ -57,7 +57,7 @@ class PopulationModule(TrainingModule):
 
     def training_step(self, parts: Sequence[Part], batch_idx: int) -> Tensor:  # type: ignore[override]
         hidden = self.hidden(torch.cat([part.shown for part in parts])).tensor_split(len(parts), dim=1)
-        matrices, weights = self.network.unembedding.weight.unbind(0), self.weights_MSN[:, self.stage].unbind(0)
+        matrices, weights = by_member(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
         losses = [
             self.loss(part, hidden_NBTD[first:], matrix, weights_N[first:])
             for part, hidden_NBTD, matrix, weights_N, first in zip(parts, hidden, matrices, weights, self._first, strict=True)
@@ -78,6 +78,8 @@ class PopulationModule(TrainingModule):
     def clip(self, weights: list[Parameter], limit: float) -> Tensor:
         """Clip each member's gradient on its own; (M,) norms before."""
         gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if not gradients:
+            return torch.zeros(len(self._experiments), device=self.device)
         parts = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
         norms_M: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
         shares_M = (limit / (norms_M + 1e-6)).clamp(max=1.0)

@@ -54,8 +54,8 @@ def train_together(
     Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
 
     Args:
-        experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on from
-            the newest step of which all that are trained at once have a checkpoint.
+        experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on, from
+            the newest step of which all have a checkpoint, or where there is none, those at one step together.
         at_once: How many to train at once, the next ones after them; by default `usually_at_once`.
         progress: What to tell meanwhile, of one run after the other; by default nothing.
 
@@ -71,9 +71,9 @@ def train_together(
         raise LabError(f"at_once must be 1 or more of the runs that are trained together, not {at_once}")
     there = _there(experiments)
     for paths in groups(list(experiments), at_once):
-        left = {path: experiments[path] for path in paths if path not in there or there[path].state != "finished"}
-        if left:
-            _train(left, there, progress(next(iter(left.values()))))
+        left = [path for path in paths if path not in there or there[path].state != "finished"]
+        for part in _at_one_step(left):
+            _train({path: experiments[path] for path in part}, there, progress(experiments[part[0]]))
     return [Run(path) for path in experiments]
 
 
@@ -110,6 +110,15 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
             recorder = Recorder.create(path, experiment, {})
         recorders.append(recorder)
     fit(module, recorders, progress, None if step < 0 else paths[0] / checkpoint_name(step), PopulationIO(module, paths))
+
+
+def _at_one_step(paths: Sequence[Path]) -> list[list[Path]]:
+    """Runs that can go on together: all of them, or, rather than that any begins again, those of the same newest step."""
+    by_step: dict[int, list[Path]] = {}
+    shared = common_checkpoint(paths) if paths else -1
+    for path in paths:
+        by_step.setdefault(shared if shared >= 0 else common_checkpoint([path]), []).append(path)
+    return list(by_step.values())
 
 
 def common_checkpoint(run_paths: Sequence[Path]) -> int:

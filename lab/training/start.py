@@ -40,8 +40,7 @@ def start_from(network: Network, experiment: Experiment) -> dict[str, Any]:
     old, new = load_network(run).state_dict(), network.state_dict()
     fresh = [name for name in new if name not in old]
     for name in set(new) - set(fresh):
-        both = min(len(new[name]), len(old[name]))  # they differ in replicated unembeddings, for another number of heads
-        new[name][:both] = old[name][:both]
+        new[name].copy_(old[name])
     path = reached(network, [1])
     missing = [name for name in fresh if name in path and name != "mask"]
     if missing:

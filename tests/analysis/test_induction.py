@@ -69,6 +69,21 @@ def test_an_ideal_induction_head_scores_one_and_a_previous_token_head_nought(mon
     assert scores == {("trunk", 0): 0.0, ("prediction", 1): 0.0, ("prediction", 2): 1.0}
 
 
+def test_a_head_that_predicts_beyond_the_probes_period_is_asked_for_the_last_place_of_its_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = build(tiny(**{"n_future": 5, "model.layers": 6, "task.vocabulary": 20}))
+    attend(network, monkeypatch, back=3)  # of period 4: where the token stands that comes 1, or 5, places on
+    scores = attention_scores(network, repeated_probe(20, 4, 4, 0))
+    assert {score.layer: score.prefix_matching for score in scores if score.part == "prediction"} == {
+        1: 1.0,
+        2: 0.0,
+        3: 0.0,
+        4: 0.0,
+        5: 1.0,
+    }
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_head_that_copies_scores_near_one_and_one_that_suppresses_near_minus_one(
     monkeypatch: pytest.MonkeyPatch, sign: int
@@ -124,5 +139,18 @@ def test_a_head_that_is_told_the_next_token_must_look_where_it_was_told_it_befor
 
 def test_the_in_context_score_is_late_loss_minus_early_loss() -> None:
     losses = torch.linspace(3, 1, 512).expand(4, 512)
-    assert in_context_score(losses) == pytest.approx(-2 * (0.93 - 0.1), abs=0.05)
-    assert in_context_score(torch.full((2, 7), math.pi)) == 0.0
+    everywhere = torch.ones(4, 512, dtype=torch.bool)
+    assert in_context_score(losses, everywhere) == pytest.approx(-2 * (0.93 - 0.1), abs=0.05)
+    assert in_context_score(torch.full((2, 7), math.pi), everywhere[:2, :7]) == 0.0
+
+
+def test_padding_is_no_context() -> None:
+    """Rows of different length, and nonsense behind them and in between, score as the rows without it."""
+    torch.manual_seed(0)
+    rows = [torch.rand(length) for length in (1, 7, 30, 64)]
+    losses, counted = torch.full((4, 128), 100.0), torch.zeros(4, 128, dtype=torch.bool)
+    for number, row in enumerate(rows):
+        losses[number, : 2 * len(row) : 2] = row
+        counted[number, : 2 * len(row) : 2] = True
+    alone = [in_context_score(row[None], torch.ones(1, len(row), dtype=torch.bool)) for row in rows]
+    assert in_context_score(losses, counted) == pytest.approx(sum(alone) / 4)

@@ -3,6 +3,7 @@ import torch
 
 import lab
 from lab.analysis.interchange import interchanged
+from lab.errors import LabError
 from lab.model import Network, build
 
 POSITION = 5
@@ -51,3 +52,12 @@ def test_the_network_is_left_as_it_was(network: Network) -> None:
     before = network.logits(rows(2))
     interchanged(network, rows(0), rows(1), POSITION, layers=2)
     torch.testing.assert_close(network.logits(rows(2)), before)
+
+
+def test_the_embedding_of_a_hidden_token_cannot_be_taken() -> None:
+    settings = {"model.width": 16, "model.layers": 3, "model.n_heads": 2, "objective.teacherless": True}
+    network = build(lab.experiment("star", settings, n_future=1))
+    rows_BT = torch.zeros(1, 12, dtype=torch.int64)
+    assert interchanged(network, rows_BT, rows_BT, POSITION, layers=1).shape[:2] == (1, 12)
+    with pytest.raises(LabError, match="layers must be at least 1 in a teacherless network"):
+        interchanged(network, rows_BT, rows_BT, POSITION, layers=0)

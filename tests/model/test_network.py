@@ -6,6 +6,7 @@ from torch import Tensor
 
 import lab
 from lab.config import SIZES, Experiment
+from lab.config.kinds import KINDS
 from lab.model import Network, build
 
 PUBLISHED = {"1M": 0.98e6, "3M": 3.1e6, "10M": 10.6e6, "30M": 31e6, "100M": 99e6, "300M": 315e6, "1B": 1.02e9}
@@ -142,3 +143,24 @@ def test_initial_weights_depend_on_the_seed_alone_and_leave_the_global_generator
 def test_embedding_and_unembedding_are_not_tied() -> None:
     network = build(tiny())
     assert network.embedding.weight.data_ptr() != network.unembedding.weight.data_ptr()
+
+
+def test_a_network_that_was_run_in_inference_mode_can_be_trained() -> None:
+    network, tokens_BT = build(tiny()), torch.zeros(1, 6, dtype=torch.int64)
+    with torch.inference_mode():
+        network(tokens_BT)
+    network(tokens_BT).sum().backward()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
+def test_every_kind_of_heads_trains_in_bfloat16_with_its_norms_in_float32(kind: str, mlp: str) -> None:
+    network = build(tiny(**{"model.heads": kind, "model.mlp": mlp}))
+    tokens_BT = torch.arange(2 * 12).view(2, 12) % 24
+    exact = network(tokens_BT)
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = network(tokens_BT)
+        hidden.float().square().mean().backward()
+    assert hidden.dtype == torch.bfloat16
+    torch.testing.assert_close(hidden.float(), exact, rtol=0.05, atol=0.1)
+    assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in network.trunk.parameters())

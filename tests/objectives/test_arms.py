@@ -157,14 +157,15 @@ def test_weights_weigh_each_heads_loss(name: str, n: int, dtype: torch.dtype, to
 def test_detached_losses_are_the_same_but_send_no_gradient_to_head_1s_unembedding(name: str, n: int, replicated: bool) -> None:
     part = part_of(name, n, 3)
     hidden, matrix = states(n, torch.float64)
-    matrix = matrix.detach().repeat(n, 1, 1).requires_grad_() if replicated else matrix
-    plain, probed = (ours(name, hidden, matrix, part, 3, detached=detached) for detached in (False, True))
+    weights = [matrix.detach().clone().requires_grad_() for _ in range(n)] if replicated else [matrix]
+    matrices = tuple(weights) if replicated else matrix
+    plain, probed = (ours(name, hidden, matrices, part, 3, detached=detached) for detached in (False, True))
     torch.testing.assert_close(probed, plain, rtol=1e-12, atol=0)
-    of_hidden, of_matrix = torch.autograd.grad(plain, (hidden, matrix), retain_graph=True)
+    of_hidden, *of_weights = torch.autograd.grad(plain, (hidden, *weights), retain_graph=True)
     if not replicated:
         alone = ours(name, hidden[:1], matrix, part_of(name, 1, 3), 3)
-        (of_matrix,) = torch.autograd.grad(alone, matrix)
-    close(torch.autograd.grad(probed, (hidden, matrix)), (of_hidden, of_matrix), 1e-12)
+        of_weights = list(torch.autograd.grad(alone, matrix))
+    close(torch.autograd.grad(probed, (hidden, *weights)), (of_hidden, *of_weights), 1e-12)
 
 
 def test_shuffling_leaves_the_targets_of_every_head_and_position_the_same_altogether() -> None:

@@ -119,11 +119,13 @@ def test_row_statistics_are_the_naive_ones(monkeypatch: pytest.MonkeyPatch) -> N
 def test_replicated_unembeddings_are_one_naive_loss_for_each_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 64 * V)
     hidden, matrix, targets = example(3, torch.float64)
-    replicas = (matrix + torch.randn(3, *matrix.shape, dtype=torch.float64)).detach().requires_grad_()
+    replicas = tuple(matrix.detach() + torch.randn(3, *matrix.shape, dtype=torch.float64))
+    for replica in replicas:
+        replica.requires_grad_()
     expected = sum(naive(hidden[i : i + 1], replicas[i], targets[i : i + 1]) for i in range(3))
-    wanted = torch.autograd.grad(expected, (hidden, replicas))
+    wanted = torch.autograd.grad(expected, (hidden, *replicas))
     loss = summed(hidden, replicas, targets, counts_of(targets))
-    found = torch.autograd.grad(loss.total, (hidden, replicas))
+    found = torch.autograd.grad(loss.total, (hidden, *replicas))
     torch.testing.assert_close(loss.total, expected)
     for ours, theirs in zip(found, wanted, strict=True):
         torch.testing.assert_close(ours, theirs)

@@ -35,7 +35,7 @@ CHANGES = [
                  {"n_future": 1, "model__layers": 2, "model__heads": "replicated"}, [], id="replicated unembeddings left"),
     pytest.param({"n_future": 1, "model__heads": "replicated"},
                  {"n_future": 2, "model__layers": 4, "model__heads": "replicated"},
-                 ["heads.layers.1"], id="replicated unembeddings added"),
+                 ["heads.layers.1", "unembedding.weight.1"], id="replicated unembeddings added"),
 ]  # fmt: skip
 
 

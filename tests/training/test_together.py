@@ -16,7 +16,9 @@ import lab
 from lab.cli.main import main
 from lab.config import Experiment
 from lab.errors import LabError
+from lab.runs.run import checkpoint_step
 from lab.training import checkpoint, fit, module, several
+from lab.training.recorder import Recorder
 
 Make = Callable[..., Experiment]
 SEEDS = (0, 1, 5)
@@ -51,6 +53,9 @@ def close(one: lab.Run, other: lab.Run) -> None:
         {"objective__detached": True},
         {"objective__name": "shuffled"},
         {"objective__active": [[0, 2], [6, 1]]},
+        {"objective__active": "up", "objective__detached": True},
+        {"n_future": 1, "objective__detached": True},
+        {"model__heads": "replicated", "objective__weights": [1, 0]},
         {"optimiser__clip_norm": None},
         {"model__heads": "sequential", "model__layers": 5},
         {"examples": 8},
@@ -144,6 +149,47 @@ def test_a_killed_population_goes_on_group_by_group(tiny: Make, tmp_path: Path) 
     whole = lab.train_together(population(tiny(), tmp_path / "whole"))
     for one, other in zip(lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1), whole, strict=True):
         close(one, other)
+
+
+def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tiny: Make, tmp_path: Path) -> None:
+    """One member was begun alone, the others are new: it is not begun again."""
+    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
+    begun = population(tiny(), tmp_path / "begun")
+
+    def child() -> None:
+        in_step(pytest.MonkeyPatch())
+        lab.train(begun[tmp_path / "begun" / "seed1"], tmp_path / "begun" / "seed1")
+
+    process = mp.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    step = lab.Run(tmp_path / "begun" / "seed1").checkpoint()
+    assert step is not None
+    steps: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        usual = several.go_back
+        patch.setattr(several, "go_back", lambda recorder, step: (steps.append(step), usual(recorder, step)))
+        for one, other in zip(lab.train_together(begun), whole, strict=True):
+            close(one, other)
+    assert steps == [checkpoint_step(step)]
+
+
+def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tiny: Make, tmp_path: Path) -> None:
+    """Else a later `resume` would go on from a checkpoint whose metrics before it are gone."""
+    run_path = tmp_path / "run"
+
+    def child() -> None:
+        in_step(pytest.MonkeyPatch())
+        lab.train(tiny(), run_path)
+
+    process = mp.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    run = lab.Run(run_path)
+    assert run.checkpoint() is not None
+    fit.go_back(Recorder(run_path, run.experiment, dict(run.record)), -1)
+    assert run.checkpoint() is None
+    assert lab.resume(run_path).metrics() == lab.train(tiny(), tmp_path / "whole").metrics()
 
 
 def die() -> None:
