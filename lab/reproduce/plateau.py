@@ -144,19 +144,9 @@ class Plateau:
         named = named[named["metric"].str.match(self.told)]
         named = named.assign(arm=[self.arm_of(run) for run in named["run"]])
         named = named.drop(columns=["objective.name", "task.order"], errors="ignore")
-        files: list[Path] = []
-        tables: dict[str, pd.DataFrame] = {}
-        for family, arms in self.families.items():
-            figures, compared = _family(self, family, named[named["arm"].isin(list(arms))], list(arms), out)
-            files += figures
-            tables |= compared
-        times = emergence_table(named, self.metric, thresholds={"left": self.left, "solved": self.solved}, by=["arm"])
-        stones = emergence_table(named, self.stone, thresholds={"known": self.known}, by=["arm"])
-        stone = f"Head 2 knows {self.stone_words} (`{self.stone}` past {self.known:g}, twice in a row)"
-        tables = {"Runs": summary(times, run_values(named, self.metric), list(self.arms))} | tables
-        tables[stone] = stone_summary(stones, list(self.arms))
+        files = [file for family in self.families for file in self.figures(family, named, out)]
         by_arm = {arm: [run for run in runs if self.arm_of(run.name) == arm] for arm in self.arms}
-        tables |= self.also(by_arm)
+        tables = {**self.tables(named), **self.also(by_arm)}
         for tuned in tuning:
             seeds = " and ".join(map(str, self.tuning_seeds))
             tables[f"The rate, which n = 1 chose alone on seeds {seeds} ({self.what} at the end)"] = self.rate_table(tuned)
@@ -165,36 +155,40 @@ class Plateau:
         named.to_csv(out / "frame.csv", index=False)
         return [*files, out / "frame.csv", page]
 
+    def figures(self, family: str, named: pd.DataFrame, out: Path) -> list[Path]:
+        """Survival and emergence of the arms of a family, from a frame with a column `arm`, and their numbers."""
+        arms = list(self.families[family])
+        part = named[named["arm"].isin(arms)]
+        by_arm = part.assign(arm=pd.Categorical(part["arm"], categories=pd.Index(arms), ordered=True))
+        behind = "".join(f"-{word}" for word in family.split())
+        with plots.style():
+            survival, curves = plots.survival(by_arm, self.metric, threshold=self.left, by=["arm"])
+            emergence, bands = plots.emergence(by_arm, self.metric, by=["arm"], lines=self.chance)
+            return [
+                *save(survival, curves, out / f"survival{behind}.png"),
+                *save(emergence, bands, out / f"emergence{behind}.png"),
+            ]
+
+    def tables(self, named: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """What follows from a frame with a column `arm` alone, by heading."""
+        times = emergence_table(named, self.metric, thresholds={"left": self.left, "solved": self.solved}, by=["arm"])
+        ends = run_values(named, self.metric)
+        tables = {"Runs": summary(times, ends, list(self.arms))}
+        for family, of_family in self.families.items():
+            arms, where = list(of_family), f", {family}" if family else ""
+            own = times.set_index("arm").loc[arms].reset_index()
+            left = f"Leaving the plateau{where} ({self.what} past {self.left:g}, twice in a row)"
+            tables[left] = survival_comparisons(own, "left", arm="arm")
+            end = f"{self.what.capitalize()} at the end{where}, against {arms[0]}"
+            tables[end] = comparison_table(ends[ends["arm"].isin(arms)], arm="arm", baseline=arms[0])
+        stones = emergence_table(named, self.stone, thresholds={"known": self.known}, by=["arm"])
+        stone = f"Head 2 knows {self.stone_words} (`{self.stone}` past {self.known:g}, twice in a row)"
+        return tables | {stone: stone_summary(stones, list(self.arms))}
+
 
 def folder(arm: str) -> str:
     """An arm's name as a folder can have it."""
     return arm.replace(" = ", "").replace(",", "").replace(" ", "-")
-
-
-def _family(
-    study: Plateau, family: str, named: pd.DataFrame, arms: Sequence[str], out: Path
-) -> tuple[list[Path], dict[str, pd.DataFrame]]:
-    """Figures, and tables by their headings, of arms that are compared with one another."""
-    by_arm = named.assign(arm=pd.Categorical(named["arm"], categories=pd.Index(arms), ordered=True))
-    behind = "".join(f"-{word}" for word in family.split())
-    with plots.style():
-        survival, curves = plots.survival(by_arm, study.metric, threshold=study.left, by=["arm"])
-        emergence, bands = plots.emergence(by_arm, study.metric, by=["arm"], lines=study.chance)
-        files = [
-            *save(survival, curves, out / f"survival{behind}.png"),
-            *save(emergence, bands, out / f"emergence{behind}.png"),
-        ]
-    times = emergence_table(named, study.metric, thresholds={"left": study.left}, by=["arm"])
-    times = times.sort_values("arm", key=lambda names: names.map(list(arms).index))
-    where = f", {family}" if family else ""
-    return files, {
-        f"Leaving the plateau{where} ({study.what} past {study.left:g}, twice in a row)": survival_comparisons(
-            times, "left", arm="arm"
-        ),
-        f"{study.what.capitalize()} at the end{where}, against {arms[0]}": comparison_table(
-            run_values(named, study.metric), arm="arm", baseline=arms[0]
-        ),
-    }
 
 
 def summary(times: pd.DataFrame, ends: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:

@@ -114,7 +114,7 @@ class Oracle(nn.Module):
     def __init__(self, task: Any, *, at_the_key: bool) -> None:
         super().__init__()
         self.task, self.at_the_key = task, at_the_key
-        self.embedding, self.trunk = nn.Identity(), nn.ModuleList([nn.Identity()])
+        self.embedding, self.trunk, self.mask = nn.Identity(), nn.ModuleList([nn.Identity()]), None
 
     def looked_up(self, tokens: torch.Tensor) -> torch.Tensor:
         key = 2 * self.task.pairs

@@ -36,30 +36,42 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
             `rates.csv`.
     """
     runs, tuned = finished[-1], finished[0] if len(finished) > 1 else ()
-    rates = best_rates(scale, tuned)
+    chances = tuning_table(tuned) if tuned else None
+    rates = best_rates(scale, chances)
     named = sized(runs)
     named = named[named["metric"].str.match(r"(accuracy|loss)/(second_again|first_again|second_new|word|all)/\d")]
-    of_rate = {tuner: _with_rates(named, rates[tuner]) for tuner in _tuners(rates)}
+    of_rate = by_rates(named, rates)
     with plots.style():
         files = [
             *_figure(of_rate, reference_lines(runs[0].experiment, METRIC), out / "fig7.png"),
             *_curves(of_rate[1], out / "emergence.png"),
         ]
-    sections = {"In one line": "\n".join(f"- {line}" for line in findings(of_rate))}
-    for tuner, table in of_rate.items():
-        tuning = f"rate tuned with n = {tuner}" if tuned else f"rate {SCALES[scale].rates[0]:g}"
-        sections[f"Accuracy on second tokens of names met again, best epoch, {tuning}"] = markdown_table(_summary(table))
-        for metric, rule in TOLD:
-            heading = f"n = 2 against n = 1: `{metric}`, {rule} evaluation, {tuning}"
-            sections[heading] = markdown_table(against_one(table, metric, rule))
-    if tuned:
-        chances = tuning_table(tuned)
+    sections = sections_of(
+        of_rate, [f"rate tuned with n = {n}" if tuned else f"rate {SCALES[scale].rates[0]:g}" for n in of_rate]
+    )
+    if chances is not None:
         chances.to_csv(out / "rates.csv", index=False)
         files.append(out / "rates.csv")
         sections["Choice of the rate (best epoch on validation, seeds of its own)"] = markdown_table(_choice(chances, rates))
     page = write_page(out / "report.md", "Induction by size (Fig 7)", sections, [run for each in finished for run in each])
     named.to_csv(out / "frame.csv", index=False)
     return [*files, out / "frame.csv", page]
+
+
+def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> dict[str, str]:
+    """What follows from the frames alone, by heading.
+
+    Args:
+        of_rate: By the n that chose the rates.
+        tunings: Each in words.
+    """
+    sections = {"In one line": "\n".join(f"- {line}" for line in findings(of_rate))}
+    for table, tuning in zip(of_rate.values(), tunings, strict=True):
+        sections[f"Accuracy on second tokens of names met again, best epoch, {tuning}"] = markdown_table(_summary(table))
+        for metric, rule in TOLD:
+            heading = f"n = 2 against n = 1: `{metric}`, {rule} evaluation, {tuning}"
+            sections[heading] = markdown_table(against_one(table, metric, rule))
+    return sections
 
 
 def against_one(table: pd.DataFrame, metric: str, rule: Rule) -> pd.DataFrame:
@@ -91,16 +103,12 @@ def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:
     return lines
 
 
-def _tuners(rates: Mapping[int, Mapping[str, float]]) -> list[int]:
-    """Which n's rates are told: one suffices where they agree everywhere."""
-    return list(ARMS) if rates[1] != rates[2] else [1]
-
-
-def _with_rates(table: pd.DataFrame, rates: Mapping[str, float]) -> pd.DataFrame:
-    """The rows of the runs that had the size's rate."""
-    if RATE not in table.columns:
-        return table
-    return table[table[RATE] == table["size"].astype(str).map(rates)]
+def by_rates(named: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> dict[int, pd.DataFrame]:
+    """The rows of the runs with the rates that each n chose; one n suffices where both chose the same for every size."""
+    tuners = list(ARMS) if rates[1] != rates[2] else [1]
+    if RATE not in named.columns:
+        return dict.fromkeys(tuners, named)
+    return {tuner: named[named[RATE] == named["size"].astype(str).map(rates[tuner])] for tuner in tuners}
 
 
 def _summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -94,7 +94,7 @@ def _tuning_sweep(scale: str) -> Sweep:
 
 def _main_sweep(scale: str, tuned: Sequence[Run]) -> Sweep:
     """Every size and n on the test split, with the rates that either n chose."""
-    chosen, rates = SCALES[scale], best_rates(scale, tuned)
+    chosen, rates = SCALES[scale], best_rates(scale, tuning_table(tuned) if tuned else None)
     cells = {
         f"{name}-n{n}-lr{rate:g}": {**size, "n_future": n, RATE: rate}
         for name, size in chosen.sizes.items()
@@ -113,18 +113,17 @@ def _main_sweep(scale: str, tuned: Sequence[Run]) -> Sweep:
     )
 
 
-def best_rates(scale: str, tuned: Sequence[Run]) -> dict[int, dict[str, float]]:
+def best_rates(scale: str, means: pd.DataFrame | None) -> dict[int, dict[str, float]]:
     """The best rate by n and size.
 
     Args:
         scale: Of `SCALES`.
-        tuned: Runs of the sweep that chooses; of none the rates are as different as they can become, so that a plan has the
-            largest sweep, or all are the one that there is.
+        means: From `tuning_table`; without it the rates are as different as they can become, so that a plan has the largest
+            sweep, or all are the one that there is.
     """
     chosen = SCALES[scale]
-    if not tuned:
+    if means is None:
         return {n: dict.fromkeys(chosen.sizes, chosen.rates[place % len(chosen.rates)]) for place, n in enumerate(ARMS)}
-    means = tuning_table(tuned)
     best = means.loc[means.groupby(["n_future", "size"])["mean"].idxmax()].set_index(["n_future", "size"])[RATE]
     return {n: {name: float(best[n, name]) for name in chosen.sizes} for n in ARMS}
 
