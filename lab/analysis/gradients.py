@@ -1,8 +1,9 @@
 """Gradient audit: what each prediction head's loss asks of the trunk, how far the heads agree, and which roles ask it.
 
 Names of metrics, for prediction head i (counted from 1), each head's own loss at weight 1 and as if no head were detached:
-`gradient/trunk/<i>` norm at the trunk's output, `gradient/trunk.<l>/<i>` in the weights of its layer l (from 0);
-`gradient/cosine/trunk/<i>/<j>` and `gradient/cosine/trunk.<l>/<i>/<j>` between heads i < j;
+`gradient/trunk/<i>` norm at the trunk's output, `gradient/trunk.<l>/<i>` in the weights of its layer l (from 0),
+`gradient/prediction.<k>/<i>` in those of the prediction heads' layer k (from 1), where the loss of head i reaches it;
+`gradient/cosine/trunk/<i>/<j>`, and so on, between heads i < j;
 `gradient/share/<role>/<i>` how much of head i's gradient at the trunk's output comes from targets of a role, and
 `gradient/share/<role>/all` of the whole objective's.
 """
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from lab.model import Network
+from lab.model.layers import Layer
 from lab.objectives import IGNORE, Loss, Targets, summed
 
 
@@ -44,10 +46,12 @@ def gradient_metrics(
         roles: (N, B, T) int64, the role of each target, and the roles' names; None where a target has no single role.
 
     Returns:
-        Metrics by name; one without meaning (a cosine or share of no gradient) is left out.
+        Metrics by name; those of no gradient are left out.
     """
-    layers = [list(layer.parameters()) for layer in network.trunk]
-    weights = [weight for layer in layers for weight in layer]
+    layers = {f"trunk.{number}": list(layer.parameters()) for number, layer in enumerate(network.trunk)}
+    own_layers = (module for module in network.heads.modules() if isinstance(module, Layer))
+    layers |= {f"prediction.{number}": list(layer.parameters()) for number, layer in enumerate(own_layers, start=1)}
+    weights = [weight for layer in layers.values() for weight in layer]
     with _trunk_output(network) as outputs:
         hidden_NBTD = network(shown_BT)
     (trunk_BTD,) = outputs
@@ -64,10 +68,10 @@ def gradient_metrics(
         own, *rest = _gradients(loss(head, targets.tokens), [trunk_BTD, *weights])
         at_output.append(own.flatten())
         parts = iter(rest)
-        in_layers.append([torch.cat([next(parts).flatten() for _ in layer]) for layer in layers])
+        in_layers.append([torch.cat([next(parts).flatten() for _ in layer]) for layer in layers.values()])
     values = _norms_and_cosines("trunk", at_output)
-    for number, gradients in enumerate(zip(*in_layers, strict=True)):
-        values |= _norms_and_cosines(f"trunk.{number}", gradients)
+    for place, gradients in zip(layers, zip(*in_layers, strict=True), strict=True):
+        values |= _norms_and_cosines(place, gradients)
     if roles is not None:
         roles_NBT, names = roles
         for number, name in enumerate(names):
@@ -84,7 +88,7 @@ def _gradients(loss: Loss, inputs: list[Tensor]) -> tuple[Tensor, ...]:
 
 def _norms_and_cosines(place: str, gradients: Sequence[Tensor]) -> dict[str, float]:
     norms = [float(gradient.norm()) for gradient in gradients]
-    values = {f"gradient/{place}/{head}": norm for head, norm in enumerate(norms, start=1)}
+    values = {f"gradient/{place}/{head}": norm for head, norm in enumerate(norms, start=1) if norm}
     for i, j in combinations(range(len(gradients)), 2):
         if norms[i] and norms[j]:
             values[f"gradient/cosine/{place}/{i + 1}/{j + 1}"] = float(gradients[i] @ gradients[j]) / (norms[i] * norms[j])

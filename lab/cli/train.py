@@ -53,6 +53,8 @@ def run(arguments: list[str]) -> int:
         raise LabError("train: --at-once is for runs that are trained as one program: give --together")
     if known.seeds is not None and "seed" in settings:
         raise LabError("train takes --seed or --seeds, not both")
+    if known.seeds is None and isinstance(settings.get("n_future"), str) and "," in settings["n_future"]:
+        raise LabError(f"train: several numbers of heads (--n-future {settings['n_future']}) need --seeds A:B")
     numbers: list[dict[str, Any]] = [{}]
     if known.seeds is not None and isinstance(settings.get("n_future"), str):
         numbers = [{"n_future": n} for n in numbers_from("--n-future", settings["n_future"])]
@@ -106,6 +108,7 @@ def numbers_from(option: str, text: str) -> list[int]:
 
 def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | None) -> dict[Path, Experiment]:
     """Each experiment with each seed, by the folder of its run; of several experiments each has another n_future."""
+    from lab.config import override
     from lab.training.fit import default_path
 
     several = len(experiments) > 1
@@ -114,7 +117,7 @@ def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | No
     folder = Path(out) if out is not None else Path(f"{default_path(experiments[0])}-seeds")
     name = "n{}-seed{}" if several else "seed{1}"
     return {
-        folder / name.format(experiment.n_future, seed): experiment.model_copy(update={"seed": seed})
+        folder / name.format(experiment.n_future, seed): override(experiment, {"seed": seed})
         for experiment in experiments
         for seed in seeds
     }

@@ -181,6 +181,10 @@ class Experiment(Settings):
 def _no_trunk(model: ModelSettings, n: int) -> str:
     """The complaint about more prediction heads than the layers allow."""
     most = max((fewer for fewer in range(1, n) if cost.trunk_layers(model, fewer) >= 1), default=0)
+    if not most:
+        return (
+            f"model.layers must be more than {model.layers}, which leaves no trunk below a single {model.heads} prediction head"
+        )
     matching = {"parameters": "at equal parameters ", "layers": "at equal depth "}.get(model.matched, "")
     other = "" if model.matched == "none" else " (or set model.matched to none)"
     return (

@@ -35,7 +35,8 @@ def write_page(path: Path, title: str, sections: Mapping[str, str], runs: Sequen
     versions = ", ".join(f"{name} {version}" for name, version in runs[0].record["versions"].items())
     told = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in sections.items())
     foot = f"{len(runs)} runs, {seconds / 3600:.1f} hours of training in all; code at {commits}; {versions}."
-    write_atomic(path, f"# {title}\n\n{told}\n\n## Where this comes from\n\n{foot}\nIntervals: 90 %, expanded percentile bootstrap over seeds.\n")
+    foot += "\nIntervals: 90 %, expanded percentile bootstrap over seeds."
+    write_atomic(path, f"# {title}\n\n{told}\n\n## Where this comes from\n\n{foot}\n")
     return path
 
 

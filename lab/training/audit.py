@@ -19,7 +19,8 @@ from tasks import Batch
 class GradientAudit:
     """Audits a network on fixed rows: as many as one forward pass of training sees, of the evaluation's split.
 
-    The rows are the same at every point and for every run of a task, so that what changes is the network.
+    The rows are the same at every point, so that what changes is the network; and for every run of a task whose devices take
+    as many rows at once.
     """
 
     def __init__(self, experiment: Experiment, device: torch.device | str = "cpu") -> None:

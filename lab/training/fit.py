@@ -181,7 +181,12 @@ def fit(
             if trainer.is_global_zero:
                 for recorder in recorders:
                     recorder.note("stopped")
-            raise Interrupted(f"stopped at step {trainer.global_step}; lab resume {first.run_path} goes on")
+            how = (
+                f"lab resume {first.run_path}"
+                if len(recorders) == 1
+                else f"the same command again, for all {len(recorders)} runs,"
+            )
+            raise Interrupted(f"stopped at step {trainer.global_step}; {how} goes on")
     finally:
         progress.stop()
     module.gather()

@@ -181,7 +181,10 @@ def check_population(experiments: Sequence[Experiment]) -> None:
         seeds = ", ".join(str(seed) for seed, _ in members) or "none"
         raise LabError(f"runs that are trained together need different seeds (or numbers of prediction heads), not {seeds}")
     if len({experiment.model_copy(update={"seed": 0, "n_future": 1}).fingerprint for experiment in experiments}) > 1:
-        raise LabError("runs that are trained together must agree in everything but the seed and n_future")
+        raise LabError(
+            "runs that are trained together must agree in everything but the seed and n_future, and so in their steps, which"
+            " model.matched flops and time do not leave alike"
+        )
     first = experiments[0]
     if first.devices > 1:
         raise LabError(f"devices must be 1 for runs that are trained together, not {first.devices}")

@@ -20,6 +20,8 @@ def reached(network: Network, heads: Sequence[int]) -> set[str]:
         for weight in weights:
             weight.add_(_uneven(weight), alpha=0.1)  # what begins at zero would hide what stands before it
     tokens_BT = torch.arange(8, device=device)[None] % twin.embedding.num_embeddings
+    if twin.mask is not None:
+        tokens_BT[:, 1] = twin.embedding.num_embeddings  # a hidden token
     with torch.enable_grad():
         logits_NBTV = torch.stack([twin.logits(tokens_BT, head) for head in heads])
         gradients = torch.autograd.grad((logits_NBTV * _uneven(logits_NBTV)).sum(), weights, materialize_grads=True)

@@ -86,6 +86,28 @@ def test_a_sequential_module_is_the_formula_of_deepseek_v3() -> None:
         torch.testing.assert_close(network(tokens_BT)[0], normed(main_BTD, network.norm.weight))
 
 
+def states_of(network: Network) -> Tensor:
+    """The trunk's output, layer by layer."""
+    states_BTD = network.embedding(rows())
+    for layer in network.trunk:
+        states_BTD = layer(states_BTD, network.rotary(T, torch.device("cpu")))
+    return states_BTD
+
+
+def test_a_linear_head_is_one_matrix_on_the_trunks_output() -> None:
+    network = stirred(build(tiny("linear")))
+    expected = torch.stack([states_of(network) @ matrix.weight.T for matrix in network.heads.matrices])
+    torch.testing.assert_close(network(rows()), network.norm(expected))
+
+
+def test_a_residual_head_is_the_formula_of_medusa() -> None:
+    network = stirred(build(tiny("residual")))
+    trunk_BTD = states_of(network)
+    inside = [trunk_BTD @ block.from_zero.weight.T for block in network.heads.blocks]
+    expected = torch.stack([trunk_BTD, *(trunk_BTD + each / (1 + torch.exp(-each)) for each in inside)])
+    torch.testing.assert_close(network(rows()), network.norm(expected))
+
+
 def test_causal_and_anticausal_heads_are_one_chain_read_from_either_end() -> None:
     causal, anticausal = build(tiny("causal")), build(tiny("anticausal"))
     state = causal.state_dict()

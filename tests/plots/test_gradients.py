@@ -14,6 +14,7 @@ def audited(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
                 values |= {
                     f"gradient/cosine/trunk/{i}/{j}": 0.1 * j - 0.2 * i for i in range(1, n) for j in range(i + 1, n + 1)
                 }
+                values |= {"gradient/share/copy/all": 0.8, "gradient/share/new/all": 0.2, "gradient/share/new/1": 0.5}
                 values |= {"gradient/trunk.0/1": 9.0, "loss/all/1": 1.0}
                 rows += [(f"{n}-{seed}", n, seed, step, 2048 * step, name, value) for name, value in values.items()]
     return pd.DataFrame(rows, columns=["run", "n_future", "seed", "step", "tokens", "metric", "value"])
@@ -22,20 +23,22 @@ def audited(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
 def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> None:
     axes, table = plots.gradients(audited())
     panels = axes.figure.axes
-    assert len(panels) == 4
+    assert len(panels) == 6
     assert [text.get_text() for text in panels[1].get_legend().get_texts()] == ["head 1", "head 2", "head 3"]
     assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["head 2", "head 3"]
-    assert [panel.get_yscale() for panel in panels] == ["log", "log", "linear", "linear"]
+    assert [text.get_text() for text in panels[5].get_legend().get_texts()] == ["role copy", "role new"]
+    assert [panel.get_yscale() for panel in panels] == ["log"] * 2 + ["linear"] * 4
     low, high = panels[1].get_ylim()
     assert low < 1.2 < 4 < high, "nothing is cut off"
     assert panels[3].get_ylim() == (-1.05, 1.05)
     assert not panels[2].axison, "one head alone agrees with nobody"
     assert set(table["metric"]) == {
         "gradient/trunk/1", "gradient/trunk/2", "gradient/trunk/3", "gradient/cosine/trunk/1/2", "gradient/cosine/trunk/1/3",
+        "gradient/share/copy/all", "gradient/share/new/all",
     }  # fmt: skip
     row = table[(table["arm"] == "n = 3") & (table["metric"] == "gradient/trunk/2") & (table["tokens"] == 2048 * 100)].iloc[0]
     assert row["mean"] == pytest.approx(2.6)
-    assert row["head"] == 2
+    assert row["line"] == "head 2"
     assert panels[1].lines[1].get_ydata().tolist() == pytest.approx([2.6, 2.7])
 
 
@@ -44,6 +47,12 @@ def test_a_head_looks_the_same_in_every_panel_and_heads_differ_in_line_and_marke
     two, three = panels[0].lines, panels[1].lines
     assert [line.get_marker() for line in two] == [line.get_marker() for line in three][:2]
     assert len({(line.get_linestyle(), line.get_marker()) for line in three}) == 3
+
+
+def test_rows_for_which_there_is_no_metric_are_left_out() -> None:
+    frame = audited((1,))
+    axes, _ = plots.gradients(frame[~frame["metric"].str.contains("share")])
+    assert len(axes.figure.axes) == 1
 
 
 def test_runs_without_an_audit_are_refused() -> None:

@@ -14,6 +14,7 @@ from lab.model import build
 from lab.training.evaluation import EVALUATION_SEED
 from lab.training.feed import Feed, without_answer
 from lab.training.points import rate_factor
+from lab.training.reach import reached
 
 
 def tiny(**changed: object) -> Experiment:
@@ -110,3 +111,16 @@ def test_parts_show_what_the_whole_step_shows() -> None:
     (whole,) = Feed(tiny()).parts(0)
     assert torch.equal(torch.cat([part.shown for part in parts]), whole.shown)
     assert not torch.equal(whole.shown, whole.tokens_BT)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"objective__weights": [1, 0]}, {"objective__active": "up"}, {"objective__detached": True}]
+)
+def test_the_embedding_of_a_hidden_token_learns_with_whatever_heads_are_trained(
+    tmp_path: Path, changed: dict[str, object]
+) -> None:
+    experiment = tiny(n_future=2, **changed)
+    assert "mask" in reached(build(experiment), [1])
+    trained = lab.train(experiment, tmp_path / "run").model().mask
+    assert trained is not None
+    assert not torch.equal(trained, build(experiment).mask)

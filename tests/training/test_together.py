@@ -288,6 +288,21 @@ def test_a_member_of_a_killed_population_can_go_on_alone(
         close(lab.resume(tmp_path / "killed" / run.name), run)
 
 
+def test_ctrl_c_says_how_all_of_them_go_on(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = module.TrainingModule.note
+
+    def note(self: Any, heads: Any) -> None:
+        if self.global_step == 5:
+            signal.raise_signal(signal.SIGINT)
+        usual(self, heads)
+
+    monkeypatch.setattr(module.TrainingModule, "note", note)
+    with pytest.raises(lab.Interrupted, match=r"stopped at step 6; the same command again, for all 3 runs, goes on"):
+        lab.train_together(population(tiny(), tmp_path))
+    monkeypatch.undo()
+    assert {run.state for run in lab.train_together(population(tiny(), tmp_path))} == {"finished"}
+
+
 def test_finished_populations_are_left_as_they_are(tiny: Make, tmp_path: Path) -> None:
     runs = lab.train_together(population(tiny(), tmp_path))
     before = [(run.path / "run.json").read_bytes() for run in runs]
