@@ -71,9 +71,10 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] = ("n_future",)) -> tupl
     grid = figure.subplots(len(shown), len(arms), squeeze=False, sharey="row")
     for row, panel in zip(grid, shown, strict=True):
         inside = table[table["metric"].isin(names[panel])]
+        first_arm = inside["arm"].iloc[0]
         for axes, arm in zip(row, arms, strict=True):
-            _panel(axes, inside[inside["arm"] == arm], same["head"] | same["role"], panel.label if arm == arms[0] else "")
-            axes.set_title(str(arm), loc="right")
+            _panel(axes, inside[inside["arm"] == arm], same["head"] | same["role"], panel.label if arm == first_arm else "")
+            axes.tick_params(labelleft=bool(arm == first_arm))
         row[0].autoscale(axis="y")  # a row shares its scale
         row[0].set_yscale(panel.scale)
         row[0].set_ylim(panel.limits)
@@ -94,3 +95,4 @@ def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: s
     for name, curve in rows.groupby("line"):
         draw_band(axes, curve, same[name], str(name))
     finish(axes, rows, label)
+    axes.set_title(str(rows["arm"].iloc[0]), loc="right")

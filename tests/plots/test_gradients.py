@@ -32,6 +32,8 @@ def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> N
     assert low < 1.2 < 4 < high, "nothing is cut off"
     assert panels[3].get_ylim() == (-1.05, 1.05)
     assert not panels[2].axison, "one head alone agrees with nobody"
+    assert "cosine" in panels[3].get_ylabel(), "where the first arm has no panel the next one says what is drawn"
+    assert any(label.get_visible() and label.get_text() for label in panels[3].get_yticklabels())
     assert set(table["metric"]) == {
         "gradient/trunk/1", "gradient/trunk/2", "gradient/trunk/3", "gradient/cosine/trunk/1/2", "gradient/cosine/trunk/1/3",
         "gradient/share/copy/all", "gradient/share/new/all",
