@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -48,21 +49,22 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     return statistics.median(ratios)
 
 
-def seconds_a_step(module: TrainingModule) -> float:
-    """Median seconds of an optimiser step of a short training, of which nothing is kept."""
-    clock = _Clock()
-    trainer = make_trainer(module.experiment, [clock])
+def seconds_a_step(module: TrainingModule, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Median seconds of an optimiser step of a short training, of which nothing is kept, by a clock."""
+    ends = _Ends(clock)
+    trainer = make_trainer(module.experiment, [ends])
     with quiet_lightning():
         trainer.fit(module, module.feed(0, trainer.global_rank, trainer.world_size))
-    marks = clock.marks[WARM_UP:]
+    marks = ends.marks[WARM_UP:]
     return statistics.median(after - before for before, after in itertools.pairwise(marks))
 
 
-class _Clock(pl.Callback):
+class _Ends(pl.Callback):
     """Notes when each optimiser step ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.marks: list[float] = []
+        self._clock = clock
         self._step = 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -70,4 +72,4 @@ class _Clock(pl.Callback):
             self._step = trainer.global_step
             if module.device.type == "cuda":
                 torch.cuda.synchronize(module.device)
-            self.marks.append(time.perf_counter())
+            self.marks.append(self._clock())
