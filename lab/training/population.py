@@ -56,8 +56,8 @@ class PopulationModule(TrainingModule):
         self.totals = self.totals.expand(len(experiments), -1).clone()
 
     def training_step(self, parts: Sequence[Part], batch_idx: int) -> Tensor:  # type: ignore[override]
-        hidden = self.hidden(torch.cat([part.shown for part in parts]))
-        hidden = torch.unflatten(hidden, 1, (len(parts), -1)).unbind(
+        states = self.hidden(torch.cat([part.shown for part in parts]))
+        hidden = torch.unflatten(states, 1, (len(parts), -1)).unbind(
             1
         )  # the gradient of a slice would be as large as the whole
         matrices, weights = by_member(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
