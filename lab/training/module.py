@@ -105,9 +105,10 @@ class TrainingModule(pl.LightningModule):
         Weights that no trained head reaches are left as they are: without gradient the optimiser neither moves nor decays them.
         """
         trained = self._reached.get(self._stages[self.stage].trained)
-        for name, weight in self.network.named_parameters():
-            if trained is not None and name not in trained:
-                weight.grad = None
+        if trained is not None:
+            for name, weight in self.network.named_parameters():
+                if name not in trained:
+                    weight.grad = None
         limit = self.experiment.optimiser.clip_norm or torch.inf
         norm, *_ = [self.clip(group, limit) for group in self._clipping_groups()]
         self.totals[..., -2] += norm * self.experiment.accumulate
