@@ -1,4 +1,4 @@
-"""Many seeds as one program against one after the other: seconds of a step of all of them.
+"""Many seeds as one program, as many at once as suit the device, against one after the other: seconds of a step of all of them.
 
 python -m benchmarks.population                    a laptop's core: no slower is the aim
 python -m benchmarks.population --accelerator cuda --seeds 16      a GPU: 8 x for 16 seeds is the aim
@@ -17,6 +17,7 @@ from benchmarks.timing import Finding, clock, in_turns, paired_ratio, print_find
 from lab.config import Experiment
 from lab.training.module import TrainingModule
 from lab.training.population import PopulationModule
+from lab.training.several import groups, usually_at_once
 from lab.training.step_time import seconds_a_step
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -51,7 +52,8 @@ def main() -> None:
 
 def together(members: list[Experiment]) -> float:
     """Seconds of a step of all of them at once."""
-    return seconds_a_step(PopulationModule(members), clock)
+    parts = groups(members, usually_at_once(members[0]))
+    return sum(seconds_a_step(PopulationModule(part), clock) for part in parts)
 
 
 def apart(members: list[Experiment]) -> float:

@@ -42,7 +42,9 @@ def run(arguments: list[str]) -> int:
         " goes on if there",
     )
     parser.add_argument("--together", action="store_true", help="train these runs as one program, for a large device")
-    parser.add_argument("--at-once", metavar="K", type=int, help="with --together: so many at a time, where memory ends")
+    parser.add_argument(
+        "--at-once", metavar="K", type=int, help="with --together: so many at a time (default: what suits the device)"
+    )
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
     task, arguments = first_word(arguments)
     known, left = parser.parse_known_args(arguments)

@@ -20,6 +20,7 @@ from lab.runs import metrics
 from lab.runs.run import METRICS, TIMING, WEIGHTS, Run, checkpoint_step
 from lab.training.callbacks import Measure, StopOnInterrupt
 from lab.training.checkpoint import SafetensorsIO
+from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
 from lab.training.recorder import Recorder, refuse_taken
@@ -199,7 +200,8 @@ def fit(
 
 
 def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: SafetensorsIO | None = None) -> pl.Trainer:
-    """A Lightning trainer that does the experiment's steps and nothing that nobody asked for."""
+    """A Lightning trainer that does the experiment's steps and nothing that nobody asked for, in memory that is kept."""
+    keep_freed_memory()
     with quiet_lightning():
         return pl.Trainer(
             accelerator=experiment.accelerator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,10 @@ from lab.training.recorder import Recorder
 
 Telling = Callable[[Experiment], Progress]
 Member = TypeVar("Member")
+
+CPU_STATES = 2**20
+"""Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: beyond, they no longer fit its
+cache, which costs twice as many 1 %, and the memory of a laptop ends."""
 
 
 def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
@@ -51,7 +56,7 @@ def train_together(
     Args:
         experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on, from
             the newest step of which all have a checkpoint, or where there is none, those at one step together.
-        at_once: How many to train at once, the next ones after them, where memory ends; by default all.
+        at_once: How many to train at once, the next ones after them, by default `usually_at_once`.
         progress: What to tell meanwhile, of one run after the other; by default nothing.
 
     Raises:
@@ -60,14 +65,24 @@ def train_together(
     """
     experiments = {path: resolve(experiment) for path, experiment in experiments.items()}
     check_population(list(experiments.values()))
-    if at_once is not None and at_once < 1:
+    if at_once is None:
+        at_once = usually_at_once(next(iter(experiments.values())))
+    if at_once < 1:
         raise LabError(f"at_once must be 1 or more of the runs that are trained together, not {at_once}")
     there = _there(experiments)
-    for paths in groups(list(experiments), at_once or len(experiments)):
+    for paths in groups(list(experiments), at_once):
         left = [path for path in paths if path not in there or there[path].state != "finished"]
         for part in _at_one_step(left):
             _train({path: experiments[path] for path in part}, there, progress(experiments[part[0]]))
     return [Run(path) for path in experiments]
+
+
+def usually_at_once(experiment: Experiment) -> int:
+    """How many such runs this machine trains at once without loss: a GPU all, a CPU as many as its cache is good for."""
+    if experiment.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        return sys.maxsize
+    rows = experiment.batch_size // experiment.accumulate
+    return max(1, CPU_STATES // (rows * experiment.task.length * experiment.model.width))
 
 
 def groups(members: Sequence[Member], at_once: int) -> list[Sequence[Member]]:

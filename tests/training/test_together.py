@@ -118,6 +118,13 @@ def test_groups_keep_the_order_and_are_few_and_even(size: int, at_once: int) -> 
     assert len(cut) - 1 < size / at_once <= len(cut)
 
 
+def test_a_cpu_trains_fewer_large_networks_at_once_and_always_one(tiny: Make) -> None:
+    small = several.usually_at_once(tiny(accelerator="cpu"))
+    assert small > 8
+    assert several.usually_at_once(tiny(accelerator="cpu", model__width=1024, batch_size=4096)) == 1
+    assert several.usually_at_once(tiny(accelerator="cpu", accumulate=2)) in (2 * small, 2 * small + 1)
+
+
 def test_a_killed_population_goes_on_group_by_group(tiny: Make, tmp_path: Path) -> None:
     """The first group is finished, the second one has begun and the third has no folder."""
 
