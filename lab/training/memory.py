@@ -8,7 +8,7 @@ import sys
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of two settings in glibc's malloc.h."""
 _KEPT, _OF_ITS_OWN = 2**31 - 1, 2**30
-"""Bytes that stay with the process when they are free, and from which on an array's memory goes back to the system by itself."""
+"""Bytes that stay with the process when they are free; those of an array whose memory still goes back by itself."""
 
 
 def keep_freed_memory() -> None:

@@ -21,8 +21,8 @@ Telling = Callable[[Experiment], Progress]
 Member = TypeVar("Member")
 
 CPU_STATES = 2**20
-"""Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: beyond, they no longer fit its
-cache, which costs twice as many 1 %, and the memory of a laptop ends."""
+"""Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: more do not fit its cache,
+which makes twice as many 1 % slower, and fill a laptop's memory."""
 
 
 def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
