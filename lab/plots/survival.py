@@ -47,7 +47,7 @@ def survival(
     order = [str(arm) for arm in with_arms(frame, by)["arm"].cat.categories]
     order = [arm for arm in order if (table["arm"] == arm).any()]
     crowded = len(order) > _BANDS_AT_MOST
-    axes = axes or new_axes(6.4 if crowded else 4.6)
+    axes = axes or new_axes(4.6 if len(order) < _BANDS_AT_MOST else 6.4)  # no corner is free of three curves
     curves = []
     for place, (arm, look) in enumerate(looks(order).items()):
         runs = table[table["arm"] == arm]
@@ -77,7 +77,8 @@ def _finish(axes: Axes, table: pd.DataFrame, metric: str, threshold: float, *, c
     axes.set_xlabel(TOKENS)
     axes.set_ylabel(f"share of runs below {threshold:g}:\n{describe(metric).replace(chr(10), ' ')}")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {"loc": "best"}
+    many = table["arm"].nunique() >= _BANDS_AT_MOST
+    beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {"loc": "best"}
     axes.legend(**beside, handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
     where = "at the end, right" if crowded else "pointwise"
     note = f"Kaplan-Meier, 90 % intervals {where};\nticks: runs that ended on the plateau"
