@@ -160,7 +160,7 @@ def test_every_kind_of_heads_trains_in_bfloat16_with_its_norms_in_float32(kind: 
     exact = network(tokens_BT)
     with torch.autocast("cpu", torch.bfloat16):
         hidden = network(tokens_BT)
-        hidden.float().square().mean().backward()
+    hidden.float().square().mean().backward()  # outside, as in training
     assert hidden.dtype == torch.bfloat16
     torch.testing.assert_close(hidden.float(), exact, rtol=0.05, atol=0.1)
     assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in network.trunk.parameters())
