@@ -2,8 +2,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 import lab
+from lab.analysis.induction import in_context_score
 from lab.config import Experiment
 from lab.model import Network, build
 from lab.training.evaluation import EVALUATION_SEED, Evaluator, evaluation_mode
@@ -85,3 +87,18 @@ def test_scored_targets_alone_make_the_total() -> None:
     experiment = lab.experiment("tests.tasks.users_task:Parity", settings)
     values = Evaluator(experiment)(build(experiment))
     assert values["loss/all/1"] == pytest.approx(values["loss/parity/1"])
+
+
+def test_the_in_context_score_of_padded_rows_is_of_their_tokens_alone() -> None:
+    settings = {"model.width": 8, "model.layers": 3, "model.n_heads": 2, "evaluation.examples": 6}
+    experiment = lab.experiment("stories", settings, n_future=2)
+    network = build(experiment).eval()
+    batch = experiment.task.batch(EVALUATION_SEED, 0, 6, experiment.evaluation.split)
+    tokens, scores = torch.from_numpy(batch.tokens), []
+    with torch.no_grad():
+        losses = F.cross_entropy(network.logits(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+    for row, roles in zip(losses.view(6, -1), torch.from_numpy(batch.roles)[:, 1:], strict=True):
+        told = row[roles != 0]
+        scores.append(in_context_score(told[None], torch.ones(1, len(told), dtype=torch.bool)))
+    assert (batch.roles == 0).any(axis=1).all(), "every row is padded"
+    assert Evaluator(experiment)(network)["icl"] == pytest.approx(sum(scores) / 6, rel=1e-5)
