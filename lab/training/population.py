@@ -57,9 +57,8 @@ class PopulationModule(TrainingModule):
 
     def training_step(self, parts: Sequence[Part], batch_idx: int) -> Tensor:  # type: ignore[override]
         states = self.hidden(torch.cat([part.shown for part in parts]))
-        hidden = torch.unflatten(states, 1, (len(parts), -1)).unbind(
-            1
-        )  # the gradient of a slice would be as large as the whole
+        # Unbound, since the gradient of each slice would be as large as the whole.
+        hidden = torch.unflatten(states, 1, (len(parts), -1)).unbind(1)
         matrices, weights = by_member(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
         losses = [
             self.loss(part, hidden_NBTD[first:], matrix, weights_N[first:])

@@ -1,11 +1,7 @@
 """Several seeds trained as one program: each ends with the numbers that it would have alone."""
 
-import multiprocessing as mp
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,33 +12,10 @@ import lab
 from lab.cli.main import main
 from lab.config import Experiment
 from lab.errors import LabError
-from lab.runs.run import checkpoint_step
-from lab.training import checkpoint, fit, module, several
-from lab.training.recorder import Recorder
+from lab.training import several
+from tests.training.populations import close, heads_and_seeds, population, values
 
 Make = Callable[..., Experiment]
-SEEDS = (0, 1, 5)
-
-
-def population(experiment: Experiment, folder: Path) -> dict[Path, Experiment]:
-    return {folder / f"seed{seed}": lab.override(experiment, {"seed": seed}) for seed in SEEDS}
-
-
-def heads_and_seeds(experiment: Experiment, folder: Path) -> dict[Path, Experiment]:
-    """The narrowest first, and not in order, so that places cannot be right by chance."""
-    members = [(1, 0), (3, 4), (2, 0), (3, 0)]
-    return {folder / f"n{n}-{seed}": lab.override(experiment, {"n_future": n, "seed": seed}) for n, seed in members}
-
-
-def values(run: lab.Run) -> dict[tuple[int, str], float]:
-    return {(row.step, row.metric): row.value for row in run.metrics()}
-
-
-def close(one: lab.Run, other: lab.Run) -> None:
-    mine, theirs = values(one), values(other)
-    assert mine.keys() == theirs.keys()
-    for place, value in mine.items():
-        assert value == pytest.approx(theirs[place], rel=2e-3, abs=2e-3), (one.path, place)
 
 
 @pytest.mark.parametrize(
@@ -123,183 +96,6 @@ def test_a_cpu_trains_fewer_large_networks_at_once_and_always_one(tiny: Make) ->
     assert small > 8
     assert several.usually_at_once(tiny(accelerator="cpu", model__width=1024, batch_size=4096)) == 1
     assert several.usually_at_once(tiny(accelerator="cpu", accumulate=2)) in (2 * small, 2 * small + 1)
-
-
-def test_a_killed_population_goes_on_group_by_group(tiny: Make, tmp_path: Path) -> None:
-    """The first group is finished, the second one has begun and the third has no folder."""
-
-    def child() -> None:
-        usual, calls = several.fit, []
-
-        def fit(module: Any, *rest: Any) -> None:
-            calls.append(None)
-            if len(calls) == 2:
-                in_step(pytest.MonkeyPatch())
-            usual(module, *rest)
-
-        pytest.MonkeyPatch().setattr(several, "fit", fit)
-        lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1)
-
-    process = mp.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert [lab.Run(path).state for path in sorted((tmp_path / "killed").iterdir())] == ["finished", "running"]
-    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
-    for one, other in zip(lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1), whole, strict=True):
-        close(one, other)
-
-
-def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tiny: Make, tmp_path: Path) -> None:
-    """One member was begun alone, the others are new: it is not begun again."""
-    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
-    begun = population(tiny(), tmp_path / "begun")
-
-    def child() -> None:
-        in_step(pytest.MonkeyPatch())
-        lab.train(begun[tmp_path / "begun" / "seed1"], tmp_path / "begun" / "seed1")
-
-    process = mp.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    step = lab.Run(tmp_path / "begun" / "seed1").checkpoint()
-    assert step is not None
-    steps: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        usual = several.go_back
-        patch.setattr(several, "go_back", lambda recorder, step: (steps.append(step), usual(recorder, step)))
-        for one, other in zip(lab.train_together(begun), whole, strict=True):
-            close(one, other)
-    assert steps == [checkpoint_step(step)]
-
-
-def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tiny: Make, tmp_path: Path) -> None:
-    """Else a later `resume` would go on from a checkpoint whose metrics before it are gone."""
-    run_path = tmp_path / "run"
-
-    def child() -> None:
-        in_step(pytest.MonkeyPatch())
-        lab.train(tiny(), run_path)
-
-    process = mp.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    run = lab.Run(run_path)
-    assert run.checkpoint() is not None
-    fit.go_back(Recorder(run_path, run.experiment, dict(run.record)), -1)
-    assert run.checkpoint() is None
-    assert lab.resume(run_path).metrics() == lab.train(tiny(), tmp_path / "whole").metrics()
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def in_step(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = module.TrainingModule.note, []
-
-    def note(self: Any, heads: Any) -> None:
-        calls.append(None)
-        if len(calls) == 8:
-            die()
-        usual(self, heads)
-
-    patch.setattr(module.TrainingModule, "note", note)
-
-
-def after_some_members_checkpoints(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = checkpoint.save_tensors, []
-
-    def save(tensors: Any, path: Path) -> None:
-        calls.append(None)
-        if len(calls) == len(SEEDS) + 2:
-            die()
-        usual(tensors, path)
-
-    patch.setattr(checkpoint, "save_tensors", save)
-
-
-def between_members_ends(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = fit.Recorder.note, []
-
-    def note(self: Any, state: str) -> None:
-        calls.append(state)
-        if calls.count("finished") == 2:
-            die()
-        usual(self, state)
-
-    patch.setattr(fit.Recorder, "note", note)
-
-
-def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = several.Recorder.create, []
-
-    def create(*arguments: Any) -> Any:
-        calls.append(None)
-        if len(calls) == 2:
-            die()
-        return usual(*arguments)
-
-    patch.setattr(several.Recorder, "create", create)
-
-
-@pytest.mark.parametrize("members", [population, heads_and_seeds], ids=lambda members: members.__name__)
-@pytest.mark.parametrize(
-    "kill",
-    [in_step, after_some_members_checkpoints, between_members_ends, while_folders_are_made],
-    ids=lambda kill: kill.__name__,
-)
-def test_a_killed_population_goes_on_together(
-    kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tiny: Make, tmp_path: Path
-) -> None:
-    experiment = tiny(model__layers=4)
-    whole = lab.train_together(members(experiment, tmp_path / "whole"))
-
-    def child() -> None:
-        kill(pytest.MonkeyPatch())
-        lab.train_together(members(experiment, tmp_path / "killed"))
-
-    process = mp.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    resumed = lab.train_together(members(experiment, tmp_path / "killed"))
-    for one, other in zip(resumed, whole, strict=True):
-        close(one, other)
-        assert one.state == "finished"
-
-
-@pytest.mark.parametrize("members", [population, heads_and_seeds], ids=lambda members: members.__name__)
-def test_a_member_of_a_killed_population_can_go_on_alone(
-    members: Callable[..., dict[Path, Experiment]], tiny: Make, tmp_path: Path
-) -> None:
-    experiment = tiny(model__layers=4)
-
-    def child() -> None:
-        in_step(pytest.MonkeyPatch())
-        lab.train_together(members(experiment, tmp_path / "killed"))
-
-    process = mp.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    whole = lab.train_each(members(experiment, tmp_path / "whole"))
-    for run in whole:
-        close(lab.resume(tmp_path / "killed" / run.name), run)
-
-
-def test_ctrl_c_says_how_all_of_them_go_on(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = module.TrainingModule.note
-
-    def note(self: Any, heads: Any) -> None:
-        if self.global_step == 5:
-            signal.raise_signal(signal.SIGINT)
-        usual(self, heads)
-
-    monkeypatch.setattr(module.TrainingModule, "note", note)
-    with pytest.raises(lab.Interrupted, match=r"stopped at step 6; the same command again, for all 3 runs, goes on"):
-        lab.train_together(population(tiny(), tmp_path))
-    monkeypatch.undo()
-    assert {run.state for run in lab.train_together(population(tiny(), tmp_path))} == {"finished"}
 
 
 def test_finished_populations_are_left_as_they_are(tiny: Make, tmp_path: Path) -> None:
