@@ -13,6 +13,27 @@ TINY = [
 ]
 
 
+TRAIN = ["train", "induction", *TINY, "--out", "new"]
+
+
+def train(*more: str) -> list[str]:
+    """A training command with something wrong at its end."""
+    return [*TRAIN, *more]
+
+
+def replaced(**settings: str) -> list[str]:
+    """A training command with some of its settings replaced."""
+    words = list(TRAIN)
+    for name, value in settings.items():
+        words[words.index("--" + name.replace("_", "-")) + 1] = value
+    return words
+
+
+def row(phrase: str, arguments: list[str] | str, *expected: str, files: dict[str, str | bytes] | None = None) -> object:
+    words = arguments.split() if isinstance(arguments, str) else arguments
+    return pytest.param(words, expected, files or {}, id=phrase)
+
+
 def listing(folder: Path) -> dict[str, bytes | None]:
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
 
