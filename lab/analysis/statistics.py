@@ -23,11 +23,12 @@ EXACT_UP_TO = 2**14
 """Ways to deal runs or signs up to which a permutation test goes through all of them; beyond, through as many random ones."""
 Floats = NDArray[np.float64]
 FEWEST = 5
-"""Pairs below which no result can be told from chance at this level: the least p-value of n pairs is 2 ** (1 - n)."""
+"""Seeds, or pairs of them, below which there is no interval and no finding: 90 % intervals of 2, 3 and 4 normal values hold
+their mean in 51, 74 and 85 % (docs/statistics.md), and the least p-value of n pairs is 2 ** (1 - n)."""
 
 
 class Interval(NamedTuple):
-    """A mean and its bootstrap interval over `n` values."""
+    """A mean and its bootstrap interval over `n` values; `low` and `high` are nan below `FEWEST` values."""
 
     mean: float
     low: float
@@ -41,7 +42,7 @@ class Comparison(NamedTuple):
     Attributes:
         n: Pairs that could be compared.
         difference: Mean of b - a.
-        low: Lower end of its bootstrap interval.
+        low: Lower end of its bootstrap interval; nan below `FEWEST` pairs.
         high: Upper end.
         p_value: Two-sided; nan with fewer than two pairs, or where a value is missing.
         test: How the p-value was found.
@@ -61,7 +62,8 @@ def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) ->
     Whole curves are drawn again, not single points, so that a band keeps what each seed does over time. A plain percentile
     interval is too narrow for few seeds: of 90 % ones 79 % hold the mean of five normal values, 82 % that of eight. Its
     quantiles are moved out by what a t interval is wider (Hesterberg 2015, The American Statistician 69, "expanded
-    percentile"), which makes that 89 and 90 %.
+    percentile"), which makes that 89 and 90 %. Of skewed or two-peaked values it holds the mean less often than its level
+    (docs/statistics.md), and below `FEWEST` seeds of any: there is none.
 
     Args:
         matrix_SP: (S seeds, P points).
@@ -69,20 +71,20 @@ def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) ->
         seed: Of the resampling.
 
     Returns:
-        Low, mean and high, (P,) each; with one seed all three are that curve.
+        Low, mean and high, (P,) each; low and high are nan below `FEWEST` seeds.
     """
     matrix = np.asarray(matrix_SP, dtype=float)
-    seeds = len(matrix)
+    seeds, mean = len(matrix), matrix.mean(axis=0)
+    if seeds < FEWEST:
+        return np.full_like(mean, np.nan), mean, np.full_like(mean, np.nan)
     drawn = np.random.default_rng(seed).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
     outside = expanded(level, seeds)
     low, high = np.quantile(drawn / seeds @ matrix, [outside, 1 - outside], axis=0)
-    return low, matrix.mean(axis=0), high
+    return low, mean, high
 
 
 def expanded(level: float, seeds: int) -> float:
-    """Share of resampled means that an expanded percentile interval leaves out at each end."""
-    if seeds < 2:
-        return (1 - level) / 2
+    """Share of resampled means that an expanded percentile interval of two seeds or more leaves out at each end."""
     return float(stats.norm.sf(math.sqrt(seeds / (seeds - 1)) * stats.t.ppf((1 + level) / 2, seeds - 1)))
 
 
@@ -196,7 +198,8 @@ def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str) ->
         way = "earlier" if middle < 0 else "later"
         effect = f"{what} {abs(middle):.0f} % {way} in tokens seen with n = {n_b} than with n = {n_a}"
         shown_p = "no p-value" if math.isnan(comparison.p_value) else f"p = {comparison.p_value:.2g}"
-        numbers = f"90 % interval {low:+.0f} to {high:+.0f} %, {shown_p}, {seeds}"
+        interval = "" if math.isnan(low) else f"90 % interval {low:+.0f} to {high:+.0f} %, "
+        numbers = f"{interval}{shown_p}, {seeds}"
     if comparison.n < FEWEST:
         return f"Too few seeds to tell: {effect} ({numbers})."
     excludes_zero = comparison.low > 0 or comparison.high < 0
@@ -223,6 +226,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mean_with_interval(values: Sequence[float], digits: int = 3) -> str:
-    """A mean with its interval for a table, as `0.951 [0.93, 0.97]`."""
+    """A mean with its interval for a table, as `0.951 [0.93, 0.97]`; below `FEWEST` the values, as `0.396, 0.402 (2 seeds)`."""
+    if len(values) < FEWEST:
+        listed = ", ".join(f"{value:.{digits}f}" for value in values)
+        return f"{listed} ({len(values)} seed{'s' if len(values) > 1 else ''})"
     interval = bootstrap_interval(values)
     return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"

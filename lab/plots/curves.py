@@ -153,6 +153,8 @@ def band_note(table: pd.DataFrame) -> str:
     """What the band is and how many seeds stand behind it."""
     if table["seeds"].max() == 1:
         return "one seed a line: no band"
+    if table["seeds"].max() < FEWEST:
+        return f"mean over {seed_count(table)}"
     return f"mean and 90 % bootstrap band over {seed_count(table)}"
 
 
@@ -187,7 +189,7 @@ def finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> No
         axes.set_xlim(points.min(), points.max())
     axes.set_xlabel(title)
     axes.set_ylabel(label)
-    values = table[["low", "high"]].to_numpy()
+    values = table[["mean", "low", "high"]].to_numpy()
     if np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
         axes.set_ylim(-0.02, 1.02)
     crowded = len(axes.get_legend_handles_labels()[1]) > 3  # no corner is free of so many curves

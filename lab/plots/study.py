@@ -113,10 +113,10 @@ def grid(
 
 
 def cell_text(row: Mapping[Any, Any]) -> str:
-    """A cell in words: mean, interval, and how many seeds where they are too few."""
+    """A cell in words: mean and interval, or how many seeds where they are too few for one."""
     seeds = int(row["seeds"])
-    text = f"{row['mean']:.2f}" + (f"\n[{row['low']:.2f}, {row['high']:.2f}]" if seeds > 1 else "")
-    return text if seeds >= FEWEST else f"{text}\n{seeds} seed{'s' if seeds > 1 else ''}"
+    few = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    return f"{row['mean']:.2f}\n" + (few if seeds < FEWEST else f"[{row['low']:.2f}, {row['high']:.2f}]")
 
 
 def log_axis(axes: Axes, label: str, values: pd.Series) -> None:

@@ -62,8 +62,8 @@ class Results:
         return self.finished()
 
     def cells(self) -> pd.DataFrame:
-        """A row for each cell: its axes, the mean of each metric over its finished runs with its 90 % interval, `seeds`: how
-        many those are, and `others`: how many are in another state.
+        """A row for each cell: its axes, the mean of each metric over its finished runs with its 90 % interval (their
+        values where they are few), `seeds`: how many those are, and `others`: how many are in another state.
         """
         import pandas as pd
 
@@ -75,7 +75,7 @@ class Results:
             shown: dict[str, Any] = {name: part[name].iloc[0] for name in dict.fromkeys([*self._cell, *self.job.sweep.axes])}
             for metric in self.job.sweep.metrics:
                 values = ended[metric].astype(float).tolist()
-                shown[metric] = mean_with_interval(values) if len(values) > 1 else f"{values[0]:.3f}" if values else "-"
+                shown[metric] = mean_with_interval(values) if values else "-"
             states = part["state"].value_counts()
             others = ", ".join(f"{count} {state}" for state, count in states.items() if state != "finished")
             rows.append({**shown, "seeds": len(ended), "others": others})

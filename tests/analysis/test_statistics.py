@@ -11,6 +11,7 @@ from scipy import stats
 
 from lab.analysis.emergence import emergence_table
 from lab.analysis.statistics import (
+    FEWEST,
     Comparison,
     bootstrap_band,
     bootstrap_interval,
@@ -18,6 +19,7 @@ from lab.analysis.statistics import (
     emergence_sentence,
     expanded,
     holm,
+    mean_with_interval,
     paired_comparison,
 )
 from lab.errors import LabError
@@ -40,9 +42,22 @@ def test_a_band_is_the_interval_at_every_point() -> None:
         assert (low[point], mean[point], high[point]) == pytest.approx((interval.low, interval.mean, interval.high))
 
 
-def test_one_seed_has_a_band_without_width() -> None:
-    low, mean, high = bootstrap_band([[1.0, 2.0]])
-    assert low.tolist() == mean.tolist() == high.tolist() == [1.0, 2.0]
+@pytest.mark.parametrize("seeds", range(1, FEWEST))
+def test_few_seeds_have_a_mean_but_no_interval(seeds: int) -> None:
+    matrix = np.random.default_rng(seeds).random((seeds, 3))
+    low, mean, high = bootstrap_band(matrix)
+    assert mean.tolist() == pytest.approx(matrix.mean(axis=0).tolist())
+    assert np.isnan([low, high]).all()
+    assert np.isfinite(bootstrap_band(np.random.default_rng(0).random((FEWEST, 3)))).all()
+    pairs = paired_comparison(matrix[:, 0], matrix[:, 1])
+    assert math.isnan(pairs.low)
+    assert math.isnan(pairs.high)
+
+
+def test_a_table_lists_few_values_and_brackets_more() -> None:
+    assert mean_with_interval([0.3964, 0.402]) == "0.396, 0.402 (2 seeds)"
+    assert mean_with_interval([7.6], digits=0) == "8 (1 seed)"
+    assert mean_with_interval([0.5] * FEWEST) == "0.500 [0.500, 0.500]"
 
 
 def test_expanded_quantiles_are_those_of_a_t_interval_where_the_bootstrap_is_normal() -> None:
@@ -170,7 +185,9 @@ def test_sentences_claim_what_the_numbers_allow_and_no_more() -> None:
     for doubtful in (clear._replace(p_value=0.2), clear._replace(high=math.log(1.1))):
         assert emergence_sentence(doubtful, 1, 2, "copying passes 0.5").startswith("No reliable difference")
     for few in (2, 4):  # of four pairs the least p-value is 0.125
-        assert emergence_sentence(clear._replace(n=few), 1, 2, "copying passes 0.5").startswith("Too few seeds to tell")
+        text = emergence_sentence(clear._replace(n=few, low=math.nan, high=math.nan), 1, 2, "copying passes 0.5")
+        assert text.startswith("Too few seeds to tell")
+        assert "nan" not in text
     assert not emergence_sentence(clear._replace(n=5), 1, 2, "copying passes 0.5").startswith("Too few")
     censored = Comparison(6, 1.0, 1.0, 1.0, 0.03, "exact sign test (censored times)")
     assert "in 100 % of the pairs that can be ordered; some runs never get there" in emergence_sentence(

@@ -35,13 +35,13 @@ def frame(ns: tuple[int, ...] = (1, 2), seeds: int = 4) -> pd.DataFrame:
 
 
 def test_the_numbers_of_a_curve_are_mean_and_interval_over_seeds() -> None:
-    tidy = frame()
+    tidy = frame(seeds=6)
     table = band_table(tidy, ["accuracy/copy/1"])
     row = table[(table["n_future"] == 2) & (table["tokens"] == 2048 * 100)].iloc[0]
     values = tidy[(tidy["n_future"] == 2) & (tidy["step"] == 100) & (tidy["metric"] == "accuracy/copy/1")]["value"]
     interval = bootstrap_interval(values)
     assert row["mean"] == pytest.approx(values.mean())
-    assert row["seeds"] == 4
+    assert row["seeds"] == 6
     assert row["low"] <= interval.mean <= row["high"]
 
 
@@ -71,21 +71,23 @@ def test_an_axis_that_is_unknown_or_not_known_of_the_runs_is_refused() -> None:
 
 
 def test_the_emergence_curve_has_what_a_reader_needs() -> None:
-    axes, table = plots.emergence(frame(), "accuracy/copy/1", lines={"chance": 1 / 32})
+    axes, table = plots.emergence(frame(seeds=6), "accuracy/copy/1", lines={"chance": 1 / 32})
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "training tokens seen"
     assert "accuracy on role copy" in axes.get_ylabel()
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["n = 1", "n = 2"]
-    assert "90 % bootstrap band over 4 seeds" in axes.get_title("left")
+    assert "90 % bootstrap band over 6 seeds" in axes.get_title("left")
     assert len(axes.collections) == 2, "a band for each n"
     assert "chance" in [text.get_text() for text in axes.texts]
     assert (table["tokens"] == 0).any(), "the table keeps what the log axis cannot show"
 
 
 def test_few_seeds_are_said_to_be_few() -> None:
-    assert "fewer than 5 seeds" in band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
+    note = band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
+    assert "fewer than 5 seeds" in note
+    assert "band" not in note
     assert band_note(band_table(frame(seeds=1), ["accuracy/copy/1"])) == "one seed a line: no band"
 
 

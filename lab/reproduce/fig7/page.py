@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:
             if found:
                 parts.append(f"{word} at " + ", ".join(f"{row['size']} ({row['difference']:+.3f})" for row in found))
         what = "; ".join(parts) or "not reliably different from n = 1 at any size"
-        overall = f"{every['difference']:+.3f} [{every['low']:+.3f}, {every['high']:+.3f}], p = {every['p_value']:.2g}"
+        interval = "" if math.isnan(every["low"]) else f" [{every['low']:+.3f}, {every['high']:+.3f}]"
+        overall = f"{every['difference']:+.3f}{interval}, p = {every['p_value']:.2g}"
         lines.append(f"At the rate that is best for n = {tuner}, n = 2 is {what}; over all sizes {overall}.")
     return lines
 
