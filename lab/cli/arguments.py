@@ -48,7 +48,7 @@ def settings_from(words: list[str]) -> dict[str, Any]:
     Raises:
         LabError: For a word that is no setting, a setting without value or one given twice.
     """
-    from lab.config.files import read_yaml
+    from lab.config.yaml import read_yaml
 
     settings: dict[str, Any] = {}
     left = list(words)

@@ -57,11 +57,13 @@ def run(arguments: list[str]) -> int:
         raise LabError("train takes --seed or --seeds, not both")
     if known.seeds is None and isinstance(settings.get("n_future"), str) and "," in settings["n_future"]:
         raise LabError(f"train: several numbers of heads (--n-future {settings['n_future']}) need --seeds A:B")
+    from lab.config import dump
+    from lab.config.numbers import numbers_from
+
     numbers: list[dict[str, Any]] = [{}]
     if known.seeds is not None and isinstance(settings.get("n_future"), str):
         numbers = [{"n_future": n} for n in numbers_from("--n-future", settings["n_future"])]
     experiments = [_experiment(task, known.config, known.scale, settings | number) for number in numbers]
-    from lab.config import dump
 
     if known.print_config:
         print("---\n".join(dump(experiment) for experiment in experiments), end="")
@@ -89,23 +91,6 @@ def run(arguments: list[str]) -> int:
     if is_main_process():
         print(report(done))
     return 0
-
-
-def numbers_from(option: str, text: str) -> list[int]:
-    """The numbers that `0:16` or `0,3,7` stands for.
-
-    Raises:
-        LabError: If it stands for none; it names the option.
-    """
-    first, colon, last = text.partition(":")
-    words = [first, last] if colon else text.split(",")
-    if not all(word.strip().isdecimal() for word in words):
-        raise LabError(f"{option} must be A:B or a list as 0,3,7, not {text!r}")
-    numbers = [int(word) for word in words]
-    found = list(range(*numbers)) if colon else list(dict.fromkeys(numbers))
-    if not found:
-        raise LabError(f"{option} must be A:B with A < B, not {text!r}")
-    return found
 
 
 def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | None) -> dict[Path, Experiment]:

@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from lab.config.experiment import Experiment
 from lab.config.presets import PAPER, SCALES
+from lab.config.yaml import read_mapping, write_yaml
 from lab.errors import LabError
 from tasks.errors import nearest
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that reads 3e-3 as the number that it is."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)$"),
-    list("-+0123456789."),
-)
-
-
-def read_yaml(text: str, origin: str) -> Any:
-    """Parse YAML.
-
-    Args:
-        text: What stands in the file or on the command line.
-        origin: Its name for people.
-
-    Raises:
-        LabError: If it is not YAML, saying where.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise LabError(f"{origin}{where}: not YAML ({getattr(error, 'problem', None) or 'unreadable'})") from error
 
 
 def from_settings(settings: Mapping[str, Any]) -> Experiment:
@@ -127,26 +97,9 @@ def load(path: Path | str) -> Experiment:
         raise LabError(f"{path}: {error}") from error
 
 
-def read_mapping(path: Path | str) -> dict[str, Any]:
-    """The settings in a YAML file.
-
-    Raises:
-        LabError: If it cannot be read, is not YAML or no mapping.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise LabError(f"{path}: {reason}") from error
-    values = read_yaml(text, str(path))
-    if not isinstance(values, dict):
-        raise LabError(f"{path}: must be a mapping of settings, as 'task: induction'")
-    return values
-
-
 def dump(settings: Experiment) -> str:
     """An experiment as YAML, every setting stated; `load` gives it back without loss."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return write_yaml(settings.model_dump(mode="json"))
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

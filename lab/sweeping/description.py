@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from lab.config.numbers import check_count, numbers_from
 from lab.config.settings import Settings
 from lab.sweeping.spaces import Choices, Float, Int, Space, short_name
 
@@ -73,7 +74,10 @@ class Budget(Settings):
 
 
 def _seeds(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(numbers_from("seeds", value))
     if isinstance(value, int) and not isinstance(value, bool):
+        check_count("seeds", value)
         return tuple(range(value))
     return tuple(value) if isinstance(value, list) else value
 
@@ -102,7 +106,8 @@ class Sweep(Settings):
     search: dict[str, Searched] | None = None
     """Settings by dotted name and where to look for them."""
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0,)
-    """Of data and initial weights; a number means so many from 0. A cell of a search is measured by its mean over them."""
+    """Of data and initial weights; a number means so many from 0, `4:8` those from 4 to 7. A cell of a search is measured by
+    its mean over them."""
     metrics: dict[str, Direction] = Field(default_factory=dict)
     """What is wanted: a metric of the runs, `parameters` or `seconds`; by default the most of the task's headline."""
     rule: Literal["last", "best"] = "last"
@@ -117,6 +122,8 @@ class Sweep(Settings):
     def _whole(self) -> Self:
         if (self.grid is None) == (self.search is None):
             raise ValueError("a sweep has either a grid or a search")
+        if not self.axes:
+            raise ValueError(f"{'search' if self.grid is None else 'grid'} must name a setting and its values, not be empty")
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be a number above 0 or a list of different ones, not {list(self.seeds)}")
         if self.grid is not None and self.sampler is not None:

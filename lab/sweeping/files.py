@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from lab.config.files import complaint, read_mapping
+from lab.config.files import complaint
+from lab.config.yaml import read_mapping, write_yaml
 from lab.errors import LabError
 from lab.sweeping.description import Sweep
 from lab.sweeping.spaces import Choices
@@ -57,4 +57,4 @@ def dump(sweep: Sweep) -> str:
     for name, space in (sweep.search or {}).items():
         if isinstance(space, Choices):
             plain["search"][name]["choices"] = space.plain()
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return write_yaml(plain)

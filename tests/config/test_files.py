@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 import lab
 import tasks
-from lab.config.files import from_settings, read_yaml, setting_names
+from lab.config.files import from_settings, setting_names
 from lab.config.presets import PAPER, PRESETS
+from lab.config.yaml import read_yaml
 from lab.errors import LabError
 
 OTHER: dict[str, Any] = {
@@ -121,11 +122,6 @@ def test_a_scale_that_a_task_does_not_have_is_refused() -> None:
         lab.experiment("recall", scale="paper")
     with pytest.raises(lab.LabError, match="must be one of laptop, paper"):
         lab.experiment("stories", scale="cluster")
-
-
-@pytest.mark.parametrize(("text", "number"), [("3e-3", 3e-3), ("1E5", 1e5), ("-2.5e+1", -25.0), (".5e1", 5.0)])
-def test_yaml_reads_numbers_as_people_write_them(text: str, number: float) -> None:
-    assert read_yaml(text, "text") == number
 
 
 def test_the_trunk_is_what_the_heads_leave() -> None:

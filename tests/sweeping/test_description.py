@@ -39,6 +39,11 @@ def test_a_grid_is_every_combination_on_every_seed_pairs_first(grid: Make) -> No
     assert (large.n_future, large.model.width, large.optimiser.peak_lr, large.seed) == (2, 16, 1e-3, 7)
 
 
+@pytest.mark.parametrize("seeds", ["3:6", "3,4,5", [3, 4, 5]])
+def test_seeds_of_a_sweep_are_written_as_for_the_command(seeds: object, grid: Make) -> None:
+    assert from_mapping(grid(seeds=seeds)).seeds == (3, 4, 5)
+
+
 def test_cells_differ_in_what_varies_and_in_nothing_else(grid: Make) -> None:
     sweep = from_mapping(grid())
     one, two = (experiment_of(sweep, cell, 3) for cell in sweep.cells)
