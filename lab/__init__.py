@@ -12,6 +12,8 @@ Names load what they need when they are first used: torch and Lightning take sec
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +25,18 @@ if TYPE_CHECKING:
     from lab.training import Interrupted, measured, resume, train, train_each, train_together
     from lab.training.lines import evaluate
 
+
+def _check_tasks() -> None:
+    """Raise if another `tasks`, such as a tasks.py in the working directory, comes before ours."""
+    found, ours = importlib.util.find_spec("tasks"), Path(__file__).resolve().parents[1] / "tasks"
+    if found is not None and found.origin is not None and Path(found.origin).resolve().parent != ours.resolve():
+        raise ImportError(
+            f"lab needs its own package 'tasks', but Python finds {found.origin} first: rename it, or start Python elsewhere",
+            name="lab",  # with which `python -m lab` prints one line
+        )
+
+
+_check_tasks()
 _ROOMS = {
     "Experiment": "lab.config",
     "dump": "lab.config",
