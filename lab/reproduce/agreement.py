@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from lab.analysis.interchange import interchanged
 from lab.analysis.statistics import mean_with_interval
-from lab.reproduce.plateau import Plateau
+from lab.reproduce.plateau import Measurement, Plateau
 from lab.runs import Run
 from tasks.agreement import Agreement
 from tasks.streams import stream
 
-_ROWS = 512
+_SEQUENCES = 512
 
 
 def other_glossary(task: Agreement, tokens: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
@@ -41,43 +41,63 @@ def other_glossary(task: Agreement, tokens: NDArray[np.int64], seed: int = 0) ->
     return changed
 
 
-def carried(run: Run) -> list[tuple[float, float]]:
-    """What head 1 says where the case is due, by how many layers of the trunk the state at the key has behind it that is taken
-    from a row whose glossary gives the same key a verb of another case.
+def patch_key(run: Run) -> pd.DataFrame:
+    """Activation patching of the key's position (see `lab.analysis.interchange`) on 512 sequences of the test split.
+
+    The state at the key, after some layers of the trunk, is replaced by that of a sequence whose glossary gives the same key a
+    verb of another case. Head 1 is read where the case is due.
 
     Returns:
-        For 0, 1, ... layers the share of 512 rows of the test split with the row's own case, and that with the other's.
+        One row for each number of layers: `layers` (0: the embedding), `own` and `other` (shares of sequences in which head 1
+        predicts the sequence's own case, and that of the sequence that the state was taken from).
     """
     task, network = run.experiment.task, run.model()
     assert isinstance(task, Agreement)
-    rows = task.batch(0, 0, _ROWS, "test").tokens
-    others = other_glossary(task, rows)
+    tokens = task.batch(0, 0, _SEQUENCES, "test").tokens
+    others = other_glossary(task, tokens)
     key = 2 * task.pairs
     stem, case = key + 1, key + 2
-    own = torch.from_numpy(rows[:, case])
+    own = torch.from_numpy(tokens[:, case])
     meant_B = (others[:, 0:key:2] == others[:, key : key + 1]).argmax(axis=1)
     verb_B = others[np.arange(len(others)), 2 * meant_B + 1] - task.keys
     other = torch.from_numpy(task.keys + task.verbs + task.stems + task.lexicon[verb_B])
-    shares = []
-    for layers in range(len(network.trunk) + 1):
-        said = interchanged(network, torch.from_numpy(rows), torch.from_numpy(others), key, layers)[:, stem].argmax(-1)
-        shares.append((float((said == own).double().mean()), float((said == other).double().mean())))
-    return shares
-
-
-def carried_table(runs: Mapping[str, Sequence[Run]]) -> dict[str, pd.DataFrame]:
-    """`carried` of every arm in which the verb is last, means over seeds."""
     rows = []
-    for arm in STUDY.families[""]:
-        by_layers = zip(*(carried(run) for run in runs[arm]), strict=True)
-        for layers, shares in enumerate(by_layers):
-            own, other = zip(*shares, strict=True)
-            each = " ".join(f"{share:.2f}" for share in other)
-            mean = mean_with_interval(own)
-            rows.append({"arm": arm, "layers of the trunk": layers, "says its own case": mean, "the other's, each seed": each})
-    heading = "What the key's position carries: its state taken from a row whose glossary gives the same key another case"
-    return {heading: pd.DataFrame(rows)}
+    for layers in range(len(network.trunk) + 1):
+        logits_BTV = interchanged(network, torch.from_numpy(tokens), torch.from_numpy(others), key, layers)
+        predicted_B = logits_BTV[:, stem].argmax(-1)
+        shares = [float((predicted_B == case_B).double().mean()) for case_B in (own, other)]
+        rows.append({"layers": layers, "own": shares[0], "other": shares[1]})
+    return pd.DataFrame(rows)
 
+
+def patch_keys(runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """`patch_key` of every run whose verb is last, with the columns `arm` and `seed`."""
+    found = [
+        patch_key(run).assign(arm=arm, seed=run.experiment.seed) for arm, each in runs.items() for run in each if arm in LAST
+    ]
+    return pd.concat(found, ignore_index=True)[["arm", "seed", "layers", "own", "other"]]
+
+
+def summarise_patching(patching: pd.DataFrame) -> pd.DataFrame:
+    """One row for each arm and number of layers: `own` as a mean over seeds, `other` for each seed."""
+    rows = []
+    for (arm, layers), part in patching.groupby(["arm", "layers"], sort=False):
+        other = " ".join(f"{share:.2f}" for share in part["other"])
+        own = mean_with_interval(part["own"].tolist())
+        rows.append({"arm": arm, "layers of the trunk": layers, "own case": own, "the other's case, each seed": other})
+    return pd.DataFrame(rows)
+
+
+LAST: Mapping[str, Mapping[str, object]] = {
+    # As in `star`: the next-token path of n = 2 in one layer fewer, a probe that sends nothing to the trunk, and the same work
+    # without information.
+    "n = 1": {"n_future": 1},
+    "n = 1, depth of n = 2": {"n_future": 1, "model.layers": 3},
+    "n = 2": {"n_future": 2},
+    "n = 2, detached": {"n_future": 2, "objective.detached": True},
+    "n = 2, shuffled": {"n_future": 2, "objective.name": "shuffled"},
+}
+"""Arms in which the verb is last."""
 
 STUDY = Plateau(
     name="agreement",
@@ -98,16 +118,8 @@ STUDY = Plateau(
         },
     },
     seeds=range(200, 208),
-    # As in `star`: the next-token path of n = 2 in one layer fewer, a probe that sends nothing to the trunk, and the same work
-    # without information.
     families={
-        "": {
-            "n = 1": {"n_future": 1},
-            "n = 1, depth of n = 2": {"n_future": 1, "model.layers": 3},
-            "n = 2": {"n_future": 2},
-            "n = 2, detached": {"n_future": 2, "objective.detached": True},
-            "n = 2, shuffled": {"n_future": 2, "objective.name": "shuffled"},
-        },
+        "": LAST,
         "verb first": {
             "n = 1, verb first": {"n_future": 1, "task.order": "verb_first"},
             "n = 2, verb first": {"n_future": 2, "task.order": "verb_first"},
@@ -121,6 +133,13 @@ STUDY = Plateau(
     told=r"(accuracy|loss)/(case_first|verb)/\d",
     rates=(1e-3, 2e-3, 4e-3, 8e-3),
     tuning_seeds=(300, 301),
-    also=carried_table,
+    measurements=(
+        Measurement(
+            file="patching.csv",
+            heading="Activation patching: the key's state is taken from a sequence whose glossary gives the key another case",
+            measure=patch_keys,
+            summarise=summarise_patching,
+        ),
+    ),
 )
 SCALES, sweeps, report = STUDY.scales, STUDY.sweeps, STUDY.report

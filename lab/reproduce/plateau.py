@@ -34,6 +34,23 @@ Arms = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What is measured on the trained networks, beyond the metrics of their runs.
+
+    Attributes:
+        file: Name of the CSV that holds every number, beside the page.
+        heading: Of the table on the page.
+        measure: A tidy frame of the runs of each arm.
+        summarise: The table that the page shows of that frame.
+    """
+
+    file: str
+    heading: str
+    measure: Callable[[Mapping[str, Sequence[Run]]], pd.DataFrame]
+    summarise: Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plateau:
     """What is compared, on what, and what counts as having left.
 
@@ -55,7 +72,7 @@ class Plateau:
         rates: Peak learning rates to choose from, by how the first arm, n = 1, ends on validation; all arms have the chosen
             one and are measured on the test split. None: nothing is chosen.
         tuning_seeds: Of the runs that choose.
-        also: Further tables by their headings, from the runs of each arm.
+        measurements: What else is measured on the trained networks.
     """
 
     name: str
@@ -74,7 +91,7 @@ class Plateau:
     told: str
     rates: Sequence[float] = ()
     tuning_seeds: Sequence[int] = ()
-    also: Callable[[Mapping[str, Sequence[Run]]], Mapping[str, pd.DataFrame]] = lambda _: {}
+    measurements: Sequence[Measurement] = ()
 
     @cached_property
     def arms(self) -> Arms:
@@ -119,12 +136,18 @@ class Plateau:
 
     def best_rate(self, tuned: Sequence[Run]) -> float:
         """The rate with which the first arm ended best, in the mean over the tuning seeds."""
-        means = self.rate_table(tuned)
+        means = rate_table(self.rate_values(tuned))
         return float(means[RATE].iloc[int(means["mean"].argmax())])
 
-    def rate_table(self, tuned: Sequence[Run]) -> pd.DataFrame:
-        """Where the first arm ended with each rate: the rate, `mean`, `low`, `high`, `seeds`."""
-        return cell_table(run_values(frame(tuned), self.metric), [RATE])
+    def rate_values(self, tuned: Sequence[Run]) -> pd.DataFrame:
+        """Where each tuning run of the first arm ended: the rate, `seed`, `value`."""
+        return run_values(frame(tuned), self.metric)[[RATE, "seed", "value"]]
+
+    @property
+    def rate_heading(self) -> str:
+        """Heading of the table of rates."""
+        seeds = " and ".join(map(str, self.tuning_seeds))
+        return f"The rate, which n = 1 chose alone on seeds {seeds} ({self.what} at the end)"
 
     def arm_of(self, run_name: str) -> str:
         """The arm that a run's name stands for."""
@@ -136,8 +159,8 @@ class Plateau:
         Args:
             scale: Of `scales`.
             finished: Runs of each of the `sweeps`.
-            out: Folder for `survival.png`, `emergence.png`, their numbers as CSV, `frame.csv` and `report.md`; figures of a
-                further family have its name behind theirs.
+            out: Folder for `survival.png`, `emergence.png`, their numbers as CSV, `frame.csv`, `rates.csv` (if a rate was
+                chosen), the measurements' files and `report.md`; figures of a further family have its name behind theirs.
         """
         *tuning, runs = finished
         named = frame(runs)
@@ -146,14 +169,18 @@ class Plateau:
         named = named.drop(columns=["objective.name", "task.order"], errors="ignore")
         files = [file for family in self.families for file in self.figures(family, named, out)]
         by_arm = {arm: [run for run in runs if self.arm_of(run.name) == arm] for arm in self.arms}
-        tables = {**self.tables(named), **self.also(by_arm)}
+        tables = self.tables(named)
+        for each in self.measurements:
+            measured = each.measure(by_arm)
+            files.append(_write_csv(measured, out / each.file))
+            tables[each.heading] = each.summarise(measured)
         for tuned in tuning:
-            seeds = " and ".join(map(str, self.tuning_seeds))
-            tables[f"The rate, which n = 1 chose alone on seeds {seeds} ({self.what} at the end)"] = self.rate_table(tuned)
+            values = self.rate_values(tuned)
+            files.append(_write_csv(values, out / "rates.csv"))
+            tables[self.rate_heading] = rate_table(values)
         sections = {heading: markdown_table(table) for heading, table in tables.items()}
         page = write_page(out / "report.md", self.title.format(scale=scale), sections, [*chain(*finished)])
-        named.to_csv(out / "frame.csv", index=False)
-        return [*files, out / "frame.csv", page]
+        return [*files, _write_csv(named, out / "frame.csv"), page]
 
     def figures(self, family: str, named: pd.DataFrame, out: Path) -> list[Path]:
         """Survival and emergence of the arms of a family, from a frame with a column `arm`, and their numbers."""
@@ -184,6 +211,16 @@ class Plateau:
         stones = emergence_table(named, self.stone, thresholds={"known": self.known}, by=["arm"])
         stone = f"Head 2 knows {self.stone_words} (`{self.stone}` past {self.known:g}, twice in a row)"
         return tables | {stone: stone_summary(stones, list(self.arms))}
+
+
+def rate_table(values: pd.DataFrame) -> pd.DataFrame:
+    """Where the first arm ended with each rate, over the tuning seeds: the rate, `mean`, `low`, `high`, `seeds`."""
+    return cell_table(values, [RATE])
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> Path:
+    table.to_csv(path, index=False)
+    return path
 
 
 def folder(arm: str) -> str:

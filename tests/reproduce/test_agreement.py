@@ -68,7 +68,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     written = agreement.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "survival-verb-first.png", "survival-verb-first.csv",
-        "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv", "report.md",
+        "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv", "report.md", "patching.csv", "rates.csv",
     }  # fmt: skip
     page = (tmp_path / "report.md").read_text()
     assert "| n = 2 | 8 | 8 | 8 | 0.990 [0.990, 0.990]" in page
@@ -134,7 +134,8 @@ class Oracle(nn.Module):
 
 
 @pytest.mark.parametrize("at_the_key", [True, False])
-def test_what_a_key_carries_is_found_where_it_is(at_the_key: bool) -> None:
+def test_patching_finds_what_the_key_carries(at_the_key: bool) -> None:
     experiment = grid_experiments(main_sweep([]))["n2-seed200"]
-    shares = agreement.carried(cast(lab.Run, Known(experiment, Oracle(experiment.task, at_the_key=at_the_key))))
-    assert shares == [(1.0, 0.0), (0.0, 1.0) if at_the_key else (1.0, 0.0)]
+    shares = agreement.patch_key(cast(lab.Run, Known(experiment, Oracle(experiment.task, at_the_key=at_the_key))))
+    assert shares["layers"].tolist() == [0, 1]
+    assert list(zip(shares["own"], shares["other"], strict=True)) == [(1.0, 0.0), (0.0, 1.0) if at_the_key else (1.0, 0.0)]
