@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lab.reproduce import agreement, star
-from lab.reproduce.fig7.page import by_rates, sections_of
+from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.page import markdown_table
 from lab.reproduce.plateau import Plateau
@@ -28,8 +28,9 @@ def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
     named, chances = (pd.read_csv(RESULTS / "fig7" / name) for name in ("frame.csv", "rates.csv"))
     order = list(named.sort_values("parameters")["size"].unique())
     named = named.assign(size=pd.Categorical(named["size"], categories=order, ordered=True))
-    of_rate = by_rates(named, best_rates("laptop", chances))
-    sections = sections_of(of_rate, [f"rate tuned with n = {n}" for n in of_rate])
-    assert len(sections) == 11
+    rates = best_rates("laptop", chances)
+    of_rate = by_rates(named, rates)
+    sections = sections_of(of_rate, [f"rate tuned with n = {n}" for n in of_rate]) | tuning_sections(chances, rates)
+    assert len(sections) == 14
     for heading, text in sections.items():
         assert f"## {heading}\n\n{text}\n" in page

@@ -53,7 +53,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     if chances is not None:
         chances.to_csv(out / "rates.csv", index=False)
         files.append(out / "rates.csv")
-        sections["Choice of the rate (best epoch on validation, seeds of its own)"] = markdown_table(_choice(chances, rates))
+        sections |= tuning_sections(chances, rates)
     page = write_page(out / "report.md", "Induction by size (Fig 7)", sections, [run for each in finished for run in each])
     named.to_csv(out / "frame.csv", index=False)
     return [*files, out / "frame.csv", page]
@@ -72,7 +72,41 @@ def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> 
         for metric, rule in TOLD:
             heading = f"n = 2 against n = 1: `{metric}`, {rule} evaluation, {tuning}"
             sections[heading] = markdown_table(against_one(table, metric, rule))
+    sections["Cost of n = 2 at equal tokens"] = markdown_table(cost_table(of_rate[1]))
     return sections
+
+
+def tuning_sections(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> dict[str, str]:
+    """What follows from the tuning runs, by heading.
+
+    Args:
+        chances: From `tuning_table`.
+        rates: The rate that each n chose, by size.
+    """
+    return {
+        "Choice of the rate (best epoch on validation, seeds of its own)": markdown_table(_choice(chances, rates)),
+        "n = 2 minus n = 1 at each rate, on the tuning seeds": markdown_table(tuning_differences(chances)),
+    }
+
+
+def tuning_differences(chances: pd.DataFrame) -> pd.DataFrame:
+    """Mean of n = 2 minus mean of n = 1 at each size and rate, from `tuning_table`: a lead, since the seeds are few."""
+    wide = chances.pivot_table(index=["size", RATE], columns="n_future", values="mean", observed=True, sort=False)
+    differences = (wide[2] - wide[1]).unstack(RATE)
+    return differences.set_axis([f"{float(rate):g}" for rate in differences.columns], axis="columns").reset_index()
+
+
+def cost_table(table: pd.DataFrame) -> pd.DataFrame:
+    """FLOPs and wall time of a run with n = 2 as a share of one with n = 1, at equal tokens.
+
+    Returns:
+        One row for each size: `size`, `FLOPs`, `seconds` (ratios of means over seeds; wall time includes evaluation).
+    """
+    ends = table[table["step"] == table["step"].max()].drop_duplicates("run")
+    means = ends.groupby(["size", "n_future"], observed=True)[["flops", "seconds"]].mean()
+    ratios = means.xs(2, level="n_future") / means.xs(1, level="n_future")
+    shown = ratios.map(lambda ratio: f"{ratio:.2f}").rename(columns={"flops": "FLOPs"})
+    return shown.reset_index()
 
 
 def against_one(table: pd.DataFrame, metric: str, rule: Rule) -> pd.DataFrame:

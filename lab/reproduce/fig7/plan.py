@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.cells import cell_table, run_values
+from lab.analysis.cells import run_values
 from lab.config import SIZES
 from lab.config.presets import PAPER
 from lab.runs import Run
@@ -129,8 +129,13 @@ def best_rates(scale: str, means: pd.DataFrame | None) -> dict[int, dict[str, fl
 
 
 def tuning_table(tuned: Sequence[Run]) -> pd.DataFrame:
-    """What each rate reached on validation at the best epoch: `size`, `n_future`, the rate, `mean`, `low`, `high`, `seeds`."""
-    return cell_table(run_values(sized(tuned), METRIC, "best"), ["size", "n_future", RATE])
+    """What each rate reached on validation at the best epoch.
+
+    Returns:
+        One row for each size, n and rate: `size`, `n_future`, the rate, `mean`, `lowest`, `highest`, `seeds`.
+    """
+    values = run_values(sized(tuned), METRIC, "best").groupby(["size", "n_future", RATE], observed=True)["value"]
+    return values.agg(mean="mean", lowest="min", highest="max", seeds="count").reset_index()
 
 
 def sized(runs: Sequence[Run]) -> pd.DataFrame:
