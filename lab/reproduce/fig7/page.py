@@ -92,7 +92,7 @@ def tuning_sections(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, floa
 def tuning_differences(chances: pd.DataFrame) -> pd.DataFrame:
     """Mean of n = 2 minus mean of n = 1 at each size and rate, from `tuning_table`: a lead, since the seeds are few."""
     wide = chances.pivot_table(index=["size", RATE], columns="n_future", values="mean", observed=True, sort=False)
-    differences = (wide[2] - wide[1]).unstack(RATE)
+    differences: pd.DataFrame = (wide[2] - wide[1]).unstack(RATE)
     return differences.set_axis([f"{float(rate):g}" for rate in differences.columns], axis="columns").reset_index()
 
 
@@ -105,8 +105,8 @@ def cost_table(table: pd.DataFrame) -> pd.DataFrame:
     ends = table[table["step"] == table["step"].max()].drop_duplicates("run")
     means = ends.groupby(["size", "n_future"], observed=True)[["flops", "seconds"]].mean()
     ratios = means.xs(2, level="n_future") / means.xs(1, level="n_future")
-    shown = ratios.map(lambda ratio: f"{ratio:.2f}").rename(columns={"flops": "FLOPs"})
-    return shown.reset_index()
+    shown: pd.DataFrame = ratios.map("{:.2f}".format).rename(columns={"flops": "FLOPs"}).reset_index()
+    return shown
 
 
 def against_one(table: pd.DataFrame, metric: str, rule: Rule) -> pd.DataFrame:
