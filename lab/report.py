@@ -150,7 +150,8 @@ above the threshold; points are {described.evaluation.every} steps apart.</p>
 <p>{len(runs)} models of {described.model.layers} layers, width {described.model.width} and {parameters:,} non-embedding
 parameters, on the task <code>{described.task.name}</code>: {html.escape(described.task.summary)}. Models with more prediction
 heads have as many layers less in the trunk, and see the same data in the same order. {described.steps} steps of
-{described.tokens_per_step:,} tokens, peak learning rate {described.optimiser.peak_lr:g}; {seconds:.0f} s of training in all.
+{described.batch_size} sequences of {described.task.length} tokens, peak learning rate {described.optimiser.peak_lr:g};
+{seconds:.0f} s of training in all.
 {html.escape(versions)}.</p>
 </body></html>
 """

@@ -71,7 +71,7 @@ def flops_per_token(model: ModelSettings, n_future: int, length: int, vocabulary
 
 
 def flops_per_step(experiment: Experiment) -> int:
-    """Floating-point operations of one optimiser step; see `flops_per_token`."""
+    """Floating-point operations of one optimiser step, padding included; see `flops_per_token`."""
     task = experiment.task
     each = flops_per_token(experiment.model, experiment.n_future, task.length, task.vocab_size)
-    return each * experiment.tokens_per_step
+    return each * experiment.positions_per_step

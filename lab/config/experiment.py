@@ -151,8 +151,8 @@ class Experiment(Settings):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
-    def tokens_per_step(self) -> int:
-        """Tokens that one optimiser step sees."""
+    def positions_per_step(self) -> int:
+        """Positions of one optimiser step, padding included: what is computed, not the tokens that are seen."""
         return self.batch_size * self.task.length
 
     @property

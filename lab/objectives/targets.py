@@ -23,6 +23,8 @@ class Part(NamedTuple):
         elsewhere_BT: (B, T) int64, the targets (`IGNORE` where not scored) of another row of the step for each row, drawn anew
             in each step; None unless the objective asks for it.
         inputs_BT: (B, T) int64, what the network is shown if not the tokens: the answer's hidden, in teacherless training.
+        seen: What this part adds to the tokens and the scored tokens seen: the whole step's in the first part of each process,
+            0 in the others.
     """
 
     tokens_BT: Tensor
@@ -30,6 +32,7 @@ class Part(NamedTuple):
     counts_N: Tensor
     elsewhere_BT: Tensor | None = None
     inputs_BT: Tensor | None = None
+    seen: tuple[int, int] = (0, 0)
 
     @property
     def shown(self) -> Tensor:

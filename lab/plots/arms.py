@@ -10,7 +10,7 @@ import pandas as pd
 from lab.errors import LabError
 from tasks.errors import nearest
 
-MEASURED = ("step", "tokens", "flops", "seconds", "metric", "value")
+MEASURED = ("step", "tokens", "scored_tokens", "sequences", "flops", "seconds", "metric", "value")
 """Columns of a frame that differ within a run."""
 DERIVED = ("run", "task", "seed", "parameters")
 """Columns that name a run or follow from its settings."""

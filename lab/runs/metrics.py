@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,15 +16,26 @@ from typing import NamedTuple
 from lab.errors import LabError
 from lab.runs.files import readable_errors, write_atomic
 
-METRICS = ("step", "tokens", "metric", "value")
+METRICS = ("step", "tokens", "scored_tokens", "metric", "value")
+OLD_METRICS = ("step", "tokens", "metric", "value")
+"""Columns of older runs, which counted padding as tokens."""
 TIMING = ("step", "seconds", "tokens_per_second")
 
 
 class Row(NamedTuple):
-    """One measurement."""
+    """One measurement.
+
+    Attributes:
+        step: Optimiser steps done.
+        tokens: Input tokens seen, all but padding.
+        scored_tokens: Targets of the next-token head that trained it; NaN in tables of older runs.
+        metric: Its name.
+        value: What was measured.
+    """
 
     step: int
     tokens: int
+    scored_tokens: float
     metric: str
     value: float
 
@@ -43,9 +55,9 @@ def append(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]])
         file.write(buffer.getvalue())
 
 
-def append_metrics(path: Path, step: int, tokens: int, values: Mapping[str, float]) -> None:
+def append_metrics(path: Path, step: int, tokens: int, scored_tokens: int, values: Mapping[str, float]) -> None:
     """Append what one evaluation measured."""
-    append(path, METRICS, [(step, tokens, metric, repr(float(value))) for metric, value in values.items()])
+    append(path, METRICS, [(step, tokens, scored_tokens, metric, repr(float(value))) for metric, value in values.items()])
 
 
 def read_metrics(path: Path) -> list[Row]:
@@ -55,15 +67,17 @@ def read_metrics(path: Path) -> list[Row]:
         LabError: If the table cannot be read or is none.
     """
     lines = _lines(path)
-    if not lines or tuple(lines[0].strip().split(",")) != METRICS:
+    columns = tuple(lines[0].strip().split(",")) if lines else ()
+    if columns not in (METRICS, OLD_METRICS):
         raise LabError(f"{path}: not a table of metrics (its first line must be {','.join(METRICS)})")
     rows = []
     for number, fields in enumerate(csv.reader(lines[1:]), start=2):
         try:
-            step, tokens, metric, value = fields
-            rows.append(Row(int(step), int(tokens), metric, float(value)))
+            step, tokens, *scored, metric, value = fields
+            [scored_tokens] = map(int, scored) if columns == METRICS else [math.nan]
+            rows.append(Row(int(step), int(tokens), scored_tokens, metric, float(value)))
         except ValueError as error:
-            raise LabError(f"{path}, line {number}: not step, tokens, metric, value") from error
+            raise LabError(f"{path}, line {number}: not {', '.join(columns)}") from error
     return rows
 
 
@@ -79,8 +93,10 @@ def read_seconds(path: Path) -> dict[int, float]:
 
 
 def keep_until(path: Path, step: int) -> None:
-    """Drop what was written after a step: what a run does that goes on from its checkpoint at that step."""
-    if path.exists():
+    """Drop what was written after a step (-1: the table), as a run does that goes on from its checkpoint at that step."""
+    if step < 0:
+        path.unlink(missing_ok=True)
+    elif path.exists():
         lines = _lines(path)
         write_atomic(path, "".join(lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) <= step]))
 

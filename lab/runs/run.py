@@ -2,7 +2,7 @@
 
 experiment.yaml     every setting
 run.json            state, versions, git commit, host, seed, parameters, wall time
-metrics.csv         step, tokens, metric, value
+metrics.csv         step, tokens, scored_tokens, metric, value
 timing.csv          step, seconds, tokens_per_second
 model.safetensors   the trained weights
 checkpoint-<step>/  while it is not finished: all that it needs to go on

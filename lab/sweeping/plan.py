@@ -139,5 +139,6 @@ def pace(experiment: Experiment) -> Pace:
         run = train(override(experiment, {**short, "evaluation.every": _STEPS // 2}), Path(folder) / "run")
         with (run.path / TIMING).open(encoding="utf-8") as file:
             first, before, last = [(float(row["seconds"]), float(row["tokens_per_second"])) for row in csv.DictReader(file)]
-    step = experiment.tokens_per_step / max(last[1], 1.0)
+        tokens = {row.step: row.tokens for row in run.metrics()}
+    step = (tokens[_STEPS] - tokens[_STEPS // 2]) / max(last[1], 1.0) / (_STEPS - _STEPS // 2)
     return Pace(first[0], step, max(0.0, last[0] - before[0] - step * (_STEPS // 2)))

@@ -31,10 +31,10 @@ class Measure(pl.Callback):
         self._audits: list[GradientAudit | None] = [None] * len(recorders)
         self._seen = -1
         self._written = time.monotonic()
-        self._since, self._from_step = self._written, 0
+        self._since, self._from_tokens = self._written, [0] * len(recorders)
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        self._seen = self._from_step = trainer.global_step
+        self._seen, self._from_tokens = trainer.global_step, tokens_seen(module)
         module.gather()
         if trainer.is_global_zero:
             self._evaluator = Evaluator(self._experiment, module.device)
@@ -60,7 +60,7 @@ class Measure(pl.Callback):
             if self._due(trainer):
                 trainer.save_checkpoint(self._recorders[0].checkpoint_path(step))
                 self._written = time.monotonic()
-            self._since, self._from_step = time.monotonic(), step
+            self._since, self._from_tokens = time.monotonic(), tokens_seen(module)
 
     def _due(self, trainer: pl.Trainer) -> bool:
         old_enough = time.monotonic() - self._written >= self._experiment.checkpoint.seconds
@@ -70,18 +70,23 @@ class Measure(pl.Callback):
     def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: list[dict[str, float]]) -> None:
         assert self._evaluator is not None
         step, now = trainer.global_step, time.monotonic()
-        tokens = step * self._experiment.tokens_per_step
-        rate = (step - self._from_step) * self._experiment.tokens_per_step / max(now - self._since, 1e-9)
-        members = zip(self._recorders, module.networks(), training, self._audits, strict=True)
-        for recorder, network, more, audit in members:
+        seen, elapsed = module.seen.view(-1, 2).tolist(), max(now - self._since, 1e-9)
+        members = zip(self._recorders, module.networks(), training, self._audits, seen, self._from_tokens, strict=True)
+        for recorder, network, more, audit, (tokens, scored_tokens), before in members:
             with trainer.precision_plugin.forward_context():
                 values = self._evaluator(network) | more
                 if audit is not None:
                     values |= audit(network, step)
-            metrics.append_metrics(recorder.run_path / METRICS, step, tokens, values)
-            row = (step, f"{recorder.seconds():.3f}", f"{rate:.0f}")
+            metrics.append_metrics(recorder.run_path / METRICS, step, tokens, scored_tokens, values)
+            row = (step, f"{recorder.seconds():.3f}", f"{(tokens - before) / elapsed:.0f}")
             metrics.append(recorder.run_path / TIMING, metrics.TIMING, [row])
             self._progress.measured(step, values)
+
+
+def tokens_seen(module: TrainingModule) -> list[int]:
+    """The tokens that each run of a module has seen."""
+    tokens: list[int] = module.seen.view(-1, 2)[:, 0].tolist()
+    return tokens
 
 
 class StopOnInterrupt(pl.Callback):

@@ -35,12 +35,10 @@ class Feed:
 
     def parts(self, step: int) -> list[Part]:
         """What this rank sees in an optimiser step, `accumulate` parts."""
-        accumulate = self.experiment.accumulate
-        return self.whole(step).cut(self.world * accumulate)[self.rank * accumulate :][:accumulate]
-
-    def whole(self, step: int) -> Part:
-        """An optimiser step in one part."""
-        return whole_part(self.experiment, self._objective, self.rows(step), step)
+        accumulate, rows = self.experiment.accumulate, self.rows(step)
+        whole = whole_part(self.experiment, self._objective, rows, step)
+        first, *rest = whole.cut(self.world * accumulate)[self.rank * accumulate :][:accumulate]
+        return [first._replace(seen=count_tokens(rows)), *rest]
 
     def rows(self, step: int) -> Batch:
         """The rows of the whole optimiser step."""
@@ -55,6 +53,11 @@ class Feed:
             order = epoch_order(len(self._finite), seed=experiment.seed, epoch=int(epoch))
             rows[epochs == epoch] = order[within[epochs == epoch]]
         return _taken(self._finite, rows)
+
+
+def count_tokens(batch: Batch) -> tuple[int, int]:
+    """Count what a batch adds to the tokens seen (all but padding) and to the scored tokens (head 1's targets that train)."""
+    return int((batch.roles != 0).sum()), int(batch.scored[:, 1:].sum())
 
 
 def other_rows(size: int, seed: int, step: int) -> NDArray[np.int64]:

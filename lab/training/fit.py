@@ -108,6 +108,8 @@ def check_checkpoint(checkpoint: Path) -> None:
     state = SafetensorsIO().load_checkpoint(checkpoint)
     if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
         raise LabError(f"{checkpoint}: not a checkpoint of a run")
+    if "seen" not in state:
+        raise LabError(f"{checkpoint}: of an older version, which counted padding as tokens; train its run anew")
 
 
 def go_back(recorder: Recorder, step: int) -> None:

@@ -31,6 +31,7 @@ class TrainingModule(pl.LightningModule):
         weights_SN: (S, N) float32, what each prediction head's loss counts in each stage of training.
         totals: What has been seen since the last evaluation, summed: (N + 2,) float32 with each prediction head's loss, the
             gradient's norm before clipping, and the number of parts.
+        seen: Tokens and scored tokens seen since the run began, over all devices: (2,) int64, on the CPU.
     """
 
     weights_SN: Tensor
@@ -48,6 +49,7 @@ class TrainingModule(pl.LightningModule):
         self._compiled: Callable[..., Tensor] | None = None
         self._whole: tuple[Network, ...] = ()  # in a tuple it is no part of what is trained
         self.totals = torch.zeros(experiment.n_future + 2)
+        self.seen = torch.zeros(2, dtype=torch.int64)
 
     def configure_model(self) -> None:
         """With FSDP: spread the weights over the devices."""
@@ -58,6 +60,7 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, part: Part, batch_idx: int) -> Tensor:
         loss = self.loss(part, self.hidden(part.shown), self.network.unembedding.matrices, self.weights_SN[self.stage])
         self.note(loss.heads_N)
+        self.seen += torch.tensor(part.seen)
         return loss.total
 
     def hidden(self, tokens_BT: Tensor) -> Tensor:
@@ -143,10 +146,10 @@ class TrainingModule(pl.LightningModule):
         return weight.ndim > 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["totals"] = self._totals_of_all()
+        checkpoint |= {"totals": self._totals_of_all(), "seen": self.seen}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.totals = checkpoint["totals"]
+        self.totals, self.seen = checkpoint["totals"], checkpoint["seen"].cpu()
 
     def feed(self, first_step: int, rank: int, world: int) -> Iterable[Any]:
         """The parts that this process trains on, from a step on."""

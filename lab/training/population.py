@@ -39,6 +39,7 @@ class PopulationModule(TrainingModule):
         network: All members' weights, each with a first dimension of M.
         weights_MSN: (M, S, N) float32, what each prediction head's loss counts in each stage of training.
         totals: (M, N + 2), as of each member alone.
+        seen: (M, 2), as of each member alone.
     """
 
     weights_MSN: Tensor
@@ -54,6 +55,7 @@ class PopulationModule(TrainingModule):
         weights = [self._padded(torch.tensor([stage.weights for stage in plan(each)])) for each in experiments]
         self.register_buffer("weights_MSN", torch.stack(weights), persistent=False)
         self.totals = self.totals.expand(len(experiments), -1).clone()
+        self.seen = self.seen.expand(len(experiments), -1).clone()
 
     def training_step(self, parts: Sequence[Part], batch_idx: int) -> Tensor:  # type: ignore[override]
         states = self.hidden(torch.cat([part.shown for part in parts]))
@@ -65,6 +67,7 @@ class PopulationModule(TrainingModule):
             for part, hidden_NBTD, matrix, weights_N, first in zip(parts, hidden, matrices, weights, self._first, strict=True)
         ]
         self.note(torch.stack([self._padded(loss.heads_N) for loss in losses]))
+        self.seen += torch.tensor([part.seen for part in parts])
         return torch.stack([loss.total for loss in losses]).sum()
 
     def _padded(self, values: Tensor) -> Tensor:

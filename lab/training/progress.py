@@ -37,12 +37,12 @@ class Progress:
         """Loss, the task's metric and speed, in a few words."""
         name = headline(self.experiment)
         elapsed = time.monotonic() - self._began
-        rate = (step - self._first) * self.experiment.tokens_per_step / max(elapsed, 1e-9)
+        rate = (step - self._first) * self.experiment.batch_size / max(elapsed, 1e-9)
         words = [f"loss {values['loss/all/1']:.3f} nats"]
         if name in values:
             words.append(f"{name} {values[name]:.3f}")
         if step > self._first:
-            words.append(f"{rate:,.0f} tokens/s")
+            words.append(f"{rate:,.0f} sequences/s")
         return "  ".join(words)
 
 

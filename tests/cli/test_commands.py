@@ -87,7 +87,7 @@ def test_training_prints_a_line_for_each_evaluation_and_where_the_run_lies(capsy
     assert [line.split("  ")[0] for line in lines[:-1]] == ["step 0/6", "step 2/6", "step 4/6", "step 6/6"]
     assert all("nats" in line and "accuracy/copy/1" in line for line in lines[:-1])
     assert "s left" in lines[1]
-    assert "tokens/s" in lines[1]
+    assert "sequences/s" in lines[1]
     (path,) = Path("runs").iterdir()
     assert lines[-1].startswith(f"{path}: accuracy/copy/1 ")
 

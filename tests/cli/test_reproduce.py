@@ -37,7 +37,7 @@ def test_a_study_of_two_sweeps_goes_from_nothing_to_its_page_and_again_without_t
     before = {name: (out / name).read_bytes() for name in names}
     capsys.readouterr()
     assert main(words) == 0
-    assert "tokens/s" not in capsys.readouterr().out
+    assert "sequences/s" not in capsys.readouterr().out
     assert {name: (out / name).read_bytes() for name in names} == before
 
 

@@ -168,7 +168,7 @@ def test_the_table_in_the_documentation_is_what_the_formulas_give() -> None:
             for each, heads in ((kind, int(n)), ("parallel", 1))
         )
         network, ratio = on_meta(experiment), experiment.non_embedding_parameters / plain.non_embedding_parameters
-        per_token = experiment.flops_per_step // experiment.tokens_per_step
+        per_token = experiment.flops_per_step // experiment.positions_per_step
         found = (
             len(network.trunk),
             network.path_layers,

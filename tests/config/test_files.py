@@ -104,7 +104,7 @@ def test_every_task_has_a_default_experiment(task: str) -> None:
 def test_the_papers_scale_has_the_papers_numbers(task: str) -> None:
     """Tables S13 and S14, sections 4.1 and 4.2."""
     experiment = lab.experiment(task, scale="paper", n_future=2)
-    assert experiment.tokens_per_step == pytest.approx(2**18, rel=1e-3)
+    assert experiment.positions_per_step == pytest.approx(2**18, rel=1e-3)
     assert (experiment.steps, experiment.schedule.warmup_steps, experiment.schedule.decay_ratio) == (100_000, 2000, 0.03)
     adamw = experiment.optimiser
     assert (adamw.peak_lr, adamw.beta1, adamw.beta2, adamw.weight_decay, adamw.clip_norm) == (1e-4, 0.9, 0.95, 0.1, 1.0)

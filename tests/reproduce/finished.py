@@ -20,7 +20,7 @@ def finished(path: Path, experiment: Experiment, curve: Mapping[int, Mapping[str
               "non_embedding_parameters": experiment.non_embedding_parameters}  # fmt: skip
     (path / "run.json").write_text(json.dumps(record))
     for step, values in curve.items():
-        metrics.append_metrics(path / "metrics.csv", step, step * experiment.tokens_per_step, dict(values))
+        metrics.append_metrics(path / "metrics.csv", step, step * experiment.positions_per_step, step, dict(values))
     if weights:
         save_weights(build(experiment), path / WEIGHTS)
     return lab.Run(path)

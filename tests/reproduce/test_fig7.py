@@ -104,5 +104,5 @@ def test_the_papers_scale_has_the_papers_sizes_and_tunes_nothing() -> None:
     planned = list(grid_experiments(only(())).values())
     assert [each.model.size for each in planned[:14:2]] == list(SIZES)
     assert {each.optimiser.peak_lr for each in planned} == {1e-4}
-    assert {each.tokens_per_step for each in planned} == {2**18}
+    assert {each.positions_per_step for each in planned} == {2**18}
     assert {each.steps for each in planned} == {100_000}

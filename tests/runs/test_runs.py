@@ -23,7 +23,7 @@ def made(
         json.dumps({"format": FORMAT, "state": state, "wall_seconds": 1.0, "non_embedding_parameters": 9})
     )
     for (step, metric), value in (rows or {}).items():
-        metrics.append_metrics(path / "metrics.csv", step, step * experiment.tokens_per_step, {metric: value})
+        metrics.append_metrics(path / "metrics.csv", step, step * experiment.positions_per_step, step, {metric: value})
     return lab.Run(path)
 
 
@@ -41,6 +41,8 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
         "parameters",
         "step",
         "tokens",
+        "scored_tokens",
+        "sequences",
         "flops",
         "seconds",
         "metric",
@@ -83,27 +85,35 @@ def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(
 
 def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
-    metrics.append_metrics(path, 0, 0, {"a": 1.0, "b": 2.0})
+    metrics.append_metrics(path, 0, 0, 0, {"a": 1.0, "b": 2.0})
     with path.open("a") as file:
         file.write("5,10,a,0.33")
     assert [row.metric for row in metrics.read_metrics(path)] == ["a", "b"]
 
 
+def test_a_table_of_an_older_version_is_read_as_it_is(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", lab.experiment("induction"))
+    (run.path / "metrics.csv").write_text("step,tokens,metric,value\n0,0,loss/all/1,3.5\n5,10240,loss/all/1,2.5\n")
+    assert [(row.step, row.tokens, row.value) for row in run.metrics()] == [(0, 0, 3.5), (5, 10240, 2.5)]
+    assert run.frame()["scored_tokens"].isna().all()
+    assert run.frame()["tokens"].tolist() == [0, 10240]
+
+
 def test_what_came_after_a_checkpoint_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     for step in (0, 5, 10):
-        metrics.append_metrics(path, step, step, {"a": float(step)})
+        metrics.append_metrics(path, step, step, step, {"a": float(step)})
     metrics.keep_until(path, 5)
     assert [row.step for row in metrics.read_metrics(path)] == [0, 5]
     metrics.keep_until(path, -1)
-    assert metrics.read_metrics(path) == []
+    assert not path.exists()
     metrics.keep_until(tmp_path / "gone.csv", 5)
     assert not (tmp_path / "gone.csv").exists()
 
 
 def test_floats_come_back_bit_for_bit(tmp_path: Path) -> None:
     values = {"a": 1 / 3, "b": 5e-324, "c": -1.7976931348623157e308}
-    metrics.append_metrics(tmp_path / "m.csv", 1, 2, values)
+    metrics.append_metrics(tmp_path / "m.csv", 1, 2, 1, values)
     assert {row.metric: row.value for row in metrics.read_metrics(tmp_path / "m.csv")} == values
 
 

@@ -13,15 +13,11 @@ __all__ = ["one_thread"]
 def tiny() -> Callable[..., Experiment]:
     """Experiments of a fraction of a second."""
 
-    def make(**changed: object) -> Experiment:
+    def make(task: str = "induction", **changed: object) -> Experiment:
         settings: dict[str, object] = {
             "model.width": 8,
             "model.layers": 3,
             "model.n_heads": 2,
-            "task.vocabulary": 12,
-            "task.period": [3, 5],
-            "task.length": 12,
-            "task.test_period": [6, 6],
             "steps": 12,
             "batch_size": 4,
             "schedule.warmup_steps": 3,
@@ -31,6 +27,8 @@ def tiny() -> Callable[..., Experiment]:
             "n_future": 2,
             "accelerator": "cpu",
         }
-        return lab.experiment("induction", settings | {name.replace("__", "."): value for name, value in changed.items()})
+        if task == "induction":
+            settings |= {"task.vocabulary": 12, "task.period": [3, 5], "task.length": 12, "task.test_period": [6, 6]}
+        return lab.experiment(task, settings | {name.replace("__", "."): value for name, value in changed.items()})
 
     return make

@@ -33,7 +33,7 @@ def two_processes(experiment: Experiment, folder: Path) -> lab.Run:
 def assert_same(ours: lab.Run, theirs: lab.Run, tolerance: float = 1e-3) -> None:
     assert len(ours.metrics()) == len(theirs.metrics()) > 0
     for one, other in zip(ours.metrics(), theirs.metrics(), strict=True):
-        assert one[:3] == other[:3]
+        assert one[:4] == other[:4]
         assert one.value == pytest.approx(other.value, rel=tolerance, abs=tolerance), one.metric
 
 

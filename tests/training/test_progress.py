@@ -21,7 +21,7 @@ def test_the_live_bar_says_loss_metric_speed_and_steps(tiny: Callable[..., Exper
     console = Console(file=screen, force_terminal=True, width=160)
     lab.train(tiny(), tmp_path / "run", progress=progress_for(tiny(), console))
     shown = screen.getvalue()
-    for words in ("nats", "accuracy/copy/1", "tokens/s", "12/12 steps"):
+    for words in ("nats", "accuracy/copy/1", "sequences/s", "12/12 steps"):
         assert words in shown
 
 

@@ -1,5 +1,6 @@
 """A run that is killed anywhere and resumed ends with the very metrics of one that never stopped."""
 
+import json
 import multiprocessing as mp
 import os
 import random
@@ -145,6 +146,23 @@ def test_every_arm_resumes_exactly(tiny: Make, tmp_path: Path, settings: dict[st
     experiment = tiny(**settings)
     killed(experiment, tmp_path / "killed", in_step)
     same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("settings", [{}, {"examples": 10, "accumulate": 2}])
+def test_padded_tasks_resume_exactly(tiny: Make, tmp_path: Path, settings: dict[str, Any]) -> None:
+    experiment = tiny("polynomial", **settings)
+    killed(experiment, tmp_path / "killed", in_step)
+    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+
+
+def test_a_checkpoint_of_before_tokens_were_counted_is_refused(tiny: Make, tmp_path: Path) -> None:
+    killed(tiny(), tmp_path / "run", in_step)
+    (folder,) = (tmp_path / "run").glob("checkpoint-*")
+    state = json.loads((folder / checkpoint.STATE).read_text())
+    state["$pairs"] = [pair for pair in state["$pairs"] if pair[0] != "seen"]
+    (folder / checkpoint.STATE).write_text(json.dumps(state))
+    with pytest.raises(LabError, match="of an older version"):
+        lab.resume(tmp_path / "run")
 
 
 def test_a_finished_run_is_not_resumed(tiny: Make, tmp_path: Path) -> None:

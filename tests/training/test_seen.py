@@ -1,0 +1,96 @@
+"""Tokens seen: what is counted of a step, and that every run, process and member of a population counts it alike."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab
+from lab.config import Experiment
+from lab.training import module
+from lab.training.feed import Feed
+from tests.training.populations import population
+
+Make = Callable[..., Experiment]
+
+
+def counted(experiment: Experiment, steps: int) -> tuple[int, int]:
+    """Tokens and scored tokens of the first steps, one sequence after the other."""
+    tokens = scored_tokens = 0
+    for step in range(steps):
+        batch = experiment.task.batch(experiment.seed, step, experiment.batch_size, "train")
+        for roles, scored in zip(batch.roles.tolist(), batch.scored.tolist(), strict=True):
+            tokens += sum(role != 0 for role in roles)
+            scored_tokens += sum(scored[1:])
+    return tokens, scored_tokens
+
+
+def seen(run: lab.Run) -> dict[int, tuple[int, float]]:
+    return {row.step: (row.tokens, row.scored_tokens) for row in run.metrics()}
+
+
+@pytest.mark.parametrize("task", ["polynomial", "addition", "stories"])
+def test_a_run_counts_all_but_padding_and_what_trains_head_1(task: str, tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny(task, steps=4, evaluation__every=2, schedule__warmup_steps=1, evaluation__induction_scores=False)
+    run = lab.train(experiment, tmp_path / "run")
+    assert seen(run) == {step: counted(experiment, step) for step in (0, 2, 4)}
+    assert run.metrics()[-1].tokens < 4 * experiment.positions_per_step
+    frame = run.frame()
+    assert frame["sequences"].tolist() == [4 * step for step in frame["step"]]
+    assert frame["scored_tokens"].tolist() == [row.scored_tokens for row in run.metrics()]
+
+
+@pytest.mark.parametrize("task", ["agreement", "star", "induction"])
+def test_tasks_without_padding_count_every_position(task: str) -> None:
+    experiment = lab.experiment(task)
+    (part,) = Feed(experiment).parts(3)
+    assert part.seen[0] == experiment.batch_size * experiment.task.length
+    answer = lab.override(experiment, {"task.loss_on": "answer"}) if experiment.task.has_answer else experiment
+    (scored,) = Feed(answer).parts(3)
+    assert scored.seen[0] == part.seen[0]
+    assert scored.seen[1] == scored.counts_N[0]
+
+
+def test_longer_sequences_of_the_same_stories_count_no_more_tokens() -> None:
+    means = []
+    for length in (128, 256):
+        experiment = lab.experiment("stories", {"task.length": length, "batch_size": 512})
+        (part,) = Feed(experiment).parts(0)
+        means.append(part.seen[0] / 512)
+    assert means[1] == pytest.approx(means[0], rel=0.02)
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2), (4, 1)])
+def test_every_process_counts_the_whole_step_once(tiny: Make, world: int, accumulate: int) -> None:
+    experiment = tiny("polynomial", accumulate=accumulate)
+    for rank in range(world):
+        parts = Feed(experiment, rank=rank, world=world).parts(7)
+        whole = Feed(tiny("polynomial")).parts(7)[0]
+        assert tuple(map(sum, zip(*(part.seen for part in parts), strict=True))) == whole.seen
+
+
+def test_members_of_a_population_count_as_they_would_alone(tiny: Make, tmp_path: Path) -> None:
+    experiment = tiny("polynomial")
+    together = lab.train_together(population(experiment, tmp_path / "together"))
+    alone = lab.train_each(population(experiment, tmp_path / "alone"))
+    assert [seen(run) for run in together] == [seen(run) for run in alone]
+    assert seen(together[0]) != seen(together[1])
+
+
+def test_a_stopped_population_counts_on(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = tiny("polynomial")
+    usual = module.TrainingModule.note
+
+    def note(self: Any, heads: Any) -> None:
+        if self.global_step == 4:  # between two evaluation points
+            signal.raise_signal(signal.SIGINT)
+        usual(self, heads)
+
+    monkeypatch.setattr(module.TrainingModule, "note", note)
+    with pytest.raises(lab.Interrupted):
+        lab.train_together(population(experiment, tmp_path))
+    monkeypatch.undo()
+    for run in lab.train_together(population(experiment, tmp_path)):
+        assert seen(run)[12] == counted(run.experiment, 12)
