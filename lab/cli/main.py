@@ -6,9 +6,9 @@ Nothing heavy is imported here, so that `lab --help` answers at once.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
+from lab.cli.output import complain, standard_output
 from lab.errors import LabError
 from tasks.errors import TaskError, nearest
 
@@ -32,7 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         Exit status: 0, 2 for something wrong that is named in one line, 130 after Ctrl-C.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    with standard_output() as output:
+        status = _status(sys.argv[1:] if arguments is None else arguments)
+    if output.error is None or isinstance(output.error, BrokenPipeError):  # the reader, as `head`, has seen enough
+        return status
+    complain(f"standard output: {output.error.strerror}")
+    return status or WRONG
+
+
+def _status(arguments: list[str]) -> int:
+    """Run a command; every error that a user can mend becomes one line."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -45,15 +54,20 @@ def main(arguments: list[str] | None = None) -> int:
         sys.path.append("")  # the working directory, last: a user's own `my_tasks:Reverse` is found there and hides nothing
     try:
         return run_command(arguments[0], arguments[1:])
+    except SystemExit as ended:  # argparse after --help
+        return ended.code if isinstance(ended.code, int) else 0
     except (LabError, TaskError) as error:
-        print(f"lab: {error}", file=sys.stderr)
+        complain(str(error))
         return INTERRUPTED if type(error).__name__ == "Interrupted" else WRONG
+    except OSError as error:  # a name that is too long, a disk that is full, ...
+        complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
+        return WRONG
+    except MemoryError as error:
+        complain(f"not enough memory{f': {error}' if str(error) else ''}")
+        return WRONG
     except KeyboardInterrupt:
-        print("lab: interrupted", file=sys.stderr)
+        complain("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def run_command(name: str, arguments: list[str]) -> int:

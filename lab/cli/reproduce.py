@@ -52,6 +52,7 @@ def run(arguments: list[str]) -> int:
     from lab.sweeping.local import default_workers
     from lab.sweeping.plan import plan
 
+    out = Path(known.out or f"results/{known.name}")
     finished: list[list[Run]] = []
     for place, planned in enumerate(study.sweeps(known.scale)):
         sweep = _changed(planned(finished[-1] if finished else ()), settings)
@@ -60,11 +61,10 @@ def run(arguments: list[str]) -> int:
         if known.plan:
             print(f"{sweep.name}{', at most' if place else ''}: {plan(prepared).text(workers)}")
             continue
+        out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         finished.append(run_locally(prepared, workers, Console(), evaluations=True).complete())
     if known.plan:
         return 0
-    out = Path(known.out or f"results/{known.name}")
-    out.mkdir(parents=True, exist_ok=True)
     for path in study.report(known.scale, finished, out):
         print(path)
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import ALIASES, Parser, first_word, settings_from
+from lab.cli.output import write_data
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(arguments: list[str]) -> int:
     experiments = [_experiment(task, known.config, known.scale, settings | number) for number in numbers]
 
     if known.print_config:
-        print("---\n".join(dump(experiment) for experiment in experiments), end="")
+        write_data("---\n".join(dump(experiment) for experiment in experiments))
         return 0
 
     from rich.console import Console

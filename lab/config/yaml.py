@@ -111,8 +111,9 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
     Raises:
         LabError: If it cannot be read, is not YAML or no mapping.
     """
+    path = Path(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, or a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise LabError(f"{path}: {reason}") from error

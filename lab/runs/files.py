@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ def readable_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LabError(f"{error.filename or path}: {error.strerror or error}") from error
+        named = error.filename is not None and ".partial" not in str(error.filename)
+        raise LabError(f"{error.filename if named else path}: {error.strerror or error}") from error
 
 
 def check_file(path: Path, suffixes: tuple[str, ...]) -> None:
@@ -40,8 +41,8 @@ def check_file(path: Path, suffixes: tuple[str, ...]) -> None:
         raise LabError(f"{path}: cannot be written")
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace a file's content in one step.
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replace a file's content in one step; text becomes UTF-8, with names of files that are not as they are.
 
     Raises:
         LabError: If the system refuses.
@@ -49,8 +50,8 @@ def write_atomic(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with readable_errors(path):
         try:
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with partial.open("wb") as file:
+                file.write(content if isinstance(content, bytes) else content.encode(errors="surrogateescape"))
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -67,13 +68,18 @@ def folder_atomic(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name}.partial")
     with readable_errors(path):
+        missing = [parent for parent in partial.parents if not parent.exists()]
         shutil.rmtree(partial, ignore_errors=True)
         try:
             partial.mkdir(parents=True)
             yield partial
             partial.rename(path)
-        finally:
+        except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
+            for parent in missing:
+                with suppress(OSError):
+                    parent.rmdir()
+            raise
 
 
 def write_json(path: Path, value: Any) -> None:

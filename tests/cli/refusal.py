@@ -44,6 +44,7 @@ def refused(arguments: list[str], expected: tuple[str, ...], capsys: pytest.Capt
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
+    assert len(err) < 2100
     assert err.startswith("lab: ")
     for words in expected:
         assert words in err

@@ -3,7 +3,25 @@
 from tests.cli.refusal import TRAIN, row, train
 
 GOOD = "task: induction\n"
+LONG = "n" * 300
 FILES = [
+    row("run folder of 300 letters", [*TRAIN[:-1], LONG], LONG, "File name too long"),
+    row("run folder below one of 300 letters", [*TRAIN[:-1], f"new/{LONG}/run"], f"new/{LONG}: File name too long"),
+    row("folder of seeds of 300 letters", [*TRAIN[:-1], LONG, "--seeds", "0:2"], f"{LONG}/seed0: File name too long"),
+    row("start of 300 letters", train("--init", LONG), "File name too long"),
+    row("file of 300 letters", ["train", "--config", LONG], "File name too long"),
+    row("run of 300 letters", ["resume", LONG], "File name too long"),
+    row("runs of 300 letters", ["runs", LONG], "File name too long"),
+    row("task of 300 letters", ["train", LONG], f"unknown task '{LONG}'"),
+    row("corpus of 300 letters", ["train", "stories", "--task.corpus", LONG], f"stories.corpus: {LONG}: File name too long"),
+    row("export of 300 letters", ["tasks", "export", "star", "-o", f"{LONG}.jsonl"], "File name too long"),
+    row("export of 250 letters", ["tasks", "export", "star", "-o", "n" * 244 + ".jsonl"], "nnn.jsonl: File name too long"),
+    row("picture of 300 letters", ["tasks", "draw", "star", "-o", f"{LONG}.png"], "File name too long"),
+    row("gallery of 300 letters", ["tasks", "gallery", "-o", LONG], "File name too long"),
+    row("demo of 300 letters", ["demo", "--out", LONG], "File name too long"),
+    row("reproduction of 300 letters", ["reproduce", "agreement", "--out", LONG], "File name too long"),
+    row("line break in a name", ["resume", "a\nb"], "lab: a\\nb: no such folder"),
+    row("message of a megabyte", ["train", "induction", "--steps", "x" * 1_000_000], "steps must be a whole number", " ... "),
     row("task and file", "train induction --config e.yaml", "not both", files={"e.yaml": GOOD}),
     row("file that is not there", "train --config gone.yaml", "gone.yaml: No such file"),
     row("folder for a file", "train --config folder", "folder: Is a directory", files={"folder/x": ""}),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.cli.tasks.chosen import chosen, parser_for
 from lab.plots import gallery
-from lab.runs.files import check_file, readable_errors
+from lab.runs.files import check_file, write_atomic
 from tasks import Task
 from tasks.settings import require
 
@@ -38,8 +38,7 @@ def write(task: Task, out: Path, *, rows: int | None = None, split: str = "train
         TaskError: For a wrong argument.
     """
     drawn = cells_of(task, rows, split, seed)
-    with readable_errors(out):
-        out.write_bytes(gallery.png(gallery.picture(*drawn), gallery.digest(*drawn)))
+    write_atomic(out, gallery.png(gallery.picture(*drawn), gallery.digest(*drawn)))
 
 
 def cells_of(

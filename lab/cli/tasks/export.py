@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.cli.output import write_data
 from lab.cli.tasks.chosen import chosen, parser_for
 from tasks.exchange import exported
 
@@ -19,7 +20,7 @@ def run(arguments: list[str]) -> int:
     lines = exported(task, known.split, known.size, known.seed)
     if known.out is None:
         for line in lines:
-            print(line)
+            write_data(f"{line}\n")
         return 0
 
     from lab.runs.files import check_file, write_atomic
