@@ -22,13 +22,16 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.streams import fingerprints
+from tasks.strata import Numbered, Stratum, few
+from tasks.streams import fingerprints, hashed
 
 OPERAND, SIGN, END, CARRY = 1, 2, 3, 4
 """Roles; carry_k is CARRY + k."""
 PLUS, EQUALS, STOP = 10, 11, 12
 """Tokens behind the ten digits."""
 _MOST_DIGITS = 100
+_LISTED = 8
+"""Numbers of more digits have no rank: there are too many of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +86,7 @@ class Addition(Task):
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The two numbers, by fingerprint, in either order and with any leading zeros: who knows 3 + 4 knows 04 + 03."""
-        digits_B1 = (tokens == PLUS).argmax(axis=1)[:, None]
-        place = np.arange((tokens.shape[1] - 4) // 3)
-        ends = (digits_B1 - 1, 2 * digits_B1)  # where the units of the two stand
-        operands = [np.where(place < digits_B1, np.take_along_axis(tokens, end - place, axis=1), 0) for end in ends]
-        first_B2, second_B2 = (fingerprints(operand) for operand in operands)
+        first_B2, second_B2 = (fingerprints(operand_BP) for operand_BP in self._operands(tokens))
         swapped_B1 = first_B2[:, :1] > second_B2[:, :1]
         both = np.where(swapped_B1, second_B2, first_B2), np.where(swapped_B1, first_B2, second_B2)
         return np.concatenate(both, axis=1)
@@ -96,6 +95,48 @@ class Addition(Task):
         """Pairs, in either order, of numbers of the most digits or fewer."""
         numbers = 10 ** self.digits[1]
         return numbers * (numbers + 1) // 2, "exact"
+
+    def strata(self) -> tuple[Stratum, ...]:
+        """The numbers of digits, uniform. Blocks: pairs of equal or different numbers, by the digits of the larger one."""
+        low, high = self.digits
+        chance = 1 / (high + 1 - low)
+        blocks = [size for digits in range(1, high + 1) for size in _blocks(digits)]
+        return tuple(
+            Stratum(
+                name=f"{digits} digit{'s' * (digits > 1)}",
+                chance=chance,
+                blocks=tuple((size, 1) for size in blocks[: 2 * digits]),
+            )
+            for digits in range(low, high + 1)
+        )
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        digits_B: NDArray[np.int64] = (tokens == PLUS).argmax(axis=1)
+        return digits_B - self.digits[0]
+
+    def numbered(self, tokens: NDArray[np.int64]) -> Numbered:
+        """Pairs of equal numbers in their order, pairs of different ones by the larger and then the smaller number."""
+        operands = self._operands(tokens)
+        place = np.arange(operands[0].shape[1])
+        digits_B = np.maximum(1, ((np.maximum(*operands) > 0) * (place + 1)).max(axis=1))
+        one_B, other_B = (operand_BP @ 10 ** np.minimum(place, _LISTED) for operand_BP in operands)
+        low_B, high_B = np.minimum(one_B, other_B), np.maximum(one_B, other_B)
+        least_B = 10 ** np.minimum(digits_B - 1, _LISTED) * (digits_B > 1)  # of the numbers with so many digits
+        equal_B = (operands[0] == operands[1]).all(axis=1)
+        rank_B = np.where(equal_B, high_B - least_B, high_B * (high_B - 1) // 2 + low_B - least_B * (least_B - 1) // 2)
+        size_D2 = np.array([[few(size) for size in _blocks(digits)] for digits in range(place[-1] + 2)])
+        block_B2 = np.stack([digits_B, equal_B], axis=1)
+        return Numbered(rank_B, size_D2[digits_B, 1 - equal_B], hashed(block_B2))
+
+    def _operands(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The digits (B, P) of the two numbers, lowest place first, 0 from the highest on."""
+        digits_B1 = (tokens == PLUS).argmax(axis=1)[:, None]
+        place = np.arange((tokens.shape[1] - 4) // 3)
+
+        def digits(end_B1: NDArray[np.int64]) -> NDArray[np.int64]:
+            return np.where(place < digits_B1, np.take_along_axis(tokens, end_B1 - place, axis=1), 0)
+
+        return digits(digits_B1 - 1), digits(2 * digits_B1)  # where their units stand
 
     def floor(self, role: str) -> float | None:
         """`operand` ln 10 and, in the first, what it costs that the number goes on; `sign` half of what it costs that it ends.
@@ -212,3 +253,9 @@ class Addition(Task):
         goes_on = np.where((position >= low) & (position < high), np.log(left / np.maximum(left - 1, 1)), 0.0)
         first, operand = position < digits_D1, self._roles_of_column[self._columns] == OPERAND
         return np.where(operand, np.log(10) + first * goes_on, np.where(position == digits_D1, np.log(left), 0.0))
+
+
+def _blocks(digits: int) -> tuple[int, int]:
+    """Pairs of equal and of different numbers, in either order, of which the larger has so many digits (0 has one)."""
+    below, least = 10**digits, 10 ** (digits - 1) if digits > 1 else 0
+    return below - least, (below * (below - 1) - least * (least - 1)) // 2

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations, product
 from math import comb
 from typing import ClassVar, Literal
 
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.streams import stream
+from tasks.streams import FEW, stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +140,15 @@ class Agreement(Task):
     def instance_count(self) -> Count:
         """Choices of the keys, times a verb for each, times which is meant."""
         return comb(self.keys, self.pairs) * self.verbs**self.pairs * self.pairs, "exact"
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        if self.instance_count()[0] > FEW:
+            return None
+        keys = np.array(list(combinations(range(self.keys), self.pairs)))[:, None, None]
+        verbs = self.keys + np.array(list(product(range(self.verbs), repeat=self.pairs)))[:, None]
+        glossary = np.broadcast_to(keys * self.vocab_size + verbs, (len(keys), len(verbs), self.pairs, self.pairs))
+        meant = np.broadcast_to(keys[..., 0, :, None], (*glossary.shape[:-1], 1))
+        return np.concatenate([glossary, meant], axis=3).reshape(-1, self.pairs + 1)
 
     def floor(self, role: str) -> float | None:
         """Cases and verb 0, in both orders, since the prompt determines them; `stem` ln(stems).

@@ -15,13 +15,12 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import lines, streams
+from tasks import division, lines, streams
 from tasks.batch import PADDING, Batch
 from tasks.errors import TaskError, nearest
 from tasks.known import Count, Known
 from tasks.own_metrics import OwnMetrics
 from tasks.settings import check_types, require
-from tasks.streams import Array
 
 __all__ = ["PADDING", "Batch", "Count", "Task"]
 
@@ -49,6 +48,7 @@ class Task(Known, OwnMetrics, ABC):
         check_types(self)
         require(self.loss_on == "all" or self.has_answer, f"{self.name}.loss_on", self.loss_on, "all (there is no answer)")
         self.check()
+        division.check_instances(self)
 
     # --- what a task gives ---------------------------------------------------------------------------------------
 
@@ -105,9 +105,9 @@ class Task(Known, OwnMetrics, ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
-        """Draw `size` independent rows from the task's law, without a Python loop over rows.
+        """Draw `size` independent sequences from the task's distribution, without a Python loop over them.
 
-        Rows that belong to another split are rejected afterwards; `split` matters only to a task whose law differs by split.
+        Sequences of another split are rejected afterwards; `split` matters only to a task whose distribution differs by split.
         """
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
@@ -191,15 +191,7 @@ class Task(Known, OwnMetrics, ABC):
         streams.check_split(split)
         require(size >= 1, "size", size, "at least 1")
         rng = streams.stream(f"{self.name}/{self.fingerprint}/{split}", seed=seed, index=index)
-        if self.splits_itself:
-            return self.draw(rng, size, split)
-
-        def rows(count: int) -> tuple[Array, ...]:
-            drawn = self.draw(rng, count, split)
-            return drawn.tokens, drawn.roles, drawn.scored, drawn.answer
-
-        found = streams.rows_in_split(rows, lambda drawn: self.instances(drawn[0]), size, split, streams.split_of_space(self))
-        return Batch(**dict(zip(("tokens", "roles", "scored", "answer"), found, strict=True)))
+        return self.draw(rng, size, split) if self.splits_itself else division.batch_of_split(self, rng, size, split)
 
     @final
     def rows(self, tokens: NDArray[np.integer], roles: NDArray[np.integer], answer: NDArray[np.integer] | None = None) -> Batch:

@@ -25,6 +25,8 @@ from tasks.settings import require
 from tasks.streams import stream
 
 GLOBAL, FIRST, COPY = 1, 2, 3
+_FEWEST = 100
+"""Different sequences at least, if they were equally likely, so that at least six of them validate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,11 @@ class Bigram(Task):
         require(0 < self.trigger_rate < 1, "bigram.trigger_rate", self.trigger_rate, "between 0 and 1, both excluded")
         require(self.alpha >= 0.001, "bigram.alpha", self.alpha, "at least 0.001")
         require(self.length >= 4, "bigram.length", self.length, "at least 4, a trigger and its follower twice")
+        varied = self._different()
+        larger = (
+            f"larger, so that drawn sequences are as seldom equal as those of {_FEWEST} equally likely ones ({varied:.0f} here)"
+        )
+        require(varied >= _FEWEST, "bigram.length", self.length, larger)
 
     @property
     def vocab_size(self) -> int:
@@ -145,6 +152,17 @@ class Bigram(Task):
         """
         others = self._world.stationary_V[self.triggers :]
         return np.asarray(others / others.sum())
+
+    def _different(self) -> float:
+        """How many equally likely sequences would coincide as often as two drawn ones do; it is not less than that."""
+        both_VV = self.chain.copy()
+        both_VV[self.triggers :] **= 2  # two followers of a trigger may differ, and are counted as equal
+        equal_V = self._world.stationary_V**2
+        for _ in range(self.length - 1):
+            equal_V = equal_V @ both_VV
+            if equal_V.sum() < 1 / _FEWEST:
+                return float(1 / equal_V.sum())
+        return float(1 / equal_V.sum())
 
     @property
     def _world(self) -> _World:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
+from tasks.strata import Stratum
 from tasks.streams import SPLITS, partition, stream
 
 BEGIN = 0
@@ -144,6 +145,16 @@ class Discovery(Task):
     def sampled_from(self) -> int:
         return 1
 
+    def strata(self) -> tuple[Stratum, ...]:
+        """The families, uniform; all triangles are one stratum."""
+        families = self.parents if self._siblings else 1
+        train, validation, test = (np.bincount(self._world.split, minlength=3) // families).tolist()
+        names = [f"children of p{1 + parent}" for parent in range(families)] if self._siblings else ["all"]
+        return tuple(Stratum(name=name, chance=1 / families, split=(train, validation, test)) for name in names)
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        return tokens[:, 3] - 1 if self._siblings else np.zeros(len(tokens), dtype=np.int64)
+
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
         """What samples are worth.
 
@@ -213,7 +224,7 @@ def _families(parents: int, children: int, train_share: float) -> _World:
     parent_P = np.arange(1, parents + 1)
     valid = np.stack([ids_PC[:, first], ids_PC[:, second], np.repeat(parent_P[:, None], len(first), axis=1)], axis=2)
     none = np.zeros(0, dtype=np.int64)
-    return _divided(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none)
+    return _divided(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none, parents)
 
 
 @lru_cache(maxsize=16)
@@ -246,12 +257,20 @@ def _divided(
     key: str,
     through_N: NDArray[np.int64],
     through_NN: NDArray[np.int64],
+    families: int = 1,
 ) -> _World:
+    """The world of these sequences; each family, of which there are equally many behind one another, is divided exactly."""
     codes = _coded(valid, ids)
     order = np.argsort(codes)
     rest = (1 - train_share) / 2
-    split = partition(len(valid), (train_share, rest, rest), key=key)
-    world = _World(valid[order], codes[order], split, through_N, through_NN)
+    each = len(valid) // families
+    keys = [key, *(f"{key}/{family}" for family in range(1, families))]
+    try:
+        split = np.concatenate([partition(each, (train_share, rest, rest), key=family) for family in keys])
+    except TaskError as error:
+        of_each = "valid sequences" if families == 1 else "valid sequences of each parent"
+        raise TaskError(f"discovery: these settings have too few {of_each}: {error}") from error
+    world = _World(valid[order], codes[order], split[order], through_N, through_NN)
     for shared in world:
         shared.flags.writeable = False
     return world

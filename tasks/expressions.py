@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import comb, inf, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,29 +113,41 @@ def draw_trees(rng: np.random.Generator, operations_B: Ints, most: int) -> Trees
 
 
 @lru_cache(maxsize=16)
-def leaf_surprise(low: int, high: int) -> tuple[float, float]:
-    """What it costs, for who knows the law of the trees, that a node is an operator, or a leaf.
+def prefixes(low: int, high: int) -> dict[str, float]:
+    """The chance of every beginning of a tree's shape, in letters l(eaf), u(nary), b(inary) in prefix order.
 
     Args:
         low: Fewest operations of a tree.
         high: Most; uniform between them.
-
-    Returns:
-        Means, over the operators and over the leaves behind the first node, of -ln P(operator or leaf | nodes before), in nats.
     """
-    mass: dict[str, float] = defaultdict(float)  # by prefix of a shape, in letters l(eaf), u(nary), b(inary)
+    mass: dict[str, float] = defaultdict(float, {"": 1.0})
     for operations in range(low, high + 1):
         for shape, probability in _shapes(operations).items():
             for end in range(1, len(shape) + 1):
                 mass[shape[:end]] += probability / (high + 1 - low)
-    totals = np.zeros((2, 2))  # (operator, leaf) x (nats, targets)
-    for prefix in list(mass):
-        leaf, operator = mass.get(prefix + "l", 0.0), mass.get(prefix + "u", 0.0) + mass.get(prefix + "b", 0.0)
-        for kind, share in enumerate((operator, leaf)):
-            if share:
-                totals[kind] += share * np.log((leaf + operator) / share), share
-    operator_nats, leaf_nats = totals[:, 0] / np.maximum(totals[:, 1], 1e-300)
-    return float(operator_nats), float(leaf_nats)
+    return dict(mass)
+
+
+def surprises(prefix: str, low: int, high: int) -> tuple[float, float]:
+    """What it costs in nats, for who knows the distribution, that an operator follows these nodes, and that a leaf does."""
+    mass = prefixes(low, high)
+    leaf, operator = mass.get(prefix + "l", 0.0), mass.get(prefix + "u", 0.0) + mass.get(prefix + "b", 0.0)
+    operator_nats, leaf_nats = (log((leaf + operator) / share) if share else inf for share in (operator, leaf))
+    return operator_nats, leaf_nats
+
+
+@lru_cache(maxsize=16)
+def leaf_surprise(low: int, high: int) -> tuple[float, float]:
+    """Means, over the operators and over the leaves behind the first node of all trees, of their `surprises`, in nats."""
+    mass = prefixes(low, high)
+    nats, targets = [0.0, 0.0], [0.0, 0.0]
+    for shape, share in mass.items():
+        if len(shape) > 1:
+            kind = int(shape[-1] == "l")
+            nats[kind] += share * surprises(shape[:-1], low, high)[kind]
+            targets[kind] += share
+    operator_nats, leaf_nats = (each / max(count, 1e-300) for each, count in zip(nats, targets, strict=True))
+    return operator_nats, leaf_nats
 
 
 @lru_cache(maxsize=16)
@@ -151,3 +164,14 @@ def _shapes(operations: int) -> dict[str, float]:
             for second, other in _shapes(operations - 1 - left).items():
                 shapes["b" + first + second] += binary * one * other / operations
     return dict(shapes)
+
+
+@lru_cache(maxsize=256)
+def operator_blocks(operations: int, leaves: int) -> tuple[tuple[int, int], ...]:
+    """Expressions that differ in their leaves alone, of which there are so many, and in how many ways operators can stand."""
+    kinds, unary = int(BINARY.sum()), len(OPERATORS) - int(BINARY.sum())
+    ways = []
+    for pairs in range(operations + 1):  # binary operators: they have one leaf more
+        places = comb(operations + pairs, 2 * pairs) * comb(2 * pairs, pairs) // (pairs + 1)
+        ways.append((leaves ** (pairs + 1), places * kinds**pairs * unary ** (operations - pairs)))
+    return tuple(ways)

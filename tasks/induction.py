@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
+from tasks.strata import MANY, Numbered, Stratum, few
+from tasks.streams import hashed
 
 NEW, BOUNDARY, COPY = 1, 2, 3
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase + string.digits
@@ -96,14 +98,43 @@ class Induction(Task):
         low, high = self.period
         return sum(perm(self.vocabulary, period) for period in range(low, high + 1)), "exact"
 
-    def floor(self, role: str) -> float | None:
-        """`new`: mean of ln(V - j) over the positions j >= 1 that are predicted, for who knows that the token is new.
+    def strata(self) -> tuple[Stratum, ...]:
+        """The periods, uniform; each is a block of equally likely segments."""
+        low, high = self.period
+        chance = 1 / (high + 1 - low)
+        return tuple(
+            Stratum(name=f"period {period}", chance=chance, blocks=((perm(self.vocabulary, period), 1),))
+            for period in range(low, high + 1)
+        )
 
-        `boundary`: mean of -ln h, h the chance under the law of the period that it ends here given that it did not before.
-        `copy`: 0.
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._periods(tokens) - self.period[0]
+
+    def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
+        """Segments in lexicographic order: token j is one of the V - j that did not come before."""
+        vocabulary, (low, high) = self.vocabulary, self.period
+        if perm(vocabulary, low) > MANY:
+            return None
+        period_B = self._periods(tokens)
+        rank_B = np.zeros(len(tokens), dtype=np.int64)
+        for place in range(next((p for p in range(low, high + 1) if perm(vocabulary, p) > MANY), high + 1) - 1):
+            choice_B = tokens[:, place] - (tokens[:, :place] < tokens[:, place : place + 1]).sum(axis=1)
+            rank_B = np.where(place < period_B, rank_B * (vocabulary - place) + choice_B, rank_B)
+        size_P = np.array([few(perm(vocabulary, period)) for period in range(high + 1)])
+        block_B2 = np.stack([np.full(len(tokens), vocabulary), period_B], axis=1)
+        return Numbered(rank_B, size_P[period_B], hashed(block_B2))
+
+    def floor(self, role: str) -> float | None:
+        """`new`: mean of ln(V - j) - ln(1 - h_j) over the new tokens at j >= 1; `boundary`: mean of -ln h_j; `copy`: 0.
+
+        h_j is the chance that the segment ends before position j, given that it did not end earlier.
         """
-        floors = {PADDING: None, "new": self._floor_new, "boundary": self._floor_boundary, "copy": 0.0}
-        return floors[self.roles[self.role(role)]]
+        number, (low, high) = self.role(role), self.period
+        new, boundary = self._nats
+        periods_longer = high - np.maximum(np.arange(1, high), low - 1)  # for which position 1, 2, ... is new
+        if number == NEW:
+            return float((periods_longer * new[1:high]).sum() / max(periods_longer.sum(), 1))
+        return {BOUNDARY: float(boundary[low : high + 1].mean()), COPY: 0.0}.get(number)
 
     def chance(self, role: str) -> float | None:
         """1 / V: every token is equally likely to who does not look back."""
@@ -111,14 +142,9 @@ class Induction(Task):
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """Bayes: until a token comes again the segment ends with hazard h, else one of the V - j unseen tokens follows."""
-        low, high = self.period
-        position = np.arange(self.length)
-        period_B1 = self._periods(tokens)[:, None]
-        hazard = np.where(position < low, 0.0, 1 / np.maximum(high + 1 - position, 1))
-        with np.errstate(divide="ignore"):  # positions past the longest period are never new
-            new = np.log(np.maximum(self.vocabulary - position, 1)) - np.log1p(-hazard)
-            boundary = -np.log(hazard)
-        return np.where(position < period_B1, new, np.where(position == period_B1, boundary, 0.0))
+        position_T, period_B1 = np.arange(self.length), self._periods(tokens)[:, None]
+        new_T, boundary_T = self._nats
+        return np.where(position_T < period_B1, new_T, np.where(position_T == period_B1, boundary_T, 0.0))
 
     def variants(self) -> dict[str, Task]:
         return {} if self.test_period is None else {"far": replace(self, period=self.test_period, test_period=None)}
@@ -133,14 +159,11 @@ class Induction(Task):
         return 1 + again
 
     @property
-    def _floor_new(self) -> float:
+    def _nats(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(T,) each: the loss of the optimal predictor where a token is new, and where the segment begins again."""
         low, high = self.period
-        position = np.arange(1, high)
-        periods_longer = high - np.maximum(position, low - 1)  # periods in [low, high] for which this position is new
-        log_unseen = np.log(self.vocabulary - position)
-        return float((periods_longer * log_unseen).sum() / max(periods_longer.sum(), 1))
-
-    @property
-    def _floor_boundary(self) -> float:
-        low, high = self.period
-        return float(np.log(np.arange(1, high - low + 2)).mean())
+        position_T = np.arange(self.length)
+        hazard_T = np.where(position_T < low, 0.0, 1 / np.maximum(high + 1 - position_T, 1))
+        with np.errstate(divide="ignore"):  # positions past the longest period are never new
+            new_T = np.log(np.maximum(self.vocabulary - position_T, 1)) - np.log1p(-hazard_T)
+            return new_T, -np.log(hazard_T)

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.strata import Numbered, Stratum
+
 Count = tuple[int, Literal["exact", "at most", "at least"]]
 """How many there are, and what the number is."""
 
@@ -35,6 +37,21 @@ class Known:
 
     def every_instance(self) -> NDArray[np.integer] | None:
         """All `instances`, (K, columns), where they are few: then the splits divide them exactly, not by a hash."""
+        return None
+
+    def strata(self) -> tuple[Stratum, ...]:
+        """Parts of the stated distribution that have the same share in every split, with their chances, which add up to 1.
+
+        A task states more than one where its distribution draws a size first, such as a period or a number of digits.
+        """
+        return (Stratum(name="all", chance=1.0),)
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B,) the number of each sequence's stratum, an index into `strata()`."""
+        return np.zeros(len(tokens), dtype=np.int64)
+
+    def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
+        """Where the instances stand in the blocks that `strata()` lists; None if all blocks have many instances."""
         return None
 
     def facts(self) -> dict[str, int]:

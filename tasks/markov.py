@@ -11,6 +11,7 @@ state (or these two) before, and predict in proportion.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.chains import chosen, steps
 from tasks.settings import require
+from tasks.streams import FEW
 
 START, STATE = 1, 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -136,3 +138,7 @@ class Markov(Task):
 
     def instance_count(self) -> Count:
         return self.states**self.length, "exact"
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        few = self.states**self.length <= FEW
+        return np.array(list(product(range(self.states), repeat=self.length))) if few else None

@@ -13,7 +13,8 @@ is followed by a corridor. Edges are told, and walked, from their first node to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, perm
+from itertools import permutations
+from math import comb, factorial, perm
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -23,7 +24,8 @@ from tasks import maze_lines
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.walks import Maps, places, values
+from tasks.streams import FEW
+from tasks.walks import Maps, places, told_edges, values
 
 PROMPT, TURN, DETOUR, FORCED, OUTCOME = 1, 2, 3, 4, 5
 
@@ -105,13 +107,9 @@ class Maze(Task):
         return str(token) if token < self.nodes else ("won", "lost")[token - self.nodes]
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
-        ids_BI = rng.random((size, self.nodes)).argsort(axis=1)
-        path_BS, dead, other_BJ, _ = np.split(
-            ids_BI, np.cumsum([1 + self.steps, self.turns * self.block, self.detours]), axis=1
-        )
-        dead_BJL = dead.reshape(size, self.turns, self.block)
+        path_BS, dead_BJL, other_BJ = self._placed(rng.random((size, self.nodes)).argsort(axis=1))
         at_BC = rng.random((size, self.turns + self.detours)).argsort(axis=1) * self.block  # steps before turns, then detours
-        told_BE2 = self._told(path_BS, dead_BJL, other_BJ, at_BC)
+        told_BE2 = told_edges(path_BS, dead_BJL, other_BJ, at_BC)
         order_BE = rng.random((size, self.edges)).argsort(axis=1)
         edges_BE2 = np.take_along_axis(told_BE2, order_BE[:, :, None], axis=1)
         walk_BS, roles_BS, ends_B = self._walk(rng, path_BS[:, 1:], dead_BJL, other_BJ, at_BC)
@@ -126,6 +124,17 @@ class Maze(Task):
     def instance_count(self) -> Count:
         """Orders of turns and detours, times choices of ids for the nodes; the two ways of a detour may change places."""
         return comb(self.turns + self.detours, self.turns) * perm(self.nodes, self.used) // 2**self.detours, "exact"
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        choices = self.turns + self.detours
+        if perm(self.nodes, self.used) * factorial(choices) > FEW:
+            return None
+        path_BS, dead_BJL, other_BJ = self._placed(np.array(list(permutations(range(self.nodes), self.used))))
+        orders = self.block * np.array(list(permutations(range(choices))))
+        edges = [told_edges(path_BS, dead_BJL, other_BJ, np.tile(order, (len(path_BS), 1))) for order in orders]
+        told = [np.concatenate([each.reshape(len(each), -1), path_BS[:, [0, -1]]], axis=1) for each in edges]
+        every: NDArray[np.integer] = np.unique(self.instances(np.concatenate(told)), axis=0)
+        return every
 
     def floor(self, role: str) -> float | None:
         """`turn` H(slip), `detour` ln 2, `forced` and `outcome` 0; the prompt has no closed form worth having."""
@@ -234,18 +243,11 @@ class Maze(Task):
 
     # --- arrays --------------------------------------------------------------------------------------------------
 
-    def _told(
-        self, path_BS: NDArray[np.int64], dead_BJL: NDArray[np.int64], other_BJ: NDArray[np.int64], at_BC: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """(B, E, 2) edges: the path's, those to dead ends, and those of the other way of each detour, in this order."""
-        turn_BJ, detour_BJ = at_BC[:, : self.turns], at_BC[:, self.turns :]
-        fork_BJ1, before_BJ, joint_BJ = (
-            np.take_along_axis(path_BS, step, axis=1) for step in (turn_BJ, detour_BJ, detour_BJ + 2)
-        )
-        tails_BJL = np.concatenate([fork_BJ1[:, :, None], dead_BJL[:, :, :-1]], axis=2)
-        tails = [path_BS[:, :-1], tails_BJL.reshape(len(path_BS), -1), before_BJ, other_BJ]
-        heads = [path_BS[:, 1:], dead_BJL.reshape(len(path_BS), -1), other_BJ, joint_BJ]
-        return np.stack([np.concatenate(tails, axis=1), np.concatenate(heads, axis=1)], axis=2)
+    def _placed(self, ids_BI: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The path (B, 1 + S), the ways to dead ends (B, turns, L) and the other ways of detours (B, detours) of these ids."""
+        ends = np.cumsum([1 + self.steps, self.turns * self.block, self.detours])
+        path_BS, dead, other_BJ, _ = np.split(ids_BI, ends, axis=1)
+        return path_BS, dead.reshape(len(ids_BI), self.turns, self.block), other_BJ
 
     def _walk(
         self,

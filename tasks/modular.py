@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
+from tasks.strata import Stratum
 from tasks.streams import SPLITS, partition
 
 OPERAND, SIGN, ANSWER = 1, 2, 3
@@ -112,6 +113,10 @@ class Modular(Task):
     def instance_count(self) -> Count:
         """All pairs; of `/` those with b other than 0."""
         return self.p * (self.p - (self.operation == "/")), "exact"
+
+    def strata(self) -> tuple[Stratum, ...]:
+        train, validation, test = (len(self.pairs(split)) for split in SPLITS)
+        return (Stratum(name="all", chance=1.0, split=(train, validation, test)),)
 
     def floor(self, role: str) -> float | None:
         """`answer` and `sign`: 0. `operand`: none, since which facts are shown is no law."""

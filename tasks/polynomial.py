@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
-from tasks.expressions import BINARY, LEAF, OPERATORS, draw_trees, leaf_surprise, operate
+from tasks.expressions import BINARY, LEAF, OPERATORS, draw_trees, leaf_surprise, operate, operator_blocks, surprises
 from tasks.settings import require
-from tasks.streams import fingerprints
+from tasks.strata import MANY, Numbered, Stratum, few
+from tasks.streams import fingerprints, hashed
 
 OPERATOR, COEFFICIENT, PAUSE, END = 1, 2, 3, 4
 """Roles that do not depend on settings; answer_0 ... answer_{k-1} follow them."""
@@ -99,9 +100,7 @@ class Polynomial(Task):
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """Two 64-bit fingerprints of the expression: the same at any length of row and with any number of pauses."""
-        behind_BT = tokens >= self.p + len(OPERATORS)
-        inside_BT = np.arange(tokens.shape[1]) < behind_BT.argmax(axis=1)[:, None]
-        return fingerprints((tokens + 1) * inside_BT)
+        return fingerprints((tokens + 1) * self._inside(tokens))
 
     def instance_count(self) -> Count:
         """Expressions: p^k without operations, and of m what a unary makes of m - 1 or a binary of any split of m - 1."""
@@ -111,6 +110,38 @@ class Polynomial(Task):
             pairs = sum(expressions[left] * expressions[m - left] for left in range(m + 1))
             expressions.append((len(OPERATORS) - binary) * expressions[m] + binary * pairs)
         return sum(expressions[self.operations[0] :]), "exact"
+
+    def strata(self) -> tuple[Stratum, ...]:
+        """The numbers of operations, uniform. A block is all expressions with the same operators in the same places."""
+        low, high = self.operations
+        return tuple(
+            Stratum(
+                name=f"{m} operation{'s' * (m > 1)}", chance=1 / (high + 1 - low), blocks=operator_blocks(m, self.p**self.k)
+            )
+            for m in range(low, high + 1)
+        )
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        operators_B: NDArray[np.int64] = ((tokens >= self.p) & self._inside(tokens)).sum(axis=1)
+        return operators_B - self.operations[0]
+
+    def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
+        """The coefficients of all leaves as the digits of a number in base p."""
+        if self.p**self.k > MANY:
+            return None
+        inside_BT = self._inside(tokens)
+        leaf_BT = inside_BT & (tokens < self.p)
+        behind_BT = leaf_BT[:, ::-1].cumsum(axis=1)[:, ::-1] - leaf_BT  # coefficients that follow
+        power_C = np.array([few(self.p**count) for count in range(tokens.shape[1] + 1)])
+        rank_B = (tokens * leaf_BT * power_C[behind_BT]).sum(axis=1)
+        operators = fingerprints(np.where(leaf_BT, 1, tokens + 2) * inside_BT).view(np.int64)
+        return Numbered(rank_B, power_C[leaf_BT.sum(axis=1)], hashed(operators))
+
+    def _inside(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(B, T) where the expression stands."""
+        behind_BT = tokens >= self.p + len(OPERATORS)
+        inside_BT: NDArray[np.bool_] = np.arange(tokens.shape[1]) < behind_BT.argmax(axis=1)[:, None]
+        return inside_BT
 
     def floor(self, role: str) -> float | None:
         """0 for answers, end and pauses. An operator, and a leaf's first coefficient, also tell whether a node is a leaf.
@@ -127,6 +158,24 @@ class Polynomial(Task):
         if number == COEFFICIENT:
             return float(np.log(self.p) + leaf_nats / self.k)
         return float(np.log(len(OPERATORS)) + operator_nats) if self.operations[1] > 1 else 0.0
+
+    def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """What each node of the expression costs, as `floor` says, and 0 for all that follows. None above 6 operations."""
+        if self.operations[1] > _ENUMERATED:
+            return None
+        nats = np.zeros(tokens.shape)
+        for row, end in enumerate(self._inside(tokens).sum(axis=1).tolist()):
+            shape, place = "", 0
+            while place < end:
+                operator_nats, leaf_nats = surprises(shape, *self.operations)
+                if tokens[row, place] < self.p:
+                    nats[row, place : place + self.k] = np.log(self.p)
+                    nats[row, place] += leaf_nats
+                    shape, place = shape + "l", place + self.k
+                else:
+                    nats[row, place] = np.log(len(OPERATORS)) + operator_nats
+                    shape, place = shape + ("b" if BINARY[tokens[row, place] - self.p] else "u"), place + 1
+        return nats
 
     def chance(self, role: str) -> float | None:
         """1/4 for operators, 1/p for coefficients of the question; those of answers are not uniform."""

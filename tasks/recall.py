@@ -13,6 +13,7 @@ model. Filler is blank (the published `random_non_queries=False`), so that what 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, permutations
 from math import comb, perm
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
+from tasks.streams import FEW
 
 KEY, VALUE, FILLER, QUERY, ANSWER = 1, 2, 3, 4, 5
 
@@ -119,6 +121,15 @@ class Recall(Task):
         """Choices of the keys, times ordered choices of their values."""
         half = self.vocabulary // 2
         return comb(half - 1, self.pairs) * perm(half, self.pairs), "exact"
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        if self.instance_count()[0] > FEW:
+            return None
+        half, pairs = self.vocabulary // 2, self.pairs
+        keys = np.array(list(combinations(range(1, half), pairs)))
+        values = np.array(list(permutations(range(half, 2 * half), pairs)))
+        every: NDArray[np.integer] = (keys[:, None] * self.vocabulary + values).reshape(-1, pairs)
+        return every
 
     def floor(self, role: str) -> float | None:
         """`answer` 0; `value` the mean of ln(V/2 - j), `key` that of ln(V/2 - 1 - j) over the keys j >= 1 that are predicted.

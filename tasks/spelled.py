@@ -22,6 +22,7 @@ from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.induction import Induction
 from tasks.settings import require
+from tasks.strata import Numbered, Stratum
 from tasks.streams import stream
 
 _SYMBOLS = string.digits + string.ascii_lowercase
@@ -109,6 +110,15 @@ class Spelled(Task):
 
     def every_instance(self) -> NDArray[np.integer] | None:
         return self.task.every_instance()
+
+    def strata(self) -> tuple[Stratum, ...]:
+        return self.task.strata()
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.task.stratum(self.read(tokens)[0])
+
+    def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
+        return self.task.numbered(self.read(tokens)[0])
 
     @property
     def code(self) -> NDArray[np.int64]:

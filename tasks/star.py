@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
+from tasks.streams import FEW
 
 PROMPT = 1
-_FEW = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class Star(Task):
 
     def every_instance(self) -> NDArray[np.integer] | None:
         """Where there are at most some thousands of ordered choices of nodes."""
-        if perm(self.nodes, 1 + self.edges) > _FEW:
+        if perm(self.nodes, 1 + self.edges) > FEW:
             return None
         ids = np.array(list(permutations(range(self.nodes), 1 + self.edges)))
         every: NDArray[np.integer] = np.unique(self.instances(self._rows(*self._graphs(ids)).tokens), axis=0)

@@ -27,7 +27,8 @@ from tasks.corpus import SMALLEST, Source, StoryRows, fingerprint_of, is_trustin
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.story_roles import FIRST_AGAIN, FIRST_NEW, LAST, ROLES, SECOND_AGAIN, SECOND_NEW, WORD
-from tasks.story_tables import Tables, build_tables, parts_of
+from tasks.story_tables import Tables, build_tables, packed, parts_of
+from tasks.strata import Stratum
 from tasks.streams import SPLITS, stream
 
 MOST_CHARACTERS = 4
@@ -128,7 +129,7 @@ class Stories(Task):
         codes_BC = codes_B8L.reshape(size, -1)
         tokens_BC = tables.resolve(codes_BC, person_BC // self.second_names, person_BC % self.second_names, words_BS)
         roles_BC = self._roles(codes_BC, who_B8L)
-        return self._packed(tokens_BC, roles_BC)
+        return self.rows(*packed(tables, tokens_BC, roles_BC, self.length))
 
     def floor(self, role: str) -> float | None:
         """`second_again` and `end`: 0. `first_again`: who acts is settled but for two coins, so mean coin entropy a mention.
@@ -148,6 +149,21 @@ class Stories(Task):
         counts = np.arange(self.characters[0], self.characters[1] + 1)
         coins = 1 + np.array([{2: 0.0, 3: 0.5, 4: 1.0}[int(n)] for n in counts])
         return float(np.log(2) * coins.sum() / (2 * len(grammar.PARTS) - counts).sum())
+
+    def strata(self) -> tuple[Stratum, ...]:
+        """The numbers of characters, uniform; a real text is one stratum."""
+        low, high = self.characters
+        if self.corpus is not None:
+            return super().strata()
+        return tuple(Stratum(name=f"{n} characters", chance=1 / (high + 1 - low)) for n in range(low, high + 1))
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.corpus is not None:
+            return super().stratum(tokens)
+        first = self._tables.first_token
+        named_BT = np.sort(np.where((tokens >= first) & (tokens < first + self.first_names), tokens, -1), axis=1)
+        characters_B: NDArray[np.int64] = (named_BT[:, 1:] != named_BT[:, :-1]).sum(axis=1)  # -1, padding or words, is there
+        return characters_B - self.characters[0]
 
     def chance(self, role: str) -> float | None:
         """For name tokens 1 / their number; None for words, whose best guess depends on the grammar, and for a real text."""
@@ -219,18 +235,6 @@ class Stories(Task):
                 row, place = np.flatnonzero(theirs.any(axis=1)), theirs.argmax(axis=1)
                 roles_BC[row, place[row]] = new
         return roles_BC
-
-    def _packed(self, tokens_BC: NDArray[np.int64], roles_BC: NDArray[np.int64]) -> Batch:
-        """Rows without the gaps between sentences, ended and padded."""
-        size = len(tokens_BC)
-        row, column = np.nonzero(roles_BC)
-        ends = (roles_BC != 0).sum(axis=1)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(ends) - ends, ends)
-        tokens = np.full((size, self.length), self._tables.pad_token, dtype=np.int64)
-        roles = np.zeros((size, self.length), dtype=np.int64)
-        tokens[row, place], roles[row, place] = tokens_BC[row, column], roles_BC[row, column]
-        tokens[np.arange(size), ends], roles[np.arange(size), ends] = self._tables.end_token, LAST
-        return self.rows(tokens, roles)
 
     # --- a corpus ------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks import story_grammar as grammar
+from tasks.story_roles import LAST
 
 Integers = NDArray[np.int64]
 
@@ -137,3 +138,16 @@ def parts_of(rng: np.random.Generator, n_B: Integers) -> Integers:
     }  # fmt: skip
     order = [who[part] for pair in grammar.PARTS for part in pair]
     return np.stack(order, axis=1) % n_B[:, None]
+
+
+def packed(tables: Tables, tokens_BC: Integers, roles_BC: Integers, length: int) -> tuple[Integers, Integers]:
+    """Tokens and roles (B, length) of stories without the gaps between their sentences, ended and padded."""
+    size = len(tokens_BC)
+    row, column = np.nonzero(roles_BC)
+    ends = (roles_BC != 0).sum(axis=1)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(ends) - ends, ends)
+    tokens = np.full((size, length), tables.pad_token, dtype=np.int64)
+    roles = np.zeros((size, length), dtype=np.int64)
+    tokens[row, place], roles[row, place] = tokens_BC[row, column], roles_BC[row, column]
+    tokens[np.arange(size), ends], roles[np.arange(size), ends] = tables.end_token, LAST
+    return tokens, roles

@@ -22,6 +22,9 @@ SLOTS = 16
 _VALIDATION, _TEST = SLOTS - 2, SLOTS - 1
 _WORD = (1 << 64) - 1
 
+FEW = 20_000
+"""Most instances of a whole task that are listed, so that the splits divide them exactly."""
+
 Array = NDArray[Any]
 """Any of the arrays that a batch consists of."""
 
@@ -149,34 +152,32 @@ def split_of_space(space: Space) -> SplitOf:
 
 def rows_in_split(
     draw: Callable[[int], tuple[Array, ...]],
-    instances: Callable[[tuple[Array, ...]], NDArray[np.integer]],
+    kept: Callable[[tuple[Array, ...]], NDArray[np.bool_]],
     size: int,
     split: str,
-    split_of: SplitOf = split_of,
+    share: float,
 ) -> tuple[Array, ...]:
-    """Draw rows and keep those whose instance belongs to the split, until there are enough.
+    """Draw sequences and keep those of the split, until there are enough.
 
     Args:
-        draw: Draws that many rows: arrays that agree in their first dimension.
-        instances: The canonical form of drawn rows, (rows, K).
-        size: Rows wanted.
+        draw: Draws that many sequences: arrays that agree in their first dimension.
+        kept: Which of the drawn sequences are kept.
+        size: Sequences wanted.
         split: One of `SPLITS`.
-        split_of: Tells it.
+        share: Of all drawn sequences that are kept, as expected.
 
     Raises:
         TaskError: If so few instances exist that the split holds none of those drawn.
     """
-    wanted = SPLITS.index(split)
-    share = (SLOTS - 2) / SLOTS if split == "train" else 1 / SLOTS
-    kept: list[tuple[Array, ...]] = []
+    found: list[tuple[Array, ...]] = []
     have = 0
     for _ in range(64):
         rows = draw(int((size - have) / share * 1.1) + 8)
-        inside = np.flatnonzero(split_of(instances(rows)) == wanted)[: size - have]
-        kept.append(tuple(array[inside] for array in rows))
+        inside = np.flatnonzero(kept(rows))[: size - have]
+        found.append(tuple(array[inside] for array in rows))
         have += len(inside)
         if have == size:
-            return kept[0] if len(kept) == 1 else tuple(np.concatenate(arrays) for arrays in zip(*kept, strict=True))
+            return found[0] if len(found) == 1 else tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
     raise TaskError(f"found only {have} of {size} instances for the {split} split: these settings have too few instances")
 
 

@@ -101,3 +101,23 @@ def places(maps: Maps, steps_BS: NDArray[np.int64]) -> NDArray[np.int64]:
         at_B = np.where(arrived_B, at_B, np.where(on_a_way_B, step_B, -1))
         visited.append(at_B)
     return np.stack(visited, axis=1)
+
+
+def told_edges(
+    path_BS: NDArray[np.int64], dead_BJL: NDArray[np.int64], other_BJ: NDArray[np.int64], at_BC: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Edges (B, E, 2) of maps: the path's, those to dead ends, and those of the other way of each detour, in this order.
+
+    Args:
+        path_BS: Nodes from start to goal.
+        dead_BJL: For each turn the nodes that lead to its dead end.
+        other_BJ: For each detour the node of its other way.
+        at_BC: Steps before each turn, then before each detour.
+    """
+    turns = dead_BJL.shape[1]
+    turn_BJ, detour_BJ = at_BC[:, :turns], at_BC[:, turns:]
+    fork_BJ1, before_BJ, joint_BJ = (np.take_along_axis(path_BS, step, axis=1) for step in (turn_BJ, detour_BJ, detour_BJ + 2))
+    tails_BJL = np.concatenate([fork_BJ1[:, :, None], dead_BJL[:, :, :-1]], axis=2)
+    tails = [path_BS[:, :-1], tails_BJL.reshape(len(path_BS), -1), before_BJ, other_BJ]
+    heads = [path_BS[:, 1:], dead_BJL.reshape(len(path_BS), -1), other_BJ, joint_BJ]
+    return np.stack([np.concatenate(tails, axis=1), np.concatenate(heads, axis=1)], axis=2)

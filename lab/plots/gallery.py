@@ -65,7 +65,7 @@ def picture(cells: Sequence[Cell], roles: Sequence[Role], title: str) -> Figure:
     """
     places = _flow([(cell.row, max(1.7, 0.62 * len(cell.word) + 1.1)) for cell in cells], _LINE, _GAP)
     below = places[-1].top + _LINE + 0.6
-    entries = [f"{role.name}" + ("" if role.floor is None else f" (floor {role.floor:.3g})") for role in roles]
+    entries = _legend_entries(roles)
     legend = _flow([(0, 3.6 + 0.54 * len(entry)) for entry in entries], _LINE, 0.0)
     depth = below + legend[-1].top + 1.8
     colours = role_colours(len(roles))
@@ -101,8 +101,8 @@ def contrast(one: str, other: str) -> float:
 
 
 def digest(cells: Sequence[Cell], roles: Sequence[Role], title: str) -> str:
-    """16 hexadecimal digits that change with what a picture shows."""
-    return hashlib.sha256(repr((title, list(roles), list(cells))).encode()).hexdigest()[:16]
+    """16 hexadecimal digits that change with what a picture shows, and with nothing else: floors count as they are printed."""
+    return hashlib.sha256(repr((title, _legend_entries(roles), list(cells))).encode()).hexdigest()[:16]
 
 
 def png(figure: Figure, note: str) -> bytes:
@@ -110,6 +110,11 @@ def png(figure: Figure, note: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, bbox_inches=None, metadata={"Software": None, "Comment": note})
     return buffer.getvalue()
+
+
+def _legend_entries(roles: Sequence[Role]) -> list[str]:
+    """The text of each role in the legend."""
+    return [role.name if role.floor is None else f"{role.name} (floor {role.floor:.3g})" for role in roles]
 
 
 def _luminance(colour: str) -> float:

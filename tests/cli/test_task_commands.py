@@ -38,11 +38,15 @@ def test_a_certificate_is_printed_and_written(capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     for words in ("30,240 (exact)", "0 instances, of 300 rows drawn of each", "12 to 12", "million tokens/s", "star.json"):
         assert words in out
-    assert [line.split()[::3] for line in out.splitlines() if line.startswith("turn")] == [["turn", "0.5"]]
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith(("turn", "all"))}
+    assert rows == {
+        "turn": ["0.0833", "0.5", "0", "-", "-", "-"],
+        "all": ["1.000", "1.000", "(~26,460)", "1.000", "(~1,890)", "1.000", "(~1,890)"],
+    }
     written = json.loads(Path("star.json").read_text())
     assert written["instances"] == 30_240
     assert written["overlap"]["train and test"] == 0
-    assert written["roles"]["turn"] == {"share": pytest.approx(1 / 12), "floor": 0.0, "chance": 0.5}
+    assert written["roles"]["turn"] == {"share": pytest.approx(1 / 12), "floor": 0.0, "chance": 0.5, "optimum": None}
     assert tasks.describe(written["task"]) == tasks.get("star", degree=2, arm=3, nodes=10)
 
 

@@ -23,7 +23,7 @@ def some_tasks(draw: st.DrawFn) -> Task:
         pairs=pairs,
         keys=pairs + draw(st.integers(0, 4)),
         cases=cases,
-        verbs=cases + draw(st.integers(0, 9)),
+        verbs=max(cases, 3) + draw(st.integers(0, 9)),
         stems=draw(st.integers(1, 5)),
     )
 

@@ -78,6 +78,33 @@ def test_the_public_star_graphs_are_nearly_all_in_their_training_set() -> None:
     assert found.overlap["train and test"] == 0
 
 
+@pytest.mark.parametrize(("name", "settings"), [(name.split()[0], settings) for name, settings in SMALL.items()])
+def test_instances_are_listed_by_stratum_and_split(name: str, settings: dict[str, object]) -> None:
+    task = tasks.get(name, **settings)
+    found = certify(task, drawn=4000)
+    assert list(found.strata) == [stratum.name for stratum in task.strata()]
+    for number, facts in enumerate(found.strata.values()):
+        assert facts.instances_are == "exact"
+        for split in SPLITS:
+            tokens = np.concatenate([task.batch(1, index, 2000, split).tokens for index in range(6)])
+            here = tokens[task.stratum(tokens) == number]
+            assert facts.instances[split] >= len(np.unique(task.instances(here), axis=0)) > 0.9 * facts.instances[split]
+            assert facts.drawn[split] == pytest.approx(facts.chance, abs=0.05)
+
+
+def test_counts_are_marked_where_a_hash_divides_and_where_nobody_knows() -> None:
+    marks = {name: certify(tasks.get(name), drawn=50).strata for name in ("induction", "bigram", "modular", "stories")}
+    kinds = {name: {facts.instances_are for facts in strata.values()} for name, strata in marks.items()}
+    assert kinds == {"induction": {"about"}, "bigram": {"seen"}, "modular": {"exact"}, "stories": {"seen"}}
+
+
+def test_the_mean_optimum_stands_beside_the_floor() -> None:
+    roles = certify(tasks.get("addition", digits=[1, 3], test_digits=None), drawn=4000).roles
+    for split in SPLITS:
+        assert roles["operand"].optimum[split] == pytest.approx(roles["operand"].floor, abs=0.01)
+    assert certify(tasks.get("star"), drawn=20).roles["turn"].optimum is None
+
+
 def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tasks.get("modular", p=7)
     kind = type(task)

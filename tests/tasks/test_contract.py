@@ -11,7 +11,9 @@ import pytest
 
 import tasks
 from tasks import SPLITS, Task, TaskError
-from tasks.streams import split_of
+from tasks.batch import joined
+from tasks.division import split_of
+from tests.tasks.small import SMALL
 
 ROWS = 64
 
@@ -52,7 +54,7 @@ def test_no_instance_is_in_two_splits(task: Task) -> None:
     drawn = {split: np.concatenate([task.instances(task.batch(0, i, 256, split).tokens) for i in range(4)]) for split in SPLITS}
     if not task.splits_itself:
         for number, split in enumerate(SPLITS):
-            assert (split_of(drawn[split]) == number).all(), f"{task.name}: a row of {split} belongs to another split"
+            assert (split_of(task, task.batch(0, 0, 256, split).tokens) == number).all(), f"{task.name}: {split}"
     sets = {split: row_set(rows) for split, rows in drawn.items()}
     for one in SPLITS:
         for other in SPLITS:
@@ -139,6 +141,32 @@ def test_no_floor_lies_above_what_the_optimum_loses(task: Task) -> None:
         floor, losses = task.floor(role), optimum[:, 1:][batch.roles[:, 1:] == number]
         if floor is not None and len(losses):
             assert floor <= losses.mean() + 3 * losses.std() / np.sqrt(len(losses)) + 1e-12, role
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), SMALL, ids=lambda value: value.rpartition(":")[2] if isinstance(value, str) else ""
+)
+def test_splits_of_small_tasks_follow_the_stated_distribution(name: str, settings: dict[str, object]) -> None:
+    """Their strata, and the mean of `optimum`: its error is that over instances, however often each is drawn."""
+    task = tasks.get(name, **settings)
+    stated = np.array([stratum.chance for stratum in task.strata()])
+    assert stated.sum() == pytest.approx(1)
+    found: set[bytes] = set()
+    for split in SPLITS:
+        batch = joined([task.batch(0, index, 1000, split) for index in range(6)])
+        drawn = np.bincount(task.stratum(batch.tokens), minlength=len(stated))
+        error = np.sqrt(len(batch) * stated * (1 - stated))
+        assert (abs(drawn - len(batch) * stated) <= 4.5 * error + 1e-9).all(), (split, drawn / len(batch))
+        every, instance = np.unique(task.instances(batch.tokens), axis=0, return_inverse=True)
+        assert not row_set(every) & found, split
+        found |= row_set(every)
+        optimum = task.optimum(batch.tokens)
+        for number, role in enumerate(task.roles if optimum is not None else ()):
+            floor, here = task.floor(role), batch.roles[:, 1:] == number
+            if floor is not None and here.any():
+                nats = np.where(here, optimum[:, 1:] - floor, 0).sum(axis=1)
+                error = np.sqrt((np.bincount(instance.ravel(), weights=nats) ** 2).sum())
+                assert abs(nats.sum()) <= 3.5 * error + 1e-9 * here.sum(), (split, role, nats.sum() / here.sum())
 
 
 def uniform(task: Task, rows: int) -> np.ndarray:

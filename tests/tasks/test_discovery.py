@@ -205,7 +205,7 @@ def test_siblings_with_a_wrong_parent_are_told_the_right_one() -> None:
         ({"parents": 1}, "parents must be at least 2"),
         ({"children": 1}, "children must be at least 2"),
         ({"children": 1001}, "children must be so small that there are at most 4,000,000 valid sequences"),
-        ({"parents": 2, "children": 2}, "2 instances are too few to divide"),
+        ({"parents": 2, "children": 3}, "too few valid sequences of each parent: 3 instances are too few to divide"),
         ({"nodes": 2}, "nodes must be between 3 and 1024"),
         ({"nodes": 12}, "degree must be between 1 and nodes - 1 = 11, not 12"),
         ({"kind": "triangle", "nodes": 1024, "degree": 400}, "degree must be so small that there are at most"),

@@ -44,9 +44,10 @@ def test_floors_agree_with_enumeration_of_every_segment() -> None:
     new, boundary = [], []
     for period in range(2, 5):
         boundary += [-math.log(1 / (5 - period))]  # periods still possible: period .. 4
-        new += [(period, math.log(5 - position)) for position in range(1, period)]
+        goes_on = [-math.log(1 - 1 / (5 - position)) if position >= 2 else 0.0 for position in range(1, period)]
+        new += [math.log(5 - position) + nats for position, nats in enumerate(goes_on, start=1)]
     assert task.floor("boundary") == pytest.approx(np.mean(boundary))
-    assert task.floor("new") == pytest.approx(np.mean([entropy for _, entropy in new]))
+    assert task.floor("new") == pytest.approx(np.mean(new))
     assert task.floor("copy") == 0
     assert task.floor("-") is None
 

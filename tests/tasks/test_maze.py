@@ -11,7 +11,7 @@ import tasks
 from tasks import Batch, TaskError
 from tasks.maze import Maze
 from tasks.streams import split_of
-from tasks.walks import walker
+from tasks.walks import told_edges, walker
 from tests.tasks.test_walks import all_walks, value_and_sigma
 
 
@@ -223,7 +223,7 @@ def test_maps_are_counted_as_often_as_they_differ() -> None:
     arms = []
     for at in ([0, 2], [2, 0]):  # the turn's place and the detour's
         path, dead, other = ids[:, :5], ids[:, None, 5:7], ids[:, 7:]
-        edges = task._told(path, dead, other, np.tile(at, (len(ids), 1)))
+        edges = told_edges(path, dead, other, np.tile(at, (len(ids), 1)))
         arms.append(np.concatenate([edges.reshape(len(ids), -1), path[:, [0, -1]]], axis=1))
     assert task.instance_count() == (len(np.unique(task.instances(np.concatenate(arms)), axis=0)), "exact")
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.cli.tasks.chosen import chosen, parser_for
+from tasks import SPLITS
 from tasks.certificate import Certificate, certify
 
 
@@ -47,14 +48,22 @@ def _print(found: Certificate) -> None:
     for fact, value in facts.items():
         table.add_row(fact, value)
     console.print(table)
-    roles = Table(box=None, pad_edge=False, header_style="bold")
-    roles.add_column("role")
-    for title in ("share", "floor (nats)", "chance"):
+    strata = Table("stratum", box=None, pad_edge=False, header_style="bold")
+    for title in ("stated", *SPLITS):
+        strata.add_column(title, justify="right")
+    for name, stratum in found.strata.items():
+        mark = {"exact": "", "about": "~", "seen": ">="}[stratum.instances_are]
+        shares = (f"{stratum.drawn[split]:.3f} ({mark}{in_words(stratum.instances[split])})" for split in SPLITS)
+        strata.add_row(name, f"{stratum.chance:.3f}", *shares)
+    console.print("\nshare of each stratum (different instances) in each split", strata, sep="\n")
+    roles = Table("role", box=None, pad_edge=False, header_style="bold")
+    for title in ("share", "chance", "floor", *SPLITS):
         roles.add_column(title, justify="right")
     for role, facts_of in found.roles.items():
-        floor, chance = ("-" if value is None else f"{value:.4g}" for value in (facts_of.floor, facts_of.chance))
-        roles.add_row(role, f"{facts_of.share:.4f}", floor, chance)
-    console.print(roles)
+        optimum = [(facts_of.optimum or {}).get(split) for split in SPLITS]
+        values = ("-" if value is None else f"{value:.4g}" for value in (facts_of.chance, facts_of.floor, *optimum))
+        roles.add_row(role, f"{facts_of.share:.4f}", *values)
+    console.print("\nfloor of each role and mean loss of the optimal predictor in each split, in nats", roles, sep="\n")
 
 
 def in_words(number: int) -> str:

@@ -1,0 +1,37 @@
+"""Small settings of every task, where splits hold few instances: the shared tests compare distributions and floors on them."""
+
+from typing import Any
+
+SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("induction", {"vocabulary": 8, "period": [2, 4], "length": 8}),
+    ("induction", {"vocabulary": 5, "period": [1, 5], "length": 10}),
+    ("induction", {"vocabulary": 32, "period": [2, 5], "length": 12}),
+    ("addition", {"digits": [1, 3], "test_digits": None}),
+    ("addition", {"digits": [1, 2], "order": "reversed", "test_digits": None}),
+    ("addition", {"digits": [1, 1], "test_digits": None}),
+    ("polynomial", {"p": 3, "k": 2, "operations": [1, 3], "test_operations": None}),
+    ("polynomial", {"p": 3, "k": 1, "operations": [1, 4], "pause": 2, "test_operations": None}),
+    ("polynomial", {"p": 7, "k": 1, "operations": [2, 3], "test_operations": None}),
+    ("bigram", {"vocabulary": 4, "triggers": 1, "trigger_rate": 0.3, "alpha": 0.5, "length": 6}),
+    ("bigram", {"vocabulary": 6, "triggers": 2, "length": 16}),
+    ("markov", {"states": 2, "length": 4}),
+    ("markov", {"states": 3, "order": 2, "length": 7}),
+    ("recall", {"vocabulary": 6, "pairs": 2, "length": 10, "power": 1.0}),
+    ("recall", {"vocabulary": 8, "pairs": 1, "length": 6}),
+    ("agreement", {"pairs": 1, "keys": 2, "verbs": 4, "cases": 2, "stems": 3, "words": 1}),
+    ("agreement", {"pairs": 2, "keys": 4, "verbs": 4, "cases": 2, "stems": 2, "words": 2, "order": "verb_first"}),
+    ("star", {"degree": 2, "arm": 3, "nodes": 5}),
+    ("star", {"degree": 3, "arm": 2, "nodes": 5, "form": "public"}),
+    ("maze", {"turns": 1, "detours": 0, "nodes": 5}),
+    ("maze", {"turns": 1, "detours": 1, "nodes": 8}),
+    ("modular", {"p": 5}),
+    ("modular", {"p": 7, "operation": "/", "spelled": True}),
+    ("discovery", {"parents": 3, "children": 4}),
+    ("discovery", {"kind": "triangle", "nodes": 12, "degree": 8}),
+    ("stories", {"first_names": 8, "second_names": 16, "names": 8, "unseen": 0.2}),
+    ("stories", {"characters": [2, 3], "fresh": 0.5}),
+    ("spelled", {"task": {"name": "induction", "vocabulary": 6, "period": [2, 3], "length": 8}, "base": 3}),
+    ("spelled", {"task": {"name": "addition", "digits": [1, 2], "test_digits": None}, "base": 13, "symbols": 1}),
+    ("tests.tasks.users_task:Parity", {"bits": 12}),
+    ("tests.tasks.users_walk:Walk", {"strides": 8}),
+)
