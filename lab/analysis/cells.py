@@ -7,13 +7,14 @@ from typing import Literal
 
 import pandas as pd
 
+from lab.analysis.conditions import finished, require_one_configuration
 from lab.analysis.statistics import bootstrap_interval, holm, one_run_a_seed, paired_comparison
 
 Rule = Literal["last", "best"]
 
 
 def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.DataFrame:
-    """What every run reached.
+    """What every finished run reached.
 
     Args:
         frame: A tidy frame (`lab.frame`).
@@ -22,11 +23,13 @@ def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.Data
             loss the smallest). The best of many noisy points flatters all arms, and the noisier more.
 
     Returns:
-        One row for each run: the frame's columns at that evaluation.
+        One row for each finished run: the frame's columns at that evaluation.
     """
+    frame = finished(frame)
     rows = frame[frame["metric"] == metric].sort_values(["run", "step"])
     if rule == "last":
         return rows.groupby("run", sort=False).tail(1).reset_index(drop=True)
+    rows = rows[rows["value"].notna()]
     picked = rows.groupby("run", sort=False)["value"]
     return rows.loc[picked.idxmin() if lower_is_better(metric) else picked.idxmax()].reset_index(drop=True)
 
@@ -59,7 +62,11 @@ def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         The columns of `by`, then `mean`, `low`, `high` and `seeds`, how many runs stand behind it.
+
+    Raises:
+        LabError: If runs of a cell differ in a setting.
     """
+    require_one_configuration(values, by)
     rows = []
     for cell, part in values.groupby(list(by), sort=True, dropna=False):
         interval = bootstrap_interval(part["value"].to_numpy(float))
@@ -83,8 +90,9 @@ def comparison_table(
         `p_value` (exact sign-flip permutation) and `p_holm`, corrected over all rows. Arms without a common seed are left out.
 
     Raises:
-        LabError: If in a cell an arm has several runs of one seed.
+        LabError: If in a cell an arm has several runs of one seed, or runs that differ in a setting.
     """
+    require_one_configuration(values, [*within, arm])
     rows = []
     cells = [((), values)] if not within else [(key, part) for key, part in values.groupby(list(within), sort=True)]
     for cell, part in cells:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lab.analysis.conditions import require_one_configuration
+
 ONSET, COMPLETION = 0.5, 0.9
 HOLD = 2
 """Evaluation points in a row, the first included, at which the threshold must be met."""
@@ -81,10 +83,15 @@ def emergence_table(
     Returns:
         One row for each run: `run`, the columns of `by`, `seed`, and for each threshold its name with the tokens seen, and
         `<name>_observed` with whether it was passed.
+
+    Raises:
+        LabError: If runs that agree in `by` differ in another setting: they are not seeds of each other.
     """
+    frame = frame[frame["metric"] == metric]
+    require_one_configuration(frame, by)
     keys = ["run", *by, "seed"]
     rows = []
-    for run, curve in frame[frame["metric"] == metric].groupby(keys, sort=True, dropna=False):
+    for run, curve in frame.groupby(keys, sort=True, dropna=False):
         curve = curve.sort_values("tokens")
         row: dict[str, object] = dict(zip(keys, run, strict=True))
         for name, threshold in thresholds.items():

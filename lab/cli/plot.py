@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
     from lab.runs import Run
 
 FIGURES = {
-    "emergence": "a metric against tokens seen, a line for each arm with its band",
+    "emergence": "a metric against tokens seen, a line for each condition with its band",
     "induction": "induction score of the strongest attention head against tokens seen",
     "heatmap": "prefix-matching score of every attention head, by layer",
-    "grid": "a metric over arms and sizes, each cell with its interval",
-    "size": "a metric against the model's size, a line for each arm",
+    "grid": "a metric over conditions and sizes, each cell with its interval",
+    "size": "a metric against the model's size, a line for each condition",
     "survival": "share of runs that have not passed a threshold yet",
     "gradients": "what each prediction head's loss asks of the trunk, and how far heads agree, against tokens seen",
     "pareto": "a metric against a cost, and the cells that no other beats in both",
@@ -26,7 +27,7 @@ FIGURES = {
 }
 OPTIONS = {
     "metric": ("emergence", "grid", "size", "survival", "pareto", "importance", "parallel"),
-    "by": ("emergence", "grid", "size", "survival", "pareto", "gradients"),
+    "by": ("emergence", "induction", "heatmap", "grid", "size", "survival", "pareto", "gradients"),
     "x": ("emergence",),
     "rule": ("grid", "size", "pareto", "importance", "parallel"),
     "threshold": ("survival",),
@@ -45,8 +46,10 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("runs", nargs="+", help="runs, or folders of runs")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png, .pdf or .svg")
     parser.add_argument("--metric", help="what to draw (the task's own)")
-    parser.add_argument("--by", metavar="SETTINGS", help="what tells arms apart, as n_future,objective.name (n_future)")
-    parser.add_argument("--x", metavar="AXIS", help="tokens, steps, flops or seconds (tokens)")
+    parser.add_argument(
+        "--by", metavar="SETTINGS", help="what tells conditions apart, as n_future,objective.name (all that varies)"
+    )
+    parser.add_argument("--x", metavar="AXIS", help="tokens, scored, sequences, steps, flops or seconds (tokens)")
     parser.add_argument("--rule", choices=("last", "best"), help="which evaluation of a run counts (last)")
     parser.add_argument("--threshold", type=float, help="what a run must pass to leave the plateau (0.5)")
     parser.add_argument("--cost", help="parameters, flops, seconds or tokens (parameters)")
@@ -81,7 +84,10 @@ def _draw(name: str, folders: list[str], options: dict[str, Any], out: Path) -> 
         options["lines"] = reference_lines(runs[0].experiment, options["metric"])
     with plots.style():
         axes, numbers = plots.FIGURES[name](frame(runs), **options)
-        return plots.save(axes, numbers, out)
+        saved = plots.save(axes, numbers, out)
+    for line in numbers.attrs["notes"]:
+        print(f"lab: {line}", file=sys.stderr)
+    return saved
 
 
 def _common_metric(runs: list[Run]) -> str:

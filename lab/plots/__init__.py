@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.plots.curves import emergence, induction, new_axes
+from lab.plots.axes import new_axes
+from lab.plots.curves import emergence, induction
 from lab.plots.gradients import gradients
 from lab.plots.heatmap import heatmap
 from lab.plots.importance import importance, parallel

@@ -1,120 +1,146 @@
-"""Metrics against tokens seen: one line for each n, mean over seeds, with a 90 % bootstrap band."""
+"""Metrics against training: a line for each condition, mean over seeds, with a 90 % bootstrap band or each seed's own line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
+from lab.analysis.conditions import Conditions, conditions, rows_of
 from lab.analysis.statistics import FEWEST, bootstrap_band
 from lab.errors import LabError
-from lab.plots.arms import with_arms
-from lab.plots.style import Look, looks
+from lab.plots.axes import AXES, log_axis, reference
+from lab.plots.panels import Lines, in_panels
+from lab.plots.style import Look
 from tasks.errors import nearest
 
-TOKENS = "training tokens seen"
-AXES = {
-    "tokens": ("tokens", TOKENS),
-    "steps": ("step", "optimiser steps"),
-    "flops": ("flops", "training FLOPs"),
-    "seconds": ("seconds", "wall time (seconds)"),
-}
-"""What a curve can be drawn against: the frame's column and the axis's label."""
+SHARE = 0.5
+"""Of a condition's seeds, that a point needs to be drawn."""
 _SAMPLED = {"sampled": "of sampled rows", "forced": "of sampled rows with imposed choices"}
 
 
-def band_table(frame: pd.DataFrame, metrics: list[str], by: str = "n_future", x: str = "tokens") -> pd.DataFrame:
+def band_table(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] | None = None, x: str = "tokens") -> pd.DataFrame:
     """The very numbers that a curve is drawn from.
 
     Args:
         frame: A tidy frame.
         metrics: Names of metrics.
-        by: The column that tells the arms apart.
-        x: One of `AXES`. Seeds are averaged where they have seen as many tokens; wall times, which differ, are averaged too.
+        by: Columns that tell conditions apart, see `lab.analysis.conditions.conditions`.
+        x: One of `AXES`.
 
     Returns:
-        One row for each (arm, metric, evaluation point): the column of `x`; `mean`, `low` and `high` of the 90 % bootstrap
-        interval over seeds; and `seeds`, how many stand behind it. Points that not every seed of an arm has are left out.
+        One row for each (condition, metric, step): the column of `x` (mean over seeds: tokens and wall time at a step may
+        differ); `mean`, `low` and `high` of the 90 % bootstrap interval over seeds; `seeds`, how many stand behind it;
+        `condition_seeds`, how many the condition has; and `seed <s>`, the value of each. Points that fewer than half of the
+        condition's seeds have are left out, diverged runs as well.
 
     Raises:
         LabError: If the frame is empty, has no such metric, or nothing is known of `x`.
     """
+    return bands(conditions(rows_of(frame, *metrics), by, keep="not diverged"), metrics, x)
+
+
+def bands(found: Conditions, metrics: Sequence[str], x: str = "tokens") -> pd.DataFrame:
+    """As `band_table`, of conditions that are known."""
     if x not in AXES:
         raise LabError(f"unknown x-axis {x!r}; {nearest(x, AXES)}")
-    column = AXES[x][0]
-    if frame.empty:
-        raise LabError("the runs have no metrics yet")
-    rows = []
+    column, words = AXES[x][0], AXES[x][0].replace("_", " ")
+    if column not in found.frame.columns:
+        raise LabError(f"the runs do not say their {words}: they were written before it was counted")
+    tables = []
     for metric in metrics:
-        part = frame[frame["metric"] == metric]
-        if part.empty:
-            raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
-        for arm, curves in part.groupby(by, sort=True, observed=True):
-            matrix = curves.pivot_table(index="tokens", columns="run", values="value").dropna()
-            if matrix.empty:
-                raise LabError(f"the runs with {by} = {arm} share no evaluation point of {metric}")
-            points = curves.groupby("tokens")[column].mean()[matrix.index].to_numpy()
-            if np.isnan(points).any():
-                raise LabError(f"the runs with {by} = {arm} do not say their {x} at every evaluation point")
-            low, mean, high = bootstrap_band(matrix.to_numpy().T)
-            rows.append(
-                pd.DataFrame(
-                    {by: arm, "metric": metric, column: points, "mean": mean, "low": low, "high": high,
-                     "seeds": matrix.shape[1]}
-                )
-            )  # fmt: skip
-    return pd.concat(rows, ignore_index=True)
+        part = found.frame[found.frame["metric"] == metric]
+        for condition, curves in part.groupby("condition", sort=True, observed=True):
+            table = _band(curves, column)
+            if table.empty:
+                raise LabError(f"fewer than half of the runs with {condition} share any evaluation point of {metric}")
+            if table[column].isna().any():
+                raise LabError(f"the runs with {condition} do not say their {words} at every evaluation point")
+            table.insert(0, "condition", condition)
+            table.insert(1, "metric", metric)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows of one condition and metric, step by step."""
+    matrix_PS = curves.pivot_table(index="step", columns="seed", values="value", aggfunc="last")
+    seeds = matrix_PS.count(axis=1)
+    kept = matrix_PS[seeds >= SHARE * curves["seed"].nunique()]
+    present_PS = kept.notna().to_numpy()
+    intervals = np.full((len(kept), 3), np.nan)
+    for seen_S in np.unique(present_PS, axis=0):  # stretches of the same seeds
+        points = (present_PS == seen_S).all(axis=1)
+        low, mean, high = bootstrap_band(kept.to_numpy()[points][:, seen_S].T)
+        intervals[points] = np.column_stack([mean, low, high])
+    table = pd.DataFrame(intervals, columns=["mean", "low", "high"])
+    table.insert(0, "step", kept.index)
+    if column != "step":
+        where = curves[curves["value"].notna()].groupby("step")[column].mean()
+        table.insert(1, column, where[kept.index].to_numpy(float))
+    table = table.assign(seeds=seeds[kept.index].to_numpy(), condition_seeds=curves["seed"].nunique())
+    return table.join(kept.rename(columns=lambda seed: f"seed {seed}").reset_index(drop=True))
 
 
 def emergence(
     frame: pd.DataFrame,
     metric: str,
     *,
-    by: Sequence[str] = ("n_future",),
+    by: Sequence[str] | None = None,
     x: str = "tokens",
     lines: Mapping[str, float] | None = None,
     axes: Axes | None = None,
 ) -> tuple[Axes, pd.DataFrame]:
-    """The emergence curve: a metric against tokens seen, on a logarithmic axis, one line for each arm.
+    """The emergence curve: a metric against tokens seen, on a logarithmic axis, one line for each condition.
 
     Args:
         frame: A tidy frame.
         metric: As `accuracy/copy/1`.
-        by: Columns that tell arms apart.
+        by: Columns that tell conditions apart; by default all that vary.
         x: What to draw it against, one of `AXES`.
         lines: Reference values by name, as `{"chance": 1 / 32}`, drawn as thin lines.
-        axes: Where to draw; by default a new figure's.
+        axes: Where to draw; by default a new figure's, with a panel for some conditions each if they are many.
 
     Returns:
-        The axes, and the numbers drawn.
+        The (first) axes, and the numbers drawn: see `band_table`.
     """
-    table = band_table(with_arms(frame, by) if len(frame) else frame, [metric], "arm", x)
-    axes = axes or new_axes()
-    for arm, look in looks(table["arm"].unique()).items():
-        draw_band(axes, table[table["arm"] == arm], look, str(arm), x)
-    reference(axes, lines or {})
-    finish(axes, table, describe(metric), x)
-    return axes, table
+    found = conditions(rows_of(frame, metric), by, keep="not diverged")
+    table = bands(found, [metric], x)
+
+    def draw(panel: Axes, shown: Lines) -> None:
+        for condition, (label, look) in shown.items():
+            draw_band(panel, table[table["condition"] == condition], look, label, x)
+        reference(panel, lines or {})
+        finish(panel, table, describe(metric), x)
+
+    return in_panels(found, draw, band_note(table, x), axes), noted(table, found)
 
 
-def induction(frame: pd.DataFrame, axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
-    """Prefix-matching score of the strongest attention head against tokens seen, trunk and prediction heads apart."""
+def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
+    """Prefix-matching score of the strongest attention head against tokens seen, trunk and prediction heads separately."""
     parts = {"prefix_matching/trunk": "trunk", "prefix_matching/prediction": "prediction heads"}
-    table = band_table(frame, [metric for metric in parts if (frame["metric"] == metric).any()] or list(parts))
-    axes = axes or new_axes()
-    for n, look in looks(sorted(table["n_future"].unique())).items():
-        for metric, part in parts.items():
-            rows = table[(table["n_future"] == n) & (table["metric"] == metric)]
-            if not rows.empty:  # colour and marker tell n, the line tells the part
-                draw_band(axes, rows, look._replace(line="-" if part == "trunk" else ":"), f"n = {n}, {part}")
-    axes.set_ylim(-0.02, 1.02)
-    finish(axes, table, "induction score (prefix matching)\nof the strongest attention head")
-    return axes, table
+    present = [metric for metric in parts if len(frame) and (frame["metric"] == metric).any()]
+    found = conditions(rows_of(frame, *present or parts), by, keep="not diverged")
+    table = bands(found, present)
+
+    def draw(panel: Axes, shown: Lines) -> None:
+        for condition, (label, look) in shown.items():
+            for metric, part in parts.items():
+                rows = table[(table["condition"] == condition) & (table["metric"] == metric)]
+                if not rows.empty:  # colour and marker tell the condition, the line tells the part
+                    draw_band(panel, rows, look._replace(line="-" if part == "trunk" else ":"), f"{label}, {part}")
+        finish(panel, table, "induction score (prefix matching)\nof the strongest attention head")
+        panel.set_ylim(-0.02, 1.02)
+
+    return in_panels(found, draw, band_note(table), axes), noted(table, found)
+
+
+def noted(table: pd.DataFrame, found: Conditions) -> pd.DataFrame:
+    """A table that says in `attrs["notes"]` which runs were left out, and why."""
+    table.attrs["notes"] = found.notes
+    return table
 
 
 def describe(metric: str) -> str:
@@ -136,63 +162,78 @@ def describe(metric: str) -> str:
     return known.get(name, name) + where
 
 
-def new_axes(width: float = 4.6, height: float = 3.1) -> Axes:
-    """Axes of a new figure, inches."""
-    return Figure(figsize=(width, height), layout="constrained").add_subplot()
-
-
-def reference(axes: Axes, lines: Mapping[str, float]) -> None:
-    """Values to read a metric against, by name: thin dashed lines with their names at the right edge."""
-    for name, value in lines.items():
-        axes.axhline(value, color="#777777", linewidth=0.8, linestyle=(0, (6, 3)), zorder=1)
-        axes.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      va="center", color="#555555", fontsize=7.5, annotation_clip=False)  # fmt: skip
-
-
-def band_note(table: pd.DataFrame) -> str:
-    """What the band is and how many seeds stand behind it."""
-    if table["seeds"].max() == 1:
-        return "one seed a line: no band"
-    if table["seeds"].max() < FEWEST:
-        return f"mean over {seed_count(table)}"
-    return f"mean and 90 % bootstrap band over {seed_count(table)}"
+def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
+    """What the lines and bands are, and how many seeds stand behind them."""
+    whole = table["condition_seeds"]
+    if whole.max() == 1:
+        return ["one seed a line: no band"]
+    count = _from_to(whole)
+    if whole.max() < FEWEST:
+        lines = [f"mean over {count} seeds and each seed; fewer than {FEWEST} seeds say little"]
+    elif whole.min() >= FEWEST:
+        lines = [f"mean and 90 % bootstrap band over {count} seeds"]
+    else:
+        lines = [f"mean over {count} seeds, 90 % bootstrap band of {FEWEST} or more, else each seed"]
+    short = table[table["seeds"] < whole]
+    if len(short):
+        lines.append(f"thin: over {_from_to(short['seeds'])} of them, as far as half of a condition's seeds go")
+    never = [str(name) for name, rows in table.groupby("condition", sort=False) if not (rows[AXES[x][0]] > 0).any()]
+    return lines + ([f"no point after step 0 yet: {', '.join(never)}"] if never else [])
 
 
 def seed_count(table: pd.DataFrame) -> str:
     """How many seeds stand behind the rows of a table, and that they are few where they are."""
-    low, high = int(table["seeds"].min()), int(table["seeds"].max())
-    count = f"{low}" if low == high else f"{low}-{high}"
-    few = f"; fewer than {FEWEST} seeds say little" if low < FEWEST else ""
-    return f"{count} seed{'s' if high > 1 else ''}{few}"
+    few = f"; fewer than {FEWEST} seeds say little" if table["seeds"].min() < FEWEST else ""
+    return f"{_from_to(table['seeds'])} seed{'s' if table['seeds'].max() > 1 else ''}{few}"
+
+
+def _from_to(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:
-    """One line of a `band_table` with its band."""
+    """One line of a `band_table` with its band; each seed's own line where they are too few for one.
+
+    The line is thin where not all seeds of the condition stand behind it.
+    """
     column = AXES[x][0]
     rows = rows[rows[column] > 0]  # nothing at 0 can stand on a logarithmic axis
+    if rows.empty:
+        return
     every = max(1, len(rows) // 8)
-    axes.plot(rows[column], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
-              markevery=every, markersize=4, label=label)  # fmt: skip
-    if rows["seeds"].max() > 1:
+    whole = rows["seeds"] == rows["condition_seeds"]
+    thick = rows["mean"].where(whole) if whole.any() else rows["mean"]
+    axes.plot(rows[column], thick, color=look.colour, linestyle=look.line, marker=look.marker, markevery=every, markersize=4,
+              linewidth=1.6 if whole.any() else 0.8, label=label)  # fmt: skip
+    if whole.any() and not whole.all():
+        axes.plot(rows[column], rows["mean"], color=look.colour, linestyle=look.line, linewidth=0.8)
+    if rows["low"].notna().any():
         axes.fill_between(rows[column], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
+    if 1 < rows["condition_seeds"].iloc[0] < FEWEST:
+        for name in seed_columns(rows):
+            axes.plot(rows[column], rows[name], color=look.colour, linewidth=0.5, alpha=0.7)
+
+
+def seed_columns(rows: pd.DataFrame) -> list[str]:
+    """The columns of a table that hold the values of one seed each, of those that have any in these rows."""
+    return [name for name in rows.columns if str(name).startswith("seed ") and rows[name].notna().any()]
 
 
 def finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> None:
-    """Axes, legend and note of curves that are drawn from a `band_table`."""
+    """Axes of curves that are drawn from a `band_table`.
+
+    Raises:
+        LabError: If no run has a point that a logarithmic axis can show.
+    """
     column, title = AXES[x]
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     points = table.loc[table[column] > 0, column]
-    if not points.empty and points.max() > points.min():
+    if points.empty:
+        raise LabError("no run has an evaluation after step 0 yet")
+    log_axis(axes, title, points)
+    if points.max() > points.min():
         axes.set_xlim(points.min(), points.max())
-    axes.set_xlabel(title)
     axes.set_ylabel(label)
-    values = table[["mean", "low", "high"]].to_numpy()
+    values = table[["mean", "low", "high", *seed_columns(table)]].to_numpy(float)
     if np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
         axes.set_ylim(-0.02, 1.02)
-    crowded = len(axes.get_legend_handles_labels()[1]) > 3  # no corner is free of so many curves
-    where: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.18), "ncols": 2} if crowded else {"loc": "best"}
-    axes.legend(**where, handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
-    axes.set_title(band_note(table), loc="left", color="#555555", fontsize=7.5)

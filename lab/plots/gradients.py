@@ -10,9 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lab.analysis.conditions import conditions
 from lab.errors import LabError
-from lab.plots.arms import with_arms
-from lab.plots.curves import band_table, draw_band, finish
+from lab.plots.axes import figure_note
+from lab.plots.curves import band_note, bands, draw_band, finish, noted
+from lab.plots.panels import LINES_AT_MOST
 from lab.plots.style import Look, looks
 
 
@@ -43,19 +45,19 @@ PANELS = (
 )
 
 
-def gradients(frame: pd.DataFrame, *, by: Sequence[str] = ("n_future",)) -> tuple[Axes, pd.DataFrame]:
+def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Axes, pd.DataFrame]:
     """Norm of each prediction head's gradient at the trunk's output, its cosine with the next-token head's, shares of roles.
 
     Args:
         frame: A tidy frame of runs with `evaluation.gradient_audit`.
-        by: Columns that tell arms apart; each arm has a column of panels.
+        by: Columns that tell conditions apart, by default all that vary; each condition has a column of panels.
 
     Returns:
         The first panel's axes, and the numbers of all: those of `band_table` and the `line` that each is of. A row of panels
         for which the runs have no metric is left out: shares where targets have several roles, cosines of one head alone.
 
     Raises:
-        LabError: If no run has been audited.
+        LabError: If no run has been audited, or there are more than 6 conditions.
     """
     metrics = list(frame["metric"].unique()) if len(frame) else []
     names = {panel: _names(panel, metrics) for panel in PANELS}
@@ -63,23 +65,37 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] = ("n_future",)) -> tupl
     if not shown:
         raise LabError("no run has a metric 'gradient/trunk/1': train with evaluation.gradient_audit")
     named = {metric: name for panel in shown for metric, name in names[panel].items()}
-    table = band_table(with_arms(frame, by), list(named), "arm")
+    found = conditions(frame[frame["metric"].isin(list(named))], by, keep="not diverged")
+    if len(found.table) > LINES_AT_MOST:
+        raise LabError(
+            f"{len(found.table)} conditions are too many for one figure ({LINES_AT_MOST} columns): keep fewer values of"
+            f" {', '.join(found.settings)}"
+        )
+    table = bands(found, list(named))
     table["line"] = table["metric"].map(named)
     same = {kind: looks(sorted({name for name in named.values() if name.startswith(kind)})) for kind in ("head", "role")}
-    arms = list(table["arm"].unique())
-    figure = Figure(figsize=(0.8 + 3.4 * len(arms), 2.6 * len(shown)), layout="constrained")
-    grid = figure.subplots(len(shown), len(arms), squeeze=False, sharey="row")
+    every = list(found.table["condition"])
+    figure = Figure(figsize=(0.8 + 3.2 * len(every), 0.4 + 2.5 * len(shown)), layout="constrained")
+    grid = figure.subplots(len(shown), len(every), squeeze=False, sharey="row", sharex=True)
     for row, panel in zip(grid, shown, strict=True):
         inside = table[table["metric"].isin(names[panel])]
-        first_arm = inside["arm"].iloc[0]
-        for axes, arm in zip(row, arms, strict=True):
-            _panel(axes, inside[inside["arm"] == arm], same["head"] | same["role"], panel.label if arm == first_arm else "")
-            axes.tick_params(labelleft=bool(arm == first_arm))
+        first = inside["condition"].iloc[0]
+        for axes, condition in zip(row, every, strict=True):
+            rows = inside[inside["condition"] == condition]
+            _panel(axes, rows, same["head"] | same["role"], panel.label if condition == first else "")
+            axes.tick_params(labelleft=bool(condition == first))
         row[0].autoscale(axis="y")  # a row shares its scale
         row[0].set_yscale(panel.scale)
         row[0].set_ylim(panel.limits)
-    first: Axes = grid[0, 0]
-    return first, table
+    for column, condition in zip(grid.T, every, strict=True):
+        drawn = [axes for axes in column if axes.axison]
+        drawn[0].set_title(condition, loc="right")
+        for axes in drawn[:-1]:
+            axes.set_xlabel("")
+        drawn[-1].tick_params(labelbottom=True)
+    figure_note(figure, [*band_note(table), *found.notes])
+    top: Axes = grid[0, 0]
+    return top, noted(table, found)
 
 
 def _names(panel: Panel, metrics: Sequence[str]) -> dict[str, str]:
@@ -95,4 +111,4 @@ def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: s
     for name, curve in rows.groupby("line"):
         draw_band(axes, curve, same[name], str(name))
     finish(axes, rows, label)
-    axes.set_title(str(rows["arm"].iloc[0]), loc="right")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=2.5, frameon=False)

@@ -3,59 +3,97 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from lab.analysis.conditions import conditions
 from lab.errors import LabError
-from lab.plots.curves import new_axes
+from lab.plots.axes import figure_note, new_axes, note
+from lab.plots.curves import noted
+from lab.plots.panels import LINES_AT_MOST
 from lab.plots.style import LUMINANCE
 
 _PLACE = re.compile(r"^(?P<score>prefix_matching|copying)/(?P<part>trunk|prediction)\.(?P<layer>\d+)/(?P<head>\d+)$")
 
 
-def heatmap(frame: pd.DataFrame, score: str = "prefix_matching", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
-    """Scores of all attention heads at the last evaluation, mean over the runs.
+def heatmap(
+    frame: pd.DataFrame, score: str = "prefix_matching", *, by: Sequence[str] | None = None, axes: Axes | None = None
+) -> tuple[Axes, pd.DataFrame]:
+    """Scores of all attention heads at the last evaluation, mean over the seeds of a condition, a panel for each condition.
 
     Args:
-        frame: A tidy frame of runs of one shape: same layers, attention heads and n.
+        frame: A tidy frame.
         score: `prefix_matching` or `copying`.
-        axes: Where to draw; by default a new figure's.
+        by: Columns that tell conditions apart; by default all that vary.
+        axes: Where to draw, of one condition; by default a new figure's.
 
     Returns:
-        The axes, and the matrix drawn: rows are layers of the trunk and prediction heads, columns attention heads.
+        The (first) axes, and the matrix drawn: by condition, rows are layers of the trunk and prediction heads, columns
+        attention heads; `seeds` says how many stand behind it.
 
     Raises:
-        LabError: If the runs have no such scores, or differ in n.
+        LabError: If the runs have no such scores, or there are more than 6 conditions.
     """
-    if frame.empty or frame["n_future"].nunique() != 1:
-        raise LabError("a heat map shows runs of one n_future: name runs that agree in it")
-    last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
-    places = last["metric"].str.extract(_PLACE)
-    rows = last.join(places)[places["score"] == score]
+    if frame.empty:
+        raise LabError("the runs have no metrics yet")
+    places = frame["metric"].str.extract(_PLACE)
+    rows = frame.join(places)[places["score"] == score]
     if rows.empty:
         raise LabError(f"the runs have no {score} scores (evaluation.induction_scores was false)")
+    found = conditions(rows, by, keep="finished")
+    names = list(found.table["condition"])
+    if len(names) > (LINES_AT_MOST if axes is None else 1):
+        raise LabError(
+            f"{len(names)} conditions are too many for one figure ({LINES_AT_MOST} panels, or 1 in given axes):"
+            f" keep fewer values of {', '.join(found.settings)}"
+        )
+    last = found.frame[found.frame["step"] == found.frame.groupby("run")["step"].transform("max")]
+    matrices = {name: _matrix(last[last["condition"] == name]) for name in names}
+    seeds = last.groupby("condition", observed=True)["run"].nunique()
+    wide = max(matrix.shape[1] for matrix in matrices.values())
+    if axes is None and len(names) > 1:
+        tall = max(map(len, matrices.values()))
+        figure = Figure(figsize=((1.4 + 0.48 * wide) * len(names), 1.3 + 0.42 * tall), layout="constrained")
+        panels = list(figure.subplots(1, len(names), squeeze=False)[0])
+    else:
+        panels = [axes or new_axes(1.6 + 0.55 * wide, 1.1 + 0.42 * len(matrices[names[0]]))]
+    for panel, name in zip(panels, names, strict=True):
+        _draw(panel, matrices[name], score)
+        panel.set_title(name, fontsize=8)
+    what = f"{score.replace('_', ' ')} score at the end, mean of {', '.join(str(seeds[name]) for name in names)} seeds"
+    lines = [what if seeds.max() > 1 else what.partition(",")[0], *found.notes]
+    if len(panels) > 1:
+        figure_note(figure, lines)
+    else:
+        panels[0].set_title("")
+        note(panels[0], *lines)
+    told = [matrices[name].reset_index().assign(condition=name, seeds=seeds[name]) for name in names]
+    return panels[0], noted(pd.concat(told, ignore_index=True), found)
+
+
+def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean over runs: layers by attention heads."""
     rows = rows.assign(layer=rows["layer"].astype(int), head=rows["head"].astype(int), order=rows["part"] == "prediction")
     matrix = rows.pivot_table(index=["order", "layer"], columns="head", values="value")
     names = [f"prediction head {layer}" if order else f"trunk layer {layer}" for order, layer in matrix.index]
     matrix.index = pd.Index(names, name="layer")
-    axes = axes or new_axes(1.6 + 0.55 * matrix.shape[1], 0.9 + 0.42 * len(matrix))
-    _draw(axes, matrix, score, rows["run"].nunique())
-    return axes, matrix.reset_index()
+    return matrix
 
 
-def _draw(axes: Axes, matrix: pd.DataFrame, score: str, runs: int) -> None:
+def _draw(axes: Axes, matrix: pd.DataFrame, score: str) -> None:
     low = 0.0 if score == "prefix_matching" else -1.0
-    image = axes.imshow(matrix.to_numpy(float), cmap="cividis" if low == 0 else "RdGy_r", vmin=low, vmax=1.0, aspect="auto")
     values = matrix.to_numpy(float)
+    image = axes.imshow(values, cmap="cividis" if low == 0 else "RdGy_r", vmin=low, vmax=1.0, aspect="auto")
     colours = image.to_rgba(values)
     for (row, column), value in np.ndenumerate(values):
-        dark = colours[row, column, :3] @ LUMINANCE < 0.5
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black", fontsize=7.5)
+        if not np.isnan(value):
+            dark = colours[row, column, :3] @ LUMINANCE < 0.5
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black", fontsize=7.5)
     axes.set_xticks(range(matrix.shape[1]), [str(head) for head in matrix.columns])
     axes.set_yticks(range(len(matrix)), list(matrix.index))
     axes.grid(visible=False)
     axes.set_xlabel("attention head")
-    what = score.replace("_", " ")
-    axes.set_title(f"{what} score at the end" + (f", mean of {runs} runs" if runs > 1 else ""), loc="left", fontsize=8)

@@ -10,11 +10,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from lab.analysis.cells import Rule, cell_table, is_logarithmic, is_range, lower_is_better, run_values
+from lab.analysis.cells import Rule, is_logarithmic, is_range, lower_is_better
+from lab.analysis.conditions import Conditions, conditions, rows_of
 from lab.errors import LabError
-from lab.plots.arms import varied_settings
-from lab.plots.curves import describe, new_axes, seed_count
-from tasks.errors import nearest
+from lab.plots.axes import new_axes, note
+from lab.plots.curves import describe, noted, seed_count
+from lab.plots.study import cell_settings, end_cells
 
 
 def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
@@ -23,7 +24,7 @@ def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: A
     Args:
         frame: A tidy frame.
         metric: As `accuracy/copy/1`; of a loss, less is better.
-        rule: `last` or `best` evaluation of each run.
+        rule: `last` or `best` evaluation of each finished run.
         axes: Where to draw; by default a new figure's.
 
     Returns:
@@ -34,7 +35,7 @@ def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: A
     """
     from lab.analysis.importance import importance_table  # optuna takes its time
 
-    cells, settings = _cells(frame, metric, rule)
+    cells, settings, found = _cells(frame, metric, rule)
     table = importance_table(cells, settings, lower_is_better=lower_is_better(metric))
     axes = axes or new_axes(4.8, 1.1 + 0.32 * len(table))
     places = np.arange(len(table))[::-1]
@@ -45,10 +46,10 @@ def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: A
     axes.set_xlabel("importance (share of all)")
     axes.grid(visible=False, axis="y")
     axes.set_axisbelow(True)
-    told = describe(metric).replace("\n", " ")
-    note = f"PED-ANOVA over {len(cells)} cells, {seed_count(cells)}\nmarks: shuffled results end left of them in 95 of 100"
-    axes.set_title(f"{told}\n{note}", loc="left", color="#555555", fontsize=7.5)
-    return axes, table
+    what = f"PED-ANOVA over {len(cells)} cells, {seed_count(cells)}"
+    marks = "a bar beyond its orange mark is longer than of 95 in 100 shuffled results"
+    note(axes, describe(metric).replace("\n", " "), what, marks, *found.notes)
+    return axes, noted(table, found)
 
 
 def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
@@ -57,7 +58,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
     Args:
         frame: A tidy frame.
         metric: As `accuracy/copy/1`.
-        rule: `last` or `best` evaluation of each run.
+        rule: `last` or `best` evaluation of each finished run.
         axes: Where to draw; by default a new figure's.
 
     Returns:
@@ -66,7 +67,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
     Raises:
         LabError: If no run has the metric, or the runs do not differ.
     """
-    cells, settings = _cells(frame, metric, rule)
+    cells, settings, found = _cells(frame, metric, rule)
     table = cells.sort_values("mean", ascending=not lower_is_better(metric), ignore_index=True)
     ranged = [name for name in settings if is_range(table[name]) and not table[name].isna().any()]
     scales = [_range(table[name]) if name in ranged else _levels(table[name]) for name in settings] + [_range(table["mean"])]
@@ -87,21 +88,19 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
-    told = describe(metric).replace("\n", " ")
-    note = f"{len(table)} cells, the best drawn darkest; {seed_count(table)}"
-    axes.set_title(f"{told}\n{note}", loc="left", color="#555555", fontsize=7.5)
-    return axes, table
+    told = f"{len(table)} cells, the best drawn darkest; {seed_count(table)}"
+    note(axes, describe(metric).replace("\n", " "), told, *found.notes)
+    return axes, noted(table, found)
 
 
-def _cells(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, list[str]]:
-    """What every cell reached, and the settings in which they differ."""
-    values = run_values(frame, metric, rule)
-    if values.empty:
-        raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
-    settings = [name for name in varied_settings(values) if values[name].astype(str).nunique() > 1]
-    if not settings:
+def _cells(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, list[str], Conditions]:
+    """What every cell reached, the settings in which they differ, and the runs that count."""
+    found = conditions(rows_of(frame, metric), keep="finished")
+    settings = cell_settings(found)
+    if settings.shape[1] == 1:
         raise LabError("the runs differ in no setting: there is nothing to compare")
-    return cell_table(values, settings), settings
+    cells = end_cells(found, metric, rule).merge(settings, on="condition", validate="one_to_one")
+    return cells, list(settings.columns[1:]), found
 
 
 class _Scale(NamedTuple):

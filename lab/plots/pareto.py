@@ -7,18 +7,19 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
+from lab.analysis.cells import Rule, lower_is_better, run_values
+from lab.analysis.conditions import conditions, labelled, rows_of
 from lab.errors import LabError
-from lab.plots.arms import varied_settings, with_arms
-from lab.plots.curves import band_note, describe, new_axes
-from lab.plots.study import PARAMETERS, log_axis
+from lab.plots.axes import legend_below, log_axis, new_axes, note
+from lab.plots.curves import describe, noted
+from lab.plots.study import PARAMETERS, cell_settings, draw_seeds, end_cells, interval_note
 from lab.plots.style import looks
 from tasks.errors import nearest
 
 COSTS = {
     "parameters": PARAMETERS,
     "flops": "training FLOPs",
-    "seconds": "wall time (seconds)",
+    "seconds": "wall time",
     "tokens": "training tokens seen",
 }
 
@@ -28,7 +29,7 @@ def pareto(
     metric: str,
     *,
     cost: str = "parameters",
-    by: Sequence[str] = ("n_future",),
+    by: Sequence[str] | None = None,
     rule: Rule = "last",
     axes: Axes | None = None,
 ) -> tuple[Axes, pd.DataFrame]:
@@ -38,40 +39,44 @@ def pareto(
         frame: A tidy frame.
         metric: As `accuracy/copy/1`; of a loss, less is better.
         cost: `parameters`, `flops`, `seconds` or `tokens` of a run, mean over its seeds.
-        by: Columns that tell the colours apart. A cell is a combination of all varied settings.
-        rule: `last` or `best` evaluation of each run.
+        by: Columns that tell the colours apart (n_future). A cell is a combination of all varied settings.
+        rule: `last` or `best` evaluation of each finished run.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn: one row for each cell, with `front`.
+        The axes, and the numbers drawn: one row for each cell, see `end_cells`, with the cost, `front`, and its settings.
 
     Raises:
         LabError: For an unknown cost or metric.
     """
     if cost not in COSTS or cost not in frame.columns:
         raise LabError(f"unknown cost {cost!r}; {nearest(cost, [name for name in COSTS if name in frame.columns])}")
-    values = run_values(frame, metric, rule)
-    if values.empty:
-        raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
-    cells = varied_settings(frame)
-    values = with_arms(values, by).astype({"arm": "str"})
-    table = cell_table(values, ["arm", *cells])
-    costs = values.groupby(["arm", *cells], sort=True, dropna=False)[cost].mean()
-    table.insert(len(cells) + 1, cost, costs.to_numpy(float))
-    table["front"] = pareto_front(table[cost].tolist(), (table["mean"] * (-1 if lower_is_better(metric) else 1)).tolist())
+    found = conditions(rows_of(frame, metric), keep="finished")
+    table = end_cells(found, metric, rule)
+    values = run_values(found.frame, metric, rule)
+    by = list(by) if by is not None else ["n_future"]
+    told = values.assign(colour=labelled(values, by)).groupby("condition", observed=True).agg({"colour": "first", cost: "mean"})
+    table.insert(1, cost, told.loc[table["condition"], cost].to_numpy(float))
+    better = table["mean"] * (-1 if lower_is_better(metric) else 1)
+    table.insert(2, "front", pareto_front(table[cost].tolist(), better.tolist()))
+    colours = told.loc[table["condition"], "colour"].astype(str).to_numpy()
     axes = axes or new_axes()
-    for arm, look in looks(sorted(table["arm"].unique())).items():
-        rows = table[table["arm"] == arm]
-        errors = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-        axes.errorbar(rows[cost], rows["mean"], yerr=errors, color=look.colour, linestyle="none", marker=look.marker,
-                      markersize=5, elinewidth=0.9, capsize=2, label=arm)  # fmt: skip
     front = table[table["front"]].sort_values(cost)
-    axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1, linestyle="-", label="front", zorder=1)
+    axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1.2, label="front", zorder=3)
+    names = [str(name) for name in told["colour"].cat.categories]
+    for place, (name, look) in enumerate(looks(names).items()):
+        rows = table[colours == name]
+        rows = rows.assign(**{cost: rows[cost] * 1.02 ** (place - (len(names) - 1) / 2)})  # equal points stay visible
+        errors = [(rows["mean"] - rows["low"]).fillna(0), (rows["high"] - rows["mean"]).fillna(0)]
+        axes.errorbar(rows[cost], rows["mean"], yerr=errors, color=look.colour, linestyle="none", marker=look.marker,
+                      markersize=5, markeredgecolor="white", markeredgewidth=0.4, elinewidth=0.9, zorder=2,
+                      label=name)  # fmt: skip
+        draw_seeds(axes, rows, cost, look.colour)
     log_axis(axes, COSTS[cost], table[cost])
     axes.set_ylabel(describe(metric))
-    axes.legend(loc="best", handlelength=2, facecolor="white", edgecolor="none", framealpha=0.9)
-    axes.set_title(band_note(table).replace("band", "interval"), loc="left", color="#555555", fontsize=7.5)
-    return axes, table
+    legend_below(axes)
+    note(axes, *interval_note(table, "interval"), *found.notes)
+    return axes, noted(table.merge(cell_settings(found), on="condition", validate="one_to_one"), found)
 
 
 def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[bool]:

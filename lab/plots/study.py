@@ -1,4 +1,4 @@
-"""A study as a whole: a metric over n and size, as a heat map with intervals and as a line for each n (Fig 7 and 8)."""
+"""A study as a whole: a metric over conditions and sizes, as a heat map with intervals and as lines (Fig 7 and 8)."""
 
 from __future__ import annotations
 
@@ -8,108 +8,135 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, NullLocator
 
 from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
+from lab.analysis.conditions import Conditions, conditions, rows_of, varied_settings
 from lab.analysis.statistics import FEWEST
 from lab.errors import LabError
-from lab.plots.arms import with_arms
-from lab.plots.curves import band_note, describe, new_axes, reference, seed_count
-from lab.plots.style import LUMINANCE, looks
-from tasks.errors import nearest
+from lab.plots.axes import count, log_axis, new_axes, note, reference
+from lab.plots.curves import describe, noted, seed_columns, seed_count
+from lab.plots.panels import Lines, in_panels
+from lab.plots.style import LUMINANCE
 
 PARAMETERS = "non-embedding parameters"
+ROWS_AT_MOST = 24
 
 
-def study_cells(frame: pd.DataFrame, metric: str, by: Sequence[str], rule: Rule = "last") -> pd.DataFrame:
-    """One row for each arm and size: the numbers that both figures draw.
-
-    Sizes are non-embedding parameters to two digits: arms that are matched in size differ by less.
+def end_cells(found: Conditions, metric: str, rule: Rule = "last", axis: Sequence[str] = ()) -> pd.DataFrame:
+    """What each condition reached: the numbers that figures of end values draw.
 
     Args:
-        frame: A tidy frame with a column `parameters`.
+        found: Conditions of finished runs.
         metric: As `accuracy/copy/1`.
-        by: Columns that tell arms apart.
         rule: Which evaluation of a run counts, see `lab.analysis.cells.run_values`.
+        axis: Further columns that a cell agrees in.
 
     Returns:
-        `arm`, `parameters`, `mean`, `low`, `high` (90 % bootstrap interval over seeds), `seeds`.
-
-    Raises:
-        LabError: If no run has the metric.
+        `condition` and the columns of `axis`, then `mean`, `low`, `high` (90 % bootstrap interval over seeds; none below 5),
+        `seeds`, and `seed <s>`, the value of each.
     """
-    values = run_values(frame, metric, rule)
-    if values.empty:
-        raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
-    values = values.assign(parameters=[float(f"{count:.1e}") for count in values["parameters"]])
-    named = with_arms(values, by)
-    table = cell_table(named.astype({"arm": "str"}), ["arm", "parameters"])
-    order = {str(arm): place for place, arm in enumerate(named["arm"].cat.categories)}
-    return table.sort_values(["arm", "parameters"], key=lambda column: column.map(order) if column.name == "arm" else column)
+    values = run_values(found.frame, metric, rule)
+    keys = ["condition", *axis]
+    each = values.pivot(index=keys, columns="seed", values="value").rename(columns=lambda seed: f"seed {seed}").reset_index()
+    table = cell_table(values.astype({"condition": "str"}), keys)
+    table = table.merge(each.astype({"condition": "str"}), on=keys, validate="one_to_one")
+    names = list(found.table["condition"])
+    return table.sort_values(keys, key=lambda column: column.map(names.index) if column.name == "condition" else column,
+                             ignore_index=True)  # fmt: skip
+
+
+def cell_settings(found: Conditions) -> pd.DataFrame:
+    """One row for each condition: `condition`, and every setting that varies."""
+    settings = varied_settings(found.frame)
+    return found.frame.drop_duplicates("condition")[["condition", *settings]].astype({"condition": "str"})
+
+
+def by_size(frame: pd.DataFrame, metric: str, by: Sequence[str] | None, rule: Rule) -> tuple[Conditions, pd.DataFrame]:
+    """Conditions of the finished runs, and what each reached at each size.
+
+    Sizes are non-embedding parameters to two digits: conditions that are matched in size differ by less.
+    """
+    rows = rows_of(frame, metric)
+    rows = rows.assign(parameters=[float(f"{value:.1e}") for value in rows["parameters"]])
+    found = conditions(rows, by, axis=["parameters"], keep="finished")
+    return found, end_cells(found, metric, rule, ["parameters"])
 
 
 def size(
     frame: pd.DataFrame,
     metric: str,
     *,
-    by: Sequence[str] = ("n_future",),
+    by: Sequence[str] | None = None,
     rule: Rule = "last",
     lines: Mapping[str, float] | None = None,
     axes: Axes | None = None,
 ) -> tuple[Axes, pd.DataFrame]:
-    """A metric against the model's size, a line for each arm with its 90 % interval.
+    """A metric against the model's size, a line for each condition with its 90 % interval.
 
     Args:
-        frame: A tidy frame.
+        frame: A tidy frame with a column `parameters`.
         metric: As `accuracy/copy/1`.
-        by: Columns that tell arms apart.
-        rule: `last` or `best` evaluation of each run.
+        by: Columns that tell conditions apart beside the size; by default all that vary.
+        rule: `last` or `best` evaluation of each finished run.
         lines: Reference values by name.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn.
+        The (first) axes, and the numbers drawn: see `end_cells`.
     """
-    table = study_cells(frame, metric, by, rule)
-    axes = axes or new_axes()
-    for arm, look in looks(table["arm"].unique()).items():
-        rows = table[table["arm"] == arm]
-        axes.plot(rows["parameters"], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
-                  markersize=4.5, label=arm)  # fmt: skip
-        if rows["seeds"].max() > 1:
-            axes.fill_between(rows["parameters"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
-    reference(axes, lines or {})
-    log_axis(axes, PARAMETERS, table["parameters"])
-    axes.set_ylabel(describe(metric) + (", best evaluation" if rule == "best" else ""))
-    axes.legend(loc="best", handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
-    axes.set_title(band_note(table), loc="left", color="#555555", fontsize=7.5)
-    return axes, table
+    found, table = by_size(frame, metric, by, rule)
+
+    def draw(panel: Axes, shown: Lines) -> None:
+        for condition, (label, look) in shown.items():
+            rows = table[table["condition"] == condition]
+            panel.plot(rows["parameters"], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
+                       markersize=4.5, label=label)  # fmt: skip
+            panel.fill_between(rows["parameters"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
+            draw_seeds(panel, rows, "parameters", look.colour)
+        reference(panel, lines or {})
+        log_axis(panel, PARAMETERS, table["parameters"])
+        panel.set_ylabel(describe(metric) + (", best evaluation" if rule == "best" else ""))
+
+    return in_panels(found, draw, interval_note(table, "band"), axes), noted(table, found)
 
 
 def grid(
-    frame: pd.DataFrame, metric: str, *, by: Sequence[str] = ("n_future",), rule: Rule = "last", axes: Axes | None = None
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    by: Sequence[str] | None = None,
+    rule: Rule = "last",
+    axes: Axes | None = None,
 ) -> tuple[Axes, pd.DataFrame]:
-    """A metric over arms (rows) and sizes (columns), each cell with its mean, 90 % interval and number of seeds."""
-    table = study_cells(frame, metric, by, rule)
-    arms, sizes = list(table["arm"].unique()), sorted(table["parameters"].unique())
-    matrix = table.pivot_table(index="arm", columns="parameters", values="mean").loc[arms, sizes].to_numpy(float)
-    axes = axes or new_axes(1.5 + 1.05 * len(sizes), 0.9 + 0.62 * len(arms))
+    """A metric over conditions (rows) and sizes (columns), each cell with its mean, 90 % interval and number of seeds.
+
+    Raises:
+        LabError: If there are more than 24 conditions.
+    """
+    found, table = by_size(frame, metric, by, rule)
+    names, sizes = list(table["condition"].unique()), sorted(table["parameters"].unique())
+    if len(names) > ROWS_AT_MOST:
+        raise LabError(
+            f"{len(names)} conditions are too many for one figure ({ROWS_AT_MOST} rows): keep fewer values of"
+            f" {', '.join(found.settings)}"
+        )
+    matrix = table.pivot(index="condition", columns="parameters", values="mean").loc[names, sizes].to_numpy(float)
+    axes = axes or new_axes(max(3.8, 0.5 + 0.07 * max(map(len, names)) + 1.05 * len(sizes)), 1.1 + 0.46 * len(names))
     low, high = (0.0, 1.0) if not lower_is_better(metric) else (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
     image = axes.imshow(matrix, cmap="cividis", aspect="auto", vmin=low, vmax=high)
     colours = image.to_rgba(np.nan_to_num(matrix))
     for row in table.to_dict("records"):
-        place = arms.index(row["arm"]), sizes.index(row["parameters"])
+        place = names.index(row["condition"]), sizes.index(row["parameters"])
         dark = colours[*place, :3] @ LUMINANCE < 0.5
         axes.text(
             place[1], place[0], cell_text(row), ha="center", va="center", color="white" if dark else "black", fontsize=7.5
         )
-    axes.set_xticks(range(len(sizes)), [EngFormatter(sep="")(value) for value in sizes])
-    axes.set_yticks(range(len(arms)), arms)
+    axes.set_xticks(range(len(sizes)), [count(value) for value in sizes])
+    axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
     axes.set_xlabel(PARAMETERS)
-    what = describe(metric).replace("\n", " ")
-    axes.set_title(f"{what}\nmean [90 % interval] over {seed_count(table)}", loc="left", fontsize=8)
-    return axes, table
+    note(axes, describe(metric).replace("\n", " "), f"mean [90 % interval] over {seed_count(table)}", *found.notes)
+    return axes, noted(table, found)
 
 
 def cell_text(row: Mapping[Any, Any]) -> str:
@@ -119,13 +146,19 @@ def cell_text(row: Mapping[Any, Any]) -> str:
     return f"{row['mean']:.2f}\n" + (few if seeds < FEWEST else f"[{row['low']:.2f}, {row['high']:.2f}]")
 
 
-def log_axis(axes: Axes, label: str, values: pd.Series) -> None:
-    """A logarithmic axis with ticks that do not overlap, for counts."""
-    axes.set_xscale("log")
-    spread = float(values.max() / max(values.min(), 1e-12))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if spread < 100 else (1,)))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if spread < 100:
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(label)
+def draw_seeds(axes: Axes, rows: pd.DataFrame, x: str, colour: str) -> None:
+    """Each seed's value as a small open circle, where seeds are too few for an interval."""
+    few = rows[(rows["seeds"] > 1) & (rows["seeds"] < FEWEST)]
+    for name in seed_columns(few):
+        axes.plot(
+            few[x], few[name], linestyle="none", marker="o", markersize=2.5, markerfacecolor="none", color=colour, alpha=0.8
+        )
+
+
+def interval_note(table: pd.DataFrame, what: str) -> list[str]:
+    """What the intervals are and how many seeds stand behind them."""
+    if table["seeds"].max() == 1:
+        return ["one seed a point: no interval"]
+    few = "" if table["seeds"].min() >= FEWEST else f", small circles: seeds where they are fewer than {FEWEST}"
+    shown = f"mean and 90 % bootstrap {what}" if table["seeds"].max() >= FEWEST else "mean"
+    return [f"{shown} over {seed_count(table).partition(';')[0]}{few}"]

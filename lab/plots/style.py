@@ -8,24 +8,25 @@ from typing import NamedTuple
 
 from matplotlib import style as mpl_style
 
+from lab.errors import LabError
+
 
 class Look(NamedTuple):
-    """How an arm is drawn."""
+    """How a condition is drawn."""
 
     colour: str
     line: str | tuple[int, tuple[int, ...]]
     marker: str
 
 
-LOOKS = (
-    Look("#000000", "-", "o"),
-    Look("#D55E00", "--", "s"),
-    Look("#56B4E9", "-.", "^"),
-    Look("#B08D00", ":", "D"),
-    Look("#5B2A86", (0, (5, 1, 1, 1)), "v"),
-    Look("#8FCB6B", (0, (1, 1)), "P"),
+_COLOURS = ("#000000", "#D55E00", "#56B4E9", "#B08D00", "#5B2A86", "#8FCB6B")
+"""Hues of Okabe and Ito's palette, ordered so that neighbours differ in lightness as well."""
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "h")
+LOOKS = tuple(
+    Look(_COLOURS[place % 6], _LINES[(place + 3 * (place // 6)) % 6], marker) for place, marker in enumerate(_MARKERS)
 )
-"""Hues of Okabe and Ito's palette, ordered so that neighbours differ in lightness, line and marker as well."""
+"""No two share a marker, and of the same colour no two share a line."""
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in what an eye, or a grey print, sees as lightness."""
@@ -58,6 +59,13 @@ def style() -> Iterator[None]:
         yield
 
 
-def looks(arms: Iterable[object]) -> dict[object, Look]:
-    """A look for each arm, in order."""
-    return {arm: LOOKS[position % len(LOOKS)] for position, arm in enumerate(arms)}
+def looks(names: Iterable[object]) -> dict[object, Look]:
+    """A look for each name, in order; all differ.
+
+    Raises:
+        LabError: If there are more than `LOOKS`.
+    """
+    names = list(dict.fromkeys(names))
+    if len(names) > len(LOOKS):
+        raise LabError(f"{len(names)} lines in one panel cannot be told apart, at most {len(LOOKS)}: name fewer runs")
+    return dict(zip(names, LOOKS, strict=False))

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter
 
+from lab.analysis.conditions import conditions, rows_of
 from lab.analysis.emergence import emergence_table
 from lab.analysis.survival import survival_comparisons, survival_curve
-from lab.errors import LabError
-from lab.plots.arms import with_arms
-from lab.plots.curves import TOKENS, describe, new_axes
-from lab.plots.style import looks
-from tasks.errors import nearest
+from lab.plots.axes import TOKENS, count
+from lab.plots.curves import describe, noted
+from lab.plots.panels import Lines, in_panels
 
 _BANDS_AT_MOST = 3
-"""Arms whose bands can be told apart; of more, the intervals are drawn at the end alone."""
+"""Conditions whose bands can be told apart; of more, the intervals are drawn at the end alone."""
 
 
 def survival(
-    frame: pd.DataFrame, metric: str, *, threshold: float = 0.5, by: Sequence[str] = ("n_future",), axes: Axes | None = None
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    threshold: float = 0.5,
+    by: Sequence[str] | None = None,
+    axes: Axes | None = None,
 ) -> tuple[Axes, pd.DataFrame]:
     """Share of runs whose metric has not passed a threshold yet, against tokens seen (Kaplan and Meier).
 
@@ -31,58 +33,62 @@ def survival(
         frame: A tidy frame.
         metric: As `accuracy/turn/1`.
         threshold: To be met twice in a row.
-        by: Columns that tell arms apart.
+        by: Columns that tell conditions apart; by default all that vary.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn: the curve of each arm with its 90 % interval.
+        The (first) axes, and the numbers drawn: the curve of each condition with its 90 % interval.
 
     Raises:
         LabError: If no run has the metric.
     """
-    if not (frame["metric"] == metric).any():
-        raise LabError(f"no run has a metric {metric!r}; {nearest(metric, set(frame['metric']))}")
-    table = emergence_table(with_arms(frame, by).astype({"arm": "str"}), metric,
-                            thresholds={"emerged": threshold}, by=["arm"])  # fmt: skip
-    order = [str(arm) for arm in with_arms(frame, by)["arm"].cat.categories]
-    order = [arm for arm in order if (table["arm"] == arm).any()]
-    crowded = len(order) > _BANDS_AT_MOST
-    axes = axes or new_axes(4.6 if len(order) < _BANDS_AT_MOST else 6.4)  # no corner is free of three curves
-    curves = []
-    for place, (arm, look) in enumerate(looks(order).items()):
-        runs = table[table["arm"] == arm]
-        seen = runs["emerged_observed"].astype(bool)
-        curve = survival_curve(runs["emerged"].tolist(), seen.tolist())
-        label = f"{arm}: {seen.sum()} of {len(runs)} emerged"
-        axes.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line, label=label)
-        if crowded:
+    found = conditions(rows_of(frame, metric), by)
+    times = emergence_table(
+        found.frame.astype({"condition": "str"}), metric, thresholds={"emerged": threshold}, by=["condition"]
+    )
+    runs = {condition: times[times["condition"] == condition] for condition in found.table["condition"]}
+    curves = {name: survival_curve(part["emerged"].tolist(), _seen(part).tolist()) for name, part in runs.items()}
+    crowded = len(runs) > _BANDS_AT_MOST
+
+    def draw(panel: Axes, shown: Lines) -> None:
+        for place, (condition, (label, look)) in enumerate(shown.items()):
+            part, curve = runs[condition], curves[condition]
+            panel.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line,
+                       label=f"{label}: {_seen(part).sum()} of {len(part)} emerged")  # fmt: skip
             last = curve.iloc[-1]
-            reach = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
-            axes.errorbar([table["emerged"].max() * (1.03 + 0.03 * place)], [last["share"]], yerr=reach, color=look.colour,
-                          marker=look.marker, markersize=4, elinewidth=0.9, capsize=2)  # fmt: skip
-        else:
-            axes.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1,
-                              linewidth=0)  # fmt: skip
-        ends = runs.loc[~seen, "emerged"]
-        if len(ends):
-            axes.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
-        curves.append(curve.assign(arm=str(arm)))
-    _finish(axes, table, metric, threshold, crowded=crowded)
-    return axes, pd.concat(curves, ignore_index=True)[["arm", "tokens", "share", "low", "high", "runs"]]
+            if crowded:
+                reach = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
+                panel.errorbar([times["emerged"].max() * (1.03 + 0.03 * place)], [last["share"]], yerr=reach,
+                               color=look.colour, marker=look.marker, markersize=4, elinewidth=0.9, capsize=2)  # fmt: skip
+            else:
+                panel.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1,
+                                   linewidth=0)  # fmt: skip
+            ends = part.loc[~_seen(part), "emerged"]
+            panel.plot(ends, [last["share"]] * len(ends), linestyle="none", marker="|", color=look.colour)
+        _finish(panel, metric, threshold)
+
+    lines = _note(times, crowded=crowded)
+    table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
+    table = table[["condition", "tokens", "share", "low", "high", "runs"]]
+    return in_panels(found, draw, lines, axes, shared_legend=False), noted(table, found)
 
 
-def _finish(axes: Axes, table: pd.DataFrame, metric: str, threshold: float, *, crowded: bool) -> None:
+def _seen(times: pd.DataFrame) -> pd.Series:
+    return times["emerged_observed"].astype(bool)
+
+
+def _finish(axes: Axes, metric: str, threshold: float) -> None:
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(left=0)
     axes.set_xlabel(TOKENS)
     axes.set_ylabel(f"share of runs below {threshold:g}:\n{describe(metric).replace(chr(10), ' ')}")
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    many = table["arm"].nunique() >= _BANDS_AT_MOST
-    beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {"loc": "best"}
-    axes.legend(**beside, handlelength=3, facecolor="white", edgecolor="none", framealpha=0.9)
+    axes.xaxis.set_major_formatter(lambda value, _: count(value))
+
+
+def _note(times: pd.DataFrame, *, crowded: bool) -> list[str]:
     where = "at the end, right" if crowded else "pointwise"
-    note = f"Kaplan-Meier, 90 % intervals {where};\nticks: runs that ended on the plateau"
-    if table["arm"].nunique() == 2:
-        p_value = survival_comparisons(table, "emerged", arm="arm")["p_log_rank"].iloc[0]
-        note += f"; log-rank p = {p_value:.2g}" if math.isfinite(p_value) else ""
-    axes.set_title(note, loc="left", color="#555555", fontsize=7.5)
+    lines = [f"Kaplan-Meier, 90 % intervals {where};", "ticks: runs that ended on the plateau"]
+    if times["condition"].nunique() == 2:
+        p_value = survival_comparisons(times, "emerged", arm="condition")["p_log_rank"].iloc[0]
+        lines[1] += f"; log-rank p = {p_value:.2g}" if math.isfinite(p_value) else ""
+    return lines

@@ -2,45 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from lab.config.files import flat
-from lab.runs.metrics import METRICS
-from lab.runs.run import Run
+from lab.errors import LabError
+from lab.runs import metrics
+from lab.runs.run import METRICS, Run, complain
 
 ALWAYS = ("n_future", "seed")
 
 
 def frame(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row for each (run, tokens seen, metric).
+    """One row for each (run, step, metric). Runs whose tables cannot be read are left out and named on standard error.
 
     Returns:
-        Columns `run` (name of the folder), `task` (its name), `n_future`, `seed`, every other setting in which the runs differ
-        by its dotted name, `parameters` (non-embedding), then `step` (optimiser steps), `tokens` (seen in training, all but
+        Columns `run` (a path that no other run has: below the folder that was opened, else below one that holds all), `task`
+        (its name), `n_future`, `seed`, every other setting in which the runs differ by its dotted name, `parameters`
+        (non-embedding), `state` (see `Run.state`), then `step` (optimiser steps), `tokens` (seen in training, all but
         padding), `scored_tokens` (targets that trained the next-token head; NaN of older runs), `sequences` (steps x
         batch_size), `flops` (of training, see `lab.config.cost.flops_per_token`), `seconds` (wall time of the run, evaluation
         included), `metric`, `value` (losses in nats).
+
+    Raises:
+        LabError: If no run's tables can be read.
     """
-    runs = list(runs)
-    settings = [flat(run.experiment.model_dump(mode="json")) for run in runs]
+    measured: list[tuple[Run, pd.DataFrame]] = []
+    unreadable: list[LabError] = []
+    for run in runs:
+        try:
+            measured.append((run, _measurements(run)))
+        except LabError as error:
+            unreadable.append(error)
+    complain(unreadable, all_failed=not measured)
+    settings = [flat(run.experiment.model_dump(mode="json")) for run, _ in measured]
     names = list(dict.fromkeys(name for values in settings for name in values))
     varied = [name for name in names if len({str(values.get(name)) for values in settings}) > 1]
     columns = [*ALWAYS, *(name for name in varied if name not in (*ALWAYS, "task.name"))]
     parts = []
-    for run, values in zip(runs, settings, strict=True):
-        part = pd.DataFrame(run.metrics(), columns=METRICS)
-        part.insert(3, "sequences", part["step"] * run.experiment.batch_size)
-        part.insert(4, "flops", part["step"] * float(run.experiment.flops_per_step))
-        part.insert(5, "seconds", part["step"].map(run.seconds()).astype(float))
-        described = {"run": run.name, "task": run.experiment.task.name, **{name: _cell(values.get(name)) for name in columns}}
-        described["parameters"] = run.record["non_embedding_parameters"]
+    for (run, part), values, key in zip(measured, settings, keys([run for run, _ in measured]), strict=True):
+        described = {"run": key, "task": run.experiment.task.name, **{name: _cell(values.get(name)) for name in columns}}
+        described |= {"parameters": run.record["non_embedding_parameters"], "state": run.state}
         for position, (name, value) in enumerate(described.items()):
             part.insert(position, name, pd.Series([value] * len(part), index=part.index))
         parts.append(part)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    filled = [part for part in parts if len(part)] or parts[:1]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def keys(runs: Sequence[Run]) -> list[str]:
+    """What tells runs apart: their keys, or where two share one their paths below the folder that holds all of them."""
+    own = [run.key for run in runs]
+    if len(set(own)) == len({run.path.resolve() for run in runs}):
+        return own
+    paths = [run.path.absolute() for run in runs]
+    above = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(above).as_posix() for path in paths]
+
+
+def _measurements(run: Run) -> pd.DataFrame:
+    """What a run measured, and what it had cost by then.
+
+    Raises:
+        LabError: If its tables cannot be read, or are missing though it is finished.
+    """
+    rows = run.metrics()
+    if not rows and run.state == "finished":
+        raise LabError(f"{run.path / METRICS}: missing or empty, though the run is finished")
+    part = pd.DataFrame(rows, columns=metrics.METRICS)
+    part.insert(3, "sequences", part["step"] * run.experiment.batch_size)
+    part.insert(4, "flops", part["step"] * float(run.experiment.flops_per_step))
+    part.insert(5, "seconds", part["step"].map(run.seconds()).astype(float))
+    return part
 
 
 def _cell(value: Any) -> Any:

@@ -10,7 +10,10 @@ checkpoint-<step>/  while it is not finished: all that it needs to go on
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from lab.errors import LabError
 from lab.runs import metrics
 from lab.runs.files import read_json
 from tasks.corpus import trusting
+from tasks.errors import TaskError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +39,7 @@ class Run:
 
     Attributes:
         path: The folder.
+        key: What tells it from other runs in a frame: its path below the folder that it was opened from, else its name.
         experiment: What was run.
         record: What `run.json` says.
     """
@@ -46,6 +51,7 @@ class Run:
             LabError: If the folder is missing, no run, or written by another version of its format.
         """
         self.path = Path(path)
+        self.key = self.name
         if not self.path.is_dir():
             raise LabError(f"{self.path}: no such folder")
         if not is_run(self.path):
@@ -119,25 +125,53 @@ def checkpoint_step(path: Path) -> int:
     return int(path.name.removeprefix("checkpoint-"))
 
 
-def open_runs(paths: list[Path | str]) -> list[Run]:
-    """The runs in some folders: each a run itself, or a folder of runs, searched below it.
+def open_runs(paths: Sequence[Path | str]) -> list[Run]:
+    """The runs in some folders: each a run itself, or a folder of runs, searched below it; links are followed, each run once.
 
-    A search leaves out what a sweep has pruned or could not train: such runs would be averaged with whole ones.
+    A search leaves out what a sweep has pruned or could not train: such runs would be averaged with whole ones. A run that
+    cannot be read is left out as well, and named on standard error.
 
     Raises:
-        LabError: If a folder is missing or holds no run.
+        LabError: If a folder is missing or holds no run, or no run can be read.
     """
-    runs: list[Run] = []
+    runs: dict[Path, Run] = {}
+    unreadable: list[LabError] = []
     for path in map(Path, paths):
-        if path.is_dir() and not is_run(path):
-            found = sorted(record.parent for record in path.rglob(RECORD) if not _hidden(record.relative_to(path)))
-            if not found:
-                raise LabError(f"{path}: holds no runs")
-            runs += [run for run in map(Run, found) if run.state not in ("pruned", "failed")]
-        else:
-            runs.append(Run(path))
-    return runs
+        alone = not path.is_dir() or is_run(path)
+        found = [path] if alone else sorted(_run_folders(path))
+        if not found:
+            raise LabError(f"{path}: holds no runs")
+        for folder in found:
+            try:
+                run = Run(folder)
+            except (LabError, TaskError) as error:
+                unreadable.append(error if isinstance(error, LabError) else LabError(f"{folder}: {error}"))
+                continue
+            run.key = run.name if alone else folder.relative_to(path).as_posix()
+            if alone or run.state not in ("pruned", "failed"):
+                runs.setdefault(folder.resolve(), run)
+    complain(unreadable, all_failed=not runs)
+    return list(runs.values())
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def complain(errors: Sequence[LabError], *, all_failed: bool) -> None:
+    """Name on standard error what cannot be read and is left out.
+
+    Raises:
+        LabError: The first, if nothing is left.
+    """
+    if errors and all_failed:
+        raise errors[0]
+    for error in errors:
+        print(f"lab: left out: {error}", file=sys.stderr)
+
+
+def _run_folders(path: Path) -> Iterator[Path]:
+    """The folders of runs below a folder, hidden ones left out; a link that leads back is followed once."""
+    seen = set()
+    for folder, below, files in os.walk(path, followlinks=True):
+        real = Path(folder).resolve()
+        below[:] = [] if real in seen else sorted(name for name in below if not name.startswith("."))
+        if RECORD in files and real not in seen:
+            yield Path(folder)
+        seen.add(real)

@@ -29,7 +29,7 @@ def test_the_last_or_the_best_evaluation_of_each_run_is_taken() -> None:
 
 
 def test_several_runs_of_a_seed_in_a_cell_are_refused() -> None:
-    with pytest.raises(LabError, match="n_future = 1 has several runs of seed 0"):
+    with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.size"):
         comparison_table(run_values(frame(), "accuracy/copy/1"))
 
 

@@ -37,7 +37,7 @@ def frame(ns: tuple[int, ...] = (1, 2), seeds: int = 4) -> pd.DataFrame:
 def test_the_numbers_of_a_curve_are_mean_and_interval_over_seeds() -> None:
     tidy = frame(seeds=6)
     table = band_table(tidy, ["accuracy/copy/1"])
-    row = table[(table["n_future"] == 2) & (table["tokens"] == 2048 * 100)].iloc[0]
+    row = table[(table["condition"] == "n = 2") & (table["tokens"] == 2048 * 100)].iloc[0]
     values = tidy[(tidy["n_future"] == 2) & (tidy["step"] == 100) & (tidy["metric"] == "accuracy/copy/1")]["value"]
     interval = bootstrap_interval(values)
     assert row["mean"] == pytest.approx(values.mean())
@@ -56,10 +56,11 @@ def test_a_curve_is_drawn_against_steps_flops_or_seconds_as_well() -> None:
         assert axes.get_xlabel() == label
         assert table["mean"].tolist() == usual["mean"].tolist()
         assert "tokens" not in table.columns
-        points = table.loc[table["arm"] == "n = 2", column].tolist()
+        points = table.loc[table["condition"] == "n = 2", column].tolist()
         expected = tidy[(tidy["n_future"] == 2) & (tidy["metric"] == "accuracy/copy/1")].groupby("step")[column].mean()
         assert points == pytest.approx(expected.tolist())
-        assert axes.lines[1].get_xdata().tolist() == pytest.approx([point for point in points if point > 0])
+        (mean,) = [line for line in axes.lines if line.get_label() == "n = 2"]
+        assert mean.get_xdata().tolist() == pytest.approx([point for point in points if point > 0])
 
 
 def test_an_axis_that_is_unknown_or_not_known_of_the_runs_is_refused() -> None:
@@ -85,18 +86,43 @@ def test_the_emergence_curve_has_what_a_reader_needs() -> None:
 
 
 def test_few_seeds_are_said_to_be_few() -> None:
-    note = band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
+    (note,) = band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
     assert "fewer than 5 seeds" in note
     assert "band" not in note
-    assert band_note(band_table(frame(seeds=1), ["accuracy/copy/1"])) == "one seed a line: no band"
+    assert band_note(band_table(frame(seeds=1), ["accuracy/copy/1"])) == ["one seed a line: no band"]
 
 
-def test_a_point_that_some_seed_lacks_is_left_out() -> None:
+def test_a_curve_goes_as_far_as_half_of_its_seeds_and_says_so() -> None:
+    tidy = frame(seeds=6)
+    cut = tidy[~(tidy["run"].isin(["n1s0", "n1s1"]) & (tidy["step"] > 100))]
+    cut = cut[~(cut["run"].isin(["n1s2", "n1s3"]) & (cut["step"] > 160))]
+    axes, table = plots.emergence(cut, "accuracy/copy/1")
+    rows = table[table["condition"] == "n = 1"].set_index("step")
+    assert rows["seeds"].tolist() == [6] * 6 + [4] * 3
+    assert set(rows["condition_seeds"]) == {6}
+    long = tidy[(tidy["n_future"] == 1) & (tidy["step"] == 140) & (tidy["metric"] == "accuracy/copy/1")]
+    assert rows.loc[140, "mean"] == pytest.approx(long[long["seed"] >= 2]["value"].mean())
+    assert table[table["condition"] == "n = 2"]["step"].max() == 200
+    assert "thin: over 4 of them" in axes.get_title("left")
+    thick = next(line for line in axes.get_lines() if line.get_label() == "n = 1").get_ydata()
+    assert np.isnan(thick.astype(float)).tolist() == [False] * 5 + [True] * 3
+
+
+def test_seeds_are_averaged_at_their_step_whatever_their_tokens() -> None:
     tidy = frame()
-    tidy = tidy[~((tidy["run"] == "n1s0") & (tidy["step"] > 100))]
+    tidy["tokens"] += tidy["seed"] * (tidy["step"] > 0)
     table = band_table(tidy, ["accuracy/copy/1"])
-    assert table[table["n_future"] == 1]["tokens"].max() == 2048 * 100
-    assert table[table["n_future"] == 2]["tokens"].max() == 2048 * 200
+    assert set(table["seeds"]) == {4}
+    assert table["tokens"].tolist()[1] == 2048 * 20 + 1.5
+
+
+def test_few_seeds_are_drawn_themselves() -> None:
+    axes, table = plots.emergence(frame((1,), seeds=3), "accuracy/copy/1")
+    drawn = [line.get_ydata().tolist() for line in axes.get_lines()]
+    for seed in range(3):
+        assert table[f"seed {seed}"].tolist()[1:] in drawn
+    assert not axes.collections
+    assert "each seed" in axes.get_title("left")
 
 
 def test_the_induction_figure_tells_trunk_and_prediction_heads_apart() -> None:
@@ -114,10 +140,17 @@ def test_the_heat_map_shows_every_attention_head_at_the_end() -> None:
     assert len(axes.texts) == 6
 
 
-@pytest.mark.parametrize("kind", ["no runs", "two n", "no scores"])
-def test_heat_maps_of_nothing_in_particular_are_refused(kind: str) -> None:
-    tidy = frame()
-    wrong = {"no runs": tidy[:0], "two n": tidy, "no scores": tidy[tidy["metric"] == "accuracy/copy/1"].query("n_future == 1")}
+def test_heat_maps_of_several_conditions_have_a_panel_each() -> None:
+    axes, matrix = plots.heatmap(frame())
+    assert [panel.get_title() for panel in axes.figure.axes] == ["n = 1", "n = 2"]
+    assert matrix.groupby("condition")["layer"].count().to_dict() == {"n = 1": 2, "n = 2": 3}
+    with pytest.raises(LabError, match="7 conditions are too many"):
+        plots.heatmap(frame(tuple(range(1, 8)), seeds=1))
+
+
+@pytest.mark.parametrize("kind", ["no runs", "no scores"])
+def test_heat_maps_of_nothing_are_rejected(kind: str) -> None:
+    wrong = {"no runs": frame()[:0], "no scores": frame().query("metric == 'accuracy/copy/1'")}
     with pytest.raises(LabError):
         plots.heatmap(wrong[kind])
 

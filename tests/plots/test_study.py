@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from lab import plots
 from lab.analysis.statistics import bootstrap_interval
 from lab.errors import LabError
-from lab.plots.arms import varied_settings, with_arms
 from lab.plots.pareto import pareto_front
 
 METRIC = "accuracy/turn/1"
@@ -32,24 +31,6 @@ def frame(seeds: int = 4) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "value"])
 
 
-def test_arms_are_named_by_their_settings_in_sorted_order() -> None:
-    named = with_arms(frame(), ["n_future", "objective.name"])
-    assert list(named["arm"].cat.categories) == ["n = 1, sum", "n = 2, detached", "n = 2, sum"]
-    wider = with_arms(frame(), ["model.width", "n_future"])
-    assert list(wider["arm"].cat.categories)[:2] == ["width = 64, n = 1", "width = 64, n = 2"]
-
-
-def test_a_setting_that_only_some_runs_have_is_left_out_of_the_name_of_the_others() -> None:
-    gaps = frame().assign(**{"task.arm": lambda table: table["model.width"].where(table["model.width"] == 128)})
-    assert list(with_arms(gaps, ["n_future", "task.arm"])["arm"].cat.categories)[:2] == ["n = 1", "n = 1, arm = 128"]
-
-
-def test_the_settings_in_which_runs_differ_are_found() -> None:
-    assert varied_settings(frame()) == ["n_future", "objective.name", "model.width"]
-    with pytest.raises(LabError, match=r"did you mean 'model\.width'"):
-        with_arms(frame(), ["model.widht"])
-
-
 def test_the_size_figure_has_a_point_with_its_interval_for_each_arm_and_size() -> None:
     tidy = frame(seeds=6)
     tidy = tidy[tidy["objective.name"] == "sum"]
@@ -57,7 +38,7 @@ def test_the_size_figure_has_a_point_with_its_interval_for_each_arm_and_size() -
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "non-embedding parameters"
     assert [line.get_label() for line in axes.get_lines()[:2]] == ["n = 1", "n = 2"]
-    row = table[(table["arm"] == "n = 2") & (table["parameters"] == table["parameters"].max())].iloc[0]
+    row = table[(table["condition"] == "n = 2") & (table["parameters"] == table["parameters"].max())].iloc[0]
     last = tidy[(tidy["n_future"] == 2) & (tidy["model.width"] == 128) & (tidy["step"] == 100)]["value"]
     interval = bootstrap_interval(last)
     assert row[["mean", "low", "high", "seeds"]].tolist() == pytest.approx([interval.mean, interval.low, interval.high, 6])
@@ -81,7 +62,7 @@ def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
     tidy = frame()
     tidy = tidy[(tidy["model.width"] == 64) & (tidy["objective.name"] == "sum")]
     axes, table = plots.survival(tidy, METRIC, threshold=0.6)
-    ends = table.groupby("arm")["share"].last()
+    ends = table.groupby("condition")["share"].last()
     assert ends["n = 1"] == 1.0
     assert ends["n = 2"] == 0.0
     legend = axes.get_legend()

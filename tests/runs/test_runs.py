@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 import lab
+from lab.analysis.conditions import conditions
 from lab.config import Experiment, dump
 from lab.errors import LabError
-from lab.plots.arms import with_arms
 from lab.runs import metrics, open_runs
 from lab.runs.files import folder_atomic, write_atomic
 from lab.runs.names import headline, reference_lines
@@ -39,6 +39,7 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
         "seed",
         "model.width",
         "parameters",
+        "state",
         "step",
         "tokens",
         "scored_tokens",
@@ -72,7 +73,7 @@ def test_runs_that_differ_in_a_list_can_be_told_apart(tmp_path: Path) -> None:
         made(tmp_path / name, experiment, {(0, "loss/all/1"): 3.5})
     frame = lab.frame(open_runs([tmp_path]))
     assert frame["objective.weights"].tolist() == ["[1.0, 0.5]", "[1.0, 2.0]"]
-    assert with_arms(frame, ["objective.weights"])["arm"].nunique() == 2
+    assert conditions(frame, ["objective.weights"]).frame["condition"].nunique() == 2
 
 
 def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(tmp_path: Path) -> None:

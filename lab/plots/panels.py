@@ -1,0 +1,112 @@
+"""Many conditions as several panels, so that no panel has more lines than can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab.analysis.conditions import Conditions, labels_of
+from lab.errors import LabError
+from lab.plots.axes import figure_note, legend_below, legend_columns, new_axes, note
+from lab.plots.style import LOOKS, Look, looks
+
+LINES_AT_MOST, PANELS_AT_MOST = 6, 12
+"""Of a panel, where a setting is there to make panels of; and of a figure."""
+Lines = Mapping[str, tuple[str, Look]]
+"""What a panel shows: by condition, the label and the look of its line."""
+
+
+def split(found: Conditions) -> dict[str, dict[str, str]]:
+    """Conditions by panel: the last of the settings that tell them apart become panels where one would have too many lines.
+
+    Returns:
+        By the panel's name, and in it by condition, the label of its line; a single panel has no name.
+
+    Raises:
+        LabError: If there are more than 12 panels, or more than 12 lines in one.
+    """
+    table, settings = found.table, found.settings
+    for inside in range(len(settings), 0, -1):
+        outside = settings[inside:]
+        names = labels_of(table[outside]) if outside else ["" for _ in range(len(table))]
+        labels = labels_of(table[settings[:inside]])
+        panels: dict[str, dict[str, str]] = {name: {} for name in names}
+        for condition, name, label in zip(table["condition"], names, labels, strict=True):
+            panels[name][condition] = label
+        most = max(map(len, panels.values()))
+        if most <= LINES_AT_MOST or (inside == 1 and most <= len(LOOKS)):
+            break
+    if most > len(LOOKS) or len(panels) > PANELS_AT_MOST:
+        raise LabError(
+            f"{len(table)} conditions are too many for one figure ({PANELS_AT_MOST} panels of {LINES_AT_MOST} lines):"
+            f" keep fewer values of {', '.join(settings)}"
+        )
+    return panels
+
+
+def in_panels(
+    found: Conditions,
+    draw: Callable[[Axes, Lines], None],
+    note_lines: Sequence[str],
+    axes: Axes | None = None,
+    *,
+    shared_legend: bool = True,
+) -> Axes:
+    """Draw conditions, in several panels if they are many.
+
+    Args:
+        found: The conditions.
+        draw: Draws some of them into axes.
+        note_lines: What stands above; reasons why runs are left out follow.
+        axes: Where to draw all of them; by default a new figure's.
+        shared_legend: Whether the lines of all panels have one legend.
+
+    Returns:
+        The (first) axes.
+    """
+    panels = split(found) if axes is None else {"": dict.fromkeys(found.table["condition"], "")}
+    if len(panels) == 1:
+        own = {condition: condition for (each,) in [panels.values()] for condition in each}
+        axes = axes or new_axes()
+        draw(axes, {condition: (condition, look) for (condition, look) in zip(own, looks(own).values(), strict=True)})
+        legend_below(axes)
+        note(axes, *note_lines, *found.notes)
+        return axes
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(0.9 + 2.4 * columns, 1.0 + 2.1 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    look = looks(label for lines in panels.values() for label in lines.values())
+    for place, (name, lines) in enumerate(panels.items()):
+        panel = grid.flat[place]
+        draw(panel, {condition: (label, look[label]) for condition, label in lines.items()})
+        panel.set_title(name, fontsize=8)
+        if place + columns < len(panels):
+            panel.set_xlabel("")
+        else:
+            panel.tick_params(labelbottom=True)
+        if place % columns:
+            panel.set_ylabel("")
+        if not shared_legend:
+            panel.legend(loc="best", fontsize=6.5, handlelength=2, framealpha=0.9, edgecolor="none")
+    for panel in grid.flat[len(panels) :]:
+        panel.set_axis_off()
+    if shared_legend:
+        _legend(figure, grid.flat[: len(panels)])
+    figure_note(figure, [*note_lines, *found.notes])
+    first: Axes = grid[0, 0]
+    return first
+
+
+def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
+    """One legend of the lines of all panels, below them."""
+    handles: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    columns = legend_columns(list(handles), figure.get_figwidth())
+    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, handlelength=3, frameon=False)
+    figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(handles) // columns))
