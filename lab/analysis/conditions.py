@@ -159,8 +159,8 @@ def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if not texts.duplicated().any():
         return frame, []
     unfinished = pd.Series("state" in runs.columns and runs["state"] != "finished", index=runs.index)
-    rank = pd.DataFrame({"unfinished": unfinished, "left": -frame.groupby("run")["step"].max(), "run": runs.index})
-    texts = texts.loc[rank.sort_values(["unfinished", "left", "run"]).index]
+    rank = pd.DataFrame({"unfinished": unfinished, "left": -frame.groupby("run")["step"].max(), "name": runs.index})
+    texts = texts.loc[rank.sort_values(["unfinished", "left", "name"]).index]
     counted = {tuple(key): run for run, *key in texts.drop_duplicates().itertuples(name=None)}
     again = {run: counted[tuple(key)] for run, *key in texts[texts.duplicated()].itertuples(name=None)}
     which = _enumerated([f"{run} (as {other})" for run, other in sorted(again.items())])
@@ -185,11 +185,12 @@ def _checked(runs: pd.DataFrame, by: Sequence[str]) -> Sequence[str]:
 
 def _enough(runs: pd.DataFrame, varied: Sequence[str], axis: Sequence[str]) -> list[str]:
     """The first varied settings which, with the axis, tell all configurations apart."""
-    texts = _texts(runs, [*varied, *axis])
+    texts = _texts(runs, [*varied, *axis]).assign(**{"": ""})
     chosen = [name for name in ("n_future",) if name in varied]
     for name in varied:
-        if len(texts[[*chosen, *axis, name]].drop_duplicates()) > len(texts[[*chosen, *axis]].drop_duplicates()):
-            chosen = list(dict.fromkeys([*chosen, name]))
+        groups, finer = (texts.groupby(["", *names]).ngroups for names in ([*chosen, *axis], [*chosen, *axis, name]))
+        if finer > groups:
+            chosen.append(name)
     return chosen or ["n_future"]
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lab.cli.arguments import Parser
+from lab.errors import LabError
 from lab.runs import Run, open_runs
 from lab.runs.names import headline
+
+_UNBROKEN = 10_000
+"""Width of a table that is read by a program: a run stays on one line."""
 
 
 def run(arguments: list[str]) -> int:
@@ -25,14 +32,19 @@ def run(arguments: list[str]) -> int:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for each in opened:
-        table.add_row(*_cells(each))
-    Console().print(table)
+        table.add_row(*map(escape, _cells(each)))
+    console = Console()
+    (console if console.is_terminal else Console(width=_UNBROKEN)).print(table)
     return 0
 
 
 def _cells(opened: Run) -> list[str]:
     experiment, name = opened.experiment, headline(opened.experiment)
-    rows = opened.metrics()
+    try:
+        rows = opened.metrics()
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        rows = []
     step = rows[-1].step if rows else 0
     values = [row.value for row in rows if row.metric == name]
     return [

@@ -78,8 +78,8 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     assert page.count("against n = 1, verb first") == 1
     assert "| 0.004 | 0.8 |" in page
     assert page.count("| n = 2, detached | 2 |") == 1, "of a trunk of two layers"
-    question = pd.read_csv(tmp_path / "survival.csv").groupby("arm")["share"].last().to_dict()
-    control = pd.read_csv(tmp_path / "survival-verb-first.csv").groupby("arm")["share"].last().to_dict()
+    question = pd.read_csv(tmp_path / "survival.csv").groupby("condition")["share"].last().to_dict()
+    control = pd.read_csv(tmp_path / "survival-verb-first.csv").groupby("condition")["share"].last().to_dict()
     assert set(question) == set(STUDY.families[""])
     assert (question["n = 1"], question["n = 2"]) == (1, 0)
     assert control == {"n = 1, verb first": 0, "n = 2, verb first": 0}

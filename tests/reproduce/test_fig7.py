@@ -83,7 +83,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     assert "0.016 (an end of the range)" in page
     drawn = pd.read_csv(tmp_path / "fig7.csv")
     assert set(drawn["seeds"]) == {8}
-    ends = drawn[(drawn["tuned_with"] == 1) & (drawn["arm"] == "n = 2")].sort_values("parameters")["mean"]
+    ends = drawn[(drawn["tuned_with"] == 1) & (drawn["condition"] == "n = 2")].sort_values("parameters")["mean"]
     assert ends.tolist() == pytest.approx([0.801, 0.401, 0.401, 0.401], abs=1e-3)
 
 

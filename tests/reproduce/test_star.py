@@ -55,6 +55,6 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     assert "| n = 1 | 8 | 1 | 1 |" in page
     assert "| n = 2, detached | 8 | 8 | " + " ".join(["1.09"] * 8) + " |" in page
     survival = pd.read_csv(tmp_path / "survival.csv")
-    assert survival.groupby("arm")["share"].last().to_dict() == {
+    assert survival.groupby("condition")["share"].last().to_dict() == {
         "n = 1": 0.875, "n = 1, depth of n = 2": 1.0, "n = 2": 0.0, "n = 2, detached": 1.0, "n = 2, shuffled": 1.0
     }  # fmt: skip

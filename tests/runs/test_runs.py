@@ -1,9 +1,11 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 import lab
+from lab import plots
 from lab.analysis.conditions import conditions
 from lab.config import Experiment, dump
 from lab.errors import LabError
@@ -180,3 +182,66 @@ def test_curves_are_read_against_chance_and_floor() -> None:
     assert reference_lines(experiment, "accuracy/copy/1") == {"chance": 1 / 32}
     assert reference_lines(experiment, "far:loss/copy/2") == {"floor": 0.0}
     assert reference_lines(experiment, "prefix_matching/trunk") == reference_lines(experiment, "loss/all/1") == {}
+
+
+def test_keys_are_paths_below_the_folder_that_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in (1, 2):
+        for seed in (0, 1):
+            experiment = lab.experiment("induction", {"n_future": n, "seed": seed})
+            made(tmp_path / f"runs/n{n}/seed{seed}", experiment, {(0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): n / 8})
+    assert [run.key for run in open_runs([tmp_path / "runs"])] == ["n1/seed0", "n1/seed1", "n2/seed0", "n2/seed1"]
+    table = plots.grid(lab.frame(open_runs([tmp_path / "runs"])), "accuracy/copy/1")[1]
+    assert dict(zip(table["condition"], table["mean"], strict=True)) == {"n = 1": 0.125, "n = 2": 0.25}
+    both = lab.frame(open_runs([tmp_path / "runs/n1", tmp_path / "runs/n2"]))
+    assert both["run"].nunique() == 4
+    assert set(both["run"]) == {"n1/seed0", "n1/seed1", "n2/seed0", "n2/seed1"}
+    assert lab.Run(tmp_path / "runs/n1/seed0").frame()["run"].unique() == ["seed0"]
+
+
+def test_a_copied_run_is_the_same_seed(tmp_path: Path) -> None:
+    curve = {(0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): 0.5}
+    made(tmp_path / "seed0", lab.experiment("induction"), curve)
+    shutil.copytree(tmp_path / "seed0", tmp_path / "seed0 (copy)")
+    table = plots.emergence(lab.frame(open_runs([tmp_path])), "accuracy/copy/1")[1]
+    assert set(table["seeds"]) == {1}
+    assert table.attrs["notes"] == ("same configuration and seed again, counted once: seed0 (copy) (as seed0)",)
+
+
+def test_links_to_runs_are_followed_and_each_run_is_opened_once(tmp_path: Path) -> None:
+    made(tmp_path / "all/a", lab.experiment("induction"))
+    made(tmp_path / "all/b", lab.experiment("induction", seed=1))
+    (tmp_path / "chosen").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "chosen" / f"my-{name}").symlink_to(tmp_path / "all" / name)
+    (tmp_path / "chosen" / "round").symlink_to(tmp_path / "chosen")
+    assert [run.key for run in open_runs([tmp_path / "chosen"])] == ["my-a", "my-b"]
+    assert len(open_runs([tmp_path, tmp_path / "all", tmp_path / "all/a"])) == 2
+
+
+def test_what_cannot_be_read_is_named_and_hides_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {(0, "accuracy/copy/1"): 0.1}
+    made(tmp_path / "good", lab.experiment("induction"), rows)
+    made(tmp_path / "begun", lab.experiment("induction", seed=1), state="running")
+    made(tmp_path / "gone", lab.experiment("induction", seed=2), rows).path.joinpath("metrics.csv").unlink()
+    made(tmp_path / "cut", lab.experiment("induction", seed=3), rows).path.joinpath("metrics.csv").write_text("ste")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/run.json").write_text("{}")
+    made(tmp_path / "foreign", lab.experiment("induction", seed=4), rows)
+    text = (tmp_path / "foreign/experiment.yaml").read_text()
+    (tmp_path / "foreign/experiment.yaml").write_text(text.replace("name: induction", "name: nowhere:Task"))
+    runs = open_runs([tmp_path])
+    assert [run.key for run in runs] == ["begun", "cut", "gone", "good"]
+    frame = lab.frame(runs)
+    assert set(frame["run"]) == {"good"}
+    assert frame["value"].dtype == float
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    for name, line in zip(
+        ("foreign/experiment.yaml", "odd/run.json", "cut/metrics.csv", "gone/metrics.csv"), lines, strict=True
+    ):
+        assert line.startswith("lab: left out: ")
+        assert name in line
+    with pytest.raises(LabError, match=r"odd/run\.json"):
+        open_runs([tmp_path / "odd"])
+    with pytest.raises(LabError, match=r"gone/metrics\.csv: missing or empty"):
+        lab.frame([lab.Run(tmp_path / "gone")])
