@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lab.config import Experiment, dump, experiment, load, override, resolve
-    from lab.errors import LabError
+    from lab.errors import Interrupted, LabError
     from lab.runs import Run, open_runs
     from lab.runs.frames import frame
     from lab.sweeping import Sweep, sweep
-    from lab.training import Interrupted, measured, resume, train, train_each, train_together
+    from lab.training import measured, resume, train, train_each, train_together
     from lab.training.lines import evaluate
 
 
@@ -50,7 +50,7 @@ _ROOMS = {
     "frame": "lab.runs.frames",
     "Sweep": "lab.sweeping",
     "sweep": "lab.sweeping",
-    "Interrupted": "lab.training",
+    "Interrupted": "lab.errors",
     "evaluate": "lab.training.lines",
     "measured": "lab.training",
     "resume": "lab.training",

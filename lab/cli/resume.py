@@ -14,13 +14,13 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.cli.train import report
+    from lab.processes import rank
     from lab.runs import Run
     from lab.training import resume
-    from lab.training.fit import is_main_process
     from lab.training.progress import progress_for
 
     opened = Run(known.run)
     done = resume(opened, progress=progress_for(opened.experiment, Console()))
-    if is_main_process():
+    if rank() == 0:
         print(report(done))
     return 0

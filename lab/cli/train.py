@@ -72,13 +72,13 @@ def run(arguments: list[str]) -> int:
 
     from rich.console import Console
 
+    from lab.processes import rank
     from lab.training import measured, train, train_each, train_together
-    from lab.training.fit import is_main_process
     from lab.training.progress import progress_for
 
     experiments = [measured(experiment) for experiment in experiments]
     for experiment in experiments:
-        if experiment.budget.steps is not None and is_main_process():
+        if experiment.budget.steps is not None and rank() == 0:
             print(_spending(experiment))
     console = Console()
     if known.seeds is not None:
@@ -89,7 +89,7 @@ def run(arguments: list[str]) -> int:
         return 0
     [experiment] = experiments
     done = train(experiment, known.out, progress=progress_for(experiment, console))
-    if is_main_process():
+    if rank() == 0:
         print(report(done))
     return 0
 

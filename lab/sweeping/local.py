@@ -19,7 +19,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from lab.errors import LabError
+from lab.errors import Interrupted, LabError
 from lab.sweeping.cells import trial_names
 from lab.sweeping.follow import Follow
 from lab.sweeping.study import Job, open_study
@@ -152,7 +152,6 @@ def _work(job: Job, sender: Connection) -> None:
     import torch
 
     from lab.sweeping.worker import work
-    from lab.training.fit import Interrupted
 
     torch.set_num_threads(1)
 

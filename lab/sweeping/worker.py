@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from lab.config import Experiment
+from lab.errors import Interrupted
 from lab.runs import Run
 from lab.runs.run import is_run
 from lab.sweeping.cells import trial_experiments, trial_names
@@ -19,7 +20,7 @@ from lab.sweeping.check import holds
 from lab.sweeping.storage import StorageLost, storage_calls
 from lab.sweeping.study import Claim, Job, claim, open_study
 from lab.sweeping.trials import Failed, Tell, Update, finish, reason, trial_values, values_text
-from lab.training.fit import Interrupted, resume, train
+from lab.training.fit import resume, train
 from lab.training.progress import Progress
 
 

@@ -1,7 +1,12 @@
 """One run: the Lightning module, the data feed, callbacks, checkpoints; and several at a time."""
 
-from lab.training.fit import Interrupted, resume, train
+from lab.processes import own_environment
+
+with own_environment():  # Lightning reads RANK and the like when it is imported
+    import lightning.pytorch  # noqa: F401
+
+from lab.training.fit import resume, train
 from lab.training.several import train_each, train_together
 from lab.training.step_time import measured
 
-__all__ = ["Interrupted", "measured", "resume", "train", "train_each", "train_together"]
+__all__ = ["measured", "resume", "train", "train_each", "train_together"]

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 
 from lab.config import Experiment, resolve
-from lab.errors import LabError
+from lab.errors import Interrupted, LabError
+from lab.processes import rank
 from lab.runs import metrics
 from lab.runs.run import METRICS, TIMING, WEIGHTS, Run, checkpoint_step
 from lab.training.callbacks import Measure, StopOnInterrupt
 from lab.training.checkpoint import SafetensorsIO
+from lab.training.launch import OwnProcesses, check_launch, isolated
 from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
@@ -29,10 +30,6 @@ from lab.training.start import start_from
 from lab.training.weights import save_weights
 
 _PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
-
-
-class Interrupted(LabError):
-    """A run was stopped by Ctrl-C; its state is saved and the message says how to go on."""
 
 
 def train(experiment: Experiment, out: Path | str | None = None, *, progress: Progress | None = None) -> Run:
@@ -50,15 +47,15 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     """
     experiment = resolve(experiment)
     path = Path(out) if out is not None else default_path(experiment)
-    main_process = is_main_process()
-    if main_process:
+    check_launch(experiment)
+    if rank() == 0:
         refuse_taken(path)
     check_accelerator(experiment)
-    torch.set_num_threads(experiment.threads)
-    module = TrainingModule(experiment)
-    started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
-    recorder = Recorder.create(path, experiment, started) if main_process else Recorder(path, experiment, {})
-    fit(module, [recorder], progress or Progress(experiment))
+    with isolated(experiment):
+        module = TrainingModule(experiment)
+        started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
+        recorder = Recorder(path, experiment, {}) if rank() else Recorder.create(path, experiment, started)
+        fit(module, [recorder], progress or Progress(experiment))
     return Run(path)
 
 
@@ -73,19 +70,20 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     if run.state == "finished":
         raise LabError(f"{run.path}: is finished; nothing to resume")
     check_data(run)
+    check_launch(run.experiment)
     check_accelerator(run.experiment)
-    torch.set_num_threads(run.experiment.threads)
-    checkpoint = run.checkpoint()
-    module = TrainingModule(run.experiment)
-    if checkpoint is not None:  # a damaged one is refused before anything is touched
-        check_checkpoint(checkpoint)
-    elif run.experiment.init is not None:
-        start_from(module.network, run.experiment)
-    step = -1 if checkpoint is None else checkpoint_step(checkpoint)
-    recorder = Recorder(run.path, run.experiment, dict(run.record))
-    if is_main_process():
-        go_back(recorder, step)
-    fit(module, [recorder], progress or Progress(run.experiment), checkpoint)
+    with isolated(run.experiment):
+        checkpoint = run.checkpoint()
+        module = TrainingModule(run.experiment)
+        if checkpoint is not None:  # a damaged one is refused before anything is touched
+            check_checkpoint(checkpoint)
+        elif run.experiment.init is not None:
+            start_from(module.network, run.experiment)
+        step = -1 if checkpoint is None else checkpoint_step(checkpoint)
+        recorder = Recorder(run.path, run.experiment, dict(run.record))
+        if rank() == 0:
+            go_back(recorder, step)
+        fit(module, [recorder], progress or Progress(run.experiment), checkpoint)
     return Run(run.path)
 
 
@@ -120,11 +118,6 @@ def go_back(recorder: Recorder, step: int) -> None:
     for table in (METRICS, TIMING):  # the later: a kill in between must not leave a checkpoint of what is no longer told
         metrics.keep_until(recorder.run_path / table, step)
     recorder.note("running")
-
-
-def is_main_process() -> bool:
-    """Whether this process writes: data-parallel training starts the very same command again for each other device."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def default_path(experiment: Experiment) -> Path:
@@ -205,15 +198,15 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
     """A Lightning trainer that does the experiment's steps and nothing that nobody asked for, in memory that is kept."""
     keep_freed_memory()
     with quiet_lightning():
-        return pl.Trainer(
-            accelerator=experiment.accelerator,
+        trainer = pl.Trainer(
+            accelerator=_accelerator(experiment),
             devices=experiment.devices,
             strategy=_strategy(experiment),
             precision=_PRECISION[experiment.precision],  # type: ignore[arg-type]
             max_steps=experiment.steps,
             accumulate_grad_batches=experiment.accumulate,
-            callbacks=callbacks,
-            plugins=[io or SafetensorsIO()],
+            callbacks=list(callbacks),
+            plugins=[io or SafetensorsIO(), OwnProcesses()],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -222,6 +215,16 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
             limit_val_batches=0,
             num_sanity_val_steps=0,
         )
+    trainer.callbacks = callbacks  # type: ignore[attr-defined]  # without those that installed packages add
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # `handling` does it
+    return trainer
+
+
+def _accelerator(experiment: Experiment) -> str:
+    """The accelerator by name; what `auto` means is not left to Lightning, which also looks for a TPU."""
+    if experiment.accelerator != "auto":
+        return experiment.accelerator
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _strategy(experiment: Experiment) -> str | ShardedStrategy:

@@ -13,6 +13,7 @@ from lab.config import Experiment, resolve
 from lab.errors import LabError
 from lab.runs.run import Run, checkpoint_name, checkpoint_step
 from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, go_back, resume, train
+from lab.training.launch import check_launch, isolated
 from lab.training.population import PopulationIO, PopulationModule, check_population
 from lab.training.progress import Progress
 from lab.training.recorder import Recorder
@@ -93,23 +94,25 @@ def groups(members: Sequence[Member], at_once: int) -> list[Sequence[Member]]:
 
 def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], progress: Progress) -> None:
     first = next(iter(experiments.values()))
+    check_launch(first)
     check_accelerator(first)
-    torch.set_num_threads(first.threads)
     paths = list(experiments)
     step = common_checkpoint(paths)
     if step >= 0:
         for path in paths:
             check_checkpoint(path / checkpoint_name(step))
-    module = PopulationModule(list(experiments.values()))
-    recorders = []
-    for path, experiment in experiments.items():
-        if path in there:
-            recorder = Recorder(path, experiment, dict(there[path].record))
-            go_back(recorder, step)
-        else:
-            recorder = Recorder.create(path, experiment, {})
-        recorders.append(recorder)
-    fit(module, recorders, progress, None if step < 0 else paths[0] / checkpoint_name(step), PopulationIO(module, paths))
+    with isolated(first):
+        module = PopulationModule(list(experiments.values()))
+        recorders = []
+        for path, experiment in experiments.items():
+            if path in there:
+                recorder = Recorder(path, experiment, dict(there[path].record))
+                go_back(recorder, step)
+            else:
+                recorder = Recorder.create(path, experiment, {})
+            recorders.append(recorder)
+        checkpoint = None if step < 0 else paths[0] / checkpoint_name(step)
+        fit(module, recorders, progress, checkpoint, PopulationIO(module, paths))
 
 
 def _at_one_step(paths: Sequence[Path]) -> list[list[Path]]:

@@ -16,6 +16,7 @@ from lab.config.matching import not_measured, resolve, unbudgeted
 from lab.config.objective import ObjectiveSettings
 from lab.errors import LabError
 from lab.training.fit import check_accelerator, make_trainer, quiet_lightning
+from lab.training.launch import isolated
 from lab.training.module import TrainingModule
 
 ROUNDS, STEPS, WARM_UP = 7, 10, 3
@@ -44,8 +45,8 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     short = {"steps": STEPS, "schedule.warmup_steps": 0, "objective.active": "all", **unbudgeted(experiment)}
     many = override(experiment, short)
     one = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
-    torch.set_num_threads(experiment.threads)
-    ratios = [seconds_a_step(TrainingModule(many)) / seconds_a_step(TrainingModule(one)) for _ in range(rounds)]
+    with isolated(experiment):
+        ratios = [seconds_a_step(TrainingModule(many)) / seconds_a_step(TrainingModule(one)) for _ in range(rounds)]
     return statistics.median(ratios)
 
 

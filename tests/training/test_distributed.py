@@ -60,6 +60,28 @@ def test_sharded_weights_train_as_whole_ones_do(tiny: Callable[..., Experiment],
 
 
 @pytest.mark.slow
+def test_torchrun_starts_the_processes(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+    experiment = tiny(batch_size=8, devices=2)
+    (tmp_path / "e.yaml").write_text(dump(experiment))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "lab"]
+    words = [*torchrun, "train", "--config", "e.yaml", "--out", "two"]
+    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=240)
+    assert answer.stdout.count("two: accuracy") == 1, "one process speaks for both"
+    assert_same(lab.Run(tmp_path / "two"), lab.train(changed(experiment, devices=1), tmp_path / "one"))
+
+
+@pytest.mark.slow
+def test_several_runs_share_the_processes(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+    experiment = tiny(batch_size=8, devices=2)
+    (tmp_path / "e.yaml").write_text(dump(experiment))
+    words = command("train", "--config", "e.yaml", "--out", "runs", "--seeds", "0:2")
+    subprocess.run(words, cwd=tmp_path, capture_output=True, check=True, timeout=240)
+    for seed in (0, 1):
+        one = lab.train(changed(experiment, devices=1, seed=seed), tmp_path / f"one{seed}")
+        assert_same(lab.Run(tmp_path / f"runs/seed{seed}"), one)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_stopped_between_evaluations_go_on_as_if_they_had_not_been(
     strategy: str, tiny: Callable[..., Experiment], tmp_path: Path

@@ -1,0 +1,128 @@
+"""This process: the signals that end it, and its place among the processes that train one run.
+
+Only what starts processes on purpose counts: this laboratory (several devices) or torchrun. RANK, LOCAL_RANK, Slurm's variables
+and the like alone say nothing about an experiment.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from lab.errors import Interrupted
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, the end of a batch job, the end of a terminal."""
+LAUNCHER = "MTP_LAB_LAUNCHER"
+"""Environment variable with the process id of the one that starts others for its devices."""
+_VARIABLES = (
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"),
+    *("MASTER_ADDR", "MASTER_PORT", "STANDALONE_PORT", "SLURM_NTASKS", "SLURM_PROCID", "JSM_NAMESPACE_RANK"),
+)
+"""Environment variables by which Lightning would take this process for a part of a job."""
+
+_launcher = os.environ.pop(LAUNCHER, None)  # taken out, so that programs that this process starts are no part of the run
+_started = {name: os.environ.get(name, "") for name in _VARIABLES}
+_by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ and _started["WORLD_SIZE"] not in ("", "1")
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asks this process to end while there is nothing to save.
+
+    Attributes:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def end(number: int, _: FrameType | None) -> None:
+    """Handle a signal by ending what the process does.
+
+    Raises:
+        Ended: Always.
+    """
+    raise Ended(number)
+
+
+def signal_of(error: KeyboardInterrupt) -> int:
+    """The signal that caused a KeyboardInterrupt."""
+    return error.number if isinstance(error, Ended) else signal.SIGINT
+
+
+@contextmanager
+def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle the signals that end a process by a function inside, as before afterwards.
+
+    Signals that are ignored stay so (nohup). Outside of the main thread, which alone can handle signals, nothing is changed.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: a handler that Python could not restore
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, usual in before.items():
+            signal.signal(number, usual)
+
+
+@contextmanager
+def resumable(sentence: str) -> Iterator[None]:
+    """Turn the end by a signal inside into one line that says how to go on.
+
+    Raises:
+        Interrupted: With this sentence.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(sentence, signal_of(error)) from None
+
+
+def by_torchrun() -> bool:
+    """Whether torchrun started this process and others to train together."""
+    return _by_torchrun
+
+
+def by_launcher() -> bool:
+    """Whether this laboratory started this process to train together with its parent."""
+    return _launcher is not None
+
+
+def is_orphan() -> bool:
+    """Whether the process that started this one to train together is gone."""
+    return by_launcher() and str(os.getppid()) != _launcher
+
+
+def rank() -> int:
+    """The number of this process among those that train one run; process 0 writes the run's folder."""
+    number = started_with("RANK") if by_torchrun() else started_with("LOCAL_RANK") if by_launcher() else "0"
+    return int(number) if number.isdecimal() else 0
+
+
+def started_with(name: str) -> str:
+    """An environment variable of a launcher as it was when the process began; empty if there was none."""
+    return _started[name]
+
+
+@contextmanager
+def own_environment() -> Iterator[None]:
+    """Environment variables without those that Lightning obeys inside; afterwards all variables are as before."""
+    before = dict(os.environ)
+    for name in before:
+        if name in _VARIABLES or name.startswith("PL_"):
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

@@ -1,0 +1,133 @@
+"""Which processes train: this one, those that it starts for its devices, or those that torchrun has started."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.utilities import rank_zero_only
+from torch import distributed
+
+from lab import processes
+from lab.config import Experiment
+from lab.errors import LabError
+
+_TASKS = {
+    "SLURM_STEP_NUM_TASKS": "srun",
+    "OMPI_COMM_WORLD_SIZE": "mpirun",
+    "PMI_SIZE": "mpiexec",
+    "JSM_NAMESPACE_SIZE": "jsrun",
+}
+"""Variables in which other launchers say how many processes they have started, and the launchers."""
+
+
+class OwnProcesses(LightningEnvironment):
+    """Tells Lightning about the processes of a run, whatever environment variables say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        if processes.by_torchrun() or processes.by_launcher():
+            self._main_port = int(processes.started_with("MASTER_PORT"))
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return processes.by_torchrun() or processes.by_launcher() or _together() > 1
+
+    @property
+    def main_address(self) -> str:
+        return processes.started_with("MASTER_ADDR") if processes.by_torchrun() else "127.0.0.1"
+
+    def local_rank(self) -> int:
+        return processes.rank()
+
+    def node_rank(self) -> int:
+        return 0
+
+    def validate_settings(self, num_devices: int, num_nodes: int) -> None:
+        os.environ[processes.LAUNCHER] = str(os.getpid())  # for the children, which are started next
+
+    def set_global_rank(self, rank: int) -> None:
+        os.environ.pop(processes.LAUNCHER, None)  # they are there
+        super().set_global_rank(rank)
+
+    def teardown(self) -> None:
+        torch.set_default_dtype(torch.float32)
+
+
+def check_launch(experiment: Experiment) -> None:
+    """Reject a launch that does not have the experiment's number of processes.
+
+    Raises:
+        LabError: Naming the launcher and what is possible.
+    """
+    devices = experiment.devices
+    if processes.is_orphan():
+        raise LabError("the process that trains with this one has ended")
+    if processes.by_torchrun():
+        world, local = processes.started_with("WORLD_SIZE"), processes.started_with("LOCAL_WORLD_SIZE")
+        if world != str(devices) or local != world:
+            where = "" if local == world else " on several machines"
+            raise LabError(f"devices must be {world}, the processes that torchrun started{where}, not {devices}")
+        return
+    if _together() not in (1, devices):
+        if processes.rank() > 0:
+            sys.exit(0)  # the main process says so
+        raise LabError(f"devices must be {_together()}, as for the run before in this process, not {devices}")
+    if devices == 1 or processes.rank() > 0 or _together() > 1:
+        return
+    for name, launcher in _TASKS.items():
+        if os.environ.get(name, "1") not in ("", "1"):
+            raise LabError(
+                f"devices must be 1 in each of the {os.environ[name]} processes of {launcher}, not {devices}:"
+                " start one process, which starts the others, or use torchrun"
+            )
+    import __main__
+
+    if hasattr(sys, "ps1") or (getattr(__main__, "__spec__", None) is None and not Path(sys.argv[0]).is_file()):
+        raise LabError(f"devices must be 1 in a notebook or a program without a file, not {devices}: use a script or lab train")
+
+
+def _together() -> int:
+    """How many processes train together with this one since an earlier run."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+@contextmanager
+def isolated(experiment: Experiment) -> Iterator[None]:
+    """Global state of the process and of torch as training expects it inside; afterwards it is as before.
+
+    Nothing that is set elsewhere in the process then changes a result: environment variables that Lightning obeys, torch's
+    default type and device, gradient mode, autocast, precision of products, number of threads. Nor does training change what
+    the process draws at random.
+    """
+    threads, dtype, precision = torch.get_num_threads(), torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    with ExitStack() as stack:
+        stack.enter_context(processes.own_environment())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
+        stack.callback(setattr, rank_zero_only, "rank", getattr(rank_zero_only, "rank", 0))
+        stack.callback(torch.set_num_threads, threads)
+        stack.callback(torch.set_default_dtype, dtype)
+        stack.callback(torch.set_float32_matmul_precision, precision)
+        setattr(rank_zero_only, "rank", processes.rank())  # noqa: B010
+        torch.set_num_threads(experiment.threads)
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision("highest")
+        if experiment.devices > 1:
+            os.environ["OMP_NUM_THREADS"] = str(experiment.threads)  # else Lightning takes all cores
+        yield

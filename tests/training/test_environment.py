@@ -1,0 +1,136 @@
+"""An experiment is what its file says: environment variables, the working directory and global state change no number."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lab
+from lab import processes
+from lab.config import Experiment, dump
+from lab.errors import LabError
+from lab.training.launch import check_launch
+
+Make = Callable[..., Experiment]
+
+JOB = {
+    "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "NODE_RANK": "1", "GROUP_RANK": "1", "MASTER_ADDR": "nowhere",
+    "MASTER_PORT": "1", "STANDALONE_PORT": "x", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_JOB_ID": "77",
+    "SLURM_LOCALID": "2", "SLURM_NODEID": "1", "SLURM_STEP_NUM_TASKS": "4", "SLURM_JOB_NAME": "job",
+    "OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3", "PMI_RANK": "3", "JSM_NAMESPACE_RANK": "3",
+    "LSB_JOBID": "5", "KUBERNETES_PORT": "tcp://1",
+}  # fmt: skip
+"""What is left of a launcher's variables, or a scheduler's for a process that trains alone."""
+LIGHTNINGS = {
+    "PL_TRAINER_FAST_DEV_RUN": "1", "PL_TRAINER_LIMIT_TRAIN_BATCHES": "2", "PL_TRAINER_GRADIENT_CLIP_VAL": "1e-3",
+    "PL_TRAINER_MAX_TIME": "00:00:00:00", "PL_TRAINER_OVERFIT_BATCHES": "1", "PL_GLOBAL_SEED": "5", "PL_SEED_WORKERS": "1",
+    "PL_TRAINER_DETERMINISTIC": "1",
+}  # fmt: skip
+
+
+def numbers(run: lab.Run) -> list[bytes]:
+    return [(run.path / name).read_bytes() for name in ("experiment.yaml", "metrics.csv", "model.safetensors")]
+
+
+@pytest.mark.parametrize("variables", [JOB, LIGHTNINGS], ids=["job", "lightning"])
+def test_environment_variables_change_nothing(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    plain = lab.train(tiny(), tmp_path / "plain")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"a checkpoint that Lightning would look for under Slurm")
+    before = dict(os.environ)
+    assert numbers(lab.train(tiny(), tmp_path / "odd")) == numbers(plain)
+    assert dict(os.environ) == before
+
+
+def test_variables_at_import_make_no_second_writer(tiny: Make, tmp_path: Path) -> None:
+    """As a user who has RANK=1 left in the shell: the run that is there stays as it is, and a new one is whole."""
+    plain = lab.train(tiny(), tmp_path / "plain")
+    (tmp_path / "e.yaml").write_text(dump(tiny()))
+    before = {path: path.read_bytes() for path in plain.path.iterdir() if path.is_file()}
+    code = (
+        "import lightning.pytorch; from lab.cli.main import main\n"
+        "print(main(['train', '--config', 'e.yaml', '--out', 'plain']), main(['train', '--config', 'e.yaml', '--out', 'new']))"
+    )
+    words = [sys.executable, "-c", code]
+    answer = subprocess.run(words, cwd=tmp_path, env=os.environ | JOB, capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "2 0", answer.stderr
+    assert "plain: a run is there already" in answer.stderr
+    assert {path: path.read_bytes() for path in plain.path.iterdir() if path.is_file()} == before
+    assert numbers(lab.Run(tmp_path / "new")) == numbers(plain)
+
+
+def state() -> list[Any]:
+    generators = [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]
+    switches = [torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_float32_matmul_precision()]
+    return [*generators, *switches, torch.get_num_threads(), torch.is_autocast_enabled("cpu"), torch.get_default_device()]
+
+
+def test_global_state_changes_nothing_and_is_restored(tiny: Make, tmp_path: Path) -> None:
+    plain = lab.train(tiny(), tmp_path / "plain")
+    usual = torch.get_default_dtype(), torch.get_float32_matmul_precision(), torch.get_rng_state()
+    try:
+        random.seed(5)
+        np.random.seed(5)
+        torch.manual_seed(5)
+        torch.set_default_dtype(torch.float64)
+        torch.set_float32_matmul_precision("medium")
+        with torch.inference_mode(), torch.autocast("cpu"), torch.device("meta"):
+            before = state()
+            odd = lab.train(tiny(), tmp_path / "odd")
+            assert state() == before
+        with torch.no_grad():
+            assert lab.resume(stopped(tiny(), tmp_path / "stopped")).metrics() == plain.metrics()
+    finally:
+        torch.set_default_dtype(usual[0])
+        torch.set_float32_matmul_precision(usual[1])
+        torch.set_rng_state(usual[2])
+    assert numbers(odd) == numbers(plain)
+
+
+def stopped(experiment: Experiment, path: Path) -> Path:
+    """A run that was stopped before its first checkpoint."""
+    run = lab.train(experiment, path)
+    for name in ("model.safetensors", "metrics.csv", "timing.csv"):
+        (run.path / name).unlink()
+    (run.path / "run.json").write_text((run.path / "run.json").read_text().replace('"finished"', '"stopped"'))
+    return path
+
+
+def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    """This process as if torchrun had started it."""
+    monkeypatch.setattr(processes, "_by_torchrun", True)
+    monkeypatch.setattr(processes, "_started", variables)
+
+
+def test_a_launch_with_other_processes_than_devices_is_rejected(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(LabError, match="devices must be 1 in each of the 2 processes of srun, not 2: start one process"):
+        lab.train(tiny(devices=2), tmp_path / "run")
+    started(monkeypatch, RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
+    check_launch(tiny(devices=2))
+    with pytest.raises(LabError, match="devices must be 2, the processes that torchrun started, not 1"):
+        lab.train(tiny(), tmp_path / "run")
+    started(monkeypatch, RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="1")
+    with pytest.raises(LabError, match="devices must be 2, the processes that torchrun started on several machines"):
+        lab.train(tiny(devices=2), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_devices_need_a_program_that_can_be_started_again(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    with pytest.raises(LabError, match="devices must be 1 in a notebook or a program without a file, not 2"):
+        lab.train(tiny(devices=2), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
