@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from lab import plots
 from lab.analysis.emergence import COMPLETION, ONSET, emergence_table
-from lab.analysis.statistics import compare_emergence, emergence_sentence, mean_with_interval
+from lab.analysis.statistics import holm, mean_with_interval, share_with_interval
+from lab.analysis.times import compare_emergence, emergence_sentence
 from lab.plots.save import embedded, figure_of
 from lab.runs import Run
 from lab.runs.files import write_atomic
@@ -71,9 +72,9 @@ def report(runs: Sequence[Run], out: Path) -> Report:
 
 
 def summary_table(tidy: pd.DataFrame, times: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row for each n: onset, completion (thousands of tokens seen) and the last value, each with a 90 % interval.
+    """One row for each n: how many runs reach onset and completion, when (thousands of tokens seen), and the last value.
 
-    A time that some run did not reach is given as how many did, since a mean over the others would flatter.
+    Each has its 90 % interval. A time that some run did not reach has no mean, since one over the others would flatter.
     """
     last = tidy[(tidy["metric"] == metric) & (tidy["step"] == tidy.groupby("run")["step"].transform("max"))]
     rows = []
@@ -82,22 +83,25 @@ def summary_table(tidy: pd.DataFrame, times: pd.DataFrame, metric: str) -> pd.Da
         for name, threshold in (("onset", ONSET), ("completion", COMPLETION)):
             seen = group[f"{name}_observed"].astype(bool)
             thousands = mean_with_interval((group[name] / 1000).tolist(), digits=0)
-            row[f"{name} ({threshold:g}), k tokens"] = (
-                thousands if seen.all() else f"{seen.sum()} of {len(group)} runs reach it"
-            )
+            row[f"runs that reach {threshold:g}"] = share_with_interval(seen.tolist())
+            row[f"{name} ({threshold:g}), k tokens"] = thousands if seen.all() else "-"
         row[f"{metric} at the end"] = mean_with_interval(last.loc[last["n_future"] == n, "value"].tolist())
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def conclusion(times: pd.DataFrame) -> str:
-    """One sentence: each n against the smallest, at onset and at completion; no more than the numbers allow."""
+    """One sentence: each n against the smallest, at onset and at completion; no more than the numbers allow.
+
+    Each of the two thresholds is a question of its own: p-values are corrected over the n that are compared there.
+    """
     first, *others = sorted(times["n_future"].unique())
     clauses = []
-    for n in others:
-        for which, threshold in (("onset", ONSET), ("completion", COMPLETION)):
-            comparison = compare_emergence(times, first, n, which)
-            found = emergence_sentence(comparison, first, n, f"copying passes {threshold:g}")
+    for which, threshold in (("onset", ONSET), ("completion", COMPLETION)):
+        comparisons = [compare_emergence(times, first, n, which) for n in others]
+        corrected = holm([comparison.p_value for comparison in comparisons])
+        for n, comparison, p_holm in zip(others, comparisons, corrected, strict=True):
+            found = emergence_sentence(comparison, first, n, f"copying reaches {100 * threshold:g} % accuracy", p_holm)
             clauses.append(f"{which}: {found[0].lower()}{found[1:].rstrip('.')}")
     if not clauses:
         return f"Only n = {first} was trained: there is nothing to compare."
@@ -143,8 +147,10 @@ def page_of(runs: Sequence[Run], figures: dict[str, Figure], table: pd.DataFrame
 <h1>When does induction emerge, with one prediction head and with more?</h1>
 <p class="found">{html.escape(sentence)}</p>
 <div class="wide">{table.to_html(index=False, border=0)}</div>
-<p>In brackets: 90 % bootstrap intervals over seeds. Times are tokens seen at the first of two evaluation points in a row at or
-above the threshold; points are {described.evaluation.every} steps apart.</p>
+<p>In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact (Clopper and Pearson). All runs are
+measured on the same {described.evaluation.examples} sequences, and what others would give is not in the intervals. Times are
+tokens seen at the first of two evaluation points in a row at or above the threshold; points are
+{described.evaluation.every} steps apart.</p>
 {shown}
 <h2>What was run</h2>
 <p>{len(runs)} models of {described.model.layers} layers, width {described.model.width} and {parameters:,} non-embedding

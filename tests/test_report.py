@@ -15,7 +15,7 @@ def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
 
 def test_the_conclusion_is_one_sentence_that_follows_from_the_numbers() -> None:
     later = conclusion(times([2e5 + 1e3 * seed for seed in range(6)]))
-    assert later.startswith("Onset: copying passes 0.5 98 % later in tokens seen with n = 2 than with n = 1")
+    assert later.startswith("Onset: copying reaches 50 % accuracy 98 % later in tokens seen with n = 2 than with n = 1")
     assert "completion: no reliable difference" in later
     assert later.endswith(".")
     assert later.count(". ") == 0
@@ -31,7 +31,9 @@ def test_times_that_no_run_reached_are_not_averaged() -> None:
     assert "nothing can be said" in conclusion(table)
     tidy = pd.DataFrame({"run": table["run"], "n_future": table["n_future"], "step": 1, "metric": "m", "value": 0.5})
     shown = summary_table(tidy, table, "m")
-    assert shown["completion (0.9), k tokens"].tolist() == ["0 of 6 runs reach it"] * 2
+    assert shown["completion (0.9), k tokens"].tolist() == ["-"] * 2
+    assert shown["runs that reach 0.9"].tolist() == ["0 of 6 [0.00, 0.39]"] * 2
+    assert shown["runs that reach 0.5"].tolist() == ["6 of 6 [0.61, 1.00]"] * 2
     assert shown["seeds"].tolist() == [6, 6]
 
 

@@ -8,7 +8,14 @@ from typing import Literal
 import pandas as pd
 
 from lab.analysis.conditions import finished, require_one_configuration
-from lab.analysis.statistics import bootstrap_interval, holm, one_run_a_seed, paired_comparison
+from lab.analysis.statistics import (
+    ALPHA,
+    bootstrap_interval,
+    corrected,
+    least_p_of_pairs,
+    one_run_a_seed,
+    paired_comparison,
+)
 
 Rule = Literal["last", "best"]
 
@@ -74,6 +81,23 @@ def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds"])
 
 
+def seed_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean of every cell and the values behind it, for cells of too few seeds for an interval.
+
+    Args:
+        values: From `run_values`.
+        by: The columns that make a cell.
+
+    Returns:
+        The columns of `by`, then `mean` and `each seed`, the values in the order of their seeds.
+    """
+    rows = []
+    for cell, part in values.groupby(list(by), sort=True, dropna=False, observed=True):
+        each = part.sort_values("seed")["value"]
+        rows.append([*cell, float(each.mean()), " ".join(f"{value:.4g}" for value in each)])
+    return pd.DataFrame(rows, columns=[*by, "mean", "each seed"])
+
+
 def comparison_table(
     values: pd.DataFrame, arm: str = "n_future", baseline: object = 1, within: Sequence[str] = ()
 ) -> pd.DataFrame:
@@ -87,7 +111,9 @@ def comparison_table(
 
     Returns:
         The columns of `within`, the arm's, then `pairs`, `difference` (arm minus baseline), its 90 % interval `low`, `high`,
-        `p_value` (exact sign-flip permutation) and `p_holm`, corrected over all rows. Arms without a common seed are left out.
+        `p_value` (exact sign-flip permutation), `p_holm`, corrected over all rows, `p_least`, the least that this can be with
+        so many pairs and rows, and `found`, whether it is at most `ALPHA`. Arms without a common seed are left out, and are not
+        counted in the correction.
 
     Raises:
         LabError: If in a cell an arm has several runs of one seed, or runs that differ in a setting.
@@ -106,5 +132,5 @@ def comparison_table(
             rows.append([*cell, value, found.n, found.difference, found.low, found.high, found.p_value])
     columns = [*within, arm, "pairs", "difference", "low", "high", "p_value"]
     table = pd.DataFrame(rows, columns=columns)
-    table["p_holm"] = holm(table["p_value"].astype(float).tolist())
-    return table
+    table = corrected(table, "p_value", [least_p_of_pairs(pairs) for pairs in table["pairs"]])
+    return table.assign(found=table["p_holm"] <= ALPHA)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from lab.analysis.conditions import require_one_configuration
+from lab.analysis.statistics import escaped_share
 
 ONSET, COMPLETION = 0.5, 0.9
 HOLD = 2
@@ -82,7 +83,8 @@ def emergence_table(
 
     Returns:
         One row for each run: `run`, the columns of `by`, `seed`, and for each threshold its name with the tokens seen, and
-        `<name>_observed` with whether it was passed.
+        `<name>_observed` with whether it was passed. A run that diverged (column `state`) never passes any: its time is
+        right-censored at the last point of the longest run.
 
     Raises:
         LabError: If runs that agree in `by` differ in another setting: they are not seeds of each other.
@@ -90,12 +92,34 @@ def emergence_table(
     frame = frame[frame["metric"] == metric]
     require_one_configuration(frame, by)
     keys = ["run", *by, "seed"]
+    diverged = set(frame.loc[frame["state"] == "diverged", "run"]) if "state" in frame else set()
     rows = []
     for run, curve in frame.groupby(keys, sort=True, dropna=False):
         curve = curve.sort_values("tokens")
         row: dict[str, object] = dict(zip(keys, run, strict=True))
         for name, threshold in thresholds.items():
             time = emergence(curve["tokens"].tolist(), curve["value"].tolist(), threshold, hold)
+            if row["run"] in diverged:
+                time = Emergence(float(frame["tokens"].max()), observed=False)
             row |= {name: time.tokens, f"{name}_observed": time.observed}
         rows.append(row)
     return pd.DataFrame(rows, columns=[*keys, *(column for name in thresholds for column in (name, f"{name}_observed"))])
+
+
+def escape_table(times: pd.DataFrame, which: str, by: Sequence[str] = ("n_future",)) -> pd.DataFrame:
+    """Share of runs that passed a threshold within their run.
+
+    Args:
+        times: From `emergence_table`.
+        which: One of its thresholds.
+        by: Columns that make a condition.
+
+    Returns:
+        One row for each condition: the columns of `by`, `escaped` of `runs`, their `share` and its exact 90 % interval `low`,
+        `high` (`escaped_share`).
+    """
+    rows = []
+    for condition, part in times.groupby(list(by), sort=True, dropna=False):
+        share = escaped_share(part[f"{which}_observed"])
+        rows.append([*condition, int(part[f"{which}_observed"].sum()), share.n, share.mean, share.low, share.high])
+    return pd.DataFrame(rows, columns=[*by, "escaped", "runs", "share", "low", "high"])

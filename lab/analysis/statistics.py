@@ -1,4 +1,4 @@
-"""Statistics over seeds: bootstrap intervals, paired comparisons, and the sentence that follows from them.
+"""Statistics over seeds: intervals of means and of shares, paired comparisons, and their correction for how many there are.
 
 A claim rests on several seeds. Runs are paired: the arms see the same data in the same order from the same seed.
 """
@@ -18,6 +18,13 @@ from lab.errors import LabError
 
 LEVEL = 0.90
 """Of every interval and band, as in the paper."""
+ALPHA = 0.10
+"""A comparison is found if its p-value, corrected by Holm over its family, is at most this; intervals decide nothing."""
+RULE = (
+    f"A difference is found if its p-value, corrected by Holm over the rows of its table (`_holm`), is at most {ALPHA:.2f}; "
+    "`_least` is the least that this can be with so many seeds and rows."
+)
+"""How a table of comparisons is to be read."""
 RESAMPLES = 10_000
 EXACT_UP_TO = 2**14
 """Ways to deal runs or signs up to which a permutation test goes through all of them; beyond, through as many random ones."""
@@ -46,6 +53,9 @@ class Comparison(NamedTuple):
         high: Upper end.
         p_value: Two-sided; nan with fewer than two pairs, or where a value is missing.
         test: How the p-value was found.
+        never_a: Of emergence times: runs of a, among the pairs, that never got there.
+        never_b: The same of b.
+        neither: Pairs in which neither got there while both were watched; they count as equal.
     """
 
     n: int
@@ -54,6 +64,9 @@ class Comparison(NamedTuple):
     high: float
     p_value: float
     test: str
+    never_a: int = 0
+    never_b: int = 0
+    neither: int = 0
 
 
 def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) -> tuple[Floats, Floats, Floats]:
@@ -77,10 +90,22 @@ def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) ->
     seeds, mean = len(matrix), matrix.mean(axis=0)
     if seeds < FEWEST:
         return np.full_like(mean, np.nan), mean, np.full_like(mean, np.nan)
-    drawn = np.random.default_rng(seed).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
-    outside = expanded(level, seeds)
-    low, high = np.quantile(drawn / seeds @ matrix, [outside, 1 - outside], axis=0)
+    low, high = expanded_percentile(resample(seeds, seed) @ matrix, level, seeds)
     return low, mean, high
+
+
+def resample(seeds: int, seed: int = 0) -> Floats:
+    """Weights of each of S seeds in every resample with replacement, (RESAMPLES, S); a resample's sum to 1."""
+    drawn = np.random.default_rng(seed).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
+    weights: Floats = drawn / seeds
+    return weights
+
+
+def expanded_percentile(resampled_RP: Floats, level: float, seeds: int) -> Floats:
+    """Ends of the expanded percentile interval of statistics that were resampled R times from S seeds, (2, P)."""
+    outside = expanded(level, seeds)
+    ends: Floats = np.quantile(resampled_RP, [outside, 1 - outside], axis=0)
+    return ends
 
 
 def expanded(level: float, seeds: int) -> float:
@@ -93,6 +118,24 @@ def bootstrap_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -
     values = np.asarray(values, dtype=float)
     low, mean, high = bootstrap_band(values[:, None], level, seed)
     return Interval(float(mean[0]), float(low[0]), float(high[0]), len(values))
+
+
+def escaped_share(escaped: ArrayLike, level: float = LEVEL) -> Interval:
+    """Share of runs that escaped a plateau, with its exact interval (Clopper and Pearson 1934, Biometrika 26).
+
+    Runs on a plateau or off it are two-peaked, so that the interval of a mean covers less than its level; this one covers its
+    level or more for any number of runs.
+
+    Args:
+        escaped: Whether each run escaped.
+        level: Of the interval.
+
+    Raises:
+        ValueError: If there is no run.
+    """
+    seen = np.asarray(escaped, dtype=bool)
+    exact = stats.binomtest(int(seen.sum()), len(seen)).proportion_ci(level, method="exact")
+    return Interval(float(seen.mean()), float(exact.low), float(exact.high), len(seen))
 
 
 def paired_comparison(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Comparison:
@@ -112,53 +155,21 @@ def paired_comparison(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Compa
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise ValueError(f"paired arms need one value a seed, and as many of each; got shapes {a.shape} and {b.shape}")
     differences = b - a
-    interval = bootstrap_interval(differences, level)
-    if len(a) < 2:
-        return Comparison(len(a), interval.mean, interval.low, interval.high, math.nan, "none: one pair")
     if not np.isfinite(differences).all():
         return Comparison(len(a), math.nan, math.nan, math.nan, math.nan, "none: a value is missing")
+    interval = bootstrap_interval(differences, level)
+    return Comparison(len(a), interval.mean, interval.low, interval.high, *sign_flip(differences))
+
+
+def sign_flip(differences: Floats) -> tuple[float, str]:
+    """Two-sided p-value of the sign-flip permutation test of differences of pairs, and the test's name; nan of one pair."""
+    if len(differences) < 2:
+        return math.nan, "none: one pair"
     result = stats.permutation_test(
         (differences,), np.mean, permutation_type="samples", n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)
     )
-    test = "exact sign-flip permutation" if 2 ** len(a) <= EXACT_UP_TO else "sign-flip permutation"
-    return Comparison(len(a), interval.mean, interval.low, interval.high, float(result.pvalue), test)
-
-
-def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm: str = "n_future") -> Comparison:
-    """Emergence times of two arms compared on pairs of seeds, as ln(time of b / time of a).
-
-    A censored time is known only to be later than its run. A pair with one censored time can still be ordered if that run went
-    on until the other's time; else, and with two, it cannot and is left out. If any is left that is censored, or is 0, there
-    is no size to the effect: the comparison is the exact sign test on who came first, over the pairs in which one did, and
-    its difference the share of them in which b came later minus that in which a did.
-
-    Args:
-        table: From `emergence_table`.
-        a: Value of the arm's column for arm a.
-        b: The same for arm b.
-        which: `onset`, `completion`, or another threshold of the table.
-        arm: The column that tells the arms apart.
-
-    Raises:
-        LabError: If an arm has several runs of one seed.
-    """
-    arms = [one_run_a_seed(table[table[arm] == value], f"{arm} = {value}") for value in (a, b)]
-    pairs = arms[0].merge(arms[1], on="seed", suffixes=("_a", "_b"))
-    seen_a, seen_b = (pairs[f"{which}_observed_{side}"].to_numpy(bool) for side in "ab")
-    times_a, times_b = (pairs[f"{which}_{side}"].to_numpy(float) for side in "ab")
-    known = (seen_a & (times_a <= times_b)) | (seen_b & (times_b <= times_a))
-    seen_a, seen_b, times_a, times_b = seen_a[known], seen_b[known], times_a[known], times_b[known]
-    censored = not (seen_a.all() and seen_b.all())
-    if known.any() and not censored and min(times_a.min(), times_b.min()) > 0:
-        return paired_comparison(np.log(times_a), np.log(times_b))
-    later_b = np.where(seen_a == seen_b, np.sign(times_b - times_a), np.where(seen_a, 1, -1))
-    later_b = later_b[later_b != 0]
-    if not len(later_b):
-        return Comparison(0, math.nan, math.nan, math.nan, math.nan, "none: no pair in which one came first")
-    interval = bootstrap_interval(later_b)
-    p_value = float(stats.binomtest(int((later_b > 0).sum()), len(later_b)).pvalue)
-    test = f"exact sign test ({'censored times' if censored else 'times of 0'})"
-    return Comparison(len(later_b), interval.mean, interval.low, interval.high, p_value, test)
+    exact = "exact " if 2 ** len(differences) <= EXACT_UP_TO else ""
+    return float(result.pvalue), f"{exact}sign-flip permutation"
 
 
 def one_run_a_seed(arm: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -173,46 +184,12 @@ def one_run_a_seed(arm: pd.DataFrame, name: str) -> pd.DataFrame:
     return arm
 
 
-def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str) -> str:
-    """What a comparison of emergence times lets one say, in one sentence; no more than the numbers.
-
-    Args:
-        comparison: From `compare_emergence`.
-        n_a: n_future of arm a.
-        n_b: n_future of arm b.
-        what: What emerges, as `copying passes 0.5`.
-    """
-    if comparison.n == 0:
-        return (
-            f"Within these runs no pair of seeds shows where {what} first, so nothing can be said about n = {n_b} against"
-            f" n = {n_a}."
-        )
-    seeds = f"{comparison.n} paired seed{'s' if comparison.n > 1 else ''}"
-    if comparison.test.startswith("exact sign test"):
-        share = f"{100 * (1 + comparison.difference) / 2:.0f} % of the pairs that can be ordered"
-        why = "some runs never get there" if "censored" in comparison.test else "some have it from the start"
-        effect = f"{what} later with n = {n_b} than with n = {n_a} in {share}; {why}"
-        numbers = f"p = {comparison.p_value:.2g}, {seeds}"
-    else:
-        low, middle, high = (100 * math.expm1(value) for value in (comparison.low, comparison.difference, comparison.high))
-        way = "earlier" if middle < 0 else "later"
-        effect = f"{what} {abs(middle):.0f} % {way} in tokens seen with n = {n_b} than with n = {n_a}"
-        shown_p = "no p-value" if math.isnan(comparison.p_value) else f"p = {comparison.p_value:.2g}"
-        interval = "" if math.isnan(low) else f"90 % interval {low:+.0f} to {high:+.0f} %, "
-        numbers = f"{interval}{shown_p}, {seeds}"
-    if comparison.n < FEWEST:
-        return f"Too few seeds to tell: {effect} ({numbers})."
-    excludes_zero = comparison.low > 0 or comparison.high < 0
-    if excludes_zero and comparison.p_value <= 1 - LEVEL:
-        return f"{effect[0].upper()}{effect[1:]} ({numbers})."
-    return f"No reliable difference: {effect} ({numbers})."
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for their number, so that the chance of any false finding in the family stays at the level.
 
     Holm 1979: the smallest is multiplied by the size of the family, the next by one less, ..., and none may fall below one
-    that was smaller. A nan (nothing could be compared) stays nan and is no member of the family.
+    that was smaller. A nan (nothing could be tested) stays nan, and counts as a member of the family like a p-value of 1: the
+    size of a family is how many comparisons were asked for, not how many could be answered.
 
     Args:
         p_values: Of all comparisons of one question.
@@ -220,15 +197,53 @@ def holm(p_values: Sequence[float]) -> list[float]:
     values = np.asarray(p_values, dtype=float)
     adjusted = np.full(len(values), np.nan)
     order = np.argsort(values)[: int(np.isfinite(values).sum())]  # nan sorts last
-    scaled = values[order] * np.arange(len(order), 0, -1)
+    scaled = values[order] * np.arange(len(values), len(values) - len(order), -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
     return [float(value) for value in adjusted]
+
+
+def least_p_of_pairs(pairs: int) -> float:
+    """The least p-value that `sign_flip` can give for so many pairs: that of differences which all have one sign."""
+    return 2 / min(2**pairs, EXACT_UP_TO + 1) if pairs > 1 else 1.0
+
+
+def least_p_of_runs(runs_a: int, runs_b: int) -> float:
+    """The least p-value that `log_rank` can give for so many runs: that of two conditions which are separated altogether."""
+    return 2 / min(math.comb(runs_a + runs_b, runs_a), EXACT_UP_TO + 1) if min(runs_a, runs_b) > 1 else 1.0
+
+
+def corrected(table: pd.DataFrame, p_value: str, least: Sequence[float]) -> pd.DataFrame:
+    """A table of comparisons with what is to be known of one of its columns of p-values, its rows being the family.
+
+    Args:
+        table: Comparisons.
+        p_value: The column, as `p_value`.
+        least: The least p-value that the test of each row can give.
+
+    Returns:
+        The table with `p_holm` (`<column>_holm` for another column than `p_value`) and `p_least` (`<column>_least`), the least
+        that this can be: Holm's correction of the least p-values.
+    """
+    name = "p" if p_value == "p_value" else p_value
+    own = table[p_value].astype(float).tolist()
+    return table.assign(**{f"{name}_holm": holm(own), f"{name}_least": holm(least)})
 
 
 def mean_with_interval(values: Sequence[float], digits: int = 3) -> str:
     """A mean with its interval for a table, as `0.951 [0.93, 0.97]`; below `FEWEST` the values, as `0.396, 0.402 (2 seeds)`."""
     if len(values) < FEWEST:
         listed = ", ".join(f"{value:.{digits}f}" for value in values)
-        return f"{listed} ({len(values)} seed{'s' if len(values) > 1 else ''})"
+        return f"{listed} ({counted(len(values), 'seed')})"
     interval = bootstrap_interval(values)
     return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, as `1 seed` and `2 seeds`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def share_with_interval(escaped: Sequence[bool]) -> str:
+    """How many runs escaped, with the exact interval of their share, as `4 of 8 [0.19, 0.81]`."""
+    share = escaped_share(escaped)
+    return f"{sum(escaped)} of {share.n} [{share.low:.2f}, {share.high:.2f}]"

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lab.analysis.statistics import EXACT_UP_TO, LEVEL, Floats, compare_emergence, holm
+from lab.analysis.statistics import ALPHA, EXACT_UP_TO, LEVEL, Floats, corrected, least_p_of_pairs, least_p_of_runs
+from lab.analysis.times import compare_emergence
 
 
 def survival_curve(times: Sequence[float], observed: Sequence[bool], level: float = LEVEL) -> pd.DataFrame:
@@ -82,35 +83,43 @@ def log_rank(times_a: Sequence[float], seen_a: Sequence[bool], times_b: Sequence
 
 
 def survival_comparisons(table: pd.DataFrame, which: str, arm: str = "n_future") -> pd.DataFrame:
-    """Every two arms compared: log-rank over all runs, and the exact paired test over seeds.
+    """Every two conditions compared: log-rank over all runs, and restricted mean times over pairs of seeds.
+
+    The log-rank test decides what is found. It treats the runs of two conditions as unpaired, which is conservative where runs
+    of one seed are alike. The paired comparison gives the size.
 
     Args:
         table: From `emergence_table`.
         which: `onset`, `completion`, or another threshold of the table.
-        arm: The column that tells the arms apart.
+        arm: The column that tells the conditions apart.
 
     Returns:
-        One row for each two arms: `a`, `b`, how many runs of each emerged (`emerged_a` of `runs_a`, ...), `p_log_rank` and,
-        over pairs of seeds that can be ordered, `pairs`, `p_paired`, `test`; both kinds of p-value also corrected over this
-        family (`..._holm`).
+        One row for each two conditions: `a`, `b`, how many runs of each emerged (`emerged_a` of `runs_a`, ...), `p_log_rank`;
+        `pairs` of seeds, `neither`, in how many of them neither emerged, `later`, how much later b emerges as a share of a's
+        restricted mean time, its 90 % interval `low`, `high`, `p_paired` (`compare_emergence`); both kinds of p-value corrected
+        over this family (`..._holm`), with the least that this can be (`..._least`); `found`: `p_log_rank_holm` is at most
+        `ALPHA`.
     """
     arms = [(value, table[table[arm] == value]) for value in table[arm].unique()]
+    of_runs = ["a", "b", "emerged_a", "runs_a", "emerged_b", "runs_b", "p_log_rank"]
+    of_pairs = ["pairs", "neither", "later", "low", "high", "p_paired"]
     rows = []
     for (a, part_a), (b, part_b) in itertools.combinations(arms, 2):
         seen = [part[f"{which}_observed"].astype(bool).tolist() for part in (part_a, part_b)]
+        p_log_rank = log_rank(part_a[which].tolist(), seen[0], part_b[which].tolist(), seen[1])
         paired = compare_emergence(table, a, b, which, arm)
         rows.append(
-            {
-                "a": a, "b": b, "emerged_a": sum(seen[0]), "runs_a": len(part_a), "emerged_b": sum(seen[1]),
-                "runs_b": len(part_b), "p_log_rank": log_rank(part_a[which].tolist(), seen[0], part_b[which].tolist(), seen[1]),
-                "pairs": paired.n, "p_paired": paired.p_value, "test": paired.test,
-            }
-        )  # fmt: skip
-    columns = ["a", "b", "emerged_a", "runs_a", "emerged_b", "runs_b", "p_log_rank", "pairs", "p_paired", "test"]
-    result = pd.DataFrame(rows, columns=columns)
-    for name in ("p_log_rank", "p_paired"):
-        result[f"{name}_holm"] = holm(result[name].astype(float).tolist())
-    return result
+            [
+                *(a, b, sum(seen[0]), len(part_a), sum(seen[1]), len(part_b), p_log_rank),
+                *(paired.n, paired.neither, paired.difference, paired.low, paired.high, paired.p_value),
+            ]
+        )
+    result = pd.DataFrame(rows, columns=of_runs + of_pairs)
+    runs = zip(result["runs_a"], result["runs_b"], strict=True)
+    result = corrected(result, "p_log_rank", [least_p_of_runs(*each) for each in runs])
+    result = corrected(result, "p_paired", [least_p_of_pairs(pairs) for pairs in result["pairs"]])
+    result["found"] = result["p_log_rank_holm"] <= ALPHA
+    return result[[*of_runs, "p_log_rank_holm", "p_log_rank_least", "found", *of_pairs, "p_paired_holm", "p_paired_least"]]
 
 
 def _censored(times: Sequence[float], observed: Sequence[bool]) -> Any:

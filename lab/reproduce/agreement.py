@@ -114,6 +114,7 @@ STUDY = Plateau(
             "batch_size": 128,
             "steps": 2000,
             "evaluation.every": 50,
+            "evaluation.examples": 256,
             "evaluation.induction_scores": False,
         },
     },

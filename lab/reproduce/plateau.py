@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 
 from lab import plots
-from lab.analysis.cells import cell_table, comparison_table, run_values
+from lab.analysis.cells import comparison_table, run_values, seed_table
 from lab.analysis.emergence import emergence_table
-from lab.analysis.statistics import mean_with_interval
+from lab.analysis.statistics import mean_with_interval, share_with_interval
 from lab.analysis.survival import survival_comparisons
 from lab.plots.save import save
 from lab.reproduce.page import markdown_table, write_page
@@ -214,8 +214,8 @@ class Plateau:
 
 
 def rate_table(values: pd.DataFrame) -> pd.DataFrame:
-    """Where the first arm ended with each rate, over the tuning seeds: the rate, `mean`, `low`, `high`, `seeds`."""
-    return cell_table(values, [RATE])
+    """Where the first arm ended with each rate, over the tuning seeds: the rate, `mean`, `each seed`."""
+    return seed_table(values, [RATE])
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> Path:
@@ -229,17 +229,20 @@ def folder(arm: str) -> str:
 
 
 def summary(times: pd.DataFrame, ends: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """One row for each arm: how many runs left the plateau and solved the task, and accuracy at the end."""
+    """One row for each arm: how many runs escaped the plateau and solved the task, and accuracy at the end.
+
+    Where some runs escaped and some did not, accuracies have two peaks: the share is the finding, and the mean has no interval.
+    """
     rows = []
     for arm in order:
         part, last = times[times["arm"] == arm], ends[ends["arm"] == arm]["value"]
+        mixed = part["left_observed"].nunique() > 1
         rows.append(
             {
                 "arm": arm,
-                "runs": len(part),
-                "left the plateau": int(part["left_observed"].sum()),
-                "solved": int(part["solved_observed"].sum()),
-                "accuracy at the end": mean_with_interval(last.tolist()),
+                "escaped the plateau": share_with_interval(part["left_observed"].tolist()),
+                "solved": share_with_interval(part["solved_observed"].tolist()),
+                "accuracy at the end": f"{last.mean():.3f}" if mixed else mean_with_interval(last.tolist()),
                 "each seed": " ".join(f"{value:.2f}" for value in last),
             }
         )

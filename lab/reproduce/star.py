@@ -25,6 +25,7 @@ STUDY = Plateau(
             "steps": 12_000,
             "batch_size": 32,
             "evaluation.every": 250,
+            "evaluation.examples": 256,
             "evaluation.induction_scores": False,
             "compile": "default",
         },

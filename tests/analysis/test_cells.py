@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.analysis.cells import cell_table, comparison_table, lower_is_better, run_values
+from lab.analysis.cells import cell_table, comparison_table, lower_is_better, run_values, seed_table
 from lab.analysis.statistics import bootstrap_interval, paired_comparison
 from lab.errors import LabError
 
@@ -74,6 +74,21 @@ def test_arms_are_compared_on_the_seeds_that_both_have() -> None:
     expected = paired_comparison(np.zeros(4), np.array([0.05, 0.06, 0.07, 0.08]))
     assert large["p_value"] == pytest.approx(expected.p_value)
     assert large["p_holm"] == pytest.approx(2 * expected.p_value)
+    assert (small["p_least"], large["p_least"]) == pytest.approx((0.25, 0.25)), "1/4 of three pairs, 2/8 of four"
+    assert not table["found"].any()
+
+
+def test_what_is_found_is_what_holm_leaves_below_a_tenth() -> None:
+    table = comparison_table(run_values(frame(seeds=6), "accuracy/copy/1"), within=["model.size"])
+    assert table["p_holm"].tolist() == table["p_least"].tolist() == pytest.approx([4 / 64] * 2)
+    assert table["found"].all()
+    three = pd.concat([run_values(frame(seeds=6), "accuracy/copy/1").assign(part=part) for part in range(3)])
+    assert not comparison_table(three, within=["part", "model.size"])["found"].any(), "the same p-values in a family of six"
+
+
+def test_few_seeds_are_listed_beside_their_mean() -> None:
+    values = pd.DataFrame({"rate": [1, 1, 2, 2], "seed": [1, 0, 0, 1], "value": [0.25, 0.75, 0.5, 1 / 3]})
+    assert seed_table(values, ["rate"]).to_numpy().tolist() == [[1, 0.5, "0.75 0.25"], [2, pytest.approx(5 / 12), "0.5 0.3333"]]
 
 
 def test_arms_without_a_common_seed_are_left_out() -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.analysis.emergence import Emergence, emergence, emergence_table
+from lab.analysis.emergence import Emergence, emergence, emergence_table, escape_table
 
 TOKENS = [0, 10, 20, 30, 40]
 
@@ -53,6 +53,19 @@ def test_a_table_has_onset_and_completion_of_every_run() -> None:
         for tokens, value in zip(TOKENS, values, strict=True)
     ]
     frame = pd.DataFrame(rows, columns=["run", "n_future", "seed", "tokens", "metric", "value"]).sample(frac=1, random_state=0)
-    table = emergence_table(frame, "accuracy/copy/1").set_index("run")
+    times = emergence_table(frame, "accuracy/copy/1")
+    shares = escape_table(times, "completion").set_index("n_future")
+    assert shares.loc[1, ["escaped", "runs", "share"]].tolist() == [1, 1, 1.0]
+    assert shares.loc[2, ["escaped", "runs", "share"]].tolist() == [0, 1, 0.0]
+    assert shares.loc[2, "high"] == pytest.approx(0.95)
+    table = times.set_index("run")
     assert table.loc["a", ["onset", "onset_observed", "completion", "completion_observed"]].tolist() == [10, True, 30, True]
     assert table.loc["b", ["onset", "onset_observed", "completion", "completion_observed"]].tolist() == [20, True, 40, False]
+
+
+def test_a_run_that_diverged_did_not_escape_and_is_not_watched_for_less() -> None:
+    rows = [("a", step, 0.9, "diverged") for step in range(4)] + [("b", step, 0.9, "finished") for step in range(9)]
+    frame = pd.DataFrame(rows, columns=["run", "tokens", "value", "state"]).assign(n_future=1, seed=0, metric="m")
+    table = emergence_table(frame, "m").set_index("run")
+    assert table.loc["a", ["onset", "onset_observed"]].tolist() == [8, False]
+    assert table.loc["b", ["onset", "onset_observed"]].tolist() == [0, True]

@@ -126,3 +126,32 @@ def test_every_two_arms_are_compared_over_runs_and_over_pairs() -> None:
     assert found.loc[("two heads", "again"), "p_log_rank"] > 0.1
     assert found.loc[("plain", "two heads"), "pairs"] == 8
     assert (found["p_log_rank_holm"] >= found["p_log_rank"]).all()
+    assert found["found"].tolist() == [True, True, False]
+    assert found["p_log_rank_least"].tolist() == pytest.approx([3 * 2 / math.comb(16, 8)] * 3)
+    assert found["p_paired_least"].tolist() == pytest.approx([3 * 2 / 2**8] * 3)
+    assert found.loc[("plain", "two heads"), ["low", "later", "high"]].is_monotonic_increasing
+    assert found.loc[("plain", "two heads"), "high"] < -0.5
+
+
+def test_a_comparison_in_which_nothing_happened_stays_in_the_family() -> None:
+    """AUDIT M1: without it the least p-value of eight pairs would look as if fewer comparisons had been made."""
+    times = {"plain": 900.0, "again": 900.0, "two heads": 300.0}
+    rows = [
+        {"arm": arm, "seed": seed, "onset": time, "onset_observed": time < 900}
+        for arm, time in times.items()
+        for seed in range(8)
+    ]
+    found = survival_comparisons(pd.DataFrame(rows), "onset", arm="arm").set_index(["a", "b"])
+    assert found.loc[("plain", "again"), ["pairs", "neither", "p_paired"]].tolist() == [8, 8, 1.0]
+    assert found.loc[("plain", "two heads"), "p_paired_holm"] == pytest.approx(3 * 2 / 2**8)
+
+
+@pytest.mark.slow
+def test_the_log_rank_test_is_conservative_where_runs_of_a_seed_are_alike() -> None:
+    """Two conditions that are the same; the seed makes half of the variance of log times."""
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(200):
+        luck = rng.normal(size=8)
+        a, b = (np.exp((luck + rng.normal(size=8)) / math.sqrt(2)) for _ in range(2))
+        found += log_rank(np.minimum(a, 2), a < 2, np.minimum(b, 2), b < 2) <= 0.1
+    assert found <= 0.05 * 200

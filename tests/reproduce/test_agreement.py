@@ -71,12 +71,12 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
         "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv", "report.md", "patching.csv", "rates.csv",
     }  # fmt: skip
     page = (tmp_path / "report.md").read_text()
-    assert "| n = 2 | 8 | 8 | 8 | 0.990 [0.990, 0.990]" in page
-    assert "| n = 1 | 8 | 0 | 0 |" in page
-    assert "| n = 2, verb first | 8 | 8 | 8 |" in page
+    assert "| n = 2 | 8 of 8 [0.69, 1.00] | 8 of 8 [0.69, 1.00] | 0.990 [0.990, 0.990]" in page
+    assert "| n = 1 | 0 of 8 [0.00, 0.31] | 0 of 8 [0.00, 0.31] |" in page
+    assert "| n = 2, verb first | 8 of 8 [0.69, 1.00] | 8 of 8" in page
     assert page.count("Leaving the plateau") == 2
     assert page.count("against n = 1, verb first") == 1
-    assert "| 0.004 | 0.8 |" in page
+    assert "| 0.004 | 0.8 | 0.8 0.8 |" in page
     assert page.count("| n = 2, detached | 2 |") == 1, "of a trunk of two layers"
     question = pd.read_csv(tmp_path / "survival.csv").groupby("condition")["share"].last().to_dict()
     control = pd.read_csv(tmp_path / "survival-verb-first.csv").groupby("condition")["share"].last().to_dict()

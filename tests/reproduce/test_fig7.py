@@ -7,6 +7,7 @@ import pytest
 import lab
 from lab.config import SIZES, Experiment
 from lab.reproduce import fig7
+from lab.reproduce.fig7.page import by_rates
 from lab.sweeping import Sweep
 from lab.sweeping.cells import grid_experiments
 from tests.reproduce.finished import finished
@@ -93,10 +94,23 @@ def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         if experiment.optimiser.peak_lr == BEST[1][size_of(experiment)]:
             runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
-    table = fig7.against_one(fig7.sized(runs), fig7.METRIC, "best")
-    assert table["size"].tolist() == ["d32", "d48", "d64", "d96", "all sizes"]
-    assert table["difference"].tolist() == pytest.approx([0.05] * 5)
-    assert table["pairs"].tolist() == [8] * 5
+    table = fig7.against_one({1: fig7.sized(runs)}, fig7.METRIC, "best")
+    assert table["size"].tolist() == ["d32", "d48", "d64", "d96"]
+    assert table["difference"].tolist() == pytest.approx([0.05] * 4)
+    assert table["pairs"].tolist() == [8] * 4
+    together = fig7.against_one_over_sizes({1: fig7.sized(runs)}, fig7.METRIC, "best")
+    assert together[["difference", "pairs"]].to_numpy().tolist() == [[pytest.approx(0.05), 8]]
+
+
+def test_runs_that_both_rates_share_are_one_comparison_of_one_family(tmp_path: Path) -> None:
+    """AUDIT M2: d48, d64 and d96 have the same runs at both rates, and so one corrected p-value each."""
+    tuning, runs = tuned(tmp_path / "rates"), []
+    for name, experiment in grid_experiments(main_sweep(tuning)).items():
+        runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
+    of_rate = by_rates(fig7.sized(runs), BEST)
+    table = fig7.against_one(of_rate, fig7.METRIC, "best")
+    assert table["rate chosen by"].tolist() == ["n = 2", "n = 1", *["n = 1 and n = 2"] * 3]
+    assert table["p_holm"].tolist() == pytest.approx([5 * 2 / 2**8] * 5)
 
 
 def test_the_papers_scale_has_the_papers_sizes_and_tunes_nothing() -> None:

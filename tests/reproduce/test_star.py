@@ -51,8 +51,9 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "frame.csv", "report.md"
     }  # fmt: skip
     page = (tmp_path / "report.md").read_text()
-    assert "| n = 2 | 8 | 8 | 8 | 0.990 [0.990, 0.990]" in page
-    assert "| n = 1 | 8 | 1 | 1 |" in page
+    assert "| n = 2 | 8 of 8 [0.69, 1.00] | 8 of 8 [0.69, 1.00] | 0.990 [0.990, 0.990]" in page
+    assert "| n = 1 | 1 of 8 [0.01, 0.47] | 1 of 8 [0.01, 0.47] | 0.561 |" in page, "no interval of a mean with two peaks"
+    assert "the same 256 sequences" in page
     assert "| n = 2, detached | 8 | 8 | " + " ".join(["1.09"] * 8) + " |" in page
     survival = pd.read_csv(tmp_path / "survival.csv")
     assert survival.groupby("condition")["share"].last().to_dict() == {

@@ -14,7 +14,7 @@ The stories are the grammar's unless `--task.corpus FILE` names a text; rows of 
 tokens as before, are `--task.length 2048 --batch-size 128` with it.
 """
 
-from lab.reproduce.fig7.page import against_one, report
+from lab.reproduce.fig7.page import against_one, against_one_over_sizes, report
 from lab.reproduce.fig7.plan import METRIC, SCALES, sized, sweeps
 
-__all__ = ["METRIC", "SCALES", "against_one", "report", "sized", "sweeps"]
+__all__ = ["METRIC", "SCALES", "against_one", "against_one_over_sizes", "report", "sized", "sweeps"]

@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 
 from lab import plots
 from lab.analysis.cells import Rule, comparison_table, run_values
-from lab.analysis.statistics import LEVEL, mean_with_interval
+from lab.analysis.statistics import mean_with_interval
 from lab.plots.save import save
 from lab.reproduce.fig7.plan import ARMS, METRIC, RATE, SCALES, best_rates, sized, tuning_table
 from lab.reproduce.page import markdown_table, write_page
 from lab.runs import Run
 from lab.runs.names import reference_lines
 
+CHOSEN_BY = "rate chosen by"
 TOLD: tuple[tuple[str, Rule], ...] = (
     (METRIC, "best"),
     (METRIC, "last"),
@@ -69,9 +70,12 @@ def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> 
     sections = {"In one line": "\n".join(f"- {line}" for line in findings(of_rate))}
     for table, tuning in zip(of_rate.values(), tunings, strict=True):
         sections[f"Accuracy on second tokens of names met again, best epoch, {tuning}"] = markdown_table(_summary(table))
-        for metric, rule in TOLD:
-            heading = f"n = 2 against n = 1: `{metric}`, {rule} evaluation, {tuning}"
-            sections[heading] = markdown_table(against_one(table, metric, rule))
+    for metric, rule in TOLD:
+        by_size, over_sizes = (
+            markdown_table(against(of_rate, metric, rule)) for against in (against_one, against_one_over_sizes)
+        )
+        heading = f"n = 2 against n = 1: `{metric}`, {rule} evaluation"
+        sections[heading] = f"{by_size}\n\nMeans of each seed over all sizes:\n\n{over_sizes}"
     sections["Cost of n = 2 at equal tokens"] = markdown_table(cost_table(of_rate[1]))
     return sections
 
@@ -109,33 +113,53 @@ def cost_table(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def against_one(table: pd.DataFrame, metric: str, rule: Rule) -> pd.DataFrame:
-    """Two heads against one at every size, paired over seeds and corrected over sizes, and then over all of them together.
+def against_one(of_rate: Mapping[int, pd.DataFrame], metric: str, rule: Rule) -> pd.DataFrame:
+    """Two heads against one at every size and every rate that some n chose there, paired over seeds.
 
-    The last row compares each seed's mean over sizes: one comparison with the power of all runs.
+    Runs that both n chose are one comparison: p-values are corrected over all different ones together.
     """
-    values = run_values(table, metric, rule).astype({"size": "str"})
-    order = list(table["size"].cat.categories)
-    by_size = comparison_table(values, within=["size"]).sort_values("size", key=lambda sizes: sizes.map(order.index))
-    means = values.groupby(["n_future", "seed"])["value"].mean().reset_index()
-    return pd.concat([by_size, comparison_table(means).assign(size="all sizes")], ignore_index=True)
+    values = run_values(pd.concat(of_rate.values()).drop_duplicates(), metric, rule).astype({"size": "str"})
+    order = list(next(iter(of_rate.values()))["size"].cat.categories)
+    within = ["size", RATE] if RATE in values.columns else ["size"]
+    table = comparison_table(values, within=within).sort_values(
+        within, key=lambda keys: keys.map(order.index) if keys.name == "size" else keys
+    )
+    if RATE in values.columns:
+        own = {n: set(zip(part["size"].astype(str), part[RATE], strict=True)) for n, part in of_rate.items()}
+        cells = zip(table["size"], table[RATE], strict=True)
+        table.insert(2, CHOSEN_BY, [" and ".join(f"n = {n}" for n in own if cell in own[n]) for cell in cells])
+    return table
+
+
+def against_one_over_sizes(of_rate: Mapping[int, pd.DataFrame], metric: str, rule: Rule) -> pd.DataFrame:
+    """Two heads against one in each seed's mean over sizes, at the rates that each n chose: the power of all runs."""
+    means = [
+        run_values(table, metric, rule)
+        .groupby(["n_future", "seed"])["value"]
+        .mean()
+        .reset_index()
+        .assign(**{CHOSEN_BY: f"n = {n}"})
+        for n, table in of_rate.items()
+    ]
+    return comparison_table(pd.concat(means), within=[CHOSEN_BY])
 
 
 def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:
     """A sentence for each way in which the rate was tuned: where n = 2 copies better, where worse, and over all sizes."""
     lines = []
-    for tuner, table in of_rate.items():
-        rows = against_one(table, METRIC, "best")
-        *sizes, every = rows.to_dict("records")
+    every = against_one_over_sizes(of_rate, METRIC, "best").to_dict("records")
+    rows = against_one(of_rate, METRIC, "best").to_dict("records")
+    for tuner, overall in zip(of_rate, every, strict=True):
+        sizes = [row for row in rows if f"n = {tuner}" in row.get(CHOSEN_BY, f"n = {tuner}")]
         parts = []
         for word, sign in (("better", 1), ("worse", -1)):
-            found = [row for row in sizes if row["p_holm"] <= 1 - LEVEL and row["difference"] * sign > 0]
+            found = [row for row in sizes if row["found"] and row["difference"] * sign > 0]
             if found:
                 parts.append(f"{word} at " + ", ".join(f"{row['size']} ({row['difference']:+.3f})" for row in found))
         what = "; ".join(parts) or "not reliably different from n = 1 at any size"
-        interval = "" if math.isnan(every["low"]) else f" [{every['low']:+.3f}, {every['high']:+.3f}]"
-        overall = f"{every['difference']:+.3f}{interval}, p = {every['p_value']:.2g}"
-        lines.append(f"At the rate that is best for n = {tuner}, n = 2 is {what}; over all sizes {overall}.")
+        interval = "" if math.isnan(overall["low"]) else f" [{overall['low']:+.3f}, {overall['high']:+.3f}]"
+        mean = f"{overall['difference']:+.3f}{interval}, p_holm = {overall['p_holm']:.2g}"
+        lines.append(f"At the rate that is best for n = {tuner}, n = 2 is {what}; over all sizes {mean}.")
     return lines
 
 

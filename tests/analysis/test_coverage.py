@@ -1,0 +1,44 @@
+"""The coverage that docs/statistics.md prints is what a simulation finds."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import coverage
+
+DOCS = Path(__file__).parents[2] / "docs" / "statistics.md"
+
+
+def printed() -> dict[str, dict[int, int]]:
+    """Per cent of the documented table, by what it is an interval of and by number of seeds."""
+    rows = [line.strip("| ").split(" | ") for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    (_, *seeds), _, *body = rows
+    return {name: {int(n): int(value) for n, value in zip(seeds, values, strict=True)} for name, *values in body}
+
+
+def test_the_documented_table_has_a_row_for_every_interval_and_number_of_seeds() -> None:
+    rows = coverage.coverage_table(datasets=10)
+    assert list(printed()) == [name for name, *_ in rows]
+    assert all(tuple(row) == coverage.SEEDS for row in printed().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "seeds"), [("normal", 2), ("normal", 8), ("exponential", 8), ("two-peaked, 1 in 4", 5), ("two-peaked, 1 in 8", 8)]
+)
+def test_a_documented_coverage_is_what_a_simulation_finds(name: str, seeds: int) -> None:
+    draw, mean = coverage.SPREADS[name]
+    found = coverage.interval_coverage(draw, mean, seeds, datasets=1000, seed=1)
+    assert 100 * found == pytest.approx(printed()[f"mean, {name}"][seeds], abs=5)
+
+
+def test_exact_intervals_of_shares_cover_their_level() -> None:
+    for name, share in (("1 in 4", 1 / 4), ("1 in 8", 1 / 8)):
+        row = printed()[f"exact share, {name}"]
+        assert row == {seeds: round(100 * coverage.share_coverage(share, seeds)) for seeds in coverage.SEEDS}
+        assert min(row.values()) >= 90
+
+
+def test_the_command_prints_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["coverage", "--datasets", "10"])
+    coverage.main()
+    assert "exact share, 1 in 8" in capsys.readouterr().out
