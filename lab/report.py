@@ -20,6 +20,8 @@ from lab.runs.files import write_atomic
 from lab.runs.frames import frame
 from lab.runs.names import headline, reference_lines
 
+PAGE = "index.html"
+
 
 class Report(NamedTuple):
     """What was found.
@@ -67,8 +69,8 @@ def report(runs: Sequence[Run], out: Path) -> Report:
             figures[name] = figure_of(axes)
             plots.save(figures[name], values, out / f"{name}.png")
         page = page_of(runs, figures, table, sentence)
-    write_atomic(out / "index.html", page)
-    return Report(out / "emergence.png", out / "index.html", table, sentence)
+    write_atomic(out / PAGE, page)
+    return Report(out / "emergence.png", out / PAGE, table, sentence)
 
 
 def summary_table(tidy: pd.DataFrame, times: pd.DataFrame, metric: str) -> pd.DataFrame:

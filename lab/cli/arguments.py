@@ -36,6 +36,10 @@ class Parser(argparse.ArgumentParser):
             **options,
         )
 
+    def add_force(self) -> None:
+        """Add the option that lets a command replace files which it did not write."""
+        self.add_argument("--force", action="store_true", help="replace files that no such command wrote")
+
     def error(self, message: str) -> NoReturn:
         raise LabError(f"{self.prog.removeprefix('lab ')}: {message}")
 

@@ -24,6 +24,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--n", type=int, nargs="+", default=[1, 2], help="numbers of prediction heads (1 2)")
     parser.add_argument("--seeds", type=int, default=6, help="paired seeds (6)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
+    parser.add_force()
     known, left = parser.parse_known_args(arguments)
     for name, value in (("--seeds", known.seeds), ("--workers", known.workers or 1)):
         if value < 1:
@@ -33,12 +34,13 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.demo import described, train_all
+    from lab.report import PAGE
+    from lab.runs.outputs import check_folder
 
     console = Console()
     out = Path(known.out)
     sweep = described(tuple(dict.fromkeys(known.n)), known.seeds, settings_from(left))
-    if out.exists() and not out.is_dir():
-        raise LabError(f"{out}: is not a folder; choose another --out")
+    check_folder(out, PAGE, force=known.force)
     try:
         runs = train_all(sweep, out, known.workers, console)
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.cli.arguments import Parser
+from lab.errors import LabError
 
 _EXAMPLES = """\
 examples:
@@ -21,12 +22,16 @@ def run(arguments: list[str]) -> int:
         "--data", required=True, metavar="FILE", help="lines of text of its task, or what lab tasks export wrote"
     )
     parser.add_argument("-o", "--out", metavar="FILE", help="a .csv for the metrics")
+    parser.add_force()
     known = parser.parse_args(arguments)
 
-    from lab.runs.files import check_file, write_atomic
+    from lab.runs.files import write_atomic
+    from lab.runs.outputs import check_file
 
     if known.out is not None:
-        check_file(Path(known.out), (".csv",))
+        check_file(Path(known.out), (".csv",), begins="run,data,lines,", force=known.force)
+        if Path(known.out).resolve() == Path(known.data).resolve():
+            raise LabError(f"{known.out}: is the data itself; choose another file")
 
     from rich.console import Console
 

@@ -53,6 +53,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--rule", choices=("last", "best"), help="which evaluation of a run counts (last)")
     parser.add_argument("--threshold", type=float, help="what a run must pass to leave the plateau (0.5)")
     parser.add_argument("--cost", help="parameters, flops, seconds or tokens (parameters)")
+    parser.add_force()
     known = parser.parse_args(arguments)
     if known.figure not in FIGURES:
         raise LabError(f"unknown figure {known.figure!r}; {nearest(known.figure, FIGURES)}")
@@ -65,7 +66,7 @@ def run(arguments: list[str]) -> int:
 
     from lab.plots.save import check_path
 
-    check_path(Path(known.out))
+    check_path(Path(known.out), force=known.force)
     for path in _draw(known.figure, known.runs, given, Path(known.out)):
         print(path)
     return 0

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import Parser, settings_from
 from lab.errors import LabError
-from lab.reproduce import REPRODUCTIONS
+from lab.reproduce import PAGE, REPRODUCTIONS
+from lab.runs.outputs import check_folder
 from tasks.errors import nearest
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--runs", metavar="DIR", help="folder of its sweeps (runs)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
     parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
+    parser.add_force()
     known, left = parser.parse_known_args(arguments)
     settings = settings_from(left)
     if known.name not in REPRODUCTIONS:
@@ -46,13 +48,16 @@ def run(arguments: list[str]) -> int:
     if known.scale not in study.SCALES:
         raise LabError(f"{known.name} has no scale {known.scale!r}; it has: {', '.join(study.SCALES)}")
 
+    out = Path(known.out or f"results/{known.name}")
+    if not known.plan:
+        check_folder(out, PAGE, force=known.force)
+
     from rich.console import Console
 
     from lab.sweeping.engine import prepare, run_locally
     from lab.sweeping.local import default_workers
     from lab.sweeping.plan import plan
 
-    out = Path(known.out or f"results/{known.name}")
     finished: list[list[Run]] = []
     for place, planned in enumerate(study.sweeps(known.scale)):
         sweep = _changed(planned(finished[-1] if finished else ()), settings)

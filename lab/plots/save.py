@@ -11,22 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.runs.files import check_file, readable_errors, write_atomic
+from lab.runs.files import write_atomic
+from lab.runs.outputs import PICTURES, check_file, mark_of
 
-SUFFIXES = (".png", ".pdf", ".svg")
 
-
-def check_path(path: Path) -> None:
-    """Refuse a figure's path before any work is done.
+def check_path(path: Path, *, force: bool = False) -> None:
+    """Reject a figure's path, or that of the table beside it, before any work is done.
 
     Raises:
-        LabError: For another kind of file than `SUFFIXES`, or a folder that is missing or cannot be written.
+        LabError: See `lab.runs.outputs.check_file`.
     """
-    check_file(path, SUFFIXES)
+    check_file(path, PICTURES, force=force)
+    check_file(path.with_suffix(".csv"), (".csv",), force=force)
 
 
 def save(drawn: Axes | Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
-    """Write a figure and, beside it, its numbers as CSV.
+    """Write a figure and, beside it, its numbers as CSV; what stands there is replaced, but nothing of a run or a sweep.
 
     Args:
         drawn: The figure, or axes of it.
@@ -40,17 +40,12 @@ def save(drawn: Axes | Figure, table: pd.DataFrame, path: Path | str) -> list[Pa
         LabError: If the path is no figure's, or the system refuses.
     """
     path = Path(path)
-    check_path(path)
+    check_path(path, force=True)
     figure = drawn if isinstance(drawn, Figure) else figure_of(drawn)
-    partial = path.with_name(f".{path.name}.partial{path.suffix}")
-    with readable_errors(path):
-        try:
-            partial.write_bytes(image_bytes(figure, path.suffix[1:]))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    numbers = table.to_csv(index=False)
+    write_atomic(path, image_bytes(figure, path.suffix[1:], mark_of(numbers)))
     beside = path.with_suffix(".csv")
-    write_atomic(beside, table.to_csv(index=False))
+    write_atomic(beside, numbers)
     return [path, beside]
 
 
@@ -66,11 +61,21 @@ def figure_of(axes: Axes) -> Figure:
     return figure
 
 
-def image_bytes(figure: Figure, kind: str = "png") -> bytes:
-    """A figure as the bytes of a file of that kind; no date in it, so that the same numbers give the same file."""
+def image_bytes(figure: Figure, kind: str = "png", mark: str | None = None) -> bytes:
+    """A figure as the bytes of a file of that kind; no date in it, so that the same numbers give the same file.
+
+    Args:
+        figure: The figure.
+        kind: `png`, `pdf` or `svg`.
+        mark: What the file says of itself.
+    """
     buffer = io.BytesIO()
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
-    figure.savefig(buffer, format=kind, metadata=metadata)
+    metadata: dict[str, dict[str, str | None]] = {
+        "png": {"Software": None, "Description": mark},
+        "pdf": {"CreationDate": None, "Keywords": mark},
+        "svg": {"Date": None, "Description": mark},
+    }
+    figure.savefig(buffer, format=kind, metadata=metadata[kind])
     return buffer.getvalue()
 
 

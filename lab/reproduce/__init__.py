@@ -16,3 +16,6 @@ REPRODUCTIONS: dict[str, str] = {
     "star": "lab.reproduce.star",
 }
 """What `lab reproduce NAME` can do, and the module that does it."""
+
+PAGE = "report.md"
+"""The page that every one of them writes."""

@@ -27,20 +27,6 @@ def readable_errors(path: Path) -> Iterator[None]:
         raise LabError(f"{error.filename if named else path}: {error.strerror or error}") from error
 
 
-def check_file(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse a file's path before any work is done for it.
-
-    Raises:
-        LabError: For another kind of file than the suffixes, or a folder that is missing or cannot be written.
-    """
-    if path.suffix not in suffixes:
-        raise LabError(f"{path}: the file must be a {' or '.join(suffixes)}")
-    if not path.parent.is_dir():
-        raise LabError(f"{path.parent}: no such folder")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise LabError(f"{path}: cannot be written")
-
-
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace a file's content in one step; text becomes UTF-8, with names of files that are not as they are.
 

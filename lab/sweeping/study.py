@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from lab.errors import LabError
 from lab.runs.files import read_json, readable_errors, write_atomic, write_json
+from lab.runs.outputs import check_place
 from lab.runs.run import RECORD, is_run
 from lab.sweeping.cells import SEED, grid_trial, planned_trials, run_name
 from lab.sweeping.description import Sweep
@@ -114,6 +115,10 @@ def refuse_others(job: Job) -> None:
         found = None
     if found is None and job.place.description.is_file():
         raise LabError(f"{job.place.books}: holds a sweep that {job.place} knows nothing of; choose another --out or --storage")
+    check_place(job.place.runs / SEED)
+    for path in (job.place.runs_table, job.place.frame_table):
+        if found is None and path.exists():
+            raise LabError(f"{path}: exists already and is no table of a sweep; choose another --out")
 
 
 def set_up(job: Job) -> Study:

@@ -17,6 +17,7 @@ from lab.errors import LabError
 from lab.objectives import predicts
 from lab.objectives.weights import plan
 from lab.runs.files import folder_atomic, write_json
+from lab.runs.outputs import check_place
 from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, checkpoint_name, is_run
 
 _LIBRARIES = ("mtp-lab", "torch", "lightning", "numpy")
@@ -102,6 +103,7 @@ def refuse_taken(run_path: Path) -> None:
         raise LabError(f"{run_path}: a run is there already{hint}; choose another --out")
     if run_path.exists():
         raise LabError(f"{run_path}: exists already and is no run; choose another --out")
+    check_place(run_path)
 
 
 def _write_artifact(folder: Path, name: str, text: str) -> None:

@@ -19,11 +19,13 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--drawn", type=int, default=4000, help="rows of each split to look at (4000)")
     parser.add_argument("--seed", type=int, default=0, help="of the streams they are drawn from (0)")
     parser.add_argument("-o", "--out", metavar="FILE", help="a .json with all of it")
+    parser.add_force()
     task, known = chosen(parser, arguments)
-    from lab.runs.files import check_file, write_json
+    from lab.runs.files import write_json
+    from lab.runs.outputs import check_file
 
     if known.out is not None:
-        check_file(Path(known.out), (".json",))
+        check_file(Path(known.out), (".json",), begins='{\n "task": {\n  "name": ', force=known.force)
     certificate = certify(task, known.drawn, known.seed)
     _print(certificate)
     if known.out is not None:

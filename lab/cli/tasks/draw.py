@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lab.cli.tasks.chosen import chosen, parser_for
 from lab.plots import gallery
-from lab.runs.files import check_file, write_atomic
+from lab.runs.files import write_atomic
+from lab.runs.outputs import check_file
 from tasks import Task
 from tasks.settings import require
 
@@ -21,9 +22,10 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--split", default="train", help="train, validation or test (train)")
     parser.add_argument("--seed", type=int, default=0, help="of the stream they are drawn from (0)")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png")
+    parser.add_force()
     task, known = chosen(parser, arguments)
     out = Path(known.out)
-    check_file(out, (".png",))
+    check_file(out, (".png",), force=known.force)
     require(known.rows is None or known.rows >= 1, "rows", known.rows, "at least 1")
     write(task, out, rows=known.rows, split=known.split, seed=known.seed)
     print(out)

@@ -16,6 +16,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--size", type=int, default=2000, help="how many (2000)")
     parser.add_argument("--seed", type=int, default=0, help="of the stream they are drawn from (0)")
     parser.add_argument("-o", "--out", metavar="FILE", help="a .jsonl; without it they are printed")
+    parser.add_force()
     task, known = chosen(parser, arguments)
     lines = exported(task, known.split, known.size, known.seed)
     if known.out is None:
@@ -23,10 +24,11 @@ def run(arguments: list[str]) -> int:
             write_data(f"{line}\n")
         return 0
 
-    from lab.runs.files import check_file, write_atomic
+    from lab.runs.files import write_atomic
+    from lab.runs.outputs import check_file
 
     out = Path(known.out)
-    check_file(out, (".jsonl",))
+    check_file(out, (".jsonl",), begins='{"line": ', force=known.force)
     write_atomic(out, "".join(f"{line}\n" for line in lines))
     print(f"{out}: {known.size} instances of {task.name}")
     return 0

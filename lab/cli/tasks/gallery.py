@@ -8,17 +8,22 @@ import tasks
 from lab.cli.arguments import Parser
 from lab.cli.tasks.draw import write
 from lab.errors import LabError
+from lab.runs.outputs import check_file
 
 
 def run(arguments: list[str]) -> int:
     """Draw every task at its default settings into a folder."""
     parser = Parser("tasks gallery", "Draw every task at its default settings, as NAME.png in a folder.")
     parser.add_argument("-o", "--out", required=True, metavar="DIR", help="a folder that exists")
-    folder = Path(parser.parse_args(arguments).out)
+    parser.add_force()
+    known = parser.parse_args(arguments)
+    folder = Path(known.out)
     if not folder.is_dir():
         raise LabError(f"{folder}: no such folder")
-    for name in tasks.names():
-        path = folder / f"{name}.png"
+    paths = {name: folder / f"{name}.png" for name in tasks.names()}
+    for path in paths.values():
+        check_file(path, (".png",), force=known.force)
+    for name, path in paths.items():
         write(tasks.get(name), path)
         print(path)
     return 0

@@ -1,0 +1,97 @@
+"""Where commands may write: never into a run's folder or over a sweep's files, and over files of others only when forced."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from lab.errors import LabError
+
+MARK = "mtp-lab"
+"""Stands in every figure and page of ours."""
+PICTURES = (".png", ".pdf", ".svg")
+_PICTURE = MARK.encode() + rb" numbers [0-9a-f]{16}|tEXtComment\x00[0-9a-f]{16}"
+"""What stands in a figure (`mark_of`), or in the picture of a task (`lab.plots.gallery.png`)."""
+_OF_A_RUN = ("run.json", "experiment.yaml")
+_OF_A_SWEEP = ("sweep.yaml", "runs.csv", "frame.csv")
+_FORCE = "exists, and no such command wrote it; choose another, or --force replaces it"
+
+
+def check_file(path: Path, suffixes: tuple[str, ...], *, begins: str = "", force: bool = False) -> None:
+    """Reject the path of an output before any work is done for it.
+
+    Args:
+        path: Of the file.
+        suffixes: Kinds of files that it may be.
+        begins: What a file of this kind begins with if we wrote it. Pictures carry a mark, and that of a figure also says
+            which numbers stand in the table beside it: an edited table is no longer ours.
+        force: Whether a file that we did not write may be replaced.
+
+    Raises:
+        LabError: For another kind of file, a folder that is missing or cannot be written, a path within a run's folder, a file
+            of a sweep, or, without `force`, a file that we did not write.
+    """
+    if path.suffix not in suffixes:
+        raise LabError(f"{path}: the file must be a {' or '.join(suffixes)}")
+    if not path.parent.is_dir():
+        raise LabError(f"{path.parent}: no such folder")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise LabError(f"{path}: cannot be written")
+    check_place(path)
+    if path.exists() and not force and not _is_ours(path, begins):
+        raise LabError(f"{path}: {_FORCE}")
+
+
+def check_place(path: Path) -> None:
+    """Reject a path within a run's folder, or of one of a sweep's own files.
+
+    Raises:
+        LabError: Naming the run or the sweep.
+    """
+    for folder in path.resolve().parents:
+        if all((folder / name).is_file() for name in _OF_A_RUN):
+            raise LabError(f"{path}: lies in the run {folder.name}, whose folder holds nothing else; choose another")
+    if path.name in _OF_A_SWEEP and (path.parent / _OF_A_SWEEP[0]).is_file():
+        raise LabError(f"{path}: belongs to the sweep in {path.parent}; choose another")
+
+
+def check_folder(folder: Path, page: str, *, force: bool = False) -> None:
+    """Reject a folder for a page with figures and numbers before any work is done for it.
+
+    Args:
+        folder: It need not exist.
+        page: The page's name; one of ours says that the figures and numbers beside it are ours as well.
+        force: Whether files that we did not write may be replaced.
+
+    Raises:
+        LabError: If it is no folder, lies within a run's folder, or, without `force`, holds a page, pictures or tables that we
+            did not write.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise LabError(f"{folder}: is not a folder; choose another --out")
+    check_place(folder / page)
+    if force or not folder.is_dir() or ((folder / page).is_file() and MARK.encode() in (folder / page).read_bytes()):
+        return
+    theirs = [path for path in folder.iterdir() if path.name == page or path.suffix in (*PICTURES, ".csv")]
+    if theirs:
+        raise LabError(f"{min(theirs)}: {_FORCE}")
+
+
+def mark_of(numbers: str) -> str:
+    """What a figure's file carries: that we wrote it, and a digest of the table beside it."""
+    return f"{MARK} numbers {hashlib.sha256(numbers.encode()).hexdigest()[:16]}"
+
+
+def _is_ours(path: Path, begins: str) -> bool:
+    if not path.is_file():
+        return False
+    data = path.read_bytes()
+    if begins:
+        return data.startswith(begins.encode())
+    if path.suffix in PICTURES:
+        return re.search(_PICTURE, data) is not None
+    mark = mark_of(data.decode(errors="replace")).encode()
+    beside = [path.with_suffix(suffix) for suffix in PICTURES]
+    return any(mark in picture.read_bytes() for picture in beside if picture.is_file())
