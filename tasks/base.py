@@ -121,6 +121,13 @@ class Task(Known, OwnMetrics, ABC):
         """
         return {}
 
+    def repeats(self) -> tuple[int, int] | None:
+        """Shortest and longest distance, tokens, at which a sequence repeats what it has shown; None where it has no such rule.
+
+        Attention heads are probed at a distance in the middle of these: see `lab.analysis.induction.probe_period`.
+        """
+        return None
+
     def artifacts(self) -> dict[str, str]:
         """Files that a run's folder must hold to explain itself, as a tokenizer: text by file name."""
         return {}

@@ -146,6 +146,9 @@ class Induction(Task):
         new_T, boundary_T = self._nats
         return np.where(position_T < period_B1, new_T, np.where(position_T == period_B1, boundary_T, 0.0))
 
+    def repeats(self) -> tuple[int, int]:
+        return self.period
+
     def variants(self) -> dict[str, Task]:
         return {} if self.test_period is None else {"far": replace(self, period=self.test_period, test_period=None)}
 

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 from lab.model import Network
 from lab.model.layers import Attention, Layer
+from tasks import Task
 from tasks.streams import stream
+
+DEFAULT_PERIOD = 16
+"""Distance of the probe, tokens, for tasks that do not repeat what they have shown at distances of their own."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,21 @@ class AttentionScore:
     attention_head: int
     prefix_matching: float
     copying: float
+
+
+def probe_period(task: Task) -> int:
+    """Distance, tokens, at which networks of a task are probed: one that training has shown, where the task says which.
+
+    The middle of the distances at which its sequences repeat (`Task.repeats`); else `DEFAULT_PERIOD`, or half of a shorter
+    sequence.
+    """
+    repeats = task.repeats()
+    return min(DEFAULT_PERIOD, max(1, task.length // 2)) if repeats is None else sum(repeats) // 2
+
+
+def chance(period: int) -> float:
+    """Prefix-matching score of attention that is spread evenly over all positions it may look at, on a probe of this period."""
+    return sum(1 / (position + 1) for position in range(period, 2 * period)) / period
 
 
 def repeated_probe(vocabulary: int, rows: int, period: int, seed: int) -> Tensor:
@@ -86,12 +105,18 @@ def attention_patterns(network: Network, tokens_BT: Tensor) -> dict[str, Tensor]
         }
 
 
-def score_metrics(scores: list[AttentionScore]) -> dict[str, float]:
-    """Scores as metrics: `prefix_matching/trunk.0/2` (layer 0, attention head 2), and the strongest of each part.
+def score_metrics(scores: list[AttentionScore], period: int) -> dict[str, float]:
+    """Scores as metrics: `prefix_matching/trunk.0/2` (layer 0, attention head 2), the strongest of each part, and chance.
 
-    `prefix_matching/trunk` and `copying/trunk` are those of the trunk's attention head that matches prefixes best.
+    `prefix_matching/trunk` and `copying/trunk` are those of the trunk's attention head that matches prefixes best. It is the
+    best of as many as the trunk has: of equal parameters, fewer where there are more prediction heads.
+    `prefix_matching/chance` is what evenly spread attention scores.
+
+    Args:
+        scores: From `attention_scores`.
+        period: Of their probe.
     """
-    values: dict[str, float] = {}
+    values: dict[str, float] = {"prefix_matching/chance": chance(period)}
     for score in scores:
         place = f"{score.part}.{score.layer}/{score.attention_head}"
         values |= {f"prefix_matching/{place}": score.prefix_matching, f"copying/{place}": score.copying}

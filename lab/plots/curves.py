@@ -119,7 +119,10 @@ def emergence(
 
 
 def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
-    """Prefix-matching score of the strongest attention head against tokens seen, trunk and prediction heads separately."""
+    """Prefix-matching score of the strongest attention head against tokens seen, trunk and prediction heads separately.
+
+    The legend says of how many attention heads it is the strongest, where the frame has them all.
+    """
     parts = {"prefix_matching/trunk": "trunk", "prefix_matching/prediction": "prediction heads"}
     present = [metric for metric in parts if len(frame) and (frame["metric"] == metric).any()]
     found = conditions(rows_of(frame, *present or parts), by, keep="not diverged")
@@ -130,11 +133,23 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
             for metric, part in parts.items():
                 rows = table[(table["condition"] == condition) & (table["metric"] == metric)]
                 if not rows.empty:  # colour and marker tell the condition, the line tells the part
-                    draw_band(panel, rows, look._replace(line="-" if part == "trunk" else ":"), f"{label}, {part}")
+                    runs = found.frame.loc[found.frame["condition"] == condition, "run"]
+                    heads = frame.loc[
+                        frame["run"].isin(runs) & frame["metric"].str.startswith(f"{metric}."), "metric"
+                    ].nunique()
+                    best_of = f" (best of {heads})" if heads else ""
+                    draw_band(panel, rows, look._replace(line="-" if part == "trunk" else ":"), f"{label}, {part}{best_of}")
+        reference(panel, chance_lines(frame))
         finish(panel, table, "induction score (prefix matching)\nof the strongest attention head")
         panel.set_ylim(-0.02, 1.02)
 
     return in_panels(found, draw, band_note(table), axes), noted(table, found)
+
+
+def chance_lines(frame: pd.DataFrame) -> dict[str, float]:
+    """What evenly spread attention scores in prefix matching, for `reference`; nothing where the runs do not say it."""
+    values = sorted(frame.loc[frame["metric"] == "prefix_matching/chance", "value"].unique())
+    return {"chance" if len(values) == 1 else f"chance {value:.2g}": float(value) for value in values}
 
 
 def noted(table: pd.DataFrame, found: Conditions) -> pd.DataFrame:

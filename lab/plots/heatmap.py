@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lab.analysis.conditions import conditions
 from lab.errors import LabError
 from lab.plots.axes import figure_note, new_axes, note
-from lab.plots.curves import noted
+from lab.plots.curves import chance_lines, noted
 from lab.plots.panels import LINES_AT_MOST
 from lab.plots.style import LUMINANCE
 
@@ -41,7 +41,7 @@ def heatmap(
     if frame.empty:
         raise LabError("the runs have no metrics yet")
     places = frame["metric"].str.extract(_PLACE)
-    rows = frame.join(places)[places["score"] == score]
+    rows = pd.concat([frame, places], axis=1)[places["score"] == score]  # also of frames put together, whose index repeats
     if rows.empty:
         raise LabError(f"the runs have no {score} scores (evaluation.induction_scores was false)")
     found = conditions(rows, by, keep="finished")
@@ -65,7 +65,8 @@ def heatmap(
         _draw(panel, matrices[name], score)
         panel.set_title(name, fontsize=8)
     what = f"{score.replace('_', ' ')} score at the end, mean of {', '.join(str(seeds[name]) for name in names)} seeds"
-    lines = [what if seeds.max() > 1 else what.partition(",")[0], *found.notes]
+    even = [f"chance: {value:.2g}" for value in chance_lines(frame).values()] if score == "prefix_matching" else []
+    lines = [what if seeds.max() > 1 else what.partition(",")[0], *even, *found.notes]
     if len(panels) > 1:
         figure_note(figure, lines)
     else:

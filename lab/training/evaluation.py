@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from lab.analysis.induction import attention_scores, in_context_score, repeated_probe, score_metrics
+from lab.analysis.induction import attention_scores, in_context_score, probe_period, repeated_probe, score_metrics
 from lab.config import Experiment
 from lab.model import Network
 from lab.objectives import future_targets, row_statistics
@@ -25,7 +25,7 @@ from tasks import Batch, Task
 EVALUATION_SEED = 0
 """Every run of a task is measured on the same rows, whatever its own seed."""
 _ROWS_AT_ONCE = 128
-_PROBE_ROWS, _PROBE_PERIOD = 16, 16
+_PROBE_SEQUENCES = 16
 
 
 class Evaluator:
@@ -44,7 +44,11 @@ class Evaluator:
             batch = experiment.task.batch(EVALUATION_SEED, 0, settings.examples, settings.split)
             hidden = torch.from_numpy(without_answer(batch, experiment.task.vocab_size)).to(self._device)
             self._tasks["teacherless:"] = (experiment.task, Rows(batch, self._device, hidden))
-        self._probe = repeated_probe(experiment.task.vocab_size, _PROBE_ROWS, _PROBE_PERIOD, EVALUATION_SEED)
+        self._probes = {
+            prefix: repeated_probe(task.vocab_size, _PROBE_SEQUENCES, probe_period(task), EVALUATION_SEED).to(self._device)
+            for prefix, task in variants.items()
+            if not prefix or task.repeats()
+        }
 
     @torch.no_grad()
     def __call__(self, network: Network) -> dict[str, float]:
@@ -55,7 +59,9 @@ class Evaluator:
                 measured = measure(network, task, rows)
                 values |= {prefix + name: value for name, value in measured.items()}
             if self._settings.induction_scores:
-                values |= score_metrics(attention_scores(network, self._probe.to(self._device)))
+                for prefix, probe_BT in self._probes.items():
+                    scores = score_metrics(attention_scores(network, probe_BT), period=probe_BT.shape[1] // 2)
+                    values |= {prefix + name: value for name, value in scores.items()}
         return values
 
 

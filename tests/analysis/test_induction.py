@@ -4,7 +4,16 @@ import pytest
 import torch
 
 import lab
-from lab.analysis.induction import attention_patterns, attention_scores, in_context_score, repeated_probe, score_metrics
+import tasks
+from lab.analysis.induction import (
+    attention_patterns,
+    attention_scores,
+    chance,
+    in_context_score,
+    probe_period,
+    repeated_probe,
+    score_metrics,
+)
 from lab.config import Experiment
 from lab.config.kinds import KINDS
 from lab.model import Network, build
@@ -105,11 +114,33 @@ def test_a_head_that_copies_scores_near_one_and_one_that_suppresses_near_minus_o
     assert all(score * sign > 0.95 for score in scores)
 
 
+def test_chance_is_the_score_of_evenly_spread_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    def even(self: object, states_BTD: torch.Tensor, rotary: torch.Tensor) -> torch.Tensor:
+        rows, length = states_BTD.shape[:2]
+        return (torch.ones(length, length).tril() / torch.arange(1, length + 1)[:, None]).expand(rows, 2, length, length)
+
+    monkeypatch.setattr("lab.model.layers.Attention.pattern", even)
+    for period in (4, 8):
+        scores = attention_scores(build(tiny()), repeated_probe(20, 4, period, 0))
+        assert [score.prefix_matching for score in scores] == pytest.approx([chance(period)] * 6)
+    assert chance(16) == pytest.approx(0.0424, abs=1e-4)
+
+
+def test_networks_are_probed_at_a_distance_that_their_task_has_shown() -> None:
+    """AUDIT I10: at 16 for every task, the demo's networks were probed where their training never went."""
+    shown = tasks.get("induction", length=32, period=(4, 12), test_period=(14, 16))
+    assert (probe_period(shown), probe_period(shown.variants()["far"])) == (8, 15)
+    assert probe_period(tasks.get("induction")) == 16
+    assert probe_period(tasks.get("stories")) == 16, "a task without distances of its own"
+    assert probe_period(tasks.get("modular")) == tasks.get("modular").length // 2
+
+
 def test_metrics_name_every_head_and_the_strongest_of_each_part() -> None:
     network = build(tiny())
     scores = attention_scores(network, repeated_probe(20, 4, 8, 0))
-    values = score_metrics(scores)
-    assert len(values) == 2 * 6 + 4
+    values = score_metrics(scores, period=8)
+    assert len(values) == 2 * 6 + 4 + 1
+    assert values["prefix_matching/chance"] == chance(8)
     assert values["prefix_matching/prediction"] == max(
         values[f"prefix_matching/prediction.{i}/{h}"] for i in (1, 2) for h in (0, 1)
     )
@@ -124,7 +155,7 @@ def test_every_kind_of_heads_is_scored_by_the_attention_that_it_has(kind: str) -
     trunk = {("trunk", layer) for layer in range(len(network.trunk))}
     with_attention = kind not in ("linear", "residual")
     assert places == trunk | ({("prediction", 1), ("prediction", 2)} if with_attention else set())
-    assert ("prefix_matching/prediction" in score_metrics(scores)) == with_attention
+    assert ("prefix_matching/prediction" in score_metrics(scores, period=8)) == with_attention
 
 
 def test_a_head_that_is_told_the_next_token_must_look_where_it_was_told_it_before(monkeypatch: pytest.MonkeyPatch) -> None:

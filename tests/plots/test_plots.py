@@ -128,7 +128,24 @@ def test_few_seeds_are_drawn_themselves() -> None:
 def test_the_induction_figure_tells_trunk_and_prediction_heads_apart() -> None:
     axes, table = plots.induction(frame())
     assert set(table["metric"]) == {"prefix_matching/trunk", "prefix_matching/prediction"}
+    assert not axes.texts, "old runs do not say their chance"
     assert {line.get_linestyle() for line in axes.get_lines()} == {"-", ":"}
+
+
+def test_induction_figures_say_of_how_many_heads_the_strongest_is_and_what_chance_is() -> None:
+    tidy = frame()
+    even = tidy[tidy["metric"] == "accuracy/copy/1"].assign(metric="prefix_matching/chance", value=0.0425)
+    tidy = pd.concat([tidy, even])
+    axes, _ = plots.induction(tidy)
+    legend = axes.get_legend()
+    assert legend is not None
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words == [
+        f"n = {n}, {part}" for n in (1, 2) for part in ("trunk (best of 2)", f"prediction heads (best of {2 * n})")
+    ]
+    assert "chance" in [text.get_text() for text in axes.texts]
+    axes, _ = plots.heatmap(tidy[tidy["n_future"] == 1])
+    assert "chance: 0.042" in axes.get_title("left")
 
 
 def test_the_heat_map_shows_every_attention_head_at_the_end() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 import lab
-from lab.analysis.induction import in_context_score
+from lab.analysis.induction import attention_scores, in_context_score, repeated_probe, score_metrics
 from lab.config import Experiment
 from lab.model import Network, build
 from lab.training.evaluation import EVALUATION_SEED, Evaluator, evaluation_mode
@@ -74,6 +74,17 @@ def test_induction_scores_can_be_left_out(tiny: Callable[..., Experiment]) -> No
     experiment = tiny(evaluation__induction_scores=False)
     values = Evaluator(experiment)(build(experiment))
     assert not any("prefix_matching" in name for name in values)
+
+
+def test_attention_heads_are_probed_in_and_out_of_the_range_of_training() -> None:
+    settings = {"model.width": 16, "model.layers": 3, "model.n_heads": 2, "task.length": 32, "task.period": [4, 12]}
+    experiment = lab.experiment("induction", {**settings, "task.test_period": [14, 16], "evaluation.examples": 2})
+    network = build(experiment)
+    values = Evaluator(experiment)(network)
+    for prefix, period in (("", 8), ("far:", 15)):
+        scores = attention_scores(network, repeated_probe(32, 16, period, EVALUATION_SEED))
+        expected = {f"{prefix}{name}": value for name, value in score_metrics(scores, period).items()}
+        assert {name: values[name] for name in expected} == pytest.approx(expected)
 
 
 def test_every_run_of_a_task_is_measured_on_the_same_rows(tiny: Callable[..., Experiment]) -> None:
