@@ -12,6 +12,7 @@ A new task is one file here and one line in `TASKS`. A user's own is `package.mo
 from __future__ import annotations
 
 import importlib
+import inspect
 from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any
@@ -98,9 +99,9 @@ def _load(path: str) -> type[Task]:
     module, _, attribute = path.partition(":")
     try:
         kind = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise TaskError(f"task {path!r} cannot be imported: {error}") from error
-    if not (isinstance(kind, type) and issubclass(kind, Task)):
+    if not (isinstance(kind, type) and issubclass(kind, Task)) or inspect.isabstract(kind):
         raise TaskError(f"task {path!r} is not a tasks.Task")
     return kind
 

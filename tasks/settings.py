@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import types
 import typing
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from tasks.errors import TaskError
+
+_LARGEST = 10**12  # beyond any machine, and small enough to compute with
 
 
 def require(condition: bool, setting: str, value: object, allowed: str) -> None:
@@ -40,6 +45,8 @@ def check_types(task: Any) -> None:
 
 
 def _checked(setting: str, value: Any, hint: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
@@ -61,10 +68,13 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
         require(math.isfinite(value), setting, value, "a finite number")
         return float(value)
     if hint is int:
+        value = int(value) if isinstance(value, float) and value.is_integer() else value  # 1e3
         require(isinstance(value, int) and not isinstance(value, bool), setting, value, "a whole number")
+        require(abs(value) <= _LARGEST, setting, value, f"at most {_LARGEST}")
         return value
     if hint.__name__ == "Task":
         return _described(setting, value)
+    value = os.fspath(value) if hint is str and isinstance(value, os.PathLike) else value
     require(isinstance(value, hint), setting, value, _KINDS.get(hint, f"a {hint.__name__}"))
     return value
 

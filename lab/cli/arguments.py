@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -44,10 +45,14 @@ class Parser(argparse.ArgumentParser):
         raise LabError(f"{self.prog.removeprefix('lab ')}: {message}")
 
 
-def settings_from(words: list[str]) -> dict[str, Any]:
-    """Settings by dotted name from what is left of a command line: `--n-future 2 --model.heads=causal`.
+def settings_from(words: list[str], full_name: Callable[[str], str] = lambda name: ALIASES.get(name, name)) -> dict[str, Any]:
+    """Parse settings by dotted name from what is left of a command line: `--n-future 2 --model.heads=causal`.
 
     Values are read as YAML. Dashes in names are underscores.
+
+    Args:
+        words: What is left.
+        full_name: From the name that is written to the dotted one; by default a setting's of an experiment.
 
     Raises:
         LabError: For a word that is no setting, a setting without value or one given twice.
@@ -65,7 +70,7 @@ def settings_from(words: list[str]) -> dict[str, Any]:
             if not left or (left[0].startswith("--")):
                 raise LabError(f"setting --{name} needs a value")
             value = left.pop(0)
-        dotted = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+        dotted = full_name(name.replace("-", "_"))
         if dotted in settings:
             raise LabError(f"setting --{name} is given twice")
         settings[dotted] = read_yaml(value, f"--{name}")
@@ -93,7 +98,7 @@ def task_from(name: str, words: list[str]) -> Task:
         of_experiment = first == "task" and (rest.partition(".")[0] in known or "task" not in known)
         return dotted if of_experiment else f"task.{dotted}"
 
-    nested = changed({}, {full(dotted): value for dotted, value in settings_from(words).items()})
+    nested = changed({}, settings_from(words, full))
     return tasks.get(name, **nested.get("task", {}))
 
 

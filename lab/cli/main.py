@@ -62,8 +62,10 @@ def _status(arguments: list[str]) -> int:
     except OSError as error:  # a name that is too long, a disk that is full, ...
         complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
         return WRONG
-    except MemoryError as error:
-        complain(f"not enough memory{f': {error}' if str(error) else ''}")
+    except (MemoryError, RuntimeError) as error:  # NumPy's and torch's
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        complain(f"not enough memory: {error}")
         return WRONG
     except KeyboardInterrupt:
         complain("interrupted")

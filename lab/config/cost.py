@@ -42,7 +42,7 @@ def trunk_layers(model: ModelSettings, n_future: int) -> int:
         return model.layers - kind.path_layers(n_future)
     heads = block_parameters(model, kind.blocks(n_future if model.matched == "parameters" else 1))
     layer = block_parameters(model, Blocks(layers=1))
-    return min(range(model.layers + 1), key=lambda trunk: (abs(heads + (trunk - model.layers) * layer), trunk))
+    return max(0, model.layers - (2 * heads + layer) // (2 * layer))
 
 
 def all_blocks(model: ModelSettings, n_future: int) -> Blocks:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
@@ -19,6 +20,9 @@ from lab.config.model import ModelSettings
 from lab.config.objective import ObjectiveSettings
 from lab.config.settings import Settings
 from tasks import Task
+
+MOST_POINTS = 1_000_000
+"""Evaluation points of a run."""
 
 
 class OptimiserSettings(Settings):
@@ -46,7 +50,7 @@ class EvaluationSettings(Settings):
 
     every: int | None = Field(25, ge=1)
     """A point every so many steps; null for none. Log-spaced points alone miss a late, sudden emergence."""
-    per_decade: int | None = Field(None, ge=1)
+    per_decade: int | None = Field(None, ge=1, le=10_000)
     """So many log-spaced points in each factor of ten of steps; null for none."""
     examples: int = Field(256, ge=1)
     """Rows that are measured, for the task and for each of its variants."""
@@ -122,6 +126,11 @@ class Experiment(Settings):
             raise ValueError(f"n_future must be below {self.task.length}, the row length of {self.task.name}, not {n}")
         if self.schedule.warmup_steps >= self.steps:
             raise ValueError(f"schedule.warmup_steps must be below steps = {self.steps}, not {self.schedule.warmup_steps}")
+        if self.evaluation.every is not None and self.steps // self.evaluation.every > MOST_POINTS:
+            raise ValueError(
+                f"evaluation.every must be at least {-(-self.steps // MOST_POINTS)} with steps = {self.steps}, "
+                f"not {self.evaluation.every}: more than {MOST_POINTS} evaluation points"
+            )
         shares = self.devices * self.accumulate
         if self.batch_size % shares:
             raise ValueError(
@@ -180,7 +189,7 @@ class Experiment(Settings):
 
 def _no_trunk(model: ModelSettings, n: int) -> str:
     """The complaint about more prediction heads than the layers allow."""
-    most = max((fewer for fewer in range(1, n) if cost.trunk_layers(model, fewer) >= 1), default=0)
+    most = bisect_right(range(1, n), False, key=lambda fewer: cost.trunk_layers(model, fewer) < 1)
     if not most:
         return (
             f"model.layers must be more than {model.layers}, which leaves no trunk below a single {model.heads} prediction head"

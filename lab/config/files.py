@@ -79,6 +79,7 @@ def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
             nested.get("model", {}).pop(name.removeprefix("model."), None)
     elif shape & set(settings) and isinstance(nested.get("model"), dict):
         nested["model"].pop("size", None)
+    flat({name: value for name, value in settings.items() if name != "task"})  # rejects what is given twice
     for name, value in settings.items():
         _put(nested, name, value)
     return nested
@@ -103,13 +104,17 @@ def dump(settings: Experiment) -> str:
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
+    """Nested settings by their dotted names.
+
+    Raises:
+        LabError: For a setting that is given twice.
+    """
     result: dict[str, Any] = {}
     for name, value in nested.items():
-        if isinstance(value, dict):
-            result |= flat(value, f"{prefix}{name}.")
-        else:
-            result[prefix + name] = value
+        inner = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        for twice in result.keys() & inner.keys():
+            raise LabError(f"setting {twice} is given twice, by its dotted name and in its group")
+        result |= inner
     return result
 
 
@@ -151,6 +156,7 @@ _ALLOWED = {
     "bool_type": "true or false",
     "model_type": "a mapping of settings",
     "model_attributes_type": "a mapping of settings",
+    "invalid_key": "a name",
     "dict_type": "a mapping of settings",
 }
 

@@ -24,7 +24,7 @@ class ModelSettings(Settings):
     """One of the paper's sizes (1M ... 1B), which sets width, layers and n_heads."""
     width: int = Field(64, ge=2)
     """d, of every hidden state."""
-    layers: int = Field(4, ge=1)
+    layers: int = Field(4, ge=1, le=10_000)
     """L: trunk and prediction heads together when `matched` is `parameters`."""
     n_heads: int = Field(4, ge=1)
     """Attention heads of each layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Real
 from typing import Annotated, Any, Self
 
@@ -24,7 +25,7 @@ def _weights(value: Any) -> Any:
     """A rule's name, or a tuple of numbers of which the first is head 1's."""
     if isinstance(value, str) and value in RULES:
         return value
-    if not isinstance(value, (list, tuple)) or not all(_number(item) and 0 <= item < float("inf") for item in value):
+    if not isinstance(value, (list, tuple)) or not all(_number(item) and 0 <= item <= sys.float_info.max for item in value):
         raise ValueError(f"objective.weights must be one of {', '.join(RULES)}, or a list of numbers from 0 on, not {value!r}")
     if not value or not value[0]:
         raise ValueError(f"objective.weights must begin with head 1's, above 0, not be {list(value)}")

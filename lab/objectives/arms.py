@@ -127,7 +127,7 @@ def _load(path: str) -> Objective:
     module, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise LabError(f"objective.name {path!r} cannot be imported: {error}") from error
     if not isinstance(found, Objective):
         raise LabError(f"objective.name {path!r} is not a lab.objectives.Objective")

@@ -40,7 +40,7 @@ class Sampler(Settings):
     """Cells drawn by chance before `tpe` and `gp` begin to learn from what they saw."""
     population: int = Field(20, ge=2)
     """Cells of one generation of `nsga2`."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Of the sampler; with one worker the same seed chooses the same cells, however often the sweep is stopped."""
 
 
@@ -79,7 +79,7 @@ def _seeds(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         check_count("seeds", value)
         return tuple(range(value))
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(value) if isinstance(value, (list, range)) else value
 
 
 def _kind(value: Any) -> Any:

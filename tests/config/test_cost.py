@@ -99,6 +99,18 @@ def test_parameters_are_those_of_the_network(kind: str, n: int, width: int, laye
     assert len(network.trunk) == experiment.trunk_layers >= 1
 
 
+@given(
+    st.sampled_from(list(KINDS)), st.integers(1, 40), st.integers(1, 12), st.integers(1, 8),
+    st.sampled_from(["parameters", "none"]), st.sampled_from(["swiglu", "gelu"]),
+)  # fmt: skip
+def test_the_trunk_is_the_best_of_all(kind: str, n: int, layers: int, half: int, matched: Any, mlp: Any) -> None:
+    model = ModelSettings(width=4 * half, layers=layers, n_heads=2, heads=kind, matched=matched, mlp=mlp)
+    heads = block_parameters(model, KINDS[kind].blocks(n if matched == "parameters" else 1))
+    layer = block_parameters(model, Blocks(layers=1))
+    best = min(range(layers + 1), key=lambda trunk: (abs(heads + (trunk - layers) * layer), trunk))
+    assert trunk_layers(model, n) == best
+
+
 @EVERY
 @pytest.mark.parametrize("width", [64, 128, 256])
 def test_the_trunk_is_the_one_that_comes_closest_to_equal_parameters(kind: str, width: int) -> None:

@@ -1,8 +1,10 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from pydantic import ValidationError
 
 import lab
 import tasks
+from lab.config import ModelSettings
 from lab.config.files import from_settings, setting_names
 from lab.config.presets import PAPER, PRESETS
 from lab.config.yaml import read_yaml
@@ -61,6 +64,57 @@ def test_an_experiment_is_read_from_its_file(tmp_path: Path) -> None:
     experiment = lab.experiment("stories", {"task.fresh": 0.25})
     (tmp_path / "e.yaml").write_text(lab.dump(experiment))
     assert lab.load(tmp_path / "e.yaml") == experiment
+
+
+EQUIVALENT: dict[str, tuple[Any, Any]] = {
+    "n_future": (np.int64(2), 2), "steps": (1e3, 1000), "seed": (np.uint64(2**63 - 1), 2**63 - 1),
+    "examples": (np.float64(500), 500),
+    "evaluation.every": (5e1, 50), "optimiser.peak_lr": (np.float64(1e-3), 1e-3), "model.rope_base": (np.int32(500), 500.0),
+    "objective.detached": (np.bool_(True), True), "objective.weights": (np.array([1.0, 0.5]), [1.0, 0.5]),
+    "init": (Path("runs/first"), "runs/first"), "precision": (np.str_("bfloat16"), "bfloat16"),
+    "task.vocabulary": (np.int64(40), 40), "task.length": (8e1, 80), "task.period": (np.array([3, 9]), [3, 9]),
+}  # fmt: skip
+"""What Python and NumPy call the same value."""
+
+
+@pytest.mark.parametrize("change", [lab.experiment, lambda task, settings: lab.override(lab.experiment(task), settings)])
+def test_values_of_numpy_and_paths_are_plain_values(change: Callable[..., lab.Experiment]) -> None:
+    given = change("induction", {"n_future": 2} | {name: value for name, (value, _) in EQUIVALENT.items()})
+    plain = change("induction", {"n_future": 2} | {name: value for name, (_, value) in EQUIVALENT.items()})
+    assert given == plain
+    assert lab.dump(given) == lab.dump(plain)
+    assert given.fingerprint == plain.fingerprint
+
+
+def test_a_group_of_values_of_numpy_is_accepted() -> None:
+    assert ModelSettings(width=np.int64(32), layers=np.int64(3)).width == 32  # type: ignore[arg-type]
+    assert type(tasks.get("star", degree=np.int64(3), nodes=1.2e1 + 4).description["degree"]) is int
+    with pytest.raises(tasks.TaskError, match=r"stories.corpus: gone.txt: No such file"):
+        tasks.get("stories", corpus=Path("gone.txt"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 1000.5}, "steps must be a whole number, not 1000.5"),
+        ({"steps": np.float64("nan")}, "steps must be a whole number, not nan"),
+        ({"optimiser.peak_lr": np.inf}, "optimiser.peak_lr must be a finite number"),
+        ({"n_future": np.array([1, 2])}, r"n_future must be a whole number, not \[1, 2\]"),
+        ({"n_future": 10**30}, "n_future must be at most 1000000000000"),
+        ({"n_future": 10**11}, "n_future must be at most 3, not 100000000000"),
+        ({"model.layers": 10**11}, "model.layers must be at most 10000"),
+        ({"steps": 10**11}, "evaluation.every must be at least 100000 with steps = 100000000000, not 25"),
+        ({"evaluation.per_decade": 10**9}, "evaluation.per_decade must be at most 10000"),
+        ({"task.vocabulary": 10**30}, "induction.vocabulary must be at most 1000000000000"),
+        ({"objective.weights": [10**400]}, "objective.weights must be one of"),
+        ({"model": {"width": 32}, "model.width": 64}, "model.width is given twice"),
+        ({"model": {1: 2}}, "model.1 must be a name"),
+    ],
+    ids=str,
+)
+def test_values_that_cannot_be_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        lab.experiment("induction", settings)
 
 
 def test_every_setting_changes_the_fingerprint() -> None:
