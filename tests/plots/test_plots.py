@@ -134,7 +134,7 @@ def test_the_induction_figure_tells_trunk_and_prediction_heads_apart() -> None:
 
 def test_induction_figures_say_of_how_many_heads_the_strongest_is_and_what_chance_is() -> None:
     tidy = frame()
-    even = tidy[tidy["metric"] == "accuracy/copy/1"].assign(metric="prefix_matching/chance", value=0.0425)
+    even = tidy[tidy["metric"] == "accuracy/copy/1"].assign(metric="prefix_matching/chance", value=0.05)
     tidy = pd.concat([tidy, even])
     axes, _ = plots.induction(tidy)
     legend = axes.get_legend()
@@ -145,7 +145,7 @@ def test_induction_figures_say_of_how_many_heads_the_strongest_is_and_what_chanc
     ]
     assert "chance" in [text.get_text() for text in axes.texts]
     axes, _ = plots.heatmap(tidy[tidy["n_future"] == 1])
-    assert "chance: 0.042" in axes.get_title("left")
+    assert "chance: 0.05" in axes.get_title("left")
 
 
 def test_the_heat_map_shows_every_attention_head_at_the_end() -> None:
