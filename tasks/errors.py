@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 
@@ -15,8 +16,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Args:
         name: What was asked for.
-        known: What there is.
+        known: What there is; of equally similar names the first in the alphabet is meant.
     """
     known = sorted(known)
-    similar = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {similar[0]!r}?" if similar else f"known: {', '.join(known)}"
+    similarity = {each: _similarity(name, each) for each in known}
+    best = max(known, key=similarity.__getitem__, default=None)
+    return f"did you mean {best!r}?" if best is not None and similarity[best] >= _SIMILAR else f"known: {', '.join(known)}"
+
+
+_SIMILAR = 0.6
+
+
+def _similarity(one: str, other: str) -> float:
+    """From 0 to 1: difflib's ratio, raised for each of the first four letters in common, as Winkler does."""
+    ratio = difflib.SequenceMatcher(None, other, one).ratio()
+    common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one[:4], other, strict=False)))
+    return ratio + 0.1 * common * (1 - ratio)

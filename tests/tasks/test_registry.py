@@ -5,6 +5,7 @@ import pytest
 
 import tasks
 from tasks import TaskError
+from tasks.errors import nearest
 
 
 def test_importing_tasks_pulls_in_neither_torch_nor_pandas() -> None:
@@ -39,3 +40,17 @@ def test_a_description_needs_a_name() -> None:
 def test_every_name_in_the_table_is_the_tasks_own() -> None:
     for name in tasks.TASKS:
         assert tasks.find(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("accuracy/copy", ["accuracy/copy/2", "accuracy/copy/1", "loss/copy/1"], "did you mean 'accuracy/copy/1'?"),
+        ("report", ["plot", "reproduce", "resume"], "did you mean 'reproduce'?"),
+        ("emergance", ["emergence", "survival"], "did you mean 'emergence'?"),
+        ("zzz", ["b", "a"], "known: a, b"),
+        ("x", [], "known: "),
+    ],
+)
+def test_the_nearest_name_begins_alike_and_comes_first(name: str, known: list[str], expected: str) -> None:
+    assert nearest(name, known) == expected
