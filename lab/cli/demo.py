@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -50,7 +51,7 @@ def run(arguments: list[str]) -> int:
     from lab.cli.table import print_frame
     from lab.report import report
 
-    found = report(runs, out)
+    found = report(runs, out, f"lab {shlex.join(['demo', *arguments])}")
     print_frame(console, found.table)
     console.print(f"\n{found.sentence}\n", highlight=False)
     console.out(f"figure  {found.figure}\npage    {found.page}\nwall    {time.monotonic() - began:.0f} s", highlight=False)
