@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Count, Task
-from tasks.chains import Aliases, aliased, aliases, entropies, stationary
+from tasks.chains import Aliases, aliased, aliases, entropies, quantised, stationary
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.streams import stream
@@ -186,6 +186,7 @@ def _world(vocabulary: int, triggers: int, rate: float, alpha: float) -> _World:
     chain_VV[:triggers, triggers:] = 1 / others
     chain_VV[triggers:, :triggers] = rate / triggers
     chain_VV[triggers:, triggers:] = (1 - rate) * rng.dirichlet(np.full(others, alpha), size=others)
+    chain_VV = quantised(chain_VV)
     stationary_V = stationary(chain_VV)
     chain_VV.flags.writeable = stationary_V.flags.writeable = False
-    return _World(chain_VV, stationary_V, aliases(stationary_V[None]), aliases(chain_VV))
+    return _World(chain_VV, stationary_V, aliases(quantised(stationary_V[None])), aliases(chain_VV))

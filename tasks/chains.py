@@ -29,6 +29,19 @@ def chosen(steps_VR: NDArray[np.float64], row_B: NDArray[np.int64], uniform_B: N
     return outcome_B
 
 
+def quantised(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distributions in multiples of 2^-32 with the sum 1 exactly, which the last bits of the given chances do not change.
+
+    Chances that a machine computes otherwise in the last bit would else change which of two equal columns `aliases` fills
+    first, and with it many draws.
+    """
+    parts_RV = np.rint(chances_RV * 2.0**32)
+    largest_R1 = parts_RV.argmax(axis=1)[:, None]
+    left_R1 = 2.0**32 - parts_RV.sum(axis=1, keepdims=True)
+    np.put_along_axis(parts_RV, largest_R1, np.take_along_axis(parts_RV, largest_R1, axis=1) + left_R1, axis=1)
+    return np.asarray(parts_RV / 2.0**32)
+
+
 def aliases(chances_RV: NDArray[np.float64]) -> Aliases:
     """Tables for `aliased` (Walker's method): V columns, each full with its own outcome and at most one other.
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.chains import aliased, aliases, chosen, entropies, stationary, steps
+from tasks.chains import aliased, aliases, chosen, entropies, quantised, stationary, steps
 
 
 @pytest.mark.parametrize("way", ["chosen", "aliased"])
@@ -51,3 +51,17 @@ def test_entropies_agree_with_scipy_and_nothing_counts_nothing() -> None:
     chances = np.array([[0.1, 0.2, 0.7], [0.0, 1.0, 0.0], [0.5, 0.0, 0.5]])
     np.testing.assert_allclose(entropies(chances), [stats.entropy(law) for law in chances])
     assert entropies(chances)[2] == pytest.approx(np.log(2))
+
+
+@given(st.integers(2, 40), st.floats(0.05, 5), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_the_last_bits_of_chances_change_no_alias_table(outcomes: int, alpha: float, seed: int) -> None:
+    """Another processor's BLAS computes a stationary distribution otherwise in them; equal chances are where it matters."""
+    rng = np.random.default_rng(seed)
+    chances = np.repeat(rng.dirichlet(np.full(outcomes, alpha), size=2), 2, axis=1) / 2
+    near = np.nextafter(chances, rng.integers(2, size=chances.shape))
+    tables, others = (aliases(quantised(each)) for each in (chances, near))
+    np.testing.assert_array_equal(tables[1], others[1])
+    np.testing.assert_array_equal(tables[0], others[0])
+    assert (quantised(chances).sum(axis=1) == 1).all()
+    np.testing.assert_allclose(quantised(chances), chances, atol=outcomes * 2.0**-32)
