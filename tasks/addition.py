@@ -44,15 +44,15 @@ class Addition(Task):
     headline: ClassVar[str] = "exact"
     has_answer: ClassVar[bool] = True
 
-    digits: tuple[int, int] = (1, 5)
+    digits: tuple[int, int] = (1, 3)
     """Fewest and most digits d of the operands; uniform between them."""
-    order: Literal["forward", "reversed"] = "forward"
+    order: Literal["forward", "reversed"] = "reversed"
     """Whether the sum is told from its highest digit or from its units, where every carry comes from what was just told."""
     chains: int = 3
     """Roles carry_0 ... carry_<chains>; the last is for digits that depend on so many lower places or more."""
-    test_digits: tuple[int, int] | None = (6, 7)
-    """Lengths that are measured on their own, as the variants `d6`, `d7`; null for none."""
-    loss_on: Literal["all", "answer"] = "all"
+    test_digits: tuple[int, int] | None = (4, 5)
+    """Lengths that are measured on their own, as the variants `d4`, `d5`; null for none."""
+    loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
         require(1 <= self.chains <= _MOST_DIGITS, "addition.chains", self.chains, f"between 1 and {_MOST_DIGITS}")

@@ -44,15 +44,15 @@ class Agreement(Task):
 
     order: Literal["verb_last", "verb_first"] = "verb_last"
     """`verb_first` is the control that asks for no look-ahead."""
-    words: int = 2
+    words: int = 1
     """Words of the noun phrase; the verb is 2 words - 1 tokens after the first case."""
     pairs: int = 4
     """Key-verb pairs in the glossary; with 1 the verb is named outright."""
-    keys: int = 16
+    keys: int = 8
     """Keys to choose from."""
-    verbs: int = 32
+    verbs: int = 16
     """Verbs to choose from."""
-    cases: int = 4
+    cases: int = 8
     """Cases; the lexicon gives each as many verbs as any other, to one more or less."""
     stems: int = 16
     """Stems to choose from."""

@@ -215,10 +215,10 @@ class Task(Known, OwnMetrics, ABC):
             position = np.arange(tokens.shape[1])
             scored &= (position >= answer[:, :1]) & (position < answer[:, 1:])
         return Batch(
-            tokens=tokens.astype(np.int64, copy=False),
-            roles=roles.astype(np.int8, copy=False),
+            tokens=np.require(tokens, np.int64, "W"),
+            roles=np.require(roles, np.int8, "W"),
             scored=scored,
-            answer=answer.astype(np.int64, copy=False),
+            answer=np.require(answer, np.int64, "W"),
         )
 
     @final

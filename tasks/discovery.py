@@ -45,9 +45,9 @@ class Discovery(Task):
 
     kind: Literal["sibling", "triangle"] = "sibling"
     """What a valid sequence is."""
-    parents: int = 8
+    parents: int = 5
     """`sibling`: families."""
-    children: int = 24
+    children: int = 100
     """`sibling`: children of each parent."""
     nodes: int = 48
     """`triangle`: nodes of the graph."""

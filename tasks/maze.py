@@ -42,7 +42,7 @@ class Maze(Task):
     has_answer: ClassVar[bool] = True
     compares: ClassVar[bool] = True
 
-    turns: int = 2
+    turns: int = 1
     """Consequential choices: one of two ways ends in a dead end."""
     detours: int = 1
     """Inconsequential choices: two ways that join at once. Turns and detours come in any order."""
@@ -50,7 +50,7 @@ class Maze(Task):
     """Forced steps behind every choice, also on the way to a dead end."""
     slip: float = 0.1
     """Chance that the walker takes the wrong way at a turn; it then walks to the dead end."""
-    nodes: int = 16
+    nodes: int = 10
     """Node ids to choose from."""
     loss_on: Literal["all", "answer"] = "answer"
 

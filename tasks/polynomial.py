@@ -41,15 +41,15 @@ class Polynomial(Task):
     headline: ClassVar[str] = "exact"
     has_answer: ClassVar[bool] = True
 
-    p: int = 7
+    p: int = 3
     """Prime: coefficients are integers modulo p."""
-    k: int = 5
+    k: int = 2
     """Coefficients of a polynomial: degrees below k."""
-    operations: tuple[int, int] = (1, 5)
+    operations: tuple[int, int] = (1, 3)
     """Fewest and most operations m of an expression; uniform between them."""
     pause: int = 0
     """Pause tokens between the question and the = that starts the answer (0, 5, 10 in the paper)."""
-    test_operations: tuple[int, int] | None = (1, 10)
+    test_operations: tuple[int, int] | None = (1, 4)
     """Each of these m is measured on its own, as the variants `m1`, `m2`, ...; null for none."""
     loss_on: Literal["all", "answer"] = "all"
 

@@ -39,11 +39,11 @@ class Recall(Task):
     headline: ClassVar[str] = "accuracy/answer"
     labels: ClassVar[bool] = True
 
-    vocabulary: int = 64
+    vocabulary: int = 32
     """V: 0 is the filler, 1 to V/2 - 1 are keys, V/2 to V - 1 are values."""
-    pairs: int = 8
+    pairs: int = 6
     """Key-value pairs of a row."""
-    length: int = 64
+    length: int = 32
     """T, tokens in a row."""
     power: float = 0.01
     """Exponent a of the gaps: slot g >= 1 after the pairs has weight a g^(a - 1), so that a small a favours early slots."""

@@ -39,7 +39,7 @@ class Star(Task):
 
     degree: int = 2
     """Arms."""
-    arm: int = 4
+    arm: int = 3
     """Nodes of an arm, the centre counted (called `length` in the literature; here that is a row's tokens)."""
     nodes: int = 12
     """Node ids to choose from."""

@@ -78,7 +78,7 @@ def settings_from(words: list[str], full_name: Callable[[str], str] = lambda nam
 
 
 def task_from(name: str, words: list[str]) -> Task:
-    """The task with the settings that a command line gives it: `--vocabulary 64` or `--task.vocabulary 64`.
+    """The task of `lab train NAME` with settings from a command line: `--vocabulary 64` or `--task.vocabulary 64`.
 
     Args:
         name: The task's.
@@ -89,7 +89,7 @@ def task_from(name: str, words: list[str]) -> Task:
         TaskError: For an unknown task or setting, or a value that it refuses.
     """
     import tasks
-    from lab.config.files import changed
+    from lab.config.files import changed, defaults
 
     known = {field.name for field in fields(tasks.find(name))}
 
@@ -98,8 +98,11 @@ def task_from(name: str, words: list[str]) -> Task:
         of_experiment = first == "task" and (rest.partition(".")[0] in known or "task" not in known)
         return dotted if of_experiment else f"task.{dotted}"
 
-    nested = changed({}, settings_from(words, full))
-    return tasks.get(name, **nested.get("task", {}))
+    settings = settings_from(words, full)
+    for taken in ("task", "task.name"):
+        if taken in settings:
+            raise LabError(f"{name} has no setting {taken.removeprefix('task.')!r}; the task is named first, without dashes")
+    return tasks.describe(changed(defaults(name), settings)["task"])
 
 
 def first_word(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -1,5 +1,6 @@
 """What `lab train TASK` does with nothing else, and with `--scale paper`: where settings differ from an experiment's defaults.
 
+A task's own settings are those of its class, so that `tasks.get`, `lab tasks` and `lab train` have the same defaults.
 Steps, rates and sizes of `PRESETS` were measured, so that a task is learned on two cores; docs/tasks.md has the numbers. Those
 of `PAPER` are the paper's (Gloeckle et al. 2024, tables S13 and S14, sections 4.1 and 4.2) and take a GPU. Tasks with one
 answer a sequence are evaluated on as many sequences, up to 1024, as cost less than about 7 % of a run's time.
@@ -10,24 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "induction": {"task.test_period": [28, 30]},
     "stories": {"steps": 1200, "batch_size": 16, "evaluation.every": 50, "evaluation.examples": 128},
     "spelled": {"task.task.name": "induction", "steps": 800, "batch_size": 16, "evaluation.examples": 128},
     "bigram": {"steps": 500, "evaluation.examples": 128},
     "markov": {"steps": 600, "evaluation.every": 25, "evaluation.induction_scores": False},
     "recall": {
-        "task.vocabulary": 32,
-        "task.pairs": 6,
-        "task.length": 32,
         "batch_size": 128,
         "steps": 1000,
         "evaluation.examples": 512,
     },
     "agreement": {
-        "task.words": 1,
-        "task.keys": 8,
-        "task.verbs": 16,
-        "task.cases": 8,
         "batch_size": 128,
         "steps": 2000,
         "evaluation.every": 50,
@@ -35,15 +28,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.induction_scores": False,
     },
     "discovery": {
-        "task.parents": 5,
-        "task.children": 100,
         "batch_size": 256,
         "steps": 500,
         "evaluation.every": 20,
         "evaluation.induction_scores": False,
     },
     "star": {
-        "task.arm": 3,
         "model.layers": 5,
         "optimiser.peak_lr": 2e-3,
         "steps": 4000,
@@ -62,10 +52,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.induction_scores": False,
     },
     "polynomial": {
-        "task.p": 3,
-        "task.k": 2,
-        "task.operations": [1, 3],
-        "task.test_operations": [1, 4],
         "model.layers": 5,
         "batch_size": 64,
         "steps": 2000,
@@ -74,10 +60,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.induction_scores": False,
     },
     "addition": {
-        "task.digits": [1, 3],
-        "task.test_digits": [4, 5],
-        "task.order": "reversed",
-        "task.loss_on": "answer",
         "batch_size": 64,
         "steps": 1500,
         "evaluation.every": 100,
@@ -85,8 +67,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.induction_scores": False,
     },
     "maze": {
-        "task.turns": 1,
-        "task.nodes": 10,
         "model.layers": 5,
         "batch_size": 64,
         "steps": 5000,
@@ -109,7 +89,16 @@ _TABLE_S13: dict[str, Any] = {
 PAPER: dict[str, dict[str, Any]] = {
     "induction": _TABLE_S13 | {"model.size": "1M", "task.length": 2048, "batch_size": 128},
     "stories": _TABLE_S13 | {"model.size": "1M", "batch_size": 2048, "evaluation.examples": 100, "evaluation.split": "test"},
-    "polynomial": _TABLE_S13 | {"model.size": "30M", "batch_size": 6240, "evaluation.examples": 2000},
+    "polynomial": _TABLE_S13
+    | {
+        "task.p": 7,
+        "task.k": 5,
+        "task.operations": [1, 5],
+        "task.test_operations": [1, 10],
+        "model.size": "30M",
+        "batch_size": 6240,
+        "evaluation.examples": 2000,
+    },
 }
 """Sizes are the smallest that the paper trains; `--size` gives the others."""
 

@@ -9,9 +9,11 @@ from PIL import Image
 
 import lab
 import tasks
+from lab.cli.arguments import task_from
 from lab.cli.main import main
 from lab.cli.tasks.certify import in_words
 from lab.cli.tasks.draw import cells_of
+from lab.errors import LabError
 from lab.plots.gallery import digest
 from tasks.exchange import exported
 
@@ -69,7 +71,7 @@ def test_instances_are_drawn_with_a_note_of_what_is_shown(capsys: pytest.Capture
 
 
 def test_a_picture_shows_as_many_instances_as_fit() -> None:
-    for name, rows in (("modular", 4), ("star", 3), ("stories", 1)):
+    for name, rows in (("modular", 4), ("maze", 2), ("stories", 1)):
         assert max(cell.row for cell in cells_of(tasks.get(name))[0]) == rows - 1
 
 
@@ -88,6 +90,38 @@ def test_an_exported_set_measures_a_run(capsys: pytest.CaptureFixture[str]) -> N
     frame = lab.evaluate("run", "x.jsonl")
     assert [float(row["value"]) for row in rows] == frame["value"].tolist()
     assert {"loss/turn/1", "accuracy/turn/1", "exact", "first"} <= set(shown)
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_a_test_set_of_every_task_fits_the_run_that_train_makes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The documented example, with a small model: neither command is given a setting of the task."""
+    tiny = ["--width", "8", "--layers", "2", "--n-heads", "2", "--batch-size", "2"]
+    few = [
+        "--steps",
+        "1",
+        "--schedule.warmup-steps",
+        "0",
+        "--evaluation.examples",
+        "2",
+        "--evaluation.induction-scores",
+        "false",
+    ]
+    assert main(["train", name, *tiny, *few, "--out", f"runs/{name}"]) == 0
+    assert main(["tasks", "export", name, "--size", "4", "-o", "test.jsonl"]) == 0
+    assert main(["evaluate", f"runs/{name}", "--data", "test.jsonl"]) == 0
+    assert "loss/all/1" in capsys.readouterr().out
+    assert task_from(name, []) == tasks.get(name) == lab.experiment(name).task
+
+
+def test_settings_of_an_inner_task_change_its_defaults() -> None:
+    inner = task_from("spelled", ["--task.task.length", "50"]).settings["task"]
+    assert inner == tasks.get("induction", length=50).description
+
+
+@pytest.mark.parametrize(("setting", "value"), [("name", "markov"), ("task", "markov"), ("task.name", "markov")])
+def test_a_task_that_is_given_as_a_setting_is_rejected(setting: str, value: str) -> None:
+    with pytest.raises(LabError, match="the task is named first"):
+        task_from("star", [f"--{setting}", value])
 
 
 @pytest.mark.parametrize("command", ["show", "draw", "export", "certify"])

@@ -86,7 +86,7 @@ def test_floors_agree_with_a_monte_carlo_estimate(digits: tuple[int, int]) -> No
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_lines_are_read_back_exactly(order: str) -> None:
-    task = tasks.get("addition", order=order)
+    task = tasks.get("addition", digits=(1, 5), order=order)
     batch = task.batch(0, 0, 50)
     for number in range(50):
         line = task.format(batch.row(number))
@@ -98,7 +98,7 @@ def test_lines_are_read_back_exactly(order: str) -> None:
 
 @pytest.mark.parametrize(("order", "told"), [("forward", "051"), ("reversed", "150")])
 def test_a_line_is_as_people_write_it(order: str, told: str) -> None:
-    task = tasks.get("addition", order=order)
+    task = tasks.get("addition", digits=(1, 5), order=order)
     row = task.parse(" 12 + 39 = 51\n")
     assert task.format(row) == "12+39=51"
     assert "".join(word for word, _ in task.show(row)) == f"12+39={told}<end>"
@@ -118,7 +118,7 @@ def test_a_line_is_as_people_write_it(order: str, told: str) -> None:
 )
 def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
-        tasks.get("addition").parse(line)
+        tasks.get("addition", digits=(1, 5), order="forward").parse(line)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import tasks
 from tasks import Task, TaskError
 
 ORDERS = ["verb_last", "verb_first"]
+WIDE = {"words": 2, "keys": 16, "verbs": 32, "cases": 4}
 
 
 @st.composite
@@ -97,7 +98,7 @@ def test_floors_are_exact_in_both_orders_by_enumeration(order: str) -> None:
 
 
 def test_keys_verbs_and_the_one_that_is_meant_are_drawn_evenly() -> None:
-    task = tasks.get("agreement")
+    task = tasks.get("agreement", **WIDE)
     tokens = task.batch(0, 0, 6000).tokens
     for place, low, high in ((0, 0, 16), (6, 0, 16), (1, 16, 48), (7, 16, 48), (9, 48, 64), (11, 48, 64)):
         counts = np.bincount(tokens[:, place], minlength=task.vocab_size)
@@ -108,7 +109,7 @@ def test_keys_verbs_and_the_one_that_is_meant_are_drawn_evenly() -> None:
 
 
 def test_chances_are_the_shares_of_the_best_guess() -> None:
-    task = tasks.get("agreement", verbs=7, cases=3)
+    task = tasks.get("agreement", words=2, verbs=7, cases=3)
     batch = task.batch(0, 0, 20_000)
     for role in ("stem", "case_first", "case_again", "verb"):
         counts = np.bincount(batch.tokens[batch.roles == task.role(role)])
@@ -117,7 +118,7 @@ def test_chances_are_the_shares_of_the_best_guess() -> None:
 
 
 def test_rows_that_tell_the_same_glossary_are_one_instance_in_either_order() -> None:
-    last, first = (tasks.get("agreement", order=order, pairs=2) for order in ORDERS)
+    last, first = (tasks.get("agreement", order=order, pairs=2, **WIDE) for order in ORDERS)
     case = last.word(last.keys + last.verbs + last.stems + int(last.lexicon[7]))
     one = last.label(ids(last, f"k3 v7 k1 v2 k3 s5 {case} s9 {case} v7"))
     other = first.label(ids(first, f"k1 v2 k3 v7 k3 v7 s0 {case} s1 {case}"))
@@ -131,7 +132,7 @@ def test_instances_are_counted() -> None:
 
 
 def test_rows_with_a_wrong_case_verb_stem_or_glossary_are_refused_with_what_is_right() -> None:
-    task = tasks.get("agreement", pairs=2)
+    task = tasks.get("agreement", pairs=2, **WIDE)
     right, wrong = f"-c{task.lexicon[7]}", f"-c{(task.lexicon[7] + 1) % 4}"
     for line, message in (
         (f"k3 v7 k1 v2 k3 s5 {wrong} s9 {right} v7", f"token 6 must be 6. .{right}., not 6. .{wrong}."),
@@ -163,7 +164,7 @@ def test_the_prompt_is_no_target_unless_asked_for_and_stems_leave_the_answer_ope
         ({"pairs": 0}, "pairs must be at least 1"),
         ({"keys": 3}, "keys must be at least 4"),
         ({"cases": 1}, "cases must be at least 2"),
-        ({"verbs": 3}, "verbs must be at least 4"),
+        ({"verbs": 7}, "verbs must be at least 8"),
         ({"stems": 0}, "stems must be at least 1"),
     ],
 )

@@ -73,6 +73,7 @@ def test_batches_have_the_promised_shapes_types_and_ranges(task: Task) -> None:
     assert batch.roles.max() < len(task.roles)
     assert len(batch) == ROWS
     np.testing.assert_array_equal(batch.row(3).tokens[0], batch.tokens[3])
+    assert all(getattr(batch, field.name).flags.writeable for field in dataclasses.fields(batch))
 
 
 def test_every_role_occurs_and_padding_is_the_first(task: Task) -> None:

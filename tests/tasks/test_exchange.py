@@ -84,7 +84,10 @@ GOOD = "2,8|5,2|5,9|9,3/5,8=5,2,8"
         ('{"line": "1 2", "task": "star", "settings": []}\n', "line 1: settings must be a mapping"),
         ('{"line": "1 2", "task": "star", "settings": {"degree": 9}}\n', "line 1: star.nodes must be at least"),
         ('{"line": "1 2", "task": "star", "settings": {"degre": 2}}\n', "did you mean 'degree'"),
-        ('{"line": "1 2", "task": "star", "settings": {}}\n', "line 1: settings: length must be 12, as the model's, not 17"),
+        (
+            '{"line": "1 2", "task": "star", "settings": {}}\n',
+            "settings: vocab_size must be 10, as the model's, not 12",
+        ),
         (
             json.dumps({"line": GOOD, "task": "star", "settings": {"degree": 2, "arm": 3, "nodes": 11}}),
             "line 1: settings: vocab_size must be 10, as the model's, not 11",

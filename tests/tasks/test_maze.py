@@ -16,7 +16,7 @@ from tests.tasks.test_walks import all_walks, value_and_sigma
 
 
 def maze(**changed: object) -> Maze:
-    task = tasks.get("maze", **changed)
+    task = tasks.get("maze", **{"turns": 2, "nodes": 16, **changed})
     assert isinstance(task, Maze)
     return task
 

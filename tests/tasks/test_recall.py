@@ -9,7 +9,7 @@ import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.recall import ANSWER, FILLER, KEY, QUERY, VALUE
 
-TASK = tasks.get("recall")
+TASK = tasks.get("recall", vocabulary=64, pairs=8, length=64)
 SMALL = tasks.get("recall", vocabulary=12, pairs=2, length=12)
 
 
@@ -154,9 +154,9 @@ def test_lines_that_are_no_row_are_refused_with_what_is_wrong(line: str, message
     [
         ({"vocabulary": 7}, "vocabulary must be even"),
         ({"pairs": 0}, "pairs"),
-        ({"pairs": 32}, "between 1 and 31"),
-        ({"length": 30}, "at least 32"),
-        ({"length": 65}, "even"),
+        ({"pairs": 16}, "between 1 and 15"),
+        ({"length": 22}, "at least 24"),
+        ({"length": 33}, "even"),
         ({"power": 0.0}, "power must be above 0"),
     ],
 )

@@ -12,7 +12,7 @@ from tasks import Task, TaskError
 from tasks.streams import split_of
 from tests.tasks.users_walk import Walk
 
-STAR = {"name": "star", "form": "public"}
+STAR = {"name": "star", "arm": 4, "form": "public"}
 
 
 @st.composite

@@ -146,7 +146,7 @@ def test_the_goal_is_at_the_end_of_any_arm_and_edges_in_any_order() -> None:
     [
         ({"degree": 1}, "degree"),
         ({"arm": 1}, "arm"),
-        ({"nodes": 6}, "at least 7"),
+        ({"nodes": 4}, "at least 5"),
         ({"form": "long"}, "form"),
         ({"direction": 3}, "direction"),
     ],
