@@ -17,7 +17,16 @@ from lab import plots
 from lab.analysis.cells import comparison_table, lower_is_better, run_values
 from lab.analysis.conditions import conditions, rows_of
 from lab.analysis.emergence import COMPLETION, ONSET, emergence_table
-from lab.analysis.statistics import ALPHA, FEWEST, Comparison, counted, holm, mean_with_interval, share_with_interval
+from lab.analysis.statistics import (
+    ALPHA,
+    FEWEST,
+    Comparison,
+    counted,
+    holm,
+    mean_beside_share,
+    mean_with_interval,
+    share_with_interval,
+)
 from lab.analysis.times import compare_emergence, emergence_sentence
 from lab.plots.curves import describe
 from lab.plots.save import embedded, figure_of
@@ -111,7 +120,8 @@ def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = 
             thousands = mean_with_interval((group[name] / 1000).tolist(), digits=0)
             row[f"runs that reach {100 * threshold:.0f} %"] = share_with_interval(seen.tolist())
             row[f"{100 * threshold:.0f} % reached after (thousands of tokens)"] = thousands if seen.all() else "-"
-        row[f"{_label(metric)} at the end"] = mean_with_interval(ends["value"].tolist())
+        escaped = [] if times is None else times.loc[times["n_future"] == n, "onset_observed"].tolist()
+        row[f"{_label(metric)} at the end"] = mean_beside_share(ends["value"].tolist(), escaped)
         told.append(row)
     return pd.DataFrame(told)
 

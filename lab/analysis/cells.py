@@ -68,7 +68,7 @@ def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: The columns that make a cell.
 
     Returns:
-        The columns of `by`, then `mean`, `low`, `high` and `seeds`, how many runs stand behind it.
+        The columns of `by`, then `mean`, `low`, `high` (nan below five seeds) and `seeds`, how many runs stand behind it.
 
     Raises:
         LabError: If runs of a cell differ in a setting.

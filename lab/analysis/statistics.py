@@ -56,6 +56,7 @@ class Comparison(NamedTuple):
         never_a: Of emergence times: runs of a, among the pairs, that never got there.
         never_b: The same of b.
         neither: Pairs in which neither got there while both were watched; they count as equal.
+        unpaired: Runs without one of the same seed in the other condition, which are left out.
     """
 
     n: int
@@ -67,6 +68,7 @@ class Comparison(NamedTuple):
     never_a: int = 0
     never_b: int = 0
     neither: int = 0
+    unpaired: int = 0
 
 
 def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) -> tuple[Floats, Floats, Floats]:
@@ -139,9 +141,10 @@ def escaped_share(escaped: ArrayLike, level: float = LEVEL) -> Interval:
 
 
 def paired_comparison(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Comparison:
-    """Mean difference b - a over pairs, with its bootstrap interval and an exact sign-flip permutation test.
+    """Mean difference b - a over pairs, with its bootstrap interval and a sign-flip permutation test.
 
-    If nothing but chance told the arms apart, each pair's difference would be as likely with the other sign.
+    If nothing but chance told the arms apart, each pair's difference would be as likely with the other sign. The test is exact
+    for up to 14 pairs, and goes through random flips for more; the interval is approximate, and the two can disagree.
 
     Args:
         a: One value for each seed.
@@ -236,6 +239,15 @@ def mean_with_interval(values: Sequence[float], digits: int = 3) -> str:
         return f"{listed} ({counted(len(values), 'seed')})"
     interval = bootstrap_interval(values)
     return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def mean_beside_share(values: Sequence[float], escaped: Sequence[bool], digits: int = 3) -> str:
+    """A mean as `mean_with_interval` shows it, but without an interval where some runs escaped a plateau and some did not.
+
+    Such values have two peaks, and the interval of their mean covers less than its level: the share is what has one.
+    """
+    mixed = any(escaped) and not all(escaped) and len(values) >= FEWEST
+    return f"{np.mean(values):.{digits}f}" if mixed else mean_with_interval(values, digits)
 
 
 def counted(number: int, noun: str) -> str:

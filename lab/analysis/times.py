@@ -46,8 +46,9 @@ def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm
     """
     arms = [one_run_a_seed(table[table[arm] == value], f"{arm} = {value}") for value in (a, b)]
     pairs = arms[0].merge(arms[1], on="seed", suffixes=("_a", "_b"))
+    unpaired = len(arms[0]) + len(arms[1]) - 2 * len(pairs)
     if pairs.empty:
-        return Comparison(0, math.nan, math.nan, math.nan, math.nan, "none: no pair of seeds")
+        return Comparison(0, math.nan, math.nan, math.nan, math.nan, "none: no pair of seeds", unpaired=unpaired)
     seen_a, seen_b = (pairs[f"{which}_observed_{side}"].to_numpy(bool) for side in "ab")
     times_a, times_b = (pairs[f"{which}_{side}"].to_numpy(float) for side in "ab")
     watched = np.minimum(np.where(seen_a, np.inf, times_a), np.where(seen_b, np.inf, times_b))
@@ -60,7 +61,7 @@ def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm
             weights = resample(n)
             low, high = (float(end) for end in expanded_percentile(weights @ times_b / (weights @ times_a) - 1, LEVEL, n))
     never = int((~seen_a).sum()), int((~seen_b).sum())
-    return Comparison(n, difference, low, high, *sign_flip(times_b - times_a), *never, int(neither.sum()))
+    return Comparison(n, difference, low, high, *sign_flip(times_b - times_a), *never, int(neither.sum()), unpaired)
 
 
 def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_holm: float | None = None) -> str:
@@ -97,6 +98,8 @@ def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_
             f"; {counted(comparison.never_a, 'run')} with n = {n_a} and {comparison.never_b} with n = {n_b} never get there"
             f"{both} and count with the length of the run"
         )
+    if comparison.unpaired:
+        numbers += f"; {counted(comparison.unpaired, 'run')} without a partner of the same seed left out"
     if comparison.n < FEWEST:
         return f"Too few seeds to tell: {effect} ({numbers})."
     if p_value <= ALPHA:

@@ -19,7 +19,7 @@ import pandas as pd
 from lab import plots
 from lab.analysis.cells import comparison_table, run_values, seed_table
 from lab.analysis.emergence import emergence_table
-from lab.analysis.statistics import mean_with_interval, share_with_interval
+from lab.analysis.statistics import mean_beside_share, share_with_interval
 from lab.analysis.survival import survival_comparisons
 from lab.plots.save import save
 from lab.reproduce.page import markdown_table, write_page
@@ -236,13 +236,12 @@ def summary(times: pd.DataFrame, ends: pd.DataFrame, order: Sequence[str]) -> pd
     rows = []
     for arm in order:
         part, last = times[times["arm"] == arm], ends[ends["arm"] == arm]["value"]
-        mixed = part["left_observed"].nunique() > 1
         rows.append(
             {
                 "arm": arm,
                 "escaped the plateau": share_with_interval(part["left_observed"].tolist()),
                 "solved": share_with_interval(part["solved_observed"].tolist()),
-                "accuracy at the end": f"{last.mean():.3f}" if mixed else mean_with_interval(last.tolist()),
+                "accuracy at the end": mean_beside_share(last.tolist(), part["left_observed"].tolist()),
                 "each seed": " ".join(f"{value:.2f}" for value in last),
             }
         )

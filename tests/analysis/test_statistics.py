@@ -14,6 +14,7 @@ from lab.analysis.statistics import (
     escaped_share,
     expanded,
     holm,
+    mean_beside_share,
     mean_with_interval,
     paired_comparison,
     share_with_interval,
@@ -81,6 +82,13 @@ def test_the_interval_of_a_share_is_exact(runs: int, share: float) -> None:
         assert stats.binom.cdf(escaped, runs, high) == pytest.approx(0.05 if escaped < runs else 1.0)
     held = [each.low <= share <= each.high for each in intervals]
     assert stats.binom.pmf(range(runs + 1), runs, share)[held].sum() >= 0.9 - 1e-9
+
+
+def test_a_mean_with_two_peaks_has_no_interval() -> None:
+    values, escaped = [0.4] * 4 + [1.0] * 4, [False] * 4 + [True] * 4
+    assert mean_beside_share(values, escaped) == "0.700"
+    assert mean_beside_share(values, [True] * 8) == mean_with_interval(values)
+    assert mean_beside_share(values[3:5], [False, True]) == "0.400, 1.000 (2 seeds)"
 
 
 def test_a_share_is_shown_with_its_count() -> None:

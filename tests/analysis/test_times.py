@@ -31,7 +31,7 @@ def test_times_that_all_runs_reach_are_compared_as_a_ratio_of_means() -> None:
     assert comparison.difference == pytest.approx(750 / 1500 - 1)
     assert (comparison.n, comparison.p_value) == (5, pytest.approx(2 / 32))
     assert comparison.low < -0.5 < comparison.high < 0
-    assert comparison[-3:] == (0, 0, 0)
+    assert comparison[-4:] == (0, 0, 0, 0)
 
 
 def test_no_pair_is_dropped_and_censored_runs_count_with_their_length() -> None:
@@ -97,6 +97,7 @@ def test_no_pair_gives_no_comparison() -> None:
     never = compare_emergence(table({1: [9.0], 2: [9.0]}, {(1, 0), (2, 0)}), 1, 2, "onset")
     apart = compare_emergence(table({1: [9.0], 2: [9.0]}).assign(seed=[0, 1]), 1, 2, "onset")
     assert (never.n, apart.n) == (1, 0)
+    assert apart.unpaired == 2
     for comparison in (never, apart):
         assert "nothing can be said" in emergence_sentence(comparison, 1, 2, WHAT)
 
@@ -119,6 +120,8 @@ def test_sentences_claim_what_the_numbers_allow_and_no_more() -> None:
     text = emergence_sentence(censored, 1, 2, WHAT)
     assert "8 pairs of seeds; 3 runs with n = 1 and 2 with n = 2 never get there (both of 1 pair)" in text
     assert text.endswith("and count with the length of the run).")
+    alone = CLEAR._replace(unpaired=1)
+    assert emergence_sentence(alone, 1, 2, WHAT).endswith("; 1 run without a partner of the same seed left out).")
 
 
 @pytest.mark.parametrize("p_value", [0.01, ALPHA, 0.11, 1.0])
@@ -135,10 +138,13 @@ def test_the_corrected_p_value_alone_decides_what_is_found(p_value: float, high:
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [6, 8])
 def test_two_arms_that_are_the_same_come_out_different_in_at_most_a_tenth(seeds: int) -> None:
-    """A/A: 200 studies of synthetic emergence curves in which both arms have the same law, and share their seeds' luck."""
+    """A/A: 200 studies of synthetic emergence curves; both conditions have one distribution and share their seeds' luck.
+
+    In `censored` runs end when about two of three have emerged.
+    """
     rng = np.random.default_rng(seeds)
     tokens = np.arange(1, 61) * 1000.0
-    called = {"value": 0, "time": 0}
+    called = {"value": 0, "time": 0, "censored": 0}
     for _ in range(200):
         rows = []
         luck = rng.normal(0, 3000, seeds)
@@ -152,6 +158,8 @@ def test_two_arms_that_are_the_same_come_out_different_in_at_most_a_tenth(seeds:
         ends = frame[frame["tokens"] == 30_000].pivot_table(index="seed", columns="n_future", values="value")
         value = paired_comparison(ends[1].to_numpy(), ends[2].to_numpy())
         time = compare_emergence(emergence_table(frame, "accuracy/copy/1"), 1, 2, "onset")
-        called["value"] += not emergence_sentence(value, 1, 2, "it happens").startswith("No reliable")
+        shorter = emergence_table(frame[frame["tokens"] <= 32_000], "accuracy/copy/1")
+        called["value"] += value.p_value <= ALPHA
         called["time"] += not emergence_sentence(time, 1, 2, "it happens").startswith("No reliable")
+        called["censored"] += compare_emergence(shorter, 1, 2, "onset").p_value <= ALPHA
     assert all(stats.binomtest(count, 200, 0.1, alternative="greater").pvalue > 0.01 for count in called.values()), called
