@@ -68,7 +68,11 @@ def conditions(
     require_one_configuration(runs.assign(condition=labels), ["condition", *axis])
     column = pd.Categorical(frame["run"].map(labels), categories=pd.Index(table["condition"]), ordered=True)
     tied = [] if by is not None else [name for name in varied if name not in (*named, *axis)]
-    also = [f"{_enumerated(tied)} var{'ies' if len(tied) == 1 else 'y'} with the condition"] if tied else []
+    also = (
+        [f"{_enumerated(tied)} change{'s' if len(tied) == 1 else ''} with the condition{' or size' if axis else ''}"]
+        if tied
+        else []
+    )
     return Conditions(frame.assign(condition=column), table, (*left_out, *repeated, *also))
 
 

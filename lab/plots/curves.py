@@ -182,7 +182,7 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
     whole = table["condition_seeds"]
     if whole.max() == 1:
         return ["one seed a line: no band"]
-    count = _from_to(whole)
+    count = from_to(whole)
     if whole.max() < FEWEST:
         lines = [f"mean over {count} seeds and each seed; fewer than {FEWEST} seeds say little"]
     elif whole.min() >= FEWEST:
@@ -191,7 +191,7 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
         lines = [f"mean over {count} seeds, 90 % bootstrap band of {FEWEST} or more, else each seed"]
     short = table[table["seeds"] < whole]
     if len(short):
-        lines.append(f"thin: over {_from_to(short['seeds'])} of them, as far as half of a condition's seeds go")
+        lines.append(f"thin: over {from_to(short['seeds'])} of them, as far as half of a condition's seeds go")
     never = [str(name) for name, rows in table.groupby("condition", sort=False) if not (rows[AXES[x][0]] > 0).any()]
     return lines + ([f"no point after step 0 yet: {', '.join(never)}"] if never else [])
 
@@ -199,10 +199,11 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
 def seed_count(table: pd.DataFrame) -> str:
     """How many seeds stand behind the rows of a table, and that they are few where they are."""
     few = f"; fewer than {FEWEST} seeds say little" if table["seeds"].min() < FEWEST else ""
-    return f"{_from_to(table['seeds'])} seed{'s' if table['seeds'].max() > 1 else ''}{few}"
+    return f"{from_to(table['seeds'])} seed{'s' if table['seeds'].max() > 1 else ''}{few}"
 
 
-def _from_to(counts: pd.Series) -> str:
+def from_to(counts: pd.Series) -> str:
+    """The range of some counts, as `3 to 6`."""
     low, high = int(counts.min()), int(counts.max())
     return f"{low}" if low == high else f"{low} to {high}"
 

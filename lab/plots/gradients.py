@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -84,6 +84,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
             rows = inside[inside["condition"] == condition]
             _panel(axes, rows, same["head"] | same["role"], panel.label if condition == first else "")
             axes.tick_params(labelleft=bool(condition == first))
+        _legend(row)
         row[0].autoscale(axis="y")  # a row shares its scale
         row[0].set_yscale(panel.scale)
         row[0].set_ylim(panel.limits)
@@ -111,4 +112,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: s
     for name, curve in rows.groupby("line"):
         draw_band(axes, curve, same[name], str(name))
     finish(axes, rows, label)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=2.5, frameon=False)
+
+
+def _legend(row: Iterable[Axes]) -> None:
+    """A legend of all lines in a row of panels, right of the last one that is drawn."""
+    drawn = [axes for axes in row if axes.axison]
+    handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+    drawn[-1].legend(handles.values(), handles.keys(), **place, handlelength=2.5, frameon=False)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lab.analysis.conditions import conditions
 from lab.errors import LabError
 from lab.plots.axes import figure_note, new_axes, note
-from lab.plots.curves import chance_lines, noted
+from lab.plots.curves import chance_lines, from_to, noted
 from lab.plots.panels import LINES_AT_MOST
 from lab.plots.style import LUMINANCE
 
@@ -64,7 +64,7 @@ def heatmap(
     for panel, name in zip(panels, names, strict=True):
         _draw(panel, matrices[name], score)
         panel.set_title(name, fontsize=8)
-    what = f"{score.replace('_', ' ')} score at the end, mean of {', '.join(str(seeds[name]) for name in names)} seeds"
+    what = f"{score.replace('_', ' ')} score at the end, mean of {from_to(seeds)} seeds"
     even = [f"chance: {value:.2g}" for value in chance_lines(frame).values()] if score == "prefix_matching" else []
     lines = [what if seeds.max() > 1 else what.partition(",")[0], *even, *found.notes]
     if len(panels) > 1:

@@ -117,9 +117,19 @@ def _range(column: pd.Series) -> _Scale:
     scaled = np.log(numbers) if logarithmic else numbers
     low, high = float(np.min(scaled)), float(np.max(scaled))
     marks = np.linspace(low, high, 5)
-    texts = [f"{value:.2g}" for value in (np.exp(marks) if logarithmic else marks)]
+    texts = _distinct(np.exp(marks) if logarithmic else marks)
     reach = (high - low) or 1.0
     return _Scale((scaled - low) / reach, [((mark - low) / reach, text) for mark, text in zip(marks, texts, strict=True)])
+
+
+def _distinct(values: NDArray[np.float64]) -> list[str]:
+    """Numbers with as few digits as it takes to tell them apart, two at least; equal ones once, the others without a text."""
+    texts: list[str] = []
+    for digits in range(2, 18):
+        texts = [f"{value:.{digits}g}" for value in values]
+        if len(set(texts)) == len(np.unique(values)):
+            break
+    return ["" if text in texts[:place] else text for place, text in enumerate(texts)]
 
 
 def _levels(column: pd.Series) -> _Scale:

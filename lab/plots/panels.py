@@ -52,8 +52,6 @@ def in_panels(
     draw: Callable[[Axes, Lines], None],
     note_lines: Sequence[str],
     axes: Axes | None = None,
-    *,
-    shared_legend: bool = True,
 ) -> Axes:
     """Draw conditions, in several panels if they are many.
 
@@ -62,7 +60,6 @@ def in_panels(
         draw: Draws some of them into axes.
         note_lines: What stands above; reasons why runs are left out follow.
         axes: Where to draw all of them; by default a new figure's.
-        shared_legend: Whether the lines of all panels have one legend.
 
     Returns:
         The (first) axes.
@@ -75,7 +72,7 @@ def in_panels(
         legend_below(axes)
         note(axes, *note_lines, *found.notes)
         return axes
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) in (2, 4) else 3
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(0.9 + 2.4 * columns, 1.0 + 2.1 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -90,12 +87,9 @@ def in_panels(
             panel.tick_params(labelbottom=True)
         if place % columns:
             panel.set_ylabel("")
-        if not shared_legend:
-            panel.legend(loc="best", fontsize=6.5, handlelength=2, framealpha=0.9, edgecolor="none")
     for panel in grid.flat[len(panels) :]:
-        panel.set_axis_off()
-    if shared_legend:
-        _legend(figure, grid.flat[: len(panels)])
+        panel.remove()
+    _legend(figure, grid.flat[: len(panels)])
     figure_note(figure, [*note_lines, *found.notes])
     first: Axes = grid[0, 0]
     return first

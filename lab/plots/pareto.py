@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -64,9 +65,9 @@ def pareto(
     front = table[table["front"]].sort_values(cost)
     axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1.2, label="front", zorder=3)
     names = [str(name) for name in told["colour"].cat.categories]
-    for place, (name, look) in enumerate(looks(names).items()):
-        rows = table[colours == name]
-        rows = rows.assign(**{cost: rows[cost] * 1.02 ** (place - (len(names) - 1) / 2)})  # equal points stay visible
+    spread = table.assign(**{cost: side_by_side(table[cost])})
+    for name, look in looks(names).items():
+        rows = spread[colours == name]
         errors = [(rows["mean"] - rows["low"]).fillna(0), (rows["high"] - rows["mean"]).fillna(0)]
         axes.errorbar(rows[cost], rows["mean"], yerr=errors, color=look.colour, linestyle="none", marker=look.marker,
                       markersize=5, markeredgecolor="white", markeredgewidth=0.4, elinewidth=0.9, zorder=2,
@@ -77,6 +78,14 @@ def pareto(
     legend_below(axes)
     note(axes, *interval_note(table, "interval"), *found.notes)
     return axes, noted(table.merge(cell_settings(found), on="condition", validate="one_to_one"), found)
+
+
+def side_by_side(costs: pd.Series) -> pd.Series:
+    """Positive costs moved by some percent such that points which cost almost the same stand side by side."""
+    near = costs.apply(math.log).sort_values().diff().gt(0.05).cumsum()
+    place, many = near.groupby(near).cumcount(), near.groupby(near).transform("size")
+    moved: pd.Series = costs * (math.log(1.03) * (place - (many - 1) / 2)).apply(math.exp)
+    return moved
 
 
 def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[bool]:

@@ -87,8 +87,13 @@ def size(
     found, table = by_size(frame, metric, by, rule)
 
     def draw(panel: Axes, shown: Lines) -> None:
-        for condition, (label, look) in shown.items():
+        single = table["parameters"].nunique() == 1
+        for place, (condition, (label, look)) in enumerate(shown.items()):
             rows = table[table["condition"] == condition]
+            if single:  # side by side
+                rows = rows.assign(parameters=rows["parameters"] * 1.04 ** (place - (len(shown) - 1) / 2))
+                reach = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+                panel.errorbar(rows["parameters"], rows["mean"], yerr=np.nan_to_num(reach), color=look.colour, linewidth=0.9)
             panel.plot(rows["parameters"], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
                        markersize=4.5, label=label)  # fmt: skip
             panel.fill_between(rows["parameters"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)

@@ -51,10 +51,11 @@ def survival(
     crowded = len(runs) > _BANDS_AT_MOST
 
     def draw(panel: Axes, shown: Lines) -> None:
+        whole = len(shown) == len(runs)  # panels share a legend
         for place, (condition, (label, look)) in enumerate(shown.items()):
             part, curve = runs[condition], curves[condition]
             panel.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line,
-                       label=f"{label}: {_seen(part).sum()} of {len(part)} emerged")  # fmt: skip
+                       label=f"{label}: {_seen(part).sum()} of {len(part)} emerged" if whole else label)  # fmt: skip
             last = curve.iloc[-1]
             if crowded:
                 reach = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
@@ -70,7 +71,7 @@ def survival(
     lines = _note(times, crowded=crowded)
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
     table = table[["condition", "tokens", "share", "low", "high", "runs"]]
-    return in_panels(found, draw, lines, axes, shared_legend=False), noted(table, found)
+    return in_panels(found, draw, lines, axes), noted(table, found)
 
 
 def _seen(times: pd.DataFrame) -> pd.Series:

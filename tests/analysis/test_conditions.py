@@ -169,7 +169,7 @@ def test_what_follows_from_the_named_settings_is_noted() -> None:
     frame = pair()
     frame["optimiser.peak_lr"] = frame["n_future"] * 0.001
     assert conditions(frame).settings == ["n_future"]
-    assert conditions(frame).notes == ("optimiser.peak_lr varies with the condition",)
+    assert conditions(frame).notes == ("optimiser.peak_lr changes with the condition",)
 
 
 def test_seed_alone_names_no_condition_of_two_n() -> None:
