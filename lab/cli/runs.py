@@ -41,11 +41,12 @@ def run(arguments: list[str]) -> int:
 def _cells(opened: Run) -> list[str]:
     experiment, name = opened.experiment, headline(opened.experiment)
     try:
-        rows = opened.metrics()
+        rows, timing = opened.metrics(), opened.seconds()
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
-        rows = []
-    step = rows[-1].step if rows else 0
+        rows, timing = [], {}
+    step, state = rows[-1].step if rows else 0, opened.state
+    seconds = max(float(opened.record["wall_seconds"]), *timing.values(), 0.0)
     values = [row.value for row in rows if row.metric == name]
     return [
         str(opened.path),
@@ -55,6 +56,6 @@ def _cells(opened: Run) -> list[str]:
         f"{step}/{experiment.steps}",
         name,
         f"{values[-1]:.3f}" if values else "-",
-        f"{opened.record['wall_seconds']:.0f}",
-        opened.state,
+        f"{seconds:.0f}",
+        f"{state}, {opened.last_sign:%Y-%m-%d %H:%M}" if state in ("running", "killed") else state,
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,13 +28,18 @@ def readable_errors(path: Path) -> Iterator[None]:
         raise LabError(f"{error.filename if named else path}: {error.strerror or error}") from error
 
 
+def partial_of(path: Path) -> Path:
+    """A hidden path beside another one, for what is to take its place; no other process has the same."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+
+
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace a file's content in one step; text becomes UTF-8, with names of files that are not as they are.
 
     Raises:
         LabError: If the system refuses.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     with readable_errors(path):
         try:
             with partial.open("wb") as file:
@@ -52,14 +58,18 @@ def folder_atomic(path: Path) -> Iterator[Path]:
     Raises:
         LabError: If the system refuses, or the folder exists already.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     with readable_errors(path):
         missing = [parent for parent in partial.parents if not parent.exists()]
-        shutil.rmtree(partial, ignore_errors=True)
         try:
             partial.mkdir(parents=True)
             yield partial
-            partial.rename(path)
+            try:
+                partial.rename(path)
+            except OSError as error:
+                if path.exists():
+                    raise LabError(f"{path}: exists already") from error
+                raise
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             for parent in missing:

@@ -6,14 +6,17 @@ metrics.csv         step, tokens, scored_tokens, metric, value
 timing.csv          step, seconds, tokens_per_second
 model.safetensors   the trained weights
 checkpoint-<step>/  while it is not finished: all that it needs to go on
+.lock               empty; while a process trains it, locked by that process
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,7 @@ from lab.config import Experiment, load
 from lab.errors import LabError
 from lab.runs import metrics
 from lab.runs.files import read_json
+from lab.runs.lock import LOCK, is_locked
 from tasks.corpus import trusting
 from tasks.errors import TaskError
 
@@ -32,6 +36,13 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the folder's layout; a reader refuses others."""
 EXPERIMENT, RECORD, METRICS, TIMING, WEIGHTS = "experiment.yaml", "run.json", "metrics.csv", "timing.csv", "model.safetensors"
+
+STATE, TENSORS = "state.json", "state.safetensors"
+"""The files of a checkpoint."""
+_LEFT = re.compile(
+    r"\.checkpoint-[0-9]{8,}(\.[0-9a-f]{8}\.partial)?|\.(run\.json|.*\.csv|model\.safetensors)\.[0-9a-f]{8}\.partial"
+)
+"""What a kill in the middle of writing or removing leaves in a run's folder."""
 
 
 class Run:
@@ -67,8 +78,21 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`running` (or killed), `stopped` (by Ctrl-C) or `finished`; of a sweep also `pruned` (ended early) or `failed`."""
-        return str(self.record["state"])
+        """`running` (a process trains it now), `killed`, `stopped` (by a signal; it has saved), `finished` or `diverged`.
+
+        Of a sweep also `pruned` (ended early) or `failed`.
+        """
+        state = str(self.record["state"])
+        if state == "running" and not is_locked(self.path / LOCK):
+            state = str(self._checked_record()["state"])  # it may have ended since the run was opened
+            return "killed" if state == "running" else state
+        return state
+
+    @property
+    def last_sign(self) -> datetime:
+        """When the run last wrote something, in local time."""
+        times = [path.stat().st_mtime for name in (RECORD, METRICS, TIMING) if (path := self.path / name).exists()]
+        return datetime.fromtimestamp(max(times)).astimezone()
 
     def frame(self) -> pd.DataFrame:
         """Tidy metrics of this run: one row for each (tokens seen, metric), settings as columns. See `lab.runs.frame`."""
@@ -97,8 +121,7 @@ class Run:
 
     def checkpoint(self) -> Path | None:
         """The folder of its newest checkpoint."""
-        found = [path for path in self.path.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-        return max(found, key=checkpoint_step, default=None)
+        return max(checkpoints(self.path), key=checkpoint_step, default=None)
 
     def _checked_record(self) -> dict[str, Any]:
         path = self.path / RECORD
@@ -123,6 +146,33 @@ def checkpoint_name(step: int) -> str:
 def checkpoint_step(path: Path) -> int:
     """The step of a checkpoint's folder."""
     return int(path.name.removeprefix("checkpoint-"))
+
+
+def checkpoints(path: Path) -> list[Path]:
+    """The checkpoints in a run's folder: what a run wrote, by name and content. Other folders are nobody's business."""
+    return [
+        folder
+        for folder in path.glob("checkpoint-*")
+        if re.fullmatch(r"checkpoint-[0-9]{8,}", folder.name) and any((folder / name).is_file() for name in (STATE, TENSORS))
+    ]
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint, unless something else lies in its folder."""
+    if {each.name for each in path.iterdir()} <= {STATE, TENSORS}:
+        doomed = path.with_name(f".{path.name}")  # renamed first, so that a kill leaves none that is half there
+        shutil.rmtree(doomed, ignore_errors=True)
+        path.replace(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a kill in the middle of writing or removing has left in a run's folder."""
+    for each in path.iterdir():
+        if _LEFT.fullmatch(each.name) and each.is_dir():
+            shutil.rmtree(each, ignore_errors=True)
+        elif _LEFT.fullmatch(each.name):
+            each.unlink(missing_ok=True)
 
 
 def open_runs(paths: Sequence[Path | str]) -> list[Run]:

@@ -11,12 +11,14 @@ import fcntl
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.runs.files import readable_errors
+from lab.runs.lock import is_locked, try_lock
 
 BEAT_SECONDS, GRACE_SECONDS = 10.0, 60.0
 
@@ -59,10 +61,7 @@ class Leases:
         with readable_errors(self.folder):
             descriptor = os.open(self.folder / f"{number:06d}", os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                free = not self._beats_elsewhere(descriptor)
-            except BlockingIOError:
-                free = False
+                free = try_lock(descriptor) and not self._beats_elsewhere(descriptor)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -70,6 +69,17 @@ class Leases:
                 os.close(descriptor)
                 return None
             return Lease(descriptor)
+
+    def is_taken(self, number: int) -> bool:
+        """Whether somebody works on a trial; nothing is written."""
+        path = self.folder / f"{number:06d}"
+        if is_locked(path):
+            return True
+        try:
+            holder, silent = path.read_text(errors="replace"), time.time() - path.stat().st_mtime
+        except OSError:
+            return False
+        return holder not in ("", socket.gethostname()) and silent < GRACE_SECONDS
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -92,10 +102,7 @@ class Leases:
         """
         path = self.folder / "check"
         with readable_errors(path), path.open("w") as one, path.open("w") as other:
-            fcntl.flock(one, fcntl.LOCK_EX)
-            try:
-                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if try_lock(one.fileno()) and not try_lock(other.fileno()):
                 return
         raise LabError(f"{self.folder}: its file system has no locks (flock), which workers need; choose another --out")
 

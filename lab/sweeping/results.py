@@ -30,7 +30,8 @@ class Results:
     Attributes:
         job: The sweep and where it lies.
         runs: A row for each run: `trial`, `run`, the axes, `seed`, `state` (`finished`, `pruned`, `failed`, `running`,
-            `waiting`, or `missing` if the folder of a finished run is gone), each metric (of finished runs), `error`.
+            `stopped`, `killed`, `waiting`, or `missing` if the folder of a finished run is gone), each metric (of finished
+            runs), `error`.
     """
 
     job: Job
@@ -130,7 +131,11 @@ def _state(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, Any]:
     if trial is None:
         return {"state": "waiting", "error": ""}
     state = _STATES.get(trial.state, "running")
-    if state == "finished" and not is_run(job.place.runs / name):
+    path = job.place.runs / name
+    if state == "running" and not job.place.leases.is_taken(trial.number):  # the same command goes on with it
+        state = Run(path).state if is_run(path) else "waiting"
+        return {"state": "stopped" if state == "finished" else state, "error": ""}
+    if state == "finished" and not is_run(path):
         return {"state": "missing", "error": "its folder is gone"}
     return {"state": state, "error": trial.user_attrs.get(ERROR, "")}
 

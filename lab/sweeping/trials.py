@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from lab.errors import LabError
 from lab.runs import Run
 from lab.runs.files import read_json, write_json
+from lab.runs.lock import LOCK, is_locked
 from lab.runs.run import RECORD, is_run
 from lab.sweeping.description import Direction, Sweep
 from lab.sweeping.storage import storage_calls
@@ -72,9 +73,9 @@ def reason(error: BaseException) -> str:
 
 
 def mark(path: Path, state: str, text: str) -> None:
-    """Record in a run's folder that a sweep has ended it early, and why; a finished run stays as it is."""
+    """Record in a run's folder that a sweep has ended it early, and why, unless it is finished or trained now."""
     record = read_json(path / RECORD)
-    if record["state"] != "finished":
+    if record["state"] != "finished" and not is_locked(path / LOCK):
         write_json(path / RECORD, record | {"state": state, "error": text})
 
 

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from lab.config import Experiment
 from lab.errors import Interrupted
 from lab.runs import Run
+from lab.runs.lock import Busy
 from lab.runs.run import is_run
 from lab.sweeping.cells import trial_experiments, trial_names
 from lab.sweeping.check import holds
@@ -29,6 +30,7 @@ def work(job: Job, tell: Tell) -> None:
 
     Raises:
         StorageLost: If the storage does not answer; everything goes on where it was when the sweep is started again.
+        Busy: If somebody else trains a run of the sweep.
         Interrupted: After Ctrl-C.
     """
     study = open_study(job)
@@ -54,7 +56,7 @@ def do(job: Job, study: Study, claimed: Claim, tell: Tell) -> None:
         done = [_train(job, trial, place, name, each, tell) for place, (name, each) in enumerate(runs)]
         values = trial_values(job, done)
         state, text = TrialState.COMPLETE, values_text(job.sweep, values)
-    except (Interrupted, StorageLost, KeyboardInterrupt):
+    except (Busy, Interrupted, StorageLost, KeyboardInterrupt):
         raise
     except optuna.TrialPruned:
         state, text = TrialState.PRUNED, "pruned"

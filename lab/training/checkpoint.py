@@ -6,7 +6,6 @@ Lightning hands over one nested structure; `pack` takes the tensors out of it an
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,7 @@ from torch import Tensor
 
 from lab.errors import LabError
 from lab.runs.files import folder_atomic, read_json, readable_errors
-from lab.runs.run import checkpoint_step
-
-STATE, TENSORS = "state.json", "state.safetensors"
+from lab.runs.run import STATE, TENSORS, checkpoint_step, checkpoints, remove_checkpoint
 
 
 class SafetensorsIO(CheckpointIO):
@@ -42,15 +39,12 @@ class SafetensorsIO(CheckpointIO):
         return state
 
     def remove_checkpoint(self, path: Path | str) -> None:
-        doomed = Path(path).with_name(f".{Path(path).name}")  # so that a kill leaves none that is half there
-        shutil.rmtree(doomed, ignore_errors=True)
-        Path(path).replace(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        remove_checkpoint(Path(path))
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint as a whole; one that is there already is of the same step of the same run: the very same state."""
-    if path.exists():
+    if path in checkpoints(path.parent):
         return
     tensors: dict[str, Tensor] = {}
     plain = pack(checkpoint, tensors)
@@ -61,9 +55,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
 
 def remove_older(path: Path) -> None:
     """Remove the checkpoints of a run that are older than this one."""
-    for older in path.parent.glob("checkpoint-*"):
+    for older in checkpoints(path.parent):
         if checkpoint_step(older) < checkpoint_step(path):
-            SafetensorsIO().remove_checkpoint(older)
+            remove_checkpoint(older)
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:

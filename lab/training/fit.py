@@ -7,7 +7,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -17,7 +17,16 @@ from lab.config import Experiment, resolve
 from lab.errors import Interrupted, LabError
 from lab.processes import rank
 from lab.runs import metrics
-from lab.runs.run import METRICS, TIMING, WEIGHTS, Run, checkpoint_step
+from lab.runs.run import (
+    METRICS,
+    TIMING,
+    WEIGHTS,
+    Run,
+    checkpoint_step,
+    checkpoints,
+    remove_checkpoint,
+    remove_leftovers,
+)
 from lab.training.callbacks import Measure, StopOnInterrupt
 from lab.training.checkpoint import SafetensorsIO
 from lab.training.launch import OwnProcesses, check_launch, isolated
@@ -54,8 +63,8 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     with isolated(experiment):
         module = TrainingModule(experiment)
         started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
-        recorder = Recorder(path, experiment, {}) if rank() else Recorder.create(path, experiment, started)
-        fit(module, [recorder], progress or Progress(experiment))
+        with closing(Recorder(path, experiment, {}) if rank() else Recorder.create(path, experiment, started)) as recorder:
+            fit(module, [recorder], progress or Progress(experiment))
     return Run(path)
 
 
@@ -63,7 +72,8 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     """Go on with a run that was stopped or killed; it ends with the very metrics of one that never stopped.
 
     Raises:
-        LabError: If it is no run, is finished, its checkpoint is cut short, or its task's files have changed.
+        LabError: If it is no run, is finished, another process trains it, its checkpoint is cut short, or its task's files have
+            changed.
         Interrupted: After Ctrl-C, with everything saved.
     """
     run = run if isinstance(run, Run) else Run(run)
@@ -72,7 +82,8 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     check_data(run)
     check_launch(run.experiment)
     check_accelerator(run.experiment)
-    with isolated(run.experiment):
+    reopened = Recorder(run.path, run.experiment, {}) if rank() else Recorder.reopen(run.path)
+    with closing(reopened) as recorder, isolated(run.experiment):
         checkpoint = run.checkpoint()
         module = TrainingModule(run.experiment)
         if checkpoint is not None:  # a damaged one is refused before anything is touched
@@ -80,7 +91,6 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
         elif run.experiment.init is not None:
             start_from(module.network, run.experiment)
         step = -1 if checkpoint is None else checkpoint_step(checkpoint)
-        recorder = Recorder(run.path, run.experiment, dict(run.record))
         if rank() == 0:
             go_back(recorder, step)
         fit(module, [recorder], progress or Progress(run.experiment), checkpoint)
@@ -112,9 +122,10 @@ def check_checkpoint(checkpoint: Path) -> None:
 
 def go_back(recorder: Recorder, step: int) -> None:
     """Drop what a run wrote after a step (-1: everything), from which it goes on."""
-    for checkpoint in recorder.run_path.glob("checkpoint-*"):
+    remove_leftovers(recorder.run_path)
+    for checkpoint in checkpoints(recorder.run_path):
         if checkpoint_step(checkpoint) > step:
-            SafetensorsIO().remove_checkpoint(checkpoint)
+            remove_checkpoint(checkpoint)
     for table in (METRICS, TIMING):  # the later: a kill in between must not leave a checkpoint of what is no longer told
         metrics.keep_until(recorder.run_path / table, step)
     recorder.note("running")
@@ -190,8 +201,8 @@ def fit(
         for recorder, network in zip(recorders, module.networks(), strict=True):
             save_weights(network, recorder.run_path / WEIGHTS)
             recorder.note("finished")
-            for folder in recorder.run_path.glob("checkpoint-*"):
-                SafetensorsIO().remove_checkpoint(folder)
+            for folder in checkpoints(recorder.run_path):
+                remove_checkpoint(folder)
 
 
 def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: SafetensorsIO | None = None) -> pl.Trainer:

@@ -17,6 +17,7 @@ from lab.errors import LabError
 from lab.objectives import predicts
 from lab.objectives.weights import plan
 from lab.runs.files import folder_atomic, write_json
+from lab.runs.lock import Lock
 from lab.runs.outputs import check_place
 from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, checkpoint_name, is_run
 
@@ -29,10 +30,11 @@ class Recorder:
     Attributes:
         run_path: The folder.
         experiment: What is run.
+        lock: The run's lock, which `close` gives back; None in processes that do not write.
     """
 
-    def __init__(self, run_path: Path, experiment: Experiment, record: dict[str, Any]) -> None:
-        self.run_path, self.experiment = run_path, experiment
+    def __init__(self, run_path: Path, experiment: Experiment, record: dict[str, Any], lock: Lock | None = None) -> None:
+        self.run_path, self.experiment, self.lock = run_path, experiment, lock
         self._record = record
         self._before = float(record.get("wall_seconds", 0.0))
         self._began = time.monotonic()
@@ -76,7 +78,30 @@ class Recorder:
             write_json(partial / RECORD, record)
             for name, text in experiment.task.artifacts().items():
                 _write_artifact(partial, name, text)
-        return cls(run_path, experiment, record)
+            lock = Lock(partial)  # so that nobody takes the run before training has begun
+        return cls(run_path, experiment, record, lock)
+
+    @classmethod
+    def reopen(cls, run_path: Path) -> Recorder:
+        """Go on with a run's folder.
+
+        Raises:
+            LabError: If another process trains the run, or it is finished.
+        """
+        lock = Lock(run_path)
+        try:
+            run = Run(run_path)  # as the last process left it
+            if run.record["state"] == "finished":
+                raise LabError(f"{run_path}: is finished; nothing to resume")
+        except BaseException:
+            lock.release()
+            raise
+        return cls(run_path, run.experiment, dict(run.record), lock)
+
+    def close(self) -> None:
+        """Let other processes have the run."""
+        if self.lock is not None:
+            self.lock.release()
 
     def note(self, state: str) -> None:
         """Record the run's state and the wall time so far."""
@@ -99,7 +124,10 @@ def refuse_taken(run_path: Path) -> None:
         LabError: Naming the path and the way out.
     """
     if is_run(run_path):
-        hint = "" if Run(run_path).state == "finished" else f" (lab resume {run_path} goes on with it)"
+        state = Run(run_path).state
+        hint = {"finished": "", "running": " (another process trains it)"}.get(
+            state, f" (lab resume {run_path} goes on with it)"
+        )
         raise LabError(f"{run_path}: a run is there already{hint}; choose another --out")
     if run_path.exists():
         raise LabError(f"{run_path}: exists already and is no run; choose another --out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import torch
 
 from lab.config import Experiment, resolve
 from lab.errors import LabError
-from lab.runs.run import Run, checkpoint_name, checkpoint_step
+from lab.runs.run import Run, checkpoint_name, checkpoint_step, checkpoints
 from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, go_back, resume, train
 from lab.training.launch import check_launch, isolated
 from lab.training.population import PopulationIO, PopulationModule, check_population
@@ -19,6 +20,8 @@ from lab.training.progress import Progress
 from lab.training.recorder import Recorder
 
 Telling = Callable[[Experiment], Progress]
+Runs = Mapping[Path, Experiment] | Mapping[str, Experiment]
+"""Experiments by the folder of each run."""
 Member = TypeVar("Member")
 
 CPU_STATES = 2**20
@@ -26,7 +29,7 @@ CPU_STATES = 2**20
 which makes twice as many 1 % slower, and fill a laptop's memory."""
 
 
-def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Progress) -> list[Run]:
+def train_each(experiments: Runs, *, progress: Telling = Progress) -> list[Run]:
     """Train runs one after the other, or go on with them.
 
     Args:
@@ -37,19 +40,17 @@ def train_each(experiments: Mapping[Path, Experiment], *, progress: Telling = Pr
         LabError: If a folder holds something else.
         Interrupted: After Ctrl-C, with everything saved.
     """
-    experiments = {path: resolve(experiment) for path, experiment in experiments.items()}
-    there = _there(experiments)
-    for path, experiment in experiments.items():
-        if path not in there:
+    runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
+    _there(runs)
+    for path, experiment in runs.items():
+        if not path.exists():
             train(experiment, path, progress=progress(experiment))
-        elif there[path].state != "finished":
+        elif Run(path).state != "finished":
             resume(path, progress=progress(experiment))
-    return [Run(path) for path in experiments]
+    return [Run(path) for path in runs]
 
 
-def train_together(
-    experiments: Mapping[Path, Experiment], *, at_once: int | None = None, progress: Telling = Progress
-) -> list[Run]:
+def train_together(experiments: Runs, *, at_once: int | None = None, progress: Telling = Progress) -> list[Run]:
     """Train runs that differ in the seed and the number of prediction heads alone as one program, or go on with them.
 
     Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
@@ -64,18 +65,18 @@ def train_together(
         LabError: If the experiments cannot be trained together, at_once is below 1, or a folder holds something else.
         Interrupted: After Ctrl-C, with everything saved.
     """
-    experiments = {path: resolve(experiment) for path, experiment in experiments.items()}
-    check_population(list(experiments.values()))
+    runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
+    check_population(list(runs.values()))
     if at_once is None:
-        at_once = usually_at_once(next(iter(experiments.values())))
+        at_once = usually_at_once(next(iter(runs.values())))
     if at_once < 1:
         raise LabError(f"at_once must be 1 or more of the runs that are trained together, not {at_once}")
-    there = _there(experiments)
-    for paths in groups(list(experiments), at_once):
+    there = _there(runs)
+    for paths in groups(list(runs), at_once):
         left = [path for path in paths if path not in there or there[path].state != "finished"]
         for part in _at_one_step(left):
-            _train({path: experiments[path] for path in part}, there, progress(experiments[part[0]]))
-    return [Run(path) for path in experiments]
+            _train({path: runs[path] for path in part}, there, progress(runs[part[0]]))
+    return [Run(path) for path in runs]
 
 
 def usually_at_once(experiment: Experiment) -> int:
@@ -97,20 +98,21 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
     check_launch(first)
     check_accelerator(first)
     paths = list(experiments)
-    step = common_checkpoint(paths)
-    if step >= 0:
-        for path in paths:
-            check_checkpoint(path / checkpoint_name(step))
-    with isolated(first):
+    with ExitStack() as stack:
+        reopened = {path: stack.enter_context(closing(Recorder.reopen(path))) for path in paths if path in there}
+        step = common_checkpoint(paths)
+        if step >= 0:
+            for path in paths:
+                check_checkpoint(path / checkpoint_name(step))
+        stack.enter_context(isolated(first))
         module = PopulationModule(list(experiments.values()))
         recorders = []
         for path, experiment in experiments.items():
             if path in there:
-                recorder = Recorder(path, experiment, dict(there[path].record))
-                go_back(recorder, step)
+                go_back(reopened[path], step)
+                recorders.append(reopened[path])
             else:
-                recorder = Recorder.create(path, experiment, {})
-            recorders.append(recorder)
+                recorders.append(stack.enter_context(closing(Recorder.create(path, experiment))))
         checkpoint = None if step < 0 else paths[0] / checkpoint_name(step)
         fit(module, recorders, progress, checkpoint, PopulationIO(module, paths))
 
@@ -126,7 +128,7 @@ def _at_one_step(paths: Sequence[Path]) -> list[list[Path]]:
 
 def common_checkpoint(run_paths: Sequence[Path]) -> int:
     """The newest step of which every member has a checkpoint; -1 if there is none."""
-    steps = [{checkpoint_step(path) for path in run_path.glob("checkpoint-*")} for run_path in run_paths]
+    steps = [{checkpoint_step(path) for path in checkpoints(run_path)} for run_path in run_paths]
     return max(set.intersection(*steps), default=-1)
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from lab.errors import LabError
 from lab.model import Network, build
-from lab.runs.run import WEIGHTS, Run
-from lab.training.checkpoint import TENSORS, load_tensors, save_tensors
+from lab.runs.files import partial_of
+from lab.runs.run import TENSORS, WEIGHTS, Run
+from lab.training.checkpoint import load_tensors, save_tensors
 
 _IN_CHECKPOINT = "state_dict.network."
 
@@ -20,7 +21,7 @@ def save_weights(network: Network, path: Path) -> None:
     Raises:
         LabError: If the system refuses.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     try:
         save_tensors({name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}, partial)
         partial.replace(path)

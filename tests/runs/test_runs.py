@@ -173,6 +173,8 @@ def test_the_newest_checkpoint_is_the_one_with_most_steps(tmp_path: Path) -> Non
     assert run.checkpoint() is None
     for name in ("checkpoint-00000900", "checkpoint-00001000", "checkpoint-x", ".checkpoint-00002000.partial"):
         (run.path / name).mkdir()
+        (run.path / name / "state.json").touch()
+    (run.path / "checkpoint-00003000").mkdir()
     assert run.checkpoint() == run.path / "checkpoint-00001000"
 
 

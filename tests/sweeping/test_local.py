@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import lab
-from lab.sweeping import local
+from lab.sweeping import local, look
 from lab.sweeping.engine import prepare, run
 from lab.sweeping.follow import Follow
 from lab.sweeping.local import run_local
@@ -63,6 +63,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_sweep_goes_on(grid: Make, tmp_path: P
     assert not local.mp.active_children()
     states = {path.name: lab.Run(path).state for path in (tmp_path / "out").glob("n*")}
     assert set(states.values()) == {"stopped"}, "each run has saved where it stopped"
+    assert look(description, tmp_path / "out").sentence() == "2 runs of 2 cells: 2 stopped"
     for path in (tmp_path / "out").glob("n*"):
         assert 0 < int(next(path.glob("checkpoint-*")).name.removeprefix("checkpoint-")) < 4000
 

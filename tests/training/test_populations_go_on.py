@@ -86,7 +86,7 @@ def test_a_killed_population_goes_on_group_by_group(tiny: Make, tmp_path: Path) 
         lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1)
 
     killed(child)
-    assert [lab.Run(path).state for path in sorted((tmp_path / "killed").iterdir())] == ["finished", "running"]
+    assert [lab.Run(path).state for path in sorted((tmp_path / "killed").iterdir())] == ["finished", "killed"]
     whole = lab.train_together(population(tiny(), tmp_path / "whole"))
     for one, other in zip(lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1), whole, strict=True):
         close(one, other)

@@ -1,0 +1,100 @@
+"""One writer for each run, which touches its own files alone; states are derived from its lock."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.cli.main import main
+from lab.config import dump
+from lab.errors import LabError
+from lab.runs.lock import LOCK, Lock
+
+Make = Callable[..., lab.Experiment]
+
+
+def unfinished(experiment: lab.Experiment, path: Path) -> lab.Run:
+    """A run's folder as a kill leaves it before its first evaluation."""
+    path.mkdir()
+    (path / "experiment.yaml").write_text(dump(experiment))
+    record = {"format": 1, "state": "running", "wall_seconds": 0.0, "non_embedding_parameters": 9}
+    (path / "run.json").write_text(json.dumps(record))
+    return lab.Run(path)
+
+
+def test_a_state_is_derived_from_the_lock(tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = unfinished(tiny(), tmp_path / "run")
+    assert run.state == "killed"
+    lock = Lock(run.path)
+    assert run.state == "running"
+    assert main(["runs", str(tmp_path)]) == 0
+    assert f"running, {run.last_sign:%Y-%m-%d %H:%M}" in capsys.readouterr().out
+    record = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps(record | {"state": "stopped"}))
+    lock.release()
+    assert run.state == "stopped", "it ended after it was opened"
+
+
+def test_the_second_writer_is_rejected(tiny: Make, tmp_path: Path) -> None:
+    run = unfinished(tiny(), tmp_path / "seed0")
+    lock = Lock(run.path)
+    before = {path: path.read_bytes() for path in run.path.iterdir()}
+    experiments = {run.path: tiny(), tmp_path / "seed1": tiny(seed=1)}
+    for writer in (
+        lambda: lab.resume(run.path),
+        lambda: lab.train_each(experiments),
+        lambda: lab.train_together(experiments),
+    ):
+        with pytest.raises(LabError, match="seed0: another process trains this run"):
+            writer()
+    with pytest.raises(LabError, match=r"a run is there already \(another process trains it\)"):
+        lab.train(tiny(), run.path)
+    assert {path: path.read_bytes() for path in run.path.iterdir()} == before
+    assert not (tmp_path / "seed1").exists()
+    lock.release()
+    assert [each.state for each in lab.train_each(experiments)] == ["finished", "finished"]
+    assert not list(tmp_path.rglob(LOCK))
+
+
+def test_of_two_commands_at_once_one_trains(tiny: Make, tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(dump(tiny()))
+    words = [sys.executable, "-m", "lab", "train", "--config", "e.yaml", "--out", "run"]
+    both = [subprocess.Popen(words, cwd=tmp_path, stdout=-3, stderr=-1, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+            for _ in range(2)]  # fmt: skip
+    complaints = [process.communicate()[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2]
+    assert "run: " in "".join(complaints)
+    whole = lab.train(tiny(), tmp_path / "whole")
+    assert (tmp_path / "run/metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_only_folders_that_a_run_wrote_are_checkpoints(tiny: Make, tmp_path: Path) -> None:
+    whole = lab.train(tiny(), tmp_path / "whole")
+    run = unfinished(tiny(), tmp_path / "run")
+    for name in ("checkpoint-notes", "checkpoint-backup", "checkpoint-7", "checkpoint-99999999", "checkpoint-00000003 (copy)"):
+        (run.path / name).mkdir()
+        (run.path / name / "mine.txt").write_text("mine")
+    (run.path / ".run.json.0123abcd.partial").write_text("half")
+    (run.path / ".checkpoint-00000009.0123abcd.partial").mkdir()
+    assert run.checkpoint() is None
+    done = lab.resume(run)
+    assert done.metrics() == whole.metrics()
+    assert len(list(run.path.glob("checkpoint-*/mine.txt"))) == 5
+    assert not list(run.path.glob(".*"))
+
+
+def test_a_folder_in_a_checkpoints_place_is_named(tiny: Make, tmp_path: Path) -> None:
+    run = unfinished(tiny(), tmp_path / "run")
+    (run.path / "checkpoint-00000006").mkdir()
+    (run.path / "checkpoint-00000006" / "mine.txt").write_text("mine")
+    with pytest.raises(LabError, match="checkpoint-00000006: exists already"):
+        lab.resume(run)
+    assert run.state == "killed"
+    (run.path / "checkpoint-00000006").rename(tmp_path / "mine")
+    assert lab.resume(run).state == "finished"
