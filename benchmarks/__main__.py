@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks import heads, memory, overhead, peak, peers, population, scaling, sweep, tasks
+from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
 ALL: dict[str, Callable[[], list[Finding]]] = {
@@ -35,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     findings: list[Finding] = []
-    for name in options.only:
+    for name in each("benchmark", options.only):
         began = time.monotonic()
         findings += ALL[name]()
         print(f"{name}: {time.monotonic() - began:.0f} s\n", flush=True)

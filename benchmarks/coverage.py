@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.analysis.statistics import LEVEL, escaped_share, expanded_percentile, resample
 
@@ -62,7 +63,8 @@ def coverage_table(datasets: int, seeds: Sequence[int] = SEEDS) -> list[list[str
     """A row for each spread: its name, and per cent of the intervals that hold the truth for each number of seeds."""
     rows = [
         [f"mean, {name}", *(f"{100 * interval_coverage(draw, mean, each, datasets):.0f}" for each in seeds)]
-        for name, (draw, mean) in SPREADS.items()
+        for name in each("spread", SPREADS)
+        for draw, mean in [SPREADS[name]]
     ]
     for name, share in (("1 in 4", 1 / 4), ("1 in 8", 1 / 8)):
         rows.append([f"exact share, {name}", *(f"{100 * share_coverage(share, each):.0f}" for each in seeds)])

@@ -10,6 +10,7 @@ import argparse
 import torch
 
 import lab
+from benchmarks.progress import each
 from benchmarks.steps import ROWS, ours, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
 
@@ -22,7 +23,7 @@ SHAPES = (("1M", 5, 128, 256), ("d 64, L 6", 6, 64, 256))
 def run(rounds: int = 12) -> list[Finding]:
     """Step time x n = 1."""
     rows, findings = [], []
-    for name, layers, width, length in SHAPES:
+    for name, layers, width, length in each("shape", SHAPES):
         settings = {"model.width": width, "model.layers": layers, "task.vocabulary": VOCABULARY, "task.length": length}
         arms = {}
         for n in (1, *LIMITS):

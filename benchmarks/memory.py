@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import lab
+from benchmarks.progress import each
 from benchmarks.steps import Step, device, ours, stepper, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
 from lab.config import Experiment
@@ -82,7 +83,7 @@ class Measured(NamedTuple):
 
 def fresh(arm: str, n_future: int, processes: int = 3) -> Measured:
     """What `measure` says in fresh processes, medians: what an allocator holds at most differs by some percent."""
-    said = [in_a_process(arm, n_future) for _ in range(processes)]
+    said = [in_a_process(arm, n_future) for _ in each(f"{arm}, n = {n_future}: process", range(processes))]
     return Measured(statistics.median(each.mb for each in said), statistics.median(each.seconds for each in said))
 
 

@@ -17,6 +17,7 @@ import torch
 
 import lab
 from benchmarks.overhead import bare
+from benchmarks.progress import each
 from benchmarks.steps import ROWS, shaped
 from benchmarks.timing import in_turns, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
@@ -42,11 +43,11 @@ def arm_ratios(rounds: int) -> list[list[str]]:
     """A step's time, the feed included, over that of the plain sum, at two sizes."""
     bases = {"demo": lab.experiment("induction", SETTINGS), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
     ratios: dict[str, list[str]] = {name: [] for name in ARMS}
-    for base in bases.values():
+    for size in each("size", bases):
         steps = {}
         for name, settings in ARMS.items():
             short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
-            steps[name] = partial(seconds_of, lab.override(base, short))
+            steps[name] = partial(seconds_of, lab.override(bases[size], short))
         seconds = in_turns(steps, rounds)
         for name in ARMS:
             ratios[name].append(f"{paired_ratio(seconds, name, 'sum'):.3f}")
@@ -81,7 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print_table("Arms of the objective, time over the plain sum's", ["what", "demo", "1M"], arm_ratios(options.rounds))
-    rows = [audit_share(n, options.rounds) for n in (1, 2, 4)]
+    rows = [audit_share(n, options.rounds) for n in each("audit of n", (1, 2, 4))]
     print_table("Gradient audit, demo with 6 layers", ["", "one audit", "in steps", "share of the run"], rows)
 
 

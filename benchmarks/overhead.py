@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 import lab
+from benchmarks.progress import each
 from benchmarks.steps import ROWS, Step, shaped, stepper
 from benchmarks.timing import Finding, interleaved, medians, print_findings
 from lab.config import Experiment
@@ -101,7 +102,7 @@ def start_up(rounds: int) -> Finding:
     """Seconds until `lab --help` has answered."""
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(rounds):
+        for _ in each("lab --help: round", range(rounds), at_most_every=1.0):
             began = time.perf_counter()
             subprocess.run([Path(sys.executable).with_name("lab"), "--help"], check=True, capture_output=True, cwd=folder)
             seconds.append(time.perf_counter() - began)

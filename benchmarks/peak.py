@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from benchmarks.progress import each
 from benchmarks.steps import ROWS, device, ours, shaped, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, print_findings, print_table
 from lab.config import Experiment
@@ -44,14 +45,14 @@ def run(rounds: int = 8, size: str = "3M") -> list[Finding]:
     experiment, findings, rows = shaped(size), [], []
     tokens_BT = tokens_of(experiment, ROWS)
     flops = needed_flops(experiment, ROWS)
-    for dtype, target in TARGETS.items():
+    for dtype in each("type", TARGETS):
         name = str(dtype).removeprefix("torch.")
         arms = {**products(dtype), "step": ours(experiment, tokens_BT, bf16=dtype == torch.bfloat16)}
         median = medians(interleaved(arms, rounds))
         peak = max(2 * side**3 / median[str(side)] for side in SQUARES)
         rate = flops / median["step"]
         rows.append([name, f"{peak / 1e9:.0f}", f"{rate / 1e9:.0f}", f"{1e3 * median['step']:.0f}"])
-        findings.append(Finding(f"share of the measured {name} peak, {size} step", rate / peak, target, True))
+        findings.append(Finding(f"share of the measured {name} peak, {size} step", rate / peak, TARGETS[dtype], True))
     print_table("Matrix products", ["dtype", "peak GFLOP/s", "step GFLOP/s", "step ms"], rows)
     return findings
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.progress import each
 from benchmarks.steps import LENGTH, ROWS, VOCABULARY, Step, ours, shaped, stepper, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
 from lab.config import Experiment
@@ -109,7 +110,7 @@ def best_settings(size: str, rounds: int) -> tuple[dict[str, Step], list[list[st
 def run(rounds: int = 12, sizes: tuple[str, ...] = SIZES) -> list[Finding]:
     """Tokens a second of ours over the best peer's."""
     findings, rows = [], []
-    for size in sizes:
+    for size in each("size", sizes):
         best, tried = best_settings(size, max(2, rounds // 4))
         rows += tried
         seconds = interleaved(best, rounds)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 import lab
+from benchmarks.progress import each
 from benchmarks.timing import Finding, clock, in_turns, paired_ratio, print_findings
 from lab.config import Experiment
 from lab.training.module import TrainingModule
@@ -30,7 +31,8 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
 def run(rounds: int = 3, seeds: int = 8, accelerator: str = "cpu") -> list[Finding]:
     """One after the other x together."""
     findings = []
-    for name, (task, settings) in SHAPES.items():
+    for name in each("shape", SHAPES):
+        task, settings = SHAPES[name]
         short = {"steps": 13, "schedule.warmup_steps": 0, "accelerator": accelerator, **settings}
         members = [lab.experiment(task, short, seed=seed) for seed in range(seeds)]
         seconds = in_turns({"together": partial(together, members), "apart": partial(apart, members)}, rounds)

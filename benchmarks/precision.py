@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import lab
+from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.config import Experiment
 from lab.model import build
@@ -21,7 +22,7 @@ def compare_curves(seeds: int = 4, steps: int = 400, every: int = 50) -> None:
     """Next-token loss on the training stream in both precisions: difference at equal seed against the spread over seeds."""
     curves: dict[bool, list[list[float]]] = {False: [], True: []}
     for bf16 in curves:
-        for seed in range(seeds):
+        for seed in each(f"{'bfloat16' if bf16 else 'float32'}: seed", range(seeds)):
             experiment = lab.experiment("induction", {"model.width": 64, "model.layers": 4}, seed=seed, steps=steps)
             curves[bf16].append(loss_curve(experiment, bf16=bf16, every=every))
     rows = []

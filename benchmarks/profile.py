@@ -12,6 +12,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import lab
+from benchmarks.progress import each
 from benchmarks.steps import ROWS, Step, ours, shaped, tokens_of
 from benchmarks.timing import print_table
 
@@ -70,7 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     columns: dict[str, dict[str, float]] = {}
-    for size in options.sizes:
+    for size in each("size", options.sizes):
         experiment = lab.experiment("star", n_future=2) if size == "star" else shaped(size)
         tokens_BT = tokens_of(experiment, experiment.batch_size if size == "star" else ROWS)
         for bf16 in (False,) if size == "star" else (False, True):

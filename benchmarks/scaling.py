@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 import lab
+from benchmarks.progress import each
 from benchmarks.steps import ours, tokens_of
 from benchmarks.timing import Finding, clock, print_findings, print_table
 from lab.config import SIZES
@@ -140,7 +141,7 @@ def run(rounds: int = 5, figure: Path | None = None) -> list[Finding]:
     """The law's largest relative error; with a path the figure and its numbers are written as well."""
     chosen = list(points())
     terms_PK = np.stack([terms(point) for point in chosen])
-    seconds_P = np.array([seconds_of(point, rounds) for point in chosen])
+    seconds_P = np.array([seconds_of(point, rounds) for point in each("shape", chosen)])
     prices_K = fit(terms_PK, seconds_P)
     table = pd.DataFrame(chosen)
     table["parameters"] = [experiment_of(point).non_embedding_parameters for point in chosen]

@@ -24,6 +24,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import run_grpc_proxy_server
 
 from benchmarks import postgres
+from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.sweeping.engine import prepare
 from lab.sweeping.storage import open_storage
@@ -93,11 +94,10 @@ def main() -> None:
     rows = []
     with postgres.server() as url, proxy(url) as behind:
         for trials in options.trials:
-            for workers in options.workers:
+            for workers in each(f"{trials} trials: workers", options.workers):
                 storages = {"journal": None, "postgresql": url, "grpc before postgresql": behind}
                 rates = [rate(f"{trials}-{workers}-{name[:4]}", where, workers, trials) for name, where in storages.items()]
                 rows.append([str(trials), str(workers), *(f"{each:.1f}" for each in rates)])
-                print(f"{trials} trials, {workers} workers: done", flush=True)
     print_table("Trials a second", ["trials", "workers", "journal", "postgresql", "grpc before postgresql"], rows)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import lab
+from benchmarks.progress import note
 from benchmarks.timing import Finding, in_turns, medians, paired_ratio, print_findings
 
 SWEEP: dict[str, Any] = {
@@ -47,6 +48,7 @@ def train(workers: int) -> float:
 def run(rounds: int = 3, workers: int = 2) -> list[Finding]:
     """Throughput of several workers x one."""
     one, several = "1 worker", f"{workers} workers"
+    note("warm-up of 1 worker")
     train(1)  # the libraries are read from the disk
     seconds = in_turns({one: partial(train, 1), several: partial(train, workers)}, rounds)
     median = medians(seconds)

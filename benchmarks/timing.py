@@ -13,6 +13,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.progress import each
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -52,9 +54,9 @@ def interleaved(arms: Mapping[str, Callable[[], object]], rounds: int, warm_up: 
         rounds: How often each is timed.
         warm_up: How often each is called before.
     """
-    for arm in arms.values():
+    for name in each("warm-up", arms):
         for _ in range(warm_up):
-            arm()
+            arms[name]()
 
     def timed(arm: Callable[[], object]) -> float:
         began = clock()
@@ -67,7 +69,7 @@ def interleaved(arms: Mapping[str, Callable[[], object]], rounds: int, warm_up: 
 def in_turns(arms: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """What each arm gives in each round, in turns: for arms that measure their own seconds."""
     values: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in range(rounds):
+    for _ in each(f"{', '.join(arms)}: round", range(rounds), at_most_every=1.0):
         for name, arm in arms.items():
             values[name].append(arm())
     return values

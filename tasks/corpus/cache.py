@@ -17,8 +17,15 @@ COMPLETE = "complete.json"
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mtp-lab`, or `~/.cache/mtp-lab`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtp-lab"
+    """`$XDG_CACHE_HOME/mtp-lab`, or `~/.cache/mtp-lab`.
+
+    Raises:
+        TaskError: If there is no home.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtp-lab"
+    except RuntimeError as error:  # neither HOME nor a name for this user
+        raise TaskError("XDG_CACHE_HOME must name a folder for the cache where there is no home") from error
 
 
 def cached(made_from: Mapping[str, object], make: Callable[[Path], None]) -> Path:

@@ -142,6 +142,16 @@ def test_a_failure_leaves_nothing_in_the_cache(tmp_path: Path, monkeypatch: pyte
     assert list((tmp_path / "mtp-lab").iterdir()) == []
 
 
+def test_where_there_is_no_home_a_cache_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(TaskError, match="XDG_CACHE_HOME must name a folder"):
+        cached({"a": 1}, lambda folder: None)
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mtp-lab").write_text("a file where a folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

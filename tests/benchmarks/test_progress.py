@@ -1,0 +1,47 @@
+"""A benchmark shows on standard error what it does, and prints its tables alone on standard output."""
+
+import importlib
+import sys
+
+import pytest
+
+from benchmarks.progress import each
+from benchmarks.timing import interleaved
+
+SHORT = {
+    "tasks": ["--rounds", "1"],
+    "coverage": ["--datasets", "2"],
+}
+"""Benchmarks that take a second at these arguments."""
+
+
+def test_each_item_has_a_line_before_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = each("size", ["1M", "3M"])
+    assert next(turns) == "1M"
+    assert capsys.readouterr().err.endswith("s  size 1 of 2: 1M\n")
+    assert list(turns) == ["3M"]
+    assert capsys.readouterr().err.endswith("s  size 2 of 2: 3M\n")
+
+
+def test_short_rounds_have_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(each("round", range(1000), at_most_every=60.0)) == list(range(1000))
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_takes_turns_is_named_with_its_rounds(capsys: pytest.CaptureFixture[str]) -> None:
+    interleaved({"ours": lambda: None, "theirs": lambda: None}, 3)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split("s  ", 1)[1] for line in err.splitlines()] == [
+        "warm-up 1 of 2: ours", "warm-up 2 of 2: theirs", "ours, theirs: round 1 of 3"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_benchmark_shows_where_it_is(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *SHORT[name]])
+    importlib.import_module(f"benchmarks.{name}").main()
+    out, err = capsys.readouterr()
+    assert " 1 of " in err
+    assert " 1 of " not in out
+    assert "torch" in out, "the machine beneath a table's title"
