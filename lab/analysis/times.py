@@ -78,9 +78,11 @@ def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_
         p_holm: The p-value corrected over its family; by default the comparison is its own family.
     """
     p_value = comparison.p_value if p_holm is None else p_holm
+    if not comparison.n:
+        return f"No seed has a run with n = {n_a} and one with n = {n_b}, so that nothing can be said."
     if comparison.neither == comparison.n:
-        pairs = f"in {counted(comparison.n, 'pair')} of seeds" if comparison.n else "and there is no pair of seeds"
-        return f"Neither with n = {n_a} nor with n = {n_b} {what} {pairs}, so that nothing can be said."
+        pairs = f"{counted(comparison.n, 'pair')} of seeds with n = {n_a} and n = {n_b}"
+        return f"{what[0].upper()}{what[1:]} in neither run of {pairs}, so that nothing can be said."
     if math.isnan(comparison.difference):
         effect = f"{what} from the start with n = {n_a}, so that there is no size to n = {n_b}"
     else:

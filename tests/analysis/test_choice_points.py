@@ -48,7 +48,7 @@ def test_the_count_is_that_of_every_term_looked_at(n_future: int, consequences: 
 
 @pytest.mark.parametrize("n_future", range(1, 5))
 def test_turns_of_a_maze_weigh_as_choice_points_and_detours_as_transitions_without_consequences(n_future: int) -> None:
-    task = tasks.get("maze", turns=1, detours=1, corridor=3)
+    task = tasks.get("maze", turns=1, detours=1, corridor=3, nodes=16)
     assert isinstance(task, Maze)
     batch = task.draw(np.random.default_rng(0), 40, "train")
     seen = set()
