@@ -67,12 +67,10 @@ def conditions(
     labels, table = _labelled(runs, named)
     require_one_configuration(runs.assign(condition=labels), ["condition", *axis])
     column = pd.Categorical(frame["run"].map(labels), categories=pd.Index(table["condition"]), ordered=True)
-    tied = [] if by is not None else [name for name in varied if name not in (*named, *axis)]
-    also = (
-        [f"{_enumerated(tied)} change{'s' if len(tied) == 1 else ''} with the condition{' or size' if axis else ''}"]
-        if tied
-        else []
-    )
+    tied = [name for name in varied if by is None and name not in (*named, *axis)]
+    tied = [name for name in tied if not (axis and name.startswith("model."))]  # they are what makes the size
+    change = f"change{'s' if len(tied) == 1 else ''} with the condition{' or size' if axis else ''}"
+    also = [f"{_enumerated(tied)} {change}"] if tied else []
     return Conditions(frame.assign(condition=column), table, (*left_out, *repeated, *also))
 
 

@@ -44,7 +44,9 @@ def note(axes: Axes, *lines: str, above: Sequence[str] = ()) -> None:
         above: Lines that stand first.
     """
     figure = axes.get_figure(root=True)
-    width = (figure.get_figwidth() if figure is not None else 4.6) - 0.8
+    spec = axes.get_subplotspec()
+    beside = 1 if spec is None else spec.get_gridspec().ncols
+    width = (figure.get_figwidth() if figure is not None else 4.6) / beside - 0.8
     axes.set_title(wrapped([*above, *lines], width), **_NOTE)
 
 

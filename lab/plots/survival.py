@@ -66,9 +66,9 @@ def survival(
                                    linewidth=0)  # fmt: skip
             ends = part.loc[~_seen(part), "emerged"]
             panel.plot(ends, [last["share"]] * len(ends), linestyle="none", marker="|", color=look.colour)
-        _finish(panel, metric, threshold)
+        _finish(panel, threshold)
 
-    lines = _note(times, crowded=crowded)
+    lines = [describe(metric).replace("\n", " "), *_note(times, crowded=crowded)]
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
     table = table[["condition", "tokens", "share", "low", "high", "runs"]]
     return in_panels(found, draw, lines, axes), noted(table, found)
@@ -78,11 +78,11 @@ def _seen(times: pd.DataFrame) -> pd.Series:
     return times["emerged_observed"].astype(bool)
 
 
-def _finish(axes: Axes, metric: str, threshold: float) -> None:
+def _finish(axes: Axes, threshold: float) -> None:
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(left=0)
     axes.set_xlabel(TOKENS)
-    axes.set_ylabel(f"share of runs below {threshold:g}:\n{describe(metric).replace(chr(10), ' ')}")
+    axes.set_ylabel(f"share of runs below {threshold:g}")
     axes.xaxis.set_major_formatter(lambda value, _: count(value))
 
 

@@ -204,7 +204,7 @@ def _figure(of_rate: Mapping[int, pd.DataFrame], lines: Mapping[str, float], pat
     panels = figure.subplots(1, len(of_rate), sharey=True, squeeze=False)[0]
     numbers = []
     for axes, (tuner, table) in zip(panels, of_rate.items(), strict=True):
-        _, drawn = plots.size(table, METRIC, rule="best", lines=lines, axes=axes)
+        _, drawn = plots.size(table, METRIC, by=["n_future"], rule="best", lines=lines, axes=axes)
         if len(of_rate) > 1:
             axes.set_title(f"rate tuned with n = {tuner}\n{axes.get_title(loc='left')}", loc="left", fontsize=7.5)
         if axes is not panels[0]:
@@ -220,7 +220,7 @@ def _curves(table: pd.DataFrame, path: Path) -> list[Path]:
     numbers = []
     panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
     for axes, size in zip(panels, sizes, strict=True):
-        _, drawn = plots.emergence(table[table["size"] == size], METRIC, axes=axes)
+        _, drawn = plots.emergence(table[table["size"] == size], METRIC, by=["n_future"], axes=axes)
         note = axes.get_title(loc="left") if axes is panels[0] else ""
         axes.set_title(f"{size}\n{note}", loc="left", fontsize=7.5)
         if axes is not panels[0]:
