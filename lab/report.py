@@ -249,8 +249,10 @@ def page_of(
 <p>The task: {html.escape(task.summary)}.</p>
 <p class="found">{html.escape(sentence)}</p>
 <div class="wide">{table.to_html(index=False, border=0)}</div>
-<p>In brackets: 90 % intervals over seeds. Times are tokens seen at the first of two evaluation points in a row at or above the
-threshold; points are {runs[0].experiment.evaluation.every} steps apart. {html.escape(" ".join(reading))}</p>
+<p>In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the same
+{runs[0].experiment.evaluation.examples} sequences; what others would give is not in the intervals. Times are tokens seen at the
+first of two evaluation points in a row at or above the threshold; points are {runs[0].experiment.evaluation.every} steps apart.
+{html.escape(" ".join(reading))}</p>
 {shown}
 <h2>What was run</h2>
 {_setting(runs)}

@@ -104,6 +104,7 @@ def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_p
         'href="emergence.csv"',
         "fewer layers to the trunk",
         "p-value of the exact test",
+        f"{runs[0].experiment.evaluation.examples} sequences; what others would give is not in the intervals",
     ):
         assert told in page
     assert found.table["seeds"].tolist() == [5, 5]
