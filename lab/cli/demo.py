@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> int:
         "Any setting of the experiments can be changed by its dotted name, as --steps 600 --lr 3e-3.",
     )
     parser.add_argument(
-        "--out", default="demo", metavar="DIR", help="folder for runs and figures (demo); goes on if it is there"
+        "-o", "--out", default="demo", metavar="DIR", help="folder for runs and figures (demo); goes on if it is there"
     )
     parser.add_argument("--n", type=int, nargs="+", default=[1, 2], help="numbers of prediction heads (1 2)")
     parser.add_argument("--seeds", type=int, default=6, help="paired seeds (6)")

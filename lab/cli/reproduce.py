@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from lab.sweeping import Sweep
 
 _SETTINGS = """\
+examples:
+  lab reproduce agreement --plan         how many runs and about how long
+  lab reproduce agreement --workers 2    trains, or goes on, and writes results/agreement
+
 A setting that the study does not vary can be given by its dotted name, as --task.corpus stories.txt or --compile none: what
 comes out is another study, and lies in a folder of its own (--runs, --out)."""
 
@@ -33,7 +37,7 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("name", help="one of those below")
     parser.add_argument("--scale", default="laptop", help="laptop, or paper where there is one (laptop)")
-    parser.add_argument("--out", metavar="DIR", help="folder for figure, numbers and page (results/NAME)")
+    parser.add_argument("-o", "--out", metavar="DIR", help="folder for figure, numbers and page (results/NAME)")
     parser.add_argument("--runs", metavar="DIR", help="folder of its sweeps (runs)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
     parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")

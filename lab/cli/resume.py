@@ -7,7 +7,11 @@ from lab.cli.arguments import Parser
 
 def run(arguments: list[str]) -> int:
     """Go on with a run."""
-    parser = Parser("resume", "Go on with a run that was stopped or killed; it ends as if it never had been.")
+    parser = Parser(
+        "resume",
+        "Go on with a run that was stopped or killed. It ends with the same metrics as a run that was never stopped.",
+        epilog="example:\n  lab resume runs/first",
+    )
     parser.add_argument("run", help="the run's folder")
     known = parser.parse_args(arguments)
 

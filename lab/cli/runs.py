@@ -13,13 +13,18 @@ from lab.errors import LabError
 from lab.runs import Run, open_runs
 from lab.runs.names import headline
 
+_EXAMPLES = """\
+examples:
+  lab runs                      those in the folder runs
+  lab runs demo/runs runs/first
+  lab runs | grep stopped       a run a line in a pipe"""
 _UNBROKEN = 10_000
 """Width of a table that is read by a program: a run stays on one line."""
 
 
 def run(arguments: list[str]) -> int:
     """Print a table of runs."""
-    parser = Parser("runs", "A table of the runs in some folders.")
+    parser = Parser("runs", "A table of the runs in some folders.", epilog=_EXAMPLES)
     parser.add_argument("folders", nargs="*", default=["runs"], help="runs, or folders of runs (runs)")
     known = parser.parse_args(arguments)
     opened = open_runs(known.folders)

@@ -107,7 +107,7 @@ def _dashboard(arguments: list[str]) -> int:
 def _parser(command: str, description: str) -> Parser:
     parser = Parser(command, description)
     parser.add_argument("file", help="the sweep as YAML")
-    parser.add_argument("--out", metavar="DIR", help="folder of the runs (runs/<name of the file>)")
+    parser.add_argument("-o", "--out", metavar="DIR", help="folder of the runs (runs/<name of the file>)")
     parser.add_argument("--storage", metavar="URL", help="postgresql://, mysql:// or grpc:// (a journal in the folder)")
     return parser
 

@@ -22,7 +22,8 @@ examples:
   lab train --config experiment.yaml --n-future 3
 
 Any setting can be given by its dotted name, as --model.width 128 --task.vocabulary 64 --evaluation.every 50.
-Short names: {", ".join(f"--{name.replace('_', '-')}" for name in ALIASES)}. docs/experiments.md lists them all."""
+Short names: {", ".join(f"--{name.replace('_', '-')}" for name in ALIASES)}.
+"""
 
 
 def run(arguments: list[str]) -> int:
@@ -31,11 +32,13 @@ def run(arguments: list[str]) -> int:
         "train",
         "Train one experiment; writes a run's folder.",
         usage="lab train TASK [options] [--SETTING VALUE ...]",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES + _settings(arguments),
     )
     parser.add_argument("--config", metavar="FILE", help="an experiment as YAML")
     parser.add_argument("--scale", help="laptop: learns on two cores (default); paper: the paper's settings, for a GPU")
-    parser.add_argument("--out", metavar="DIR", help="the run's folder, which must not exist; with --seeds a folder of runs")
+    parser.add_argument(
+        "-o", "--out", metavar="DIR", help="the run's folder, which must not exist; with --seeds a folder of runs"
+    )
     parser.add_argument(
         "--seeds",
         metavar="A:B",
@@ -92,6 +95,19 @@ def run(arguments: list[str]) -> int:
     if rank() == 0:
         print(report(done))
     return 0
+
+
+def _settings(arguments: Sequence[str]) -> str:
+    """Every setting with its default, of the task that is named first, where help is wanted."""
+    if not {"-h", "--help"} & set(arguments):
+        return ""
+    from lab.config import experiment
+    from lab.config.overview import settings_help
+
+    task, _ = first_word(list(arguments))
+    if task is None:
+        return f"\nsettings with their defaults (lab train TASK --help: with those of a task):\n{settings_help()}"
+    return f"\nsettings with their defaults for {task}:\n{settings_help(experiment(task))}"
 
 
 def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | None) -> dict[Path, Experiment]:

@@ -31,8 +31,11 @@ class OptimiserSettings(Settings):
     peak_lr: float = Field(3e-3, gt=0)
     """Peak learning rate. The objective is a sum over heads: see docs/experiments.md for what it means when n_future grows."""
     beta1: float = Field(0.9, ge=0, lt=1)
+    """Decay of AdamW's mean of gradients."""
     beta2: float = Field(0.95, ge=0, lt=1)
+    """Decay of AdamW's mean of squared gradients."""
     weight_decay: float = Field(0.1, ge=0)
+    """Decoupled weight decay, of matrices alone."""
     clip_norm: float | None = Field(1.0, gt=0)
     """Largest norm of the gradient of a whole step; null for none."""
 
@@ -41,6 +44,7 @@ class ScheduleSettings(Settings):
     """Linear warm-up to the peak, then cosine decay to a fraction of it at the last step."""
 
     warmup_steps: int = Field(50, ge=0)
+    """Steps in which the learning rate rises to its peak; below `steps`."""
     decay_ratio: float = Field(0.03, ge=0, le=1)
     """Last learning rate as a fraction of the peak."""
 
@@ -55,6 +59,7 @@ class EvaluationSettings(Settings):
     examples: int = Field(256, ge=1)
     """Rows that are measured, for the task and for each of its variants."""
     split: Literal["validation", "test"] = "validation"
+    """Which held-out sequences are measured."""
     induction_scores: bool = True
     """Whether prefix-matching, copying and in-context-learning scores are measured as well."""
     gradient_audit: int | None = Field(None, ge=1)
@@ -101,6 +106,7 @@ class Experiment(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of matrix products and, on a CPU, of attention's weights; all other weights, norms and the optimiser stay float32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """What trains; `auto` takes a GPU if there is one."""
     devices: int = Field(1, ge=1)
     """Devices of the accelerator; above 1 with data-parallel training."""
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"

@@ -20,15 +20,15 @@ def _kind(value: Any) -> str:
 class ModelSettings(Settings):
     """The network. `size` names one of the paper's; else `width`, `layers` and `n_heads` say it."""
 
-    size: str | None = None
-    """One of the paper's sizes (1M ... 1B), which sets width, layers and n_heads."""
+    size: str | None = Field(None, examples=list(SIZES))
+    """One of the paper's sizes (1M to 1B), which sets width, layers and n_heads."""
     width: int = Field(64, ge=2)
     """d, of every hidden state."""
     layers: int = Field(4, ge=1, le=10_000)
     """L: trunk and prediction heads together when `matched` is `parameters`."""
     n_heads: int = Field(4, ge=1)
     """Attention heads of each layer."""
-    heads: Annotated[str, BeforeValidator(_kind)] = "parallel"
+    heads: Annotated[str, BeforeValidator(_kind)] = Field("parallel", examples=list(KINDS))
     """Kind of prediction heads, one of those in docs/heads.md."""
     matched: Literal["parameters", "layers", "none", "flops", "time"] = "parameters"
     """What is equal at every n. `parameters`: prediction heads are taken off the trunk; `layers`: the next-token path has L

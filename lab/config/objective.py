@@ -52,7 +52,7 @@ def _number(value: Any) -> bool:
 class ObjectiveSettings(Settings):
     """What is minimised: the sum over prediction heads of weight x mean loss in nats a target. See docs/objectives.md."""
 
-    name: Annotated[str, BeforeValidator(_name)] = "sum"
+    name: Annotated[str, BeforeValidator(_name)] = Field("sum", examples=[*ARMS, "module:Name"])
     """What prediction heads 2..N have to predict. `sum`: head i token t + i, the paper's; `shuffled`: that of another row;
     `bag`: the next `window` tokens without order; `order`: which token comes how soon; or `module:Name`."""
     window: int = Field(4, ge=1)
@@ -61,12 +61,14 @@ class ObjectiveSettings(Settings):
     """Whether the answer's tokens are hidden from the input: all of them are predicted from the prompt alone."""
     detached: bool = False
     """Whether heads 2..N send no gradient to what head 1 computes with: probes of a next-token model."""
-    weights: Annotated[str | tuple[float, ...], BeforeValidator(_weights)] = "uniform"
+    weights: Annotated[str | tuple[float, ...], BeforeValidator(_weights)] = Field("uniform", examples=[*RULES, "a list"])
     """Of each head: a rule, or a list. `uniform`: 1, then extra_weight each; `mean`: 1, then extra_weight shared by all;
     `decay`: extra_weight^(i - 1); `far`: 1, and extra_weight for head N alone."""
     extra_weight: float = Field(1.0, ge=0)
     """Lambda: the number in the rules of `weights`."""
-    active: Annotated[str | tuple[tuple[int, int], ...], BeforeValidator(_active)] = "all"
+    active: Annotated[str | tuple[tuple[int, int], ...], BeforeValidator(_active)] = Field(
+        "all", examples=[*CURRICULA, "a list"]
+    )
     """Which heads are trained when. `up` and `down`: heads 1..k, k growing from 1 or falling from N, for an equal part of the
     steps each; a list of [step, k]: from that step on heads 1..k."""
 

@@ -17,7 +17,13 @@ class Settings(BaseModel):
     """A frozen group of settings. Values may be NumPy's, paths, and whole numbers written as 1e3."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")

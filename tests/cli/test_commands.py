@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,34 @@ def test_importing_lab_is_light_and_its_names_load_when_used() -> None:
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"usage: lab {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["help"], "usage: lab COMMAND"),
+        (["help", "train"], "--optimiser.peak-lr 0.003 "),
+        (["help", "tasks", "show"], "usage: lab tasks show TASK"),
+        (["train", "star", "--help"], "--steps 4000 "),
+        (["tasks", "star", "--rows", "1"], "star: find the path"),
+        (["tasks", "tasks.star:Star", "--rows", "1"], "star: find the path"),
+    ],
+    ids=str,
+)
+def test_help_and_tasks_are_found_by_either_way(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["train", "demo", "sweep", "sweep show", "reproduce", "evaluate", "plot", "tasks export"])
+def test_every_output_has_its_short_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    assert "-o" in re.findall(r"(-\w)[ ,]", capsys.readouterr().out)
+
+
+def test_a_run_is_written_where_the_short_option_says() -> None:
+    assert main(["train", "induction", *TINY, "-o", "runs/first"]) == 0
+    assert lab.Run("runs/first").state == "finished"
 
 
 def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,12 +22,14 @@ COMMANDS = {
 
 
 def run(arguments: list[str]) -> int:
-    """List the tasks, or run a subcommand on one."""
+    """List the tasks, or run a subcommand on one; a task alone is shown."""
     command, left = first_word(arguments)
     if command is None:
         return _list(left)
+    if command in tasks.names() or ":" in command:
+        command, left = "show", [command, *left]
     if command not in COMMANDS:
-        raise LabError(f"tasks: unknown command {command!r}; {nearest(command, COMMANDS)}")
+        raise LabError(f"tasks: unknown command {command!r}; {nearest(command, [*COMMANDS, *tasks.names()])}")
     status: int = importlib.import_module(f"lab.cli.tasks.{command}").run(left)
     return status
 

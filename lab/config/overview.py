@@ -1,0 +1,77 @@
+"""Every setting with its default, what is allowed and what it means, from the fields themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import astuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from lab.config.experiment import Experiment
+from lab.config.files import flat
+from tasks import Task
+
+_BOUNDS = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
+
+
+class Described(NamedTuple):
+    """A setting.
+
+    Attributes:
+        name: Dotted.
+        default: As YAML writes it.
+        allowed: A range or the values; empty where the meaning says it.
+        meaning: The first sentence.
+    """
+
+    name: str
+    default: str
+    allowed: str
+    meaning: str
+
+
+def describe_settings(kind: type[BaseModel] = Experiment, prefix: str = "") -> Iterator[Described]:
+    """Describe every setting of an experiment but those of its task."""
+    for name, field in kind.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from describe_settings(annotation, f"{prefix}{name}.")
+        elif annotation is not Task:
+            yield Described(prefix + name, _text(field.default), _allowed(field), _first_sentence(field.description or ""))
+
+
+def settings_help(experiment: Experiment | None = None) -> str:
+    """List every setting for `lab train --help`, a line each.
+
+    Args:
+        experiment: Whose values are shown, with the settings of its task; by default the defaults.
+    """
+    values = {} if experiment is None else flat(experiment.model_dump(mode="json"))
+    described = list(describe_settings())
+    described += [Described(name, "", "", "") for name in values if name.startswith("task.") and name != "task.name"]
+    lines = []
+    for name, default, allowed, meaning in described:
+        option = f"--{name.replace('_', '-')} {_text(values[name]) if name in values else default}"
+        lines.append(f"  {option:<34}  {meaning}{f' ({allowed})' if allowed else ''}".rstrip())
+    return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _allowed(field: FieldInfo) -> str:
+    """What a field takes, in words: its bounds, or its values."""
+    words = [f"{_BOUNDS[type(bound)]} {astuple(bound)[0]}" for bound in field.metadata if type(bound) in _BOUNDS]
+    words += [", ".join(map(str, field.examples))] if field.examples else []
+    for kind in (field.annotation, *get_args(field.annotation)):
+        words += [", ".join(get_args(kind))] if get_origin(kind) is Literal else []
+    return ", ".join(words)
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
