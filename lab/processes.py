@@ -17,6 +17,8 @@ from lab.errors import Interrupted
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, the end of a batch job, the end of a terminal."""
+SIGNALLED = 128
+"""The exit status of a process that a signal ended is above this by the signal's number."""
 LAUNCHER = "MTP_LAB_LAUNCHER"
 """Environment variable with the process id of the one that starts others for its devices."""
 _VARIABLES = (

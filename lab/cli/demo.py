@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from pathlib import Path
 
 from lab.cli.arguments import Parser, settings_from
-from lab.cli.main import INTERRUPTED
 from lab.errors import LabError
+from lab.processes import resumable
 
 
 def run(arguments: list[str]) -> int:
@@ -42,11 +41,8 @@ def run(arguments: list[str]) -> int:
     out = Path(known.out)
     sweep = described(tuple(dict.fromkeys(known.n)), known.seeds, settings_from(left))
     check_folder(out, PAGE, force=known.force)
-    try:
+    with resumable(f"stopped; the same command goes on with what lies in {out}"):
         runs = train_all(sweep, out, known.workers, console)
-    except KeyboardInterrupt:
-        print(f"lab: stopped; the same command goes on with what lies in {out}", file=sys.stderr)
-        return INTERRUPTED
 
     from lab.cli.table import print_frame
     from lab.report import report

@@ -9,7 +9,8 @@ import importlib
 import sys
 
 from lab.cli.output import complain, standard_output
-from lab.errors import LabError
+from lab.errors import Interrupted, LabError
+from lab.processes import SIGNALLED, end, handling, rank, signal_of
 from tasks.errors import TaskError, nearest
 
 COMMANDS: dict[str, str] = {
@@ -23,14 +24,14 @@ COMMANDS: dict[str, str] = {
     "reproduce": "a figure of a paper from nothing, with its numbers",
     "demo": "train, measure and plot next-token against multi-token models, in about two minutes",
 }
-WRONG, INTERRUPTED = 2, 130
+WRONG = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        Exit status: 0, 2 for something wrong that is named in one line, 130 after Ctrl-C.
+        Exit status: 0, 2 for something wrong that is named in one line, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
     """
     with standard_output() as output:
         status = _status(sys.argv[1:] if arguments is None else arguments)
@@ -55,12 +56,17 @@ def _status(arguments: list[str]) -> int:
     if "" not in sys.path:
         sys.path.append("")  # the working directory, last: a user's own `my_tasks:Reverse` is found there and hides nothing
     try:
-        return run_command(arguments[0], arguments[1:])
+        with handling(end):
+            return run_command(arguments[0], arguments[1:])
     except SystemExit as ended:  # argparse after --help
         return ended.code if isinstance(ended.code, int) else 0
+    except Interrupted as error:
+        if rank() == 0:  # one process speaks for all that train a run
+            complain(str(error))
+        return SIGNALLED + error.number
     except (LabError, TaskError) as error:
         complain(str(error))
-        return INTERRUPTED if type(error).__name__ == "Interrupted" else WRONG
+        return WRONG
     except OSError as error:  # a name that is too long, a disk that is full, ...
         complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
         return WRONG
@@ -69,9 +75,9 @@ def _status(arguments: list[str]) -> int:
             raise
         complain(f"not enough memory: {error}")
         return WRONG
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         complain("interrupted")
-        return INTERRUPTED
+        return SIGNALLED + signal_of(error)
 
 
 def run_command(name: str, arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import Parser, settings_from
 from lab.errors import LabError
+from lab.processes import resumable
 from lab.reproduce import PAGE, REPRODUCTIONS
 from lab.runs.outputs import check_folder
 from tasks.errors import nearest
@@ -71,7 +72,8 @@ def run(arguments: list[str]) -> int:
             print(f"{sweep.name}{', at most' if place else ''}: {plan(prepared).text(workers)}")
             continue
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
-        finished.append(run_locally(prepared, workers, Console(), evaluations=True).complete())
+        with resumable("stopped; the same command goes on"):
+            finished.append(run_locally(prepared, workers, Console(), evaluations=True).complete())
     if known.plan:
         return 0
     for path in study.report(known.scale, finished, out):

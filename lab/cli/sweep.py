@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from typing import TYPE_CHECKING
 
 from lab.cli.arguments import Parser, first_word
-from lab.cli.main import INTERRUPTED
 from lab.errors import LabError
+from lab.processes import resumable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,8 +56,7 @@ def run(arguments: list[str]) -> int:
         print(plan(prepared).text(workers))
         return 0
     console = Console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a cluster's scheduler stops a job
-    try:
+    with resumable("stopped; the same command goes on"):
         if known.engine == "ray":
             results = run_on_cluster(
                 prepared, known.workers, console, per_device=known.per_device, address=known.address,
@@ -67,9 +64,6 @@ def run(arguments: list[str]) -> int:
             )  # fmt: skip
         else:
             results = run_locally(prepared, workers, console, retry_failed=known.retry_failed)
-    except KeyboardInterrupt:
-        print("lab: stopped; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
     results.write()
     report(console, results)
     return 0

@@ -8,13 +8,16 @@ nodes must see the sweep's folder, and the storage.
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import sys
 from dataclasses import replace
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from lab.errors import LabError
+from lab.errors import Interrupted, LabError
+from lab.processes import SIGNALLED
 from lab.sweeping.cells import trial_names
 from lab.sweeping.follow import Follow
 from lab.sweeping.study import ERROR, Job, open_study
@@ -92,7 +95,7 @@ def _connected(address: str | None) -> Any:
     if not ray.is_initialized():
         try:
             _answers(address)
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, ValueError, RuntimeError) as error:
             raise LabError(f"Ray at {address or 'this machine'} does not answer: {str(error).splitlines()[0]}") from error
     return ray
@@ -112,7 +115,12 @@ def _work(job: Job) -> None:
     from lab.sweeping.worker import work
 
     torch.set_num_threads(1)
-    work(job, lambda _: None)
+    try:
+        work(job, lambda _: None)
+    except Interrupted as error:
+        if error.number == signal.SIGINT:
+            raise  # Ray cancels the task
+        sys.exit(SIGNALLED + error.number)  # the node ends: Ray starts the worker again elsewhere
 
 
 def _result(ray: Any, task: Any) -> None:

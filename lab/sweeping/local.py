@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ import optuna
 from optuna.trial import TrialState
 
 from lab.errors import Interrupted, LabError
+from lab.processes import SIGNALLED, SIGNALS, end, signal_of
 from lab.sweeping.cells import trial_names
 from lab.sweeping.follow import Follow
 from lab.sweeping.study import Job, open_study
 from lab.sweeping.trials import Update, finish
 
-INTERRUPTED = 130
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """A worker's libraries start no threads of their own; the experiment says how many its training has."""
 _OOM_KILLS = Path("/proc/vmstat")
@@ -71,15 +72,17 @@ def run_local(job: Job, workers: int, devices: list[int], follow: Follow) -> Non
                 code = worker.process.exitcode
                 if code == 0:
                     continue
-                if code > 0:
+                if 0 < code <= SIGNALLED:
                     raise LabError(f"a worker ended with status {code}; its last words stand above")
-                cause = _cause(-code, killed)
+                number = -code if code < 0 else code - SIGNALLED  # in the latter case it has saved its run
+                cause = _cause(number, killed)
                 killed = oom_kills()
                 if cause and worker.trial < 0:
                     raise LabError(f"a worker cannot begin: {cause}")
                 if cause:
                     _record(job, worker.trial, cause, follow)
-                follow.note(f"worker {worker.number} was lost ({signal.Signals(-code).name}); another one takes its place")
+                how = "lost" if code < 0 else "stopped"
+                follow.note(f"worker {worker.number} was {how} ({signal.Signals(number).name}); another one takes its place")
                 time.sleep(0.1)
                 alive[worker.number] = start(worker.number)
     except BaseException:
@@ -107,6 +110,11 @@ def gpus(accelerator: str) -> list[int]:
 def _starter(job: Job, devices: list[int]) -> Any:
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["lab.sweeping.worker"])  # torch and Lightning are imported once for all workers
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        forkserver.ensure_running()  # with the signals blocked: it must outlive the workers, which report their end to it
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def start(number: int) -> Process:
         receiver, sender = context.Pipe(duplex=False)
@@ -139,13 +147,15 @@ def _main(job: Job, sender: Connection, device: int | None) -> None:
     """A worker's process. Ctrl-C in a terminal is for the parent, which asks each worker once to stop."""
     try:
         os.setpgrp()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in SIGNALS:
+            signal.signal(number, end)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         threading.Thread(target=_follow_parent, daemon=True).start()
         if device is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
         _work(job, sender)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as error:
+        sys.exit(SIGNALLED + signal_of(error))
 
 
 def _work(job: Job, sender: Connection) -> None:
@@ -163,8 +173,8 @@ def _work(job: Job, sender: Connection) -> None:
 
     try:
         work(job, tell)
-    except Interrupted:
-        sys.exit(INTERRUPTED)
+    except Interrupted as error:
+        sys.exit(SIGNALLED + error.number)
     except LabError as error:
         tell(str(error))
         sys.exit(1)

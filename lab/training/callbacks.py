@@ -1,10 +1,9 @@
-"""What happens around the steps of a run: measuring and recording, stopping on Ctrl-C."""
+"""What happens around the steps of a run: measuring and recording, stopping on a signal."""
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -89,37 +88,30 @@ def tokens_seen(module: TrainingModule) -> list[int]:
     return tokens
 
 
-class StopOnInterrupt(pl.Callback):
-    """Ctrl-C ends training after the current step; a second one ends it at once."""
+class StoppedAtOnce(BaseException):
+    """A second signal ends training before its state is saved. No KeyboardInterrupt, at which Lightning exits by itself."""
+
+
+class StopOnSignal(pl.Callback):
+    """Ends training after the current step when a signal asks for it; a second signal ends it at once.
+
+    Attributes:
+        asked: The first signal; 0 if there was none.
+        saving: Whether the state is being saved, at which signals change nothing.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: Callable[[int, FrameType | None], Any] | int | None = None
+        self.asked = 0
+        self.saving = False
 
-    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        try:
-            self._before = signal.signal(signal.SIGINT, self._ask)
-        except ValueError:  # not in the main thread: nobody can press Ctrl-C there
-            self._before = None
+    def ask(self, number: int, _: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.asked and not self.saving:
+            raise StoppedAtOnce
+        self.asked = self.asked or number
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # never stop within a step
-        if trainer.strategy.reduce_boolean_decision(self.asked, all=False):
-            trainer.should_stop = True
-
-    def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
-        self._restore()
-
-    def on_exception(self, trainer: pl.Trainer, module: Any, exception: BaseException) -> None:
-        self._restore()
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def _restore(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        if trainer.strategy.reduce_boolean_decision(bool(self.asked), all=False):
+            self.saving = trainer.should_stop = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +16,7 @@ import torch
 
 from lab.config import Experiment, resolve
 from lab.errors import Interrupted, LabError
-from lab.processes import rank
+from lab.processes import handling, rank
 from lab.runs import metrics
 from lab.runs.run import (
     METRICS,
@@ -27,7 +28,7 @@ from lab.runs.run import (
     remove_checkpoint,
     remove_leftovers,
 )
-from lab.training.callbacks import Measure, StopOnInterrupt
+from lab.training.callbacks import Measure, StopOnSignal, StoppedAtOnce
 from lab.training.checkpoint import SafetensorsIO
 from lab.training.launch import OwnProcesses, check_launch, isolated
 from lab.training.memory import keep_freed_memory
@@ -52,7 +53,7 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     Raises:
         LabError: If the folder exists or cannot be written, the accelerator is missing, the steps cannot be resolved, or the
             run to start from does not fit.
-        Interrupted: After Ctrl-C, with everything saved.
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
     """
     experiment = resolve(experiment)
     path = Path(out) if out is not None else default_path(experiment)
@@ -74,7 +75,7 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     Raises:
         LabError: If it is no run, is finished, another process trains it, its checkpoint is cut short, or its task's files have
             changed.
-        Interrupted: After Ctrl-C, with everything saved.
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
     """
     run = run if isinstance(run, Run) else Run(run)
     if run.state == "finished":
@@ -164,7 +165,7 @@ def fit(
     checkpoint: Path | None = None,
     io: SafetensorsIO | None = None,
 ) -> None:
-    """Train what a module holds, to the end or to Ctrl-C.
+    """Train what a module holds, to the end or until a signal (Ctrl-C, SIGTERM, SIGHUP).
 
     Args:
         module: One run's, or a population's.
@@ -174,28 +175,38 @@ def fit(
         io: How checkpoints are written; by default as one run's.
 
     Raises:
-        Interrupted: After Ctrl-C, with everything saved.
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
     """
-    experiment, first = recorders[0].experiment, recorders[0]
-    trainer = make_trainer(experiment, [Measure(recorders, progress), StopOnInterrupt()], io)
+    experiment, first, stop = recorders[0].experiment, recorders[0], StopOnSignal()
+    trainer = make_trainer(experiment, [Measure(recorders, progress), stop], io)
     first_step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     feed = module.feed(first_step, trainer.global_rank, trainer.world_size)
+    several = f"the same command again, for all {len(recorders)} runs,"
+    again = f"{f'lab resume {first.run_path}' if len(recorders) == 1 else several} goes on"
     try:
-        with quiet_lightning():
-            trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
-        if trainer.global_step < experiment.steps:
-            trainer.save_checkpoint(first.checkpoint_path(trainer.global_step), weights_only=False)
-            if trainer.is_global_zero:
-                for recorder in recorders:
-                    recorder.note("stopped")
-            how = (
-                f"lab resume {first.run_path}"
-                if len(recorders) == 1
-                else f"the same command again, for all {len(recorders)} runs,"
-            )
-            raise Interrupted(f"stopped at step {trainer.global_step}; {how} goes on")
+        with handling(stop.ask):
+            with quiet_lightning():
+                trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
+            stop.saving = True
+            if trainer.global_step < experiment.steps:
+                trainer.save_checkpoint(first.checkpoint_path(trainer.global_step), weights_only=False)
+                if trainer.is_global_zero:
+                    for recorder in recorders:
+                        recorder.note("stopped")
+                raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
+            finish(module, recorders, trainer)
+    except StoppedAtOnce:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGKILL)
+        raise Interrupted(f"ended at once; {again} from the last checkpoint", stop.asked) from None
     finally:
         progress.stop()
+    if stop.asked:
+        signal.raise_signal(stop.asked)  # too late for this run, but not for what follows
+
+
+def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:
+    """Write the weights of runs that have come to their end, and remove their checkpoints."""
     module.gather()
     if trainer.is_global_zero:
         for recorder, network in zip(recorders, module.networks(), strict=True):

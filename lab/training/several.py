@@ -38,7 +38,7 @@ def train_each(experiments: Runs, *, progress: Telling = Progress) -> list[Run]:
 
     Raises:
         LabError: If a folder holds something else.
-        Interrupted: After Ctrl-C, with everything saved.
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
     _there(runs)
@@ -63,7 +63,7 @@ def train_together(experiments: Runs, *, at_once: int | None = None, progress: T
 
     Raises:
         LabError: If the experiments cannot be trained together, at_once is below 1, or a folder holds something else.
-        Interrupted: After Ctrl-C, with everything saved.
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
     check_population(list(runs.values()))

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 import lab
@@ -25,22 +28,23 @@ def test_a_lost_worker_is_replaced_and_the_sweep_ends_as_if_it_had_not_been(
 ) -> None:
     description = grid({"steps": 40, "evaluation.every": 20}, seeds=3)
     prepared = prepare(description, tmp_path / "out")
-    lost: list[int] = []
+    kinds, hit = [signal.SIGKILL, signal.SIGTERM], list[int]()
 
     class Killing(Follow):
         def __call__(self, update: Any) -> None:
             super().__call__(update)
-            if update.step == 20 and not lost:
-                lost.extend(process.pid for process in local.mp.active_children()[:1])
-                os.kill(lost[0], signal.SIGKILL)
+            if update.step == 20 and kinds:
+                hit.append(next(process.pid for process in local.mp.active_children() if process.pid not in hit))
+                os.kill(hit[-1], kinds.pop())
 
     def engine(job: Job, _: Follow) -> None:
         with Killing(Console(), 6) as follow:
             run_local(job, 2, [], follow)
 
     found = run(prepared, engine, Console(quiet=True))
-    assert len(lost) == 1
-    assert "was lost (SIGKILL); another one takes its place" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "was lost (SIGKILL); another one takes its place" in out
+    assert "was stopped (SIGTERM); another one takes its place" in out
     assert found.sentence() == "6 runs of 2 cells: 6 finished"
     told(begun(description, tmp_path / "whole"))
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
@@ -66,6 +70,25 @@ def test_ctrl_c_stops_cleanly_and_the_same_sweep_goes_on(grid: Make, tmp_path: P
     assert look(description, tmp_path / "out").sentence() == "2 runs of 2 cells: 2 stopped"
     for path in (tmp_path / "out").glob("n*"):
         assert 0 < int(next(path.glob("checkpoint-*")).name.removeprefix("checkpoint-")) < 4000
+
+
+def test_a_signal_to_all_processes_of_the_command_stops_cleanly(grid: Make, tmp_path: Path) -> None:
+    """As a batch system, `timeout` or a terminal that closes sends it: to the server of the workers' processes as well."""
+    description = grid({"steps": 10**6, "evaluation.every": 20, "checkpoint.seconds": 1000.0}, seeds=1)
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(description))
+    words = [sys.executable, "-m", "lab", "sweep", "s.yaml", "--workers", "2", "--out", "out"]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    out = tmp_path / "out"
+    while not all((out / f"n{n}-seed0/metrics.csv").is_file() for n in (1, 2)):
+        assert process.poll() is None
+        os.sched_yield()
+    os.killpg(process.pid, signal.SIGTERM)
+    _, complaint = process.communicate()
+    assert (process.returncode, complaint) == (143, "lab: stopped; the same command goes on\n")
+    assert look(description, out).sentence() == "2 runs of 2 cells: 2 stopped"
+    assert all(run.checkpoint() for run in lab.open_runs([out]))
 
 
 def test_a_worker_that_crashes_fails_its_run_alone(grid: Make, tmp_path: Path) -> None:

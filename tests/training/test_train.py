@@ -1,11 +1,8 @@
 import logging
 import math
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
 
@@ -13,8 +10,7 @@ import lab
 from lab.config import Experiment
 from lab.model import build
 from lab.objectives import IGNORE, future_targets, summed
-from lab.training.callbacks import StopOnInterrupt
-from lab.training.fit import make_trainer, quiet_lightning
+from lab.training.fit import quiet_lightning
 from lab.training.module import TrainingModule
 from lab.training.points import rate_factor
 
@@ -106,47 +102,6 @@ def test_training_learns(tiny: Make, tmp_path: Path) -> None:
 def test_lightning_finds_nothing_to_warn_of(tiny: Make, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     lab.train(tiny(), tmp_path / "run")
     assert not [str(warning.message) for warning in recwarn if "lightning" in warning.filename]
-
-
-class PressCtrlC(pl.Callback):
-    """Sends SIGINT to this process at a step."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.step:
-            signal.raise_signal(signal.SIGINT)
-
-
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
-) -> None:
-    experiment = tiny(accumulate=accumulate, checkpoint__seconds=1000.0)
-    whole = lab.train(experiment, tmp_path / "whole")
-    handler = signal.getsignal(signal.SIGINT)
-
-    def pressed(e: Experiment, callbacks: list[Any], io: Any) -> Any:
-        return make_trainer(e, [PressCtrlC(7), *callbacks], io)
-
-    monkeypatch.setattr("lab.training.fit.make_trainer", pressed)
-    with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run goes on"):
-        lab.train(experiment, tmp_path / "run")
-    assert signal.getsignal(signal.SIGINT) == handler
-    assert lab.Run(tmp_path / "run").state == "stopped"
-    assert lab.Run(tmp_path / "run").model() is not None
-    monkeypatch.undo()
-    resumed = lab.resume(tmp_path / "run")
-    assert resumed.metrics() == whole.metrics()
-    assert (resumed.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
-
-
-def test_a_second_ctrl_c_ends_at_once(tiny: Make) -> None:
-    callback = StopOnInterrupt()
-    callback._ask(signal.SIGINT, None)
-    with pytest.raises(KeyboardInterrupt):
-        callback._ask(signal.SIGINT, None)
 
 
 def test_norms_gains_do_not_decay(tiny: Make) -> None:

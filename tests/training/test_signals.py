@@ -1,0 +1,180 @@
+"""SIGINT, SIGTERM and SIGHUP save and say how to go on; nothing is lost, and handlers are as they were."""
+
+import multiprocessing as mp
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+
+import lab
+from lab.cli import main as cli
+from lab.config import dump
+from lab.training import checkpoint, fit
+from lab.training.fit import make_trainer
+
+Make = Callable[..., lab.Experiment]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+class Send(pl.Callback):
+    """Sends signals to this process, the first ones at a step."""
+
+    def __init__(self, step: int, *numbers: int) -> None:
+        self.step, self.numbers = step, numbers
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            for number in self.numbers:
+                signal.raise_signal(number)
+
+
+def sending(patch: pytest.MonkeyPatch, step: int, *numbers: int) -> None:
+    """Have training send signals at a step."""
+    patch.setattr(fit, "make_trainer", lambda e, callbacks, io: make_trainer(e, [Send(step, *numbers), *callbacks], io))
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Any:
+    """Handlers that tell of a signal; they are there again after every call."""
+    heard: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in SIGNALS}
+    ours = {number: signal.getsignal(number) for number in SIGNALS}
+    yield heard
+    assert {number: signal.getsignal(number) for number in SIGNALS} == ours
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_saves_says_how_to_go_on_and_loses_nothing(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, accumulate: int, handlers: list[int]
+) -> None:
+    experiment = tiny(accumulate=accumulate, checkpoint__seconds=1000.0)
+    whole = lab.train(experiment, tmp_path / "whole")
+    sending(monkeypatch, 7, number)
+    with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run goes on") as stopped:
+        lab.train(experiment, tmp_path / "run")
+    assert (stopped.value.number, handlers) == (number, [])
+    assert lab.Run(tmp_path / "run").state == "stopped"
+    assert lab.Run(tmp_path / "run").model() is not None
+    monkeypatch.undo()
+    resumed = lab.resume(tmp_path / "run")
+    assert resumed.metrics() == whole.metrics()
+    assert (resumed.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
+
+
+def test_a_second_signal_ends_at_once(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = lab.train(tiny(), tmp_path / "whole")
+    sending(monkeypatch, 7, signal.SIGTERM, signal.SIGINT)
+    with pytest.raises(lab.Interrupted, match=r"ended at once; .* goes on from the last checkpoint") as ended:
+        lab.train(tiny(), tmp_path / "run")
+    assert ended.value.number == signal.SIGTERM
+    monkeypatch.undo()
+    assert lab.resume(tmp_path / "run").metrics() == whole.metrics()
+
+
+@pytest.mark.parametrize("step", [7, 12], ids=["stopped", "finished"])
+def test_signals_while_saving_change_nothing(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, handlers: list[int]
+) -> None:
+    experiment = tiny(checkpoint__seconds=1000.0)
+    whole = lab.train(experiment, tmp_path / "whole")
+
+    def save(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        usual(*arguments)
+        signal.raise_signal(signal.SIGTERM)
+
+    module = checkpoint if step < 12 else fit
+    name = "save_tensors" if step < 12 else "save_weights"
+    usual = getattr(module, name)
+    monkeypatch.setattr(module, name, save)
+    sending(monkeypatch, step, signal.SIGTERM)
+    if step < 12:
+        with pytest.raises(lab.Interrupted, match="stopped at step 7"):
+            lab.train(experiment, tmp_path / "run")
+        monkeypatch.undo()
+        assert lab.resume(tmp_path / "run").metrics() == whole.metrics()
+    else:
+        assert lab.train(experiment, tmp_path / "run").state == "finished"
+        assert handlers == [signal.SIGTERM], "it came too late for the run, but whoever called must hear of it"
+
+
+def test_ignored_signals_stay_ignored(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under nohup."""
+    ours = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        sending(monkeypatch, 7, signal.SIGHUP)
+        assert lab.train(tiny(), tmp_path / "run").state == "finished"
+    finally:
+        signal.signal(signal.SIGHUP, ours)
+
+
+def test_another_thread_trains_without_handlers(tiny: Make, tmp_path: Path) -> None:
+    thread = threading.Thread(target=lambda: lab.train(tiny(), tmp_path / "run"))
+    thread.start()
+    thread.join()
+    assert lab.Run(tmp_path / "run").state == "finished"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_command_with_nothing_to_save_is_interrupted(
+    number: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "run_command", lambda *_: signal.raise_signal(number))
+    assert cli.main(["evaluate", "run"]) == status
+    assert capsys.readouterr().err == "lab: interrupted\n"
+
+
+WAYS = {
+    "one run": ([], "stopped at step"),
+    "seeds": (["--seeds", "0:2"], "stopped at step"),
+    "together": (["--seeds", "0:2", "--together"], "the same command again, for all 2 runs, goes on"),
+}
+
+
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_command_ends_with_the_signals_status(tiny: Make, tmp_path: Path, way: str, number: int) -> None:
+    """A process of its own, which is sent a signal when it has measured for the second time."""
+    more, words = WAYS[way]
+    (tmp_path / "e.yaml").write_text(dump(tiny(steps=10**6, evaluation__every=20, checkpoint__seconds=1000.0)))
+    said, saying = os.pipe()
+
+    def child() -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        torch.set_num_threads(1)
+        sys.stdout, sys.stderr = os.fdopen(saying, "w", buffering=1), (tmp_path / "err").open("w")
+        status = cli.main(["train", "--config", str(tmp_path / "e.yaml"), "--out", str(tmp_path / "run"), *more])
+        sys.stderr.flush()
+        os._exit(status)
+
+    process = mp.get_context("fork").Process(target=child)
+    process.start()
+    os.close(saying)
+    with os.fdopen(said) as output:
+        lines = [line for line, _ in zip(output, range(2), strict=False)]
+        assert len(lines) == 2, (tmp_path / "err").read_text()
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        output.read()
+    process.join()
+    runs = lab.open_runs([tmp_path / "run"])
+    if number == signal.SIGKILL:
+        assert process.exitcode == -number
+        assert {run.state for run in runs} == {"killed"}
+        return
+    assert process.exitcode == 128 + number
+    assert words in (tmp_path / "err").read_text()
+    assert {run.state for run in runs} == {"stopped"}
+    assert all(run.checkpoint() for run in runs)
