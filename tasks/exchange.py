@@ -11,6 +11,7 @@ is `tasks.get("modular", **settings).batch(seed=0, index=12, size=1, split="test
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -22,6 +23,9 @@ from tasks.base import Task
 from tasks.batch import Batch, joined
 from tasks.errors import TaskError
 from tasks.settings import require
+
+_TOO_LONG = re.compile(r"[0-9]{4000}")
+"""More digits than Python makes a number of (4300)."""
 
 
 def exported(task: Task, split: str = "test", size: int = 2000, seed: int = 0) -> Iterator[str]:
@@ -83,7 +87,7 @@ def _row(line: str, task: Task) -> Batch:
         return _parsed(task, line)
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TaskError(f"not JSON ({error})") from error
     text, name, settings = (fields.get(key) for key in ("line", "task", "settings"))
     require(isinstance(text, str), "line", text, "the instance's text")
@@ -95,6 +99,8 @@ def _row(line: str, task: Task) -> Batch:
 
 
 def _parsed(task: Task, text: str) -> Batch:
+    if _TOO_LONG.search(text):
+        raise TaskError("holds a number of thousands of digits")
     row = task.parse(text)
     require(row.tokens.shape == (1, task.length), "the number of tokens", row.tokens.shape[1], str(task.length))
     return row

@@ -93,5 +93,5 @@ def read_json(path: Path) -> Any:
         text = path.read_bytes()
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabError(f"{path}: not JSON, perhaps cut short") from error

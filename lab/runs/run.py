@@ -70,6 +70,9 @@ class Run:
         self.record: dict[str, Any] = self._checked_record()
         with trusting():  # a run can be read where the files that its task was made of are not
             self.experiment: Experiment = load(self.path / EXPERIMENT)
+        for name in ("wall_seconds", "non_embedding_parameters"):
+            if not isinstance(self.record.get(name), (int, float)):
+                raise LabError(f"{self.path / RECORD}: {name} must be a number, not {self.record.get(name)!r}")
 
     @property
     def name(self) -> str:

@@ -74,6 +74,17 @@ FILES = [
     row("runs of a folder that is not there", "runs gone", "gone: no such folder"),
     row("runs of an empty folder", "runs folder", "folder: holds no runs", files={"folder/x": ""}),
     row("record that is cut short", "resume r", "run.json: not JSON", files={"r/run.json": '{"format": 1, "sta'}),
+    row("record nested 20,000 deep", "resume r", "run.json: not JSON", files={"r/run.json": "[" * 20_000}),
+    row(
+        "record with a text for a number",
+        "resume r",
+        "run.json: wall_seconds must be a number, not 'long'",
+        files={
+            "r/run.json": '{"format": 1, "state": "stopped", "wall_seconds": "long"}',
+            "r/experiment.yaml": GOOD,
+        },
+    ),
+    row("experiment nested 20,000 deep", "train --config e.yaml", "e.yaml: not YAML", "nested", files={"e.yaml": "[" * 20_000}),
     row("record of something else", "resume r", "not the record of a run", files={"r/run.json": "[]"}),
     row(
         "run of another version", "resume r", "written in format 99", files={"r/run.json": '{"format": 99, "state": "running"}'}
