@@ -59,6 +59,7 @@ def conditions(
     """
     if frame.empty:
         raise LabError("the runs have no metrics yet")
+    _check_names(frame)
     frame, left_out = _kept(frame, keep)
     frame, repeated = _once(frame)
     runs = frame.drop_duplicates("run").set_index("run", drop=False)
@@ -137,6 +138,19 @@ def rows_of(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of finished runs; all of them where nothing is known of states."""
     return frame[frame["state"] == "finished"] if "state" in frame.columns else frame
+
+
+def _check_names(frame: pd.DataFrame) -> None:
+    """Reject a frame in which two runs have one name, as two frames put together.
+
+    Raises:
+        LabError: Naming the run.
+    """
+    fixed = [name for name in frame.columns if name not in MEASURED]
+    twice = frame.drop_duplicates(fixed)["run"]
+    again = twice[twice.duplicated()].tolist() or frame.loc[frame.duplicated(["run", "step", "metric"]), "run"].tolist()
+    if again:
+        raise LabError(f"two runs of the frame have the name {again[0]!r}: open their folders together, or rename them (run)")
 
 
 def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:

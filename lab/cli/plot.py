@@ -76,13 +76,13 @@ def _draw(name: str, folders: list[str], options: dict[str, Any], out: Path) -> 
     from lab import plots
     from lab.runs import open_runs
     from lab.runs.frames import frame
-    from lab.runs.names import reference_lines
+    from lab.runs.names import shared_lines
 
     runs = open_runs([Path(folder) for folder in folders])
     if name in OPTIONS["metric"]:
         options.setdefault("metric", _common_metric(runs))
     if name in ("emergence", "size"):
-        options["lines"] = reference_lines(runs[0].experiment, options["metric"])
+        options["lines"] = shared_lines([run.experiment for run in runs], options["metric"])
     with plots.style():
         axes, numbers = plots.FIGURES[name](frame(runs), **options)
         saved = plots.save(axes, numbers, out)

@@ -40,8 +40,7 @@ def heatmap(
     """
     if frame.empty:
         raise LabError("the runs have no metrics yet")
-    places = frame["metric"].str.extract(_PLACE)
-    rows = pd.concat([frame, places], axis=1)[places["score"] == score]  # also of frames put together, whose index repeats
+    rows = frame[(frame["metric"].str.extract(_PLACE)["score"] == score).to_numpy()]
     if rows.empty:
         raise LabError(f"the runs have no {score} scores (evaluation.induction_scores was false)")
     found = conditions(rows, by, keep="finished")
@@ -78,6 +77,7 @@ def heatmap(
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean over runs: layers by attention heads."""
+    rows = rows.reset_index(drop=True).join(rows["metric"].str.extract(_PLACE).reset_index(drop=True))
     rows = rows.assign(layer=rows["layer"].astype(int), head=rows["head"].astype(int), order=rows["part"] == "prediction")
     matrix = rows.pivot_table(index=["order", "layer"], columns="head", values="value")
     names = [f"prediction head {layer}" if order else f"trunk layer {layer}" for order, layer in matrix.index]

@@ -32,7 +32,7 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     """
     measured: list[tuple[Run, pd.DataFrame]] = []
     unreadable: list[LabError] = []
-    for run in runs:
+    for run in {run.path.resolve(): run for run in runs}.values():
         try:
             measured.append((run, _measurements(run)))
         except LabError as error:
@@ -56,7 +56,7 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
 def keys(runs: Sequence[Run]) -> list[str]:
     """What tells runs apart: their keys, or where two share one their paths below the folder that holds all of them."""
     own = [run.key for run in runs]
-    if len(set(own)) == len({run.path.resolve() for run in runs}):
+    if len(set(own)) == len(own):
         return own
     paths = [run.path.absolute() for run in runs]
     above = os.path.commonpath([path.parent for path in paths])
@@ -67,12 +67,17 @@ def _measurements(run: Run) -> pd.DataFrame:
     """What a run measured, and what it had cost by then.
 
     Raises:
-        LabError: If its tables cannot be read, or are missing though it is finished.
+        LabError: If its tables cannot be read, have two values of a metric at a step, or are missing though it is finished.
     """
     rows = run.metrics()
     if not rows and run.state == "finished":
         raise LabError(f"{run.path / METRICS}: missing or empty, though the run is finished")
     part = pd.DataFrame(rows, columns=metrics.METRICS)
+    doubled = part[part.duplicated(["step", "metric"])]
+    if len(doubled):
+        raise LabError(
+            f"{run.path / METRICS}: {doubled['metric'].iloc[0]} of step {doubled['step'].iloc[0]} stands there twice"
+        )
     part.insert(3, "sequences", part["step"] * run.experiment.batch_size)
     part.insert(4, "flops", part["step"] * float(run.experiment.flops_per_step))
     part.insert(5, "seconds", part["step"].map(run.seconds()).astype(float))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lab.config import Experiment
 
 _OF_EVERY_HEAD = ("loss", "accuracy")
@@ -15,6 +17,13 @@ def headline(experiment: Experiment) -> str:
 def of_head(metric: str, head: int) -> str:
     """A task's metric (`accuracy/copy`) for one prediction head (`accuracy/copy/1`); all others are the next-token head's."""
     return f"{metric}/{head}" if metric.partition("/")[0] in _OF_EVERY_HEAD else metric
+
+
+def shared_lines(experiments: Sequence[Experiment], metric: str) -> dict[str, float]:
+    """The reference lines of several experiments: a line by its name alone where all agree, else each with its value."""
+    lines = {line for experiment in experiments for line in reference_lines(experiment, metric).items()}
+    names = [name for name, _ in lines]
+    return {name if names.count(name) == 1 else f"{name} {value:.2g}": value for name, value in sorted(lines)}
 
 
 def reference_lines(experiment: Experiment, metric: str) -> dict[str, float]:

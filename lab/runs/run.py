@@ -190,7 +190,9 @@ def open_runs(paths: Sequence[Path | str]) -> list[Run]:
     runs: dict[Path, Run] = {}
     unreadable: list[LabError] = []
     for path in map(Path, paths):
-        alone = not path.is_dir() or is_run(path)
+        if not path.is_dir():
+            raise LabError(f"{path}: no such folder")
+        alone = is_run(path)
         found = [path] if alone else sorted(_run_folders(path))
         if not found:
             raise LabError(f"{path}: holds no runs")

@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.errors import LabError
-from lab.runs import Run
+from lab.runs import Run, open_runs
 from lab.runs.files import write_atomic
 from lab.runs.run import is_run
 from lab.sweeping.cells import SEED, grid_trial, planned_trials, run_name, trial_names
@@ -42,7 +42,7 @@ class Results:
         from lab.runs.frames import frame
 
         table = self.runs[self.runs["run"].map(lambda name: is_run(self.job.place.runs / name))]
-        tidy = frame(Run(self.job.place.runs / name) for name in table["run"])
+        tidy = frame(open_runs([self.job.place.runs / name for name in table["run"]]))
         if tidy.empty:
             return tidy
         more = [name for name in ("trial", "state", *self.job.sweep.axes) if name not in tidy.columns]

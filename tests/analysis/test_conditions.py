@@ -237,3 +237,11 @@ def test_a_value_that_is_not_a_number_is_no_value() -> None:
     row = table[(table["condition"] == "n = 1") & (table["step"] == 40)].iloc[0]
     other = frame[(frame["run"] == "r1") & (frame["step"] == 40) & (frame["metric"] == METRIC)]["value"].item()
     assert (row["seeds"], row["condition_seeds"], row["mean"]) == (1, 2, other)
+
+
+@pytest.mark.parametrize("differ", [{"n_future": 2}, {}], ids=["in a setting", "in their values alone"])
+def test_two_runs_of_one_name_are_rejected(differ: dict[str, object]) -> None:
+    frame = pair()
+    other = frame[frame["run"] == "r0"].assign(value=0.5, **differ)
+    with pytest.raises(LabError, match="two runs of the frame have the name 'r0'"):
+        plots.emergence(pd.concat([frame, other]), METRIC)

@@ -11,7 +11,7 @@ from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.runs import metrics, open_runs
 from lab.runs.files import folder_atomic, write_atomic
-from lab.runs.names import headline, reference_lines
+from lab.runs.names import headline, reference_lines, shared_lines
 from lab.runs.run import FORMAT
 
 
@@ -245,5 +245,21 @@ def test_what_cannot_be_read_is_named_and_hides_nothing(tmp_path: Path, capsys: 
         assert name in line
     with pytest.raises(LabError, match=r"odd/run\.json"):
         open_runs([tmp_path / "odd"])
+    with pytest.raises(LabError, match="nowhere: no such folder"):
+        open_runs([tmp_path / "good", tmp_path / "nowhere"])
     with pytest.raises(LabError, match=r"gone/metrics\.csv: missing or empty"):
         lab.frame([lab.Run(tmp_path / "gone")])
+
+
+def test_a_run_that_was_written_twice_is_not_read(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", lab.experiment("induction"), {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0})
+    assert len(lab.frame([run, lab.Run(tmp_path / "run")])) == 2, "opened twice, it is one run"
+    metrics.append_metrics(run.path / "metrics.csv", 10, 1, 1, {"loss/all/1": 2.0})
+    with pytest.raises(LabError, match=r"metrics\.csv: loss/all/1 of step 10 stands there twice"):
+        run.frame()
+
+
+def test_reference_lines_are_those_of_all_runs() -> None:
+    small, large = (lab.experiment("induction", {"task.vocabulary": size, "task.period": [4, 12]}) for size in (16, 32))
+    assert shared_lines([large, large], "accuracy/copy/1") == {"chance": 1 / 32}
+    assert shared_lines([small, large], "accuracy/copy/1") == {"chance 0.062": 1 / 16, "chance 0.031": 1 / 32}
