@@ -25,6 +25,22 @@ ALIASES = {
 """Short names of settings that are often changed."""
 
 
+class _StoreOnce(argparse.Action):
+    """Store a value; one that is empty, as an unset variable of a shell leaves it, or given twice is an error."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        assert isinstance(parser, Parser)
+        name = option or self.dest
+        if "" in (values if isinstance(values, list) else [values]):
+            parser.error(f"{name} must not be empty")
+        if option is not None and self.dest in parser.given:
+            parser.error(f"{name} is given twice")
+        parser.given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that complains in one line."""
 
@@ -36,6 +52,8 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **options,
         )
+        self.given: set[str] = set()
+        self.register("action", None, _StoreOnce)  # what `add_argument` does without an action
 
     def add_force(self) -> None:
         """Add the option that lets a command replace files which it did not write."""

@@ -26,8 +26,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
     parser.add_force()
     known, left = parser.parse_known_args(arguments)
-    for name, value in (("--seeds", known.seeds), ("--workers", known.workers or 1)):
-        if value < 1:
+    for name, value in (("--seeds", known.seeds), ("--workers", known.workers)):
+        if value is not None and value < 1:
             raise LabError(f"demo: {name} must be at least 1, not {value}")
     began = time.monotonic()
 
@@ -39,7 +39,10 @@ def run(arguments: list[str]) -> int:
 
     console = Console()
     out = Path(known.out)
-    sweep = described(tuple(dict.fromkeys(known.n)), known.seeds, settings_from(left))
+    settings = settings_from(left)
+    if "n_future" in settings:
+        raise LabError("demo: --n-future cannot be given: --n says which numbers of prediction heads are compared")
+    sweep = described(tuple(dict.fromkeys(known.n)), known.seeds, settings)
     check_folder(out, PAGE, force=known.force)
     with resumable(f"stopped; the same command goes on with what lies in {out}"):
         runs = train_all(sweep, out, known.workers, console)

@@ -79,7 +79,7 @@ def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
             nested.get("model", {}).pop(name.removeprefix("model."), None)
     elif shape & set(settings) and isinstance(nested.get("model"), dict):
         nested["model"].pop("size", None)
-    flat({name: value for name, value in settings.items() if name != "task"})  # rejects what is given twice
+    flat({name: value for name, value in settings.items() if name != "task" or isinstance(value, str)})  # none given twice
     for name, value in settings.items():
         _put(nested, name, value)
     return nested
@@ -115,6 +115,8 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         for twice in result.keys() & inner.keys():
             raise LabError(f"setting {twice} is given twice, by its dotted name and in its group")
         result |= inner
+    if {"task", "task.name"} <= result.keys():
+        raise LabError("setting task is given twice, as task and as task.name")
     return result
 
 
@@ -156,6 +158,8 @@ _ALLOWED = {
     "bool_type": "true or false",
     "model_type": "a mapping of settings",
     "model_attributes_type": "a mapping of settings",
+    "tuple_type": "a list",
+    "string_pattern_mismatch": "a text that matches {pattern}",
     "invalid_key": "a name",
     "dict_type": "a mapping of settings",
 }

@@ -59,9 +59,14 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that YAML 1.1 or 1.2 would take for another value."""
+    """Quotes every text that YAML 1.1 or 1.2 would take for another value, or whose line breaks it would change."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if set(data) & set("\x85\u2028\u2029") else None
+        return self.represent_scalar(_TAG + "str", data, style=style)
 
 
+_Dumper.add_representer(str, _Dumper.represent_str)
 _Loader.yaml_constructors = {
     _TAG + "null": _Loader.construct_yaml_null,
     _TAG + "bool": _Loader.construct_yaml_bool,

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from lab.config.numbers import check_count, numbers_from
-from lab.config.settings import Settings
+from lab.config.settings import Settings, to_whole
 from lab.sweeping.spaces import Choices, Float, Int, Space, short_name
 
 Labels = dict[str, Any]
@@ -74,6 +74,7 @@ class Budget(Settings):
 
 
 def _seeds(value: Any) -> Any:
+    value = to_whole(value)
     if isinstance(value, str):
         return tuple(numbers_from("seeds", value))
     if isinstance(value, int) and not isinstance(value, bool):

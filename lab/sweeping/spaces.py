@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from abc import abstractmethod
 from typing import Annotated, Any, Literal, Protocol, Self
@@ -32,6 +33,8 @@ class Space(Protocol):
 def _choices(value: Any) -> Any:
     """Choices by label, from a list of values or from labels with their settings."""
     if isinstance(value, list):
+        if any(isinstance(item, float) and not math.isfinite(item) for item in value):
+            raise ValueError(f"states a number that is not finite: {', '.join(map(str, value))}")
         labels = [item if item is None or isinstance(item, (str, int, float, bool)) else json.dumps(item) for item in value]
         if len(set(labels)) < len(labels):
             raise ValueError(f"states a value twice: {', '.join(map(str, labels))}")
