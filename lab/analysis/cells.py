@@ -16,6 +16,7 @@ from lab.analysis.statistics import (
     one_run_a_seed,
     paired_comparison,
 )
+from lab.errors import LabError
 
 Rule = Literal["last", "best"]
 
@@ -76,6 +77,8 @@ def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     require_one_configuration(values, by)
     rows = []
     for cell, part in values.groupby(list(by), sort=True, dropna=False):
+        if "seed" in part and part["seed"].duplicated().any():
+            raise LabError(f"several runs of {', '.join(map(str, cell))} have one seed and the same settings: keep one of them")
         interval = bootstrap_interval(part["value"].to_numpy(float))
         rows.append([*cell, interval.mean, interval.low, interval.high, interval.n])
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds"])

@@ -140,6 +140,12 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["state"] == "finished"] if "state" in frame.columns else frame
 
 
+def where_they_are(frame: pd.DataFrame) -> str:
+    """The first few runs of a frame with their states and last steps."""
+    last = frame.groupby("run", sort=False).agg({"state": "last", "step": "max"})
+    return _enumerated([f"{run} ({state} at step {step})" for run, state, step in last.itertuples()])
+
+
 def _check_names(frame: pd.DataFrame) -> None:
     """Reject a frame in which two runs have one name, as two frames put together.
 
@@ -160,9 +166,8 @@ def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
     counts = frame["state"] == "finished" if keep == "finished" else frame["state"] != "diverged"
     if counts.all():
         return frame, []
-    last = frame[~counts].groupby("run", sort=False).agg({"state": "last", "step": "max"})
-    which = _enumerated([f"{run} ({state} at step {step})" for run, state, step in last.itertuples()])
-    line = f"{len(last)} of {frame['run'].nunique()} runs left out: {which}"
+    out = frame[~counts]
+    line = f"{out['run'].nunique()} of {frame['run'].nunique()} runs left out: {where_they_are(out)}"
     if not counts.any():
         raise LabError(f"no run is {keep}: {line}")
     return frame[counts], [line]

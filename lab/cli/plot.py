@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.arguments import Parser
+from lab.cli.arguments import ALIASES, Parser
 from lab.errors import LabError
 from tasks.errors import nearest
 
@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> int:
         if known.figure not in OPTIONS[name]:
             raise LabError(f"--{name} is for {', '.join(OPTIONS[name])}, not {known.figure}")
     if "by" in given:
-        given["by"] = [name.replace("-", "_") for name in given["by"].split(",")]
+        given["by"] = [ALIASES.get(name, name) for name in given["by"].replace("-", "_").split(",")]
 
     from lab.plots.save import check_path
 

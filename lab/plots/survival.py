@@ -1,4 +1,4 @@
-"""Emergence as survival: which share of runs is still on the plateau, arm by arm."""
+"""Emergence as survival: which share of runs is still on the plateau, condition by condition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.analysis.conditions import conditions, rows_of
+from lab.analysis.conditions import conditions, rows_of, where_they_are
 from lab.analysis.emergence import emergence_table
 from lab.analysis.survival import survival_comparisons, survival_curve
 from lab.plots.axes import TOKENS, count
@@ -69,6 +69,8 @@ def survival(
         _finish(panel, threshold)
 
     lines = [describe(metric).replace("\n", " "), *_note(times, crowded=crowded)]
+    if "state" in found.frame and not (ended := found.frame["state"].isin(["finished", "diverged"])).all():
+        lines.append(f"not finished, watched so far: {where_they_are(found.frame[~ended])}")
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
     table = table[["condition", "tokens", "share", "low", "high", "runs"]]
     return in_panels(found, draw, lines, axes), noted(table, found)

@@ -228,6 +228,9 @@ def test_tables_of_mixed_cells_are_rejected() -> None:
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.width"):
         emergence_table(frame, METRIC)
     assert len(cell_table(run_values(frame, METRIC), ["n_future", "model.width"])) == 4
+    copy = frame[frame["run"] == "r0"].assign(run="r0 (copy)")
+    with pytest.raises(LabError, match="several runs of 1, 32 have one seed and the same settings"):
+        cell_table(run_values(pd.concat([frame, copy]), METRIC), ["n_future", "model.width"])
 
 
 def test_a_value_that_is_not_a_number_is_no_value() -> None:

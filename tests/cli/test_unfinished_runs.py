@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import lab
+from lab import plots
 from lab.cli.main import main
 from tests.reproduce.finished import finished
 
@@ -46,6 +47,13 @@ def test_end_values_are_of_finished_runs(figure: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "lab: 1 of 4 runs left out: seed3 (stopped at step 5)\n"
 
 
+def test_survival_says_which_runs_are_still_watched() -> None:
+    runs = lab.frame(lab.open_runs(["runs"]))
+    axes, table = plots.survival(runs, METRIC, threshold=0.2)
+    assert table["runs"].max() == 4
+    assert "not finished, watched so far: seed3 (stopped at step 5)" in axes.get_title("left").replace("\n", " ")
+
+
 def test_nothing_but_unfinished_runs_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", "grid", "runs/seed3", "-o", "a.png"]) == 2
     assert capsys.readouterr().err == "lab: no run is finished: 1 of 1 runs left out: seed3 (stopped at step 5)\n"
@@ -76,6 +84,7 @@ def test_conditions_are_named_for_the_user(capsys: pytest.CaptureFixture[str]) -
     for width in (32, 48):
         for seed in (0, 1):
             made(f"grid/w{width}/seed{seed}", seed, [0, 20, 40], **{"model.width": width})
+    assert main(["plot", "emergence", "grid", "-o", "a.png", "--by", "width"]) == 0
     assert main(["plot", "emergence", "grid", "-o", "a.png"]) == 0
     assert set(pd.read_csv("a.csv")["condition"]) == {"width = 32", "width = 48"}
     assert set(pd.read_csv("a.csv")["seeds"]) == {2}
