@@ -25,6 +25,8 @@ def from_settings(settings: Mapping[str, Any]) -> Experiment:
         return Experiment.model_validate(dict(settings))
     except ValidationError as error:
         raise LabError(complaint(error)) from error
+    except RecursionError as error:
+        raise LabError("settings must not be nested this deeply") from error
 
 
 def experiment(task: str, settings: Mapping[str, Any] | None = None, *, scale: str = "laptop", **more: Any) -> Experiment:
@@ -133,6 +135,8 @@ def setting_names(kind: type[BaseModel] = Experiment, prefix: str = "") -> list[
 
 
 def _put(nested: dict[str, Any], name: str, value: Any) -> None:
+    if not isinstance(name, str):
+        raise LabError(f"a setting must be a name, not {name!r}")
     *groups, last = name.split(".")
     for group in groups:
         inner = nested.setdefault(group, {})

@@ -138,7 +138,7 @@ def default_path(experiment: Experiment) -> Path:
 
 
 def check_accelerator(experiment: Experiment) -> None:
-    """Refuse an accelerator or a compiler that this machine lacks.
+    """Reject an accelerator, threads or a compiler that this machine lacks.
 
     Raises:
         LabError: Naming it and what there is.
@@ -151,6 +151,8 @@ def check_accelerator(experiment: Experiment) -> None:
         raise LabError(
             f"devices must be at most {torch.cuda.device_count()}, the GPUs of this machine, not {experiment.devices}"
         )
+    if experiment.threads > (cores := os.cpu_count() or 1):
+        raise LabError(f"threads must be at most {cores}, the cores of this machine, not {experiment.threads}")
     on_gpu = torch.cuda.is_available() and experiment.accelerator in ("auto", "cuda")
     if experiment.compile == "reduce-overhead" and not on_gpu:
         raise LabError("compile must be none or default without a CUDA GPU, which has the graphs, not 'reduce-overhead'")

@@ -173,6 +173,7 @@ SETTINGS = [
     row("CUDA graphs on a CPU", train("--accelerator", "cpu", "--compile", "reduce-overhead"), "without a CUDA GPU"),
     row("unknown accelerator", train("--accelerator", "abacus"), "accelerator must be one of"),
     row("accelerator that is not there", train("--accelerator", "mps"), "accelerator must be one that this machine has"),
+    row("threads beyond the cores", train("--threads", "100000"), "threads must be at most", "the cores of this machine"),
     row("no threads", train("--threads", "0"), "threads must be at least 1"),
     row("period of no token", "train induction --task.period [0,5]", "induction.period"),
     row("period that runs backwards", "train induction --task.period [9,3]", "induction.period"),

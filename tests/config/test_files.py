@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,8 +110,10 @@ def test_a_group_of_values_of_numpy_is_accepted() -> None:
         ({"objective.weights": [10**400]}, "objective.weights must be one of"),
         ({"model": {"width": 32}, "model.width": 64}, "model.width is given twice"),
         ({"model": {1: 2}}, "model.1 must be a name"),
+        ({1: 2}, "a setting must be a name, not 1"),
+        ({"objective.weights": [functools.reduce(lambda inner, _: [inner], range(5000), [])]}, "nested this deeply"),
     ],
-    ids=str,
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_values_that_cannot_be_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(LabError, match=message):
