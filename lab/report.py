@@ -68,7 +68,7 @@ def report(runs: Sequence[Run], out: Path, command: str = "lab.report.report(run
     """Draw, compare and write what some runs of one task show, by the task's own headline metric.
 
     Args:
-        runs: Runs that differ in n_future and seed alone; the finished ones count.
+        runs: Runs that differ in n_future and seed alone; those that ended count, a diverged one as not getting there.
         out: The folder for `emergence.png` and further figures, their numbers as CSV, and `index.html`.
         command: What made the page.
 
@@ -78,7 +78,7 @@ def report(runs: Sequence[Run], out: Path, command: str = "lab.report.report(run
     experiment = runs[0].experiment
     metric = headline(experiment)
     tidy = frame(runs)
-    found = conditions(rows_of(tidy, metric), ["n_future"], keep="finished")
+    found = conditions(rows_of(tidy, metric), ["n_future"], keep="ended")
     own = found.frame.drop(columns="condition")
     tidy = tidy[tidy["run"].isin(own["run"])]
     table, sentence, unexplained = findings(own, metric)
@@ -112,8 +112,9 @@ def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = 
     """
     last = run_values(rows, metric)
     told = []
-    for n, ends in last.groupby("n_future", sort=True):
-        row: dict[str, object] = {"prediction heads (n)": n, "seeds": len(ends)}
+    for n, of_n in rows.groupby("n_future", sort=True):
+        ends = last[last["n_future"] == n]
+        row: dict[str, object] = {"prediction heads (n)": n, "seeds": of_n["run"].nunique()}
         for name, threshold in THRESHOLDS.items() if times is not None else ():
             group = times[times["n_future"] == n] if times is not None else pd.DataFrame()
             seen = group[f"{name}_observed"].astype(bool)

@@ -110,8 +110,12 @@ def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_p
     assert found.table["seeds"].tolist() == [5, 5]
     unfinished = runs[0].path / "run.json"
     unfinished.write_text(unfinished.read_text().replace('"finished"', '"stopped"'))
+    diverged = runs[1].path / "run.json"
+    diverged.write_text(diverged.read_text().replace('"finished"', '"diverged"'))
     again = report(lab.open_runs([tmp_path / "runs"]), tmp_path)
     assert again.table["seeds"].tolist() == [4, 5]
+    if task != "markov":
+        assert again.table["runs that reach 50 %"][0].startswith("3 of 4"), "a diverged run does not get there"
     assert "1 of 10 runs left out: n1-seed0 (stopped at step 80)" in again.page.read_text()
 
 

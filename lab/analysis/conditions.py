@@ -19,7 +19,7 @@ _BARE = ("arm", "task", "name", "heads", "size", "cell")
 """Settings whose values say what they are."""
 _NAMED_AT_MOST = 3
 
-Keep = Literal["all", "not diverged", "finished"]
+Keep = Literal["all", "not diverged", "ended", "finished"]
 
 
 class Conditions(NamedTuple):
@@ -50,8 +50,9 @@ def conditions(
         frame: A tidy frame.
         by: Columns that tell conditions apart; by default as many of the varied settings as it takes.
         axis: Columns that a figure has as an axis: within a condition, runs may differ in settings that these columns show.
-        keep: Which runs count: all, those that have not diverged, or finished ones. A frame without a column `state`, as an
-            older CSV, has finished runs. Of runs with the same configuration and seed the furthest counts.
+        keep: Which runs count: all, those that have not diverged, that ended (finished or diverged), or finished ones. A
+            frame without a column `state`, as an older CSV, has finished runs. Of runs with the same configuration and seed
+            the furthest counts.
 
     Raises:
         LabError: If no run counts, `by` names no column that tells runs apart, or runs of a condition differ in more than it
@@ -163,7 +164,8 @@ def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
     """The rows of the runs that count, and a line about those that do not."""
     if keep == "all" or "state" not in frame.columns:
         return frame, []
-    counts = frame["state"] == "finished" if keep == "finished" else frame["state"] != "diverged"
+    states = {"ended": ["finished", "diverged"], "finished": ["finished"]}.get(keep)
+    counts = frame["state"].isin(states) if states else frame["state"] != "diverged"
     if counts.all():
         return frame, []
     out = frame[~counts]

@@ -79,8 +79,8 @@ def _draw(name: str, folders: list[str], options: dict[str, Any], out: Path) -> 
     from lab.runs.names import shared_lines
 
     runs = open_runs([Path(folder) for folder in folders])
-    if name in OPTIONS["metric"]:
-        options.setdefault("metric", _common_metric(runs))
+    if name in OPTIONS["metric"] and "metric" not in options:
+        options["metric"] = _common_metric(runs)
     if name in ("emergence", "size"):
         options["lines"] = shared_lines([run.experiment for run in runs], options["metric"])
     with plots.style():

@@ -54,6 +54,15 @@ def test_survival_says_which_runs_are_still_watched() -> None:
     assert "not finished, watched so far: seed3 (stopped at step 5)" in axes.get_title("left").replace("\n", " ")
 
 
+def test_runs_of_two_tasks_are_two_conditions(capsys: pytest.CaptureFixture[str]) -> None:
+    for task in ("recall", "induction"):
+        finished(Path(f"mixed/{task}"), lab.experiment(task), {step: {"loss/all/1": 1.0} for step in (0, 20)})
+    assert main(["plot", "emergence", "mixed", "-o", "a.png"]) == 2
+    assert "give --metric" in capsys.readouterr().err
+    assert main(["plot", "emergence", "mixed", "-o", "a.png", "--metric", "loss/all/1"]) == 0
+    assert set(pd.read_csv("a.csv")["condition"]) == {"induction", "recall"}
+
+
 def test_nothing_but_unfinished_runs_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", "grid", "runs/seed3", "-o", "a.png"]) == 2
     assert capsys.readouterr().err == "lab: no run is finished: 1 of 1 runs left out: seed3 (stopped at step 5)\n"
