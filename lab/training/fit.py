@@ -30,7 +30,7 @@ from lab.runs.run import (
 )
 from lab.training.callbacks import Measure, StopOnSignal, StoppedAtOnce
 from lab.training.checkpoint import SafetensorsIO
-from lab.training.launch import OwnProcesses, check_launch, isolated
+from lab.training.launch import OwnProcesses, check_launch, isolated, lost_process
 from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
@@ -201,6 +201,11 @@ def fit(
         if trainer.strategy.launcher is not None:
             trainer.strategy.launcher.kill(signal.SIGKILL)
         raise Interrupted(f"ended at once; {again} from the last checkpoint", stop.asked) from None
+    except RuntimeError as error:
+        lost = lost_process(trainer)
+        if lost is None:
+            raise
+        raise LabError(f"{lost} has ended; {again} from the last checkpoint") from error
     finally:
         progress.stop()
     if stop.asked:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
@@ -92,6 +94,22 @@ def check_launch(experiment: Experiment) -> None:
 
     if hasattr(sys, "ps1") or (getattr(__main__, "__spec__", None) is None and not Path(sys.argv[0]).is_file()):
         raise LabError(f"devices must be 1 in a notebook or a program without a file, not {devices}: use a script or lab train")
+
+
+def lost_process(trainer: pl.Trainer) -> str | None:
+    """Name a process that trained with this one and is gone, which breaks their connection a moment before it is gone."""
+    children = getattr(trainer.strategy.launcher, "procs", ()) if trainer.strategy.launcher is not None else ()
+    until = time.monotonic() + 1.0
+    while children or processes.by_launcher():
+        if processes.is_orphan():
+            return "the process that started this one"
+        for number, child in enumerate(children, start=1):
+            if child.poll() is not None:
+                return f"process {number} of {len(children) + 1} (status {child.returncode})"
+        if time.monotonic() > until:
+            break
+        time.sleep(0.05)
+    return None
 
 
 def _together() -> int:

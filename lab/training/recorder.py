@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import lab
 from lab.config import Experiment, dump
 from lab.config.kinds import KINDS
 from lab.errors import LabError
@@ -143,13 +145,20 @@ def _write_artifact(folder: Path, name: str, text: str) -> None:
 
 
 def git_commit() -> str | None:
-    """The commit of the code that runs, with a plus sign if files were changed since; None outside a repository."""
-    here = Path(__file__).parent
+    """The commit of the code that runs, with a plus sign if files were changed since.
+
+    None where no repository tracks the code: a package that is installed below somebody's repository is no part of it.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        answer = subprocess.run(
+            ["git", *words], cwd=Path(lab.__file__).parent, env=environment, capture_output=True, text=True, check=True
+        )
+        return answer.stdout.strip()
+
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True)
+        git("ls-files", "--error-unmatch", "__init__.py")
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + ("+" if status.stdout.strip() else "")

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +80,42 @@ def test_several_runs_share_the_processes(tiny: Callable[..., Experiment], tmp_p
         assert_same(lab.Run(tmp_path / f"runs/seed{seed}"), one)
 
 
+def measured_at_50(folder: Path) -> "subprocess.Popen[str]":
+    """The command in the middle of a run, its output and complaints in one pipe."""
+    words = command("train", "--config", "e.yaml", "--out", "two")
+    training = subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    assert training.stdout is not None
+    for line in training.stdout:
+        if line.split()[:1] == ["step"] and line.split()[1].startswith("50/"):
+            return training
+    raise AssertionError("it ended before")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status", "words"),
+    [
+        (signal.SIGTERM, 143, "stopped at step"),
+        (signal.SIGKILL, 2, "process 1 of 2 (status -9) has ended; lab resume two goes on"),
+    ],
+)
+def test_the_end_of_one_process_ends_both(
+    number: int, status: int, words: str, tiny: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    experiment = changed(tiny(batch_size=8, steps=10**6, evaluation__every=50, checkpoint__seconds=1000.0), devices=2)
+    (tmp_path / "e.yaml").write_text(dump(experiment))
+    training = measured_at_50(tmp_path)
+    (child,) = Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split()
+    os.kill(int(child), number)
+    output, _ = training.communicate(timeout=120)
+    assert training.returncode == status
+    assert words in output
+    assert "Traceback" not in output
+    assert lab.Run(tmp_path / "two").state == ("stopped" if number == signal.SIGTERM else "killed")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_stopped_between_evaluations_go_on_as_if_they_had_not_been(
@@ -89,14 +124,7 @@ def test_two_processes_stopped_between_evaluations_go_on_as_if_they_had_not_been
     one = tiny(batch_size=8, steps=200, evaluation__every=50, schedule__warmup_steps=3)
     experiment = changed(one, devices=2, strategy=strategy)
     (tmp_path / "e.yaml").write_text(dump(experiment))
-    words = command("train", "--config", "e.yaml", "--out", "two")
-    training = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    metrics = tmp_path / "two" / "metrics.csv"
-    deadline = time.monotonic() + 120
-    while not (metrics.is_file() and "\n50," in metrics.read_text()):
-        assert training.poll() is None, training.stdout.read() if training.stdout else ""
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    training = measured_at_50(tmp_path)
     os.killpg(training.pid, signal.SIGINT)  # as Ctrl-C in a terminal does: every process of the group hears it
     output, _ = training.communicate(timeout=120)
     assert lab.Run(tmp_path / "two").state == "stopped", output

@@ -173,7 +173,7 @@ def test_ctrl_c_says_how_all_of_them_go_on(tiny: Make, tmp_path: Path, monkeypat
 
     def note(self: Any, heads: Any) -> None:
         if self.global_step == 5:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
         usual(self, heads)
 
     monkeypatch.setattr(module.TrainingModule, "note", note)

@@ -85,7 +85,7 @@ def test_a_stopped_population_counts_on(tiny: Make, tmp_path: Path, monkeypatch:
 
     def note(self: Any, heads: Any) -> None:
         if self.global_step == 4:  # between two evaluation points
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
         usual(self, heads)
 
     monkeypatch.setattr(module.TrainingModule, "note", note)

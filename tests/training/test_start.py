@@ -99,5 +99,5 @@ def test_a_next_token_path_that_would_begin_fresh_is_refused(
 
 def test_an_unfinished_run_is_refused(tiny: Make, tmp_path: Path) -> None:
     killed(tiny(), tmp_path / "first", in_step)
-    with pytest.raises(LabError, match=r"init must be a finished run, and .* is running"):
+    with pytest.raises(LabError, match=r"init must be a finished run, and .* is killed"):
         lab.train(tiny(init=str(tmp_path / "first")), tmp_path / "second")

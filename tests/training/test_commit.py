@@ -1,0 +1,46 @@
+"""run.json's commit is that of our code, or none."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.training.recorder import git_commit
+
+
+def git(folder: Path, *words: str) -> str:
+    person = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    return subprocess.run(["git", *person, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Somebody's repository with our package installed in it, untracked."""
+    (tmp_path / "venv/lab").mkdir(parents=True)
+    (tmp_path / "venv/lab/__init__.py").touch()
+    (tmp_path / "theirs.py").touch()
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "theirs.py")
+    git(tmp_path, "commit", "-qm", "theirs")
+    monkeypatch.setattr(lab, "__file__", str(tmp_path / "venv/lab/__init__.py"))
+    return tmp_path
+
+
+def test_an_enclosing_repository_is_not_ours(repository: Path) -> None:
+    assert git_commit() is None
+    git(repository, "add", "venv")
+    git(repository, "commit", "-qm", "ours")
+    assert git_commit() == git(repository, "rev-parse", "HEAD")
+    (repository / "theirs.py").write_text("changed")
+    assert git_commit() == git(repository, "rev-parse", "HEAD") + "+"
+
+
+def test_variables_of_git_point_to_no_other_repository(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a hook of git's."""
+    git(repository, "add", "venv")
+    git(repository, "commit", "-qm", "ours")
+    commit = git(repository, "rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(repository / "nowhere"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository / "nowhere"))
+    assert git_commit() == commit
