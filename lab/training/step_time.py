@@ -42,8 +42,8 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
 
     Both take turns of a few steps of real training, so that what else the machine does disturbs both alike.
     """
-    short = {"steps": STEPS, "schedule.warmup_steps": 0, "objective.active": "all", **unbudgeted(experiment)}
-    many = override(experiment, short)
+    short = {"steps": STEPS, "schedule.warmup_steps": 0, **unbudgeted(experiment)}
+    many = override(experiment, short | {"objective.active": "all"})
     one = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     with isolated(experiment):
         ratios = [seconds_a_step(TrainingModule(many)) / seconds_a_step(TrainingModule(one)) for _ in range(rounds)]
