@@ -14,7 +14,7 @@ from lab.analysis.conditions import conditions
 from lab.errors import LabError
 from lab.plots.axes import figure_note
 from lab.plots.curves import band_note, bands, draw_band, finish, noted
-from lab.plots.panels import LINES_AT_MOST
+from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
 
 
@@ -66,11 +66,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
         raise LabError("no run has a metric 'gradient/trunk/1': train with evaluation.gradient_audit")
     named = {metric: name for panel in shown for metric, name in names[panel].items()}
     found = conditions(frame[frame["metric"].isin(list(named))], by, keep="not diverged")
-    if len(found.table) > LINES_AT_MOST:
-        raise LabError(
-            f"{len(found.table)} conditions are too many for one figure ({LINES_AT_MOST} columns): keep fewer values of"
-            f" {', '.join(found.settings)}"
-        )
+    reject_more(found, LINES_AT_MOST, f"{LINES_AT_MOST} columns")
     table = bands(found, list(named))
     table["line"] = table["metric"].map(named)
     same = {kind: looks(sorted({name for name in named.values() if name.startswith(kind)})) for kind in ("head", "role")}

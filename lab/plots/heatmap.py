@@ -14,7 +14,7 @@ from lab.analysis.conditions import conditions
 from lab.errors import LabError
 from lab.plots.axes import figure_note, new_axes, note
 from lab.plots.curves import chance_lines, from_to, noted
-from lab.plots.panels import LINES_AT_MOST
+from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LUMINANCE
 
 _PLACE = re.compile(r"^(?P<score>prefix_matching|copying)/(?P<part>trunk|prediction)\.(?P<layer>\d+)/(?P<head>\d+)$")
@@ -45,11 +45,7 @@ def heatmap(
         raise LabError(f"the runs have no {score} scores (evaluation.induction_scores was false)")
     found = conditions(rows, by, keep="finished")
     names = list(found.table["condition"])
-    if len(names) > (LINES_AT_MOST if axes is None else 1):
-        raise LabError(
-            f"{len(names)} conditions are too many for one figure ({LINES_AT_MOST} panels, or 1 in given axes):"
-            f" keep fewer values of {', '.join(found.settings)}"
-        )
+    reject_more(found, LINES_AT_MOST if axes is None else 1, f"{LINES_AT_MOST} panels, or 1 in given axes")
     last = found.frame[found.frame["step"] == found.frame.groupby("run")["step"].transform("max")]
     matrices = {name: _matrix(last[last["condition"] == name]) for name in names}
     seeds = last.groupby("condition", observed=True)["run"].nunique()

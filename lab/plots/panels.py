@@ -40,11 +40,19 @@ def split(found: Conditions) -> dict[str, dict[str, str]]:
         if most <= LINES_AT_MOST or (inside == 1 and most <= len(LOOKS)):
             break
     if most > len(LOOKS) or len(panels) > PANELS_AT_MOST:
-        raise LabError(
-            f"{len(table)} conditions are too many for one figure ({PANELS_AT_MOST} panels of {LINES_AT_MOST} lines):"
-            f" keep fewer values of {', '.join(settings)}"
-        )
+        reject_more(found, 0, f"{PANELS_AT_MOST} panels of {LINES_AT_MOST} lines")
     return panels
+
+
+def reject_more(found: Conditions, most: int, room: str) -> None:
+    """Reject more conditions than a figure has room for.
+
+    Raises:
+        LabError: Naming the settings of which fewer values are to be kept.
+    """
+    if len(found.table) > most:
+        settings = ", ".join(found.settings)
+        raise LabError(f"{len(found.table)} conditions are too many for one figure ({room}): keep fewer values of {settings}")
 
 
 def in_panels(

@@ -12,10 +12,9 @@ from matplotlib.axes import Axes
 from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
 from lab.analysis.conditions import Conditions, conditions, rows_of, varied_settings
 from lab.analysis.statistics import FEWEST
-from lab.errors import LabError
 from lab.plots.axes import count, log_axis, new_axes, note, reference
 from lab.plots.curves import describe, noted, seed_columns, seed_count
-from lab.plots.panels import Lines, in_panels
+from lab.plots.panels import Lines, in_panels, reject_more
 from lab.plots.style import LUMINANCE
 
 PARAMETERS = "non-embedding parameters"
@@ -120,11 +119,7 @@ def grid(
     """
     found, table = by_size(frame, metric, by, rule)
     names, sizes = list(table["condition"].unique()), sorted(table["parameters"].unique())
-    if len(names) > ROWS_AT_MOST:
-        raise LabError(
-            f"{len(names)} conditions are too many for one figure ({ROWS_AT_MOST} rows): keep fewer values of"
-            f" {', '.join(found.settings)}"
-        )
+    reject_more(found, ROWS_AT_MOST, f"{ROWS_AT_MOST} rows")
     matrix = table.pivot(index="condition", columns="parameters", values="mean").loc[names, sizes].to_numpy(float)
     axes = axes or new_axes(max(3.8, 0.5 + 0.07 * max(map(len, names)) + 1.05 * len(sizes)), 1.1 + 0.46 * len(names))
     low, high = (0.0, 1.0) if not lower_is_better(metric) else (float(np.nanmin(matrix)), float(np.nanmax(matrix)))

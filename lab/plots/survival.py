@@ -14,6 +14,7 @@ from lab.analysis.survival import survival_comparisons, survival_curve
 from lab.plots.axes import TOKENS, count
 from lab.plots.curves import describe, noted
 from lab.plots.panels import Lines, in_panels
+from lab.plots.style import Look
 
 _BANDS_AT_MOST = 3
 """Conditions whose bands can be told apart; of more, the intervals are drawn at the end alone."""
@@ -51,21 +52,15 @@ def survival(
     crowded = len(runs) > _BANDS_AT_MOST
 
     def draw(panel: Axes, shown: Lines) -> None:
-        whole = len(shown) == len(runs)  # panels share a legend
         for place, (condition, (label, look)) in enumerate(shown.items()):
             part, curve = runs[condition], curves[condition]
-            panel.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line,
-                       label=f"{label}: {_seen(part).sum()} of {len(part)} emerged" if whole else label)  # fmt: skip
-            last = curve.iloc[-1]
-            if crowded:
-                reach = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
-                panel.errorbar([times["emerged"].max() * (1.03 + 0.03 * place)], [last["share"]], yerr=reach,
-                               color=look.colour, marker=look.marker, markersize=4, elinewidth=0.9, capsize=2)  # fmt: skip
-            else:
-                panel.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1,
-                                   linewidth=0)  # fmt: skip
+            counted = f"{label}: {_seen(part).sum()} of {len(part)} emerged"
+            label = counted if len(shown) == len(runs) else label  # panels share a legend
+            panel.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line, label=label)
+            aside = times["emerged"].max() * (1.03 + 0.03 * place) if crowded else None
+            _draw_interval(panel, curve, look, aside)
             ends = part.loc[~_seen(part), "emerged"]
-            panel.plot(ends, [last["share"]] * len(ends), linestyle="none", marker="|", color=look.colour)
+            panel.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
         _finish(panel, threshold)
 
     lines = [describe(metric).replace("\n", " "), *_note(times, crowded=crowded)]
@@ -74,6 +69,17 @@ def survival(
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
     table = table[["condition", "tokens", "share", "low", "high", "runs"]]
     return in_panels(found, draw, lines, axes), noted(table, found)
+
+
+def _draw_interval(axes: Axes, curve: pd.DataFrame, look: Look, aside: float | None) -> None:
+    """The interval of a curve: all along it, or at its end alone, drawn aside."""
+    if aside is None:
+        axes.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1, linewidth=0)
+        return
+    last = curve.iloc[-1]
+    reach = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
+    axes.errorbar([aside], [last["share"]], yerr=reach, color=look.colour, marker=look.marker, markersize=4, elinewidth=0.9,
+                  capsize=2)  # fmt: skip
 
 
 def _seen(times: pd.DataFrame) -> pd.Series:

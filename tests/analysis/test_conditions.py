@@ -88,7 +88,7 @@ def drawn(draw: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
         return None
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(grids())
 def test_no_figure_averages_different_configurations(frame: pd.DataFrame) -> None:
     for metric, draw in CURVES.values():
