@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that `lab --help` answers at once.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 
 from lab.cli.output import complain, standard_output
@@ -71,7 +72,7 @@ def _status(arguments: list[str]) -> int:
         complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
         return WRONG
     except (MemoryError, RuntimeError) as error:  # NumPy's and torch's
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
             raise
         complain(f"not enough memory: {error}")
         return WRONG

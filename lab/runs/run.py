@@ -178,7 +178,7 @@ def remove_leftovers(path: Path) -> None:
             each.unlink(missing_ok=True)
 
 
-def open_runs(paths: Sequence[Path | str]) -> list[Run]:
+def open_runs(paths: Sequence[Path | str] | Path | str) -> list[Run]:
     """The runs in some folders: each a run itself, or a folder of runs, searched below it; links are followed, each run once.
 
     A search leaves out what a sweep has pruned or could not train: such runs would be averaged with whole ones. A run that
@@ -189,7 +189,7 @@ def open_runs(paths: Sequence[Path | str]) -> list[Run]:
     """
     runs: dict[Path, Run] = {}
     unreadable: list[LabError] = []
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
         if not path.is_dir():
             raise LabError(f"{path}: no such folder")
         alone = is_run(path)

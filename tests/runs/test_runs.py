@@ -150,6 +150,7 @@ def test_runs_are_found_below_a_folder_and_those_in_the_making_are_not(tmp_path:
     for name in ("b/second", "a", ".c.partial"):
         made(tmp_path / name, experiment)
     assert [run.name for run in open_runs([tmp_path])] == ["a", "second"]
+    assert [run.name for run in open_runs(str(tmp_path))] == ["a", "second"]
     assert [run.name for run in open_runs([tmp_path / "b" / "second"])] == ["second"]
 
 
