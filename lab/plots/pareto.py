@@ -40,7 +40,7 @@ def pareto(
         frame: A tidy frame.
         metric: As `accuracy/copy/1`; of a loss, less is better.
         cost: `parameters`, `flops`, `seconds` or `tokens` of a run, mean over its seeds.
-        by: Columns that tell the colours apart (n_future). A cell is a combination of all varied settings.
+        by: Columns that tell the colours apart (what varies first). A cell is a combination of all varied settings.
         rule: `last` or `best` evaluation of each finished run.
         axes: Where to draw; by default a new figure's.
 
@@ -48,16 +48,18 @@ def pareto(
         The axes, and the numbers drawn: one row for each cell, see `end_cells`, with the cost, `front`, and its settings.
 
     Raises:
-        LabError: For an unknown cost or metric.
+        LabError: For an unknown cost or metric, or a cost that some runs do not say.
     """
     if cost not in COSTS or cost not in frame.columns:
         raise LabError(f"unknown cost {cost!r}; {nearest(cost, [name for name in COSTS if name in frame.columns])}")
     found = conditions(rows_of(frame, metric), keep="finished")
     table = end_cells(found, metric, rule)
     values = run_values(found.frame, metric, rule)
-    by = list(by) if by is not None else ["n_future"]
+    by = list(by) if by is not None else found.settings[:1]
     told = values.assign(colour=labelled(values, by)).groupby("condition", observed=True).agg({"colour": "first", cost: "mean"})
     table.insert(1, cost, told.loc[table["condition"], cost].to_numpy(float))
+    if not (table[cost] > 0).all():
+        raise LabError(f"the runs do not all say their {cost}")
     better = table["mean"] * (-1 if lower_is_better(metric) else 1)
     table.insert(2, "front", pareto_front(table[cost].tolist(), better.tolist()))
     colours = told.loc[table["condition"], "colour"].astype(str).to_numpy()

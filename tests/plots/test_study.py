@@ -99,3 +99,15 @@ def test_of_a_loss_less_is_better() -> None:
     _, table = plots.pareto(tidy, "loss/turn/1")
     assert table.loc[table["mean"].idxmin(), "front"]
     assert not table.loc[table["mean"].idxmax(), "front"]
+
+
+def test_a_cost_that_is_not_known_of_all_runs_is_rejected() -> None:
+    tidy = frame().assign(seconds=lambda rows: rows["step"].where(rows["n_future"] == 1) / 10.0)
+    with pytest.raises(LabError, match="the runs do not all say their seconds"):
+        plots.pareto(tidy, METRIC, cost="seconds")
+    axes, table = plots.pareto(tidy[tidy["n_future"] == 1], METRIC, cost="seconds")
+    assert axes.get_xlabel() == "wall time (seconds)"
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["front", "width = 64", "width = 128"]
+    assert len(table) == 2
