@@ -15,6 +15,8 @@ import yaml
 
 from lab.errors import LabError
 
+LARGEST = 10_000_000
+"""Characters of a file, and values in it with every alias written out."""
 _TAG = "tag:yaml.org,2002:"
 _CORE = {  # in the order in which they are tried, with the first characters
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -32,6 +34,12 @@ class _Loader(yaml.SafeLoader):
     """Plain values only; keys of a mapping are different, and nothing contains itself."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (as PyYAML declares it)
+
+    def compose_document(self) -> yaml.Node | None:
+        node = super().compose_document()
+        if node is not None and _expanded(node, {}) > LARGEST:
+            raise yaml.composer.ComposerError(None, None, f"aliases stand for more than {LARGEST} values", node.start_mark)
+        return node
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         node = super().compose_node(parent, index)
@@ -56,6 +64,15 @@ class _Loader(yaml.SafeLoader):
 
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
         return float(str(self.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count a node's values with every alias written out; `known` has the counts by the identity of a node."""
+    if isinstance(node, yaml.CollectionNode) and id(node) not in known:
+        pairs = isinstance(node, yaml.MappingNode)
+        inner = [each for pair in node.value for each in pair] if pairs else node.value
+        known[id(node)] = 1 + sum(_expanded(each, known) for each in inner)
+    return known.get(id(node), 1)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -118,10 +135,13 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, or a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise LabError(f"{path}: {reason}") from error
+    if len(text) > LARGEST:
+        raise LabError(f"{path}: must be at most {LARGEST} characters")
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise LabError(f"{path}: must be a mapping of settings, as 'task: induction'")

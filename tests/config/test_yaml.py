@@ -65,6 +65,10 @@ def test_a_file_of_an_older_version_holds_the_same_experiment(task: str) -> None
         ("!!timestamp 2026-11-26", "line 1: not YAML (could not determine a constructor for the tag"),
         ("!!python/object:os.system {}", "line 1: not YAML (could not determine a constructor for the tag"),
         ("!!int many", "text: not YAML (invalid literal for int()"),
+        (
+            "\n".join([f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" if i else "a0: &a0 []" for i in range(10)]),
+            "aliases stand for",
+        ),
         ("a: 1\n--- \nb: 2", "text, line 2: not YAML (but found another document)"),
         ("a\0", "text: not YAML (special characters are not allowed)"),
         ("[" * 20_000, "text: not YAML that can be read (nested too deeply)"),
@@ -77,6 +81,11 @@ def test_what_is_no_yaml_is_named_with_its_line(text: str, message: str) -> None
         read_yaml(text, "text")
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_does_not_end_is_rejected() -> None:
+    with pytest.raises(lab.LabError, match="/dev/zero: must be at most 10000000 characters"):
+        lab.load("/dev/zero")
 
 
 def test_a_merged_key_may_be_replaced() -> None:
