@@ -72,7 +72,7 @@ def conditions(
     tied = [name for name in varied if by is None and name not in (*named, *axis)]
     tied = [name for name in tied if not (axis and name.startswith("model."))]  # they are what makes the size
     change = f"change{'s' if len(tied) == 1 else ''} with the condition{' or size' if axis else ''}"
-    also = [f"{_enumerated(tied)} {change}"] if tied else []
+    also = [f"{enumerated(tied)} {change}"] if tied else []
     return Conditions(frame.assign(condition=column), table, (*left_out, *repeated, *also))
 
 
@@ -117,7 +117,7 @@ def require_one_configuration(frame: pd.DataFrame, by: Sequence[str]) -> None:
             words = [value if name == "condition" else _words(name, value, []) for name, value in values if value]
             which = f" with {', '.join(words)}" if words else ""
             raise LabError(
-                f"runs{which} differ in {_enumerated(differ)} and not in the seed alone:"
+                f"runs{which} differ in {enumerated(differ)} and not in the seed alone:"
                 f" compare by {'it' if len(differ) == 1 else 'them'} too, or keep one value"
             )
 
@@ -144,7 +144,7 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
 def where_they_are(frame: pd.DataFrame) -> str:
     """The first few runs of a frame with their states and last steps."""
     last = frame.groupby("run", sort=False).agg({"state": "last", "step": "max"})
-    return _enumerated([f"{run} ({state} at step {step})" for run, state, step in last.itertuples()])
+    return enumerated([f"{run} ({state} at step {step})" for run, state, step in last.itertuples()])
 
 
 def _check_names(frame: pd.DataFrame) -> None:
@@ -186,7 +186,7 @@ def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     texts = texts.loc[rank.sort_values(["unfinished", "left", "name"]).index]
     counted = {tuple(key): run for run, *key in texts.drop_duplicates().itertuples(name=None)}
     again = {run: counted[tuple(key)] for run, *key in texts[texts.duplicated()].itertuples(name=None)}
-    which = _enumerated([f"{run} (as {other})" for run, other in sorted(again.items())])
+    which = enumerated([f"{run} (as {other})" for run, other in sorted(again.items())])
     return frame[~frame["run"].isin(list(again))], [f"same configuration and seed again, counted once: {which}"]
 
 
@@ -270,7 +270,7 @@ def _key(value: object) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, (bool, int, float, np.number, np.bool_)) else (2, 0.0, str(value))
 
 
-def _enumerated(names: Sequence[str]) -> str:
+def enumerated(names: Sequence[str]) -> str:
     """Some names, the first few of many."""
     more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
     return ", ".join(names[:_NAMED_AT_MOST]) + more

@@ -40,7 +40,7 @@ def heatmap(
     """
     if frame.empty:
         raise LabError("the runs have no metrics yet")
-    rows = frame[(frame["metric"].str.extract(_PLACE)["score"] == score).to_numpy()]
+    rows = frame[(frame["metric"].str.extract(_PLACE)["score"] == score).to_numpy() & frame["value"].notna().to_numpy()]
     if rows.empty:
         raise LabError(f"the runs have no {score} scores (evaluation.induction_scores was false)")
     found = conditions(rows, by, keep="finished")

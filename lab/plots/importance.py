@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from lab.analysis.cells import Rule, is_logarithmic, is_range, lower_is_better
-from lab.analysis.conditions import Conditions, conditions, rows_of
+from lab.analysis.conditions import Conditions
 from lab.errors import LabError
 from lab.plots.axes import new_axes, note
 from lab.plots.curves import describe, noted, seed_count
-from lab.plots.study import cell_settings, end_cells
+from lab.plots.study import cell_settings, end_cells, ended
 
 
 def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
@@ -95,7 +95,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
 
 def _cells(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, list[str], Conditions]:
     """What every cell reached, the settings in which they differ, and the runs that count."""
-    found = conditions(rows_of(frame, metric), keep="finished")
+    found = ended(frame, metric, rule)
     settings = cell_settings(found)
     if settings.shape[1] == 1:
         raise LabError("the runs differ in no setting: there is nothing to compare")

@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.analysis.cells import Rule, lower_is_better, run_values
-from lab.analysis.conditions import conditions, labelled, rows_of
+from lab.analysis.conditions import labelled
 from lab.errors import LabError
 from lab.plots.axes import legend_below, log_axis, new_axes, note
 from lab.plots.curves import describe, noted
-from lab.plots.study import PARAMETERS, cell_settings, draw_seeds, end_cells, interval_note
+from lab.plots.study import PARAMETERS, cell_settings, draw_seeds, end_cells, ended, interval_note
 from lab.plots.style import looks
 from tasks.errors import nearest
 
@@ -52,7 +52,7 @@ def pareto(
     """
     if cost not in COSTS or cost not in frame.columns:
         raise LabError(f"unknown cost {cost!r}; {nearest(cost, [name for name in COSTS if name in frame.columns])}")
-    found = conditions(rows_of(frame, metric), keep="finished")
+    found = ended(frame, metric, rule)
     table = end_cells(found, metric, rule)
     values = run_values(found.frame, metric, rule)
     by = list(by) if by is not None else found.settings[:1]

@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.analysis.cells import Rule, cell_table, lower_is_better, run_values
-from lab.analysis.conditions import Conditions, conditions, rows_of, varied_settings
+from lab.analysis.conditions import Conditions, conditions, enumerated, rows_of, varied_settings
 from lab.analysis.statistics import FEWEST
+from lab.errors import LabError
 from lab.plots.axes import count, log_axis, new_axes, note, reference
 from lab.plots.curves import describe, noted, seed_columns, seed_count
 from lab.plots.panels import Lines, in_panels, reject_more
@@ -21,11 +22,32 @@ PARAMETERS = "non-embedding parameters"
 ROWS_AT_MOST = 24
 
 
+def ended(
+    frame: pd.DataFrame, metric: str, rule: Rule, by: Sequence[str] | None = None, axis: Sequence[str] = ()
+) -> Conditions:
+    """Conditions of the finished runs whose metric ends with a number.
+
+    Raises:
+        LabError: If there is no such run; see also `lab.analysis.conditions.conditions`.
+    """
+    found = conditions(rows_of(frame, metric), by, axis=axis, keep="finished")
+    numbers = run_values(found.frame, metric, rule).dropna(subset="value")["run"]
+    counts = found.frame["run"].isin(numbers)
+    if counts.all():
+        return found
+    lost = found.frame.loc[~counts, "run"].unique()
+    line = f"{len(lost)} of {found.frame['run'].nunique()} runs left out, {metric} is not a number: {enumerated(list(lost))}"
+    if not counts.any():
+        raise LabError(line)
+    kept = found.frame[counts]
+    return Conditions(kept, found.table[found.table["condition"].isin(kept["condition"])], (*found.notes, line))
+
+
 def end_cells(found: Conditions, metric: str, rule: Rule = "last", axis: Sequence[str] = ()) -> pd.DataFrame:
     """What each condition reached: the numbers that figures of end values draw.
 
     Args:
-        found: Conditions of finished runs.
+        found: From `ended`.
         metric: As `accuracy/copy/1`.
         rule: Which evaluation of a run counts, see `lab.analysis.cells.run_values`.
         axis: Further columns that a cell agrees in.
@@ -57,7 +79,7 @@ def by_size(frame: pd.DataFrame, metric: str, by: Sequence[str] | None, rule: Ru
     """
     rows = rows_of(frame, metric)
     rows = rows.assign(parameters=[float(f"{value:.1e}") for value in rows["parameters"]])
-    found = conditions(rows, by, axis=["parameters"], keep="finished")
+    found = ended(rows, metric, rule, by, ["parameters"])
     return found, end_cells(found, metric, rule, ["parameters"])
 
 

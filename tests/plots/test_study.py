@@ -111,3 +111,17 @@ def test_a_cost_that_is_not_known_of_all_runs_is_rejected() -> None:
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["front", "width = 64", "width = 128"]
     assert len(table) == 2
+
+
+@pytest.mark.parametrize("name", ["size", "grid", "pareto", "importance", "parallel"])
+def test_a_run_that_ends_without_a_number_is_left_out_and_named(name: str) -> None:
+    rates = [frame().assign(**{"optimiser.peak_lr": rate, "run": lambda rows, r=rate: rows["run"] + str(r)}) for rate in (1, 2)]
+    tidy = pd.concat(rates, ignore_index=True)
+    tidy.loc[(tidy["run"] == "sum-n1-d64-s01") & (tidy["step"] == 100), "value"] = np.nan
+    _, table = plots.FIGURES[name](tidy, METRIC)
+    assert table.attrs["notes"][-1] == "1 of 48 runs left out, accuracy/turn/1 is not a number: sum-n1-d64-s01"
+    if name != "importance":
+        assert sorted(table["seeds"].tolist())[0] == 3
+        assert table["mean"].notna().all()
+    with pytest.raises(LabError, match="48 of 48 runs left out, accuracy/turn/1 is not a number"):
+        plots.FIGURES[name](tidy.assign(value=np.nan), METRIC)
