@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +114,8 @@ def _starter(job: Job, devices: list[int]) -> Any:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         forkserver.ensure_running()  # with the signals blocked: it must outlive the workers, which report their end to it
+    except OSError as error:
+        raise LabError(f"TMPDIR: {tempfile.gettempdir()}: workers cannot be started from there ({error})") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 

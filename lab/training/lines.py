@@ -9,10 +9,10 @@ import torch
 
 from lab.runs import Run
 from lab.training.evaluation import Rows, evaluation_mode, measure
+from lab.training.launch import isolated
 from tasks.exchange import read_file
 
 
-@torch.no_grad()
 def evaluate(run: Run | Path | str, data: Path | str) -> pd.DataFrame:
     """Every metric of a run's model on the instances in a file, on the CPU.
 
@@ -31,7 +31,7 @@ def evaluate(run: Run | Path | str, data: Path | str) -> pd.DataFrame:
     task = run.experiment.task
     batch = read_file(data, task)
     network = run.model()
-    with evaluation_mode(network):
+    with isolated(run.experiment), torch.no_grad(), evaluation_mode(network):
         values = measure(network, task, Rows(batch, torch.device("cpu")))
     columns = {"run": run.name, "data": Path(data).name, "lines": len(batch)}
     return pd.DataFrame([{**columns, "metric": metric, "value": value} for metric, value in values.items()])

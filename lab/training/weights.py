@@ -11,6 +11,7 @@ from lab.model import Network, build
 from lab.runs.files import partial_of
 from lab.runs.run import TENSORS, WEIGHTS, Run
 from lab.training.checkpoint import load_tensors, save_tensors
+from lab.training.launch import isolated
 
 _IN_CHECKPOINT = "state_dict.network."
 
@@ -36,7 +37,8 @@ def load_network(run: Run) -> Network:
         LabError: If there are none yet, or they are cut short or do not fit the experiment.
     """
     path, weights = _newest(run)
-    network = build(run.experiment)
+    with isolated(run.experiment):
+        network = build(run.experiment)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

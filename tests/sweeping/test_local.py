@@ -1,6 +1,7 @@
 """Workers as processes: started, lost and replaced, stopped, blamed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,13 @@ import yaml
 from rich.console import Console
 
 import lab
+from lab.runs.lock import Busy, Lock
 from lab.sweeping import local, look
 from lab.sweeping.engine import prepare, run
 from lab.sweeping.follow import Follow
 from lab.sweeping.local import run_local
-from lab.sweeping.study import Job
+from lab.sweeping.results import results
+from lab.sweeping.study import Job, ask_again, open_study
 from tests.sweeping.tiny import BASE, begun, numbers, told
 
 Make = Callable[..., dict[str, Any]]
@@ -89,6 +92,25 @@ def test_a_signal_to_all_processes_of_the_command_stops_cleanly(grid: Make, tmp_
     assert (process.returncode, complaint) == (143, "lab: stopped; the same command goes on\n")
     assert look(description, out).sentence() == "2 runs of 2 cells: 2 stopped"
     assert all(run.checkpoint() for run in lab.open_runs([out]))
+
+
+def test_a_run_that_somebody_else_trains_ends_the_sweep_and_stays_as_it_is(grid: Make, tmp_path: Path) -> None:
+    job = begun(grid(seeds=1), tmp_path)
+    told(job)
+    run = tmp_path / "n1-seed0"
+    shutil.copytree(run, tmp_path / "copy")
+    shutil.rmtree(run)
+    ask_again(job, open_study(job), retry_failed=False)
+    (tmp_path / "copy").rename(run)
+    (run / "run.json").write_text((run / "run.json").read_text().replace('"finished"', '"running"'))
+    lock = Lock(run)
+    record = (run / "run.json").read_bytes()
+    with pytest.raises(Busy, match="n1-seed0: another process trains this run"):
+        told(job)
+    assert (run / "run.json").read_bytes() == record
+    lock.release()
+    told(job)
+    assert results(job, open_study(job)).sentence() == "2 runs of 2 cells: 2 finished"
 
 
 def test_a_worker_that_crashes_fails_its_run_alone(grid: Make, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from lab import processes
 from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.training.launch import check_launch
+from tasks.exchange import exported
 
 Make = Callable[..., Experiment]
 
@@ -78,6 +79,8 @@ def state() -> list[Any]:
 
 def test_global_state_changes_nothing_and_is_restored(tiny: Make, tmp_path: Path) -> None:
     plain = lab.train(tiny(), tmp_path / "plain")
+    (tmp_path / "data.jsonl").write_text("".join(f"{line}\n" for line in exported(tiny().task, "test", 4, 0)))
+    measured = lab.evaluate(plain, tmp_path / "data.jsonl")
     usual = torch.get_default_dtype(), torch.get_float32_matmul_precision(), torch.get_rng_state()
     try:
         random.seed(5)
@@ -88,6 +91,8 @@ def test_global_state_changes_nothing_and_is_restored(tiny: Make, tmp_path: Path
         with torch.inference_mode(), torch.autocast("cpu"), torch.device("meta"):
             before = state()
             odd = lab.train(tiny(), tmp_path / "odd")
+            assert {(weight.dtype, weight.device.type) for weight in odd.model().parameters()} == {(torch.float32, "cpu")}
+            again = lab.evaluate(plain, tmp_path / "data.jsonl")
             assert state() == before
         with torch.no_grad():
             assert lab.resume(stopped(tiny(), tmp_path / "stopped")).metrics() == plain.metrics()
@@ -96,6 +101,7 @@ def test_global_state_changes_nothing_and_is_restored(tiny: Make, tmp_path: Path
         torch.set_float32_matmul_precision(usual[1])
         torch.set_rng_state(usual[2])
     assert numbers(odd) == numbers(plain)
+    assert again.equals(measured)
 
 
 def stopped(experiment: Experiment, path: Path) -> Path:
