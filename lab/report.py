@@ -127,6 +127,12 @@ def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = 
     return pd.DataFrame(told)
 
 
+def across(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary table with a column for each n, which a page or a terminal has room for."""
+    turned = table.set_index(table.columns[0]).T
+    return turned.set_axis([f"n = {n}" for n in turned.columns], axis="columns").rename_axis(None).reset_index(names="")
+
+
 def conclusion(times: pd.DataFrame, metric: str) -> tuple[str, bool]:
     """One sentence: each n against the smallest, at onset and at completion; no more than the numbers allow.
 
@@ -249,7 +255,7 @@ def page_of(
 <h1>{title}: when is it learnt?</h1>
 <p>The task: {html.escape(task.summary)}.</p>
 <p class="found">{html.escape(sentence)}</p>
-<div class="wide">{table.to_html(index=False, border=0)}</div>
+<div class="wide">{across(table).to_html(index=False, border=0)}</div>
 <p>In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the same
 {runs[0].experiment.evaluation.examples} sequences; what others would give is not in the intervals. Times are tokens seen at the
 first of two evaluation points in a row at or above the threshold; points are {runs[0].experiment.evaluation.every} steps apart.

@@ -6,7 +6,7 @@ import pytest
 
 import lab
 from lab.errors import LabError
-from lab.report import conclusion, reaching, report, summary_table
+from lab.report import across, conclusion, reaching, report, summary_table
 from tests.reproduce.finished import finished
 
 METRIC = "accuracy/copy/1"
@@ -108,6 +108,8 @@ def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_p
     ):
         assert told in page
     assert found.table["seeds"].tolist() == [5, 5]
+    assert across(found.table).columns.tolist() == ["", "n = 1", "n = 2"]
+    assert across(found.table)["n = 2"].tolist() == found.table.iloc[1, 1:].tolist()
     unfinished = runs[0].path / "run.json"
     unfinished.write_text(unfinished.read_text().replace('"finished"', '"stopped"'))
     diverged = runs[1].path / "run.json"

@@ -63,7 +63,7 @@ def conditions(
     _check_names(frame)
     frame, left_out = _kept(frame, keep)
     frame, repeated = _once(frame)
-    runs = frame.drop_duplicates("run").set_index("run", drop=False)
+    runs = frame.drop_duplicates("run").set_index("run", drop=False).rename_axis(None)
     varied = varied_settings(runs)
     named = list(dict.fromkeys(_checked(runs, by))) if by is not None else _enough(runs, varied, axis)
     labels, table = _labelled(runs, named)
@@ -82,7 +82,7 @@ def labelled(frame: pd.DataFrame, by: Sequence[str]) -> pd.Categorical:
     Raises:
         LabError: If the frame has no such column.
     """
-    runs = frame.drop_duplicates("run").set_index("run", drop=False)
+    runs = frame.drop_duplicates("run").set_index("run", drop=False).rename_axis(None)
     labels, table = _labelled(runs, list(dict.fromkeys(_checked(runs, by))))
     return pd.Categorical(frame["run"].map(labels), categories=pd.Index(table["condition"]), ordered=True)
 
@@ -177,7 +177,7 @@ def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
 
 def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The rows without further runs of the same configuration and seed, and a line that names those."""
-    runs = frame.drop_duplicates("run").set_index("run", drop=False)
+    runs = frame.drop_duplicates("run").set_index("run", drop=False).rename_axis(None)
     texts = _texts(runs, [*varied_settings(runs), "seed"])
     if not texts.duplicated().any():
         return frame, []

@@ -48,10 +48,10 @@ def run(arguments: list[str]) -> int:
         runs = train_all(sweep, out, known.workers, console)
 
     from lab.cli.table import print_frame
-    from lab.report import report
+    from lab.report import across, report
 
     found = report(runs, out, f"lab {shlex.join(['demo', *arguments])}")
-    print_frame(console, found.table)
+    print_frame(console, across(found.table))
     console.print(f"\n{found.sentence}\n", highlight=False)
     console.out(f"figure  {found.figure}\npage    {found.page}\nwall    {time.monotonic() - began:.0f} s", highlight=False)
     return 0

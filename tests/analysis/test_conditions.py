@@ -118,7 +118,7 @@ def test_no_figure_averages_different_configurations(frame: pd.DataFrame) -> Non
 
 
 @settings(max_examples=40, deadline=None)
-@given(grids(), st.lists(st.sampled_from([*AXES, "seed"]), unique=True, min_size=1, max_size=2))
+@given(grids(), st.lists(st.sampled_from([*AXES, "seed", "run"]), unique=True, min_size=1, max_size=2))
 def test_what_is_named_suffices_or_is_rejected(frame: pd.DataFrame, by: list[str]) -> None:
     by = [name for name in by if name in frame.columns] or ["seed"]
     cells = frame.drop_duplicates("run").groupby(by, dropna=False)
