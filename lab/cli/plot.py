@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--x", metavar="AXIS", help="tokens, scored, sequences, steps, flops or seconds (tokens)")
     parser.add_argument("--rule", choices=("last", "best"), help="which evaluation of a run counts (last)")
-    parser.add_argument("--threshold", type=float, help="what a run must pass to leave the plateau (0.5)")
+    parser.add_argument("--threshold", type=float, help="what a run must pass to escape the plateau (0.5)")
     parser.add_argument("--cost", help="parameters, flops, seconds or tokens (parameters)")
     parser.add_force()
     known = parser.parse_args(arguments)

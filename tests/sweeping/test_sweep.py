@@ -50,6 +50,8 @@ def test_results_have_a_row_for_each_run_and_the_frame_knows_trials_and_axes(gri
     assert found.cells()["seeds"].tolist() == [2] * 4
     found.write()
     assert {"runs.csv", "frame.csv", "sweep.yaml", "study.journal"} <= {path.name for path in tmp_path.iterdir()}
+    (tmp_path / found.runs["run"][0] / "run.json").write_text("{}")
+    assert found.frame()["run"].nunique() == 7, "a run that cannot be read hides no other"
 
 
 def test_cells_that_fail_are_recorded_and_the_rest_goes_on(grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
