@@ -83,6 +83,8 @@ def proxy(url: str | None, journal: Path = Path()) -> Iterator[str]:
 
 def _serve(url: str | None, journal: Path, port: int) -> None:
     warnings.simplefilter("ignore", ExperimentalWarning)
+    if url is None:
+        journal.touch()
     run_grpc_proxy_server(open_storage(url, journal), host="localhost", port=port)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from lab.cli.arguments import Parser, first_word
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from lab.sweeping.results import Results
 
+FAILED = 1
 _MISSING_SHOWN = 10
 
 
@@ -66,11 +68,14 @@ def run(arguments: list[str]) -> int:
             results = run_locally(prepared, workers, console, retry_failed=known.retry_failed)
     results.write()
     report(console, results)
-    return 0
+    console.out(f"tables  {prepared.job.place.runs_table}, {prepared.job.place.frame_table}", highlight=False)
+    if results.failure():
+        print(f"lab: {results.failure()}", file=sys.stderr)
+    return FAILED if results.failure() else 0
 
 
 def _show(arguments: list[str]) -> int:
-    """Print and write what a sweep has come to."""
+    """Print the state of a sweep; nothing is written, so that anybody who can read it can ask."""
     parser = _parser("sweep show", "What a sweep has come to, while it goes on or afterwards.")
     known = parser.parse_args(arguments)
 
@@ -78,9 +83,7 @@ def _show(arguments: list[str]) -> int:
 
     from lab.sweeping.engine import look
 
-    found = look(known.file, known.out, known.storage)
-    found.write()
-    report(Console(), found)
+    report(Console(), look(known.file, known.out, known.storage))
     return 0
 
 
@@ -117,4 +120,3 @@ def report(console: Console, results: Results) -> None:
         console.out(f"  {line}", highlight=False)
     if len(missing) > _MISSING_SHOWN:
         console.out(f"  and {len(missing) - _MISSING_SHOWN} more", highlight=False)
-    console.out(f"tables  {results.job.place.runs_table}, {results.job.place.frame_table}", highlight=False)

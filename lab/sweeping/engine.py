@@ -112,18 +112,29 @@ def sweep(
     prepared = prepare(description, out, storage)
     console = console or Console(quiet=True)
     if engine == "ray":
-        return run_on_cluster(prepared, workers, console, per_device=per_device, address=address, retry_failed=retry_failed)
-    count = workers or default_workers(prepared.threads, prepared.devices, per_device)
-    return run_locally(prepared, count, console, retry_failed=retry_failed)
+        found = run_on_cluster(prepared, workers, console, per_device=per_device, address=address, retry_failed=retry_failed)
+    else:
+        count = workers or default_workers(prepared.threads, prepared.devices, per_device)
+        found = run_locally(prepared, count, console, retry_failed=retry_failed)
+    found.write()
+    return found
 
 
 def look(description: Description, out: Path | str | None = None, storage: str | None = None) -> Results:
-    """What a sweep has come to, while it goes on or afterwards.
+    """The results so far of a sweep that runs, was stopped or is finished; nothing is written.
 
     Raises:
         LabError: If it was never started.
     """
-    job = prepare(description, out, storage).job
+    return inspect(prepare(description, out, storage).job)
+
+
+def inspect(job: Job) -> Results:
+    """The results so far of a job whose study exists.
+
+    Raises:
+        LabError: If it does not.
+    """
     return results(job, open_study(job))
 
 

@@ -11,11 +11,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import optuna
@@ -30,6 +31,8 @@ from lab.sweeping.trials import Update, finish
 
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """A worker's libraries start no threads of their own; the experiment says how many its training has."""
+_LONGEST_TEMPORARY = 60
+"""Bytes of a temporary folder's path: a socket's has 107, of which its name in it takes up to 40."""
 _OOM_KILLS = Path("/proc/vmstat")
 
 
@@ -119,11 +122,13 @@ def _starter(job: Job, devices: list[int]) -> Any:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
+    own_task = "__main__:" in job.sweep.model_dump_json()  # defined by the script itself
+
     def start(number: int) -> Process:
         receiver, sender = context.Pipe(duplex=False)
         device = devices[number % len(devices)] if devices else None
         process = context.Process(target=_main, args=(job, sender, device), name=f"worker-{number}")
-        with environment(_THREADS):
+        with environment(_THREADS), short_temporary_folder(), nullcontext() if own_task else empty_main():
             process.start()
         sender.close()
         return Process(number, process, receiver)
@@ -144,6 +149,33 @@ def environment(values: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def empty_main() -> Iterator[None]:
+    """Replace `__main__` by an empty module inside.
+
+    A worker needs nothing of the script that started the sweep. It would run a script without `if __name__ == "__main__"` once
+    more, and it would not find one that came from standard input.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def short_temporary_folder() -> Iterator[None]:
+    """Inside, temporary files lie in /tmp if the path of the usual folder is too long for a socket of the fork server."""
+    usual = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TEMPORARY and os.access("/tmp", os.W_OK):
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual
 
 
 def _main(job: Job, sender: Connection, device: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What a sweep has come to: a row for each run, a tidy frame, and a summary that names what is missing."""
+"""The results of a sweep: a row for each run, a tidy frame, and a summary that names what is missing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+FAILURES = ("failed", "diverged", "damaged", "missing")
+"""States of runs that are over and have no result."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class Results:
 
     Attributes:
         job: The sweep and where it lies.
-        runs: A row for each run: `trial`, `run`, the axes, `seed`, `state` (`finished`, `pruned`, `failed`, `running`,
-            `stopped`, `killed`, `waiting`, or `missing` if the folder of a finished run is gone), each metric (of finished
-            runs), `error`.
+        runs: A row for each run: `trial`, `run`, the axes, `seed`, `state`, each metric (of finished runs), `error`. States:
+            `finished`, `pruned`, `failed`, `diverged`; `running` (a process works on it), `stopped` or `killed` (it has begun
+            and nobody works on it), `waiting` (it has not begun); `damaged` or `missing` (the folder of a finished run cannot
+            be read, or is gone).
     """
 
     job: Job
@@ -64,7 +67,8 @@ class Results:
 
     def cells(self) -> pd.DataFrame:
         """A row for each cell: its axes, the mean of each metric over its finished runs with its 90 % interval (their
-        values where they are few), `seeds`: how many those are, and `others`: how many are in another state.
+        values where they are few), `seeds`: how many of its runs those are, as `2 of 3`, and `others`: how many are in each
+        other state.
         """
         import pandas as pd
 
@@ -79,7 +83,7 @@ class Results:
                 shown[metric] = mean_with_interval(values) if values else "-"
             states = part["state"].value_counts()
             others = ", ".join(f"{count} {state}" for state, count in states.items() if state != "finished")
-            rows.append({**shown, "seeds": len(ended), "others": others})
+            rows.append({**shown, "seeds": f"{len(ended)} of {len(part)}", "others": others})
         return pd.DataFrame(rows)
 
     @property
@@ -99,6 +103,12 @@ class Results:
         rows = self.runs[self.runs["state"] != "finished"]
         return [f"{row['run']}: {row['state']}{': ' + row['error'] if row['error'] else ''}" for row in rows.to_dict("records")]
 
+    def failure(self) -> str:
+        """How many runs failed, in one line; empty if none did."""
+        counts = self.runs["state"].value_counts()
+        failed = [f"{counts[state]} of {len(self.runs)} runs {state}" for state in FAILURES if state in counts]
+        return ", ".join(failed)
+
     def write(self) -> None:
         """Write `runs.csv` and `frame.csv` beside the sweep."""
         write_atomic(self.job.place.runs_table, self.runs.to_csv(index=False))
@@ -106,7 +116,7 @@ class Results:
 
 
 def results(job: Job, study: Study) -> Results:
-    """Collect what a study and the folders of its runs say."""
+    """Collect what a study, its leases and the folders of its runs say; nothing is written."""
     import pandas as pd
 
     rows = list(_grid_rows(job, study) if job.sweep.grid is not None else _search_rows(job, study))
@@ -121,33 +131,48 @@ def _grid_rows(job: Job, study: Study) -> Iterator[dict[str, Any]]:
     for place in range(planned_trials(sweep) or 0):
         labels, trial = grid_trial(sweep, place), latest.get(place)
         name = run_name(sweep, labels, labels[SEED])
-        row = {"trial": None if trial is None else trial.number, "run": name, **labels, **_state(job, trial, name)}
-        if row["state"] == "finished" and trial is not None:
-            row |= dict(zip(sweep.metrics, trial.values, strict=True))
-        yield row
-
-
-def _state(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, Any]:
-    if trial is None:
-        return {"state": "waiting", "error": ""}
-    state = _STATES.get(trial.state, "running")
-    path = job.place.runs / name
-    if state == "running" and not job.place.leases.is_taken(trial.number):  # the same command goes on with it
-        state = Run(path).state if is_run(path) else "waiting"
-        return {"state": "stopped" if state == "finished" else state, "error": ""}
-    if state == "finished" and not is_run(path):
-        return {"state": "missing", "error": "its folder is gone"}
-    return {"state": state, "error": trial.user_attrs.get(ERROR, "")}
+        yield {"trial": None if trial is None else trial.number, "run": name, **labels, **_outcome(job, trial, name)}
 
 
 def _search_rows(job: Job, study: Study) -> Iterator[dict[str, Any]]:
     """A row for each run of each trial."""
     for trial in study.get_trials(deepcopy=False):
         for seed, name in zip(job.sweep.seeds, trial_names(job.sweep, trial.number, trial.params), strict=True):
-            row = {"trial": trial.number, "run": name, **trial.params, SEED: seed, **_state(job, trial, name)}
-            if row["state"] == "finished":
-                run = Run(job.place.runs / name)
-                row |= {
-                    metric: run_value(run, metric, job.sweep.rule, best_of(way)) for metric, way in job.sweep.metrics.items()
-                }
-            yield row
+            yield {"trial": trial.number, "run": name, **trial.params, SEED: seed, **_outcome(job, trial, name)}
+
+
+def _outcome(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, Any]:
+    """State, error and, of a finished run, each metric."""
+    try:
+        state = _state(job, trial, name)
+        values = _values(job, trial, name) if state == "finished" else {}
+    except LabError as error:
+        return {"state": "damaged", "error": str(error)}
+    if state == "missing":
+        return {"state": state, "error": "its folder is gone"}
+    over = trial is not None and state in FAILURES
+    return {"state": state, "error": trial.user_attrs.get(ERROR, "") if over and trial is not None else "", **values}
+
+
+def _state(job: Job, trial: FrozenTrial | None, name: str) -> str:
+    """The state of a trial's run: what the study says of one that is finished, else what its folder and the lease say."""
+    if trial is None:
+        return "waiting"
+    path, told = job.place.runs / name, _STATES.get(trial.state)
+    if not is_run(path):
+        held = told is None and job.place.leases.is_taken(trial.number)
+        return "running" if held else "missing" if told == "finished" else told or "waiting"
+    if told == "finished":
+        return told
+    own = Run(path).state
+    if told is not None:
+        return own if own in ("finished", "diverged") else told  # of a search's trial one run may be whole
+    return "running" if own != "finished" and job.place.leases.is_taken(trial.number) else own
+
+
+def _values(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, float]:
+    """What a finished run reached in each metric."""
+    if job.sweep.grid is not None and trial is not None and trial.values is not None:
+        return dict(zip(job.sweep.metrics, trial.values, strict=True))
+    run = Run(job.place.runs / name)
+    return {metric: run_value(run, metric, job.sweep.rule, best_of(way)) for metric, way in job.sweep.metrics.items()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import optuna
@@ -22,11 +24,48 @@ from lab.runs.files import readable_errors
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 SCHEMES = (*DRIVERS, "grpc")
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-
 
 class StorageLost(LabError):
-    """The storage refuses or does not answer; nothing is lost, and the same command goes on."""
+    """The storage rejects a call or does not answer; all runs are saved, and the sweep can be started again."""
+
+
+class Journal(JournalFileBackend):
+    """Optuna's journal in a file that is opened for writing by writers alone, so that a reader needs no right to write.
+
+    Optuna's own creates the file when it is read, and passes over a damaged line until another follows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file_path, self._lock = str(path), JournalLock(path)
+        self._offsets = [0]  # where each line begins
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """The entries from a number on; a last line that is not whole is still being written, or a kill cut it short.
+
+        Raises:
+            StorageLost: Naming the file and the line that is no entry.
+        """
+        number = min(log_number_from, len(self._offsets) - 1)
+        with readable_errors(self._path), self._path.open("rb") as file:
+            file.seek(self._offsets[number])
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                if number + 1 == len(self._offsets):
+                    self._offsets.append(self._offsets[number] + len(line))
+                number += 1
+                if number > log_number_from:
+                    yield self._entry(line, number)
+
+    def _entry(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict) or not {"op_code", "worker_id"} <= entry.keys():
+            raise StorageLost(f"{self._path}, line {number}: damaged: not an entry of a journal")
+        return entry
 
 
 class JournalLock(BaseJournalFileLock):
@@ -67,18 +106,19 @@ def mend(journal: Path) -> None:
 
 
 def open_storage(url: str | None, journal: Path) -> BaseStorage:
-    """A storage; a journal is created if it is not there.
+    """Open a storage.
 
     Args:
         url: `postgresql://...`, `mysql://...` or `grpc://host:port`; None for the journal.
-        journal: The journal's file.
+        journal: The journal's file, which exists.
 
     Raises:
-        LabError: If the URL is none of those, its driver is not installed, or nobody answers.
+        LabError: If the URL is none of those, its driver is not installed, nobody answers, or the journal cannot be read or is
+            damaged.
     """
     if url is None:
-        with readable_errors(journal):
-            return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
+        with storage_calls(str(journal)):
+            return JournalStorage(Journal(journal))
     scheme = check_url(url)
     with _unreachable(url):
         if scheme == "grpc":
@@ -132,16 +172,23 @@ def _unreachable(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def storage_calls() -> Iterator[None]:
-    """Around calls of a storage alone: what goes wrong in them is the storage's fault, not the run's.
+def storage_calls(storage: str = "the storage") -> Iterator[None]:
+    """Around calls of a storage alone: what goes wrong in them is the storage's fault, not the run's. Optuna logs errors only.
+
+    Args:
+        storage: Its name in the message.
 
     Raises:
         StorageLost: For any error inside.
     """
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     except (LabError, optuna.TrialPruned):
         raise
     except Exception as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise StorageLost(f"the storage does not answer ({reason[0] if reason else type(error).__name__})") from error
+        raise StorageLost(f"{storage} fails ({type(error).__name__}: {reason[0] if reason else 'no reason given'})") from error
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -125,6 +125,9 @@ def set_up(job: Job) -> Study:
     """The job's study, made if it is not there yet."""
     with job.place.alone():
         job.place.leases.check()
+        if job.place.storage is None:
+            with readable_errors(job.place.journal):
+                job.place.journal.touch()
         storage = open_storage(job.place.storage, job.place.journal)
         study = _find(storage, job)
         if study is None:

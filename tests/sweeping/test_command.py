@@ -69,6 +69,22 @@ def test_a_sweep_is_started_shown_and_not_done_again(grid: Make, capsys: pytest.
     assert look("s.yaml").finished()[0].name == "n1-seed0"
 
 
+def test_failed_runs_are_counted_and_give_status_1(grid: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    wild = {"optimiser.peak_lr": 1e30, "optimiser.clip_norm": None}
+    Path("all.yaml").write_text(yaml.safe_dump(grid(grid={"rate": {"a": wild}}, name="all", seeds=1)))
+    Path("one.yaml").write_text(yaml.safe_dump(grid(grid={"rate": {"a": wild, "b": {"n_future": 1}}}, name="one", seeds=1)))
+    assert main(["sweep", "all.yaml", "--workers", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "  a-seed0: " in out
+    assert re.fullmatch(r"lab: 1 of 1 runs \w+\n", err)
+    assert main(["sweep", "one.yaml", "--workers", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "  a-seed0: " in out
+    assert "b-seed0: " not in out
+    assert re.fullmatch(r"lab: 1 of 2 runs \w+\n", err)
+    assert main(["sweep", "show", "one.yaml"]) == 0
+
+
 def test_the_dashboard_serves_the_study(
     grid: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

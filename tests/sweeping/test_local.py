@@ -5,8 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from lab.sweeping.follow import Follow
 from lab.sweeping.local import run_local
 from lab.sweeping.results import results
 from lab.sweeping.study import Job, ask_again, open_study
-from tests.sweeping.tiny import BASE, begun, numbers, told
+from tests.sweeping.tiny import BASE, SHORT, begun, numbers, told
 
 Make = Callable[..., dict[str, Any]]
 
@@ -129,6 +131,28 @@ def test_the_kernels_own_count_tells_lack_of_memory_from_a_kill(tmp_path: Path, 
     assert local._cause(signal.SIGKILL, 2) == "out of memory: the kernel killed its worker"
     assert local._cause(signal.SIGKILL, 3) == ""
     assert local._cause(signal.SIGTERM, 3) == ""
+
+
+@pytest.mark.parametrize("name", ["script.py", "<stdin>"])
+def test_workers_never_run_the_script_that_starts_them(
+    name: str, grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script without `if __name__ == "__main__"`, and one from standard input, which no worker could find."""
+    script = ModuleType("__main__")
+    script.__file__ = str(tmp_path / name)
+    (tmp_path / "script.py").write_text(f"open({str(tmp_path / 'again')!r}, 'w')")
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    found = lab.sweep(grid(SHORT, grid={"n_future": [1]}, seeds=1), tmp_path / "out", workers=1)
+    assert found.sentence() == "1 runs of 1 cells: 1 finished"
+    assert not (tmp_path / "again").exists()
+    assert sys.modules["__main__"] is script
+
+
+def test_a_long_temporary_folder_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 100)))
+    with local.short_temporary_folder():
+        assert tempfile.gettempdir() == "/tmp"
+    assert tempfile.gettempdir() == str(tmp_path / ("t" * 100))
 
 
 def test_there_are_as_many_workers_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def test_a_pruned_cell_is_marked_and_never_averaged(
     assert found.runs.loc[found.runs["state"] == "pruned", "loss/all/1"].isna().all()
     assert [line for line in found.missing() if "pruned" in line] == [f"trial{number:04d}-seed0: pruned" for number in pruned]
     cells = found.cells().set_index("trial")
-    assert cells.loc[pruned, "seeds"].tolist() == [0] * len(pruned)
+    assert cells.loc[pruned, "seeds"].tolist() == ["0 of 1"] * len(pruned)
     assert cells.loc[pruned, "loss/all/1"].tolist() == ["-"] * len(pruned)
     for number in pruned:
         run = lab.Run(tmp_path / f"trial{number:04d}-seed0")

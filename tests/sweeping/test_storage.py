@@ -42,6 +42,7 @@ def test_only_a_line_that_is_not_whole_is_dropped(
 def test_a_journal_that_was_cut_in_a_line_goes_on(tmp_path: Path) -> None:
     """Without the repair, Optuna cannot read such a journal any more once another line follows."""
     journal = tmp_path / "journal"
+    journal.touch()
     study = optuna.create_study(storage=open_storage(None, journal), study_name="s")
     study.add_trial(optuna.create_trial(value=1.0))
     with journal.open("ab") as file:
@@ -54,6 +55,7 @@ def test_a_journal_that_was_cut_in_a_line_goes_on(tmp_path: Path) -> None:
 
 def test_a_writer_that_is_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
+    journal.touch()
     study = optuna.create_study(storage=open_storage(None, journal), study_name="s")
     ready = mp.get_context("fork").Event()
 

@@ -47,7 +47,7 @@ def test_results_have_a_row_for_each_run_and_the_frame_knows_trials_and_axes(gri
     assert set(frame["size"]) == {"small", "large"}
     assert set(frame["state"]) == {"finished"}
     assert frame.groupby("run")["trial"].nunique().tolist() == [1] * 8
-    assert found.cells()["seeds"].tolist() == [2] * 4
+    assert found.cells()["seeds"].tolist() == ["2 of 2"] * 4
     found.write()
     assert {"runs.csv", "frame.csv", "sweep.yaml", "study.journal"} <= {path.name for path in tmp_path.iterdir()}
     (tmp_path / found.runs["run"][0] / "run.json").write_text("{}")
@@ -126,7 +126,7 @@ def test_a_search_is_measured_by_its_mean_over_seeds(search: Make, tmp_path: Pat
             ends.append([row.value for row in run.metrics() if row.metric == "loss/all/1"][-1])
         assert trial.value == pytest.approx(sum(ends) / 2)
     assert study.direction.name == "MINIMIZE"
-    assert results(job, study).cells()["seeds"].tolist() == [2] * 3
+    assert results(job, study).cells()["seeds"].tolist() == ["2 of 2"] * 3
 
 
 def test_time_is_a_budget_too(search: Make, tmp_path: Path) -> None:

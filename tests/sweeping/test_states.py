@@ -1,0 +1,155 @@
+"""The states of a sweep's runs are those that their processes and folders have, and asking for them changes nothing."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.cli.main import main
+from lab.runs.files import read_json, write_json
+from lab.runs.run import RECORD
+from lab.sweeping import worker
+from lab.sweeping.engine import inspect
+from lab.sweeping.results import Results
+from lab.sweeping.storage import StorageLost
+from lab.sweeping.study import Job, claim, open_study
+from tests.sweeping.tiny import begun, told
+
+Make = Callable[..., dict[str, Any]]
+
+
+def states(job: Job) -> dict[str, str]:
+    return dict(inspect(job).runs.set_index("run")["state"])
+
+
+def cut_short(job: Job, patch: pytest.MonkeyPatch, seen: Callable[[], object] = lambda: None) -> None:
+    """A worker that leaves its first run in the middle, and its folder as a kill does; `seen` is called just before."""
+
+    def end(*_: object) -> None:
+        seen()
+        raise StorageLost
+
+    with patch.context() as inside:
+        inside.setattr(worker.Watch, "measured", end)
+        with pytest.raises(StorageLost):
+            told(job)
+
+
+def test_only_what_a_process_works_on_is_running(grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = begun(grid(seeds=1), tmp_path)
+    during: list[dict[str, str]] = []
+    cut_short(job, monkeypatch, lambda: during.append(states(job)))
+    assert during == [{"n1-seed0": "running", "n2-seed0": "waiting"}]
+    assert states(job) == {"n1-seed0": "killed", "n2-seed0": "waiting"}
+    record = tmp_path / "n1-seed0" / RECORD
+    write_json(record, read_json(record) | {"state": "stopped"})
+    assert states(job) == {"n1-seed0": "stopped", "n2-seed0": "waiting"}
+    assert inspect(job).sentence() == "2 runs of 2 cells: 1 stopped, 1 waiting"
+    told(job)
+    assert states(job) == {"n1-seed0": "finished", "n2-seed0": "finished"}
+
+
+def test_a_trial_that_is_claimed_runs_and_one_that_is_given_back_waits(grid: Make, tmp_path: Path) -> None:
+    job = begun(grid(seeds=1), tmp_path)
+    claimed = claim(job, open_study(job))
+    assert claimed is not None
+    assert states(job) == {"n1-seed0": "running", "n2-seed0": "waiting"}
+    claimed.lease.give_back()
+    assert states(job) == {"n1-seed0": "waiting", "n2-seed0": "waiting"}
+
+
+def test_a_run_counts_once_it_is_finished_whatever_became_of_its_trial(
+    search: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search's trial whose second seed fails: the first is a whole run, and the cell is marked as incomplete."""
+    usual = worker.train
+
+    def train(experiment: Any, path: Path, **options: Any) -> Any:
+        if experiment.seed == 1:
+            raise RuntimeError("lost")
+        return usual(experiment, path, **options)
+
+    monkeypatch.setattr(worker, "train", train)
+    job = begun(search(seeds=2, budget={"trials": 1}), tmp_path)
+    told(job)
+    found = inspect(job)
+    assert states(job) == {"trial0000-seed0": "finished", "trial0000-seed1": "failed"}
+    (cell,) = found.cells().to_dict("records")
+    assert (cell["seeds"], cell["others"]) == ("1 of 2", "1 failed")
+    assert found.missing() == ["trial0000-seed1: failed: RuntimeError: lost"]
+
+
+def test_a_damaged_run_is_named_and_hides_no_other(search: Make, tmp_path: Path) -> None:
+    job = begun(search(budget={"trials": 2}), tmp_path)
+    told(job)
+    (tmp_path / "trial0000-seed0/metrics.csv").write_text("nonsense\n")
+    assert states(job) == {"trial0000-seed0": "damaged", "trial0001-seed0": "finished"}
+    (line,) = inspect(job).missing()
+    assert "trial0000-seed0/metrics.csv: not a table of metrics" in line
+
+
+def everything(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in [folder, *folder.rglob("*")]}
+
+
+def opened_for_writing(patch: pytest.MonkeyPatch) -> list[Any]:
+    """Files that are opened for writing from now on."""
+    import builtins
+    import io
+
+    found: list[Any] = []
+    usual_open, usual_os_open = builtins.open, os.open
+
+    def opened(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+        if set(mode) & set("wax+"):
+            found.append(file)
+        return usual_open(file, mode, *arguments, **named)
+
+    def os_opened(file: Any, flags: int, *arguments: Any, **named: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            found.append(file)
+        return usual_os_open(file, flags, *arguments, **named)
+
+    patch.setattr(builtins, "open", opened)
+    patch.setattr(io, "open", opened)
+    patch.setattr(os, "open", os_opened)
+    return found
+
+
+def test_a_sweep_is_shown_without_any_right_to_write(
+    grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that was killed while it wrote its journal."""
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(yaml.safe_dump(grid(seeds=1)))
+    job = begun(grid(seeds=1), Path("out"))
+    cut_short(job, monkeypatch)
+    with job.place.journal.open("a") as file:
+        file.write('{"op_code": 4, "wor')
+    before = everything(tmp_path)
+    with monkeypatch.context() as patch:
+        found = opened_for_writing(patch)
+        assert main(["sweep", "show", "s.yaml", "--out", "out"]) == 0
+        found = [file for file in found if file != os.devnull]
+    assert "2 runs of 2 cells: 1 killed, 1 waiting" in capsys.readouterr().out
+    assert found == []
+    assert everything(tmp_path) == before
+    assert isinstance(inspect(job), Results)
+
+
+@pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"op_code": 4}'])
+def test_a_damaged_journal_is_named_with_its_line(
+    line: str, grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(yaml.safe_dump(grid(seeds=1)))
+    job = begun(grid(seeds=1), Path("out"))
+    lines = job.place.journal.read_text().splitlines()
+    job.place.journal.write_text("\n".join([lines[0], line, *lines[1:]]) + "\n")
+    for command in (["sweep", "show"], ["sweep"]):
+        assert main([*command, "s.yaml", "--out", "out"]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err) == ("", "lab: out/study.journal, line 2: damaged: not an entry of a journal\n")
