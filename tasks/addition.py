@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Count, Task
-from tasks.errors import TaskError
+from tasks.errors import TaskError, shown
 from tasks.settings import require
 from tasks.strata import Numbered, Stratum, few
 from tasks.streams import fingerprints, hashed
@@ -183,10 +183,12 @@ class Addition(Task):
     def parse(self, line: str) -> Batch:
         stated = re.fullmatch(r"\s*([0-9]+)\s*\+\s*([0-9]+)\s*=\s*([0-9]+)\s*", line)
         if stated is None:
-            raise TaskError(f"addition: {line.strip()!r} is no sum as 12+39=51")
+            raise TaskError(f"addition: {shown(line.strip())} is no sum as 12+39=51")
         first, second, told = stated.groups()
         digits, (low, high) = max(len(first), len(second)), self.digits
         require(low <= digits <= high, "addition: digits of an operand", digits, f"between {low} and {high}")
+        told = told.lstrip("0") or "0"
+        require(len(told) <= high + 1, f"addition: digits of {first}+{second}", len(told), f"at most {high + 1}")
         padded = [[int(digit) for digit in reversed(number.zfill(high))] for number in (first, second)]
         row = self._rows(np.array([digits]), np.array(padded)[:, None])
         right = int(first) + int(second)

@@ -142,7 +142,7 @@ class Agreement(Task):
         return comb(self.keys, self.pairs) * self.verbs**self.pairs * self.pairs, "exact"
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        if self.instance_count()[0] > FEW:
+        if self.pairs > 14 or self.instance_count()[0] > FEW:  # 2^15 choices of verbs are too many
             return None
         keys = np.array(list(combinations(range(self.keys), self.pairs)))[:, None, None]
         verbs = self.keys + np.array(list(product(range(self.verbs), repeat=self.pairs)))[:, None]

@@ -20,6 +20,8 @@ from tasks.settings import require
 from tasks.streams import SPLITS
 
 ROWS_AT_ONCE = 256
+MOST = 10_000_000
+"""Rows of each split at most, which are held in memory."""
 _TIMED_BATCHES = 5
 
 
@@ -102,7 +104,7 @@ def certify(task: Task, drawn: int = 4000, seed: int = 0) -> Certificate:
     Raises:
         TaskError: If nothing is to be drawn, or the settings have too few instances.
     """
-    require(drawn >= 1, "drawn", drawn, "at least 1")
+    require(1 <= drawn <= MOST, "drawn", drawn, f"between 1 and {MOST}")
     looks = {split: _Look(task, seed, split, 2 * drawn if split == "train" else drawn) for split in SPLITS}
     first, again = (set(looks["train"].instances[:drawn]), looks["train"].instances[drawn:])
     sets = {split: set(look.instances) for split, look in looks.items()}

@@ -65,10 +65,11 @@ class Discovery(Task):
         require(0 < self.train_share < 1, "discovery.train_share", self.train_share, "between 0 and 1, both excluded")
         if self._siblings:
             setting, value, expected = "children", self.children, self.parents * math.comb(self.children, 2)
+            given = f" with parents = {self.parents}"
         else:
-            setting, value = "degree", self.degree
+            setting, value, given = "degree", self.degree, ""
             expected = round(math.comb(self.nodes, 3) * (self.degree / most) ** 3)
-        allowed = f"so small that there are at most {MOST:,} valid sequences, for all are held in memory"
+        allowed = f"so small that{given} there are at most {MOST:,} valid sequences, for all are held in memory"
         require(expected <= MOST, f"discovery.{setting}", value, allowed)
         _ = self._world  # made once, here, so that a graph that cannot be divided is refused now
 

@@ -27,9 +27,9 @@ def check_instances(task: Task) -> None:
         TaskError: Naming the stratum.
     """
     blocks = [(stratum.name, size) for stratum in task.strata() for size, _ in stratum.blocks]
-    counted = None if blocks or task.splits_itself else task.instance_count()
-    if counted is not None and counted[1] != "at least":
-        blocks = [("all", counted[0])]
+    every = None if blocks or task.splits_itself else task.every_instance()
+    if every is not None:
+        blocks = [("all", len(every))]
     for name, size in blocks:
         if size < len(SPLITS):
             each = f"{size} equally likely instances, fewer than one for each of the {len(SPLITS)} splits"

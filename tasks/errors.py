@@ -11,6 +11,17 @@ class TaskError(ValueError):
     """Something that a task refuses; the message is one line that names it and says what is allowed."""
 
 
+def shown(value: object) -> str:
+    """A value for a message of one line: quoted, and cut where it is long."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r} ..."
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+
+
+_SHOWN = 80
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence for an unknown name: the most similar known one, else all of them.
 

@@ -22,6 +22,7 @@ import tasks
 from tasks.base import Task
 from tasks.batch import Batch, joined
 from tasks.errors import TaskError
+from tasks.lines import with_newlines
 from tasks.settings import require
 
 _TOO_LONG = re.compile(r"[0-9]{4000}")
@@ -72,7 +73,7 @@ def read_file(path: Path | str, task: Task) -> Batch:
         raise TaskError(f"{path}: not a text file in UTF-8") from error
     require(bool(text.strip()), f"{path}", "empty", "a file with an instance a line")
     rows = []
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+    for number, line in enumerate(with_newlines(text).removesuffix("\n").split("\n"), start=1):
         try:
             rows.append(_row(line, task))
         except TaskError as error:
@@ -87,8 +88,12 @@ def _row(line: str, task: Task) -> Batch:
         return _parsed(task, line)
     try:
         fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise TaskError(f"not JSON ({error})") from error
+    except RecursionError as error:
+        raise TaskError("not JSON of an instance (nested too deeply)") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise TaskError("not JSON of an instance (a number with too many digits)") from error
     text, name, settings = (fields.get(key) for key in ("line", "task", "settings"))
     require(isinstance(text, str), "line", text, "the instance's text")
     if name is None:

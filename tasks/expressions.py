@@ -14,6 +14,8 @@ from math import comb, inf, log
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.strata import power
+
 Ints = NDArray[np.int64]
 
 
@@ -173,5 +175,5 @@ def operator_blocks(operations: int, leaves: int) -> tuple[tuple[int, int], ...]
     ways = []
     for pairs in range(operations + 1):  # binary operators: they have one leaf more
         places = comb(operations + pairs, 2 * pairs) * comb(2 * pairs, pairs) // (pairs + 1)
-        ways.append((leaves ** (pairs + 1), places * kinds**pairs * unary ** (operations - pairs)))
+        ways.append((power(leaves, pairs + 1), places * kinds**pairs * unary ** (operations - pairs)))
     return tuple(ways)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tasks.base import PADDING, Batch, Count, Task
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.strata import MANY, Numbered, Stratum, few
+from tasks.strata import MANY, Numbered, Stratum, choices, few
 from tasks.streams import hashed
 
 NEW, BOUNDARY, COPY = 1, 2, 3
@@ -103,7 +103,7 @@ class Induction(Task):
         low, high = self.period
         chance = 1 / (high + 1 - low)
         return tuple(
-            Stratum(name=f"period {period}", chance=chance, blocks=((perm(self.vocabulary, period), 1),))
+            Stratum(name=f"period {period}", chance=chance, blocks=((choices(self.vocabulary, period), 1),))
             for period in range(low, high + 1)
         )
 
@@ -113,14 +113,14 @@ class Induction(Task):
     def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
         """Segments in lexicographic order: token j is one of the V - j that did not come before."""
         vocabulary, (low, high) = self.vocabulary, self.period
-        if perm(vocabulary, low) > MANY:
+        if choices(vocabulary, low) > MANY:
             return None
         period_B = self._periods(tokens)
         rank_B = np.zeros(len(tokens), dtype=np.int64)
-        for place in range(next((p for p in range(low, high + 1) if perm(vocabulary, p) > MANY), high + 1) - 1):
+        for place in range(next((p for p in range(low, high + 1) if choices(vocabulary, p) > MANY), high + 1) - 1):
             choice_B = tokens[:, place] - (tokens[:, :place] < tokens[:, place : place + 1]).sum(axis=1)
             rank_B = np.where(place < period_B, rank_B * (vocabulary - place) + choice_B, rank_B)
-        size_P = np.array([few(perm(vocabulary, period)) for period in range(high + 1)])
+        size_P = np.array([few(choices(vocabulary, period)) for period in range(high + 1)])
         block_B2 = np.stack([np.full(len(tokens), vocabulary), period_B], axis=1)
         return Numbered(rank_B, size_P[period_B], hashed(block_B2))
 

@@ -15,13 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.batch import Batch
-from tasks.errors import TaskError
-from tasks.settings import require
+from tasks.errors import TaskError, shown
+from tasks.settings import number_below, require
 
 if TYPE_CHECKING:
     from tasks.base import Task
 
 BEGIN, END = "=>", "<="
+
+
+def with_newlines(text: str) -> str:
+    """The text with every line end, CRLF and CR as well, as a single newline."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def written(task: Task, row: Batch) -> str:
@@ -58,9 +63,10 @@ def read(task: Task, line: str) -> Batch:
 
 
 def _token(task: Task, word: str) -> int:
-    if not (word.isascii() and word.isdigit() and int(word) < task.vocab_size):
-        raise TaskError(f"{task.name}: {word!r} is no token id, a number below {task.vocab_size}")
-    return int(word)
+    number = number_below(word, task.vocab_size)
+    if number is None:
+        raise TaskError(f"{task.name}: {shown(word)} is no token id, a number below {task.vocab_size}")
+    return number
 
 
 def _stated(task: Task, words: list[str]) -> tuple[NDArray[np.int8], NDArray[np.int64] | None]:

@@ -140,5 +140,5 @@ class Markov(Task):
         return self.states**self.length, "exact"
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        few = self.states**self.length <= FEW
+        few = self.length * np.log(self.states) <= np.log(FEW)
         return np.array(list(product(range(self.states), repeat=self.length))) if few else None

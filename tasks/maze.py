@@ -127,7 +127,7 @@ class Maze(Task):
 
     def every_instance(self) -> NDArray[np.integer] | None:
         choices = self.turns + self.detours
-        if perm(self.nodes, self.used) * factorial(choices) > FEW:
+        if self.used > 8 or perm(self.nodes, self.used) * factorial(choices) > FEW:  # 8! orders of nodes are too many
             return None
         path_BS, dead_BJL, other_BJ = self._placed(np.array(list(permutations(range(self.nodes), self.used))))
         orders = self.block * np.array(list(permutations(range(choices))))

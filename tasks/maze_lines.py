@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.errors import TaskError
-from tasks.settings import require
+from tasks.errors import TaskError, shown
+from tasks.settings import number_below, require
 
 Ways = dict[int, list[int]]
 """Where one step leads from each node; an end is no key."""
@@ -105,6 +105,7 @@ def _corridor(ways: Ways, first: int, corridor: int) -> list[int]:
 
 def _numbers(text: str, what: str, below: int, count: int | None = None) -> list[int]:
     words = text.split(",")
-    if count not in (None, len(words)) or not all(word.isascii() and word.isdigit() and int(word) < below for word in words):
-        raise TaskError(f"maze: {text!r} is not {what}, numbers below {below} with commas between")
-    return [int(word) for word in words]
+    numbers = [number for word in words if (number := number_below(word, below)) is not None]
+    if len(numbers) != len(words) or count not in (None, len(words)):
+        raise TaskError(f"maze: {shown(text)} is not {what}, numbers below {below} with commas between")
+    return numbers

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Count, Task
-from tasks.errors import TaskError
-from tasks.settings import require
+from tasks.errors import TaskError, shown
+from tasks.settings import number_below, require
 from tasks.strata import Stratum
 from tasks.streams import SPLITS, partition
 
@@ -146,10 +146,10 @@ class Modular(Task):
 
     def parse(self, line: str) -> Batch:
         words = line.split()
-        numbers = [int(word) for word in words[::2] if word.isdecimal()]
-        if len(words) != 5 or len(numbers) != 3 or words[1] != self.operation or words[3] != "=" or max(numbers) >= self.p:
+        numbers = [number for word in words[::2] if (number := number_below(word, self.p)) is not None]
+        if len(words) != 5 or len(numbers) != 3 or words[1] != self.operation or words[3] != "=":
             example = f"'3 {self.operation} 4 = 7', numbers below {self.p}"
-            raise TaskError(f"modular: {line!r} is not a line like {example}")
+            raise TaskError(f"modular: {shown(line)} is not a line like {example}")
         a, b, stated = numbers
         require(not (self.operation == "/" and b == 0), "modular: the divisor", b, "other than 0")
         row = self._rows(np.array([a]), np.array([b]))

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Count, Task
-from tasks.errors import TaskError
+from tasks.errors import TaskError, shown
 from tasks.expressions import BINARY, LEAF, OPERATORS, draw_trees, leaf_surprise, operate, operator_blocks, surprises
-from tasks.settings import require
+from tasks.settings import number_below, require
 from tasks.strata import MANY, Numbered, Stratum, few
 from tasks.streams import fingerprints, hashed
 
@@ -219,23 +219,24 @@ class Polynomial(Task):
     def parse(self, line: str) -> Batch:
         text, equals, answer_text = line.partition("=")
         if not equals:
-            raise TaskError(f"polynomial: {line.strip()!r} is no expression, =, and its value")
+            raise TaskError(f"polynomial: {shown(line.strip())} is no expression, =, and its value")
         kinds, leaves = self._checked([word if word in OPERATORS else self._polynomial(word) for word in text.split()])
         low, high = self.operations
         operations = int((kinds != LEAF).sum())
         require(low <= operations <= high, "polynomial: the number of operations", operations, f"between {low} and {high}")
         value = self._value(kinds, leaves)
         told = self._polynomial(answer_text.strip())
-        right = ",".join(map(str, value.tolist()))
-        require(told == tuple(value.tolist()), f"polynomial: the value of {text.strip()}", ",".join(map(str, told)), right)
+        right = tuple(value.tolist())
+        require(told == right, f"polynomial: the value of {text.strip()}", _text(told), _text(right))
         return self._rows(kinds[None], leaves[None], value[None])
 
     def _polynomial(self, word: str) -> tuple[int, ...]:
-        numbers = word.split(",")
-        if len(numbers) != self.k or not all(number.isdecimal() and int(number) < self.p for number in numbers):
+        words = word.split(",")
+        numbers = [number for each in words if (number := number_below(each, self.p)) is not None]
+        if not len(numbers) == len(words) == self.k:
             what = f"{self.k} coefficients below {self.p} with commas between"
-            raise TaskError(f"polynomial: {word!r} is neither an operator ({', '.join(OPERATORS)}) nor {what}")
-        return tuple(int(number) for number in numbers)
+            raise TaskError(f"polynomial: {shown(word)} is neither an operator ({', '.join(OPERATORS)}) nor {what}")
+        return tuple(numbers)
 
     def _checked(self, nodes: list[str | tuple[int, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Kinds (N,) and leaves (N, k) of an expression's nodes, refused unless they are exactly one expression."""

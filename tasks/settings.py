@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import TaskError
+from tasks.errors import TaskError, shown
 
 _LARGEST = 10**12  # beyond any machine, and small enough to compute with
 
@@ -29,7 +29,15 @@ def require(condition: bool, setting: str, value: object, allowed: str) -> None:
         TaskError: If the condition does not hold.
     """
     if not condition:
-        raise TaskError(f"{setting} must be {allowed}, not {value!r}")
+        raise TaskError(f"{setting} must be {allowed}, not {shown(value)}")
+
+
+def number_below(word: str, limit: int) -> int | None:
+    """The number that a word states in decimal digits, if it is one below the limit; None otherwise, however long it is."""
+    if not (word.isascii() and word.isdigit()):
+        return None
+    digits = word.lstrip("0") or "0"
+    return int(digits) if len(digits) <= len(str(limit)) and int(digits) < limit else None
 
 
 def check_types(task: Any) -> None:

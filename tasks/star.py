@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import PADDING, Batch, Count, Task
-from tasks.errors import TaskError
-from tasks.settings import require
+from tasks.errors import TaskError, shown
+from tasks.settings import number_below, require
 from tasks.streams import FEW
 
 PROMPT = 1
@@ -107,7 +107,7 @@ class Star(Task):
 
     def every_instance(self) -> NDArray[np.integer] | None:
         """Where there are at most some thousands of ordered choices of nodes."""
-        if perm(self.nodes, 1 + self.edges) > FEW:
+        if self.edges > 7 or perm(self.nodes, 1 + self.edges) > FEW:  # 8! orders of nodes are too many
             return None
         ids = np.array(list(permutations(range(self.nodes), 1 + self.edges)))
         every: NDArray[np.integer] = np.unique(self.instances(self._rows(*self._graphs(ids)).tokens), axis=0)
@@ -201,6 +201,7 @@ class Star(Task):
 
 def _numbers(text: str, count: int, what: str, below: int) -> list[int]:
     words = text.split(",")
-    if len(words) != count or not all(word.isdigit() and int(word) < below for word in words):
-        raise TaskError(f"star: {text!r} is not {what}, numbers below {below} with commas between")
-    return [int(word) for word in words]
+    numbers = [number for word in words if (number := number_below(word, below)) is not None]
+    if not len(numbers) == len(words) == count:
+        raise TaskError(f"star: {shown(text)} is not {what}, numbers below {below} with commas between")
+    return numbers

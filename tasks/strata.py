@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log10, perm
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,20 @@ from tasks.streams import SLOTS, partition
 
 MANY = 500_000
 """Blocks with more instances are divided by a hash, whose shares are right to about 0.6 %."""
+
+
+_DIGITS = 1000
+
+
+def power(base: int, exponent: int) -> int:
+    """`base` ** `exponent`; counts beyond 10^1000 are cut there, since settings of any size must be counted at once."""
+    exact: int = base**exponent if exponent * log10(base) < _DIGITS else 10**_DIGITS
+    return exact
+
+
+def choices(many: int, count: int) -> int:
+    """Ordered choices of `count` out of `many` things, cut in the same way."""
+    return perm(many, count) if count * log10(many) < _DIGITS else 10**_DIGITS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from tasks.errors import TaskError
+from tasks.lines import with_newlines
 from tasks.streams import SLOTS, SPLITS
 
 SEPARATOR = "<|endoftext|>"
@@ -57,11 +59,11 @@ def read_text(setting: str, path: str) -> str:
         raise TaskError(f"{setting}: {path}: a binary file, not text (it has a zero byte)")
     if not text.strip():
         raise TaskError(f"{setting}: {path}: empty")
-    return text.replace("\r\n", "\n")
+    return with_newlines(text)
 
 
 def fingerprint_of(setting: str, path: str) -> str:
-    """The SHA-256 of a file's content, in hexadecimal.
+    """The SHA-256 of a text file's content, in hexadecimal; kinds of line ends and a byte order mark make no difference.
 
     Raises:
         TaskError: If it cannot be read.
@@ -76,8 +78,16 @@ def fingerprint_of(setting: str, path: str) -> str:
 @lru_cache(maxsize=64)
 def _hash_of_file(path: str, _modified: int, _size: int, _inode: int) -> str:
     """Remembered for as long as the file looks the same."""
+    digest, left = hashlib.sha256(), b""
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        while block := file.read(1 << 20):
+            block = left + block
+            left = b"\r" if block.endswith(b"\r") else b""  # its newline may follow
+            digest.update(block.removesuffix(left).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    digest.update(left.replace(b"\r", b"\n"))
+    return digest.hexdigest()
 
 
 def read_stories(path: str) -> list[str]:

@@ -51,7 +51,7 @@ SETTINGS = [
     row("setting of a task by both names", "tasks show star --degree 3 --task.degree 4", "--task.degree is given twice"),
     row("short name of no task's setting", "tasks show star --width 8", "star has no setting 'width'"),
     row("more memory than there is", replaced(width="1000000000000"), "not enough memory", "allocate"),
-    row("more sequences than there is memory", "tasks show star --rows 1000000000000", "not enough memory"),
+    row("more sequences than there is memory", "tasks show markov --length 999999999999", "not enough memory"),
     row("output given twice", train("--out", "other"), "train: --out is given twice"),
     row("empty output", [*train()[:-1], ""], "train: --out must not be empty"),
     row("empty scale", "train induction --scale=", "train: --scale must not be empty"),

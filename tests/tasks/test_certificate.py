@@ -114,5 +114,5 @@ def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_drawing_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="drawn must be at least 1, not 0"):
+    with pytest.raises(TaskError, match="drawn must be between 1 and 10000000, not 0"):
         certify(tasks.get("star"), drawn=0)

@@ -204,7 +204,7 @@ def test_siblings_with_a_wrong_parent_are_told_the_right_one() -> None:
         ({"kind": "cousin"}, "kind must be one of sibling, triangle"),
         ({"parents": 1}, "parents must be at least 2"),
         ({"children": 1}, "children must be at least 2"),
-        ({"children": 1300}, "children must be so small that there are at most 4,000,000 valid sequences"),
+        ({"children": 1300}, "children must be so small that with parents = 5 there are at most 4,000,000 valid sequences"),
         ({"parents": 2, "children": 3}, "too few valid sequences of each parent: 3 instances are too few to divide"),
         ({"nodes": 2}, "nodes must be between 3 and 1024"),
         ({"nodes": 12}, "degree must be between 1 and nodes - 1 = 11, not 12"),

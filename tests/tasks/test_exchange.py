@@ -118,3 +118,26 @@ def test_wrong_arguments_of_an_export_are_refused(arguments: dict[str, object]) 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"gone: No such file"):
         read_file(tmp_path / "gone", STAR)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('{"line": ' + 20_000 * "[" + 20_000 * "]" + "}", "nested too deeply"),
+        ('{"line": "x", "settings": ' + 20_000 * '{"a": ' + "1" + 20_000 * "}" + "}", "nested too deeply"),
+        ('{"line": ' + "9" * 5000 + "}", "a number with too many digits"),
+        (20_000 * "[", "is not an edge u,v"),
+    ],
+    ids=["lists", "mappings", "digits", "no JSON"],
+)
+def test_monstrous_lines_are_rejected_in_one_short_line(tmp_path: Path, line: str, fault: str) -> None:
+    (tmp_path / "data.jsonl").write_text(f"{GOOD}\n{line}\n")
+    with pytest.raises(TaskError, match=f"line 2: .*{fault}") as rejected:
+        read_file(tmp_path / "data.jsonl", STAR)
+    assert len(str(rejected.value)) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_ends_of_other_systems_are_read(tmp_path: Path, end: str) -> None:
+    (tmp_path / "data.txt").write_bytes(f"{GOOD}{end}{GOOD}{end}".encode())
+    assert len(read_file(tmp_path / "data.txt", STAR)) == 2

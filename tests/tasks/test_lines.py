@@ -148,3 +148,28 @@ def test_a_row_of_ids_that_the_task_would_not_draw_is_refused(task: Task, line: 
     with pytest.raises(TaskError) as error:
         task.parse(line)
     assert fault in str(error.value)
+
+
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("star", f"1,{NINES}|2,3/1,3=1,3"),
+        ("star", "1,2|3,\u00b2/1,3=1,3"),
+        ("maze", f"1,{NINES}|2,3/1,3=1,3 won"),
+        ("addition", f"12+39={NINES}"),
+        ("addition", f"{NINES}+39=51"),
+        ("polynomial", f"+ 1,{NINES} 1,1 = 2,2"),
+        ("polynomial", f"+ 1,1 1,1 = 2,{NINES}"),
+        ("modular", f"{NINES} + 4 = 7"),
+        ("markov", f"0 1 {NINES}"),
+        ("recall", NINES),
+    ],
+)
+def test_a_number_of_thousands_of_digits_gives_one_short_line(name: str, line: str) -> None:
+    with pytest.raises(TaskError, match=name) as rejected:
+        tasks.get(name).parse(line)
+    assert len(str(rejected.value)) < 300
+    assert "\n" not in str(rejected.value)

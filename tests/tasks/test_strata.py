@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.division import split_of
-from tasks.strata import MANY, Numbered, keep_chance, shares, sizes, split_of_blocks
+from tasks.strata import MANY, Numbered, choices, keep_chance, power, shares, sizes, split_of_blocks
 
 NUMBERED = [
     tasks.get("induction", vocabulary=6, period=(2, 4), length=8),
@@ -105,3 +105,24 @@ def test_negations_are_a_quarter_of_the_shortest_expressions() -> None:
     for split in SPLITS:
         first = np.bincount(task.batch(0, 0, 8000, split).tokens[:, 0] - 3, minlength=4) / 8000
         np.testing.assert_allclose(first, 1 / 4, atol=0.025)
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("markov", {"length": 10**12}),
+        ("induction", {"vocabulary": 10**5, "period": [1, 3000], "length": 10**5}),
+        ("polynomial", {"p": 32749, "k": 64, "operations": [1, 100]}),
+        ("recall", {"vocabulary": 10**9, "pairs": 10**8, "length": 10**9}),
+        ("agreement", {"pairs": 10**6, "keys": 10**7, "verbs": 10**6}),
+        ("star", {"degree": 10**5, "nodes": 10**6}),
+        ("bigram", {"vocabulary": 512, "length": 10**9}),
+    ],
+)
+def test_settings_of_any_size_are_made_without_counting_all_instances(name: str, chosen: dict[str, object]) -> None:
+    assert tasks.get(name, **chosen).settings["loss_on"]
+
+
+def test_counts_are_cut_where_nobody_reads_them() -> None:
+    assert (power(3, 5), choices(7, 3)) == (243, 210)
+    assert power(7, 10**9) == choices(10**9, 10**6) == 10**1000

@@ -15,6 +15,10 @@ _TOKENS, _ROWS = 60, 4
 """Where nobody says how many instances, so many of them, or fewer with so many tokens, but one at least."""
 
 
+_MOST = 500
+"""Instances that are drawn at most; their picture is as tall as they are many."""
+
+
 def run(arguments: list[str]) -> int:
     """Draw instances of a task into a file."""
     parser = parser_for("draw", "Draw instances of a task, a cell a token, coloured and numbered by role.")
@@ -26,7 +30,7 @@ def run(arguments: list[str]) -> int:
     task, known = chosen(parser, arguments)
     out = Path(known.out)
     check_file(out, (".png",), force=known.force)
-    require(known.rows is None or known.rows >= 1, "rows", known.rows, "at least 1")
+    require(known.rows is None or 1 <= known.rows <= _MOST, "rows", known.rows, f"between 1 and {_MOST}")
     write(task, out, rows=known.rows, split=known.split, seed=known.seed)
     print(out)
     return 0

@@ -7,6 +7,10 @@ from rich.text import Text
 
 from lab.cli.tasks.chosen import chosen, parser_for
 from tasks import Batch, Task
+from tasks.settings import require
+
+MOST = 100_000
+"""Instances that are printed at most."""
 
 COLOURS = ("white", "cyan", "yellow", "green", "magenta", "blue", "red", "bright_cyan", "bright_yellow", "bright_green")
 
@@ -18,6 +22,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--split", default="train", help="train, validation or test (train)")
     parser.add_argument("--seed", type=int, default=0, help="of the stream they are drawn from (0)")
     task, known = chosen(parser, arguments)
+    require(1 <= known.rows <= MOST, "rows", known.rows, f"between 1 and {MOST}")
     batch = task.batch(known.seed, 0, known.rows, known.split)
     console = Console()
     console.print(f"[bold]{task.name}[/]: {task.summary} ({task.source})")

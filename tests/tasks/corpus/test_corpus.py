@@ -1,5 +1,6 @@
 """Purity, the cache, and what is refused."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ import pytest
 
 import tasks
 from tasks import SPLITS, Task, TaskError
-from tasks.corpus import trusting
+from tasks.corpus import fingerprint_of, trusting
 from tasks.corpus.cache import cached
 from tests.tasks import test_contract as contract
 from tests.tasks.corpus.conftest import VOCABULARY, told
@@ -87,6 +88,27 @@ def test_the_fingerprint_follows_the_content_not_the_place(task: Task, text: Pat
 def test_the_fingerprint_follows_every_setting(task: Task, text: Path, change: dict[str, Any]) -> None:
     change = {name: str(text) if value == "text" else value for name, value in change.items()}
     assert tasks.get("stories", **{**task.settings, **change}).fingerprint != task.fingerprint
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_ends_and_a_byte_order_mark_change_no_sequence(task: Task, text: Path, tmp_path: Path, end: str) -> None:
+    (tmp_path / "books.txt").write_text("".join(f"one line of {n} words\n" for n in range(2000)))
+    originals = {"corpus": text, "mix": tmp_path / "books.txt"}
+    plain = tasks.get("stories", **{**task.settings, "mix": str(originals["mix"])})
+    for setting, path in originals.items():
+        changed = tmp_path / f"{setting}-changed.txt"
+        changed.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", end.encode()))
+        other = tasks.get("stories", **{**plain.settings, setting: str(changed)})
+        assert other.fingerprint == plain.fingerprint
+        assert sums(other) == sums(plain)
+
+
+def test_the_hash_of_a_text_with_plain_line_ends_is_that_of_its_bytes(tmp_path: Path) -> None:
+    """Also where CR and LF fall into two of the blocks that are read."""
+    plain, other = b"x" * ((1 << 20) - 1) + b"\n" + b"y\n", b"x" * ((1 << 20) - 1) + b"\r\n" + b"y\r"
+    for name, content in (("plain", plain), ("other", other)):
+        (tmp_path / name).write_bytes(content)
+        assert fingerprint_of("stories.corpus", str(tmp_path / name)) == hashlib.sha256(plain).hexdigest()
 
 
 def test_the_grammars_fingerprint_is_what_it_was_before_there_were_corpora() -> None:
