@@ -155,12 +155,12 @@ class Sweep(Settings):
     @cached_property
     def cell_names(self) -> dict[tuple[Any, ...], str]:
         """A short name for each of the `cells`, by its labels, as `n2-width64`."""
-        names = ["-".join(short_name(axis, label) for axis, label in cell.items()) for cell in self.cells]
+        names = ["-".join(filter(None, map(short_name, cell, cell.values()))) for cell in self.cells]
         counts, digits = Counter(names), len(str(len(names)))
-        return {
-            tuple(cell.values()): name if counts[name] == 1 and len(name) <= 100 else f"cell{place:0{digits}d}"
-            for place, (cell, name) in enumerate(zip(self.cells, names, strict=True))
-        }
+        numbered = [f"cell{place:0{digits}d}" for place in range(len(names))]
+        usable = [0 < len(name.encode()) <= 100 and counts[name] == 1 and name not in numbered for name in names]
+        chosen = [name if fits else number for name, number, fits in zip(names, numbered, usable, strict=True)]
+        return {tuple(cell.values()): name for cell, name in zip(self.cells, chosen, strict=True)}
 
     @property
     def identity(self) -> str:

@@ -132,4 +132,5 @@ def short_name(axis: str, label: Label) -> str:
     short = "n" if axis == "n_future" else axis.rpartition(".")[2]
     text = f"{label:g}" if isinstance(label, float) else str(label)
     says_it_itself = isinstance(label, str) and not label.startswith(("[", "{"))
-    return re.sub(r"[^\w.+-]+", "_", text if says_it_itself else short + text).strip("_")
+    safe = re.sub(r"[^\w.+-]+", "_", text if says_it_itself else short + text)
+    return safe.rstrip("_").lstrip("._-")  # a hidden folder is passed over, and a leading dash makes an option

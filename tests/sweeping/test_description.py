@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,16 @@ def test_a_sweep_is_the_same_after_its_yaml(data: st.DataObject) -> None:
     assert again == sweep
     assert again.identity == sweep.identity
     assert len(set(sweep.cell_names.values())) == len(sweep.cells)
+
+
+@given(st.lists(st.one_of(st.text("a./-_ é1", max_size=4), st.just("cell0"), st.just("é" * 99)), min_size=1, unique=True))
+def test_folders_of_any_labels_are_safe_and_unique(labels: list[str]) -> None:
+    """No hidden folder, which is passed over, no separator, no option, nothing too long."""
+    axes = {"x": {label: {"steps": 5} for label in labels}}
+    sweep = from_mapping({"name": "n", "base": {"task": "star"}, "grid": axes})
+    names = list(sweep.cell_names.values())
+    assert len(set(names)) == len(labels)
+    assert all(re.fullmatch(r"\w[\w.+-]*", name) and len(name.encode()) <= 100 for name in names)
 
 
 def test_its_identity_changes_with_all_but_the_budget(search: Make) -> None:
