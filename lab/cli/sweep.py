@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
     parser = _parser(
         "sweep",
         "Train the experiments of a sweep, or go on with it after any stop: the same command does both.\n"
-        "lab sweep show FILE       what it has come to, while it goes on or afterwards\n"
+        "lab sweep show FILE       its status and results, at any time\n"
         "lab sweep dashboard FILE  its study in a browser\n"
         "docs/sweeps.md says what stands in the file.",
     )
@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> int:
 
 def _show(arguments: list[str]) -> int:
     """Print the state of a sweep; nothing is written, so that anybody who can read it can ask."""
-    parser = _parser("sweep show", "What a sweep has come to, while it goes on or afterwards.")
+    parser = _parser("sweep show", "Print the status and results of a sweep, at any time; writes nothing.")
     known = parser.parse_args(arguments)
 
     from rich.console import Console
