@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 
 from lab.analysis.interchange import interchanged
-from lab.analysis.statistics import mean_with_interval
 from lab.reproduce.plateau import Measurement, Plateau
 from lab.runs import Run
 from tasks.agreement import Agreement
@@ -79,12 +78,11 @@ def patch_keys(runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
 
 
 def summarise_patching(patching: pd.DataFrame) -> pd.DataFrame:
-    """One row for each arm and number of layers: `own` as a mean over seeds, `other` for each seed."""
+    """One row for each arm and number of layers: both shares of each seed. They have two peaks, so a mean would mislead."""
     rows = []
     for (arm, layers), part in patching.groupby(["arm", "layers"], sort=False):
-        other = " ".join(f"{share:.2f}" for share in part["other"])
-        own = mean_with_interval(part["own"].tolist())
-        rows.append({"arm": arm, "layers of the trunk": layers, "own case": own, "the other's case, each seed": other})
+        own, other = (" ".join(f"{share:.2f}" for share in part[name]) for name in ("own", "other"))
+        rows.append({"arm": arm, "layers of the trunk": layers, "own case": own, "the other's case": other})
     return pd.DataFrame(rows)
 
 
@@ -137,7 +135,7 @@ STUDY = Plateau(
     measurements=(
         Measurement(
             file="patching.csv",
-            heading="Activation patching: the key's state is taken from a sequence whose glossary gives the key another case",
+            heading="Activation patching of the key: shares of the own and of the other case, each seed",
             measure=patch_keys,
             summarise=summarise_patching,
         ),

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from lab.analysis.emergence import emergence_table
 from lab.reproduce import agreement, fig7, star
 from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.page import READING, markdown_table
-from lab.reproduce.plateau import Plateau
+from lab.reproduce.plateau import Plateau, rate_table
 from lab.sweeping.files import load
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +25,43 @@ def test_every_table_of_a_study_follows_from_its_frame(study: Plateau) -> None:
     assert len(tables) >= 4
     for heading, table in tables.items():
         assert f"## {heading}\n\n{markdown_table(table)}\n" in page
+
+
+def test_agreement_follows_from_the_files_beside_it() -> None:
+    folder, study = RESULTS / "agreement", agreement.STUDY
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    tables = {each.heading: each.summarise(pd.read_csv(folder / each.file)) for each in study.measurements}
+    tables[study.rate_heading] = rate_table(pd.read_csv(folder / "rates.csv"))
+    assert len(tables) == 2
+    for heading, table in tables.items():
+        assert f"## {heading}\n\n{markdown_table(table)}\n" in page
+
+
+def test_agreement_states_the_ratio_that_its_frames_give() -> None:
+    """Median tokens to escape, n = 1 in `longer` against n = 2, with a bootstrap interval over the runs of each."""
+
+    def escapes(path: Path) -> np.ndarray:
+        frame = pd.read_csv(path)
+        frame = frame[frame["arm"] == "n = 2"] if "arm" in frame else frame
+        times = emergence_table(frame, agreement.STUDY.metric, thresholds={"left": agreement.STUDY.left})
+        return times["left"].to_numpy(float)
+
+    one, two = (escapes(RESULTS / "agreement" / name) for name in ("longer/frame.csv", "frame.csv"))
+    rng = np.random.default_rng(0)
+    drawn = [np.median(rng.choice(times, (20_000, 8)), axis=1) for times in (one, two)]
+    low, high = np.quantile(drawn[0] / drawn[1], [0.05, 0.95])
+    text = (RESULTS / "agreement" / "README.md").read_text(encoding="utf-8")
+    stated = f"a ratio of {np.median(one) / np.median(two):.1f}, 90 % bootstrap interval [{low:.1f}, {high:.1f}]"
+    assert stated in text
+    assert f"needs {one.min() / two.max():.1f} times as many tokens as the latest run with it" in text
+
+
+def test_agreement_states_the_clipping_of_its_file() -> None:
+    clipping = pd.read_csv(RESULTS / "agreement" / "clipping.csv")
+    shares = 100 * clipping.groupby("arm")["clipped_400"].median()
+    n1, n2, shuffled, detached = (f"{shares[arm]:.0f} %" for arm in ("n = 1", "n = 2", "n = 2, shuffled", "n = 2, detached"))
+    text = (RESULTS / "agreement" / "README.md").read_text(encoding="utf-8")
+    assert f"{n2} of the steps with n = 2, {shuffled} with shuffled targets, {n1} with n = 1 and {detached} with" in text
 
 
 @pytest.mark.parametrize("name", ["agreement", "fig7", "star"])
