@@ -50,6 +50,7 @@ _ROOMS = {
     "frame": "lab.runs.frames",
     "Sweep": "lab.sweeping",
     "sweep": "lab.sweeping",
+    "Diverged": "lab.errors",
     "Interrupted": "lab.errors",
     "evaluate": "lab.training.lines",
     "measured": "lab.training",
@@ -71,6 +72,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Diverged",
     "Experiment",
     "Interrupted",
     "LabError",

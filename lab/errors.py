@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
+from pathlib import Path
 
 
 class LabError(Exception):
@@ -19,3 +21,16 @@ class Interrupted(LabError):
     def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)
         self.number = int(number)
+
+
+class Diverged(LabError):
+    """Runs had a loss or gradient that is not finite; each can go on from its checkpoint of before.
+
+    Attributes:
+        steps: The step, counted from 1, at which each of them diverged, by the run's folder.
+    """
+
+    def __init__(self, steps: Mapping[Path, int]) -> None:
+        self.steps = dict(steps)
+        runs = ", ".join(f"{path} diverged at step {step}" for path, step in steps.items())
+        super().__init__(f"{runs}: a loss or gradient is not finite")

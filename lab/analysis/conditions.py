@@ -171,7 +171,7 @@ def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
     out = frame[~counts]
     line = f"{out['run'].nunique()} of {frame['run'].nunique()} runs left out: {where_they_are(out)}"
     if not counts.any():
-        raise LabError(f"no run is {keep}: {line}")
+        raise LabError(f"{'no run is finished' if keep == 'finished' else 'every run has diverged'}: {line}")
     return frame[counts], [line]
 
 

@@ -10,7 +10,7 @@ import re
 import sys
 
 from lab.cli.output import complain, standard_output
-from lab.errors import Interrupted, LabError
+from lab.errors import Diverged, Interrupted, LabError
 from lab.processes import SIGNALLED, end, handling, rank, signal_of
 from tasks.errors import TaskError, nearest
 
@@ -25,14 +25,15 @@ COMMANDS: dict[str, str] = {
     "reproduce": "a figure of a paper from nothing, with its numbers",
     "demo": "train, measure and plot next-token against multi-token models, in about two minutes",
 }
-WRONG = 2
+DIVERGED, WRONG = 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        Exit status: 0, 2 for something wrong that is named in one line, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+        Exit status: 0, 1 for runs that diverged, 2 for something wrong that is named in one line, 130 after Ctrl-C, 143 after
+        SIGTERM, 129 after SIGHUP.
     """
     with standard_output() as output:
         status = _status(sys.argv[1:] if arguments is None else arguments)
@@ -65,6 +66,10 @@ def _status(arguments: list[str]) -> int:
         if rank() == 0:  # one process speaks for all that train a run
             complain(str(error))
         return SIGNALLED + error.number
+    except Diverged as error:
+        if rank() == 0:
+            complain(str(error))
+        return DIVERGED
     except (LabError, TaskError) as error:
         complain(str(error))
         return WRONG

@@ -76,6 +76,8 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.processes import rank
+    from lab.runs import Run
+    from lab.runs.run import is_run
     from lab.training import measured, train, train_each, train_together
     from lab.training.progress import progress_for
 
@@ -87,8 +89,12 @@ def run(arguments: list[str]) -> int:
     if known.seeds is not None:
         runs = _runs(experiments, numbers_from("--seeds", known.seeds), known.out)
         train_all = partial(train_together, at_once=known.at_once) if known.together else train_each
-        for each in train_all(runs, progress=lambda each: progress_for(each, console)):
-            print(report(each))
+        try:
+            train_all(runs, progress=lambda each: progress_for(each, console))
+        finally:
+            for each in (Run(path) for path in runs if is_run(path)):
+                if each.state == "finished":
+                    print(report(each))
         return 0
     [experiment] = experiments
     done = train(experiment, known.out, progress=progress_for(experiment, console))

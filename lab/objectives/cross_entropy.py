@@ -114,7 +114,8 @@ def row_statistics(hidden: Tensor, unembedding: Matrices, targets: Tensor) -> tu
         targets: (...) int64; `IGNORE` where nothing counts.
 
     Returns:
-        (...) float32 losses in nats, 0 where ignored, and (...) bool, whether the most probable token is the target.
+        (...) float32 losses in nats, 0 where ignored, and (...) bool, whether the most probable token is the target; no
+        token is where logits are not finite.
     """
     if not isinstance(unembedding, Tensor):
         pairs = zip(hidden, unembedding, targets, strict=True)
@@ -127,7 +128,7 @@ def row_statistics(hidden: Tensor, unembedding: Matrices, targets: Tensor) -> tu
         targets_C = targets_R[begin : begin + size]
         logits_CV = F.linear(hidden_RD[begin : begin + size], unembedding).float()
         losses.append(F.cross_entropy(logits_CV, targets_C, ignore_index=IGNORE, reduction="none"))
-        hits.append(logits_CV.argmax(1) == targets_C)
+        hits.append((logits_CV.argmax(1) == targets_C) & losses[-1].isfinite())
     return torch.cat(losses).view(targets.shape), torch.cat(hits).view(targets.shape)
 
 

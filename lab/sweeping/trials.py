@@ -73,9 +73,9 @@ def reason(error: BaseException) -> str:
 
 
 def mark(path: Path, state: str, text: str) -> None:
-    """Record in a run's folder that a sweep has ended it early, and why, unless it is finished or trained now."""
+    """Record in a run's folder that a sweep has ended it early, and why, unless it is finished, diverged or trained now."""
     record = read_json(path / RECORD)
-    if record["state"] != "finished" and not is_locked(path / LOCK):
+    if record["state"] not in ("finished", "diverged") and not is_locked(path / LOCK):
         write_json(path / RECORD, record | {"state": state, "error": text})
 
 

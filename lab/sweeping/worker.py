@@ -79,7 +79,7 @@ def _train(job: Job, trial: optuna.Trial, place: int, name: str, experiment: Exp
         return run
     if run.state == "pruned":
         raise optuna.TrialPruned
-    if run.state == "failed":
+    if run.state in ("failed", "diverged"):
         raise Failed(run.record["error"])
     return resume(run, progress=watch)
 
@@ -107,10 +107,7 @@ class Watch(Progress):
 
     def measured(self, step: int, values: Mapping[str, float]) -> None:
         self._say(step, self.summary(step, values))
-        loss = values["loss/all/1"]
-        if not math.isfinite(loss):
-            raise Failed(f"diverged: loss/all/1 is {loss} at step {step}")
-        if self._metric in values:
+        if math.isfinite(values.get(self._metric, math.nan)):
             self._ask_pruner(self._before + step, values[self._metric])
 
     def _say(self, step: int, text: str = "") -> None:

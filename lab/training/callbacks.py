@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -12,7 +13,7 @@ import lightning.pytorch as pl
 from lab.runs import metrics
 from lab.runs.run import METRICS, TIMING
 from lab.training.audit import GradientAudit
-from lab.training.evaluation import Evaluator
+from lab.training.evaluation import Evaluator, has_finite_weights
 from lab.training.module import TrainingModule
 from lab.training.points import points_of
 from lab.training.progress import Progress
@@ -52,34 +53,68 @@ class Measure(pl.Callback):
         if trainer.is_global_zero:
             self._progress.advance(step)
         if step in self._points:
-            training = module.take_training_metrics()
+            bad_steps, training = module.first_bad_steps(), module.take_training_metrics()
             module.gather()
             if trainer.is_global_zero:
-                self._measure(trainer, module, training)
-            if self._due(trainer):
+                self._note_diverged(module, bad_steps, self._measure(trainer, module, training))
+            self._share_diverged(trainer, module)
+            if self._due(trainer) and self.sound(module):
                 trainer.save_checkpoint(self._recorders[0].checkpoint_path(step))
                 self._written = time.monotonic()
             self._since, self._from_tokens = time.monotonic(), tokens_seen(module)
+
+    def check_weights(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+        """Find the runs that have diverged since the last evaluation, before a checkpoint replaces the one from before."""
+        bad_steps = module.first_bad_steps()
+        module.gather()
+        if trainer.is_global_zero:
+            self._note_diverged(module, bad_steps, [has_finite_weights(network) for network in module.networks()])
+        self._share_diverged(trainer, module)
+
+    def sound(self, module: TrainingModule) -> list[Recorder]:
+        """The recorders of the runs that have not diverged."""
+        return [recorder for member, recorder in enumerate(self._recorders) if member not in module.diverged]
+
+    def _note_diverged(self, module: TrainingModule, bad_steps: list[int | None], sound: list[bool]) -> None:
+        """Record the runs that had a loss or gradient that is not finite, or have such weights now."""
+        for member, (recorder, bad_step) in enumerate(zip(self._recorders, bad_steps, strict=True)):
+            if member not in module.diverged and (bad_step is not None or not sound[member]):
+                module.diverged[member] = module.global_step if bad_step is None else bad_step
+                recorder.note_diverged(module.diverged[member])
+
+    def _share_diverged(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+        """Bring what the first process found to all of them, and end training if no run is left."""
+        if trainer.world_size > 1:
+            module.diverged = trainer.strategy.broadcast(module.diverged)
+        if not self.sound(module):
+            trainer.should_stop = True
 
     def _due(self, trainer: pl.Trainer) -> bool:
         old_enough = time.monotonic() - self._written >= self._experiment.checkpoint.seconds
         due: bool = trainer.strategy.broadcast(old_enough) if trainer.world_size > 1 else old_enough
         return due and trainer.global_step < self._experiment.steps
 
-    def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: list[dict[str, float]]) -> None:
+    def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: list[dict[str, float]]) -> list[bool]:
+        """Measure and record each run that has not diverged; whether the measured loss of each is finite."""
         assert self._evaluator is not None
         step, now = trainer.global_step, time.monotonic()
         seen, elapsed = module.seen.view(-1, 2).tolist(), max(now - self._since, 1e-9)
         members = zip(self._recorders, module.networks(), training, self._audits, seen, self._from_tokens, strict=True)
-        for recorder, network, more, audit, (tokens, scored_tokens), before in members:
+        finite = []
+        for member, (recorder, network, more, audit, (tokens, scored_tokens), before) in enumerate(members):
+            finite.append(member not in module.diverged)
+            if member in module.diverged:
+                continue
             with trainer.precision_plugin.forward_context():
                 values = self._evaluator(network) | more
-                if audit is not None:
+                finite[member] = math.isfinite(values["loss/all/1"])
+                if audit is not None and finite[member]:
                     values |= audit(network, step)
             metrics.append_metrics(recorder.run_path / METRICS, step, tokens, scored_tokens, values)
             row = (step, f"{recorder.seconds():.3f}", f"{(tokens - before) / elapsed:.0f}")
             metrics.append(recorder.run_path / TIMING, metrics.TIMING, [row])
             self._progress.measured(step, values)
+        return finite
 
 
 def tokens_seen(module: TrainingModule) -> list[int]:

@@ -8,6 +8,7 @@ before those with the answer hidden, for a model trained so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,7 +53,7 @@ class Evaluator:
 
     @torch.no_grad()
     def __call__(self, network: Network) -> dict[str, float]:
-        """Every metric by its name; losses in nats."""
+        """Every metric by its name; losses in nats. All are NaN if a weight or a logit is not finite."""
         values: dict[str, float] = {}
         with evaluation_mode(network):
             for prefix, (task, rows) in self._tasks.items():
@@ -62,7 +63,7 @@ class Evaluator:
                 for prefix, probe_BT in self._probes.items():
                     scores = score_metrics(attention_scores(network, probe_BT), period=probe_BT.shape[1] // 2)
                     values |= {prefix + name: value for name, value in scores.items()}
-        return values
+        return values if math.isfinite(values["loss/all/1"]) else dict.fromkeys(values, math.nan)
 
 
 class Rows:
@@ -77,9 +78,15 @@ class Rows:
 
 
 def measure(network: Network, task: Task, rows: Rows) -> dict[str, float]:
-    """Loss and accuracy of every prediction head on each role, of whole answers, and what the task brings itself."""
+    """Loss and accuracy of every prediction head on each role, of whole answers, and what the task brings itself.
+
+    All are NaN if a weight or a logit is not finite: an argmax of such logits, or a sample, would look like a number.
+    """
     n, roles = network.n_future, len(task.roles)
     losses_NBT, hits_NBT = _predictions(network, rows)
+    if not (losses_NBT.isfinite().all() and has_finite_weights(network)):
+        with zero_weights(network):  # what can be measured then has the same names
+            return dict.fromkeys(measure(network, task, rows), math.nan)
     everything = torch.ones_like(rows.scored_BT)
     roles_NBT = future_targets(rows.roles_BT, everything, n).clamp(min=0)  # past the end: role 0, which never counts
     scored_NBT = future_targets(rows.scored_BT.long(), everything, n) == 1
@@ -115,6 +122,24 @@ def answer_accuracy(hits_BT: Tensor, answer_B2: Tensor) -> dict[str, float]:
     inside = (position >= answer_B2[:, :1]) & (position < answer_B2[:, 1:])
     first = hits_BT.gather(1, answer_B2[:, :1] - 1)
     return {"exact": float((hits_BT | ~inside).all(1).double().mean()), "first": float(first.double().mean())}
+
+
+def has_finite_weights(network: nn.Module) -> bool:
+    """Whether all weights of a network are finite."""
+    return bool(torch.stack([weight.isfinite().all() for weight in network.parameters()]).all())
+
+
+@contextmanager
+def zero_weights(network: nn.Module) -> Iterator[None]:
+    """All weights are 0 inside, in no memory, and what they were before afterwards."""
+    kept = [weight.data for weight in network.parameters()]
+    try:
+        for weight in network.parameters():
+            weight.data = weight.data.new_zeros(()).expand(weight.shape)
+        yield
+    finally:
+        for weight, data in zip(network.parameters(), kept, strict=True):
+            weight.data = data
 
 
 @contextmanager

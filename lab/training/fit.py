@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 import torch
 
 from lab.config import Experiment, resolve
-from lab.errors import Interrupted, LabError
+from lab.errors import Diverged, Interrupted, LabError
 from lab.processes import handling, rank
 from lab.runs import metrics
 from lab.runs.run import (
@@ -54,6 +54,7 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
         LabError: If the folder exists or cannot be written, the accelerator is missing, the steps cannot be resolved, or the
             run to start from does not fit.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
+        Diverged: If a loss or gradient is not finite.
     """
     experiment = resolve(experiment)
     path = Path(out) if out is not None else default_path(experiment)
@@ -76,6 +77,7 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
         LabError: If it is no run, is finished, another process trains it, its checkpoint is cut short, or its task's files have
             changed.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
+        Diverged: If a loss or gradient is not finite, again or anew.
     """
     run = run if isinstance(run, Run) else Run(run)
     if run.state == "finished":
@@ -178,9 +180,11 @@ def fit(
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
+        Diverged: If a loss or gradient is not finite, after all other runs have finished.
     """
     experiment, first, stop = recorders[0].experiment, recorders[0], StopOnSignal()
-    trainer = make_trainer(experiment, [Measure(recorders, progress), stop], io)
+    measure = Measure(recorders, progress)
+    trainer = make_trainer(experiment, [measure, stop], io)
     first_step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     feed = module.feed(first_step, trainer.global_rank, trainer.world_size)
     several = f"the same command again, for all {len(recorders)} runs,"
@@ -190,10 +194,13 @@ def fit(
             with quiet_lightning():
                 trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
             stop.saving = True
-            if trainer.global_step < experiment.steps:
+            stopped = trainer.global_step < experiment.steps
+            if stopped:
+                measure.check_weights(trainer, module)
+            if stopped and (sound := measure.sound(module)):
                 trainer.save_checkpoint(first.checkpoint_path(trainer.global_step), weights_only=False)
                 if trainer.is_global_zero:
-                    for recorder in recorders:
+                    for recorder in sound:
                         recorder.note("stopped")
                 raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
             finish(module, recorders, trainer)
@@ -213,14 +220,22 @@ def fit(
 
 
 def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:
-    """Write the weights of runs that have come to their end, and remove their checkpoints."""
+    """Write the weights of runs that have come to their end, and remove their checkpoints.
+
+    Raises:
+        Diverged: If some have diverged; their checkpoints stay.
+    """
     module.gather()
     if trainer.is_global_zero:
-        for recorder, network in zip(recorders, module.networks(), strict=True):
+        for member, (recorder, network) in enumerate(zip(recorders, module.networks(), strict=True)):
+            if member in module.diverged:
+                continue
             save_weights(network, recorder.run_path / WEIGHTS)
             recorder.note("finished")
             for folder in checkpoints(recorder.run_path):
                 remove_checkpoint(folder)
+    if module.diverged:
+        raise Diverged({recorders[member].run_path: step for member, step in module.diverged.items()})
 
 
 def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: SafetensorsIO | None = None) -> pl.Trainer:

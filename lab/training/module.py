@@ -29,9 +29,10 @@ class TrainingModule(pl.LightningModule):
     Attributes:
         network: The network.
         weights_SN: (S, N) float32, what each prediction head's loss counts in each stage of training.
-        totals: What has been seen since the last evaluation, summed: (N + 2,) float32 with each prediction head's loss, the
-            gradient's norm before clipping, and the number of parts.
+        totals: What has been seen since the last evaluation, summed: (N + 3,) float32 with each prediction head's loss, the
+            gradient's norm before clipping, the number of steps up to which all of these are finite, and the number of parts.
         seen: Tokens and scored tokens seen since the run began, over all devices: (2,) int64, on the CPU.
+        diverged: The step, counted from 1, at which a run that is trained here diverged, by its place among them.
     """
 
     weights_SN: Tensor
@@ -48,8 +49,9 @@ class TrainingModule(pl.LightningModule):
         self._reached = {heads: reached(self.network, heads) for heads in partly | probed}
         self._compiled: Callable[..., Tensor] | None = None
         self._whole: tuple[Network, ...] = ()  # in a tuple it is no part of what is trained
-        self.totals = torch.zeros(experiment.n_future + 2)
+        self.totals = torch.zeros(experiment.n_future + 3)
         self.seen = torch.zeros(2, dtype=torch.int64)
+        self.diverged: dict[int, int] = {}
 
     def configure_model(self) -> None:
         """With FSDP: spread the weights over the devices."""
@@ -97,7 +99,7 @@ class TrainingModule(pl.LightningModule):
     def note(self, heads: Tensor) -> None:
         """Add the losses of a part to what has been seen."""
         self.totals = self.totals.to(self.device)
-        self.totals[..., :-2] += heads
+        self.totals[..., :-3] += heads
         self.totals[..., -1] += 1
 
     def configure_gradient_clipping(
@@ -113,8 +115,10 @@ class TrainingModule(pl.LightningModule):
                 if name not in trained:
                     weight.grad = None
         limit = self.experiment.optimiser.clip_norm or torch.inf
-        norm, *_ = [self.clip(group, limit) for group in self._clipping_groups()]
-        self.totals[..., -2] += norm * self.experiment.accumulate
+        norms = [self.clip(group, limit) for group in self._clipping_groups()]
+        self.totals[..., -3] += norms[0] * self.experiment.accumulate
+        everything = torch.stack([*norms, self.totals[..., :-2].sum(-1)])  # a sum that is not finite stays so
+        self.totals[..., -2] += everything.sum(0).isfinite()
 
     def clip(self, weights: list[Parameter], limit: float) -> Tensor:
         """Scale the gradient of some weights down to a norm; the norm before."""
@@ -174,6 +178,17 @@ class TrainingModule(pl.LightningModule):
         """The totals of each run that is trained here."""
         return [totals]
 
+    def first_bad_steps(self) -> list[int | None]:
+        """For each run the step, counted from 1, of its first loss or gradient that is not finite; None if there was none.
+
+        Looks back to the last evaluation. All processes must ask.
+        """
+        found: list[int | None] = []
+        for *_, finite, parts in (values.tolist() for values in self.by_run(self._totals_of_all())):
+            steps = round(parts / self.experiment.accumulate)
+            found.append(self.global_step - steps + int(finite) + 1 if finite < steps else None)
+        return found
+
     def _totals_of_all(self) -> Tensor:
         """The mean of `totals` over all devices, from which each may go on."""
         mean: Tensor = self.trainer.strategy.reduce(self.totals.clone(), reduce_op="mean")  # reduced in place
@@ -181,7 +196,7 @@ class TrainingModule(pl.LightningModule):
 
 
 def _means(totals: list[float]) -> dict[str, float]:
-    *sums, parts = totals
+    *sums, _, parts = totals
     if not parts:
         return {}
     *losses, norm = (value / parts for value in sums)

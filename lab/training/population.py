@@ -38,7 +38,7 @@ class PopulationModule(TrainingModule):
     Attributes:
         network: All members' weights, each with a first dimension of M.
         weights_MSN: (M, S, N) float32, what each prediction head's loss counts in each stage of training.
-        totals: (M, N + 2), as of each member alone.
+        totals: (M, N + 3), as of each member alone.
         seen: (M, 2), as of each member alone.
     """
 
@@ -134,16 +134,21 @@ class PopulationFeed:
 
 
 class PopulationIO(SafetensorsIO):
-    """One checkpoint for each member, the same as of a run alone; older ones are removed when all of them are written."""
+    """One checkpoint for each member that has not diverged, the same as of a run alone.
+
+    Older ones are removed when all of them are written.
+    """
 
     def __init__(self, module: PopulationModule, run_paths: Sequence[Path]) -> None:
         self._module, self._run_paths = module, run_paths
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
         name = Path(path).name
-        for own, run_path in zip(self._module.apart(checkpoint), self._run_paths, strict=True):
+        members = enumerate(zip(self._module.apart(checkpoint), self._run_paths, strict=True))
+        sound = {run_path: own for member, (own, run_path) in members if member not in self._module.diverged}
+        for run_path, own in sound.items():
             write_checkpoint(own, run_path / name)
-        for run_path in self._run_paths:
+        for run_path in sound:
             remove_older(run_path / name)
 
     def load_checkpoint(self, path: Path | str, map_location: Any | None = None, weights_only: bool | None = None) -> Any:

@@ -107,7 +107,16 @@ class Recorder:
 
     def note(self, state: str) -> None:
         """Record the run's state and the wall time so far."""
-        self._record |= {"state": state, "wall_seconds": round(self.seconds(), 3)}
+        for outdated in ("diverged_step", "error"):
+            self._record.pop(outdated, None)
+        self._write({"state": state})
+
+    def note_diverged(self, step: int) -> None:
+        """Record that a loss or gradient of a step, counted from 1, was not finite."""
+        self._write({"state": "diverged", "diverged_step": step, "error": f"diverged at step {step}"})
+
+    def _write(self, changed: dict[str, Any]) -> None:
+        self._record |= changed | {"wall_seconds": round(self.seconds(), 3)}
         write_json(self.run_path / RECORD, self._record)
 
     def seconds(self) -> float:

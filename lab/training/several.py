@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from lab.config import Experiment, resolve
-from lab.errors import LabError
+from lab.errors import Diverged, LabError
 from lab.runs.run import Run, checkpoint_name, checkpoint_step, checkpoints
 from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, go_back, resume, train
 from lab.training.launch import check_launch, isolated
@@ -24,6 +24,9 @@ Runs = Mapping[Path, Experiment] | Mapping[str, Experiment]
 """Experiments by the folder of each run."""
 Member = TypeVar("Member")
 
+_ENDED = ("finished", "diverged")
+"""States of runs that are left as they are; `resume` goes on with a diverged one."""
+
 CPU_STATES = 2**20
 """Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: more do not fit its cache,
 which makes twice as many 1 % slower, and fill a laptop's memory."""
@@ -33,21 +36,23 @@ def train_each(experiments: Runs, *, progress: Telling = Progress) -> list[Run]:
     """Train runs one after the other, or go on with them.
 
     Args:
-        experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on.
+        experiments: By the folder of each run. Finished and diverged runs that are there are left as they are; others go on.
         progress: What to tell of each run meanwhile; by default nothing.
 
     Raises:
         LabError: If a folder holds something else.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
+        Diverged: If runs have diverged, now or before, after all others.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
     _there(runs)
     for path, experiment in runs.items():
-        if not path.exists():
-            train(experiment, path, progress=progress(experiment))
-        elif Run(path).state != "finished":
-            resume(path, progress=progress(experiment))
-    return [Run(path) for path in runs]
+        with suppress(Diverged):
+            if not path.exists():
+                train(experiment, path, progress=progress(experiment))
+            elif Run(path).state not in _ENDED:
+                resume(path, progress=progress(experiment))
+    return _all_finished(runs)
 
 
 def train_together(experiments: Runs, *, at_once: int | None = None, progress: Telling = Progress) -> list[Run]:
@@ -56,14 +61,15 @@ def train_together(experiments: Runs, *, at_once: int | None = None, progress: T
     Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
 
     Args:
-        experiments: By the folder of each run. Finished runs that are there are left as they are; unfinished ones go on, from
-            the newest step of which all have a checkpoint, or where there is none, those at one step together.
+        experiments: By the folder of each run. Finished and diverged runs that are there are left as they are; others go on,
+            from the newest step of which all have a checkpoint, or where there is none, those at one step together.
         at_once: How many to train at once, the next ones after them, by default `usually_at_once`.
         progress: What to tell meanwhile, of one run after the other; by default nothing.
 
     Raises:
         LabError: If the experiments cannot be trained together, at_once is below 1, or a folder holds something else.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
+        Diverged: If runs have diverged, now or before, after all others.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
     check_population(list(runs.values()))
@@ -73,10 +79,20 @@ def train_together(experiments: Runs, *, at_once: int | None = None, progress: T
         raise LabError(f"at_once must be 1 or more of the runs that are trained together, not {at_once}")
     there = _there(runs)
     for paths in groups(list(runs), at_once):
-        left = [path for path in paths if path not in there or there[path].state != "finished"]
+        left = [path for path in paths if path not in there or there[path].state not in _ENDED]
         for part in _at_one_step(left):
-            _train({path: runs[path] for path in part}, there, progress(runs[part[0]]))
-    return [Run(path) for path in runs]
+            with suppress(Diverged):
+                _train({path: runs[path] for path in part}, there, progress(runs[part[0]]))
+    return _all_finished(runs)
+
+
+def _all_finished(paths: Iterable[Path]) -> list[Run]:
+    """The runs of some folders, unless some have diverged."""
+    runs = [Run(path) for path in paths]
+    diverged = {run.path: int(run.record["diverged_step"]) for run in runs if run.state == "diverged"}
+    if diverged:
+        raise Diverged(diverged)
+    return runs
 
 
 def usually_at_once(experiment: Experiment) -> int:
