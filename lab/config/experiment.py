@@ -34,6 +34,8 @@ class OptimiserSettings(Settings):
     """Decay of AdamW's mean of gradients."""
     beta2: float = Field(0.95, ge=0, lt=1)
     """Decay of AdamW's mean of squared gradients."""
+    epsilon: float = Field(1e-8, ge=0)
+    """What AdamW adds to the root of the mean of squared gradients."""
     weight_decay: float = Field(0.1, ge=0)
     """Decoupled weight decay, of matrices alone."""
     clip_norm: float | None = Field(1.0, gt=0)
@@ -71,6 +73,10 @@ class CheckpointSettings(Settings):
 
     seconds: float = Field(10.0, ge=0)
     """At an evaluation point, if the last one is at least so many seconds old."""
+
+
+_ADDED = (("optimiser", "epsilon"),)
+"""Settings that are younger than version 0.1.0, each as its group and name."""
 
 
 def _plain(task: Task) -> dict[str, Any]:
@@ -161,8 +167,15 @@ class Experiment(Settings):
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change with any setting, and with nothing else: not with order, machine or process."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """16 hexadecimal digits that change with any setting, and with nothing else: not with order, machine or process.
+
+        A setting of `_ADDED` at its default leaves them as they were before there was such a setting.
+        """
+        settings = self.model_dump(mode="json")
+        for group, name in _ADDED:
+            if settings[group][name] == type(getattr(self, group)).model_fields[name].default:
+                del settings[group][name]
+        text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -53,7 +53,7 @@ def _in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         size, end = block.stop - block.start, block.stop
         scores = torch.bmm(queries[:, block], keys[:, :end].transpose(1, 2)) * K**-0.5
         future = _FUTURE[:size, LONGEST - block.start : LONGEST + size]  # a compiler would compute a mask for each pair
-        weights = (scores + future.to(scores.dtype)).softmax(-1, dtype=torch.float32).to(values.dtype)
+        weights = (scores + future.to(scores.dtype)).softmax(-1, dtype=_exact(scores.dtype)).to(values.dtype)
         mixed.append(torch.bmm(weights, values[:, :end]))
     return torch.cat(mixed, dim=1).view(B, H, T, K)
 
@@ -111,7 +111,7 @@ def _blocks(T: int) -> list[slice]:
 
 
 def _exact(dtype: torch.dtype) -> torch.dtype:
-    """In what turns are applied: at least float32, of which there are complex numbers."""
+    """In what turns and softmax are computed: at least float32."""
     return torch.promote_types(dtype, torch.float32)
 
 

@@ -38,13 +38,14 @@ class RotaryTable(nn.Module):
         self.head_width, self.base = head_width, base
         self.turns = torch.empty(0)  # no buffer: processes need not have grown it alike
 
-    def forward(self, length: int, device: torch.device) -> Tensor:
-        """(T, 1, 1, K / 2, 2) float32."""
-        if len(self.turns) < length or self.turns.device != device:
+    def forward(self, length: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+        """(T, 1, 1, K / 2, 2), float64 for states of that type, else float32."""
+        dtype = dtype if dtype == torch.float64 else torch.float32
+        if len(self.turns) < length or self.turns.device != device or self.turns.dtype != dtype:
             with torch.inference_mode(False):  # it stays for a training that may come after
                 even = torch.arange(0, self.head_width, 2, dtype=torch.float64)
                 angles = torch.arange(length)[:, None, None, None] * self.base ** (-even / self.head_width)
-                self.turns = torch.stack([angles.cos(), angles.sin()], dim=-1).to(device, torch.float32)
+                self.turns = torch.stack([angles.cos(), angles.sin()], dim=-1).to(device, dtype)
         return self.turns[:length]
 
 

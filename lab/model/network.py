@@ -55,7 +55,7 @@ class Network(nn.Module):
         Returns:
             (N, B, T, D).
         """
-        rotary = self.rotary(tokens_BT.shape[1], tokens_BT.device)
+        rotary = self.rotary(tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
         states_BTD = embedded_BTD = self._embed(tokens_BT)
         for layer in self.trunk:
             states_BTD = layer(states_BTD, rotary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from lab.config.files import flat
 from lab.errors import LabError
 from lab.runs import metrics
-from lab.runs.run import METRICS, Run, complain
+from lab.runs.run import EXPERIMENT, METRICS, Run, complain
 
 ALWAYS = ("n_future", "seed")
 
@@ -38,6 +39,9 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
         except LabError as error:
             unreadable.append(error)
     complain(unreadable, all_failed=not measured)
+    for run, _ in measured:
+        if run.is_edited:
+            print(f"lab: {run.path / EXPERIMENT}: was changed since the run began; its settings may be wrong", file=sys.stderr)
     settings = [flat(run.experiment.model_dump(mode="json")) for run, _ in measured]
     names = list(dict.fromkeys(name for values in settings for name in values))
     varied = [name for name in names if len({str(values.get(name)) for values in settings}) > 1]

@@ -85,15 +85,25 @@ def read_seconds(path: Path) -> dict[int, float]:
     """Wall time in seconds at each evaluation point, by step, from a table of timing; none where there is no table yet."""
     if not path.exists():
         return {}
-    rows = list(csv.DictReader(_lines(path)))
-    try:
-        return {int(row["step"]): float(row["seconds"]) for row in rows}
-    except (KeyError, ValueError) as error:
-        raise LabError(f"{path}: not a table of {', '.join(TIMING)}") from error
+    lines, seconds = _lines(path), {}
+    if lines and tuple(lines[0].strip().split(",")) != TIMING:
+        raise LabError(f"{path}: not a table of timing (its first line must be {','.join(TIMING)})")
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            step, elapsed, _ = line.split(",")
+            seconds[int(step)] = float(elapsed)
+        except ValueError as error:
+            raise LabError(f"{path}, line {number}: not {', '.join(TIMING)}") from error
+    return seconds
 
 
 def keep_until(path: Path, step: int) -> None:
-    """Drop what was written after a step (-1: the table), as a run does that goes on from its checkpoint at that step."""
+    """Drop what was written after a step (-1: the table), as a run does that goes on from its checkpoint at that step.
+
+    Args:
+        path: A table whose lines can be read.
+        step: In optimiser steps.
+    """
     if step < 0:
         path.unlink(missing_ok=True)
     elif path.exists():
@@ -104,4 +114,4 @@ def keep_until(path: Path, step: int) -> None:
 def _lines(path: Path) -> list[str]:
     with readable_errors(path):
         text = path.read_bytes().decode("utf-8", errors="replace")
-    return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [line + "\n" for line in text.split("\n")[:-1]]

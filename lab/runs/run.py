@@ -92,6 +92,12 @@ class Run:
         return state
 
     @property
+    def is_edited(self) -> bool:
+        """Whether `experiment.yaml` is another experiment than the one that the run began with."""
+        fingerprint = self.experiment.fingerprint
+        return bool(self.record.get("fingerprint", fingerprint) != fingerprint)
+
+    @property
     def last_sign(self) -> datetime:
         """When the run last wrote something, in local time."""
         times = [path.stat().st_mtime for name in (RECORD, METRICS, TIMING) if (path := self.path / name).exists()]

@@ -92,7 +92,7 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
         if checkpoint is not None:  # a damaged one is refused before anything is touched
             check_checkpoint(checkpoint)
         elif run.experiment.init is not None:
-            start_from(module.network, run.experiment)
+            start_from(module.network, run.experiment, run.record.get("init", {}).get("weights", ""))
         step = -1 if checkpoint is None else checkpoint_step(checkpoint)
         if rank() == 0:
             go_back(recorder, step)

@@ -140,6 +140,7 @@ class TrainingModule(pl.LightningModule):
             [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": gains, "weight_decay": 0.0}],
             lr=settings.peak_lr,
             betas=(settings.beta1, settings.beta2),
+            eps=settings.epsilon,
             fused=True,
         )
         schedule = LambdaLR(optimiser, lambda step: rate_factor(step, self.experiment))

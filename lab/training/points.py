@@ -30,9 +30,10 @@ def points_of(experiment: Experiment) -> list[int]:
 
 
 def rate_factor(step: int, experiment: Experiment) -> float:
-    """Learning rate of the step that follows `step` steps, as a fraction of the peak."""
+    """Learning rate of the step that follows `step` steps, as a fraction of the peak; of the last one the decay ratio."""
     warmup, ratio = experiment.schedule.warmup_steps, experiment.schedule.decay_ratio
     if step < warmup:
         return (step + 1) / warmup
-    progress = min(1.0, (step - warmup) / max(1, experiment.steps - 1 - warmup))
+    last = experiment.steps - 1
+    progress = (step - warmup) / (last - warmup) if step < last else 1.0
     return ratio + (1 - ratio) * 0.5 * (1 + math.cos(math.pi * progress))

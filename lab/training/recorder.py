@@ -87,18 +87,24 @@ class Recorder:
     def reopen(cls, run_path: Path) -> Recorder:
         """Go on with a run's folder.
 
+        Its wall time goes on from the last that its tables tell, since a kill leaves no time in the record.
+
         Raises:
-            LabError: If another process trains the run, or it is finished.
+            LabError: If another process trains the run, it is finished, its experiment was changed, or its tables are damaged.
         """
         lock = Lock(run_path)
         try:
             run = Run(run_path)  # as the last process left it
             if run.record["state"] == "finished":
                 raise LabError(f"{run_path}: is finished; nothing to resume")
+            if run.is_edited:
+                raise LabError(f"{run_path / EXPERIMENT}: was changed since the run began; restore it, or train a new run")
+            run.metrics()
+            seconds = max([float(run.record["wall_seconds"]), *run.seconds().values()])
         except BaseException:
             lock.release()
             raise
-        return cls(run_path, run.experiment, dict(run.record), lock)
+        return cls(run_path, run.experiment, run.record | {"wall_seconds": seconds}, lock)
 
     def close(self) -> None:
         """Let other processes have the run."""

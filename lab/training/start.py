@@ -6,12 +6,13 @@ one has begin fresh, those that only the old one has are left (Gloeckle et al. 2
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network
-from lab.runs.run import Run
+from lab.runs.run import WEIGHTS, Run
 from lab.training.reach import reached
 from lab.training.weights import load_network
 
@@ -19,24 +20,29 @@ _ALIKE = ("width", "n_heads", "heads", "mlp", "rope_base")
 """Settings of the model in which both must agree."""
 
 
-def start_from(network: Network, experiment: Experiment) -> dict[str, Any]:
+def start_from(network: Network, experiment: Experiment, before: str = "") -> dict[str, Any]:
     """Give a new network the weights of the run that the experiment's `init` names.
 
     Args:
         network: With its initial weights, which are replaced in place.
         experiment: What the network is trained for.
+        before: SHA-256 of the weights with which the training began that is begun again; empty if it is new.
 
     Returns:
         For the run's record: what was loaded from where, and what began fresh.
 
     Raises:
-        LabError: If there is no such run, it is not finished, or its network does not fit.
+        LabError: If there is no such run, it is not finished, its network does not fit, or its weights are not those of
+            `before`.
     """
     assert experiment.init is not None
     run = Run(experiment.init)
     if run.state != "finished":
         raise LabError(f"init must be a finished run, and {run.path} is {run.state}")
     _check_fit(run, experiment)
+    digest = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
+    if before not in ("", digest):
+        raise LabError(f"init {run.path}: has other weights than when this run began; train a new run")
     old, new = load_network(run).state_dict(), network.state_dict()
     fresh = [name for name in new if name not in old]
     for name in set(new) - set(fresh):
@@ -49,6 +55,7 @@ def start_from(network: Network, experiment: Experiment) -> dict[str, Any]:
         "run": str(run.path),
         "fingerprint": run.experiment.fingerprint,
         "steps": run.experiment.steps,
+        "weights": digest,
         "fresh": sorted({".".join(name.split(".")[:3]) for name in fresh}),
     }
 

@@ -23,6 +23,7 @@ OTHER: dict[str, Any] = {
     "n_future": 2, "model.size": "1M", "model.width": 32, "model.layers": 6, "model.n_heads": 2, "model.matched": "none",
     "model.heads": "causal", "budget.steps": 600, "budget.step_time": 1.5,
     "model.mlp": "gelu", "model.rope_base": 500.0, "optimiser.peak_lr": 1e-4, "optimiser.beta1": 0.8, "optimiser.beta2": 0.99,
+    "optimiser.epsilon": 1e-6,
     "optimiser.weight_decay": 0.0, "optimiser.clip_norm": None, "schedule.warmup_steps": 7, "schedule.decay_ratio": 0.5,
     "evaluation.every": None, "evaluation.per_decade": 4, "evaluation.examples": 3, "evaluation.split": "test",
     "evaluation.induction_scores": False, "checkpoint.seconds": 1.5, "steps": 99, "batch_size": 64, "accumulate": 2,
@@ -185,3 +186,14 @@ def test_the_trunk_is_what_the_heads_leave() -> None:
     for n in (1, 2, 3):
         assert lab.experiment("induction", n_future=n).trunk_layers == 4 - n
         assert lab.experiment("induction", {"model.matched": "none"}, n_future=n).trunk_layers == 3
+
+
+@pytest.mark.parametrize(
+    ("task", "fingerprint"),
+    [("induction", "085ea97e317f20a6"), ("star", "1738e618b6614134"), ("agreement", "e093956be3232061")],
+)
+def test_a_younger_setting_renames_no_run(task: str, fingerprint: str) -> None:
+    """Fingerprints from before there was an `optimiser.epsilon`."""
+    experiment = lab.experiment(task, n_future=2, seed=3)
+    assert experiment.fingerprint == fingerprint
+    assert lab.override(experiment, {"optimiser.epsilon": 1e-6}).fingerprint != fingerprint

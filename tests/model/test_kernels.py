@@ -1,5 +1,6 @@
 """Each kernel against its plain twin, forward and backward."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.model import attention
+import lab
+from lab.model import attention, build
 from lab.model.attention import rotary_attention
 from lab.model.kernels import gated_unit, rms_norm, rotate
+from lab.model.layers import RotaryTable
 
 
 def same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Tensor, tolerance: float = 1e-5) -> None:
@@ -131,3 +134,16 @@ def test_under_autocast_kernels_compute_as_products_do_and_gradients_keep_their_
     for ours, exact in zip(torch.autograd.grad(out.sum(), (states, gain, gate, up, down)), expected, strict=True):
         assert ours.dtype == torch.float32
         assert (ours - exact).norm() <= 0.03 * exact.norm()
+
+
+def test_positions_of_float64_networks_are_float64() -> None:
+    table, cpu = RotaryTable(6, 100.0), torch.device("cpu")
+    single = table(9, cpu).clone()
+    double = table(9, cpu, torch.float64)
+    angles = [[t * 100.0 ** (-2 * k / 6) for k in range(3)] for t in range(9)]
+    exact = torch.tensor([[[math.cos(angle), math.sin(angle)] for angle in row] for row in angles], dtype=torch.float64)
+    torch.testing.assert_close(double[:, 0, 0], exact, rtol=0, atol=1e-15)
+    assert torch.equal(single, double.float())
+    network = build(lab.experiment("induction", {"model.width": 8, "model.n_heads": 2})).double()
+    network(torch.zeros(1, 5, dtype=torch.int64))
+    assert network.rotary.turns.dtype == torch.float64

@@ -47,3 +47,14 @@ def test_the_rate_warms_up_linearly_and_decays_by_a_cosine_to_its_ratio() -> Non
 def test_there_can_be_no_warm_up() -> None:
     experiment = lab.experiment("induction", {"steps": 5, "schedule.warmup_steps": 0})
     assert rate_factor(0, experiment) == 1.0
+
+
+@given(st.integers(1, 40), st.integers(0, 39), st.floats(0, 1))
+def test_the_last_step_has_the_ratio(steps: int, warmup: int, ratio: float) -> None:
+    warmup = min(warmup, steps - 1)
+    settings = {"steps": steps, "schedule.warmup_steps": warmup, "schedule.decay_ratio": ratio}
+    experiment = lab.experiment("induction", settings)
+    factors = [rate_factor(step, experiment) for step in range(steps)]
+    assert factors[-1] == pytest.approx(ratio)
+    assert factors[:warmup] == pytest.approx([(step + 1) / warmup for step in range(warmup)])
+    assert all(ratio - 1e-12 <= factor <= 1 for factor in factors[warmup:])

@@ -1,5 +1,6 @@
 """Training that begins with a finished run's weights."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +102,12 @@ def test_an_unfinished_run_is_refused(tiny: Make, tmp_path: Path) -> None:
     killed(tiny(), tmp_path / "first", in_step)
     with pytest.raises(LabError, match=r"init must be a finished run, and .* is killed"):
         lab.train(tiny(init=str(tmp_path / "first")), tmp_path / "second")
+
+
+def test_another_training_of_the_first_run_is_noticed(tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path) -> None:
+    first = trained()
+    killed(tiny(init=str(first.path)), tmp_path / "second", before_any_checkpoint)
+    shutil.rmtree(first.path)
+    trained(seed=1)
+    with pytest.raises(LabError, match=r"init .*first: has other weights than when this run began"):
+        lab.resume(tmp_path / "second")
