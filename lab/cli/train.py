@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import ALIASES, Parser, first_word, settings_from
 from lab.cli.output import write_data
-from lab.errors import LabError
+from lab.errors import Diverged, LabError
 
 if TYPE_CHECKING:
     from lab.config import Experiment
@@ -77,7 +77,6 @@ def run(arguments: list[str]) -> int:
 
     from lab.processes import rank
     from lab.runs import Run
-    from lab.runs.run import is_run
     from lab.training import measured, train, train_each, train_together
     from lab.training.progress import progress_for
 
@@ -90,11 +89,10 @@ def run(arguments: list[str]) -> int:
         runs = _runs(experiments, numbers_from("--seeds", known.seeds), known.out)
         train_all = partial(train_together, at_once=known.at_once) if known.together else train_each
         try:
-            train_all(runs, progress=lambda each: progress_for(each, console))
-        finally:
-            for each in (Run(path) for path in runs if is_run(path)):
-                if each.state == "finished":
-                    print(report(each))
+            print_reports(train_all(runs, progress=lambda each: progress_for(each, console)))
+        except Diverged as error:
+            print_reports([Run(path) for path in runs if path not in error.steps])
+            raise
         return 0
     [experiment] = experiments
     done = train(experiment, known.out, progress=progress_for(experiment, console))
@@ -138,6 +136,12 @@ def _spending(experiment: Experiment) -> str:
     kind = {"flops": "FLOPs", "time": "wall time"}[experiment.model.matched]
     step = f", a step taking {experiment.budget.step_time} times as long" if experiment.budget.step_time is not None else ""
     return f"{experiment.steps} steps, the {kind} of {experiment.budget.steps} of n = 1{step}"
+
+
+def print_reports(runs: Sequence[Run]) -> None:
+    """Print one line on each finished run."""
+    for each in runs:
+        print(report(each))
 
 
 def report(done: Run) -> str:

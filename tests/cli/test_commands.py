@@ -168,3 +168,21 @@ def test_arms_of_the_demo_are_paired() -> None:
     for seed in range(3):
         one, two = experiments[f"n1-seed{seed}"], experiments[f"n2-seed{seed}"]
         assert lab.override(one, {"n_future": 2}) == two
+
+
+def test_seeds_report_what_finished_beside_what_diverged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny = ["--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "4", "--schedule.warmup-steps", "2"]
+    tiny += ["--evaluation.examples", "8", "--batch-size", "4", "--accelerator", "cpu"]
+    command = ["train", "induction", *tiny, "--out", "runs"]
+    assert main([*command, "--seeds", "0:1"]) == 0
+    record = Path("runs/seed0/run.json")
+    record.write_text(record.read_text().replace('"state": "finished"', '"state": "diverged", "diverged_step": 3'))
+    capsys.readouterr()
+    assert main([*command, "--seeds", "0:2"]) == 1
+    out, err = capsys.readouterr()
+    assert "runs/seed1: accuracy/copy/1" in out
+    assert "runs/seed0: accuracy" not in out
+    assert err == "lab: runs/seed0 diverged at step 3: a loss or gradient is not finite\n"
