@@ -77,11 +77,6 @@ def _measurements(run: Run) -> pd.DataFrame:
     if not rows and run.state == "finished":
         raise LabError(f"{run.path / METRICS}: missing or empty, though the run is finished")
     part = pd.DataFrame(rows, columns=metrics.METRICS)
-    doubled = part[part.duplicated(["step", "metric"])]
-    if len(doubled):
-        raise LabError(
-            f"{run.path / METRICS}: {doubled['metric'].iloc[0]} of step {doubled['step'].iloc[0]} stands there twice"
-        )
     part.insert(3, "sequences", part["step"] * run.experiment.batch_size)
     part.insert(4, "flops", part["step"] * float(run.experiment.flops_per_step))
     part.insert(5, "seconds", part["step"].map(run.seconds()).astype(float))

@@ -70,15 +70,20 @@ def read_metrics(path: Path) -> list[Row]:
     columns = tuple(lines[0].strip().split(",")) if lines else ()
     if columns not in (METRICS, OLD_METRICS):
         raise LabError(f"{path}: not a table of metrics (its first line must be {','.join(METRICS)})")
-    rows = []
+    rows: dict[tuple[int, str], Row] = {}
     for number, fields in enumerate(csv.reader(lines[1:]), start=2):
         try:
             step, tokens, *scored, metric, value = fields
             [scored_tokens] = map(int, scored) if columns == METRICS else [math.nan]
-            rows.append(Row(int(step), int(tokens), scored_tokens, metric, float(value)))
+            row = Row(int(step), int(tokens), scored_tokens, metric, float(value))
         except ValueError as error:
             raise LabError(f"{path}, line {number}: not {', '.join(columns)}") from error
-    return rows
+        if not metric.isprintable() or "\ufffd" in metric:
+            raise LabError(f"{path}, line {number}: not the name of a metric")
+        if (row.step, metric) in rows:
+            raise LabError(f"{path}, line {number}: {metric} of step {step} stands there twice")
+        rows[row.step, metric] = row
+    return list(rows.values())
 
 
 def read_seconds(path: Path) -> dict[int, float]:
@@ -91,6 +96,8 @@ def read_seconds(path: Path) -> dict[int, float]:
     for number, line in enumerate(lines[1:], start=2):
         try:
             step, elapsed, _ = line.split(",")
+            if int(step) in seconds or not math.isfinite(float(elapsed)):
+                raise ValueError(line)
             seconds[int(step)] = float(elapsed)
         except ValueError as error:
             raise LabError(f"{path}, line {number}: not {', '.join(TIMING)}") from error

@@ -11,6 +11,7 @@ checkpoint-<step>/  while it is not finished: all that it needs to go on
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -93,9 +94,24 @@ class Run:
 
     @property
     def is_edited(self) -> bool:
-        """Whether `experiment.yaml` is another experiment than the one that the run began with."""
-        fingerprint = self.experiment.fingerprint
-        return bool(self.record.get("fingerprint", fingerprint) != fingerprint)
+        """Whether `experiment.yaml` is another experiment than the one that the run began with.
+
+        Comments do not matter. A run of an older version has no digest of the file, and its fingerprint may lack settings that
+        have come since: it does not count as edited.
+        """
+        digest = self.record.get("experiment_sha256")
+        if digest is None or digest == hashlib.sha256((self.path / EXPERIMENT).read_bytes()).hexdigest():
+            return False
+        return bool(self.record["fingerprint"] != self.experiment.fingerprint)
+
+    def check_unedited(self) -> None:
+        """Reject a run whose settings are not those that its numbers come from.
+
+        Raises:
+            LabError: Naming the file.
+        """
+        if self.is_edited:
+            raise LabError(f"{self.path / EXPERIMENT}: was changed since the run began; restore it, or train a new run")
 
     @property
     def last_sign(self) -> datetime:

@@ -9,9 +9,8 @@ from typing import Any
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.runs import Run
-from lab.runs.files import read_json
 from lab.runs.names import headline
-from lab.runs.run import RECORD, is_run
+from lab.runs.run import is_run
 from lab.sweeping.cells import SEED, experiment_of, extreme_cells, grid_trial, planned_trials, run_name, varied_names
 from lab.sweeping.description import Direction, Labels, Sweep
 from tasks import Task
@@ -134,4 +133,5 @@ def check_folder(sweep: Sweep, out: Path) -> None:
 
 def holds(path: Path, wanted: Experiment) -> bool:
     """Whether a folder's run is of an experiment. An older version's fingerprint differs where settings have come since."""
-    return bool(read_json(path / RECORD).get("fingerprint") == wanted.fingerprint) or Run(path).experiment == wanted
+    run = Run(path)
+    return not run.is_edited and (run.record.get("fingerprint") == wanted.fingerprint or run.experiment == wanted)

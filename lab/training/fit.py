@@ -124,14 +124,17 @@ def check_checkpoint(checkpoint: Path) -> None:
 
 
 def go_back(recorder: Recorder, step: int) -> None:
-    """Drop what a run wrote after a step (-1: everything), from which it goes on."""
+    """Drop what a run wrote after a step (-1: everything), from which it goes on.
+
+    Its wall time is recorded first: a kill in between must not lose the seconds that the tables told.
+    """
+    recorder.note("running")
     remove_leftovers(recorder.run_path)
     for checkpoint in checkpoints(recorder.run_path):
         if checkpoint_step(checkpoint) > step:
             remove_checkpoint(checkpoint)
     for table in (METRICS, TIMING):  # the later: a kill in between must not leave a checkpoint of what is no longer told
         metrics.keep_until(recorder.run_path / table, step)
-    recorder.note("running")
 
 
 def default_path(experiment: Experiment) -> Path:

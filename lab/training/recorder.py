@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import socket
@@ -54,11 +55,12 @@ class Recorder:
             LabError: If there is something at the path already, or the system refuses.
         """
         refuse_taken(run_path)
-        heads = range(1, experiment.n_future + 1)
+        heads, text = range(1, experiment.n_future + 1), dump(experiment)
         record = {
             "format": FORMAT,
             "state": "running",
             "fingerprint": experiment.fingerprint,
+            "experiment_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "data": experiment.task.fingerprint,
             "seed": experiment.seed,
             "predicts": {f"prediction head {i}": predicts(experiment, i) for i in heads},
@@ -76,10 +78,10 @@ class Recorder:
             **(more or {}),
         }
         with folder_atomic(run_path) as partial:
-            (partial / EXPERIMENT).write_text(dump(experiment), encoding="utf-8")
+            (partial / EXPERIMENT).write_text(text, encoding="utf-8", newline="")
             write_json(partial / RECORD, record)
-            for name, text in experiment.task.artifacts().items():
-                _write_artifact(partial, name, text)
+            for name, content in experiment.task.artifacts().items():
+                _write_artifact(partial, name, content)
             lock = Lock(partial)  # so that nobody takes the run before training has begun
         return cls(run_path, experiment, record, lock)
 
@@ -97,8 +99,7 @@ class Recorder:
             run = Run(run_path)  # as the last process left it
             if run.record["state"] == "finished":
                 raise LabError(f"{run_path}: is finished; nothing to resume")
-            if run.is_edited:
-                raise LabError(f"{run_path / EXPERIMENT}: was changed since the run began; restore it, or train a new run")
+            run.check_unedited()
             run.metrics()
             seconds = max([float(run.record["wall_seconds"]), *run.seconds().values()])
         except BaseException:

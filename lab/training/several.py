@@ -154,5 +154,6 @@ def _there(experiments: Mapping[Path, Experiment]) -> dict[Path, Run]:
     for path, run in there.items():
         if run.experiment != experiments[path]:
             raise LabError(f"{path}: holds a run of another experiment; choose another --out")
+        run.check_unedited()
         check_data(run)
     return there

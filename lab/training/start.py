@@ -39,6 +39,7 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
     run = Run(experiment.init)
     if run.state != "finished":
         raise LabError(f"init must be a finished run, and {run.path} is {run.state}")
+    run.check_unedited()
     _check_fit(run, experiment)
     digest = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
     if before not in ("", digest):

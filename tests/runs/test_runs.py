@@ -256,7 +256,7 @@ def test_a_run_that_was_written_twice_is_not_read(tmp_path: Path) -> None:
     run = made(tmp_path / "run", lab.experiment("induction"), {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0})
     assert len(lab.frame([run, lab.Run(tmp_path / "run")])) == 2, "opened twice, it is one run"
     metrics.append_metrics(run.path / "metrics.csv", 10, 1, 1, {"loss/all/1": 2.0})
-    with pytest.raises(LabError, match=r"metrics\.csv: loss/all/1 of step 10 stands there twice"):
+    with pytest.raises(LabError, match=r"metrics\.csv, line 4: loss/all/1 of step 10 stands there twice"):
         run.frame()
 
 

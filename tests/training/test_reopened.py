@@ -1,5 +1,7 @@
 """What a run's folder tells is checked before the run goes on, and wall time adds up."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from lab.errors import LabError
 from lab.runs import metrics
 from lab.runs.files import read_json, write_json
 from lab.runs.run import EXPERIMENT, METRICS, RECORD, TIMING
-from lab.training import callbacks
+from lab.sweeping.check import holds
+from lab.training import callbacks, module
 from lab.training.recorder import Recorder
+from tests.training.populations import killed as killed_in
 
 Make = Callable[..., Experiment]
 
@@ -58,9 +62,77 @@ def test_a_changed_experiment_does_not_resume(killed: lab.Run, capsys: pytest.Ca
     assert lab.resume(killed.path).state == "finished"
 
 
+@pytest.fixture
+def edited(tiny: Make, tmp_path: Path) -> lab.Run:
+    """A finished run of seed 0 that says it is of seed 5."""
+    run = lab.train(tiny(steps=4), tmp_path / "edited")
+    file = run.path / EXPERIMENT
+    file.write_text(file.read_text().replace("seed: 0", "seed: 5"))
+    return lab.Run(run.path)
+
+
+def test_an_edited_finished_run_is_taken_for_none(edited: lab.Run, tiny: Make, tmp_path: Path) -> None:
+    assert edited.experiment == tiny(steps=4, seed=5)
+    with pytest.raises(LabError, match=r"experiment.yaml: was changed since the run began"):
+        lab.train_each({edited.path: edited.experiment})
+    with pytest.raises(LabError, match=r"experiment.yaml: was changed since the run began"):
+        lab.train(tiny(init=str(edited.path)), tmp_path / "second")
+    assert not holds(edited.path, edited.experiment)
+    assert not holds(edited.path, tiny(steps=4))
+
+
+def test_comments_and_older_versions_are_no_edits(tiny: Make, tmp_path: Path) -> None:
+    run = lab.train(tiny(steps=4), tmp_path / "run")
+    file = run.path / EXPERIMENT
+    file.write_text("# the first one\n" + file.read_text())
+    assert not lab.Run(run.path).is_edited
+    record = read_json(run.path / RECORD)
+    del record["experiment_sha256"]
+    write_json(run.path / RECORD, record | {"fingerprint": "of fewer settings"})
+    assert not lab.Run(run.path).is_edited
+
+
+def test_a_kill_while_it_goes_back_loses_no_time(killed: lab.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (killed.path / TIMING).write_text(f"{','.join(metrics.TIMING)}\n0,5000.000,1\n3,6000.000,1\n")
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics, "keep_until", end)
+        with pytest.raises(KeyboardInterrupt):
+            lab.resume(killed.path)
+    (killed.path / TIMING).unlink()
+    assert lab.resume(killed.path).record["wall_seconds"] > 6000
+
+
+def test_wall_time_of_an_ensemble_adds_up(tiny: Make, tmp_path: Path) -> None:
+    runs = {tmp_path / f"seed{seed}": tiny(seed=seed) for seed in (0, 1)}
+
+    def child() -> None:
+        usual, patch, calls = module.TrainingModule.configure_gradient_clipping, pytest.MonkeyPatch(), []
+
+        def clip(self: object, *arguments: object, **named: object) -> None:
+            calls.append(None)
+            if len(calls) == 8:
+                os.kill(os.getpid(), signal.SIGKILL)
+            usual(self, *arguments, **named)  # type: ignore[arg-type]
+
+        patch.setattr(module.TrainingModule, "configure_gradient_clipping", clip)
+        lab.train_together(runs)
+
+    killed_in(child)
+    for path in runs:
+        table = path / TIMING
+        table.write_text("".join(line.replace(",0.", ",5000.") for line in table.read_text().splitlines(keepends=True)))
+    for run in lab.train_together(runs):
+        assert list(run.seconds().values()) == sorted(run.seconds().values())
+        assert run.record["wall_seconds"] > 5000
+
+
 def test_a_run_of_before_fingerprints_resumes(killed: lab.Run) -> None:
     record = read_json(killed.path / RECORD)
-    del record["fingerprint"]
+    del record["fingerprint"], record["experiment_sha256"]
     write_json(killed.path / RECORD, record)
     assert lab.resume(killed.path).state == "finished"
 
@@ -73,6 +145,25 @@ def test_a_damaged_table_is_named_with_its_line(killed: lab.Run, name: str, dama
     file.write_text("".join([lines[0], damage, *lines[1:]]))
     for use in (lab.resume, lambda path: lab.frame([lab.Run(path)])):
         with pytest.raises(LabError, match=rf"{name}, line 2: not step"):
+            use(killed.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        (METRICS, "0,0,0,loss/co\0py/1,1.0", "line 2: not the name of a metric"),
+        (METRICS, "0,0,0,loss/\ufffd/1,1.0", "line 2: not the name of a metric"),
+        (METRICS, "0,0,0,loss/all/1,1.0", "line .*: loss/all/1 of step 0 stands there twice"),
+        (TIMING, "0,nan,1", "line 2: not step"),
+        (TIMING, "0,1.0,1", "line 3: not step"),
+    ],
+)
+def test_a_line_that_cannot_be_is_named(killed: lab.Run, name: str, line: str, message: str) -> None:
+    file = killed.path / name
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([lines[0], f"{line}\n", *lines[1:]]))
+    for use in (lab.resume, lambda path: lab.frame([lab.Run(path)])):
+        with pytest.raises(LabError, match=message):
             use(killed.path)
 
 
