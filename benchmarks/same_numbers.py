@@ -91,8 +91,8 @@ def stop_and_resume(out: Path) -> None:
     running = subprocess.Popen([sys.executable, "-m", "lab", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(out.glob("checkpoint-*")) and running.poll() is None:
         time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    if running.wait() != 130:
+    running.send_signal(signal.SIGTERM)
+    if running.wait() != 143:
         raise SystemExit("the run was not interrupted")
     subprocess.run([sys.executable, "-m", "lab", "resume", str(out)], check=True, stdout=subprocess.DEVNULL)
 
