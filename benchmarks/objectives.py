@@ -21,12 +21,12 @@ from benchmarks.progress import each
 from benchmarks.steps import ROWS, shaped
 from benchmarks.timing import in_turns, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
-from lab.demo import SETTINGS
+from lab.evaluation.evaluator import Evaluator
+from lab.evaluation.gradient_diagnostics import GradientAudit
+from lab.evaluation.points import points_of
 from lab.model import build
-from lab.training.audit import GradientAudit
-from lab.training.evaluation import Evaluator
+from lab.reproduce.demo import SETTINGS
 from lab.training.module import TrainingModule
-from lab.training.points import points_of
 from lab.training.step_time import seconds_a_step
 
 ARMS: dict[str, dict[str, Any]] = {

@@ -25,14 +25,14 @@ from benchmarks.progress import each
 from benchmarks.steps import ROWS, Step, shaped, stepper
 from benchmarks.timing import Finding, interleaved, medians, print_findings
 from lab.config import Experiment
-from lab.demo import SETTINGS
+from lab.evaluation.evaluator import Evaluator
+from lab.evaluation.points import points_of
 from lab.model import build
 from lab.objectives import future_targets, summed
-from lab.training.evaluation import Evaluator
+from lab.reproduce.demo import SETTINGS
 from lab.training.feed import Feed
 from lab.training.fit import make_trainer, quiet_lightning
 from lab.training.module import TrainingModule
-from lab.training.points import points_of
 
 
 def fit(experiment: Experiment) -> None:

@@ -16,8 +16,8 @@ import lab
 from benchmarks.progress import each
 from benchmarks.timing import Finding, clock, in_turns, paired_ratio, print_findings
 from lab.config import Experiment
+from lab.training.ensemble import PopulationModule
 from lab.training.module import TrainingModule
-from lab.training.population import PopulationModule
 from lab.training.several import groups, usually_at_once
 from lab.training.step_time import seconds_a_step
 

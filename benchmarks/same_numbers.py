@@ -64,9 +64,9 @@ def digest(run: Path) -> str:
     return found.hexdigest()
 
 
-def command(settings: str, out: Path) -> list[str]:
+def command(settings: str, out: Path, tiny: str = TINY) -> list[str]:
     """Arguments of `lab` that train one run, or a folder of them."""
-    return [RENAMED.get(word, word) for word in ["train", *settings.split(), *TINY.split(), "--out", str(out)]]
+    return [RENAMED.get(word, word) for word in ["train", *settings.split(), *tiny.split(), "--out", str(out)]]
 
 
 def train(settings: str, out: Path) -> None:
@@ -79,15 +79,8 @@ def train(settings: str, out: Path) -> None:
 
 def stop_and_resume(out: Path) -> None:
     """Interrupt a run after its first checkpoint, then resume it."""
-    arguments = [
-        *command(INDUCTION + " --n-future 2", out),
-        "--steps",
-        "2000",
-        "--checkpoint.seconds",
-        "0",
-        "--evaluation.every",
-        "100",
-    ]
+    tiny = TINY.replace("--steps 12", "--steps 2000").replace("--evaluation.every 6", "--evaluation.every 100")
+    arguments = [*command(f"{INDUCTION} --n-future 2", out, tiny), "--checkpoint.seconds", "0"]
     running = subprocess.Popen([sys.executable, "-m", "lab", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(out.glob("checkpoint-*")) and running.poll() is None:
         time.sleep(0.02)

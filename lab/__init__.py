@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lab.config import Experiment, dump, experiment, load, override, resolve
     from lab.errors import Interrupted, LabError
+    from lab.evaluation.from_file import evaluate
     from lab.runs import Run, open_runs
     from lab.runs.frames import frame
     from lab.sweeping import Sweep, sweep
     from lab.training import measured, resume, train, train_each, train_together
-    from lab.training.lines import evaluate
 
 
 def _check_tasks() -> None:
@@ -52,7 +52,7 @@ _ROOMS = {
     "sweep": "lab.sweeping",
     "Diverged": "lab.errors",
     "Interrupted": "lab.errors",
-    "evaluate": "lab.training.lines",
+    "evaluate": "lab.evaluation.from_file",
     "measured": "lab.training",
     "resume": "lab.training",
     "train": "lab.training",

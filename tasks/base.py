@@ -124,7 +124,7 @@ class Task(Known, OwnMetrics, ABC):
     def repeats(self) -> tuple[int, int] | None:
         """Shortest and longest distance, tokens, at which a sequence repeats what it has shown; None where it has no such rule.
 
-        Attention heads are probed at a distance in the middle of these: see `lab.analysis.induction.probe_period`.
+        Attention heads are probed at a distance in the middle of these: see `lab.interp.attention_scores.probe_period`.
         """
         return None
 

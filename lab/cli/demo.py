@@ -33,8 +33,8 @@ def run(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from lab.demo import described, train_all
-    from lab.report import PAGE
+    from lab.reports.emergence import PAGE
+    from lab.reproduce.demo import described, train_all
     from lab.runs.outputs import check_folder
 
     console = Console()
@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
         runs = train_all(sweep, out, known.workers, console)
 
     from lab.cli.table import print_frame
-    from lab.report import across, report
+    from lab.reports.emergence import across, report
 
     found = report(runs, out, f"lab {shlex.join(['demo', *arguments])}")
     print_frame(console, across(found.table))

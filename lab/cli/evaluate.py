@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.cli.table import print_frame
-    from lab.training.lines import evaluate
+    from lab.evaluation.from_file import evaluate
 
     frame = evaluate(known.run, known.data)
     print_frame(Console(), frame[["metric", "value"]].assign(value=frame["value"].map("{:.4f}".format)))

@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from lab.plots.axes import new_axes
 from lab.plots.curves import emergence, induction
 from lab.plots.gradients import gradients
+from lab.plots.grid import grid, size
 from lab.plots.heatmap import heatmap
 from lab.plots.importance import importance, parallel
 from lab.plots.pareto import pareto
 from lab.plots.save import save
-from lab.plots.study import grid, size
 from lab.plots.style import style
 from lab.plots.survival import survival
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.analysis.conditions import Conditions, conditions, rows_of
-from lab.analysis.statistics import FEWEST, bootstrap_band
 from lab.errors import LabError
 from lab.plots.axes import AXES, log_axis, reference
 from lab.plots.panels import Lines, in_panels
 from lab.plots.style import Look
+from lab.stats.conditions import Conditions, conditions, rows_of
+from lab.stats.statistics import FEWEST, bootstrap_band
 from tasks.errors import nearest
 
 SHARE = 0.5
@@ -27,7 +27,7 @@ def band_table(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] | 
     Args:
         frame: A tidy frame.
         metrics: Names of metrics.
-        by: Columns that tell conditions apart, see `lab.analysis.conditions.conditions`.
+        by: Columns that tell conditions apart, see `lab.stats.conditions.conditions`.
         x: One of `AXES`.
 
     Returns:

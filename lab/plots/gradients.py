@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.analysis.conditions import conditions
 from lab.errors import LabError
 from lab.plots.axes import figure_note
 from lab.plots.curves import band_note, bands, draw_band, finish, noted
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
+from lab.stats.conditions import conditions
 
 
 class Panel(NamedTuple):

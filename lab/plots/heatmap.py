@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.analysis.conditions import conditions
 from lab.errors import LabError
 from lab.plots.axes import figure_note, new_axes, note
 from lab.plots.curves import chance_lines, from_to, noted
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LUMINANCE
+from lab.stats.conditions import conditions
 
 _PLACE = re.compile(r"^(?P<score>prefix_matching|copying)/(?P<part>trunk|prediction)\.(?P<layer>\d+)/(?P<head>\d+)$")
 

@@ -10,12 +10,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from lab.analysis.cells import Rule, is_logarithmic, is_range, lower_is_better
-from lab.analysis.conditions import Conditions
 from lab.errors import LabError
 from lab.plots.axes import new_axes, note
 from lab.plots.curves import describe, noted, seed_count
-from lab.plots.study import cell_settings, end_cells, ended
+from lab.plots.grid import cell_settings, end_cells, ended
+from lab.stats.conditions import Conditions
+from lab.stats.configurations import Rule, is_logarithmic, is_range, lower_is_better
 
 
 def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
@@ -28,12 +28,12 @@ def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: A
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn, see `lab.analysis.importance.importance_table`.
+        The axes, and the numbers drawn, see `lab.stats.importance.importance_table`.
 
     Raises:
         LabError: If no run has the metric, the cells are fewer than 8 or do not differ.
     """
-    from lab.analysis.importance import importance_table  # optuna takes its time
+    from lab.stats.importance import importance_table  # optuna takes its time
 
     cells, settings, found = _cells(frame, metric, rule)
     table = importance_table(cells, settings, lower_is_better=lower_is_better(metric))
@@ -62,7 +62,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn: a row for each cell, as `lab.analysis.cells.cell_table` gives them.
+        The axes, and the numbers drawn: a row for each cell, as `lab.stats.configurations.cell_table` gives them.
 
     Raises:
         LabError: If no run has the metric, or the runs do not differ.

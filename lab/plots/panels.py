@@ -8,10 +8,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.analysis.conditions import Conditions, labels_of
 from lab.errors import LabError
 from lab.plots.axes import figure_note, legend_below, legend_columns, new_axes, note
 from lab.plots.style import LOOKS, Look, looks
+from lab.stats.conditions import Conditions, labels_of
 
 LINES_AT_MOST, PANELS_AT_MOST = 6, 12
 """Of a panel, where a setting is there to make panels of; and of a figure."""

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.analysis.cells import Rule, lower_is_better, run_values
-from lab.analysis.conditions import labelled
 from lab.errors import LabError
 from lab.plots.axes import legend_below, log_axis, new_axes, note
 from lab.plots.curves import describe, noted
-from lab.plots.study import PARAMETERS, cell_settings, draw_seeds, end_cells, ended, interval_note
+from lab.plots.grid import PARAMETERS, cell_settings, draw_seeds, end_cells, ended, interval_note
 from lab.plots.style import looks
+from lab.stats.conditions import labelled
+from lab.stats.configurations import Rule, lower_is_better, run_values
 from tasks.errors import nearest
 
 COSTS = {

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.analysis.conditions import conditions, rows_of, where_they_are
-from lab.analysis.emergence import emergence_table
-from lab.analysis.survival import survival_comparisons, survival_curve
 from lab.plots.axes import TOKENS, count
 from lab.plots.curves import describe, noted
 from lab.plots.panels import Lines, in_panels
 from lab.plots.style import Look
+from lab.stats.conditions import conditions, rows_of, where_they_are
+from lab.stats.emergence import emergence_table
+from lab.stats.survival import survival_comparisons, survival_curve
 
 _BANDS_AT_MOST = 3
 """Conditions whose bands can be told apart; of more, the intervals are drawn at the end alone."""

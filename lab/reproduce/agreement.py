@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lab.analysis.interchange import interchanged
+from lab.interp.patching import interchanged
 from lab.reproduce.plateau import Measurement, Plateau
 from lab.runs import Run
 from tasks.agreement import Agreement
@@ -41,7 +41,7 @@ def other_glossary(task: Agreement, tokens: NDArray[np.int64], seed: int = 0) ->
 
 
 def patch_key(run: Run) -> pd.DataFrame:
-    """Activation patching of the key's position (see `lab.analysis.interchange`) on 512 sequences of the test split.
+    """Activation patching of the key's position (see `lab.interp.patching`) on 512 sequences of the test split.
 
     The state at the key, after some layers of the trunk, is replaced by that of a sequence whose glossary gives the same key a
     verb of another case. Head 1 is read where the case is due.

@@ -17,14 +17,14 @@ from typing import Any
 import pandas as pd
 
 from lab import plots
-from lab.analysis.cells import comparison_table, run_values, seed_table
-from lab.analysis.emergence import emergence_table
-from lab.analysis.statistics import mean_beside_share, share_with_interval
-from lab.analysis.survival import survival_comparisons
 from lab.plots.save import save
-from lab.reproduce.page import markdown_table, write_page
+from lab.reports.markdown import markdown_table, write_page
 from lab.runs import Run
 from lab.runs.frames import frame
+from lab.stats.configurations import comparison_table, run_values, seed_table
+from lab.stats.emergence import emergence_table
+from lab.stats.statistics import mean_beside_share, share_with_interval
+from lab.stats.survival import survival_comparisons
 from lab.sweeping import Sweep
 from lab.sweeping.files import from_mapping
 

@@ -131,7 +131,7 @@ class Run:
         Raises:
             LabError: If there are no weights yet, or they are cut short or do not fit the experiment.
         """
-        from lab.training.weights import load_network
+        from lab.runs.weights import load_network
 
         return load_network(self)
 

@@ -99,8 +99,8 @@ def known_metrics(experiment: Experiment) -> set[str]:
 
 def measured_metrics(experiment: Experiment) -> set[str]:
     """Names of the metrics that a run reports, found by measuring an untrained network, and those of its training."""
+    from lab.evaluation.evaluator import Evaluator
     from lab.model import build
-    from lab.training.evaluation import Evaluator
 
     training = {f"train/loss/{i}" for i in range(1, experiment.n_future + 1)} | {"train/gradient_norm"}
     return training | set(Evaluator(experiment)(build(experiment)))

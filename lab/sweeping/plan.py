@@ -119,7 +119,7 @@ def _seconds(experiments: list[Experiment]) -> list[float]:
 
 def evaluations(experiment: Experiment) -> int:
     """How often an experiment is measured."""
-    from lab.training.points import points_of
+    from lab.evaluation.points import points_of
 
     return len(points_of(experiment))
 

@@ -72,7 +72,7 @@ class Results:
         """
         import pandas as pd
 
-        from lab.analysis.statistics import mean_with_interval
+        from lab.stats.statistics import mean_with_interval
 
         rows: list[dict[str, Any]] = []
         for _, part in self.runs.groupby(self._cell, sort=False, dropna=False):

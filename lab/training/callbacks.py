@@ -10,14 +10,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from lab.evaluation.evaluator import Evaluator, has_finite_weights
+from lab.evaluation.gradient_diagnostics import GradientAudit
+from lab.evaluation.points import points_of
 from lab.runs import metrics
 from lab.runs.run import METRICS, TIMING
-from lab.training.audit import GradientAudit
-from lab.training.evaluation import Evaluator, has_finite_weights
+from lab.runs.writer import Recorder
 from lab.training.module import TrainingModule
-from lab.training.points import points_of
 from lab.training.progress import Progress
-from lab.training.recorder import Recorder
 
 
 class Measure(pl.Callback):

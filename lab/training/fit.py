@@ -18,6 +18,7 @@ from lab.config import Experiment, resolve
 from lab.errors import Diverged, Interrupted, LabError
 from lab.processes import handling, rank
 from lab.runs import metrics
+from lab.runs.checkpoint import SafetensorsIO
 from lab.runs.run import (
     METRICS,
     TIMING,
@@ -28,16 +29,15 @@ from lab.runs.run import (
     remove_checkpoint,
     remove_leftovers,
 )
+from lab.runs.weights import save_weights
+from lab.runs.writer import Recorder, refuse_taken
 from lab.training.callbacks import Measure, StopOnSignal, StoppedAtOnce
-from lab.training.checkpoint import SafetensorsIO
 from lab.training.launch import OwnProcesses, check_launch, isolated, lost_process
 from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
-from lab.training.recorder import Recorder, refuse_taken
 from lab.training.sharding import ShardedStrategy
 from lab.training.start import start_from
-from lab.training.weights import save_weights
 
 _PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 

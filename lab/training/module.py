@@ -13,13 +13,13 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
+from lab.evaluation.points import rate_factor
 from lab.model import Network, build
 from lab.model.unembedding import Matrices
 from lab.objectives import Loss, Part, find, summed
-from lab.objectives.weights import plan, stage_at
+from lab.objectives.schedule import plan, stage_at
+from lab.training.affected import reached
 from lab.training.feed import Feed
-from lab.training.points import rate_factor
-from lab.training.reach import reached
 from lab.training.sharding import gathered, is_sharded, shard, whole_tensor
 
 

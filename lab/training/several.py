@@ -13,11 +13,11 @@ import torch
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, LabError
 from lab.runs.run import Run, checkpoint_name, checkpoint_step, checkpoints
+from lab.runs.writer import Recorder
+from lab.training.ensemble import PopulationIO, PopulationModule, check_population
 from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, go_back, resume, train
 from lab.training.launch import check_launch, isolated
-from lab.training.population import PopulationIO, PopulationModule, check_population
 from lab.training.progress import Progress
-from lab.training.recorder import Recorder
 
 Telling = Callable[[Experiment], Progress]
 Runs = Mapping[Path, Experiment] | Mapping[str, Experiment]

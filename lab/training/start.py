@@ -13,8 +13,8 @@ from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network
 from lab.runs.run import WEIGHTS, Run
-from lab.training.reach import reached
-from lab.training.weights import load_network
+from lab.runs.weights import load_network
+from lab.training.affected import reached
 
 _ALIKE = ("width", "n_heads", "heads", "mlp", "rope_base")
 """Settings of the model in which both must agree."""

@@ -7,7 +7,7 @@ import pytest
 
 import lab
 from lab.cli.main import COMMANDS, main
-from lab.demo import described
+from lab.reproduce.demo import described
 from lab.sweeping.cells import grid_experiments
 
 TINY = [

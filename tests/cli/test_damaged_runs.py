@@ -10,7 +10,7 @@ import torch
 
 import lab
 from lab.cli.arguments import settings_from
-from lab.training.checkpoint import SafetensorsIO
+from lab.runs.checkpoint import SafetensorsIO
 from tests.cli.refusal import TINY, refused
 
 

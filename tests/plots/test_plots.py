@@ -8,11 +8,11 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from lab import plots
-from lab.analysis.statistics import bootstrap_interval
 from lab.cli.plot import FIGURES
 from lab.errors import LabError
 from lab.plots.curves import band_note, band_table, describe
 from lab.plots.style import LOOKS, LUMINANCE
+from lab.stats.statistics import bootstrap_interval
 
 
 def frame(ns: tuple[int, ...] = (1, 2), seeds: int = 4) -> pd.DataFrame:

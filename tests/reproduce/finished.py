@@ -9,7 +9,7 @@ from lab.config import Experiment, dump
 from lab.model import build
 from lab.runs import metrics
 from lab.runs.run import FORMAT, WEIGHTS
-from lab.training.weights import save_weights
+from lab.runs.weights import save_weights
 
 
 def finished(path: Path, experiment: Experiment, curve: Mapping[int, Mapping[str, float]], *, weights: bool = False) -> lab.Run:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.analysis.emergence import emergence_table
+from lab.reports.markdown import READING, markdown_table
 from lab.reproduce import agreement, fig7, star
 from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
-from lab.reproduce.page import READING, markdown_table
 from lab.reproduce.plateau import Plateau, rate_table
+from lab.stats.emergence import emergence_table
 from lab.sweeping.files import load
 
 ROOT = Path(__file__).parents[2]

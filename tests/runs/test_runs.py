@@ -6,13 +6,13 @@ import pytest
 
 import lab
 from lab import plots
-from lab.analysis.conditions import conditions
 from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.runs import metrics, open_runs
 from lab.runs.files import folder_atomic, write_atomic
 from lab.runs.names import headline, reference_lines, shared_lines
 from lab.runs.run import FORMAT
+from lab.stats.conditions import conditions
 
 
 def made(
@@ -161,7 +161,7 @@ def test_a_run_without_weights_says_so(tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     from lab.model import build
-    from lab.training.weights import save_weights
+    from lab.runs.weights import save_weights
 
     run = made(tmp_path / "run", lab.experiment("induction"))
     save_weights(build(lab.experiment("induction", {"model.width": 32})), run.path / "model.safetensors")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab.training.recorder import git_commit
+from lab.runs.writer import git_commit
 
 
 def git(folder: Path, *words: str) -> str:

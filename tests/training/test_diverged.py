@@ -11,10 +11,10 @@ import lab
 import tasks
 from lab.config import Experiment
 from lab.errors import Diverged
+from lab.evaluation.evaluator import Evaluator
 from lab.model import Network, build
 from lab.runs.run import WEIGHTS, checkpoint_name
-from lab.training import population
-from lab.training.evaluation import Evaluator
+from lab.training import ensemble as population
 from tests.training.populations import SEEDS, values
 from tests.training.populations import population as seeds_of
 

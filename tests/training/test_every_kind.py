@@ -6,7 +6,7 @@ import pytest
 
 import lab
 from lab.config.kinds import KINDS
-from lab.demo import SETTINGS, TASK
+from lab.reproduce.demo import SETTINGS, TASK
 
 
 @pytest.mark.slow

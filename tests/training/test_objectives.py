@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 import lab
 from lab.config import Experiment
+from lab.evaluation.points import rate_factor
 from lab.model import HEADS, build
 from lab.objectives import IGNORE, OBJECTIVES, future_targets, summed
+from lab.runs.writer import Recorder
+from lab.training.affected import reached
 from lab.training.feed import Feed
-from lab.training.points import rate_factor
-from lab.training.reach import reached
-from lab.training.recorder import Recorder
 
 Make = Callable[..., Experiment]
 ARMS: list[dict[str, object]] = [

@@ -10,9 +10,10 @@ import pytest
 
 import lab
 from lab.config import Experiment
+from lab.runs import checkpoint
 from lab.runs.run import checkpoint_step
-from lab.training import checkpoint, fit, module, several
-from lab.training.recorder import Recorder
+from lab.runs.writer import Recorder
+from lab.training import fit, module, several
 from tests.training.populations import SEEDS, close, heads_and_seeds, killed, population
 
 Make = Callable[..., Experiment]

@@ -13,9 +13,9 @@ from lab.errors import LabError
 from lab.runs import metrics
 from lab.runs.files import read_json, write_json
 from lab.runs.run import EXPERIMENT, METRICS, RECORD, TIMING
+from lab.runs.writer import Recorder
 from lab.sweeping.check import holds
 from lab.training import callbacks, module
-from lab.training.recorder import Recorder
 from tests.training.populations import killed as killed_in
 
 Make = Callable[..., Experiment]

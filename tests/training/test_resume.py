@@ -18,7 +18,8 @@ import torch
 import lab
 from lab.config import Experiment, dump
 from lab.errors import LabError
-from lab.training import callbacks, checkpoint, fit, module
+from lab.runs import checkpoint
+from lab.training import callbacks, fit, module
 
 Make = Callable[..., Experiment]
 

@@ -16,7 +16,8 @@ import torch
 import lab
 from lab.cli import main as cli
 from lab.config import dump
-from lab.training import checkpoint, fit
+from lab.runs import checkpoint
+from lab.training import fit
 from lab.training.fit import make_trainer
 
 Make = Callable[..., lab.Experiment]

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 import lab
 import tasks
 from lab.config import Experiment
+from lab.evaluation.evaluator import EVALUATION_SEED
+from lab.evaluation.points import rate_factor
 from lab.model import build
-from lab.training.evaluation import EVALUATION_SEED
+from lab.training.affected import reached
 from lab.training.feed import Feed, without_answer
-from lab.training.points import rate_factor
-from lab.training.reach import reached
 
 
 def tiny(**changed: object) -> Experiment:

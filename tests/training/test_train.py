@@ -8,11 +8,11 @@ import torch
 
 import lab
 from lab.config import Experiment
+from lab.evaluation.points import rate_factor
 from lab.model import build
 from lab.objectives import IGNORE, future_targets, summed
 from lab.training.fit import quiet_lightning
 from lab.training.module import TrainingModule
-from lab.training.points import rate_factor
 
 Make = Callable[..., Experiment]
 

@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lab import plots
-from lab.analysis.cells import Rule, comparison_table, run_values
-from lab.analysis.statistics import mean_with_interval
 from lab.plots.save import save
+from lab.reports.markdown import markdown_table, write_page
 from lab.reproduce.fig7.plan import ARMS, METRIC, RATE, SCALES, best_rates, sized, tuning_table
-from lab.reproduce.page import markdown_table, write_page
 from lab.runs import Run
 from lab.runs.names import reference_lines
+from lab.stats.configurations import Rule, comparison_table, run_values
+from lab.stats.statistics import mean_with_interval
 
 CHOSEN_BY = "rate chosen by"
 TOLD: tuple[tuple[str, Rule], ...] = (

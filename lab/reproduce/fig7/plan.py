@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.cells import run_values
 from lab.config import SIZES
 from lab.config.presets import PAPER
 from lab.runs import Run
 from lab.runs.frames import frame
+from lab.stats.configurations import run_values
 from lab.sweeping import Sweep
 from lab.sweeping.files import from_mapping
 

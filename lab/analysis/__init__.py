@@ -1,1 +1,0 @@
-"""What numbers mean: induction scores of attention heads, emergence, statistics over seeds."""

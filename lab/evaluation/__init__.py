@@ -1,0 +1,1 @@
+"""What is measured at an evaluation point, and where the points are."""

@@ -1,0 +1,1 @@
+"""Looking inside networks: attention scores, gradients, patching."""

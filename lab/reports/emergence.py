@@ -1,0 +1,289 @@
+"""What runs of one task with one and with more prediction heads show: figures, a table, one sentence, and a page."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab import plots
+from lab.plots.curves import describe
+from lab.plots.save import embedded, figure_of
+from lab.runs import Run
+from lab.runs.files import write_atomic
+from lab.runs.frames import frame
+from lab.runs.names import headline, reference_lines
+from lab.stats.conditions import conditions, rows_of
+from lab.stats.configurations import comparison_table, lower_is_better, run_values
+from lab.stats.emergence import COMPLETION, ONSET, emergence_table
+from lab.stats.statistics import (
+    ALPHA,
+    FEWEST,
+    Comparison,
+    counted,
+    holm,
+    mean_beside_share,
+    mean_with_interval,
+    share_with_interval,
+)
+from lab.stats.times import compare_emergence, emergence_sentence
+
+PAGE = "index.html"
+THRESHOLDS = {"onset": ONSET, "completion": COMPLETION}
+_IN_WORDS = {ONSET: "one half", COMPLETION: "nine tenths"}
+_RULE = (
+    f"A difference is claimed if the p-value of the exact test, corrected for the number of comparisons, is at most"
+    f" {ALPHA:.2f}; an interval shows its size."
+)
+_UNEXPLAINED = (
+    "An interval here excludes 0 although no difference is claimed. The exact test decides, not the interval: an interval of so"
+    " few pairs is approximate, and the test asks how often chance alone would give as large a difference."
+)
+
+
+class Report(NamedTuple):
+    """What was found.
+
+    Attributes:
+        figure: Path of the emergence curve.
+        page: Path of the HTML page.
+        table: One row for each n: emergence times in thousands of tokens and end values, with 90 % intervals.
+        sentence: What follows from the numbers.
+    """
+
+    figure: Path
+    page: Path
+    table: pd.DataFrame
+    sentence: str
+
+
+def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence.report(runs, out)") -> Report:
+    """Draw, compare and write what some runs of one task show, by the task's own headline metric.
+
+    Args:
+        runs: Runs that differ in n_future and seed alone; those that ended count, a diverged one as not getting there.
+        out: The folder for `emergence.png` and further figures, their numbers as CSV, and `index.html`.
+        command: What made the page.
+
+    Raises:
+        LabError: If the runs differ in more, or a file cannot be written.
+    """
+    experiment = runs[0].experiment
+    metric = headline(experiment)
+    tidy = frame(runs)
+    found = conditions(rows_of(tidy, metric), ["n_future"], keep="ended")
+    own = found.frame.drop(columns="condition")
+    tidy = tidy[tidy["run"].isin(own["run"])]
+    table, sentence, unexplained = findings(own, metric)
+    with plots.style():
+        drawn = _figures(tidy, metric, experiment.task.variants(), reference_lines(experiment, metric))
+        for name, (axes, numbers, _) in drawn.items():
+            plots.save(axes, numbers, out / f"{name}.png")
+        figures = {name: (figure_of(axes), caption) for name, (axes, _, caption) in drawn.items()}
+        reading = [_RULE, *([_UNEXPLAINED] if unexplained else []), *found.notes]
+        write_atomic(out / PAGE, page_of(runs, figures, table, sentence, reading, command))
+    return Report(out / "emergence.png", out / PAGE, table, sentence)
+
+
+def findings(rows: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str, bool]:
+    """A table with a row for each n, a sentence, and whether an interval excludes 0 where no difference is claimed.
+
+    Args:
+        rows: Of the metric, from runs that differ in n_future and seed alone.
+        metric: When it reaches the thresholds is compared, or if less of it is better what it is at the end.
+    """
+    if lower_is_better(metric):
+        return summary_table(rows, metric), *end_conclusion(rows, metric)
+    times = emergence_table(rows, metric, thresholds=THRESHOLDS)
+    return summary_table(rows, metric, times), *conclusion(times, metric)
+
+
+def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row for each n: how many runs reach each threshold, when (thousands of tokens seen), and the last value.
+
+    Each has its 90 % interval. A time that some run did not reach has no mean, since one over the others would flatter.
+    """
+    last = run_values(rows, metric)
+    told = []
+    for n, of_n in rows.groupby("n_future", sort=True):
+        ends = last[last["n_future"] == n]
+        row: dict[str, object] = {"prediction heads (n)": n, "seeds": of_n["run"].nunique()}
+        for name, threshold in THRESHOLDS.items() if times is not None else ():
+            group = times[times["n_future"] == n] if times is not None else pd.DataFrame()
+            seen = group[f"{name}_observed"].astype(bool)
+            thousands = mean_with_interval((group[name] / 1000).tolist(), digits=0)
+            row[f"runs that reach {100 * threshold:.0f} %"] = share_with_interval(seen.tolist())
+            row[f"{100 * threshold:.0f} % reached after (thousands of tokens)"] = thousands if seen.all() else "-"
+        escaped = [] if times is None else times.loc[times["n_future"] == n, "onset_observed"].tolist()
+        row[f"{_label(metric)} at the end"] = mean_beside_share(ends["value"].tolist(), escaped)
+        told.append(row)
+    return pd.DataFrame(told)
+
+
+def across(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary table with a column for each n, which a page or a terminal has room for."""
+    turned = table.set_index(table.columns[0]).T
+    return turned.set_axis([f"n = {n}" for n in turned.columns], axis="columns").rename_axis(None).reset_index(names="")
+
+
+def conclusion(times: pd.DataFrame, metric: str) -> tuple[str, bool]:
+    """One sentence: each n against the smallest, at onset and at completion; no more than the numbers allow.
+
+    Each of the two thresholds is a question of its own: p-values are corrected over the n that are compared there.
+
+    Returns:
+        The sentence, and whether an interval excludes 0 where no difference is claimed.
+    """
+    first, *others = sorted(times["n_future"].unique())
+    clauses, unexplained = [], False
+    for which, threshold in THRESHOLDS.items():
+        comparisons = [compare_emergence(times, first, n, which) for n in others]
+        corrected = holm([comparison.p_value for comparison in comparisons])
+        for n, comparison, p_holm in zip(others, comparisons, corrected, strict=True):
+            found = emergence_sentence(comparison, first, n, reaching(metric, threshold), p_holm)
+            clauses.append(f"{which}: {found[0].lower()}{found[1:].rstrip('.')}")
+            unexplained |= _excludes_zero(comparison) and not p_holm <= ALPHA
+    return _joined(clauses, first), unexplained
+
+
+def end_conclusion(rows: pd.DataFrame, metric: str) -> tuple[str, bool]:
+    """As `conclusion`, of what a metric is at the end."""
+    first = rows["n_future"].min()
+    clauses, unexplained = [], False
+    for row in comparison_table(run_values(rows, metric), baseline=first).to_dict("records"):
+        found, excludes = row["p_holm"] <= ALPHA, row["low"] > 0 or row["high"] < 0
+        interval = "" if math.isnan(row["low"]) else f"90 % interval {row['low']:+.3g} to {row['high']:+.3g}, "
+        p_value = "" if math.isnan(row["p_holm"]) else f"p = {row['p_holm']:.2g}, "
+        way = "lower" if row["difference"] < 0 else "higher"
+        effect = f"{_label(metric)} is {abs(row['difference']):.3g} {way} with n = {row['n_future']} than with n = {first}"
+        judged = "too few seeds to tell: " if row["pairs"] < FEWEST else "" if found else "no reliable difference: "
+        clauses.append(f"at the end {judged}{effect} ({interval}{p_value}{counted(int(row['pairs']), 'pair')} of seeds)")
+        unexplained |= bool(excludes and not found)
+    return _joined(clauses, first), unexplained
+
+
+def reaching(metric: str, threshold: float) -> str:
+    """In words that a metric reaches a threshold, such that a size can follow, as `14 % later`."""
+    kind, *role, _ = [*metric.rpartition(":")[2].split("/"), ""]
+    share = _IN_WORDS.get(threshold, f"{threshold:g}")
+    if kind == "accuracy":
+        return f"the next-token head reaches {100 * threshold:.0f} % accuracy on {'/'.join(role[:-1])} targets"
+    if kind == "exact":
+        return f"the share of whole answers that are right reaches {share}"
+    if kind == "sampled":
+        return f"the share of {'/'.join(role)} samples reaches {share}"
+    return f"{_label(metric)} reaches {share}"
+
+
+def _label(metric: str) -> str:
+    return describe(metric).replace("\n", " ")
+
+
+def _joined(clauses: Sequence[str], first: object) -> str:
+    if not clauses:
+        return f"Only n = {first} was trained: there is nothing to compare."
+    sentence = "; ".join(clauses)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _excludes_zero(comparison: Comparison) -> bool:
+    return comparison.low > 0 or comparison.high < 0
+
+
+def _figures(
+    tidy: pd.DataFrame, metric: str, variants: Iterable[str], lines: dict[str, float]
+) -> dict[str, tuple[Axes, pd.DataFrame, str]]:
+    """Axes, numbers and caption of each figure that the runs have metrics for, by name."""
+    thresholds = {} if lower_is_better(metric) else THRESHOLDS
+    drawn = {"emergence": (*plots.emergence(tidy, metric, by=["n_future"], lines=lines | thresholds),
+                           f"{_label(metric).capitalize()}, against training tokens seen.")}  # fmt: skip
+    for variant in variants:
+        if (tidy["metric"] == f"{variant}:{metric}").any():
+            told = f"The same on instances of another kind (`{variant}`), which training never showed."
+            drawn[variant] = (*plots.emergence(tidy, f"{variant}:{metric}", by=["n_future"], lines=thresholds), told)
+    if tidy["metric"].str.match(r"prefix_matching/\D+$").any():
+        told = "How strongly the best attention head looks at what followed this token last time (prefix matching)."
+        drawn["induction"] = (*plots.induction(tidy, by=["n_future"]), told)
+    for n, part in tidy.groupby("n_future"):
+        if part["metric"].str.match(r"prefix_matching/.*\d$").any():
+            told = f"The same score of every attention head at the end of training, n = {n}."
+            drawn[f"heatmap-n{n}"] = (*plots.heatmap(part), told)
+    return drawn
+
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fdfdfb; --line: #cfcfc8; }
+body { margin: 2rem auto; max-width: 46rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+.found { border-left: 4px solid #d55e00; padding-left: 1rem; font-size: 1.05rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
+figure { margin: 1.2rem 0; } img { max-width: 100%; background: white; padding: .4rem; box-sizing: border-box; }
+figcaption { font-size: .9rem; opacity: .85; } code { font-size: .92em; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e3; --paper: #1d1e20; --line: #4a4b4e; }
+  img { filter: invert(.89) hue-rotate(180deg); } a { color: #8ab4f8; } }
+"""
+
+
+def page_of(
+    runs: Sequence[Run],
+    figures: dict[str, tuple[Figure, str]],
+    table: pd.DataFrame,
+    sentence: str,
+    reading: Sequence[str],
+    command: str,
+) -> str:
+    """One HTML page that needs no other file; the tables of its figures lie beside it."""
+    task = runs[0].experiment.task
+    shown = "".join(
+        f"<figure>{embedded(figure, html.escape(caption))}<figcaption>{html.escape(caption)}"
+        f' (<a href="{name}.csv">numbers</a>)</figcaption></figure>'
+        for name, (figure, caption) in figures.items()
+    )
+    title = f"{html.escape(task.name.partition(':')[2] or task.name)}, with one prediction head and with more"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="mtp-lab"><title>{title}</title><style>{_STYLE}</style></head><body>
+<h1>{title}: when is it learnt?</h1>
+<p>The task: {html.escape(task.summary)}.</p>
+<p class="found">{html.escape(sentence)}</p>
+<div class="wide">{across(table).to_html(index=False, border=0)}</div>
+<p>In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the same
+{runs[0].experiment.evaluation.examples} sequences; what others would give is not in the intervals. Times are tokens seen at the
+first of two evaluation points in a row at or above the threshold; points are {runs[0].experiment.evaluation.every} steps apart.
+{html.escape(" ".join(reading))}</p>
+{shown}
+<h2>What was run</h2>
+{_setting(runs)}
+<p>Made on {date.today().isoformat()} by <code>{html.escape(command)}</code>; the numbers of each figure lie beside this page as
+CSV.</p>
+</body></html>
+"""
+
+
+def _setting(runs: Sequence[Run]) -> str:
+    """What was trained, on what, and with which code."""
+    one = runs[0].experiment
+    trunks = {run.experiment.n_future: run.experiment.trunk_layers for run in runs}
+    trunk = ", ".join(f"{counted(layers, 'layer')} with n = {n}" for n, layers in sorted(trunks.items()))
+    depth = "" if len(set(trunks.values())) == 1 else (
+        " More prediction heads leave fewer layers to the trunk, so that a difference can also come from depth."
+    )  # fmt: skip
+    parameters = sorted({int(run.record["non_embedding_parameters"]) for run in runs})
+    seconds = sum(float(run.record["wall_seconds"]) for run in runs)
+    versions = ", ".join(f"{name} {version}" for name, version in runs[0].record["versions"].items())
+    commits = ", ".join(sorted({str(run.record["commit"]) for run in runs}))
+    size = " or ".join(f"{count:,}" for count in parameters)
+    return f"""<p>{len(runs)} models of width {one.model.width} with {size} non-embedding parameters, on the task
+<code>{html.escape(one.task.name)}</code>. The trunk, which all prediction heads share, has {trunk}.{depth} Models of the same
+seed see the same data in the same order. {one.steps} steps of {one.batch_size} sequences, peak learning rate
+{one.optimiser.peak_lr:g}; {seconds:.0f} s of training in all. Code at {html.escape(commits)}; {html.escape(versions)}.</p>
+"""

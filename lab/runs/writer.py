@@ -1,0 +1,180 @@
+"""The writing side of a run's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lab
+from lab.config import Experiment, dump
+from lab.config.kinds import KINDS
+from lab.errors import LabError
+from lab.objectives import predicts
+from lab.objectives.schedule import plan
+from lab.runs.files import folder_atomic, write_json
+from lab.runs.lock import Lock
+from lab.runs.outputs import check_place
+from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, checkpoint_name, is_run
+
+_LIBRARIES = ("mtp-lab", "torch", "lightning", "numpy")
+
+
+class Recorder:
+    """Writes a run's folder; nothing of it exists before `create`.
+
+    Attributes:
+        run_path: The folder.
+        experiment: What is run.
+        lock: The run's lock, which `close` gives back; None in processes that do not write.
+    """
+
+    def __init__(self, run_path: Path, experiment: Experiment, record: dict[str, Any], lock: Lock | None = None) -> None:
+        self.run_path, self.experiment, self.lock = run_path, experiment, lock
+        self._record = record
+        self._before = float(record.get("wall_seconds", 0.0))
+        self._began = time.monotonic()
+
+    @classmethod
+    def create(cls, run_path: Path, experiment: Experiment, more: Mapping[str, Any] | None = None) -> Recorder:
+        """Start a new run's folder.
+
+        Args:
+            run_path: The folder.
+            experiment: What is run.
+            more: What else its record says.
+
+        Raises:
+            LabError: If there is something at the path already, or the system refuses.
+        """
+        refuse_taken(run_path)
+        heads, text = range(1, experiment.n_future + 1), dump(experiment)
+        record = {
+            "format": FORMAT,
+            "state": "running",
+            "fingerprint": experiment.fingerprint,
+            "experiment_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "data": experiment.task.fingerprint,
+            "seed": experiment.seed,
+            "predicts": {f"prediction head {i}": predicts(experiment, i) for i in heads},
+            "sees": {f"prediction head {i}": KINDS[experiment.model.heads].sees(i) for i in heads},
+            "objective": [
+                {"from_step": stage.step, "weights": list(stage.weights), "head_1_share": stage.first_share}
+                for stage in plan(experiment)
+            ],
+            "non_embedding_parameters": experiment.non_embedding_parameters,
+            "flops_per_step": experiment.flops_per_step,
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+            "commit": git_commit(),
+            "host": socket.gethostname(),
+            "wall_seconds": 0.0,
+            **(more or {}),
+        }
+        with folder_atomic(run_path) as partial:
+            (partial / EXPERIMENT).write_text(text, encoding="utf-8", newline="")
+            write_json(partial / RECORD, record)
+            for name, content in experiment.task.artifacts().items():
+                _write_artifact(partial, name, content)
+            lock = Lock(partial)  # so that nobody takes the run before training has begun
+        return cls(run_path, experiment, record, lock)
+
+    @classmethod
+    def reopen(cls, run_path: Path) -> Recorder:
+        """Go on with a run's folder.
+
+        Its wall time goes on from the last that its tables tell, since a kill leaves no time in the record.
+
+        Raises:
+            LabError: If another process trains the run, it is finished, its experiment was changed, or its tables are damaged.
+        """
+        lock = Lock(run_path)
+        try:
+            run = Run(run_path)  # as the last process left it
+            if run.record["state"] == "finished":
+                raise LabError(f"{run_path}: is finished; nothing to resume")
+            run.check_unedited()
+            run.metrics()
+            seconds = max([float(run.record["wall_seconds"]), *run.seconds().values()])
+        except BaseException:
+            lock.release()
+            raise
+        return cls(run_path, run.experiment, run.record | {"wall_seconds": seconds}, lock)
+
+    def close(self) -> None:
+        """Let other processes have the run."""
+        if self.lock is not None:
+            self.lock.release()
+
+    def note(self, state: str) -> None:
+        """Record the run's state and the wall time so far."""
+        for outdated in ("diverged_step", "error"):
+            self._record.pop(outdated, None)
+        self._write({"state": state})
+
+    def note_diverged(self, step: int) -> None:
+        """Record that a loss or gradient of a step, counted from 1, was not finite."""
+        self._write({"state": "diverged", "diverged_step": step, "error": f"diverged at step {step}"})
+
+    def _write(self, changed: dict[str, Any]) -> None:
+        self._record |= changed | {"wall_seconds": round(self.seconds(), 3)}
+        write_json(self.run_path / RECORD, self._record)
+
+    def seconds(self) -> float:
+        """Wall time of the run so far, over all its stops."""
+        return self._before + time.monotonic() - self._began
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the state at a step is written."""
+        return self.run_path / checkpoint_name(step)
+
+
+def refuse_taken(run_path: Path) -> None:
+    """Refuse a path at which something stands.
+
+    Raises:
+        LabError: Naming the path and the way out.
+    """
+    if is_run(run_path):
+        state = Run(run_path).state
+        hint = {"finished": "", "running": " (another process trains it)"}.get(
+            state, f" (lab resume {run_path} goes on with it)"
+        )
+        raise LabError(f"{run_path}: a run is there already{hint}; choose another --out")
+    if run_path.exists():
+        raise LabError(f"{run_path}: exists already and is no run; choose another --out")
+    check_place(run_path)
+
+
+def _write_artifact(folder: Path, name: str, text: str) -> None:
+    """Write a file that a task wants in its runs, unless it would leave the folder or take the place of a run's own."""
+    own = (EXPERIMENT, RECORD, METRICS, TIMING, WEIGHTS)
+    if Path(name).name != name or name in own or name.startswith((".", "checkpoint-")):
+        raise LabError(f"the task's artifact {name!r} must be a plain file name other than {', '.join(own)}")
+    (folder / name).write_text(text, encoding="utf-8")
+
+
+def git_commit() -> str | None:
+    """The commit of the code that runs, with a plus sign if files were changed since.
+
+    None where no repository tracks the code: a package that is installed below somebody's repository is no part of it.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        answer = subprocess.run(
+            ["git", *words], cwd=Path(lab.__file__).parent, env=environment, capture_output=True, text=True, check=True
+        )
+        return answer.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,1 @@
+"""Statistics on frames: intervals, paired tests, survival, emergence times."""

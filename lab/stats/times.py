@@ -1,0 +1,109 @@
+"""Emergence times of two conditions compared over pairs of seeds, and the sentence that follows; no pair is left out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from lab.stats.statistics import (
+    ALPHA,
+    FEWEST,
+    LEVEL,
+    Comparison,
+    counted,
+    expanded_percentile,
+    one_run_a_seed,
+    resample,
+    sign_flip,
+)
+
+
+def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm: str = "n_future") -> Comparison:
+    """Emergence times of two conditions, compared by their restricted means over pairs of seeds.
+
+    A censored time is known only to be later than its run. What is known of every run is its restricted time: tokens seen
+    until it got there, or until a moment up to which both runs of its pair were watched, whichever came first (Royston and
+    Parmar 2013, BMC Medical Research Methodology 13:152). That moment is the end of the pair's run that did not get there, of
+    two such the earlier end; a pair in which both got there needs none. So every pair counts, also one in which neither got
+    there: its difference is 0.
+
+    Args:
+        table: From `emergence_table`.
+        a: Value of the arm's column for condition a.
+        b: The same for condition b.
+        which: `onset`, `completion`, or another threshold of the table.
+        arm: The column that tells the conditions apart.
+
+    Returns:
+        As `difference` the mean restricted time of b as a share of a's, less 1 (0.14: b is 14 % later), with its bootstrap
+        interval over pairs; nan if every run of a got there at 0 tokens. The p-value is that of the sign-flip test of the
+        differences in tokens.
+
+    Raises:
+        LabError: If a condition has several runs of one seed.
+    """
+    arms = [one_run_a_seed(table[table[arm] == value], f"{arm} = {value}") for value in (a, b)]
+    pairs = arms[0].merge(arms[1], on="seed", suffixes=("_a", "_b"))
+    unpaired = len(arms[0]) + len(arms[1]) - 2 * len(pairs)
+    if pairs.empty:
+        return Comparison(0, math.nan, math.nan, math.nan, math.nan, "none: no pair of seeds", unpaired=unpaired)
+    seen_a, seen_b = (pairs[f"{which}_observed_{side}"].to_numpy(bool) for side in "ab")
+    times_a, times_b = (pairs[f"{which}_{side}"].to_numpy(float) for side in "ab")
+    watched = np.minimum(np.where(seen_a, np.inf, times_a), np.where(seen_b, np.inf, times_b))
+    neither = ~(seen_a & (times_a <= watched)) & ~(seen_b & (times_b <= watched))
+    times_a, times_b = np.minimum(times_a, watched), np.minimum(times_b, watched)
+    n, low, high = len(pairs), math.nan, math.nan
+    with np.errstate(divide="ignore", invalid="ignore"):  # where all of a are 0
+        difference = float(times_b.sum() / times_a.sum() - 1) if times_a.any() else math.nan
+        if n >= FEWEST:
+            weights = resample(n)
+            low, high = (float(end) for end in expanded_percentile(weights @ times_b / (weights @ times_a) - 1, LEVEL, n))
+    never = int((~seen_a).sum()), int((~seen_b).sum())
+    return Comparison(n, difference, low, high, *sign_flip(times_b - times_a), *never, int(neither.sum()), unpaired)
+
+
+def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_holm: float | None = None) -> str:
+    """What a comparison of emergence times allows one to say, in one sentence; no more than the numbers.
+
+    A difference is found if its corrected p-value is at most `ALPHA`, and by no other rule: the interval shows its size, and
+    can exclude 0 where the exact test does not find it.
+
+    Args:
+        comparison: From `compare_emergence`.
+        n_a: n_future of condition a.
+        n_b: n_future of condition b.
+        what: What emerges, as `copying reaches 50 % accuracy`.
+        p_holm: The p-value corrected over its family; by default the comparison is its own family.
+    """
+    p_value = comparison.p_value if p_holm is None else p_holm
+    if not comparison.n:
+        return f"No seed has a run with n = {n_a} and one with n = {n_b}, so that nothing can be said."
+    if comparison.neither == comparison.n:
+        pairs = f"{counted(comparison.n, 'pair')} of seeds with n = {n_a} and n = {n_b}"
+        return f"{what[0].upper()}{what[1:]} in neither run of {pairs}, so that nothing can be said."
+    if math.isnan(comparison.difference):
+        effect = f"{what} from the start with n = {n_a}, so that there is no size to n = {n_b}"
+    else:
+        way = "earlier" if comparison.difference < 0 else "later"
+        effect = f"{what} {100 * abs(comparison.difference):.0f} % {way} in tokens seen with n = {n_b} than with n = {n_a}"
+    numbers = f"{counted(comparison.n, 'pair')} of seeds"
+    if not math.isnan(p_value):
+        corrected = p_holm is not None and p_holm != comparison.p_value
+        numbers = f"{'p_holm' if corrected else 'p'} = {p_value:.2g}, {numbers}"
+    if not math.isnan(comparison.low):
+        numbers = f"90 % interval {100 * comparison.low:+.0f} to {100 * comparison.high:+.0f} %, {numbers}"
+    if comparison.never_a or comparison.never_b:
+        both = f" (both of {counted(comparison.neither, 'pair')})" if comparison.neither else ""
+        numbers += (
+            f"; {counted(comparison.never_a, 'run')} with n = {n_a} and {comparison.never_b} with n = {n_b} never get there"
+            f"{both} and count with the length of the run"
+        )
+    if comparison.unpaired:
+        numbers += f"; {counted(comparison.unpaired, 'run')} without a partner of the same seed left out"
+    if comparison.n < FEWEST:
+        return f"Too few seeds to tell: {effect} ({numbers})."
+    if p_value <= ALPHA:
+        return f"{effect[0].upper()}{effect[1:]} ({numbers})."
+    return f"No reliable difference: {effect} ({numbers})."

@@ -1,0 +1,115 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import lab
+from lab.config import Experiment
+from lab.evaluation.evaluator import EVALUATION_SEED, Evaluator, evaluation_mode
+from lab.interp.attention_scores import attention_scores, in_context_score, repeated_probe, score_metrics
+from lab.model import Network, build
+
+
+def test_losses_and_accuracies_are_those_of_a_loop_over_every_target(tiny: Callable[..., Experiment]) -> None:
+    experiment = tiny()
+    network = build(experiment)
+    values = Evaluator(experiment)(network)
+    for prefix, task in {"": experiment.task, "far:": experiment.task.variants()["far"]}.items():
+        batch = task.batch(EVALUATION_SEED, 0, 8, "validation")
+        tokens_BT = torch.from_numpy(batch.tokens)
+        collected: dict[str, list[float]] = {}
+        for head in (1, 2):
+            log_p = network.logits(tokens_BT, head).detach().log_softmax(-1)
+            for row in range(8):
+                for target in range(head, task.length):
+                    token, role = int(tokens_BT[row, target]), task.roles[batch.roles[row, target]]
+                    loss = -float(log_p[row, target - head, token])
+                    right = float(log_p[row, target - head].argmax() == token)
+                    for name in (role, "all"):
+                        collected.setdefault(f"{prefix}loss/{name}/{head}", []).append(loss)
+                        collected.setdefault(f"{prefix}accuracy/{name}/{head}", []).append(right)
+        for name, measured in collected.items():
+            assert values[name] == pytest.approx(sum(measured) / len(measured), rel=1e-5), name
+
+
+def test_whole_answers_are_what_greedy_generation_gives() -> None:
+    experiment = lab.experiment(
+        "tests.tasks.users_task:Parity", {"task.bits": 3, "model.width": 8, "model.n_heads": 2, "evaluation.examples": 40}
+    )
+    network = build(experiment)
+    values = Evaluator(experiment)(network)
+    batch = experiment.task.batch(EVALUATION_SEED, 0, 40, "validation")
+    right = 0
+    for tokens, (begin, end) in zip(torch.from_numpy(batch.tokens), batch.answer.tolist(), strict=True):
+        generated = tokens[:begin]
+        while len(generated) < end:
+            generated = torch.cat([generated, network.logits(generated[None])[0, -1].argmax()[None]])
+        right += int(torch.equal(generated, tokens[:end]))
+    assert values["exact"] == values["first"] == right / 40
+
+
+def test_measuring_leaves_mode_and_gradients_alone(tiny: Callable[..., Experiment]) -> None:
+    experiment = tiny()
+    network = build(experiment).train()
+    Evaluator(experiment)(network)
+    assert network.training
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_the_mode_from_before_comes_back_even_after_an_error(tiny: Callable[..., Experiment]) -> None:
+    network = build(tiny()).train()
+
+    def fail() -> None:
+        with evaluation_mode(network):
+            assert not network.training
+            raise KeyError("inside")
+
+    with pytest.raises(KeyError, match="inside"):
+        fail()
+    assert network.training
+
+
+def test_induction_scores_can_be_left_out(tiny: Callable[..., Experiment]) -> None:
+    experiment = tiny(evaluation__induction_scores=False)
+    values = Evaluator(experiment)(build(experiment))
+    assert not any("prefix_matching" in name for name in values)
+
+
+def test_attention_heads_are_probed_in_and_out_of_the_range_of_training() -> None:
+    settings = {"model.width": 16, "model.layers": 3, "model.n_heads": 2, "task.length": 32, "task.period": [4, 12]}
+    experiment = lab.experiment("induction", {**settings, "task.test_period": [14, 16], "evaluation.examples": 2})
+    network = build(experiment)
+    values = Evaluator(experiment)(network)
+    for prefix, period in (("", 8), ("far:", 15)):
+        scores = attention_scores(network, repeated_probe(32, 16, period, EVALUATION_SEED))
+        expected = {f"{prefix}{name}": value for name, value in score_metrics(scores, period).items()}
+        assert {name: values[name] for name in expected} == pytest.approx(expected)
+
+
+def test_every_run_of_a_task_is_measured_on_the_same_rows(tiny: Callable[..., Experiment]) -> None:
+    network: Network = build(tiny())
+    one, other = (Evaluator(tiny(seed=seed))(network) for seed in (0, 1))
+    assert one == other
+
+
+def test_scored_targets_alone_make_the_total() -> None:
+    settings = {"task.bits": 4, "task.loss_on": "answer", "model.width": 8, "model.n_heads": 2, "evaluation.examples": 16}
+    experiment = lab.experiment("tests.tasks.users_task:Parity", settings)
+    values = Evaluator(experiment)(build(experiment))
+    assert values["loss/all/1"] == pytest.approx(values["loss/parity/1"])
+
+
+def test_the_in_context_score_of_padded_rows_is_of_their_tokens_alone() -> None:
+    settings = {"model.width": 8, "model.layers": 3, "model.n_heads": 2, "evaluation.examples": 6}
+    experiment = lab.experiment("stories", settings, n_future=2)
+    network = build(experiment).eval()
+    batch = experiment.task.batch(EVALUATION_SEED, 0, 6, experiment.evaluation.split)
+    tokens, scores = torch.from_numpy(batch.tokens), []
+    with torch.no_grad():
+        losses = F.cross_entropy(network.logits(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+    for row, roles in zip(losses.view(6, -1), torch.from_numpy(batch.roles)[:, 1:], strict=True):
+        told = row[roles != 0]
+        scores.append(in_context_score(told[None], torch.ones(1, len(told), dtype=torch.bool)))
+    assert (batch.roles == 0).any(axis=1).all(), "every row is padded"
+    assert Evaluator(experiment)(network)["icl"] == pytest.approx(sum(scores) / 6, rel=1e-5)

@@ -1,0 +1,130 @@
+"""Metrics that a task brings itself, measured on stub networks whose right values are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import lab
+import tasks
+from lab.evaluation.evaluator import EVALUATION_SEED, Evaluator
+from lab.evaluation.task_metrics import task_metrics
+from lab.model import build
+from lab.plots.curves import describe
+from lab.runs.names import headline, reference_lines
+from lab.training import fit
+from tests.tasks.users_walk import Walk
+
+WALK = "tests.tasks.users_walk:Walk"
+TINY = {
+    "model.width": 8,
+    "model.layers": 3,
+    "model.n_heads": 2,
+    "steps": 6,
+    "batch_size": 4,
+    "schedule.warmup_steps": 1,
+    "evaluation.every": 2,
+    "evaluation.examples": 8,
+    "accelerator": "cpu",
+}
+
+
+class Upwards:
+    """Always goes one place up with probability `share`, down otherwise; but down for sure after a step down."""
+
+    def __init__(self, ring: int, share: float) -> None:
+        self.ring, self.share = ring, share
+
+    def logits(self, tokens_BT: Tensor) -> Tensor:
+        up, down = (tokens_BT + 1) % self.ring, (tokens_BT - 1) % self.ring
+        law = torch.zeros(*tokens_BT.shape, self.ring)
+        law.scatter_(-1, up[..., None], self.share).scatter_(-1, down[..., None], 1 - self.share)
+        return law.log()
+
+
+def test_sampled_rows_are_judged_by_the_task() -> None:
+    walk = Walk()
+    tokens = torch.from_numpy(walk.batch(0, 0, 400, "test").tokens)
+    assert task_metrics(Upwards(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0  # type: ignore[arg-type]
+    half = task_metrics(Upwards(walk.ring, 0.5), walk, tokens, 0)["sampled/legal"]  # type: ignore[arg-type]
+    assert half == pytest.approx(2**-9, abs=4 * np.sqrt(2**-9 / 400)), "each of nine steps repeats the one before by chance"
+
+
+def test_imposed_choices_change_what_becomes_of_a_row() -> None:
+    walk = Walk(strides=1)
+    tokens = torch.from_numpy(walk.batch(0, 0, 4000, "test").tokens)
+    values = task_metrics(Upwards(walk.ring, 0.8), walk, tokens, 0)  # type: ignore[arg-type]
+    error = 4 * 0.5 / np.sqrt(4000)
+    assert values["sampled/legal"] == pytest.approx(0.8**4 + 0.2**4, abs=error)
+    assert values["forced/legal"] == pytest.approx(0.8**3, abs=error), "the first of four steps is up for sure"
+
+
+def test_comparing_sees_the_next_token_heads_log_probabilities() -> None:
+    walk = Walk()
+    tokens = torch.from_numpy(walk.batch(0, 0, 300, "test").tokens)
+    experiment = lab.experiment(WALK, TINY | {"n_future": 2})
+    network = build(experiment).eval()
+    values = task_metrics(network, walk, tokens, 0)
+    expected = -network.logits(tokens).detach().log_softmax(-1).min()
+    assert values["surprise/largest"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_log_probabilities_are_formed_only_for_a_task_that_compares(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = tasks.get("induction")
+
+    def fail(self: object, *_: object) -> Tensor:
+        raise AssertionError("logits were formed")
+
+    experiment = lab.experiment("induction", TINY)
+    network = build(experiment)
+    monkeypatch.setattr(type(network), "logits", fail)
+    assert task_metrics(network, task, torch.from_numpy(task.batch(0, 0, 2).tokens), 0) == {}
+
+
+def test_an_evaluation_gives_them_beside_the_others_and_is_repeatable() -> None:
+    experiment = lab.experiment(WALK, TINY)
+    network = build(experiment)
+    values = Evaluator(experiment)(network)
+    assert {"sampled/legal", "forced/legal", "surprise/largest", "loss/step/1", "icl"} <= set(values)
+    assert Evaluator(experiment)(network) == values
+    tokens = torch.from_numpy(experiment.task.batch(EVALUATION_SEED, 0, 8, "validation").tokens)
+    alone = task_metrics(network.eval(), experiment.task, tokens, EVALUATION_SEED)
+    assert alone.items() <= values.items()
+
+
+def test_a_run_holds_the_tasks_files_and_its_curve_and_resumes_to_the_same_numbers(tmp_path: Path) -> None:
+    experiment = lab.experiment(WALK, TINY | {"checkpoint.seconds": 0.0})
+    run = lab.train(experiment, tmp_path / "whole")
+    assert (run.path / "places.json").read_text() == experiment.task.artifacts()["places.json"]
+    assert headline(experiment) == "sampled/legal"
+    steps = [row.step for row in run.metrics() if row.metric == "sampled/legal"]
+    assert steps == [0, 2, 4, 6]
+
+    class Stop(fit.Progress):
+        def measured(self, step: int, values: dict[str, float]) -> None:
+            if step == 4:
+                raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        lab.train(experiment, tmp_path / "killed", progress=Stop(experiment))
+    lab.resume(tmp_path / "killed")
+    assert (tmp_path / "killed/metrics.csv").read_bytes() == (run.path / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["run.json", "../away", "checkpoint-1", ".hidden"])
+def test_a_file_that_would_take_the_runs_own_place_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Walk, "artifacts", lambda self: {name: "text"})
+    with pytest.raises(lab.LabError, match="plain file name"):
+        lab.train(lab.experiment(WALK, TINY), tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_axes_say_what_the_names_mean() -> None:
+    assert describe("sampled/legal") == "legal,\nof sampled rows"
+    assert describe("far:forced/legal") == "legal (far),\nof sampled rows with imposed choices"
+    assert describe("kl/bigram") == "divergence from the bigram predictor (nats)"
+    assert reference_lines(lab.experiment(WALK, TINY), "sampled/legal") == {}

@@ -1,0 +1,103 @@
+import pytest
+import torch
+from torch import nn
+
+import lab
+from lab.config import Experiment
+from lab.errors import LabError
+from lab.model import HEADS, Network, build
+from lab.model.ensemble import member_state, stack
+
+MEMBERS, ROWS = 3, 4
+
+
+def experiment(**changed: object) -> Experiment:
+    settings = {"model.width": 16, "model.layers": 5, "model.n_heads": 2, "task.length": 24, "task.period": [4, 8]}
+    return lab.experiment("induction", {**settings, "task.test_period": None, **changed})
+
+
+def networks(wanted: Experiment) -> list[Network]:
+    """Members whose every weight differs, gains of norms too."""
+    made = [build(lab.override(wanted, {"seed": seed})) for seed in range(MEMBERS)]
+    for seed, network in enumerate(made):
+        generator = torch.Generator().manual_seed(seed)
+        for weight in network.parameters():
+            weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
+    return made
+
+
+@pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
+@pytest.mark.parametrize("kind", list(HEADS))
+def test_each_member_computes_and_learns_what_it_would_alone(kind: str, mlp: str) -> None:
+    wanted = experiment(n_future=3, **{"model.heads": kind, "model.mlp": mlp})
+    members = networks(wanted)
+    stacked = stack(members)
+    rows = [torch.from_numpy(wanted.task.batch(seed, 0, ROWS).tokens) for seed in range(MEMBERS)]
+    together = stacked(torch.cat(rows)).unflatten(1, (MEMBERS, ROWS))
+    together.square().mean((0, 2, 3, 4)).sum().backward()
+    for member, (network, tokens_BT) in enumerate(zip(members, rows, strict=True)):
+        alone = network(tokens_BT)
+        torch.testing.assert_close(together[:, member], alone)
+        alone.square().mean().backward()
+        gradients = {name: weight.grad for name, weight in stacked.named_parameters()}
+        for name, weight in network.named_parameters():
+            ours = gradients[name]
+            if weight.grad is not None:  # an unembedding is beyond the hidden states
+                assert ours is not None, name
+                torch.testing.assert_close(ours[member], weight.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_member_is_taken_out_under_its_own_names() -> None:
+    members = networks(experiment(n_future=2))
+    stacked = stack(members)
+    for member, network in enumerate(members):
+        state = member_state(stacked, member, 2)
+        assert state.keys() == network.state_dict().keys()
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["parallel", "causal"])
+def test_members_with_fewer_heads_have_the_last_ones(kind: str) -> None:
+    numbers = (2, 4, 1)
+    members = [networks(experiment(n_future=n, **{"model.heads": kind}))[seed] for seed, n in enumerate(numbers)]
+    stacked = stack(members)
+    tokens_BT = torch.from_numpy(experiment().task.batch(0, 0, MEMBERS * ROWS).tokens)
+    together = stacked(tokens_BT).unflatten(1, (MEMBERS, ROWS))
+    for member, (network, n) in enumerate(zip(members, numbers, strict=True)):
+        torch.testing.assert_close(together[-n:, member], network(tokens_BT.view(MEMBERS, ROWS, -1)[member]))
+        state = member_state(stacked, member, n)
+        assert list(state) == list(network.state_dict()), "in the same order too, which the optimiser's state follows"
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "others"),
+    [
+        ({"model.heads": "anticausal"}, {}),
+        ({"model.heads": "replicated"}, {}),
+        ({"model.heads": "linear"}, {}),
+        ({"model.matched": "none"}, {}),
+        ({}, {"model.heads": "causal"}),
+    ],
+    ids=str,
+)
+def test_networks_of_other_shapes_with_fewer_heads_are_refused(settings: dict[str, object], others: dict[str, object]) -> None:
+    with pytest.raises(LabError, match=r"model\.heads parallel or causal, model\.matched parameters"):
+        stack([build(experiment(n_future=3, **settings)), build(experiment(n_future=2, **settings, **others))])
+
+
+def test_detached_heads_leave_every_members_norm_alone() -> None:
+    stacked = stack(networks(experiment(n_future=2)))
+    tokens = torch.zeros(MEMBERS * ROWS, 24, dtype=torch.int64)
+    stacked(tokens, detached=True)[1].sum().backward()
+    assert stacked.norm.weight.grad is None or not stacked.norm.weight.grad.any()
+
+
+def test_a_part_that_cannot_be_stacked_is_named() -> None:
+    members = networks(experiment())
+    for network in members:
+        network.trunk.append(nn.LayerNorm(16))  # type: ignore[arg-type]
+    with pytest.raises(LabError, match="networks with a LayerNorm cannot be trained together"):
+        stack(members)

@@ -1,0 +1,127 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab import plots
+from lab.errors import LabError
+from lab.plots.pareto import pareto_front
+from lab.stats.statistics import bootstrap_interval
+
+METRIC = "accuracy/turn/1"
+
+
+def frame(seeds: int = 4) -> pd.DataFrame:
+    """Two sizes and three arms; the plain arm never leaves chance at the small size."""
+    rng = np.random.default_rng(0)
+    rows = []
+    arms = [(1, "sum"), (2, "sum"), (2, "detached")]
+    for (n, name), width, seed in itertools.product(arms, (64, 128), range(seeds)):
+        leaves = (n == 2 and name == "sum") or width == 128
+        for step in range(0, 101, 10):
+            value = 0.5 + 0.5 * (leaves and step >= 40 + 10 * (seed % 2)) + 0.01 * rng.random()
+            run = f"{name}-n{n}-d{width}-s{seed}"
+            # fmt: off
+            rows.append((run, "star", n, seed, name, width, 12 * 5 * width**2 + n, step, 544 * step, METRIC, value))
+            # fmt: on
+    columns = ["run", "task", "n_future", "seed", "objective.name", "model.width", "parameters", "step", "tokens", "metric"]
+    return pd.DataFrame(rows, columns=[*columns, "value"])
+
+
+def test_the_size_figure_has_a_point_with_its_interval_for_each_arm_and_size() -> None:
+    tidy = frame(seeds=6)
+    tidy = tidy[tidy["objective.name"] == "sum"]
+    axes, table = plots.size(tidy, METRIC, lines={"chance": 0.5})
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlabel() == "non-embedding parameters"
+    assert [line.get_label() for line in axes.get_lines()[:2]] == ["n = 1", "n = 2"]
+    row = table[(table["condition"] == "n = 2") & (table["parameters"] == table["parameters"].max())].iloc[0]
+    last = tidy[(tidy["n_future"] == 2) & (tidy["model.width"] == 128) & (tidy["step"] == 100)]["value"]
+    interval = bootstrap_interval(last)
+    assert row[["mean", "low", "high", "seeds"]].tolist() == pytest.approx([interval.mean, interval.low, interval.high, 6])
+
+
+def test_every_cell_of_the_grid_says_its_mean_and_interval() -> None:
+    axes, table = plots.grid(frame(seeds=6), METRIC, by=["n_future", "objective.name"])
+    assert len(axes.texts) == len(table) == 6
+    assert all("[" in text.get_text() for text in axes.texts)
+    assert "over 6 seeds" in axes.get_title("left")
+
+
+def test_cells_with_few_seeds_say_so() -> None:
+    axes, _ = plots.grid(frame(seeds=6), METRIC)
+    assert all("seeds" not in text.get_text() for text in axes.texts)
+    single, _ = plots.grid(frame(seeds=2).query("`objective.name` == 'sum'"), METRIC)
+    assert all("2 seeds" in text.get_text() and "[" not in text.get_text() for text in single.texts)
+
+
+def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
+    tidy = frame()
+    tidy = tidy[(tidy["model.width"] == 64) & (tidy["objective.name"] == "sum")]
+    axes, table = plots.survival(tidy, METRIC, threshold=0.6)
+    ends = table.groupby("condition")["share"].last()
+    assert ends["n = 1"] == 1.0
+    assert ends["n = 2"] == 0.0
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["n = 1: 0 of 4 emerged", "n = 2: 4 of 4 emerged"]
+    assert "log-rank p = " in axes.get_title("left")
+
+
+def test_the_pareto_figure_marks_the_cells_that_no_other_beats() -> None:
+    _, table = plots.pareto(frame(), METRIC)
+    assert len(table) == 6
+    best = table[table["front"]]
+    assert set(best["model.width"]) >= {64}
+    assert (best["mean"] >= table.loc[table["parameters"] <= best["parameters"].min(), "mean"].max() - 1e-9).any()
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8))
+def test_a_point_is_on_the_front_unless_another_is_no_worse_in_both_and_better_in_one(points: list[tuple[int, int]]) -> None:
+    front = pareto_front([cost for cost, _ in points], [value for _, value in points])
+    assert any(front)
+    for (cost, value), kept in zip(points, front, strict=True):
+        beaten = [(c, v) for c, v in points if (c < cost and v >= value) or (c <= cost and v > value)]
+        assert kept == (not beaten)
+
+
+@pytest.mark.parametrize("name", ["size", "grid", "survival", "pareto"])
+def test_a_metric_that_no_run_has_is_refused_with_the_nearest(name: str) -> None:
+    with pytest.raises(LabError, match="did you mean 'accuracy/turn/1'"):
+        plots.FIGURES[name](frame(), "accuracy/trun/1")
+
+
+def test_of_a_loss_less_is_better() -> None:
+    tidy = frame().assign(metric="loss/turn/1")
+    _, table = plots.pareto(tidy, "loss/turn/1")
+    assert table.loc[table["mean"].idxmin(), "front"]
+    assert not table.loc[table["mean"].idxmax(), "front"]
+
+
+def test_a_cost_that_is_not_known_of_all_runs_is_rejected() -> None:
+    tidy = frame().assign(seconds=lambda rows: rows["step"].where(rows["n_future"] == 1) / 10.0)
+    with pytest.raises(LabError, match="the runs do not all say their seconds"):
+        plots.pareto(tidy, METRIC, cost="seconds")
+    axes, table = plots.pareto(tidy[tidy["n_future"] == 1], METRIC, cost="seconds")
+    assert axes.get_xlabel() == "wall time (seconds)"
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["front", "width = 64", "width = 128"]
+    assert len(table) == 2
+
+
+@pytest.mark.parametrize("name", ["size", "grid", "pareto", "importance", "parallel"])
+def test_a_run_that_ends_without_a_number_is_left_out_and_named(name: str) -> None:
+    rates = [frame().assign(**{"optimiser.peak_lr": rate, "run": lambda rows, r=rate: rows["run"] + str(r)}) for rate in (1, 2)]
+    tidy = pd.concat(rates, ignore_index=True)
+    tidy.loc[(tidy["run"] == "sum-n1-d64-s01") & (tidy["step"] == 100), "value"] = np.nan
+    _, table = plots.FIGURES[name](tidy, METRIC)
+    assert table.attrs["notes"][-1] == "1 of 48 runs left out, accuracy/turn/1 is not a number: sum-n1-d64-s01"
+    if name != "importance":
+        assert sorted(table["seeds"].tolist())[0] == 3
+        assert table["mean"].notna().all()
+    with pytest.raises(LabError, match="48 of 48 runs left out, accuracy/turn/1 is not a number"):
+        plots.FIGURES[name](tidy.assign(value=np.nan), METRIC)

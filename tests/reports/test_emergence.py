@@ -1,0 +1,130 @@
+import itertools
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import lab
+from lab.errors import LabError
+from lab.reports.emergence import across, conclusion, reaching, report, summary_table
+from tests.reproduce.finished import finished
+
+METRIC = "accuracy/copy/1"
+
+
+def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
+    rows = [
+        {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "onset": onset, "onset_observed": True, "completion": 9e5,
+         "completion_observed": observed}
+        for n, column in ((1, [1e5 + 1e3 * seed for seed in range(6)]), (2, onset_2))
+        for seed, onset in enumerate(column)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_conclusion_is_one_sentence_that_follows_from_the_numbers() -> None:
+    later, unexplained = conclusion(times([2e5 + 1e3 * seed for seed in range(6)]), METRIC)
+    assert later.startswith(
+        "Onset: the next-token head reaches 50 % accuracy on copy targets 98 % later in tokens seen with n = 2 than with n = 1"
+    )
+    assert not unexplained
+    assert "completion: no reliable difference" in later
+    assert later.endswith(".")
+    assert later.count(". ") == 0
+
+
+def test_where_there_is_no_difference_it_says_so() -> None:
+    same, _ = conclusion(times([1e5 + 1e3 * seed for seed in (1, 0, 3, 2, 5, 4)]), METRIC)
+    assert same.startswith("Onset: no reliable difference")
+
+
+def test_times_that_no_run_reached_are_not_averaged() -> None:
+    table = times([2e5] * 6, observed=False)
+    assert "nothing can be said" in conclusion(table, METRIC)[0]
+    rows = table[["run", "n_future", "seed"]].assign(step=1, metric=METRIC, value=0.5)
+    shown = summary_table(rows, METRIC, table)
+    assert shown["90 % reached after (thousands of tokens)"].tolist() == ["-"] * 2
+    assert shown["runs that reach 90 %"].tolist() == ["0 of 6 [0.00, 0.39]"] * 2
+    assert shown["runs that reach 50 %"].tolist() == ["6 of 6 [0.61, 1.00]"] * 2
+    assert shown["seeds"].tolist() == [6, 6]
+
+
+def test_one_arm_alone_has_nothing_to_be_compared_with() -> None:
+    table = times([2e5] * 6)
+    assert "nothing to compare" in conclusion(table[table["n_future"] == 1], METRIC)[0]
+
+
+def test_an_interval_that_the_test_does_not_bear_out_is_explained() -> None:
+    onset = [1e5 + 1e3 * seed + 2e4 * ahead for seed, ahead in enumerate((1, 1, 1, 1, -0.1, -0.1))]
+    sentence, unexplained = conclusion(times(onset), METRIC)
+    assert sentence.startswith("Onset: no reliable difference")
+    assert unexplained
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("accuracy/case_first/1", "the next-token head reaches 50 % accuracy on case_first targets"),
+        ("accuracy/turn/1/1", "the next-token head reaches 50 % accuracy on turn/1 targets"),
+        ("exact", "the share of whole answers that are right reaches one half"),
+        ("sampled/creative", "the share of creative samples reaches one half"),
+    ],
+)
+def test_what_is_reached_is_the_tasks_own(metric: str, words: str) -> None:
+    assert reaching(metric, 0.5) == words
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "words"),
+    [
+        ("agreement", "accuracy/case_first/1", "accuracy on case_first targets"),
+        (
+            "markov",
+            "kl/bayes",
+            "at the end divergence from the bayes predictor (nats) is 0.1 higher with n = 2 than with n = 1",
+        ),
+        ("addition", "exact", "the share of whole answers that are right"),
+    ],
+)
+def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_path: Path) -> None:
+    runs = []
+    for n, seed in itertools.product((1, 2), range(5)):
+        experiment = lab.experiment(task, n_future=n, seed=seed)
+        curve = {step: {metric: 0.01 * step + 0.1 * (n - 1) + 1e-4 * seed} for step in (0, 20, 40, 60, 80)}
+        runs.append(finished(tmp_path / f"runs/n{n}-seed{seed}", experiment, curve))
+    found = report(runs, tmp_path, "lab demo --out x")
+    page = found.page.read_text()
+    assert words.lower() in found.sentence.lower()
+    assert task in page
+    assert "nduction" not in page
+    assert "copying" not in page
+    for told in (
+        "lab demo --out x",
+        "0123abc",
+        'href="emergence.csv"',
+        "fewer layers to the trunk",
+        "p-value of the exact test",
+        f"{runs[0].experiment.evaluation.examples} sequences; what others would give is not in the intervals",
+    ):
+        assert told in page
+    assert found.table["seeds"].tolist() == [5, 5]
+    assert across(found.table).columns.tolist() == ["", "n = 1", "n = 2"]
+    assert across(found.table)["n = 2"].tolist() == found.table.iloc[1, 1:].tolist()
+    unfinished = runs[0].path / "run.json"
+    unfinished.write_text(unfinished.read_text().replace('"finished"', '"stopped"'))
+    diverged = runs[1].path / "run.json"
+    diverged.write_text(diverged.read_text().replace('"finished"', '"diverged"'))
+    again = report(lab.open_runs([tmp_path / "runs"]), tmp_path)
+    assert again.table["seeds"].tolist() == [4, 5]
+    if task != "markov":
+        assert again.table["runs that reach 50 %"][0].startswith("3 of 4"), "a diverged run does not get there"
+    assert "1 of 10 runs left out: n1-seed0 (stopped at step 80)" in again.page.read_text()
+
+
+def test_a_report_of_mixed_runs_is_rejected(tmp_path: Path) -> None:
+    for width in (32, 64):
+        experiment = lab.experiment("induction", {"model.width": width}, n_future=1)
+        finished(tmp_path / f"w{width}", experiment, {step: {METRIC: 0.5} for step in (0, 20)})
+    with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.width"):
+        report(lab.open_runs([tmp_path]), tmp_path)
+    assert not (tmp_path / "index.html").exists()

@@ -1,0 +1,58 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.errors import LabError
+from lab.stats.importance import importance_table
+
+SETTINGS = ["rate", "kind", "width"]
+
+
+def cells(seed: int, count: int = 60) -> pd.DataFrame:
+    """Cells whose mean nothing decides yet."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "rate": 10 ** rng.uniform(-4, -1, count),
+            "kind": rng.choice(["a", "b", "c"], count),
+            "width": rng.choice([32, 64], count),
+            "mean": rng.normal(size=count),
+        }
+    )
+
+
+def test_what_decides_comes_first_and_far_beyond_chance() -> None:
+    table = cells(0).assign(mean=lambda each: (each["kind"] == "b") + 0.01 * each["mean"])
+    found = importance_table(table, SETTINGS)
+    assert found["setting"][0] == "kind"
+    assert found["importance"].sum() == pytest.approx(1)
+    assert found["importance"][0] > 3 * found["chance"][0]
+    assert set(found["cells"]) == {60}
+
+
+def test_a_range_is_weighed_by_where_the_best_lie() -> None:
+    table = cells(1).assign(mean=lambda each: -np.abs(np.log10(each["rate"]) + 2.5))
+    assert importance_table(table, SETTINGS)["setting"][0] == "rate"
+
+
+def test_of_a_loss_the_least_are_the_best() -> None:
+    table = cells(2).assign(mean=lambda each: np.where(each["kind"] == "a", 0.1, np.where(each["kind"] == "b", 5.0, 1.0)))
+    flipped = table.assign(mean=-table["mean"])
+    pd.testing.assert_frame_equal(importance_table(table, SETTINGS, lower_is_better=True), importance_table(flipped, SETTINGS))
+
+
+def test_settings_without_any_relation_pass_chance_about_as_rarely_as_it_says() -> None:
+    passed = [
+        (found["importance"] > found["chance"]).sum() for found in (importance_table(cells(k, 24), SETTINGS) for k in range(20))
+    ]
+    assert sum(passed) <= 9  # of 60, where 3 are expected: more happens once in 400 times
+
+
+def test_what_a_cell_does_not_have_is_left_out() -> None:
+    table = cells(3).assign(width=lambda each: each["width"].where(each["kind"] == "a"))
+    assert set(importance_table(table, SETTINGS)["setting"]) == set(SETTINGS)
+
+
+def test_too_few_cells_are_refused() -> None:
+    with pytest.raises(LabError, match="at least 8 cells, not 7"):
+        importance_table(cells(0, 7), SETTINGS)
