@@ -10,24 +10,16 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing as mp
-import socket
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
-
-from optuna.exceptions import ExperimentalWarning
-from optuna.storages import run_grpc_proxy_server
 
 from benchmarks import postgres
 from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.sweeping.engine import prepare
-from lab.sweeping.storage import open_storage
 from lab.sweeping.study import Job, claim, open_study, set_up
 
 
@@ -47,7 +39,7 @@ def take(job: Job, ready: Barrier) -> None:
 
 def rate(name: str, url: str | None, workers: int, trials: int) -> float:
     """Trials a second."""
-    context = mp.get_context("forkserver")  # a channel of gRPC does not outlive a fork
+    context = mp.get_context("forkserver")
     context.set_forkserver_preload(["lab.sweeping.study"])
     with tempfile.TemporaryDirectory() as folder:
         job = prepare(described(name, trials), Path(folder) / "out", url).job
@@ -66,41 +58,19 @@ def rate(name: str, url: str | None, workers: int, trials: int) -> float:
     return trials / seconds
 
 
-@contextmanager
-def proxy(url: str | None, journal: Path = Path()) -> Iterator[str]:
-    """Optuna's gRPC server before a storage, or a journal."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    process = mp.get_context("fork").Process(target=_serve, args=(url, journal, port), daemon=True)
-    process.start()
-    try:
-        yield f"grpc://localhost:{port}"
-    finally:
-        process.kill()
-        process.join()
-
-
-def _serve(url: str | None, journal: Path, port: int) -> None:
-    warnings.simplefilter("ignore", ExperimentalWarning)
-    if url is None:
-        journal.touch()
-    run_grpc_proxy_server(open_storage(url, journal), host="localhost", port=port)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--trials", type=int, nargs="+", default=[200, 2000], help="in the study, since each claim reads them")
     options = parser.parse_args()
     rows = []
-    with postgres.server() as url, proxy(url) as behind:
+    with postgres.server() as url:
         for trials in options.trials:
             for workers in each(f"{trials} trials: workers", options.workers):
-                storages = {"journal": None, "postgresql": url, "grpc before postgresql": behind}
+                storages = {"journal": None, "postgresql": url}
                 rates = [rate(f"{trials}-{workers}-{name[:4]}", where, workers, trials) for name, where in storages.items()]
                 rows.append([str(trials), str(workers), *(f"{each:.1f}" for each in rates)])
-    print_table("Trials a second", ["trials", "workers", "journal", "postgresql", "grpc before postgresql"], rows)
+    print_table("Trials a second", ["trials", "workers", "journal", "postgresql"], rows)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def _parser(command: str, description: str) -> Parser:
     parser = Parser(command, description)
     parser.add_argument("file", help="the sweep as YAML")
     parser.add_argument("-o", "--out", metavar="DIR", help="folder of the runs (runs/<name of the file>)")
-    parser.add_argument("--storage", metavar="URL", help="postgresql://, mysql:// or grpc:// (a journal in the folder)")
+    parser.add_argument("--storage", metavar="URL", help="postgresql://user@host/database (a journal in the folder)")
     return parser
 
 

@@ -98,7 +98,7 @@ def sweep(
         description: The sweep, its plain values, or its YAML file.
         out: Folder of its runs; `runs/<name>` by default.
         workers: Runs at a time; by default cores by the experiments' threads, or `per_device` for each GPU.
-        storage: `postgresql://...`, `mysql://...` or `grpc://host:port`; by default a journal beside the runs.
+        storage: `postgresql://...`; by default a journal beside the runs.
         engine: Processes of this machine, or tasks of a Ray cluster.
         address: Of the cluster, as `auto` or `ray://host:10001`; by default one is started on this machine.
         per_device: Workers that share a GPU.

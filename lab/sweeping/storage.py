@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal beside the runs, a database, or a gRPC server before one."""
+"""The storage of a study: a journal beside the runs, or a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import fcntl
 import json
 import os
 import re
-import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
@@ -21,8 +19,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from lab.errors import LabError
 from lab.runs.files import readable_errors
 
-DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-SCHEMES = (*DRIVERS, "grpc")
+SCHEME, DRIVER = "postgresql://", "postgresql+psycopg://"
 
 
 class StorageLost(LabError):
@@ -109,53 +106,37 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
     """Open a storage.
 
     Args:
-        url: `postgresql://...`, `mysql://...` or `grpc://host:port`; None for the journal.
+        url: `postgresql://...`; None for the journal.
         journal: The journal's file, which exists.
 
     Raises:
-        LabError: If the URL is none of those, its driver is not installed, nobody answers, or the journal cannot be read or is
-            damaged.
+        LabError: If the URL names another kind of storage, the driver is not installed, the server does not answer, or the
+            journal cannot be read or is damaged.
     """
     if url is None:
         with storage_calls(str(journal)):
             return JournalStorage(Journal(journal))
-    scheme = check_url(url)
+    check_url(url)
     with _unreachable(url):
-        if scheme == "grpc":
-            return _grpc(url)
         from sqlalchemy.pool import NullPool
 
         # Without a pool a worker holds no connection while it trains: a server's 100 are enough for a thousand workers.
-        full = DRIVERS[scheme] + url.removeprefix(scheme)
-        return optuna.storages.RDBStorage(full, engine_kwargs={"poolclass": NullPool})
+        return optuna.storages.RDBStorage(DRIVER + url.removeprefix(SCHEME), engine_kwargs={"poolclass": NullPool})
 
 
-def check_url(url: str) -> str:
-    """The kind of storage that a URL names.
+def check_url(url: str) -> None:
+    """Reject the URL of another kind of storage.
 
     Raises:
-        LabError: For another kind, or no URL.
+        LabError: Naming it.
     """
-    scheme = url.partition("://")[0]
-    if "://" not in url or scheme not in SCHEMES:
-        raise LabError(f"storage must be {', '.join(f'{known}://...' for known in SCHEMES)}, not {shown(url)!r}")
-    return scheme
+    if not url.startswith(SCHEME):
+        raise LabError(f"storage must be {SCHEME}..., not {shown(url)!r}")
 
 
 def shown(url: str) -> str:
     """A URL without its password."""
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
-
-
-def _grpc(url: str) -> BaseStorage:
-    parts = urlsplit(url)
-    if parts.hostname is None or parts.port is None:
-        raise LabError(f"storage must be grpc://host:port, not {url!r}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = optuna.storages.GrpcStorageProxy(host=parts.hostname, port=parts.port)
-    storage.wait_server_ready(timeout=10)
-    return storage
 
 
 @contextmanager

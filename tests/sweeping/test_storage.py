@@ -1,4 +1,4 @@
-"""The journal after cut lines and killed writers, and real database servers with four workers."""
+"""The journal after cut lines and killed writers, and a real PostgreSQL server with four workers."""
 
 import multiprocessing as mp
 import os
@@ -16,13 +16,11 @@ from optuna.trial import TrialState
 
 import lab
 from benchmarks import postgres
-from benchmarks import storage as storage_benchmark
 from lab.sweeping import leases as leases_module
 from lab.sweeping.leases import Leases
 from lab.sweeping.results import results
 from lab.sweeping.storage import mend, open_storage
 from lab.sweeping.study import claim, open_study
-from tests.sweeping import mariadb
 from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
 Make = Callable[..., dict[str, Any]]
@@ -180,13 +178,12 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pyt
         Leases(tmp_path).check()
 
 
-@pytest.fixture(scope="module", params=["postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
-def server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A real server of each kind."""
-    here = {"postgresql": postgres.programs() is not None, "mariadb": mariadb.installed()}
-    if not here[request.param]:
-        pytest.skip(f"{request.param} is not installed (apt-get install {request.param.replace('db', 'db-server')})")
-    with {"postgresql": postgres, "mariadb": mariadb}[request.param].server() as url:
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A PostgreSQL server."""
+    if postgres.programs() is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with postgres.server() as url:
         yield url
 
 
@@ -222,12 +219,3 @@ def test_a_database_with_another_study_of_this_name_is_refused(server: str, grid
     with pytest.raises(lab.LabError, match="holds a study 'mine' with other settings"):
         begun(grid(name="mine", seeds=3), tmp_path / "two", server)
     assert not (tmp_path / "two").exists()
-
-
-def test_a_study_can_be_behind_optunas_grpc_server(grid: Make, tmp_path: Path) -> None:
-    """A server before a journal; the workers see it only."""
-    with storage_benchmark.proxy(None, tmp_path / "journal") as url:
-        job = begun(grid(seeds=1), tmp_path / "out", url)
-        told(job)
-        assert results(job, open_study(job)).sentence() == "2 runs of 2 cells: 2 finished"
-        assert not job.place.journal.exists()
