@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.refusal import TRAIN, refused
-from tests.cli.wrong_files import FILES
-from tests.cli.wrong_settings import SETTINGS
+from tests.helpers.rejection import TRAIN, refused
+from tests.helpers.wrong_files import FILES
+from tests.helpers.wrong_settings import SETTINGS
 
 
 @pytest.mark.parametrize(("arguments", "expected", "files"), [*SETTINGS, *FILES])

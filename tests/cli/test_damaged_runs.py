@@ -11,7 +11,7 @@ import torch
 import lab
 from lab.cli.arguments import settings_from
 from lab.runs.checkpoint import SafetensorsIO
-from tests.cli.refusal import TINY, refused
+from tests.helpers.rejection import TINY, refused
 
 
 def cut(name: str) -> Callable[[Path], None]:

@@ -12,7 +12,7 @@ import pytest
 
 import lab
 from lab.cli.main import main
-from tests.cli.refusal import TINY, TRAIN
+from tests.helpers.rejection import TINY, TRAIN
 
 FULL = "lab: standard output: No space left on device\n"
 

@@ -9,8 +9,8 @@ from lab import plots
 from lab.cli.main import main
 from lab.runs.outputs import check_file
 from tasks.exchange import exported
-from tests.cli.refusal import TINY, listing
-from tests.reproduce.finished import finished
+from tests.helpers.rejection import TINY, listing
+from tests.helpers.runs import make_run
 
 FIGURE = ["plot", "emergence", "runs", "-o"]
 OUTPUTS = {
@@ -31,7 +31,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in (0, 1):
         curve = {step: {"accuracy/turn/1": 0.01 * step} for step in (0, 25, 50)}
         experiment = lab.experiment("star", {"seed": seed, "model.width": 8, "model.n_heads": 2, "model.layers": 3})
-        finished(Path(f"runs/seed{seed}"), experiment, curve, weights=True)
+        make_run(Path(f"runs/seed{seed}"), experiment, curve, weights=True)
     lines = exported(experiment.task, "test", 2, 0)
     Path("data.jsonl").write_text("".join(f"{line}\n" for line in lines))
 

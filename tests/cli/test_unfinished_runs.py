@@ -9,7 +9,7 @@ import pytest
 import lab
 from lab import plots
 from lab.cli.main import main
-from tests.reproduce.finished import finished
+from tests.helpers.runs import make_run
 
 METRIC = "accuracy/copy/1"
 
@@ -27,7 +27,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made(path: str, seed: int, steps: list[int], **settings: int) -> None:
     experiment = lab.experiment("induction", {"steps": 400, "seed": seed, **settings})
-    finished(Path(path), experiment, {step: {METRIC: 0.001 * step + 0.01 * seed} for step in steps})
+    make_run(Path(path), experiment, {step: {METRIC: 0.001 * step + 0.01 * seed} for step in steps})
 
 
 def test_a_run_that_has_just_begun_shortens_no_curve(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +56,7 @@ def test_survival_says_which_runs_are_still_watched() -> None:
 
 def test_runs_of_two_tasks_are_two_conditions(capsys: pytest.CaptureFixture[str]) -> None:
     for task in ("recall", "induction"):
-        finished(Path(f"mixed/{task}"), lab.experiment(task), {step: {"loss/all/1": 1.0} for step in (0, 20)})
+        make_run(Path(f"mixed/{task}"), lab.experiment(task), {step: {"loss/all/1": 1.0} for step in (0, 20)})
     assert main(["plot", "emergence", "mixed", "-o", "a.png"]) == 2
     assert "give --metric" in capsys.readouterr().err
     assert main(["plot", "emergence", "mixed", "-o", "a.png", "--metric", "loss/all/1"]) == 0

@@ -1,17 +1,15 @@
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch.nn import functional as F
 
 import lab
-from lab.config import Experiment
 from lab.evaluation.evaluator import EVALUATION_SEED, Evaluator, evaluation_mode
 from lab.interp.attention_scores import attention_scores, in_context_score, repeated_probe, score_metrics
 from lab.model import Network, build
+from tests.helpers.tiny import tiny
 
 
-def test_losses_and_accuracies_are_those_of_a_loop_over_every_target(tiny: Callable[..., Experiment]) -> None:
+def test_losses_and_accuracies_are_those_of_a_loop_over_every_target() -> None:
     experiment = tiny()
     network = build(experiment)
     values = Evaluator(experiment)(network)
@@ -49,7 +47,7 @@ def test_whole_answers_are_what_greedy_generation_gives() -> None:
     assert values["exact"] == values["first"] == right / 40
 
 
-def test_measuring_leaves_mode_and_gradients_alone(tiny: Callable[..., Experiment]) -> None:
+def test_measuring_leaves_mode_and_gradients_alone() -> None:
     experiment = tiny()
     network = build(experiment).train()
     Evaluator(experiment)(network)
@@ -57,7 +55,7 @@ def test_measuring_leaves_mode_and_gradients_alone(tiny: Callable[..., Experimen
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_the_mode_from_before_comes_back_even_after_an_error(tiny: Callable[..., Experiment]) -> None:
+def test_the_mode_from_before_comes_back_even_after_an_error() -> None:
     network = build(tiny()).train()
 
     def fail() -> None:
@@ -70,7 +68,7 @@ def test_the_mode_from_before_comes_back_even_after_an_error(tiny: Callable[...,
     assert network.training
 
 
-def test_induction_scores_can_be_left_out(tiny: Callable[..., Experiment]) -> None:
+def test_induction_scores_can_be_left_out() -> None:
     experiment = tiny(evaluation__induction_scores=False)
     values = Evaluator(experiment)(build(experiment))
     assert not any("prefix_matching" in name for name in values)
@@ -87,7 +85,7 @@ def test_attention_heads_are_probed_in_and_out_of_the_range_of_training() -> Non
         assert {name: values[name] for name in expected} == pytest.approx(expected)
 
 
-def test_every_run_of_a_task_is_measured_on_the_same_rows(tiny: Callable[..., Experiment]) -> None:
+def test_every_run_of_a_task_is_measured_on_the_same_rows() -> None:
     network: Network = build(tiny())
     one, other = (Evaluator(tiny(seed=seed))(network) for seed in (0, 1))
     assert one == other

@@ -4,9 +4,6 @@ from typing import Any
 import pytest
 
 from tests.sweeping.tiny import BASE
-from tests.threads import one_thread
-
-__all__ = ["one_thread"]
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import lab
-from lab.config import Experiment
+from tests.helpers.tiny import tiny
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of torch's compiler, about torch's own code
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_compiled_steps_train_as_eager_ones_do(tiny: Callable[..., Experiment], tmp_path: Path, precision: str) -> None:
+def test_compiled_steps_train_as_eager_ones_do(tmp_path: Path, precision: str) -> None:
     eager = lab.train(tiny(precision=precision), tmp_path / "eager")
     compiled = lab.train(tiny(precision=precision, compile="default"), tmp_path / "compiled")
     tolerance = 1e-4 if precision == "float32" else 0.05
@@ -20,7 +19,7 @@ def test_compiled_steps_train_as_eager_ones_do(tiny: Callable[..., Experiment], 
             assert one.value == pytest.approx(other.value, rel=tolerance, abs=tolerance), one.metric
 
 
-def test_a_compiled_run_leaves_the_files_of_an_eager_one(tiny: Callable[..., Experiment]) -> None:
+def test_a_compiled_run_leaves_the_files_of_an_eager_one() -> None:
     from lab.training.module import TrainingModule
 
     eager, compiled = TrainingModule(tiny()), TrainingModule(tiny(compile="default"))

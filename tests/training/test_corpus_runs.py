@@ -10,7 +10,7 @@ from lab.config import Experiment
 from lab.errors import LabError
 from lab.runs import Run
 from lab.training import fit, resume
-from tests.tasks.corpus.conftest import told
+from tests.helpers.stories import stories
 
 
 class Stop(Exception):
@@ -21,7 +21,7 @@ class Stop(Exception):
 def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    Path("stories.txt").write_text("\n\n".join(told(150)))
+    Path("stories.txt").write_text("\n\n".join(stories(150)))
     settings = {
         "model.width": 8,
         "model.layers": 3,
@@ -77,7 +77,7 @@ def test_a_run_resumes_to_the_very_numbers_of_one_that_never_stopped(
 
 def test_a_run_does_not_go_on_with_another_corpus(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     run = stopped(experiment, monkeypatch)
-    Path("stories.txt").write_text("\n\n".join(told(150, seed=1)))
+    Path("stories.txt").write_text("\n\n".join(stories(150, seed=1)))
     with pytest.raises(LabError, match="the files of its task stories have changed since it began"):
         resume(Run(run.path))
     Path("stories.txt").unlink()

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import lab
 from lab.config import Experiment, dump
+from tests.helpers.tiny import tiny
 
 CLIPPED = {"optimiser.clip_norm": 0.05}
 """So small that every step is clipped."""
@@ -40,9 +40,7 @@ def changed(experiment: Experiment, **more: object) -> Experiment:
     return lab.override(experiment, {name.replace("__", "."): value for name, value in more.items()})
 
 
-def test_two_processes_with_accumulation_and_clipping_train_as_one_does(
-    tiny: Callable[..., Experiment], tmp_path: Path
-) -> None:
+def test_two_processes_with_accumulation_and_clipping_train_as_one_does(tmp_path: Path) -> None:
     one = lab.override(tiny(batch_size=8), CLIPPED)
     two = two_processes(changed(one, devices=2, accumulate=2), tmp_path)
     single = lab.train(one, tmp_path / "one")
@@ -51,7 +49,7 @@ def test_two_processes_with_accumulation_and_clipping_train_as_one_does(
     assert min(norms) > 0.05, "clipping never happened"
 
 
-def test_sharded_weights_train_as_whole_ones_do(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_sharded_weights_train_as_whole_ones_do(tmp_path: Path) -> None:
     one = lab.override(tiny(batch_size=8), CLIPPED)
     two = two_processes(changed(one, devices=2, accumulate=2, strategy="fsdp"), tmp_path)
     assert_same(two, lab.train(one, tmp_path / "one"))
@@ -59,7 +57,7 @@ def test_sharded_weights_train_as_whole_ones_do(tiny: Callable[..., Experiment],
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_processes(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_torchrun_starts_the_processes(tmp_path: Path) -> None:
     experiment = tiny(batch_size=8, devices=2)
     (tmp_path / "e.yaml").write_text(dump(experiment))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "lab"]
@@ -70,7 +68,7 @@ def test_torchrun_starts_the_processes(tiny: Callable[..., Experiment], tmp_path
 
 
 @pytest.mark.slow
-def test_several_runs_share_the_processes(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_several_runs_share_the_processes(tmp_path: Path) -> None:
     experiment = tiny(batch_size=8, devices=2)
     (tmp_path / "e.yaml").write_text(dump(experiment))
     words = command("train", "--config", "e.yaml", "--out", "runs", "--seeds", "0:2")
@@ -101,9 +99,7 @@ def measured_at_50(folder: Path) -> "subprocess.Popen[str]":
         (signal.SIGKILL, 2, "process 1 of 2 (status -9) has ended; lab resume two goes on"),
     ],
 )
-def test_the_end_of_one_process_ends_both(
-    number: int, status: int, words: str, tiny: Callable[..., Experiment], tmp_path: Path
-) -> None:
+def test_the_end_of_one_process_ends_both(number: int, status: int, words: str, tmp_path: Path) -> None:
     experiment = changed(tiny(batch_size=8, steps=10**6, evaluation__every=50, checkpoint__seconds=1000.0), devices=2)
     (tmp_path / "e.yaml").write_text(dump(experiment))
     training = measured_at_50(tmp_path)
@@ -118,9 +114,7 @@ def test_the_end_of_one_process_ends_both(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_processes_stopped_between_evaluations_go_on_as_if_they_had_not_been(
-    strategy: str, tiny: Callable[..., Experiment], tmp_path: Path
-) -> None:
+def test_two_processes_stopped_between_evaluations_go_on_as_if_they_had_not_been(strategy: str, tmp_path: Path) -> None:
     one = tiny(batch_size=8, steps=200, evaluation__every=50, schedule__warmup_steps=3)
     experiment = changed(one, devices=2, strategy=strategy)
     (tmp_path / "e.yaml").write_text(dump(experiment))

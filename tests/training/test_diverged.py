@@ -1,7 +1,6 @@
 """A run whose loss or gradient is not finite ends as diverged, and no number of it looks like one."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,8 @@ from lab.errors import Diverged
 from lab.evaluation.evaluator import Evaluator
 from lab.model import Network, build
 from lab.runs.run import WEIGHTS, checkpoint_name
-from lab.training import ensemble as population
-from tests.training.populations import SEEDS, values
-from tests.training.populations import population as seeds_of
+from tests.helpers.ensembles import SEEDS, ensemble, values
+from tests.helpers.tiny import tiny
 
 WILD = {"optimiser__peak_lr": 1e30, "optimiser__clip_norm": None}
 
@@ -26,7 +24,7 @@ def last_values(run: lab.Run) -> list[float]:
     return [row.value for row in rows if row.step == rows[-1].step]
 
 
-def test_a_run_ends_where_its_loss_is_not_finite(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_a_run_ends_where_its_loss_is_not_finite(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match="run diverged at step 2: a loss or gradient is not finite") as caught:
         lab.train(tiny(**WILD), tmp_path / "run")
     assert caught.value.steps == {tmp_path / "run": 2}
@@ -37,7 +35,7 @@ def test_a_run_ends_where_its_loss_is_not_finite(tiny: Callable[..., Experiment]
     assert not (run.path / WEIGHTS).exists()
 
 
-def test_it_resumes_from_before_and_diverges_again(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_it_resumes_from_before_and_diverges_again(tmp_path: Path) -> None:
     bad, experiment = 8, tiny()
     whole = lab.train(experiment, tmp_path / "whole")
     usual = torch.optim.AdamW.step
@@ -58,7 +56,7 @@ def test_it_resumes_from_before_and_diverges_again(tiny: Callable[..., Experimen
     assert "diverged_step" not in lab.Run(tmp_path / "run").record
 
 
-def test_seeds_go_on_after_one_that_diverged(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_seeds_go_on_after_one_that_diverged(tmp_path: Path) -> None:
     runs = {tmp_path / "wild": tiny(**WILD), tmp_path / "fine": tiny()}
     for _ in range(2):  # a diverged run is left as it is, and named again
         with pytest.raises(Diverged) as caught:
@@ -67,10 +65,8 @@ def test_seeds_go_on_after_one_that_diverged(tiny: Callable[..., Experiment], tm
     assert lab.Run(tmp_path / "fine").state == "finished"
 
 
-def test_a_member_that_diverges_leaves_the_others_alone(
-    tiny: Callable[..., Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    members = seeds_of(tiny(), tmp_path / "all")
+def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = ensemble(tiny(), tmp_path / "all")
     sound = {path: experiment for path, experiment in members.items() if experiment.seed != SEEDS[1]}
     alone = lab.train_together({tmp_path / "sound" / path.name: experiment for path, experiment in sound.items()})
 
@@ -80,7 +76,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(
             network.embedding.weight.data.fill_(math.nan)
         return network
 
-    monkeypatch.setattr(population, "build", poisoned)
+    monkeypatch.setattr(ensemble, "build", poisoned)
     with pytest.raises(Diverged) as caught:
         lab.train_together(members)
     assert caught.value.steps == {tmp_path / f"all/seed{SEEDS[1]}": 1}
@@ -90,7 +86,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(
 
 
 @pytest.mark.parametrize("task", tasks.names())
-def test_no_metric_of_a_broken_network_is_a_number(task: str, tiny: Callable[..., Experiment]) -> None:
+def test_no_metric_of_a_broken_network_is_a_number(task: str) -> None:
     experiment = tiny(task)
     network = build(experiment)
     names = Evaluator(experiment)(network).keys()

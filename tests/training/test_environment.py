@@ -18,6 +18,7 @@ from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.training.launch import check_launch
 from tasks.exchange import exported
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 
@@ -42,7 +43,7 @@ def numbers(run: lab.Run) -> list[bytes]:
 
 @pytest.mark.parametrize("variables", [JOB, LIGHTNINGS], ids=["job", "lightning"])
 def test_environment_variables_change_nothing(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
     plain = lab.train(tiny(), tmp_path / "plain")
     for name, value in variables.items():
@@ -54,7 +55,7 @@ def test_environment_variables_change_nothing(
     assert dict(os.environ) == before
 
 
-def test_variables_at_import_make_no_second_writer(tiny: Make, tmp_path: Path) -> None:
+def test_variables_at_import_make_no_second_writer(tmp_path: Path) -> None:
     """As a user who has RANK=1 left in the shell: the run that is there stays as it is, and a new one is whole."""
     plain = lab.train(tiny(), tmp_path / "plain")
     (tmp_path / "e.yaml").write_text(dump(tiny()))
@@ -77,7 +78,7 @@ def state() -> list[Any]:
     return [*generators, *switches, torch.get_num_threads(), torch.is_autocast_enabled("cpu"), torch.get_default_device()]
 
 
-def test_global_state_changes_nothing_and_is_restored(tiny: Make, tmp_path: Path) -> None:
+def test_global_state_changes_nothing_and_is_restored(tmp_path: Path) -> None:
     plain = lab.train(tiny(), tmp_path / "plain")
     (tmp_path / "data.jsonl").write_text("".join(f"{line}\n" for line in exported(tiny().task, "test", 4, 0)))
     measured = lab.evaluate(plain, tmp_path / "data.jsonl")
@@ -119,9 +120,7 @@ def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     monkeypatch.setattr(processes, "_started", variables)
 
 
-def test_a_launch_with_other_processes_than_devices_is_rejected(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_launch_with_other_processes_than_devices_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     with pytest.raises(LabError, match="devices must be 1 in each of the 2 processes of srun, not 2: start one process"):
         lab.train(tiny(devices=2), tmp_path / "run")
@@ -135,7 +134,7 @@ def test_a_launch_with_other_processes_than_devices_is_rejected(
     assert not list(tmp_path.iterdir())
 
 
-def test_devices_need_a_program_that_can_be_started_again(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_need_a_program_that_can_be_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     with pytest.raises(LabError, match="devices must be 1 in a notebook or a program without a file, not 2"):
         lab.train(tiny(devices=2), tmp_path / "run")

@@ -1,16 +1,15 @@
-from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
-from lab.config import Experiment
 from lab.training.feed import Feed
+from tests.helpers.tiny import tiny
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (1, 4), (2, 2), (4, 1)])
-def test_ranks_and_parts_divide_the_one_global_batch(tiny: Callable[..., Experiment], world: int, accumulate: int) -> None:
+def test_ranks_and_parts_divide_the_one_global_batch(world: int, accumulate: int) -> None:
     experiment = tiny(accumulate=accumulate)
     parts = [part for rank in range(world) for part in Feed(experiment, rank=rank, world=world).parts(7)]
     whole = experiment.task.batch(experiment.seed, 7, experiment.batch_size, "train")
@@ -20,7 +19,7 @@ def test_ranks_and_parts_divide_the_one_global_batch(tiny: Callable[..., Experim
     assert all(torch.equal(part.counts_N, parts[0].counts_N) for part in parts)
 
 
-def test_the_stream_goes_on_from_any_step(tiny: Callable[..., Experiment]) -> None:
+def test_the_stream_goes_on_from_any_step() -> None:
     experiment = tiny(accumulate=2)
     whole = list(islice(Feed(experiment), 12))
     rest = list(islice(Feed(experiment, first_step=4), 4))
@@ -28,12 +27,12 @@ def test_the_stream_goes_on_from_any_step(tiny: Callable[..., Experiment]) -> No
         assert torch.equal(one.tokens_BT, other.tokens_BT)
 
 
-def test_models_that_differ_in_n_see_the_same_tokens(tiny: Callable[..., Experiment]) -> None:
+def test_models_that_differ_in_n_see_the_same_tokens() -> None:
     one, two = (next(iter(Feed(tiny(n_future=n)))) for n in (1, 2))
     assert torch.equal(one.tokens_BT, two.tokens_BT)
 
 
-def test_a_finite_set_is_walked_once_each_epoch_in_another_order(tiny: Callable[..., Experiment]) -> None:
+def test_a_finite_set_is_walked_once_each_epoch_in_another_order() -> None:
     experiment = tiny(examples=10)
     feed = Feed(experiment)
     rows = np.concatenate([feed.rows(step).tokens for step in range(10)])  # 40 rows: four epochs of ten, across step borders

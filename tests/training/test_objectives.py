@@ -16,6 +16,7 @@ from lab.objectives import IGNORE, OBJECTIVES, future_targets, summed
 from lab.runs.writer import Recorder
 from lab.training.affected import reached
 from lab.training.feed import Feed
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 ARMS: list[dict[str, object]] = [
@@ -50,7 +51,7 @@ def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("clip", [0.05, None])
 @pytest.mark.parametrize("kind", [kind for kind in HEADS if kind != "anticausal"])
 def test_detached_heads_leave_the_next_token_model_as_it_would_be_alone(
-    tiny: Make, tmp_path: Path, accumulate: int, clip: float | None, kind: str
+    tmp_path: Path, accumulate: int, clip: float | None, kind: str
 ) -> None:
     changed = {"model__heads": kind, "accumulate": accumulate, "optimiser__clip_norm": clip}
     experiment = tiny(objective__detached=True, n_future=2, **changed)
@@ -65,14 +66,14 @@ def test_detached_heads_leave_the_next_token_model_as_it_would_be_alone(
             assert (weight - wanted[name]).norm() <= 2e-5 * wanted[name].norm(), name
 
 
-def test_the_next_token_path_is_all_but_the_other_heads(tiny: Make) -> None:
+def test_the_next_token_path_is_all_but_the_other_heads() -> None:
     network = build(tiny(n_future=2))
     outside = {name for name, _ in network.named_parameters()} - reached(network, [1])
     assert outside == {name for name, _ in network.named_parameters() if name.startswith("heads.layers.1.")}
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_all_heads_together_reach_every_weight_even_behind_zeros(tiny: Make, kind: str) -> None:
+def test_all_heads_together_reach_every_weight_even_behind_zeros(kind: str) -> None:
     network = build(tiny(model__heads=kind, n_future=3, model__layers=6))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     assert reached(network, [1, 2, 3]) == {name for name, _ in network.named_parameters()}
@@ -80,7 +81,7 @@ def test_all_heads_together_reach_every_weight_even_behind_zeros(tiny: Make, kin
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2)])
-def test_other_rows_are_drawn_from_the_whole_step(tiny: Make, world: int, accumulate: int) -> None:
+def test_other_rows_are_drawn_from_the_whole_step(world: int, accumulate: int) -> None:
     settings = {"objective__name": "shuffled"}
     (whole,) = Feed(tiny(**settings)).parts(5)
     cut = tiny(accumulate=accumulate, **settings)
@@ -89,17 +90,17 @@ def test_other_rows_are_drawn_from_the_whole_step(tiny: Make, world: int, accumu
     assert not (whole.elsewhere_BT == whole.tokens_BT).all(1).any()
 
 
-def test_a_feed_draws_other_rows_only_if_they_are_asked_for(tiny: Make) -> None:
+def test_a_feed_draws_other_rows_only_if_they_are_asked_for() -> None:
     assert Feed(tiny()).parts(0)[0].elsewhere_BT is None
 
 
-def test_every_arm_sees_the_same_data(tiny: Make) -> None:
+def test_every_arm_sees_the_same_data() -> None:
     settings: list[dict[str, object]] = [{"objective__name": name} for name in OBJECTIVES]
     streams = [Feed(tiny(**more)).parts(4)[0].tokens_BT for more in [*settings, {"objective__active": "up"}]]
     assert all(torch.equal(tokens, streams[0]) for tokens in streams)
 
 
-def test_every_arm_changes_the_numbers(tiny: Make, tmp_path: Path) -> None:
+def test_every_arm_changes_the_numbers(tmp_path: Path) -> None:
     runs = [lab.train(tiny(steps=6, **settings), tmp_path / str(number)) for number, settings in enumerate([{}, *ARMS])]
     assert len({(run.path / "model.safetensors").read_bytes() for run in runs}) == len(runs)
 
@@ -123,7 +124,7 @@ RECORDS = [
 
 @pytest.mark.parametrize(("settings", "stages"), RECORDS)
 def test_a_runs_record_says_what_each_head_counted_when(
-    tiny: Make, tmp_path: Path, settings: dict[str, object], stages: list[tuple[int, list[float]]]
+    tmp_path: Path, settings: dict[str, object], stages: list[tuple[int, list[float]]]
 ) -> None:
     experiment = tiny(model__layers=5, **settings)
     recorder = Recorder.create(tmp_path / "run", experiment)
@@ -132,7 +133,7 @@ def test_a_runs_record_says_what_each_head_counted_when(
     ]
 
 
-def test_a_runs_record_says_what_each_head_predicts(tiny: Make, tmp_path: Path) -> None:
+def test_a_runs_record_says_what_each_head_predicts(tmp_path: Path) -> None:
     experiment = tiny(objective__name="bag", objective__window=3)
     Recorder.create(tmp_path / "run", experiment)
     said = lab.Run(tmp_path / "run").record["predicts"]
@@ -180,7 +181,7 @@ SCHEDULES: list[tuple[dict[str, object], Callable[[int], list[float]]]] = [
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize(("settings", "weights_at"), SCHEDULES)
 def test_weights_and_schedules_are_those_of_a_plain_loop(
-    tiny: Make, tmp_path: Path, settings: dict[str, object], weights_at: Callable[[int], list[float]], accumulate: int
+    tmp_path: Path, settings: dict[str, object], weights_at: Callable[[int], list[float]], accumulate: int
 ) -> None:
     experiment = tiny(n_future=3, model__layers=5, **settings)
     wanted = staged_loop(experiment, weights_at)
@@ -189,7 +190,7 @@ def test_weights_and_schedules_are_those_of_a_plain_loop(
         assert (found[name] - weight).norm() <= 2e-5 * weight.norm(), name
 
 
-def test_a_users_own_objective_is_found_by_its_path(tiny: Make, tmp_path: Path) -> None:
-    own = lab.train(tiny(objective__name="tests.training.users_objective:backwards"), tmp_path / "own")
+def test_a_users_own_objective_is_found_by_its_path(tmp_path: Path) -> None:
+    own = lab.train(tiny(objective__name="tests.helpers.users_objective:backwards"), tmp_path / "own")
     assert own.metrics() != lab.train(tiny(), tmp_path / "plain").metrics()
     assert {"train/loss/1", "train/loss/2"} <= {row.metric for row in own.metrics()}

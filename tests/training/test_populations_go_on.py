@@ -1,6 +1,5 @@
 """Populations that were killed or stopped go on, all together, in groups, or one by one."""
 
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +13,11 @@ from lab.runs import checkpoint
 from lab.runs.run import checkpoint_step
 from lab.runs.writer import Recorder
 from lab.training import fit, module, several
-from tests.training.populations import SEEDS, close, heads_and_seeds, killed, population
+from tests.helpers.ensembles import SEEDS, assert_close, ensemble, heads_and_seeds
+from tests.helpers.killing import die, run_killed
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def in_step(patch: pytest.MonkeyPatch) -> None:
@@ -71,7 +68,7 @@ def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(several.Recorder, "create", create)
 
 
-def test_a_killed_population_goes_on_group_by_group(tiny: Make, tmp_path: Path) -> None:
+def test_a_killed_population_goes_on_group_by_group(tmp_path: Path) -> None:
     """The first group is finished, the second one has begun and the third has no folder."""
 
     def child() -> None:
@@ -84,25 +81,25 @@ def test_a_killed_population_goes_on_group_by_group(tiny: Make, tmp_path: Path) 
             usual(module, *rest)
 
         pytest.MonkeyPatch().setattr(several, "fit", fit)
-        lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1)
+        lab.train_together(ensemble(tiny(), tmp_path / "killed"), at_once=1)
 
-    killed(child)
+    run_killed(child)
     assert [lab.Run(path).state for path in sorted((tmp_path / "killed").iterdir())] == ["finished", "killed"]
-    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
-    for one, other in zip(lab.train_together(population(tiny(), tmp_path / "killed"), at_once=1), whole, strict=True):
-        close(one, other)
+    whole = lab.train_together(ensemble(tiny(), tmp_path / "whole"))
+    for one, other in zip(lab.train_together(ensemble(tiny(), tmp_path / "killed"), at_once=1), whole, strict=True):
+        assert_close(one, other)
 
 
-def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tiny: Make, tmp_path: Path) -> None:
+def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tmp_path: Path) -> None:
     """One member was begun alone, the others are new: it is not begun again."""
-    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
-    begun = population(tiny(), tmp_path / "begun")
+    whole = lab.train_together(ensemble(tiny(), tmp_path / "whole"))
+    begun = ensemble(tiny(), tmp_path / "begun")
 
     def child() -> None:
         in_step(pytest.MonkeyPatch())
         lab.train(begun[tmp_path / "begun" / "seed1"], tmp_path / "begun" / "seed1")
 
-    killed(child)
+    run_killed(child)
     step = lab.Run(tmp_path / "begun" / "seed1").checkpoint()
     assert step is not None
     steps: list[int] = []
@@ -110,11 +107,11 @@ def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tiny: Make, t
         usual = several.go_back
         patch.setattr(several, "go_back", lambda recorder, step: (steps.append(step), usual(recorder, step)))
         for one, other in zip(lab.train_together(begun), whole, strict=True):
-            close(one, other)
+            assert_close(one, other)
     assert steps == [checkpoint_step(step)]
 
 
-def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tiny: Make, tmp_path: Path) -> None:
+def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tmp_path: Path) -> None:
     """Else a later `resume` would go on from a checkpoint whose metrics before it are gone."""
     run_path = tmp_path / "run"
 
@@ -122,7 +119,7 @@ def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tiny: M
         in_step(pytest.MonkeyPatch())
         lab.train(tiny(), run_path)
 
-    killed(child)
+    run_killed(child)
     run = lab.Run(run_path)
     assert run.checkpoint() is not None
     fit.go_back(Recorder(run_path, run.experiment, dict(run.record)), -1)
@@ -130,14 +127,14 @@ def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tiny: M
     assert lab.resume(run_path).metrics() == lab.train(tiny(), tmp_path / "whole").metrics()
 
 
-@pytest.mark.parametrize("members", [population, heads_and_seeds], ids=lambda members: members.__name__)
+@pytest.mark.parametrize("members", [ensemble, heads_and_seeds], ids=lambda members: members.__name__)
 @pytest.mark.parametrize(
     "kill",
     [in_step, after_some_members_checkpoints, between_members_ends, while_folders_are_made],
     ids=lambda kill: kill.__name__,
 )
 def test_a_killed_population_goes_on_together(
-    kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tiny: Make, tmp_path: Path
+    kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tmp_path: Path
 ) -> None:
     experiment = tiny(model__layers=4)
     whole = lab.train_together(members(experiment, tmp_path / "whole"))
@@ -146,16 +143,16 @@ def test_a_killed_population_goes_on_together(
         kill(pytest.MonkeyPatch())
         lab.train_together(members(experiment, tmp_path / "killed"))
 
-    killed(child)
+    run_killed(child)
     resumed = lab.train_together(members(experiment, tmp_path / "killed"))
     for one, other in zip(resumed, whole, strict=True):
-        close(one, other)
+        assert_close(one, other)
         assert one.state == "finished"
 
 
-@pytest.mark.parametrize("members", [population, heads_and_seeds], ids=lambda members: members.__name__)
+@pytest.mark.parametrize("members", [ensemble, heads_and_seeds], ids=lambda members: members.__name__)
 def test_a_member_of_a_killed_population_can_go_on_alone(
-    members: Callable[..., dict[Path, Experiment]], tiny: Make, tmp_path: Path
+    members: Callable[..., dict[Path, Experiment]], tmp_path: Path
 ) -> None:
     experiment = tiny(model__layers=4)
 
@@ -163,13 +160,13 @@ def test_a_member_of_a_killed_population_can_go_on_alone(
         in_step(pytest.MonkeyPatch())
         lab.train_together(members(experiment, tmp_path / "killed"))
 
-    killed(child)
+    run_killed(child)
     whole = lab.train_each(members(experiment, tmp_path / "whole"))
     for run in whole:
-        close(lab.resume(tmp_path / "killed" / run.name), run)
+        assert_close(lab.resume(tmp_path / "killed" / run.name), run)
 
 
-def test_ctrl_c_says_how_all_of_them_go_on(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_all_of_them_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = module.TrainingModule.note
 
     def note(self: Any, heads: Any) -> None:
@@ -179,6 +176,6 @@ def test_ctrl_c_says_how_all_of_them_go_on(tiny: Make, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(module.TrainingModule, "note", note)
     with pytest.raises(lab.Interrupted, match=r"stopped at step 6; the same command again, for all 3 runs, goes on"):
-        lab.train_together(population(tiny(), tmp_path))
+        lab.train_together(ensemble(tiny(), tmp_path))
     monkeypatch.undo()
-    assert {run.state for run in lab.train_together(population(tiny(), tmp_path))} == {"finished"}
+    assert {run.state for run in lab.train_together(ensemble(tiny(), tmp_path))} == {"finished"}

@@ -1,22 +1,21 @@
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 import lab
-from lab.config import Experiment
 from lab.training.progress import Lines, Live, Progress, progress_for
+from tests.helpers.tiny import tiny
 
 VALUES = {"loss/all/1": 2.5, "accuracy/copy/1": 0.25}
 
 
-def test_a_terminal_gets_a_live_bar_and_a_file_gets_lines(tiny: Callable[..., Experiment]) -> None:
+def test_a_terminal_gets_a_live_bar_and_a_file_gets_lines() -> None:
     assert isinstance(progress_for(tiny(), Console(file=io.StringIO(), force_terminal=True)), Live)
     assert isinstance(progress_for(tiny(), Console(file=io.StringIO(), force_terminal=False)), Lines)
 
 
-def test_the_live_bar_says_loss_metric_speed_and_steps(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_the_live_bar_says_loss_metric_speed_and_steps(tmp_path: Path) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=160)
     lab.train(tiny(), tmp_path / "run", progress=progress_for(tiny(), console))
@@ -25,7 +24,7 @@ def test_the_live_bar_says_loss_metric_speed_and_steps(tiny: Callable[..., Exper
         assert words in shown
 
 
-def test_lines_say_what_is_left(tiny: Callable[..., Experiment]) -> None:
+def test_lines_say_what_is_left() -> None:
     lines: list[str] = []
     progress = Lines(tiny(steps=1000), lines.append)
     progress.start(0)
@@ -37,7 +36,7 @@ def test_lines_say_what_is_left(tiny: Callable[..., Experiment]) -> None:
     assert [line.endswith("s left") for line in lines] == [False, True, False]
 
 
-def test_nobody_need_listen(tiny: Callable[..., Experiment]) -> None:
+def test_nobody_need_listen() -> None:
     silent = Progress(tiny())
     silent.start(3)
     silent.advance(4)

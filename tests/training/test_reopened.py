@@ -16,13 +16,14 @@ from lab.runs.run import EXPERIMENT, METRICS, RECORD, TIMING
 from lab.runs.writer import Recorder
 from lab.sweeping.check import holds
 from lab.training import callbacks, module
-from tests.training.populations import killed as killed_in
+from tests.helpers.killing import run_killed
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 
 
 @pytest.fixture
-def killed(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lab.Run:
+def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lab.Run:
     """A run that ended after its second evaluation without any word in its record."""
 
     def end(self: object, step: int, values: object) -> None:
@@ -63,7 +64,7 @@ def test_a_changed_experiment_does_not_resume(killed: lab.Run, capsys: pytest.Ca
 
 
 @pytest.fixture
-def edited(tiny: Make, tmp_path: Path) -> lab.Run:
+def edited(tmp_path: Path) -> lab.Run:
     """A finished run of seed 0 that says it is of seed 5."""
     run = lab.train(tiny(steps=4), tmp_path / "edited")
     file = run.path / EXPERIMENT
@@ -71,7 +72,7 @@ def edited(tiny: Make, tmp_path: Path) -> lab.Run:
     return lab.Run(run.path)
 
 
-def test_an_edited_finished_run_is_taken_for_none(edited: lab.Run, tiny: Make, tmp_path: Path) -> None:
+def test_an_edited_finished_run_is_taken_for_none(edited: lab.Run, tmp_path: Path) -> None:
     assert edited.experiment == tiny(steps=4, seed=5)
     with pytest.raises(LabError, match=r"experiment.yaml: was changed since the run began"):
         lab.train_each({edited.path: edited.experiment})
@@ -81,7 +82,7 @@ def test_an_edited_finished_run_is_taken_for_none(edited: lab.Run, tiny: Make, t
     assert not holds(edited.path, tiny(steps=4))
 
 
-def test_comments_and_older_versions_are_no_edits(tiny: Make, tmp_path: Path) -> None:
+def test_comments_and_older_versions_are_no_edits(tmp_path: Path) -> None:
     run = lab.train(tiny(steps=4), tmp_path / "run")
     file = run.path / EXPERIMENT
     file.write_text("# the first one\n" + file.read_text())
@@ -106,7 +107,7 @@ def test_a_kill_while_it_goes_back_loses_no_time(killed: lab.Run, monkeypatch: p
     assert lab.resume(killed.path).record["wall_seconds"] > 6000
 
 
-def test_wall_time_of_an_ensemble_adds_up(tiny: Make, tmp_path: Path) -> None:
+def test_wall_time_of_an_ensemble_adds_up(tmp_path: Path) -> None:
     runs = {tmp_path / f"seed{seed}": tiny(seed=seed) for seed in (0, 1)}
 
     def child() -> None:
@@ -121,7 +122,7 @@ def test_wall_time_of_an_ensemble_adds_up(tiny: Make, tmp_path: Path) -> None:
         patch.setattr(module.TrainingModule, "configure_gradient_clipping", clip)
         lab.train_together(runs)
 
-    killed_in(child)
+    run_killed(child)
     for path in runs:
         table = path / TIMING
         table.write_text("".join(line.replace(",0.", ",5000.") for line in table.read_text().splitlines(keepends=True)))
@@ -167,7 +168,7 @@ def test_a_line_that_cannot_be_is_named(killed: lab.Run, name: str, line: str, m
             use(killed.path)
 
 
-def test_paths_may_be_texts(tiny: Make, tmp_path: Path) -> None:
+def test_paths_may_be_texts(tmp_path: Path) -> None:
     for train in (lab.train_each, lab.train_together):
         (run,) = train({str(tmp_path / train.__name__): tiny(steps=4)})
         assert run.state == "finished"

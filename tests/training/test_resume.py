@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing as mp
-import os
 import random
 import signal
 import subprocess
@@ -13,36 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import lab
 from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.runs import checkpoint
-from lab.training import callbacks, fit, module
+from lab.training import callbacks, fit
+from tests.helpers.killing import assert_same_run, die, kill_before_any_checkpoint, kill_in_step, train_killed
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
-
-
-def die(*_: Any, **__: Any) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def in_step(patch: pytest.MonkeyPatch, number: int = 8) -> None:
-    calls = []
-    usual = module.TrainingModule.training_step
-
-    def step(self: Any, *arguments: Any) -> Any:
-        calls.append(None)
-        if len(calls) == number:
-            die()
-        return usual(self, *arguments)
-
-    patch.setattr(module.TrainingModule, "training_step", step)
-
-
-def before_any_checkpoint(patch: pytest.MonkeyPatch) -> None:
-    in_step(patch, 2)
 
 
 def after_metrics(patch: pytest.MonkeyPatch) -> None:
@@ -85,53 +64,33 @@ def before_the_record_says_finished(patch: pytest.MonkeyPatch) -> None:
 
 
 KILLS = [
-    in_step, before_any_checkpoint, after_metrics, within_a_checkpoint, before_the_older_checkpoint_is_removed,
+    kill_in_step, kill_before_any_checkpoint, after_metrics, within_a_checkpoint, before_the_older_checkpoint_is_removed,
     before_the_weights_are_written, before_the_record_says_finished,
 ]  # fmt: skip
 
 
-def killed(experiment: Experiment, path: Path, kill: Callable[[pytest.MonkeyPatch], None]) -> None:
-    """Train in a child that kills itself."""
-
-    def child() -> None:
-        torch.set_num_threads(1)
-        kill(pytest.MonkeyPatch())
-        lab.train(experiment, path)
-
-    process = mp.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-
-
-def same(one: lab.Run, other: lab.Run) -> None:
-    for file in ("metrics.csv", "model.safetensors"):
-        assert (one.path / file).read_bytes() == (other.path / file).read_bytes(), file
-    assert not list(one.path.glob("checkpoint-*"))
-
-
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.__name__)
-def test_a_killed_run_ends_as_if_it_never_had_been(tiny: Make, tmp_path: Path, kill: Any, accumulate: int) -> None:
+def test_a_killed_run_ends_as_if_it_never_had_been(tmp_path: Path, kill: Any, accumulate: int) -> None:
     experiment = tiny(accumulate=accumulate)
-    killed(experiment, tmp_path / "killed", kill)
+    train_killed(experiment, tmp_path / "killed", kill)
     assert lab.Run(tmp_path / "killed").state == "killed"
-    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+    assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
-def test_a_run_can_be_killed_again_and_again(tiny: Make, tmp_path: Path) -> None:
+def test_a_run_can_be_killed_again_and_again(tmp_path: Path) -> None:
     experiment = tiny(examples=10)
-    killed(experiment, tmp_path / "run", in_step)
+    train_killed(experiment, tmp_path / "run", kill_in_step)
 
     def again() -> None:
-        in_step(pytest.MonkeyPatch(), 4)
+        kill_in_step(pytest.MonkeyPatch(), 4)
         lab.resume(tmp_path / "run")
 
     process = mp.get_context("fork").Process(target=again)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    same(lab.resume(tmp_path / "run"), lab.train(experiment, tmp_path / "whole"))
+    assert_same_run(lab.resume(tmp_path / "run"), lab.train(experiment, tmp_path / "whole"))
 
 
 ARMS: list[dict[str, Any]] = [
@@ -143,21 +102,21 @@ ARMS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("settings", ARMS)
-def test_every_arm_resumes_exactly(tiny: Make, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_every_arm_resumes_exactly(tmp_path: Path, settings: dict[str, Any]) -> None:
     experiment = tiny(**settings)
-    killed(experiment, tmp_path / "killed", in_step)
-    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+    train_killed(experiment, tmp_path / "killed", kill_in_step)
+    assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("settings", [{}, {"examples": 10, "accumulate": 2}])
-def test_padded_tasks_resume_exactly(tiny: Make, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_padded_tasks_resume_exactly(tmp_path: Path, settings: dict[str, Any]) -> None:
     experiment = tiny("polynomial", **settings)
-    killed(experiment, tmp_path / "killed", in_step)
-    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+    train_killed(experiment, tmp_path / "killed", kill_in_step)
+    assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
-def test_a_checkpoint_of_before_tokens_were_counted_is_refused(tiny: Make, tmp_path: Path) -> None:
-    killed(tiny(), tmp_path / "run", in_step)
+def test_a_checkpoint_of_before_tokens_were_counted_is_refused(tmp_path: Path) -> None:
+    train_killed(tiny(), tmp_path / "run", kill_in_step)
     (folder,) = (tmp_path / "run").glob("checkpoint-*")
     state = json.loads((folder / checkpoint.STATE).read_text())
     state["$pairs"] = [pair for pair in state["$pairs"] if pair[0] != "seen"]
@@ -166,14 +125,14 @@ def test_a_checkpoint_of_before_tokens_were_counted_is_refused(tiny: Make, tmp_p
         lab.resume(tmp_path / "run")
 
 
-def test_a_finished_run_is_not_resumed(tiny: Make, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
     run = lab.train(tiny(), tmp_path / "run")
     with pytest.raises(LabError, match="is finished"):
         lab.resume(run)
 
 
-def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(tiny: Make, tmp_path: Path) -> None:
-    killed(tiny(), tmp_path / "run", in_step)
+def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    train_killed(tiny(), tmp_path / "run", kill_in_step)
     (tmp_path / "run" / ".lock").unlink()  # what the kill has left
     (folder,) = (tmp_path / "run").glob("checkpoint-*")
     tensors = folder / checkpoint.TENSORS
@@ -185,7 +144,7 @@ def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(tiny: Make, 
 
 
 @pytest.mark.slow
-def test_twenty_kills_from_outside_at_random_moments(tiny: Make, tmp_path: Path) -> None:
+def test_twenty_kills_from_outside_at_random_moments(tmp_path: Path) -> None:
     experiment = tiny(steps=400, evaluation__every=5)
     (tmp_path / "experiment.yaml").write_text(dump(experiment))
     moments = random.Random(0)
@@ -202,4 +161,4 @@ def test_twenty_kills_from_outside_at_random_moments(tiny: Make, tmp_path: Path)
             break
     if lab.Run(run).state != "finished":
         lab.resume(run)
-    same(lab.Run(run), lab.train(experiment, tmp_path / "whole"))
+    assert_same_run(lab.Run(run), lab.train(experiment, tmp_path / "whole"))

@@ -11,7 +11,8 @@ import lab
 from lab.config import Experiment
 from lab.training import module
 from lab.training.feed import Feed
-from tests.training.populations import population
+from tests.helpers.ensembles import ensemble
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 
@@ -32,7 +33,7 @@ def seen(run: lab.Run) -> dict[int, tuple[int, float]]:
 
 
 @pytest.mark.parametrize("task", ["polynomial", "addition", "stories"])
-def test_a_run_counts_all_but_padding_and_what_trains_head_1(task: str, tiny: Make, tmp_path: Path) -> None:
+def test_a_run_counts_all_but_padding_and_what_trains_head_1(task: str, tmp_path: Path) -> None:
     experiment = tiny(task, steps=4, evaluation__every=2, schedule__warmup_steps=1, evaluation__induction_scores=False)
     run = lab.train(experiment, tmp_path / "run")
     assert seen(run) == {step: counted(experiment, step) for step in (0, 2, 4)}
@@ -63,7 +64,7 @@ def test_longer_sequences_of_the_same_stories_count_no_more_tokens() -> None:
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2), (4, 1)])
-def test_every_process_counts_the_whole_step_once(tiny: Make, world: int, accumulate: int) -> None:
+def test_every_process_counts_the_whole_step_once(world: int, accumulate: int) -> None:
     experiment = tiny("polynomial", accumulate=accumulate)
     for rank in range(world):
         parts = Feed(experiment, rank=rank, world=world).parts(7)
@@ -71,15 +72,15 @@ def test_every_process_counts_the_whole_step_once(tiny: Make, world: int, accumu
         assert tuple(map(sum, zip(*(part.seen for part in parts), strict=True))) == whole.seen
 
 
-def test_members_of_a_population_count_as_they_would_alone(tiny: Make, tmp_path: Path) -> None:
+def test_members_of_a_population_count_as_they_would_alone(tmp_path: Path) -> None:
     experiment = tiny("polynomial")
-    together = lab.train_together(population(experiment, tmp_path / "together"))
-    alone = lab.train_each(population(experiment, tmp_path / "alone"))
+    together = lab.train_together(ensemble(experiment, tmp_path / "together"))
+    alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
     assert [seen(run) for run in together] == [seen(run) for run in alone]
     assert seen(together[0]) != seen(together[1])
 
 
-def test_a_stopped_population_counts_on(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_population_counts_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = tiny("polynomial")
     usual = module.TrainingModule.note
 
@@ -90,7 +91,7 @@ def test_a_stopped_population_counts_on(tiny: Make, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(module.TrainingModule, "note", note)
     with pytest.raises(lab.Interrupted):
-        lab.train_together(population(experiment, tmp_path))
+        lab.train_together(ensemble(experiment, tmp_path))
     monkeypatch.undo()
-    for run in lab.train_together(population(experiment, tmp_path)):
+    for run in lab.train_together(ensemble(experiment, tmp_path)):
         assert seen(run)[12] == counted(run.experiment, 12)

@@ -19,6 +19,7 @@ from lab.config import dump
 from lab.runs import checkpoint
 from lab.training import fit
 from lab.training.fit import make_trainer
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., lab.Experiment]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -56,7 +57,7 @@ def handlers() -> Any:
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_saves_says_how_to_go_on_and_loses_nothing(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, accumulate: int, handlers: list[int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, accumulate: int, handlers: list[int]
 ) -> None:
     experiment = tiny(accumulate=accumulate, checkpoint__seconds=1000.0)
     whole = lab.train(experiment, tmp_path / "whole")
@@ -72,7 +73,7 @@ def test_a_signal_saves_says_how_to_go_on_and_loses_nothing(
     assert (resumed.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
 
 
-def test_a_second_signal_ends_at_once(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_signal_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lab.train(tiny(), tmp_path / "whole")
     sending(monkeypatch, 7, signal.SIGTERM, signal.SIGINT)
     with pytest.raises(lab.Interrupted, match=r"ended at once; .* goes on from the last checkpoint") as ended:
@@ -84,7 +85,7 @@ def test_a_second_signal_ends_at_once(tiny: Make, tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("step", [7, 12], ids=["stopped", "finished"])
 def test_signals_while_saving_change_nothing(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, handlers: list[int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, handlers: list[int]
 ) -> None:
     experiment = tiny(checkpoint__seconds=1000.0)
     whole = lab.train(experiment, tmp_path / "whole")
@@ -109,7 +110,7 @@ def test_signals_while_saving_change_nothing(
         assert handlers == [signal.SIGTERM], "it came too late for the run, but whoever called must hear of it"
 
 
-def test_ignored_signals_stay_ignored(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignored_signals_stay_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As under nohup."""
     ours = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -119,7 +120,7 @@ def test_ignored_signals_stay_ignored(tiny: Make, tmp_path: Path, monkeypatch: p
         signal.signal(signal.SIGHUP, ours)
 
 
-def test_another_thread_trains_without_handlers(tiny: Make, tmp_path: Path) -> None:
+def test_another_thread_trains_without_handlers(tmp_path: Path) -> None:
     thread = threading.Thread(target=lambda: lab.train(tiny(), tmp_path / "run"))
     thread.start()
     thread.join()
@@ -144,7 +145,7 @@ WAYS = {
 
 @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_command_ends_with_the_signals_status(tiny: Make, tmp_path: Path, way: str, number: int) -> None:
+def test_a_command_ends_with_the_signals_status(tmp_path: Path, way: str, number: int) -> None:
     """A process of its own, which is sent a signal when it has measured for the second time."""
     more, words = WAYS[way]
     (tmp_path / "e.yaml").write_text(dump(tiny(steps=10**6, evaluation__every=20, checkpoint__seconds=1000.0)))

@@ -12,13 +12,14 @@ from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import build
 from lab.training.start import start_from
-from tests.training.test_resume import before_any_checkpoint, in_step, killed, same
+from tests.helpers.killing import assert_same_run, kill_before_any_checkpoint, kill_in_step, train_killed
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 
 
 @pytest.fixture
-def trained(tiny: Make, tmp_path: Path) -> Callable[..., lab.Run]:
+def trained(tmp_path: Path) -> Callable[..., lab.Run]:
     def make(**settings: object) -> lab.Run:
         return lab.train(tiny(steps=4, **settings), tmp_path / "first")
 
@@ -42,7 +43,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("before", "after", "fresh"), CHANGES)
 def test_the_next_token_model_goes_on_where_it_was(
-    tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path, before: dict[str, object], after: dict[str, object],
+    trained: Callable[..., lab.Run], tmp_path: Path, before: dict[str, object], after: dict[str, object],
     fresh: list[str],
 ) -> None:  # fmt: skip
     first = trained(**before)
@@ -62,11 +63,11 @@ def test_the_next_token_model_goes_on_where_it_was(
                    if name.startswith(tuple(fresh)))  # fmt: skip
 
 
-@pytest.mark.parametrize("kill", [before_any_checkpoint, in_step])
-def test_it_resumes_exactly(tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path, kill: Callable[..., None]) -> None:
+@pytest.mark.parametrize("kill", [kill_before_any_checkpoint, kill_in_step])
+def test_it_resumes_exactly(trained: Callable[..., lab.Run], tmp_path: Path, kill: Callable[..., None]) -> None:
     experiment = tiny(init=str(trained().path), n_future=2)
-    killed(experiment, tmp_path / "killed", kill)
-    same(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
+    train_killed(experiment, tmp_path / "killed", kill)
+    assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
 REFUSED = [
@@ -81,7 +82,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("settings", "message"), REFUSED)
 def test_a_run_that_does_not_fit_is_refused_before_anything_is_written(
-    tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path, settings: dict[str, object], message: str
+    trained: Callable[..., lab.Run], tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
     experiment = tiny(init=str(trained().path), **settings)
     with pytest.raises(LabError, match=message):
@@ -89,24 +90,22 @@ def test_a_run_that_does_not_fit_is_refused_before_anything_is_written(
     assert not (tmp_path / "second").exists()
 
 
-def test_a_next_token_path_that_would_begin_fresh_is_refused(
-    tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path
-) -> None:
+def test_a_next_token_path_that_would_begin_fresh_is_refused(trained: Callable[..., lab.Run], tmp_path: Path) -> None:
     one = trained(model__heads="anticausal", n_future=1, model__layers=2)
     experiment = tiny(init=str(one.path), model__heads="anticausal", n_future=2)
     with pytest.raises(LabError, match=r"has no weights for heads\.layers\.1.*next-token head"):
         lab.train(experiment, tmp_path / "second")
 
 
-def test_an_unfinished_run_is_refused(tiny: Make, tmp_path: Path) -> None:
-    killed(tiny(), tmp_path / "first", in_step)
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    train_killed(tiny(), tmp_path / "first", kill_in_step)
     with pytest.raises(LabError, match=r"init must be a finished run, and .* is killed"):
         lab.train(tiny(init=str(tmp_path / "first")), tmp_path / "second")
 
 
-def test_another_training_of_the_first_run_is_noticed(tiny: Make, trained: Callable[..., lab.Run], tmp_path: Path) -> None:
+def test_another_training_of_the_first_run_is_noticed(trained: Callable[..., lab.Run], tmp_path: Path) -> None:
     first = trained()
-    killed(tiny(init=str(first.path)), tmp_path / "second", before_any_checkpoint)
+    train_killed(tiny(init=str(first.path)), tmp_path / "second", kill_before_any_checkpoint)
     shutil.rmtree(first.path)
     trained(seed=1)
     with pytest.raises(LabError, match=r"init .*first: has other weights than when this run began"):

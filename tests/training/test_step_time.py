@@ -11,17 +11,18 @@ from lab.errors import LabError
 from lab.training import measured, step_time
 from lab.training.module import TrainingModule
 from lab.training.step_time import seconds_a_step
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 
 
-def test_more_layers_a_step_take_more_time(tiny: Make) -> None:
+def test_more_layers_a_step_take_more_time() -> None:
     """One layer of trunk with six heads against one with one head: 7 layers against 2."""
     experiment = tiny(model__width=64, model__layers=2, model__matched="time", n_future=6, batch_size=32)
     assert 1.3 < step_time.step_time(experiment, rounds=3) < 7
 
 
-def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([3.0, 2.0, 40.0, 20.0, 4.0, 2.0, 9.0, 10.0, 2.4, 2.0, 6.0, 3.0, 5.0, 4.0])
     timed: list[Experiment] = []
     monkeypatch.setattr(step_time, "seconds_a_step", lambda module: (timed.append(module.experiment), next(clock))[1])
@@ -36,7 +37,7 @@ def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(tiny: Make,
 
 
 def test_a_run_at_equal_time_states_its_steps_and_resumes_without_measuring(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(step_time, "seconds_a_step", lambda module: float(module.experiment.n_future + 1))
     run = lab.train(measured(tiny(model__matched="time", n_future=2)), tmp_path / "run")
@@ -49,7 +50,7 @@ def test_a_run_at_equal_time_states_its_steps_and_resumes_without_measuring(
     assert again.metrics() == run.metrics()
 
 
-def test_an_unresolved_experiment_is_resolved_by_training_it(tiny: Make, tmp_path: Path) -> None:
+def test_an_unresolved_experiment_is_resolved_by_training_it(tmp_path: Path) -> None:
     run = lab.train(tiny(model__matched="flops", n_future=2), tmp_path / "run")
     assert run.experiment == lab.resolve(tiny(model__matched="flops", n_future=2))
     assert max(row.step for row in run.metrics()) == run.experiment.steps < 12
@@ -57,14 +58,14 @@ def test_an_unresolved_experiment_is_resolved_by_training_it(tiny: Make, tmp_pat
     assert spent == run.experiment.steps * run.experiment.flops_per_step <= 12 * tiny(n_future=1).flops_per_step
 
 
-def test_what_cannot_be_measured_is_refused(tiny: Make) -> None:
+def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(LabError, match=r"budget\.step_time must be given with devices = 2"):
         measured(tiny(model__matched="time", n_future=2, devices=2))
     assert measured(tiny(model__matched="time", n_future=1)).steps == 12
     assert measured(tiny(n_future=2)) == tiny(n_future=2)
 
 
-def test_a_step_is_timed_without_leaving_anything(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_is_timed_without_leaving_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert 0 < seconds_a_step(TrainingModule(tiny(schedule__warmup_steps=0))) < 5
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,8 @@ from lab.cli.main import main
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.training import several
-from tests.training.populations import close, heads_and_seeds, population, values
+from tests.helpers.ensembles import assert_close, ensemble, heads_and_seeds, values
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 
@@ -35,14 +36,14 @@ Make = Callable[..., Experiment]
     ],
     ids=str,
 )
-def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tiny: Make, tmp_path: Path) -> None:
+def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
     experiment = tiny(optimiser__peak_lr=1e-3, **changed)
-    together = lab.train_together(population(experiment, tmp_path / "together"))
-    alone = lab.train_each(population(experiment, tmp_path / "alone"))
+    together = lab.train_together(ensemble(experiment, tmp_path / "together"))
+    alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
     for one, other in zip(together, alone, strict=True):
         assert one.experiment == other.experiment
         assert one.state == "finished"
-        close(one, other)
+        assert_close(one, other)
         assert not list(one.path.glob("checkpoint-*"))
     assert values(together[0]) != values(together[1])
 
@@ -57,15 +58,13 @@ def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tiny: Make,
     ],
     ids=str,
 )
-def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(
-    changed: dict[str, object], tiny: Make, tmp_path: Path
-) -> None:
+def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
     experiment = tiny(optimiser__peak_lr=1e-3, model__layers=5, **changed)
     together = lab.train_together(heads_and_seeds(experiment, tmp_path / "together"))
     alone = lab.train_each(heads_and_seeds(experiment, tmp_path / "alone"))
     for one, other in zip(together, alone, strict=True):
         assert one.experiment == other.experiment
-        close(one, other)
+        assert_close(one, other)
         mine, theirs = one.model().state_dict(), other.model().state_dict()
         assert mine.keys() == theirs.keys()
         for name, weight in theirs.items():
@@ -73,12 +72,12 @@ def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_members_in_groups_end_as_they_would_all_at_once(at_once: int, tiny: Make, tmp_path: Path) -> None:
-    whole = lab.train_together(population(tiny(), tmp_path / "whole"))
-    groups = lab.train_together(population(tiny(), tmp_path / "groups"), at_once=at_once)
+def test_members_in_groups_end_as_they_would_all_at_once(at_once: int, tmp_path: Path) -> None:
+    whole = lab.train_together(ensemble(tiny(), tmp_path / "whole"))
+    groups = lab.train_together(ensemble(tiny(), tmp_path / "groups"), at_once=at_once)
     assert [run.name for run in groups] == [run.name for run in whole]
     for one, other in zip(groups, whole, strict=True):
-        close(one, other)
+        assert_close(one, other)
 
 
 @given(size=st.integers(1, 40), at_once=st.integers(1, 50))
@@ -91,21 +90,21 @@ def test_groups_keep_the_order_and_are_few_and_even(size: int, at_once: int) -> 
     assert len(cut) - 1 < size / at_once <= len(cut)
 
 
-def test_a_cpu_trains_fewer_large_networks_at_once_and_always_one(tiny: Make) -> None:
+def test_a_cpu_trains_fewer_large_networks_at_once_and_always_one() -> None:
     small = several.usually_at_once(tiny(accelerator="cpu"))
     assert small > 8
     assert several.usually_at_once(tiny(accelerator="cpu", model__width=1024, batch_size=4096)) == 1
     assert several.usually_at_once(tiny(accelerator="cpu", accumulate=2)) in (2 * small, 2 * small + 1)
 
 
-def test_finished_populations_are_left_as_they_are(tiny: Make, tmp_path: Path) -> None:
-    runs = lab.train_together(population(tiny(), tmp_path))
+def test_finished_populations_are_left_as_they_are(tmp_path: Path) -> None:
+    runs = lab.train_together(ensemble(tiny(), tmp_path))
     before = [(run.path / "run.json").read_bytes() for run in runs]
-    assert [run.path for run in lab.train_together(population(tiny(), tmp_path))] == [run.path for run in runs]
+    assert [run.path for run in lab.train_together(ensemble(tiny(), tmp_path))] == [run.path for run in runs]
     assert [(run.path / "run.json").read_bytes() for run in runs] == before
 
 
-def test_what_cannot_be_trained_together_is_refused(tiny: Make, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_together_is_refused(tmp_path: Path) -> None:
     one, other = tmp_path / "a", tmp_path / "b"
     wrong = {
         "different seeds": {one: tiny(seed=1), other: tiny(seed=1)},
@@ -128,9 +127,7 @@ def test_what_cannot_be_trained_together_is_refused(tiny: Make, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("together", [[], ["--together"], ["--together", "--at-once", "1"]])
-def test_the_command_trains_seeds_and_goes_on(
-    together: list[str], tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_trains_seeds_and_goes_on(together: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3:5", "--out", str(tmp_path / "runs"), *together]
     assert main(words) == 0
@@ -140,7 +137,7 @@ def test_the_command_trains_seeds_and_goes_on(
     assert main(words) == 0, "again: nothing to do"
 
 
-def test_the_command_trains_several_numbers_of_heads(tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_trains_several_numbers_of_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3,4", "--n-future", "1,2", "--together"]
     assert main([*words, "--print-config"]) == 0

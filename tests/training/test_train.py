@@ -13,6 +13,7 @@ from lab.model import build
 from lab.objectives import IGNORE, future_targets, summed
 from lab.training.fit import quiet_lightning
 from lab.training.module import TrainingModule
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
 
@@ -49,7 +50,7 @@ def bare_loop(experiment: Experiment) -> tuple[dict[str, torch.Tensor], list[flo
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 2e-5), ("bfloat16", 2e-2)])
 @pytest.mark.parametrize("clip", [0.05, None])
 def test_training_is_the_bare_loop(
-    tiny: Make, tmp_path: Path, accumulate: int, precision: str, tolerance: float, clip: float | None
+    tmp_path: Path, accumulate: int, precision: str, tolerance: float, clip: float | None
 ) -> None:
     experiment = tiny(accumulate=accumulate, precision=precision, optimiser__clip_norm=clip, steps=6)
     wanted, norms = bare_loop(experiment)
@@ -62,18 +63,18 @@ def test_training_is_the_bare_loop(
     assert min(norms) > 0.05, "the norm must be above the clip for this to test anything"
 
 
-def test_the_same_experiment_gives_the_same_bytes(tiny: Make, tmp_path: Path) -> None:
+def test_the_same_experiment_gives_the_same_bytes(tmp_path: Path) -> None:
     runs = [lab.train(tiny(), tmp_path / name) for name in ("one", "two")]
     for file in ("metrics.csv", "experiment.yaml", "model.safetensors"):
         assert (runs[0].path / file).read_bytes() == (runs[1].path / file).read_bytes()
 
 
-def test_another_seed_gives_other_numbers(tiny: Make, tmp_path: Path) -> None:
+def test_another_seed_gives_other_numbers(tmp_path: Path) -> None:
     one, two = (lab.train(tiny(seed=seed), tmp_path / str(seed)).metrics() for seed in (0, 1))
     assert one != two
 
 
-def test_a_run_explains_itself(tiny: Make, tmp_path: Path) -> None:
+def test_a_run_explains_itself(tmp_path: Path) -> None:
     experiment = tiny(n_future=2)
     run = lab.train(experiment, tmp_path / "run")
     assert run.experiment == experiment
@@ -93,18 +94,18 @@ def test_a_run_explains_itself(tiny: Make, tmp_path: Path) -> None:
     assert model(torch.zeros(1, 5, dtype=torch.int64)).shape == (2, 1, 5, 8)
 
 
-def test_training_learns(tiny: Make, tmp_path: Path) -> None:
+def test_training_learns(tmp_path: Path) -> None:
     experiment = tiny(steps=150, model__width=32, n_future=1, batch_size=16, evaluation__every=50)
     losses = [row.value for row in lab.train(experiment, tmp_path / "run").metrics() if row.metric == "loss/all/1"]
     assert losses[-1] < losses[0] - 0.5
 
 
-def test_lightning_finds_nothing_to_warn_of(tiny: Make, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_lightning_finds_nothing_to_warn_of(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     lab.train(tiny(), tmp_path / "run")
     assert not [str(warning.message) for warning in recwarn if "lightning" in warning.filename]
 
 
-def test_norms_gains_do_not_decay(tiny: Make) -> None:
+def test_norms_gains_do_not_decay() -> None:
     optimiser = TrainingModule(tiny()).configure_optimizers()["optimizer"]
     decayed, kept = optimiser.param_groups
     assert all(weight.ndim == 2 for weight in decayed["params"])

@@ -14,6 +14,7 @@ from lab.cli.main import main
 from lab.config import dump
 from lab.errors import LabError
 from lab.runs.lock import LOCK, Lock
+from tests.helpers.tiny import tiny
 
 Make = Callable[..., lab.Experiment]
 
@@ -27,7 +28,7 @@ def unfinished(experiment: lab.Experiment, path: Path) -> lab.Run:
     return lab.Run(path)
 
 
-def test_a_state_is_derived_from_the_lock(tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_state_is_derived_from_the_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = unfinished(tiny(), tmp_path / "run")
     assert run.state == "killed"
     lock = Lock(run.path)
@@ -40,7 +41,7 @@ def test_a_state_is_derived_from_the_lock(tiny: Make, tmp_path: Path, capsys: py
     assert run.state == "stopped", "it ended after it was opened"
 
 
-def test_the_second_writer_is_rejected(tiny: Make, tmp_path: Path) -> None:
+def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
     run = unfinished(tiny(), tmp_path / "seed0")
     lock = Lock(run.path)
     before = {path: path.read_bytes() for path in run.path.iterdir()}
@@ -61,7 +62,7 @@ def test_the_second_writer_is_rejected(tiny: Make, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(LOCK))
 
 
-def test_of_two_commands_at_once_one_trains(tiny: Make, tmp_path: Path) -> None:
+def test_of_two_commands_at_once_one_trains(tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text(dump(tiny()))
     words = [sys.executable, "-m", "lab", "train", "--config", "e.yaml", "--out", "run"]
     both = [subprocess.Popen(words, cwd=tmp_path, stdout=-3, stderr=-1, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -74,7 +75,7 @@ def test_of_two_commands_at_once_one_trains(tiny: Make, tmp_path: Path) -> None:
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_only_folders_that_a_run_wrote_are_checkpoints(tiny: Make, tmp_path: Path) -> None:
+def test_only_folders_that_a_run_wrote_are_checkpoints(tmp_path: Path) -> None:
     whole = lab.train(tiny(), tmp_path / "whole")
     run = unfinished(tiny(), tmp_path / "run")
     for name in ("checkpoint-notes", "checkpoint-backup", "checkpoint-7", "checkpoint-99999999", "checkpoint-00000003 (copy)"):
@@ -89,7 +90,7 @@ def test_only_folders_that_a_run_wrote_are_checkpoints(tiny: Make, tmp_path: Pat
     assert not list(run.path.glob(".*"))
 
 
-def test_a_folder_in_a_checkpoints_place_is_named(tiny: Make, tmp_path: Path) -> None:
+def test_a_folder_in_a_checkpoints_place_is_named(tmp_path: Path) -> None:
     run = unfinished(tiny(), tmp_path / "run")
     (run.path / "checkpoint-00000006").mkdir()
     (run.path / "checkpoint-00000006" / "mine.txt").write_text("mine")

@@ -1,6 +1,6 @@
 """Settings, words and values that a command must refuse: what is typed, and what the complaint says."""
 
-from tests.cli.refusal import replaced, row, train
+from tests.helpers.rejection import replaced, row, train
 
 SETTINGS = [
     row("unknown command", "trian induction", "unknown command 'trian'", "did you mean 'train'"),

@@ -1,6 +1,6 @@
 """Files and folders that a command must refuse, and what the complaint says."""
 
-from tests.cli.refusal import TRAIN, row, train
+from tests.helpers.rejection import TRAIN, row, train
 
 GOOD = "task: induction\n"
 LONG = "n" * 300
