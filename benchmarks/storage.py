@@ -20,7 +20,7 @@ from benchmarks import postgres
 from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.sweeping.engine import prepare
-from lab.sweeping.study import Job, claim, open_study, set_up
+from lab.sweeping.study.study import Job, claim, open_study, set_up
 
 
 def described(name: str, trials: int) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def take(job: Job, ready: Barrier) -> None:
 def rate(name: str, url: str | None, workers: int, trials: int) -> float:
     """Trials a second."""
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["lab.sweeping.study"])
+    context.set_forkserver_preload(["lab.sweeping.study.study"])
     with tempfile.TemporaryDirectory() as folder:
         job = prepare(described(name, trials), Path(folder) / "out", url).job
         set_up(job)

@@ -60,8 +60,8 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.sweeping.engine import prepare, run_locally
-    from lab.sweeping.local import default_workers
-    from lab.sweeping.plan import plan
+    from lab.sweeping.spec.plan import plan
+    from lab.sweeping.workers.local import default_workers
 
     finished: list[list[Run]] = []
     for place, planned in enumerate(study.sweeps(known.scale)):
@@ -84,7 +84,7 @@ def run(arguments: list[str]) -> int:
 def _changed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:
     """A sweep whose runs have some other settings in common."""
     from lab.config.files import flat
-    from lab.sweeping.cells import varied_names
+    from lab.sweeping.spec.configurations import varied_names
 
     for name in varied_names(sweep) & settings.keys():
         raise LabError(f"reproduce: --{name} cannot be given: it is what {sweep.name} varies")

@@ -48,12 +48,12 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.sweeping.engine import prepare, run_locally, run_on_cluster
-    from lab.sweeping.local import default_workers
+    from lab.sweeping.workers.local import default_workers
 
     prepared = prepare(known.file, known.out, known.storage)
     workers = known.workers or default_workers(prepared.threads, prepared.devices, known.per_device)
     if known.plan:
-        from lab.sweeping.plan import plan
+        from lab.sweeping.spec.plan import plan
 
         print(plan(prepared).text(workers))
         return 0
@@ -93,8 +93,8 @@ def _dashboard(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=8080, help="of this machine (8080)")
     known = parser.parse_args(arguments)
 
-    from lab.sweeping.dashboard import serve
     from lab.sweeping.engine import prepare
+    from lab.sweeping.study.dashboard import serve
 
     job = prepare(known.file, known.out, known.storage).job
     serve(job, known.port)

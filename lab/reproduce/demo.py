@@ -12,10 +12,10 @@ from typing import Any
 from rich.console import Console
 
 from lab.runs import Run
-from lab.sweeping.description import Sweep
 from lab.sweeping.engine import prepare, run_locally
-from lab.sweeping.files import from_mapping
-from lab.sweeping.local import default_workers
+from lab.sweeping.spec.description import Sweep
+from lab.sweeping.spec.files import from_mapping
+from lab.sweeping.workers.local import default_workers
 
 TASK = "induction"
 SETTINGS: dict[str, Any] = {

@@ -26,7 +26,7 @@ from lab.stats.emergence import emergence_table
 from lab.stats.statistics import mean_beside_share, share_with_interval
 from lab.stats.survival import survival_comparisons
 from lab.sweeping import Sweep
-from lab.sweeping.files import from_mapping
+from lab.sweeping.spec.files import from_mapping
 
 RATE = "optimiser.peak_lr"
 Arms = Mapping[str, Mapping[str, Any]]

@@ -11,15 +11,15 @@ from optuna.study import Study
 from rich.console import Console
 
 from lab.errors import LabError
-from lab.sweeping.cells import planned_trials
-from lab.sweeping.check import Checked, check, check_folder
-from lab.sweeping.description import Sweep
-from lab.sweeping.files import from_mapping, load
-from lab.sweeping.follow import Follow
-from lab.sweeping.local import default_workers, gpus, run_local
 from lab.sweeping.results import Results, results
-from lab.sweeping.storage import check_url
-from lab.sweeping.study import AGAIN, Job, Place, ask_again, is_exhausted, open_study, refuse_others, set_up
+from lab.sweeping.spec.check import Checked, check, check_folder
+from lab.sweeping.spec.configurations import planned_trials
+from lab.sweeping.spec.description import Sweep
+from lab.sweeping.spec.files import from_mapping, load
+from lab.sweeping.study.storage import check_url
+from lab.sweeping.study.study import AGAIN, Job, Place, ask_again, is_exhausted, open_study, refuse_others, set_up
+from lab.sweeping.workers.follow import Follow
+from lab.sweeping.workers.local import default_workers, gpus, run_local
 
 Description = Sweep | Mapping[str, Any] | Path | str
 """A sweep, its plain values, or its YAML file."""
@@ -159,7 +159,7 @@ def run_on_cluster(
     retry_failed: bool = False,
 ) -> Results:
     """Do a prepared sweep with tasks of a Ray cluster; see `sweep`."""
-    from lab.sweeping.cluster import run_on_ray
+    from lab.sweeping.workers.cluster import run_on_ray
 
     def engine(job: Job, follow: Follow) -> None:
         run_on_ray(job, workers, prepared.threads, per_device, prepared.uses_gpus, address, follow)

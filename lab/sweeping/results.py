@@ -13,9 +13,9 @@ from lab.errors import LabError
 from lab.runs import Run, open_runs
 from lab.runs.files import write_atomic
 from lab.runs.run import is_run
-from lab.sweeping.cells import SEED, grid_trial, planned_trials, run_name, trial_names
-from lab.sweeping.study import ERROR, Job, grid_place
-from lab.sweeping.trials import best_of, run_value
+from lab.sweeping.spec.configurations import SEED, grid_trial, planned_trials, run_name, trial_names
+from lab.sweeping.study.study import ERROR, Job, grid_place
+from lab.sweeping.workers.trials import best_of, run_value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ import pytest
 import lab
 from lab.cli.main import COMMANDS, main
 from lab.reproduce.demo import described
-from lab.sweeping.cells import grid_experiments
+from lab.sweeping.spec.configurations import grid_experiments
 
 TINY = [
     *("--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "6", "--batch-size", "4", "--schedule.warmup-steps", "1"),

@@ -14,7 +14,7 @@ import tasks
 from lab.config import Experiment
 from lab.reproduce import agreement
 from lab.sweeping import Sweep
-from lab.sweeping.cells import grid_experiments
+from lab.sweeping.spec.configurations import grid_experiments
 from tests.reproduce.finished import finished
 
 STUDY = agreement.STUDY

@@ -9,7 +9,7 @@ from lab.config import SIZES, Experiment
 from lab.reproduce import fig7
 from lab.reproduce.fig7.page import by_rates
 from lab.sweeping import Sweep
-from lab.sweeping.cells import grid_experiments
+from lab.sweeping.spec.configurations import grid_experiments
 from tests.reproduce.finished import finished
 
 BEST = {1: {"d32": 1.6e-2, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}, 2: {"d32": 4e-3, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}}

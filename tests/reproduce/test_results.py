@@ -12,7 +12,7 @@ from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.plateau import Plateau, rate_table
 from lab.stats.emergence import emergence_table
-from lab.sweeping.files import load
+from lab.sweeping.spec.files import load
 
 ROOT = Path(__file__).parents[2]
 RESULTS, SWEEPS = ROOT / "results", ROOT / "sweeps"

@@ -7,7 +7,7 @@ from lab.config import Experiment
 from lab.reproduce import star
 from lab.reproduce.plateau import folder
 from lab.sweeping import Sweep
-from lab.sweeping.cells import grid_experiments
+from lab.sweeping.spec.configurations import grid_experiments
 from tests.reproduce.finished import finished
 
 

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 import lab
-from lab.sweeping.cluster import run_on_ray
 from lab.sweeping.engine import prepare, run
-from lab.sweeping.follow import Follow
-from lab.sweeping.study import Job
+from lab.sweeping.study.study import Job
+from lab.sweeping.workers.cluster import run_on_ray
+from lab.sweeping.workers.follow import Follow
 from tests.sweeping.tiny import begun, numbers, told
 
 ray = pytest.importorskip("ray")

@@ -11,9 +11,10 @@ import yaml
 
 import lab
 from lab.cli.main import main
-from lab.sweeping import dashboard, look
+from lab.sweeping import look
 from lab.sweeping.engine import prepare
-from lab.sweeping.plan import plan
+from lab.sweeping.spec.plan import plan
+from lab.sweeping.study import dashboard
 from tests.sweeping.tiny import begun, told
 
 Make = Callable[..., dict[str, Any]]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lab
-from lab.sweeping.cells import experiment_of, grid_trial, run_name, trial_experiments, trial_names
-from lab.sweeping.check import check, known_metrics, measured_metrics
-from lab.sweeping.files import dump, from_mapping, load
+from lab.sweeping.spec.check import check, known_metrics, measured_metrics
+from lab.sweeping.spec.configurations import experiment_of, grid_trial, run_name, trial_experiments, trial_names
+from lab.sweeping.spec.files import dump, from_mapping, load
 
 SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 Make = Callable[..., dict[str, Any]]

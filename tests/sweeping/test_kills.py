@@ -14,10 +14,10 @@ import optuna
 import pytest
 import yaml
 
-from lab.sweeping import study as study_module
-from lab.sweeping import worker
 from lab.sweeping.results import results
-from lab.sweeping.study import Job, open_study
+from lab.sweeping.study import study as study_module
+from lab.sweeping.study.study import Job, open_study
+from lab.sweeping.workers import worker
 from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
 Make = Callable[..., dict[str, Any]]

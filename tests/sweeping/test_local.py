@@ -17,12 +17,13 @@ from rich.console import Console
 
 import lab
 from lab.runs.lock import Busy, Lock
-from lab.sweeping import local, look
+from lab.sweeping import look
 from lab.sweeping.engine import prepare, run
-from lab.sweeping.follow import Follow
-from lab.sweeping.local import run_local
 from lab.sweeping.results import results
-from lab.sweeping.study import Job, ask_again, open_study
+from lab.sweeping.study.study import Job, ask_again, open_study
+from lab.sweeping.workers import local
+from lab.sweeping.workers.follow import Follow
+from lab.sweeping.workers.local import run_local
 from tests.sweeping.tiny import BASE, SHORT, begun, numbers, told
 
 Make = Callable[..., dict[str, Any]]

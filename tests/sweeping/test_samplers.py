@@ -10,10 +10,10 @@ import pytest
 from optuna.trial import TrialState
 
 import lab
-from lab.sweeping import worker
-from lab.sweeping.cells import trial_experiments
 from lab.sweeping.results import results
-from lab.sweeping.study import claim, open_study
+from lab.sweeping.spec.configurations import trial_experiments
+from lab.sweeping.study.study import claim, open_study
+from lab.sweeping.workers import worker
 from tests.sweeping.tiny import begun, told
 
 Make = Callable[..., dict[str, Any]]

@@ -11,11 +11,11 @@ import yaml
 from lab.cli.main import main
 from lab.runs.files import read_json, write_json
 from lab.runs.run import RECORD
-from lab.sweeping import worker
 from lab.sweeping.engine import inspect
 from lab.sweeping.results import Results
-from lab.sweeping.storage import StorageLost
-from lab.sweeping.study import Job, claim, open_study
+from lab.sweeping.study.storage import StorageLost
+from lab.sweeping.study.study import Job, claim, open_study
+from lab.sweeping.workers import worker
 from tests.sweeping.tiny import begun, told
 
 Make = Callable[..., dict[str, Any]]

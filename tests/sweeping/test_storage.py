@@ -16,11 +16,11 @@ from optuna.trial import TrialState
 
 import lab
 from benchmarks import postgres
-from lab.sweeping import leases as leases_module
-from lab.sweeping.leases import Leases
 from lab.sweeping.results import results
-from lab.sweeping.storage import mend, open_storage
-from lab.sweeping.study import claim, open_study
+from lab.sweeping.study import leases as leases_module
+from lab.sweeping.study.leases import Leases
+from lab.sweeping.study.storage import mend, open_storage
+from lab.sweeping.study.study import claim, open_study
 from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
 Make = Callable[..., dict[str, Any]]
@@ -58,7 +58,7 @@ def test_a_writer_that_is_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> 
     ready = mp.get_context("fork").Event()
 
     def hold() -> None:
-        from lab.sweeping.storage import JournalLock
+        from lab.sweeping.study.storage import JournalLock
 
         JournalLock(journal).acquire()
         ready.set()

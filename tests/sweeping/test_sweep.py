@@ -8,11 +8,11 @@ import pytest
 from optuna.trial import TrialState
 
 import lab
-from lab.sweeping import worker
 from lab.sweeping.engine import prepare
-from lab.sweeping.plan import pace
 from lab.sweeping.results import results
-from lab.sweeping.study import ask_again, open_study
+from lab.sweeping.spec.plan import pace
+from lab.sweeping.study.study import ask_again, open_study
+from lab.sweeping.workers import worker
 from tests.sweeping.tiny import begun, numbers, told
 
 Make = Callable[..., dict[str, Any]]

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import lab
-from lab.sweeping import worker
 from lab.sweeping.engine import prepare
-from lab.sweeping.study import Job, set_up
-from lab.sweeping.trials import Update
-from lab.sweeping.worker import work
+from lab.sweeping.study.study import Job, set_up
+from lab.sweeping.workers import worker
+from lab.sweeping.workers.trials import Update
+from lab.sweeping.workers.worker import work
 
 BASE: dict[str, Any] = {
     "task": "induction", "task.vocabulary": 12, "task.period": [3, 5], "task.length": 12, "task.test_period": [6, 6],

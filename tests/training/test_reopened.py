@@ -14,7 +14,7 @@ from lab.runs import metrics
 from lab.runs.files import read_json, write_json
 from lab.runs.run import EXPERIMENT, METRICS, RECORD, TIMING
 from lab.runs.writer import Recorder
-from lab.sweeping.check import holds
+from lab.sweeping.spec.check import holds
 from lab.training import callbacks, module
 from tests.helpers.killing import run_killed
 from tests.helpers.tiny import tiny

@@ -15,7 +15,7 @@ from lab.runs import Run
 from lab.runs.frames import frame
 from lab.stats.configurations import run_values
 from lab.sweeping import Sweep
-from lab.sweeping.files import from_mapping
+from lab.sweeping.spec.files import from_mapping
 
 METRIC = "accuracy/second_again/1"
 ARMS = (1, 2)

@@ -16,11 +16,11 @@ from lab.errors import Interrupted
 from lab.runs import Run
 from lab.runs.lock import Busy
 from lab.runs.run import is_run
-from lab.sweeping.cells import trial_experiments, trial_names
-from lab.sweeping.check import holds
-from lab.sweeping.storage import StorageLost, storage_calls
-from lab.sweeping.study import Claim, Job, claim, open_study
-from lab.sweeping.trials import Failed, Tell, Update, finish, reason, trial_values, values_text
+from lab.sweeping.spec.check import holds
+from lab.sweeping.spec.configurations import trial_experiments, trial_names
+from lab.sweeping.study.storage import StorageLost, storage_calls
+from lab.sweeping.study.study import Claim, Job, claim, open_study
+from lab.sweeping.workers.trials import Failed, Tell, Update, finish, reason, trial_values, values_text
 from lab.training.fit import resume, train
 from lab.training.progress import Progress
 

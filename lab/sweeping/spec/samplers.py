@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from lab.sweeping.description import Hyperband, Median, Sampler, Sweep
+from lab.sweeping.spec.description import Hyperband, Median, Sampler, Sweep
 
 
 class Reseeded(BaseSampler):

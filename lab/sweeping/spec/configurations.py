@@ -15,7 +15,7 @@ from typing import Any
 from lab.config import Experiment, resolve
 from lab.config.files import changed, defaults, flat, from_settings
 from lab.errors import LabError
-from lab.sweeping.description import Labels, Sweep
+from lab.sweeping.spec.description import Labels, Sweep
 
 SEED = "seed"
 

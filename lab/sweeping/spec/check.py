@@ -11,8 +11,16 @@ from lab.errors import LabError
 from lab.runs import Run
 from lab.runs.names import headline
 from lab.runs.run import is_run
-from lab.sweeping.cells import SEED, experiment_of, extreme_cells, grid_trial, planned_trials, run_name, varied_names
-from lab.sweeping.description import Direction, Labels, Sweep
+from lab.sweeping.spec.configurations import (
+    SEED,
+    experiment_of,
+    extreme_cells,
+    grid_trial,
+    planned_trials,
+    run_name,
+    varied_names,
+)
+from lab.sweeping.spec.description import Direction, Labels, Sweep
 from tasks import Task
 from tasks.errors import TaskError, nearest
 

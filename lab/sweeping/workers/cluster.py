@@ -18,10 +18,10 @@ from optuna.trial import FrozenTrial
 
 from lab.errors import Interrupted, LabError
 from lab.processes import SIGNALLED
-from lab.sweeping.cells import trial_names
-from lab.sweeping.follow import Follow
-from lab.sweeping.study import ERROR, Job, open_study
-from lab.sweeping.trials import Update, values_text
+from lab.sweeping.spec.configurations import trial_names
+from lab.sweeping.study.study import ERROR, Job, open_study
+from lab.sweeping.workers.follow import Follow
+from lab.sweeping.workers.trials import Update, values_text
 
 _LOOK_SECONDS = 1.0
 
@@ -112,7 +112,7 @@ def _work(job: Job) -> None:
     """A worker, in a process of Ray's."""
     import torch
 
-    from lab.sweeping.worker import work
+    from lab.sweeping.workers.worker import work
 
     torch.set_num_threads(1)
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lab.errors import LabError
-from lab.sweeping.storage import open_storage
-from lab.sweeping.study import Job, open_study
+from lab.sweeping.study.storage import open_storage
+from lab.sweeping.study.study import Job, open_study
 
 
 def serve(job: Job, port: int) -> None:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from lab.config.files import complaint
 from lab.config.yaml import read_mapping, write_yaml
 from lab.errors import LabError
-from lab.sweeping.description import Sweep
-from lab.sweeping.spaces import Choices
+from lab.sweeping.spec.description import Sweep
+from lab.sweeping.spec.spaces import Choices
 
 
 def load(path: Path | str) -> Sweep:

@@ -20,12 +20,12 @@ from lab.errors import LabError
 from lab.runs.files import read_json, readable_errors, write_atomic, write_json
 from lab.runs.outputs import check_place
 from lab.runs.run import RECORD, is_run
-from lab.sweeping.cells import SEED, grid_trial, planned_trials, run_name
-from lab.sweeping.description import Sweep
-from lab.sweeping.files import dump
-from lab.sweeping.leases import Lease, Leases
-from lab.sweeping.samplers import Listed, pruner_of, search_sampler
-from lab.sweeping.storage import open_storage, shown, storage_calls
+from lab.sweeping.spec.configurations import SEED, grid_trial, planned_trials, run_name
+from lab.sweeping.spec.description import Sweep
+from lab.sweeping.spec.files import dump
+from lab.sweeping.spec.samplers import Listed, pruner_of, search_sampler
+from lab.sweeping.study.leases import Lease, Leases
+from lab.sweeping.study.storage import open_storage, shown, storage_calls
 
 IDENTITY, AGAIN, SECONDS, ERROR = "sweep", "again", "seconds", "error"
 """Attributes: of a study the identity of its sweep, and runs that were asked for again; of a trial its training time and why it

@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lab.config.numbers import check_count, numbers_from
 from lab.config.settings import Settings, to_whole
-from lab.sweeping.spaces import Choices, Float, Int, Space, short_name
+from lab.sweeping.spec.spaces import Choices, Float, Int, Space, short_name
 
 Labels = dict[str, Any]
 """A cell: the label chosen on each axis."""

@@ -17,9 +17,9 @@ from lab.runs import Run
 from lab.runs.files import read_json, write_json
 from lab.runs.lock import LOCK, is_locked
 from lab.runs.run import RECORD, is_run
-from lab.sweeping.description import Direction, Sweep
-from lab.sweeping.storage import storage_calls
-from lab.sweeping.study import ERROR, SECONDS, Job
+from lab.sweeping.spec.description import Direction, Sweep
+from lab.sweeping.study.storage import storage_calls
+from lab.sweeping.study.study import ERROR, SECONDS, Job
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from optuna.trial import TrialState
 
 from lab.errors import Interrupted, LabError
 from lab.processes import SIGNALLED, SIGNALS, end, signal_of
-from lab.sweeping.cells import trial_names
-from lab.sweeping.follow import Follow
-from lab.sweeping.study import Job, open_study
-from lab.sweeping.trials import Update, finish
+from lab.sweeping.spec.configurations import trial_names
+from lab.sweeping.study.study import Job, open_study
+from lab.sweeping.workers.follow import Follow
+from lab.sweeping.workers.trials import Update, finish
 
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """A worker's libraries start no threads of their own; the experiment says how many its training has."""
@@ -113,7 +113,7 @@ def gpus(accelerator: str) -> list[int]:
 
 def _starter(job: Job, devices: list[int]) -> Any:
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["lab.sweeping.worker"])  # torch and Lightning are imported once for all workers
+    context.set_forkserver_preload(["lab.sweeping.workers.worker"])  # torch and Lightning are imported once for all workers
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         forkserver.ensure_running()  # with the signals blocked: it must outlive the workers, which report their end to it
@@ -196,7 +196,7 @@ def _main(job: Job, sender: Connection, device: int | None) -> None:
 def _work(job: Job, sender: Connection) -> None:
     import torch
 
-    from lab.sweeping.worker import work
+    from lab.sweeping.workers.worker import work
 
     torch.set_num_threads(1)
 

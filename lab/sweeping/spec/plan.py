@@ -14,9 +14,9 @@ import numpy as np
 from lab.config import Experiment, override
 from lab.config.matching import unbudgeted
 from lab.runs.run import TIMING
-from lab.sweeping.cells import planned_trials
 from lab.sweeping.engine import Prepared
-from lab.sweeping.follow import duration
+from lab.sweeping.spec.configurations import planned_trials
+from lab.sweeping.workers.follow import duration
 
 _STEPS = 8
 _MEASURED_AT_MOST = 3
