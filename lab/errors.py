@@ -11,6 +11,18 @@ class LabError(Exception):
     """A wrong setting, file or folder; the message is one line that names it and says what is allowed."""
 
 
+class Occupied(LabError):
+    """A place that is already used by something else; another one must be chosen.
+
+    Attributes:
+        argument: The argument of the call that names the place, as `out` or `port`; commands advise the option of that name.
+    """
+
+    def __init__(self, message: str, argument: str = "out") -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
 class Interrupted(LabError):
     """A signal ended the work (Ctrl-C, SIGTERM, SIGHUP); its state is saved and the message says how to go on.
 

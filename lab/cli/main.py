@@ -10,7 +10,7 @@ import re
 import sys
 
 from lab.cli.output import complain, standard_output
-from lab.errors import Diverged, Interrupted, LabError
+from lab.errors import Diverged, Interrupted, LabError, Occupied
 from lab.processes import SIGNALLED, end, handling, rank, signal_of
 from tasks.errors import TaskError, nearest
 
@@ -70,6 +70,9 @@ def _status(arguments: list[str]) -> int:
         if rank() == 0:
             complain(str(error))
         return DIVERGED
+    except Occupied as error:
+        complain(f"{error}; choose another --{error.argument}")
+        return WRONG
     except (LabError, TaskError) as error:
         complain(str(error))
         return WRONG

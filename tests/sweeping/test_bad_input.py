@@ -148,4 +148,8 @@ def test_a_folder_that_holds_something_else_is_refused(grid: Make, capsys: pytes
     refused(["sweep", "s.yaml", "--out", "out"], ("out/n1-seed0: exists already and is no run",), capsys)
     Path("other").mkdir()
     Path("other/sweep.yaml").write_text("of a sweep whose journal is somewhere else")
-    refused(["sweep", "s.yaml", "--out", "other"], ("other: holds a sweep that other knows nothing of",), capsys)
+    refused(
+        ["sweep", "s.yaml", "--out", "other"],
+        ("other: holds a sweep whose study is not in other; choose another --out",),
+        capsys,
+    )

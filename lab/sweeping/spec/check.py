@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import Experiment
-from lab.errors import LabError
+from lab.errors import LabError, Occupied
 from lab.runs import Run
 from lab.runs.names import headline
 from lab.runs.run import is_run
@@ -121,7 +121,7 @@ def check_folder(sweep: Sweep, out: Path) -> None:
         LabError: Naming it.
     """
     if out.exists() and not out.is_dir():
-        raise LabError(f"{out}: is not a folder; choose another --out")
+        raise Occupied(f"{out}: is not a folder")
     if sweep.grid is None or not out.is_dir():
         return
     for number in range(planned_trials(sweep) or 0):
@@ -130,13 +130,13 @@ def check_folder(sweep: Sweep, out: Path) -> None:
         if not path.exists():
             continue
         if not is_run(path):
-            raise LabError(f"{path}: exists already and is no run; choose another --out")
+            raise Occupied(f"{path}: exists already and is no run")
         try:
             wanted = experiment_of(sweep, labels, labels[SEED])
         except (LabError, TaskError):
             continue  # a gap
         if not holds(path, wanted):
-            raise LabError(f"{path}: holds a run of another experiment; choose another --out")
+            raise Occupied(f"{path}: holds a run of another experiment")
 
 
 def holds(path: Path, wanted: Experiment) -> bool:

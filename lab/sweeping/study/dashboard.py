@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.errors import LabError
+from lab.errors import LabError, Occupied
 from lab.sweeping.study.storage import open_storage
 from lab.sweeping.study.study import Job, open_study
 
@@ -22,4 +22,4 @@ def serve(job: Job, port: int) -> None:
     try:
         run_server(open_storage(job.place.storage, job.place.journal), port=port)
     except OSError as error:
-        raise LabError(f"port {port}: {error.strerror}; choose another --port") from error
+        raise Occupied(f"port {port}: {error.strerror}", "port") from error

@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from lab.errors import LabError
+from lab.errors import LabError, Occupied
 from lab.runs.files import read_json, readable_errors, write_atomic, write_json
 from lab.runs.outputs import check_place
 from lab.runs.run import RECORD, is_run
@@ -114,11 +114,11 @@ def refuse_others(job: Job) -> None:
     else:
         found = None
     if found is None and job.place.description.is_file():
-        raise LabError(f"{job.place.books}: holds a sweep that {job.place} knows nothing of; choose another --out or --storage")
+        raise Occupied(f"{job.place.books}: holds a sweep whose study is not in {job.place}")
     check_place(job.place.runs / SEED)
     for path in (job.place.runs_table, job.place.frame_table):
         if found is None and path.exists():
-            raise LabError(f"{path}: exists already and is no table of a sweep; choose another --out")
+            raise Occupied(f"{path}: exists already and is no table of a sweep")
 
 
 def set_up(job: Job) -> Study:
@@ -165,9 +165,8 @@ def _find(storage: BaseStorage, job: Job) -> Study | None:
         theirs = study.user_attrs.get(IDENTITY)
         empty = theirs is None and not study.get_trials(deepcopy=False)  # killed while it was made
     if theirs != job.sweep.identity and not empty:
-        raise LabError(
-            f"{job.place}: holds a study {job.sweep.name!r} with other settings; choose another --out, or another name"
-        )
+        argument = "out" if job.place.storage is None else "storage"
+        raise Occupied(f"{job.place}: holds a study {job.sweep.name!r} with other settings", argument)
     return study
 
 
