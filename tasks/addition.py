@@ -19,11 +19,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.splits import fingerprints, hashed
+from tasks.core.strata import Numbered, Stratum, few
 from tasks.errors import TaskError, shown
 from tasks.settings import require
-from tasks.strata import Numbered, Stratum, few
-from tasks.streams import fingerprints, hashed
 
 OPERAND, SIGN, END, CARRY = 1, 2, 3, 4
 """Roles; carry_k is CARRY + k."""

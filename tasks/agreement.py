@@ -24,10 +24,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.rng import stream
+from tasks.core.splits import FEW
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.streams import FEW, stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,6 @@ class Agreement(Task):
     headline: ClassVar[str] = "accuracy/case_first"
     has_answer: ClassVar[bool] = True
     determined: ClassVar[bool] = False
-    labels: ClassVar[bool] = True
 
     order: Literal["verb_last", "verb_first"] = "verb_last"
     """`verb_first` is the control that asks for no look-ahead."""

@@ -18,11 +18,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
-from tasks.chains import Aliases, aliased, aliases, entropies, quantised, stationary
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.categorical import Aliases, aliased, aliases, entropies, quantised, stationary
+from tasks.core.rng import stream
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.streams import stream
 
 GLOBAL, FIRST, COPY = 1, 2, 3
 _FEWEST = 100
@@ -42,7 +42,6 @@ class Bigram(Task):
     source: ClassVar[str] = "Bietti et al. 2023"
     roles = (PADDING, "global", "first", "copy")
     headline: ClassVar[str] = "accuracy/copy"
-    labels: ClassVar[bool] = True
 
     vocabulary: int = 32
     """V, token ids; the first `triggers` of them are the triggers."""

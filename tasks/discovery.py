@@ -20,11 +20,12 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.rng import stream
+from tasks.core.splits import SPLITS, partition
+from tasks.core.strata import Stratum
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.strata import Stratum
-from tasks.streams import SPLITS, partition, stream
 
 BEGIN = 0
 """The first token of every row, from which it is sampled."""
@@ -41,7 +42,6 @@ class Discovery(Task):
     source: ClassVar[str] = "Nagarajan et al. 2025"
     headline: ClassVar[str] = "sampled/creative"
     splits_itself: ClassVar[bool] = True
-    labels: ClassVar[bool] = True
 
     kind: Literal["sibling", "triangle"] = "sibling"
     """What a valid sequence is."""

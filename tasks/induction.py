@@ -16,11 +16,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.splits import hashed
+from tasks.core.strata import MANY, Numbered, Stratum, choices, few
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.strata import MANY, Numbered, Stratum, choices, few
-from tasks.streams import hashed
 
 NEW, BOUNDARY, COPY = 1, 2, 3
 _LETTERS = string.ascii_lowercase + string.ascii_uppercase + string.digits
@@ -35,7 +35,6 @@ class Induction(Task):
     source: ClassVar[str] = "Olsson et al. 2022; Gloeckle et al. 2024, section 4.1"
     roles = (PADDING, "new", "boundary", "copy")
     headline: ClassVar[str] = "accuracy/copy"
-    labels: ClassVar[bool] = True
 
     vocabulary: int = 32
     """Token ids."""

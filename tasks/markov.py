@@ -17,10 +17,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
-from tasks.chains import chosen, steps
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.categorical import chosen, steps
+from tasks.core.splits import FEW
 from tasks.settings import require
-from tasks.streams import FEW
 
 START, STATE = 1, 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -35,8 +35,6 @@ class Markov(Task):
     source: ClassVar[str] = "Edelman et al. 2024"
     roles = (PADDING, "start", "state")
     headline: ClassVar[str] = "kl/bayes"
-    compares: ClassVar[bool] = True
-    labels: ClassVar[bool] = True
 
     states: int = 4
     """S, states, which are the token ids."""

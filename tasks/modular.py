@@ -18,11 +18,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.splits import SPLITS, partition
+from tasks.core.strata import Stratum
 from tasks.errors import TaskError, shown
 from tasks.settings import number_below, require
-from tasks.strata import Stratum
-from tasks.streams import SPLITS, partition
 
 OPERAND, SIGN, ANSWER = 1, 2, 3
 

@@ -20,10 +20,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.splits import FEW
 from tasks.errors import TaskError
 from tasks.settings import require
-from tasks.streams import FEW
 
 KEY, VALUE, FILLER, QUERY, ANSWER = 1, 2, 3, 4, 5
 
@@ -37,7 +37,6 @@ class Recall(Task):
     source: ClassVar[str] = "Arora et al. 2023 (MQAR)"
     roles = (PADDING, "key", "value", "filler", "query", "answer")
     headline: ClassVar[str] = "accuracy/answer"
-    labels: ClassVar[bool] = True
 
     vocabulary: int = 32
     """V: 0 is the filler, 1 to V/2 - 1 are keys, V/2 to V - 1 are values."""

@@ -80,21 +80,9 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
         require(isinstance(value, int) and not isinstance(value, bool), setting, value, "a whole number")
         require(abs(value) <= _LARGEST, setting, value, f"at most {_LARGEST}")
         return value
-    if hint.__name__ == "Task":
-        return _described(setting, value)
     value = os.fspath(value) if hint is str and isinstance(value, os.PathLike) else value
     require(isinstance(value, hint), setting, value, _KINDS.get(hint, f"a {hint.__name__}"))
     return value
-
-
-def _described(setting: str, value: Any) -> Any:
-    """The task within a task that a setting describes."""
-    from tasks import describe  # not above: the base of all tasks needs this module
-
-    try:
-        return describe(value)
-    except TaskError as error:
-        raise TaskError(f"{setting}: {error}") from error
 
 
 _KINDS = {bool: "true or false", str: "a text"}

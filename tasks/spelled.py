@@ -18,12 +18,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.rng import stream
+from tasks.core.strata import Numbered, Stratum
 from tasks.errors import TaskError
 from tasks.induction import Induction
 from tasks.settings import require
-from tasks.strata import Numbered, Stratum
-from tasks.streams import stream
 
 _SYMBOLS = string.digits + string.ascii_lowercase
 _MOST = 1 << 20
@@ -59,6 +59,9 @@ class Spelled(Task):
         most = next((k - 1 for k in range(1, 65) if self.base**k > _MOST), 64)
         most = min(most, 127 // (len(self.task.roles) - 1))
         require(self.symbols <= most, "spelled.symbols", self.symbols, f"at most {most} in base {self.base}")
+
+    def check_files(self) -> None:
+        self.task.check_files()
 
     # --- a row, in symbols -----------------------------------------------------------------------------------------
 

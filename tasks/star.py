@@ -19,10 +19,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.splits import FEW
 from tasks.errors import TaskError, shown
 from tasks.settings import number_below, require
-from tasks.streams import FEW
 
 PROMPT = 1
 

@@ -120,7 +120,7 @@ def task_from(name: str, words: list[str]) -> Task:
     for taken in ("task", "task.name"):
         if taken in settings:
             raise LabError(f"{name} has no setting {taken.removeprefix('task.')!r}; the task is named first, without dashes")
-    return tasks.describe(changed(defaults(name), settings)["task"])
+    return tasks.from_description(changed(defaults(name), settings)["task"])
 
 
 def first_word(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -10,7 +10,7 @@ import json
 from bisect import bisect_right
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 
 import tasks
 from lab.config import cost
@@ -84,10 +84,14 @@ def _plain(task: Task) -> dict[str, Any]:
     return plain
 
 
+def _read_task(description: object, info: ValidationInfo) -> Task:
+    return tasks.from_description(description, check_files=(info.context or {}).get("check_files", True))
+
+
 class Experiment(Settings):
     """One training run, from data to numbers."""
 
-    task: Annotated[Task, BeforeValidator(tasks.describe), PlainSerializer(_plain)]
+    task: Annotated[Task, BeforeValidator(_read_task), PlainSerializer(_plain)]
     n_future: int = Field(1, ge=1)
     """Prediction heads: head i predicts token t + i."""
     model: ModelSettings = ModelSettings()

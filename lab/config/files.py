@@ -15,14 +15,18 @@ from lab.errors import LabError
 from tasks.errors import nearest
 
 
-def from_settings(settings: Mapping[str, Any]) -> Experiment:
+def from_settings(settings: Mapping[str, Any], *, check_files: bool = True) -> Experiment:
     """An experiment from nested settings.
+
+    Args:
+        settings: By name.
+        check_files: Whether files that the task's settings name must exist and be usable.
 
     Raises:
         LabError: For an unknown setting (with the nearest known one) or a wrong value, naming it.
     """
     try:
-        return Experiment.model_validate(dict(settings))
+        return Experiment.model_validate(dict(settings), context={"check_files": check_files})
     except ValidationError as error:
         raise LabError(complaint(error)) from error
     except RecursionError as error:
@@ -87,15 +91,19 @@ def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
     return nested
 
 
-def load(path: Path | str) -> Experiment:
+def load(path: Path | str, *, check_files: bool = True) -> Experiment:
     """Read an experiment from a YAML file.
+
+    Args:
+        path: The file.
+        check_files: Whether files that the task's settings name must exist and be usable.
 
     Raises:
         LabError: If it cannot be read, is not YAML, or has a wrong setting.
     """
     values = read_mapping(path)
     try:
-        return from_settings(values)
+        return from_settings(values, check_files=check_files)
     except LabError as error:
         raise LabError(f"{path}: {error}") from error
 

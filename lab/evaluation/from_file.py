@@ -10,7 +10,7 @@ import torch
 from lab.evaluation.evaluator import Rows, evaluation_mode, measure
 from lab.runs import Run
 from lab.training.launch import isolated
-from tasks.exchange import read_file
+from tasks.export import read_file
 
 
 def evaluate(run: Run | Path | str, data: Path | str) -> pd.DataFrame:

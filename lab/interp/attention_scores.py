@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lab.model import Network
 from lab.model.layers import Attention, Layer
 from tasks import Task
-from tasks.streams import stream
+from tasks.core.rng import stream
 
 DEFAULT_PERIOD = 16
 """Distance of the probe, tokens, for tasks that do not repeat what they have shown at distances of their own."""

@@ -22,7 +22,7 @@ from lab.interp.patching import interchanged
 from lab.reproduce.plateau import Measurement, Plateau
 from lab.runs import Run
 from tasks.agreement import Agreement
-from tasks.streams import stream
+from tasks.core.rng import stream
 
 _SEQUENCES = 512
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lab.config import Experiment
 from lab.objectives import IGNORE, Objective, Part, find
 from tasks import Batch
-from tasks.streams import epoch_order, stream
+from tasks.core.rng import epoch_order, stream
 
 _ARRAYS = [field.name for field in fields(Batch)]
 _BLOCK = 1024

@@ -8,7 +8,7 @@ import lab
 from lab import plots
 from lab.cli.main import main
 from lab.runs.outputs import check_file
-from tasks.exchange import exported
+from tasks.export import exported
 from tests.helpers.rejection import TINY, listing
 from tests.helpers.runs import make_run
 

@@ -15,7 +15,7 @@ from lab.cli.tasks.certify import in_words
 from lab.cli.tasks.draw import cells_of
 from lab.errors import LabError
 from lab.plots.gallery import digest
-from tasks.exchange import exported
+from tasks.export import exported
 
 STAR = ["--degree", "2", "--arm", "3", "--nodes", "10"]
 
@@ -49,7 +49,7 @@ def test_a_certificate_is_printed_and_written(capsys: pytest.CaptureFixture[str]
     assert written["instances"] == 30_240
     assert written["overlap"]["train and test"] == 0
     assert written["roles"]["turn"] == {"share": pytest.approx(1 / 12), "floor": 0.0, "chance": 0.5, "optimum": None}
-    assert tasks.describe(written["task"]) == tasks.get("star", degree=2, arm=3, nodes=10)
+    assert tasks.from_description(written["task"]) == tasks.get("star", degree=2, arm=3, nodes=10)
 
 
 def test_counts_are_told_for_people() -> None:

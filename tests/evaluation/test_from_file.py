@@ -6,7 +6,7 @@ import torch
 
 import lab
 from tasks import TaskError
-from tasks.exchange import exported
+from tasks.export import exported
 
 SETTINGS = {
     "task.degree": 2,

@@ -6,8 +6,7 @@ import pytest
 import tasks
 from lab.interp.choice_points import dependent_terms
 from tasks.maze import Maze
-from tests.tasks.test_maze import graph_of
-from tests.tasks.test_walks import all_walks
+from tests.helpers.mazes import all_walks, graph_of
 
 Law = dict[tuple[int, ...], float]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import tasks
 from tasks import TaskError
-from tasks.streams import split_of
+from tasks.core.splits import split_of
 
 ORDERS = ("forward", "reversed")
 

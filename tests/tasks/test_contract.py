@@ -11,8 +11,8 @@ import pytest
 
 import tasks
 from tasks import SPLITS, Task, TaskError
-from tasks.batch import joined
-from tasks.division import split_of
+from tasks.core.batch import joined
+from tasks.core.division import split_of
 from tests.tasks.small import SMALL
 
 ROWS = 64
@@ -261,8 +261,8 @@ def test_variants_share_vocabulary_and_roles(task: Task) -> None:
 
 def test_a_description_gives_the_task_back(task: Task) -> None:
     described = task.description
-    assert tasks.describe(json.loads(json.dumps(described))) == task
-    assert tasks.describe(described).fingerprint == task.fingerprint
+    assert tasks.from_description(json.loads(json.dumps(described))) == task
+    assert tasks.from_description(described).fingerprint == task.fingerprint
 
 
 def test_showing_gives_a_word_for_each_token_with_a_role(task: Task) -> None:

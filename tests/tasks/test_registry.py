@@ -26,7 +26,7 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name() -> None:
         tasks.get("induction", vocabluary=3)
 
 
-@pytest.mark.parametrize("path", ["no.such.module:Task", "tasks.base:Missing", "json:dumps", ":", "tasks.base:"])
+@pytest.mark.parametrize("path", ["no.such.module:Task", "tasks.core.base:Missing", "json:dumps", ":", "tasks.core.base:"])
 def test_a_users_task_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(TaskError):
         tasks.find(path)
@@ -34,7 +34,7 @@ def test_a_users_task_that_is_none_is_refused(path: str) -> None:
 
 def test_a_description_needs_a_name() -> None:
     with pytest.raises(TaskError, match="must have a name"):
-        tasks.describe({"vocabulary": 3})
+        tasks.from_description({"vocabulary": 3})
 
 
 def test_every_name_in_the_table_is_the_tasks_own() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tasks
 from tasks import Task, TaskError
-from tasks.streams import split_of
+from tasks.core.splits import split_of
 from tests.tasks.users_walk import Walk
 
 STAR = {"name": "star", "arm": 4, "form": "public"}
@@ -181,7 +181,7 @@ def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str
 def test_a_task_within_a_task_is_described_and_told_apart_by_what_changes_an_instance() -> None:
     task = tasks.get("spelled", task=STAR)
     assert task.description["task"]["form"] == "public"
-    assert tasks.describe(task.description) == task
+    assert tasks.from_description(task.description) == task
     prints = {
         each.fingerprint
         for each in (

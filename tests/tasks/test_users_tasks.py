@@ -33,7 +33,8 @@ import json, sys
 sys.path = json.loads(sys.argv[1])
 import lab, tasks
 task = lab.experiment("reverse", {"task.shown": 2}).task
-print(json.dumps([tasks.names()[-1], task.length, tasks.describe(task.description) == task, task.solve([3, 4, 10]) == [4, 3]]))
+same = tasks.from_description(task.description) == task
+print(json.dumps([tasks.names()[-1], task.length, same, task.solve([3, 4, 10]) == [4, 3]]))
 """
     words = [sys.executable, "-c", code, json.dumps([*sys.path, str(tmp_path)])]
     answer = subprocess.run(words, capture_output=True, text=True, check=True)

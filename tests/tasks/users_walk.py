@@ -21,7 +21,6 @@ class Walk(Task):
     source = "a user"
     roles = (PADDING, "place", "choice", "step")
     headline = "sampled/legal"
-    compares = True
 
     ring: int = 16
     """Places."""

@@ -17,7 +17,7 @@ from lab import processes
 from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.training.launch import check_launch
-from tasks.exchange import exported
+from tasks.export import exported
 from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]

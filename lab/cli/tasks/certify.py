@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lab.cli.tasks.chosen import chosen, parser_for
 from tasks import SPLITS
-from tasks.certificate import Certificate, certify
+from tasks.report import Certificate, certify
 
 
 def run(arguments: list[str]) -> int:

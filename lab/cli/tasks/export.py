@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.cli.output import write_data
 from lab.cli.tasks.chosen import chosen, parser_for
-from tasks.exchange import exported
+from tasks.export import exported
 
 
 def run(arguments: list[str]) -> int:

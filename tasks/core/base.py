@@ -1,0 +1,119 @@
+"""The base class of a task: pure batches in disjoint splits, lines of text and a fingerprint, from what a task defines.
+
+Shapes: B sequences, T positions.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, final
+
+from tasks.core import division, text
+from tasks.core.batch import PADDING, Batch
+from tasks.core.bounds import Count
+from tasks.core.contract import Contract
+from tasks.core.rng import digest, stream
+from tasks.core.splits import check_split
+from tasks.settings import check_types, require
+
+__all__ = ["PADDING", "Batch", "Count", "Task"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Contract):
+    """A synthetic language for a model to learn.
+
+    A subclass is a frozen dataclass. It sets the class variables, defines `vocab_size`, `length`, `word` and `draw`, checks its
+    settings in `check`, and states what is known of its optimum (`floor`, `chance`, `optimum`).
+    """
+
+    @final
+    def __post_init__(self) -> None:
+        check_types(self)
+        require(self.loss_on == "all" or self.has_answer, f"{self.name}.loss_on", self.loss_on, "all (there is no answer)")
+        self.check()
+        division.check_instances(self)
+
+    @final
+    def batch(self, seed: int, index: int, size: int, split: str = "train") -> Batch:
+        """Draw sequences of a split; a pure function: same arguments, same bits, on any machine, in any order.
+
+        Args:
+            seed: The experiment's seed, 0 or more.
+            index: Number of the batch in the stream, 0 or more.
+            size: B, sequences, 1 or more.
+            split: `train`, `validation` or `test`. They never share an instance.
+
+        Raises:
+            TaskError: For a wrong argument, or settings with too few instances for the split.
+        """
+        check_split(split)
+        require(size >= 1, "size", size, "at least 1")
+        rng = stream(f"{self.name}/{self.fingerprint}/{split}", seed=seed, index=index)
+        return self.draw(rng, size, split) if self.splits_itself else division.batch_of_split(self, rng, size, split)
+
+    def variants(self) -> dict[str, Task]:
+        """Return other settings at which a trained model is evaluated too (unseen distances, more operations), by name.
+
+        Each has this task's vocabulary and roles.
+        """
+        return {}
+
+    # --- lines of text -------------------------------------------------------------------------------------------
+
+    def format(self, row: Batch) -> str:
+        """Write one instance as one line of text, which `parse` reads back, mistakes included.
+
+        Args:
+            row: A batch of one sequence, as `batch.row(3)`.
+        """
+        return text.write(self, row)
+
+    def parse(self, line: str) -> Batch:
+        """Read the instance that a line states: the inverse of `format`.
+
+        Returns:
+            A batch of one sequence, with the roles that `draw` would give it.
+
+        Raises:
+            TaskError: If the line is malformed, does not fit the settings, or states a wrong answer (naming the right one).
+        """
+        return text.read(self, line)
+
+    @final
+    def show(self, batch: Batch, row: int = 0) -> list[tuple[str, str]]:
+        """Return one instance for people: (word, role) of each position, without padding."""
+        pairs = zip(batch.tokens[row].tolist(), batch.roles[row].tolist(), strict=True)
+        return [(self.word(token), self.roles[role]) for token, role in pairs if role != 0]
+
+    # --- identity ------------------------------------------------------------------------------------------------
+
+    @final
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings by name, nested tasks as their own settings with their `name`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {key: value.description if isinstance(value, Task) else value for key, value in values.items()}
+
+    @final
+    @property
+    def description(self) -> dict[str, Any]:
+        """The settings, and under `name` how the task is found: `tasks.from_description` reads it back.
+
+        That is the name of a task of this package, and `module:Class` of any other, which is found without being installed.
+        """
+        kind = type(self)
+        ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+        return {"name": self.name if ours else f"{kind.__module__}:{kind.__qualname__}", **self.settings}
+
+    def drawn_from(self) -> dict[str, Any]:
+        """Return all that an instance depends on, for JSON: the settings but `loss_on`, nested tasks by their fingerprint."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "loss_on"}
+        return {key: value.fingerprint if isinstance(value, Task) else value for key, value in values.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with anything that changes an instance (`drawn_from`)."""
+        return f"{digest(self.name, json.dumps(self.drawn_from(), sort_keys=True)):016x}"

@@ -1,0 +1,198 @@
+"""The contract of a task: everything that a task defines. `Task` (in `base.py`) adds what follows from it.
+
+Shapes: B sequences, T positions.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.batch import Batch
+from tasks.core.bounds import Bounds
+from tasks.core.task_metrics import TaskMetrics
+from tasks.errors import TaskError, nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract(Bounds, TaskMetrics, ABC):
+    """The settings, vocabulary, roles, instances and answers of a task."""
+
+    name: ClassVar[str]
+    """The name that finds the task."""
+    summary: ClassVar[str]
+    """One line: what the task asks of a model."""
+    source: ClassVar[str]
+    """Where the task comes from."""
+    role_labels: ClassVar[Mapping[str, str]] = {}
+    """Names of roles in figures, by role: a noun phrase of at most 40 characters, as `copied segment`.
+
+    A key `carry_#` names all roles `carry_<number>`; `#` in its label becomes the number.
+    """
+
+    loss_on: Literal["all", "answer"] = "all"
+    """Which targets train: all that have a role, or only those of the answer."""
+
+    def check(self) -> None:
+        """Reject settings out of range, naming setting, value and range (TaskError)."""
+
+    def check_files(self) -> None:
+        """Reject files named by settings that cannot be used (TaskError). Called by `tasks.get`, not at construction."""
+
+    # --- what a task is ------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def headline(self) -> str:
+        """The metric whose curve shows whether the task is learnt.
+
+        `accuracy/<role>` or `loss/<role>` (of the next-token head), `exact` or `first` (of an answer), a name that `compare`
+        returns, `sampled/<name>` or `forced/<name>` (`judge`). This property and those below are plain class variables where
+        they do not depend on settings.
+        """
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether an instance is a prompt and its answer."""
+        return False
+
+    @property
+    def determined(self) -> bool:
+        """Whether the prompt determines the answer. Where not, `solve` raises and whole answers are not scored."""
+        return True
+
+    @property
+    def splits_itself(self) -> bool:
+        """Whether `draw` returns sequences of the right split only, because the task divides its instances exactly."""
+        return False
+
+    @property
+    @abstractmethod
+    def roles(self) -> tuple[str, ...]:
+        """The roles of positions as targets; the first is `PADDING`."""
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """T, tokens in a sequence."""
+
+    @abstractmethod
+    def word(self, token: int) -> str:
+        """Return a token id as people read it."""
+
+    # --- instances -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        """Draw `size` independent sequences from the task's distribution, without a Python loop over them.
+
+        Sequences of another split are rejected afterwards; `split` matters only to a task whose distribution differs by split.
+        """
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """Return the canonical form of each sequence, (B, K): equal forms are the same instance and share a split."""
+        return tokens
+
+    def repeats(self) -> tuple[int, int] | None:
+        """Return the shortest and longest distance, tokens, at which a sequence repeats itself; None without such a rule.
+
+        Attention heads are probed at a distance in the middle of these: see `lab.interp.attention_scores.probe_period`.
+        """
+        return None
+
+    def artifacts(self) -> dict[str, str]:
+        """Return files that a run's folder needs to explain itself, such as a tokenizer: text by file name."""
+        return {}
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Compute the right answer's tokens without a model: the task's oracle.
+
+        Args:
+            prompt: (P,) ids, all tokens before the answer.
+
+        Returns:
+            (A,) int64.
+
+        Raises:
+            TaskError: If there is no determined answer, or the task could not draw the prompt.
+        """
+        raise TaskError(f"{self.name} has no determined answer to solve for")
+
+    def label(self, tokens: NDArray[np.int64]) -> Batch:
+        """Return given tokens with the roles and answers that `draw` gives them.
+
+        A task that overrides this writes and reads its sequences as token ids alone; otherwise a line states the roles.
+
+        Args:
+            tokens: (B, T) ids.
+
+        Raises:
+            TaskError: If the task could not draw a sequence; the message states what would be right.
+        """
+        raise TaskError(f"{self.name}: tokens alone do not determine roles")
+
+    # --- roles ---------------------------------------------------------------------------------------------------
+
+    @final
+    def role(self, name: str) -> int:
+        """Return the number of a role.
+
+        Raises:
+            TaskError: If the task has no such role.
+        """
+        if name not in self.roles:
+            raise TaskError(f"{self.name} has no role {name!r}; {nearest(name, self.roles)}")
+        return self.roles.index(name)
+
+    @classmethod
+    def role_label(cls, role: str) -> str:
+        """Return the name of a role in figures; without one in `role_labels`, the role's words.
+
+        Args:
+            role: A role, with `/k` behind it for the k-th symbol of a spelled token; or `all`.
+        """
+        if role == "all":
+            return "all scored tokens"
+        token, _, symbol = role.partition("/")
+        if symbol:
+            return f"{cls.role_label(token)}, symbol {symbol}"
+        if role in cls.role_labels:
+            return cls.role_labels[role]
+        numbered = re.fullmatch(r"(.*_)(\d+)", role)
+        if numbered is not None and f"{numbered[1]}#" in cls.role_labels:
+            return cls.role_labels[f"{numbered[1]}#"].replace("#", numbered[2])
+        return role.replace("_", " ")
+
+    @final
+    def rows(self, tokens: NDArray[np.integer], roles: NDArray[np.integer], answer: NDArray[np.integer] | None = None) -> Batch:
+        """Build a batch whose scored positions follow from `loss_on`: for use in `draw`.
+
+        Args:
+            tokens: (B, T) ids.
+            roles: (B, T) indices into `roles`.
+            answer: (B, 2) begin and end of the answers; None if there are none.
+        """
+        answer = np.zeros((len(tokens), 2), dtype=np.int64) if answer is None else answer
+        scored = roles != 0
+        if self.loss_on == "answer":
+            position = np.arange(tokens.shape[1])
+            scored &= (position >= answer[:, :1]) & (position < answer[:, 1:])
+        return Batch(
+            tokens=np.require(tokens, np.int64, "W"),
+            roles=np.require(roles, np.int8, "W"),
+            scored=scored,
+            answer=np.require(answer, np.int64, "W"),
+        )

@@ -1,0 +1,46 @@
+"""Counter-based random streams: every batch is a pure function of its name.
+
+A stream is Philox, keyed by a label (task, settings and split) and the seed. The batch's index is the highest word of
+its counter and drawing moves the lowest, so two batches never share a draw, as they would with `seed + index`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import TaskError
+
+LARGEST_WORD = (1 << 64) - 1
+
+
+def digest(*values: object) -> int:
+    """Return a 64-bit number that depends on every value and is the same on every machine and in every process."""
+    text = "\x1f".join(str(value) for value in values)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+def stream(label: str, *, seed: int, index: int) -> np.random.Generator:
+    """Return the generator of one batch.
+
+    Args:
+        label: What is drawn: the task, its settings and the split. Different labels never share a draw.
+        seed: The experiment's seed, 0 or more.
+        index: Number of the batch, 0 or more.
+
+    Raises:
+        TaskError: For a negative seed or index, or one above 64 bits.
+    """
+    for name, value in (("seed", seed), ("index", index)):
+        if not 0 <= value <= LARGEST_WORD:
+            raise TaskError(f"{name} must be between 0 and 2**64 - 1, not {value}")
+    key = np.array([digest(label), seed], dtype=np.uint64)
+    counter = np.array([0, 0, 0, index], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def epoch_order(examples: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return the keyed permutation in which an epoch visits a finite training set, (examples,) int64."""
+    return stream("epoch", seed=seed, index=epoch).permutation(examples)

@@ -1,0 +1,178 @@
+"""Keyed splits: train, validation and test never share an instance, because the instance alone says which split it is in.
+
+Shapes: B sequences, K integers of an instance's canonical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.rng import LARGEST_WORD, digest, stream
+from tasks.errors import TaskError
+
+SPLITS = ("train", "validation", "test")
+SLOTS = 16
+"""An instance's hash falls into one of these slots: 14 of them train, one validates, one tests."""
+_VALIDATION, _TEST = SLOTS - 2, SLOTS - 1
+
+FEW = 20_000
+"""Most instances of a whole task that are listed, so that the splits divide them exactly."""
+
+Array = NDArray[Any]
+"""Any of the arrays that a batch consists of."""
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that does not exist.
+
+    Raises:
+        TaskError: For anything that is not one of `SPLITS`.
+    """
+    if split not in SPLITS:
+        raise TaskError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
+
+
+@lru_cache(maxsize=64)
+def _factors(columns: int, key: int) -> NDArray[np.uint64]:
+    """An odd random factor for each column of a hash."""
+    rng = np.random.Generator(np.random.Philox(key=[digest("hash", columns), key]))
+    return rng.integers(0, LARGEST_WORD, columns, dtype=np.uint64, endpoint=True) | np.uint64(1)
+
+
+def hashed(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
+    """A keyed 64-bit hash of every row, the same on every machine.
+
+    Args:
+        instances: (B, K) integers, a canonical form of each instance.
+        key: Which of the family of hashes.
+
+    Returns:
+        (B,) uint64.
+    """
+    factors = _factors(instances.shape[1], key)
+    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
+        mixed = (instances.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)) * factors
+        word: NDArray[np.uint64] = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            word = (word ^ (word >> np.uint64(shift))) * np.uint64(factor)
+    return word ^ (word >> np.uint64(31))
+
+
+def fingerprints(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Two 64-bit fingerprints of every row, in which trailing zeros do not count: for instances of many lengths.
+
+    Two instances that share both would share a split, which does no harm.
+
+    Args:
+        codes: (B, K) integers.
+
+    Returns:
+        (B, 2) uint64: sums of code j times the j-th power of a fixed odd base, modulo 2**64.
+    """
+    bases = np.array([[0x9E3779B97F4A7C15], [0xD1342543DE82EF95]], dtype=np.uint64)
+    powers = np.cumprod(np.broadcast_to(bases, (2, codes.shape[1])), axis=1)
+    return np.asarray(codes.astype(np.uint64) @ powers.T, dtype=np.uint64)
+
+
+def split_of(instances: NDArray[np.integer]) -> NDArray[np.int8]:
+    """The split that each instance belongs to, by its keyed hash: a property of the instance alone, whatever the settings.
+
+    Args:
+        instances: (B, K) integers, a canonical form of each instance.
+
+    Returns:
+        (B,) int8, indices into `SPLITS`.
+    """
+    slot = (hashed(instances) >> np.uint64(60)).astype(np.int8)
+    return (slot >= _VALIDATION).astype(np.int8) + (slot >= _TEST).astype(np.int8)
+
+
+SplitOf = Callable[[NDArray[np.integer]], NDArray[np.int8]]
+"""Tells the split that each instance belongs to, as `split_of` does."""
+
+
+def exact_split_of(every: NDArray[np.integer]) -> SplitOf:
+    """A `split_of` for a small space of instances that gives each split its exact share, and at least one instance.
+
+    Args:
+        every: (K, columns) all instances in canonical form, once each, in any order; at least 3.
+    """
+    words = np.sort(hashed(every))
+    other = max(1, round(len(words) / SLOTS))
+    shares = (1 - 2 * other / len(words), other / len(words), other / len(words))
+    splits = partition(len(words), shares, key=f"{digest(words.tobytes()):016x}")
+    return lambda instances: splits[np.searchsorted(words, hashed(instances))]
+
+
+class Space(Protocol):
+    """What has instances."""
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        """All of them in canonical form, (K, columns), where they are few."""
+
+
+@lru_cache(maxsize=64)
+def split_of_space(space: Space) -> SplitOf:
+    """Tells the split of instances: exactly divided where they are few, else by a hash."""
+    every = space.every_instance()
+    return split_of if every is None else exact_split_of(every)
+
+
+def rows_in_split(
+    draw: Callable[[int], tuple[Array, ...]],
+    kept: Callable[[tuple[Array, ...]], NDArray[np.bool_]],
+    size: int,
+    split: str,
+    share: float,
+) -> tuple[Array, ...]:
+    """Draw sequences and keep those of the split, until there are enough.
+
+    Args:
+        draw: Draws that many sequences: arrays that agree in their first dimension.
+        kept: Which of the drawn sequences are kept.
+        size: Sequences wanted.
+        split: One of `SPLITS`.
+        share: Of all drawn sequences that are kept, as expected.
+
+    Raises:
+        TaskError: If so few instances exist that the split holds none of those drawn.
+    """
+    found: list[tuple[Array, ...]] = []
+    have = 0
+    for _ in range(64):
+        rows = draw(int((size - have) / share * 1.1) + 8)
+        inside = np.flatnonzero(kept(rows))[: size - have]
+        found.append(tuple(array[inside] for array in rows))
+        have += len(inside)
+        if have == size:
+            return found[0] if len(found) == 1 else tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    raise TaskError(f"found only {have} of {size} instances for the {split} split: these settings have too few instances")
+
+
+def partition(instances: int, shares: tuple[float, float, float], *, key: str) -> NDArray[np.int8]:
+    """Divide a small, numbered space of instances into the three splits, each with its exact share.
+
+    Args:
+        instances: How many there are; they are numbered from 0.
+        shares: Of train, validation and test; they add up to 1.
+        key: What is divided, so that different tasks divide differently.
+
+    Returns:
+        (instances,) int8, indices into `SPLITS`.
+
+    Raises:
+        TaskError: If a split would stay empty.
+    """
+    sizes = [round(instances * share) for share in shares[:2]]
+    sizes.append(instances - sum(sizes))
+    if min(sizes) < 1:
+        raise TaskError(f"{instances} instances are too few to divide into train, validation and test as {shares}")
+    order = stream(f"partition/{key}", seed=0, index=0).permutation(instances)
+    splits = np.empty(instances, dtype=np.int8)
+    splits[order] = np.repeat(np.arange(3, dtype=np.int8), sizes)
+    return splits

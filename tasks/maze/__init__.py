@@ -1,0 +1,5 @@
+"""A maze with turns that matter and detours that do not: the task, its lines of text, and walks on its maps."""
+
+from tasks.maze.maze import Maze
+
+__all__ = ["Maze"]

@@ -1,0 +1,131 @@
+"""Rows of a prepared corpus: one story a row, in validation and test with new names; in training mixed with another text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.splits import SPLITS
+from tasks.errors import TaskError
+from tasks.stories.corpus.corpus import Corpus, open_corpus, open_mix
+from tasks.stories.corpus.names import Pool, pool
+from tasks.stories.roles import WORD
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """All that rows depend on: files with their content, and settings of the task `stories`."""
+
+    corpus: str
+    corpus_content: str
+    names_file: str | None
+    names_content: str
+    mix: str | None
+    mix_content: str | None
+    mix_share: float
+    vocabulary: int
+    length: int
+    first_names: int
+    second_names: int
+    unseen: float
+
+
+@lru_cache(maxsize=8)
+def story_rows(source: Source) -> StoryRows:
+    """The rows of a source; remembered, since many equal tasks are made in a process.
+
+    Raises:
+        TaskError: If the files or settings will not do.
+    """
+    return StoryRows(source)
+
+
+class StoryRows:
+    """Draws rows.
+
+    Attributes:
+        corpus: What they are drawn from.
+        kept: By split, the numbers of the stories that take part.
+        facts: How many stories there are, take part, and are left out for which reason.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.corpus: Corpus = open_corpus(source.corpus, source.corpus_content, source.names_file, source.vocabulary)
+        self.kept: dict[str, Integers] = {}
+        self.facts: dict[str, int] = {}
+        self._most: dict[str, int] = {}
+        for split in SPLITS:
+            self._choose(split)
+        if source.mix is not None and len(self._mix) < source.length:
+            raise TaskError(f"stories.mix: {source.mix}: {len(self._mix)} tokens, fewer than a row of {source.length}")
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> tuple[Integers, Integers]:
+        """Tokens and roles (B, T) of stories drawn evenly from a split, with replacement."""
+        part, kept, length = self.corpus.parts[split], self.kept[split], self._source.length
+        which_B = kept[rng.integers(len(kept), size=size)]
+        codes_BT, roles_BT = part.rows(which_B, length)
+        if split != "train":
+            return self._named(rng, codes_BT, self._most[split], split), roles_BT
+        if self._source.mix is not None:
+            other_B = np.flatnonzero(rng.random(size) < self._source.mix_share)
+            begin_B1 = rng.integers(len(self._mix) - length + 1, size=(len(other_B), 1))
+            codes_BT[other_B], roles_BT[other_B] = self._mix[begin_B1 + np.arange(length)], WORD
+        return codes_BT, roles_BT
+
+    def _named(self, rng: np.random.Generator, codes_BT: Integers, characters: int, split: str) -> Integers:
+        """Tokens of codes, each story's characters with names of their own."""
+        first_2BC, second_BC = self.names.cast(rng, len(codes_BT), characters, split)
+        row_B1, opened = np.arange(len(codes_BT))[:, None], codes_BT - self._source.vocabulary
+        character_BT = np.clip(opened // 4, 0, characters - 1)
+        first_BT = first_2BC[opened // 2 % 2, row_B1, character_BT]
+        name_BT = np.where(opened % 2 == 1, second_BC[row_B1, character_BT], first_BT)
+        return np.where(opened < 0, codes_BT, name_BT)
+
+    def _choose(self, split: str) -> None:
+        part, source = self.corpus.parts[split], self._source
+        fits = part.lengths <= source.length
+        asks = np.ones(len(fits), dtype=bool) if split == "train" else part.characters > 0
+        few = asks if split == "train" else part.characters <= len(self.names)
+        self.kept[split] = np.flatnonzero(fits & asks & few)
+        self.facts |= {
+            f"{split}: stories": len(fits),
+            f"{split}: stories that take part": len(self.kept[split]),
+            f"{split}: longer than {source.length} tokens": int((~fits).sum()),
+        }
+        if split != "train":
+            self.facts |= {
+                f"{split}: without a name": int((~asks).sum()),
+                f"{split}: with more characters than first names": int((~few).sum()),
+            }
+        if not len(self.kept[split]):
+            what = "" if split == "train" else " with a name"
+            shortest = int(part.lengths.min())
+            raise TaskError(
+                f"stories.length: no story of {split}{what} has at most {source.length} tokens (the shortest has {shortest})"
+            )
+        self._most[split] = int(part.characters[self.kept[split]].max())
+
+    @cached_property
+    def names(self) -> Pool:
+        """The names that characters get in validation and test."""
+        source, corpus = self._source, self.corpus
+        return pool(
+            corpus.tokenizer,
+            corpus.counts,
+            corpus.together,
+            firsts=source.first_names,
+            seconds=source.second_names,
+            unseen=source.unseen,
+        )
+
+    @cached_property
+    def _mix(self) -> NDArray[np.int32]:
+        assert self._source.mix is not None
+        assert self._source.mix_content is not None
+        return open_mix(self._source.mix, self._source.mix_content, self.corpus)

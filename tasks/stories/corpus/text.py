@@ -1,0 +1,115 @@
+"""Texts and lists of names as they lie in files: read whole, refused in one line, known by their content."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from tasks.core.splits import SLOTS, SPLITS
+from tasks.core.text import with_newlines
+from tasks.errors import TaskError
+
+SEPARATOR = "<|endoftext|>"
+"""Between stories; in a text without it, blank lines are."""
+_FIRST_OTHER = SLOTS - 2
+
+
+def read_text(setting: str, path: str) -> str:
+    """A text file's content.
+
+    Args:
+        setting: That names it, as `stories.corpus`.
+        path: Where it lies.
+
+    Raises:
+        TaskError: If it is missing, a folder, empty, or no UTF-8 text.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise TaskError(f"{setting}: {path}: {error.strerror}") from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{setting}: {path}: not UTF-8 text (byte {error.start} is {raw[error.start]:#04x})") from error
+    if "\0" in text:
+        raise TaskError(f"{setting}: {path}: a binary file, not text (it has a zero byte)")
+    if not text.strip():
+        raise TaskError(f"{setting}: {path}: empty")
+    return with_newlines(text)
+
+
+def fingerprint_of(setting: str, path: str) -> str:
+    """The SHA-256 of a text file's content, in hexadecimal; kinds of line ends and a byte order mark make no difference.
+
+    Raises:
+        TaskError: If it cannot be read.
+    """
+    try:
+        status = Path(path).stat()
+        return _hash_of_file(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError as error:
+        raise TaskError(f"{setting}: {path}: {error.strerror}") from error
+
+
+@lru_cache(maxsize=64)
+def _hash_of_file(path: str, _modified: int, _size: int, _inode: int) -> str:
+    """Remembered for as long as the file looks the same."""
+    digest, left = hashlib.sha256(), b""
+    with Path(path).open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        while block := file.read(1 << 20):
+            block = left + block
+            left = b"\r" if block.endswith(b"\r") else b""  # its newline may follow
+            digest.update(block.removesuffix(left).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    digest.update(left.replace(b"\r", b"\n"))
+    return digest.hexdigest()
+
+
+def read_stories(path: str) -> list[str]:
+    """The stories of a corpus, without the blanks around them.
+
+    Raises:
+        TaskError: As `read_text`, or if there is but one story.
+    """
+    text = read_text("stories.corpus", path)
+    pieces = text.split(SEPARATOR) if SEPARATOR in text else re.split(r"\n\s*\n", text)
+    stories = [piece.strip() for piece in pieces if piece.strip()]
+    if len(stories) < 2:
+        raise TaskError(f"stories.corpus: {path}: one story; they must be separated by {SEPARATOR} or blank lines")
+    return stories
+
+
+def split_of_story(story: str) -> str:
+    """The split that a story belongs to, by a hash of its text: the same story twice is in one split."""
+    slot = hashlib.sha256(story.encode()).digest()[0] % SLOTS
+    return SPLITS[max(0, slot - _FIRST_OTHER + 1)]
+
+
+def read_names(path: str | None) -> tuple[str, ...]:
+    """The names to look for, sorted: one to a line or separated by blanks; the list that comes with the package by default.
+
+    Raises:
+        TaskError: As `read_text`, or for a name that is no single word.
+    """
+    if path is None:
+        return tuple(sorted(set((files("tasks.stories.corpus") / "names.txt").read_text(encoding="utf-8").split())))
+    names = tuple(sorted(set(read_text("stories.names_file", path).split())))
+    for name in names:
+        if not name.isalpha():
+            raise TaskError(f"stories.names_file: {path}: {name!r} is not a name, a word of letters")
+    return names
+
+
+def names_fingerprint(path: str | None) -> str:
+    """What `fingerprint_of` is to a file, of the list of names.
+
+    Raises:
+        TaskError: As `read_names`.
+    """
+    return hashlib.sha256(" ".join(read_names(path)).encode()).hexdigest()

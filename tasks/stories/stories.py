@@ -1,0 +1,297 @@
+"""Children's stories in which characters have names of two tokens (Gloeckle et al. 2024, section 4.1).
+
+One story, for example, its name tokens marked:
+
+    one morning [Anna Baker] met [Ben Carter] in the park . ... [Ben Carter] ran to [Anna Baker] . <end>
+                 new  new         new new                         again         again
+
+The second token of a name that was met before can be told by copying alone: that is pure induction, the paper's metric. Names
+of validation and test are pairs that training never has, some of tokens that it never has.
+
+Stories come from a grammar, or, with `corpus`, from a real text: see `tasks.stories.corpus`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.base import Batch, Task
+from tasks.core.rng import stream
+from tasks.core.splits import SPLITS
+from tasks.core.strata import Stratum
+from tasks.errors import TaskError
+from tasks.settings import require
+from tasks.stories import grammar
+from tasks.stories.corpus import SMALLEST, Source, StoryRows, fingerprint_of, names_fingerprint, story_rows
+from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, LAST, ROLES, SECOND_AGAIN, SECOND_NEW, WORD
+from tasks.stories.tables import Tables, build_tables, packed, parts_of
+
+MOST_CHARACTERS = 4
+_OF_GRAMMAR = ("characters", "names", "fresh")
+_OF_CORPUS = ("names_file", "vocabulary", "mix", "mix_share")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stories(Task):
+    """Stories of 2 to 4 characters, each named by a first and a second token and mentioned 3 to 8 times; or those of a text."""
+
+    name: ClassVar[str] = "stories"
+    summary: ClassVar[str] = "tell children's stories whose characters have names of two tokens"
+    source: ClassVar[str] = "Gloeckle et al. 2024, section 4.1 and appendix J"
+    roles = ROLES
+    headline: ClassVar[str] = "accuracy/second_again"
+    splits_itself: ClassVar[bool] = True
+
+    length: int = 128
+    """T, tokens in a row; shorter stories are padded."""
+    characters: tuple[int, int] = (2, 4)
+    """Fewest and most characters of a story; uniform between them."""
+    first_names: int = 32
+    """First name tokens there are."""
+    second_names: int = 32
+    """Second name tokens there are."""
+    names: int = 500
+    """Fixed pairs from which training takes its names."""
+    fresh: float = 0.0
+    """Share of training stories whose names are other pairs, random ones: data that forces induction (appendix J)."""
+    unseen: float = 0.1
+    """Share of name tokens that training never has (of a corpus, second ones): the reason why accuracy cannot quite reach 1."""
+    corpus: str | None = None
+    """A text file of stories instead of the grammar, `<|endoftext|>` or blank lines between them."""
+    names_file: str | None = None
+    """Names to look for in the corpus; null: a list of common English ones."""
+    vocabulary: int = 2048
+    """Tokens of the byte-level BPE that is trained on the corpus's training part."""
+    mix: str | None = None
+    """A text file from which a part of the training rows come, windows of it, as books (appendix J)."""
+    mix_share: float = 0.9
+    """Share of training rows that do, if there is a `mix`."""
+
+    def check(self) -> None:
+        idle, form = (_OF_CORPUS, "without a corpus") if self.corpus is None else (_OF_GRAMMAR, "with a corpus")
+        if self.corpus is not None and self.mix is None:
+            idle, form = (*idle, "mix_share"), "with a corpus and without a mix"
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            allowed = f"{setting.default!r}, its default, {form}: it plays no part there"
+            require(setting.name not in idle or value == setting.default, f"stories.{setting.name}", value, allowed)
+        for name, size in (("first_names", self.first_names), ("second_names", self.second_names)):
+            require(8 <= size <= 4096, f"stories.{name}", size, "between 8 and 4096")
+        for name, share, most in (("fresh", self.fresh, 1.0), ("unseen", self.unseen, 0.5), ("mix_share", self.mix_share, 1.0)):
+            require(0 <= share <= most, f"stories.{name}", share, f"between 0 and {most:g}")
+        if self.corpus is None:
+            self._check_grammar()
+            return
+        require(SMALLEST <= self.vocabulary <= 1 << 20, "stories.vocabulary", self.vocabulary, f"at least {SMALLEST}")
+        require(self.length >= 2, "stories.length", self.length, "at least 2")
+
+    def check_files(self) -> None:
+        """Prepare the corpus now, so that a file that cannot be used is rejected before training."""
+        if self.corpus is not None:
+            _ = self._text
+
+    def _check_grammar(self) -> None:
+        low, high = self.characters
+        allowed = f"[low, high] with 2 <= low <= high <= {MOST_CHARACTERS}"
+        require(2 <= low <= high <= MOST_CHARACTERS, "stories.characters", self.characters, allowed)
+        pairs = self._seen(self.first_names) * self._seen(self.second_names)
+        most = pairs - 4 * 16
+        require(
+            high <= self.names <= most, "stories.names", self.names, f"between {high} and {most}, pairs of seen tokens less 64"
+        )
+        longest = self._tables.longest
+        require(self.length >= longest, "stories.length", self.length, f"at least {longest}, the longest story")
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._tables.words) if self.corpus is None else self.vocabulary
+
+    def word(self, token: int) -> str:
+        """Of a corpus, as byte-level BPEs write it: a blank is Ġ."""
+        return self._tables.words[token] if self.corpus is None else str(self._text.corpus.tokenizer.id_to_token(token))
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        if self.corpus is not None:
+            return self.rows(*self._text.draw(rng, size, split))
+        tables = self._tables
+        cast_B4, n_B = self._cast(rng, size, split)
+        parts_B16 = parts_of(rng, n_B)
+        plot_B1 = rng.integers(len(tables.templates), size=(size, 1))
+        telling_B8 = rng.integers(2, size=(size, len(grammar.PARTS)))
+        beat_8 = np.arange(len(grammar.PARTS))
+        codes_B8L = tables.templates[plot_B1, beat_8, telling_B8]
+        who_B8L = np.take_along_axis(parts_B16, tables.speaker[plot_B1, beat_8, telling_B8].reshape(size, -1), axis=1)
+        person_BC = np.take_along_axis(cast_B4, who_B8L, axis=1)  # the pair that each place would name
+        filler_BS = rng.random((size, len(tables.fillers)))
+        words_BS = tables.fillers_at(filler_BS)
+        codes_BC = codes_B8L.reshape(size, -1)
+        tokens_BC = tables.resolve(codes_BC, person_BC // self.second_names, person_BC % self.second_names, words_BS)
+        roles_BC = self._roles(codes_BC, who_B8L)
+        return self.rows(*packed(tables, tokens_BC, roles_BC, self.length))
+
+    def floor(self, role: str) -> float | None:
+        """`second_again` and `end`: 0. `first_again`: who acts is settled but for two coins, so mean coin entropy a mention.
+
+        One coin says which of the first two characters is in need (ln 2), one who of the others acts, where both could:
+        always with four characters, in half of the stories with three, never with two. A story has 16 mentions, one of each
+        character is its first. `word`, `first_new` and `second_new` have no closed form: they mix the tellings that share a
+        beginning, and names without repetition of a first token. Nor has anything of a real text.
+        """
+        number = self.role(role)
+        if self.corpus is not None:
+            return None
+        if number in (SECOND_AGAIN, LAST):
+            return 0.0
+        if number != FIRST_AGAIN:
+            return None
+        counts = np.arange(self.characters[0], self.characters[1] + 1)
+        coins = 1 + np.array([{2: 0.0, 3: 0.5, 4: 1.0}[int(n)] for n in counts])
+        return float(np.log(2) * coins.sum() / (2 * len(grammar.PARTS) - counts).sum())
+
+    def strata(self) -> tuple[Stratum, ...]:
+        """The numbers of characters, uniform; a real text is one stratum."""
+        low, high = self.characters
+        if self.corpus is not None:
+            return super().strata()
+        return tuple(Stratum(name=f"{n} characters", chance=1 / (high + 1 - low)) for n in range(low, high + 1))
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.corpus is not None:
+            return super().stratum(tokens)
+        first = self._tables.first_token
+        named_BT = np.sort(np.where((tokens >= first) & (tokens < first + self.first_names), tokens, -1), axis=1)
+        characters_B: NDArray[np.int64] = (named_BT[:, 1:] != named_BT[:, :-1]).sum(axis=1)  # -1, padding or words, is there
+        return characters_B - self.characters[0]
+
+    def chance(self, role: str) -> float | None:
+        """For name tokens 1 / their number; None for words, whose best guess depends on the grammar, and for a real text."""
+        if self.corpus is not None:
+            return None
+        if role.startswith("first"):
+            return 1 / self.first_names
+        return 1 / self.second_names if role.startswith("second") else None
+
+    def pairs(self, split: str) -> NDArray[np.int64]:
+        """The names of a split as first x second_names + second, in a keyed order; of training, its fixed pairs alone."""
+        grid = np.arange(self.first_names * self.second_names)
+        first, second = np.divmod(grid, self.second_names)
+        seen = (first < self._seen(self.first_names)) & (second < self._seen(self.second_names))
+        known = stream("stories/pairs", seed=0, index=0).permutation(grid[seen])
+        if split == "train":
+            return known[: self.names]
+        return known[self.names :][SPLITS.index(split) :: 4]
+
+    def _fresh_pairs(self) -> NDArray[np.int64]:
+        """Pairs that training has where its names are fresh: never those of validation and test."""
+        others = np.concatenate([self.pairs(split) for split in SPLITS])
+        seen_first, seen_second = np.arange(self._seen(self.first_names)), np.arange(self._seen(self.second_names))
+        grid = (seen_first[:, None] * self.second_names + seen_second).ravel()
+        return np.setdiff1d(grid, others)
+
+    def _unseen_pairs(self, split: str) -> NDArray[np.int64]:
+        """Pairs with a token that training never has; half of them validate, half test."""
+        grid = np.arange(self.first_names * self.second_names)
+        first, second = np.divmod(grid, self.second_names)
+        unknown = (first >= self._seen(self.first_names)) | (second >= self._seen(self.second_names))
+        return stream("stories/unseen", seed=0, index=0).permutation(grid[unknown])[SPLITS.index(split) - 1 :: 2]
+
+    def _seen(self, pool: int) -> int:
+        return pool - int(np.ceil(self.unseen * pool)) if self.unseen else pool
+
+    def _cast(self, rng: np.random.Generator, size: int, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Names (B, 4) of the characters, first tokens all different, and how many of them take part (B,)."""
+        main = self.pairs(split)
+        other = self._fresh_pairs() if split == "train" else self._unseen_pairs(split)
+        if split == "train":
+            from_other = np.repeat(rng.random((size, 1)) < self.fresh, MOST_CHARACTERS, axis=1)
+        else:
+            from_other = rng.random((size, MOST_CHARACTERS)) < 1 - (1 - self.unseen) ** 2
+        cast = np.empty((size, MOST_CHARACTERS), dtype=np.int64)
+        redo = np.arange(size)
+        for _ in range(1000):
+            shape = (len(redo), MOST_CHARACTERS)
+            drawn = main[rng.integers(len(main), size=shape)]
+            if len(other):
+                drawn = np.where(from_other[redo], other[rng.integers(len(other), size=shape)], drawn)
+            cast[redo] = drawn
+            ordered = np.sort(drawn // self.second_names, axis=1)
+            redo = redo[(ordered[:, 1:] == ordered[:, :-1]).any(axis=1)]
+            if not len(redo):
+                return cast, rng.integers(*self.characters, size=size, endpoint=True)
+        raise TaskError(
+            f"stories.names: {self.names} pairs hold too few different first names for {MOST_CHARACTERS} characters"
+        )
+
+    def _roles(self, codes_BC: NDArray[np.int64], who_BC: NDArray[np.int64]) -> NDArray[np.int64]:
+        first, second = self._tables.first_code, self._tables.first_code + 1
+        roles_BC = np.where(codes_BC == self._tables.pad_code, 0, WORD)
+        for code, new, again in ((first, FIRST_NEW, FIRST_AGAIN), (second, SECOND_NEW, SECOND_AGAIN)):
+            named = codes_BC == code
+            roles_BC[named] = again
+            for character in range(MOST_CHARACTERS):
+                theirs = named & (who_BC == character)
+                row, place = np.flatnonzero(theirs.any(axis=1)), theirs.argmax(axis=1)
+                roles_BC[row, place[row]] = new
+        return roles_BC
+
+    # --- a corpus ------------------------------------------------------------------------------------------------
+
+    def drawn_from(self) -> dict[str, Any]:
+        """Settings of the form in use alone; of files, their content."""
+        values = super().drawn_from()
+        if self.corpus is None:
+            return {name: value for name, value in values.items() if name not in (*_OF_CORPUS, "corpus")}
+        source = self._source
+        values |= {"corpus": source.corpus_content, "names_file": source.names_content, "mix": source.mix_content}
+        return {name: value for name, value in values.items() if name not in _OF_GRAMMAR}
+
+    def facts(self) -> dict[str, int]:
+        """Of a corpus: how many stories each split has, how many take part, and why others are left out."""
+        return {} if self.corpus is None else dict(self._text.facts)
+
+    def artifacts(self) -> dict[str, str]:
+        """Of a corpus: its tokenizer, and what it was."""
+        if self.corpus is None:
+            return {}
+        described = {"made from": self.drawn_from(), "stories": self.facts()}
+        return {"tokenizer.json": self._text.corpus.tokenizer_json, "corpus.json": json.dumps(described, indent=1) + "\n"}
+
+    @cached_property
+    def _source(self) -> Source:
+        """The files with the content that they had when the task was made; it goes with the task to other processes."""
+        assert self.corpus is not None
+        return Source(
+            corpus=self.corpus,
+            corpus_content=fingerprint_of("stories.corpus", self.corpus),
+            names_file=self.names_file,
+            names_content=names_fingerprint(self.names_file),
+            mix=self.mix,
+            mix_content=None if self.mix is None else fingerprint_of("stories.mix", self.mix),
+            mix_share=self.mix_share,
+            vocabulary=self.vocabulary,
+            length=self.length,
+            first_names=self.first_names,
+            second_names=self.second_names,
+            unseen=self.unseen,
+        )
+
+    @property
+    def _text(self) -> StoryRows:
+        return story_rows(self._source)
+
+    # --- tables of the grammar -----------------------------------------------------------------------------------
+
+    @property
+    def _tables(self) -> Tables:
+        return _tables(self.first_names, self.second_names)
+
+
+@lru_cache(maxsize=8)
+def _tables(first_names: int, second_names: int) -> Tables:
+    return build_tables(first_names, second_names)

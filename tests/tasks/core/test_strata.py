@@ -1,0 +1,128 @@
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tasks
+from tasks import SPLITS, Task, TaskError
+from tasks.core.division import split_of
+from tasks.core.strata import MANY, Numbered, choices, keep_chance, power, shares, sizes, split_of_blocks
+
+NUMBERED = [
+    tasks.get("induction", vocabulary=6, period=(2, 4), length=8),
+    tasks.get("addition", digits=(1, 2), test_digits=None),
+    tasks.get("polynomial", p=3, k=1, operations=(1, 2), test_operations=None),
+    tasks.get("polynomial", p=2, k=2, operations=(1, 1), pause=3, test_operations=None),
+]
+EACH = pytest.mark.parametrize("task", NUMBERED, ids=lambda task: task.name)
+
+
+@EACH
+def test_ranks_number_the_instances_of_every_block(task: Task) -> None:
+    count, _ = task.instance_count()
+    tokens = np.concatenate([task.draw(np.random.default_rng(seed), 30 * count, "train").tokens for seed in range(3)])
+    _, one_of_each = np.unique(task.instances(tokens), axis=0, return_index=True)
+    tokens = tokens[one_of_each]
+    assert len(tokens) == count
+    numbered = task.numbered(tokens)
+    for block in np.unique(numbered.block_B):
+        here = numbered.block_B == block
+        assert len(np.unique(numbered.size_B[here])) == 1
+        assert np.sort(numbered.rank_B[here]).tolist() == list(range(numbered.size_B[here][0]))
+    listed = Counter({size: 0 for stratum in task.strata() for size, _ in stratum.blocks})
+    for stratum in (
+        task.strata() if task.name != "addition" else task.strata()[-1:]
+    ):  # sums of fewer digits are in every stratum
+        listed.update(dict(stratum.blocks))
+    assert sum(size * number for size, number in listed.items()) == count
+    met = Counter(numbered.size_B.tolist())
+    assert {size: times // size for size, times in met.items()} == dict(listed)
+    splits = Counter(split_of(task, tokens).tolist())
+    for split in range(3):
+        assert splits[split] == sum(number * sizes(size)[split] for size, number in listed.items())
+
+
+@EACH
+def test_every_block_has_its_chance_in_every_split(task: Task) -> None:
+    def chances(tokens: np.ndarray) -> dict[int, float]:
+        blocks, times = np.unique(task.numbered(tokens).block_B, return_counts=True)
+        return dict(zip(blocks.tolist(), (times / len(tokens)).tolist(), strict=True))
+
+    stated = chances(task.draw(np.random.default_rng(0), 100_000, "train").tokens)
+    for split in SPLITS:
+        drawn = chances(task.batch(0, 0, 10_000, split).tokens)
+        for block, chance in stated.items():
+            assert abs(drawn.get(block, 0.0) - chance) < 5 * math.sqrt(chance / 10_000), (split, block)
+
+
+@given(st.integers(3, 2000), st.integers(0, 2**63))
+@settings(max_examples=25, deadline=None)
+def test_a_block_is_divided_exactly(size: int, block: int) -> None:
+    numbered = Numbered(np.arange(size), np.full(size, size), np.full(size, block, dtype=np.uint64))
+    splits = split_of_blocks(numbered, np.zeros(size, dtype=np.int8))
+    assert tuple(np.bincount(splits, minlength=3)) == sizes(size)
+    assert min(sizes(size)) >= 1
+
+
+@given(st.lists(st.integers(3, 2 * MANY), min_size=1, max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_the_same_share_of_every_block_is_kept(blocks: list[int]) -> None:
+    kept = shares(tuple(blocks))
+    for split, hashed in enumerate((14 / 16, 1 / 16, 1 / 16)):
+        chance = keep_chance(np.array([size if size <= MANY else 0 for size in blocks]), split, kept[split])
+        inside = [sizes(size)[split] / size if size <= MANY else hashed for size in blocks]
+        np.testing.assert_allclose(chance * inside, kept[split])
+        assert (chance <= 1 + 1e-12).all()
+
+
+def test_a_block_of_many_instances_is_divided_by_the_hash() -> None:
+    by_hash = np.array([0, 1, 2, 0], dtype=np.int8)
+    numbered = Numbered(np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.uint64))
+    np.testing.assert_array_equal(split_of_blocks(numbered, by_hash), by_hash)
+    assert tasks.get("induction").numbered(tasks.get("induction").batch(0, 0, 4).tokens) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "message"),
+    [
+        ("induction", {"vocabulary": 2, "period": [1, 2], "length": 4}, "the stratum 'period 1' has 2 equally likely"),
+        ("polynomial", {"p": 2, "k": 1}, "the stratum '1 operation' has 2 equally likely"),
+        ("agreement", {"pairs": 1, "keys": 1, "verbs": 2, "cases": 2}, "the stratum 'all' has 2 equally likely"),
+        ("discovery", {"children": 3}, "too few valid sequences of each parent"),
+        ("bigram", {"vocabulary": 3, "triggers": 1, "length": 4}, "bigram.length must be larger"),
+    ],
+)
+def test_settings_with_too_few_instances_are_rejected(name: str, chosen: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get(name, **chosen)
+
+
+def test_negations_are_a_quarter_of_the_shortest_expressions() -> None:
+    task = tasks.get("polynomial", p=3, k=2, operations=(1, 1), test_operations=None)
+    for split in SPLITS:
+        first = np.bincount(task.batch(0, 0, 8000, split).tokens[:, 0] - 3, minlength=4) / 8000
+        np.testing.assert_allclose(first, 1 / 4, atol=0.025)
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("markov", {"length": 10**12}),
+        ("induction", {"vocabulary": 10**5, "period": [1, 3000], "length": 10**5}),
+        ("polynomial", {"p": 32749, "k": 64, "operations": [1, 100]}),
+        ("recall", {"vocabulary": 10**9, "pairs": 10**8, "length": 10**9}),
+        ("agreement", {"pairs": 10**6, "keys": 10**7, "verbs": 10**6}),
+        ("star", {"degree": 10**5, "nodes": 10**6}),
+        ("bigram", {"vocabulary": 512, "length": 10**9}),
+    ],
+)
+def test_settings_of_any_size_are_made_without_counting_all_instances(name: str, chosen: dict[str, object]) -> None:
+    assert tasks.get(name, **chosen).settings["loss_on"]
+
+
+def test_counts_are_cut_where_nobody_reads_them() -> None:
+    assert (power(3, 5), choices(7, 3)) == (243, 210)
+    assert power(7, 10**9) == choices(10**9, 10**6) == 10**1000

@@ -1,0 +1,156 @@
+import itertools
+
+import numpy as np
+import pytest
+
+import tasks
+from tasks import SPLITS, TaskError
+from tasks.stories import grammar
+from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, SECOND_AGAIN, SECOND_NEW
+
+STORIES = tasks.get("stories")
+
+
+def names_of(task: tasks.Task, batch: tasks.Batch, row: int) -> list[tuple[str, str, bool]]:
+    """(first, second, met before) of each mention, read off word by word."""
+    shown = task.show(batch, row)
+    found = []
+    for (word, role), (following, next_role) in itertools.pairwise(shown):
+        if role.startswith("first_"):
+            assert next_role == role.replace("first", "second")
+            found.append((word, following, role == "first_again"))
+    return found
+
+
+def test_the_grammar_is_as_rich_as_promised() -> None:
+    sentences = [telling for plot in grammar.PLOTS.values() for beat in plot for telling in beat]
+    assert len(set(sentences)) >= 40
+    assert len(STORIES._tables.words) - STORIES.first_names - STORIES.second_names >= 400
+    assert all(sentence.split().count("X") == sentence.split().count("Y") == 1 for sentence in sentences)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_characters_are_two_to_four_and_mentioned_three_to_eight_times(split: str) -> None:
+    batch = STORIES.batch(0, 0, 300, split)
+    sizes = set()
+    for row in range(300):
+        names = names_of(STORIES, batch, row)
+        people = {(first, second) for first, second, _ in names}
+        assert len({first for first, _ in people}) == len(people)
+        counts = [sum((first, second) == person for first, second, _ in names) for person in people]
+        assert 3 <= min(counts) <= max(counts) <= 8
+        seen: set[tuple[str, str]] = set()
+        for first, second, again in names:
+            assert again == ((first, second) in seen)
+            seen.add((first, second))
+        sizes.add(len(people))
+    assert sizes == {2, 3, 4}
+
+
+def pairs_drawn(task: tasks.Task, split: str, batches: int = 20) -> set[tuple[str, str]]:
+    drawn = (task.batch(1, index, 256, split) for index in range(batches))
+    found = set()
+    for batch in drawn:
+        row, place = np.nonzero(np.isin(batch.roles, [FIRST_NEW]))
+        firsts, seconds = batch.tokens[row, place], batch.tokens[row, place + 1]
+        found |= set(zip(firsts.tolist(), seconds.tolist(), strict=True))
+    return {(task.word(first), task.word(second)) for first, second in found}
+
+
+@pytest.mark.parametrize("fresh", [0.0, 0.5])
+def test_names_of_training_never_come_in_validation_or_test(fresh: float) -> None:
+    task = tasks.get("stories", fresh=fresh)
+    drawn = {split: pairs_drawn(task, split) for split in SPLITS}
+    assert not drawn["train"] & drawn["validation"]
+    assert not drawn["train"] & drawn["test"]
+    assert not drawn["validation"] & drawn["test"]
+    fixed = {
+        (task.word(task._tables.first_token + pair // 32), task.word(task._tables.second_token + pair % 32))
+        for pair in task.pairs("train")
+    }
+    assert len(fixed) == task.names
+    assert (drawn["train"] <= fixed) == (fresh == 0)
+
+
+def test_some_name_tokens_never_occur_in_training() -> None:
+    known = pairs_drawn(STORIES, "train", 40)
+    tested = pairs_drawn(STORIES, "test", 40)
+    for place in (0, 1):
+        train_tokens, test_tokens = ({pair[place] for pair in pairs} for pairs in (known, tested))
+        assert len(train_tokens) == 28  # of 32, a tenth rounded up is unseen
+        assert len(test_tokens - train_tokens) == 4
+
+
+def test_the_share_of_stories_with_fresh_names_is_as_set() -> None:
+    task = tasks.get("stories", fresh=0.3)
+    batch = task.batch(0, 0, 3000)
+    fixed = set(task.pairs("train").tolist())
+    place = (batch.roles == FIRST_NEW).argmax(axis=1)
+    rows = np.arange(len(batch))
+    pair = (
+        (batch.tokens[rows, place] - task._tables.first_token) * 32 + batch.tokens[rows, place + 1] - task._tables.second_token
+    )
+    share = np.mean([each not in fixed for each in pair.tolist()])
+    assert share == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 3000))
+
+
+def test_the_floor_of_who_acts_is_what_enumeration_of_the_coins_gives() -> None:
+    entropies, mentions = [], []
+    for characters in (2, 3, 4):
+        for helper in (0, 1):
+            free = [finder for finder in (2, 3) if finder % characters != helper % characters]
+            entropies.append(np.log(2) + np.log(len(free)))
+            mentions.append(16 - characters)
+    assert STORIES.floor("first_again") == pytest.approx(sum(entropies) / sum(mentions))
+    assert STORIES.floor("second_again") == STORIES.floor("end") == 0
+    assert STORIES.floor("first_new") is None
+
+
+def test_the_second_token_of_a_name_met_again_follows_its_first_by_copying() -> None:
+    batch = STORIES.batch(0, 1, 200, "test")
+    for tokens, roles in zip(batch.tokens, batch.roles, strict=True):
+        follows = {}
+        for place in np.flatnonzero(np.isin(roles, [SECOND_NEW, SECOND_AGAIN])):
+            if roles[place] == SECOND_AGAIN:
+                assert roles[place - 1] == FIRST_AGAIN
+                assert follows[tokens[place - 1]] == tokens[place]
+            follows[tokens[place - 1]] = tokens[place]
+
+
+def test_pronouns_fit_their_character() -> None:
+    batch = STORIES.batch(0, 2, 300)
+    girls = set(grammar.FIRST_NAMES.split()[0::2])
+    checked = 0
+    for row in range(300):
+        text = " ".join(word for word, _ in STORIES.show(batch, row))
+        for sentence in text.split(" . "):
+            for marker in (", so she ", ", so he "):
+                if marker in sentence:
+                    speaker = next(word for word in sentence.split() if word in grammar.FIRST_NAMES.split())
+                    assert (speaker in girls) == (marker == ", so she ")
+                    checked += 1
+    assert checked > 50
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"characters": (1, 4)}, "characters"),
+        ({"characters": (2, 5)}, "characters"),
+        ({"names": 3}, "names"),
+        ({"names": 100_000}, "names"),
+        ({"unseen": 0.9}, "unseen"),
+        ({"fresh": -0.1}, "fresh"),
+        ({"length": 60}, "the longest story"),
+        ({"first_names": 4}, "first_names"),
+        ({"second_names": 9999}, "second_names"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        tasks.get("stories", **wrong)
+
+
+def test_pools_larger_than_the_lists_get_made_up_names_all_different() -> None:
+    words = tasks.get("stories", first_names=300, second_names=300, names=2000)._tables.words
+    assert len(set(words)) == len(words)

@@ -1,0 +1,118 @@
+"""Certificates: counts against enumeration, measures against rows looked at one by one."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tasks
+from tasks import SPLITS, Task, TaskError
+from tasks.core.rng import stream
+from tasks.report import certify
+
+SMALL = {
+    "induction": {"vocabulary": 5, "period": [2, 3], "length": 6},
+    "recall": {"vocabulary": 6, "pairs": 2, "length": 10, "power": 1.0},
+    "star": {"degree": 2, "arm": 3, "nodes": 5},
+    "star of three arms": {"degree": 3, "arm": 2, "nodes": 5},
+    "modular": {"p": 7},
+    "modular division": {"p": 7, "operation": "/"},
+    "polynomial": {"p": 3, "k": 1, "operations": [1, 1]},
+    "addition": {"digits": [1, 1]},
+    "maze": {"turns": 1, "detours": 0, "nodes": 5},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_counts_are_what_many_draws_run_through(name: str) -> None:
+    task = tasks.get(name.split()[0], **SMALL[name])
+    counted = task.instance_count()
+    assert counted is not None
+    number, kind = counted
+    assert kind == "exact"
+    rng = stream("count", seed=0, index=0)
+    drawn = [task.draw(rng, 20 * number, split).tokens for split in (SPLITS if task.splits_itself else SPLITS[:1])]
+    assert len(np.unique(task.instances(np.concatenate(drawn)), axis=0)) == number
+
+
+def test_the_star_graphs_of_three_nodes_an_arm_are_those_that_one_can_list() -> None:
+    """Every choice of centre, goal's arm and other arm out of six nodes."""
+    stars = {(frozenset({(c, a), (a, b), (c, d), (d, e)}), b) for c, a, b, d, e in itertools.permutations(range(6), 5)}
+    assert tasks.get("star", degree=2, arm=3, nodes=6).instance_count() == (len(stars), "exact")
+
+
+def test_a_certificate_of_every_task_shows_no_overlap_and_all_roles(task: Task) -> None:
+    found = certify(task, drawn=200)
+    assert found.task == task.description
+    assert set(found.overlap) == {"train and validation", "train and test", "validation and test"}
+    assert set(found.overlap.values()) == {0}
+    assert list(found.roles) == list(task.roles[1:])
+    assert sum(facts.share for facts in found.roles.values()) == pytest.approx(1)
+    assert 1 <= found.shortest <= found.longest <= task.length
+    assert found.tokens_per_second > 0
+    assert 0 <= found.met_again <= 1
+    if found.instances_are in ("exact", "at most"):
+        seen = {row.tobytes() for split in SPLITS for row in task.instances(task.batch(0, 0, 256, split).tokens)}
+        assert len(seen) <= found.instances
+
+
+def test_shares_lengths_and_what_is_met_again_are_those_of_the_rows() -> None:
+    task = tasks.get("stories")
+    found = certify(task, drawn=100, seed=5)
+    roles = np.concatenate([task.batch(5, 0, size, split).roles for split, size in zip(SPLITS, (200, 100, 100), strict=True)])
+    lengths = (roles != 0).sum(axis=1)
+    assert (found.shortest, found.longest) == (lengths.min(), lengths.max())
+    for number, role in enumerate(task.roles[1:], start=1):
+        assert found.roles[role].share == pytest.approx((roles == number).sum() / lengths.sum())
+        assert (found.roles[role].floor, found.roles[role].chance) == (task.floor(role), task.chance(role))
+
+
+def test_the_public_star_graphs_are_nearly_all_in_their_training_set() -> None:
+    """Two arms of three nodes out of ten, 200,000 lines: 1 - exp(-200,000 / 30,240) = 0.9987 of graphs are met."""
+    task = tasks.get("star", degree=2, arm=3, nodes=10)
+    assert task.instance_count() == (30_240, "exact")
+    found = certify(task, drawn=6000)
+    inside = 30_240 * 14 / 16  # of the training split
+    assert found.met_again == pytest.approx(1 - np.exp(-6000 / inside), abs=0.02)
+    assert found.overlap["train and test"] == 0
+
+
+@pytest.mark.parametrize(("name", "settings"), [(name.split()[0], settings) for name, settings in SMALL.items()])
+def test_instances_are_listed_by_stratum_and_split(name: str, settings: dict[str, object]) -> None:
+    task = tasks.get(name, **settings)
+    found = certify(task, drawn=4000)
+    assert list(found.strata) == [stratum.name for stratum in task.strata()]
+    for number, facts in enumerate(found.strata.values()):
+        assert facts.instances_are == "exact"
+        for split in SPLITS:
+            tokens = np.concatenate([task.batch(1, index, 2000, split).tokens for index in range(6)])
+            here = tokens[task.stratum(tokens) == number]
+            assert facts.instances[split] >= len(np.unique(task.instances(here), axis=0)) > 0.9 * facts.instances[split]
+            assert facts.drawn[split] == pytest.approx(facts.chance, abs=0.05)
+
+
+def test_counts_are_marked_where_a_hash_divides_and_where_nobody_knows() -> None:
+    marks = {name: certify(tasks.get(name), drawn=50).strata for name in ("induction", "bigram", "modular", "stories")}
+    kinds = {name: {facts.instances_are for facts in strata.values()} for name, strata in marks.items()}
+    assert kinds == {"induction": {"about"}, "bigram": {"seen"}, "modular": {"exact"}, "stories": {"seen"}}
+
+
+def test_the_mean_optimum_stands_beside_the_floor() -> None:
+    roles = certify(tasks.get("addition", digits=[1, 3], test_digits=None), drawn=4000).roles
+    for split in SPLITS:
+        assert roles["operand"].optimum[split] == pytest.approx(roles["operand"].floor, abs=0.01)
+    assert certify(tasks.get("star"), drawn=20).roles["turn"].optimum is None
+
+
+def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = tasks.get("modular", p=7)
+    kind = type(task)
+    honest = kind.draw
+    monkeypatch.setattr(kind, "draw", lambda self, rng, size, split: honest(self, rng, size, "test"))
+    assert min(certify(task, drawn=100).overlap.values()) > 0
+
+
+def test_drawing_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="drawn must be between 1 and 10000000, not 0"):
+        certify(tasks.get("star"), drawn=0)
