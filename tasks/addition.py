@@ -12,6 +12,7 @@ way whose digits add up to nine, since such a place hands on whatever carry reac
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -41,6 +42,12 @@ class Addition(Task):
     name: ClassVar[str] = "addition"
     summary: ClassVar[str] = "add two numbers digit by digit, the carries being the hard part"
     source: ClassVar[str] = "Lee et al. 2023 (plain and reversed formats)"
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "operand": "digits of the operands",
+        "sign": "plus and equals signs",
+        "end": "end token",
+        "carry_#": "sum digits that depend on # lower ones",
+    }
     headline: ClassVar[str] = "exact"
     has_answer: ClassVar[bool] = True
 

@@ -15,6 +15,7 @@ glossary, the case in the lexicon. With `verb_last` the first case needs both, t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
@@ -38,6 +39,13 @@ class Agreement(Task):
     name: ClassVar[str] = "agreement"
     summary: ClassVar[str] = "mark words with the case that a verb governs, before (or after) the verb is said"
     source: ClassVar[str] = "Gloeckle et al. 2024, appendix L.4"
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "prompt": "prompt",
+        "stem": "word stems",
+        "case_first": "first case marker",
+        "case_again": "later case markers",
+        "verb": "verb",
+    }
     headline: ClassVar[str] = "accuracy/case_first"
     has_answer: ClassVar[bool] = True
     determined: ClassVar[bool] = False

@@ -11,6 +11,7 @@ followed by a token that is drawn anew for each row, which only the row itself c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
@@ -41,6 +42,11 @@ class Bigram(Task):
     summary: ClassVar[str] = "follow a global chain, and after a trigger what this row put there before"
     source: ClassVar[str] = "Bietti et al. 2023"
     roles = (PADDING, "global", "first", "copy")
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "global": "tokens of the global chain",
+        "first": "first follower of a trigger",
+        "copy": "repeated follower of a trigger",
+    }
     headline: ClassVar[str] = "accuracy/copy"
 
     vocabulary: int = 32

@@ -12,6 +12,7 @@ ones that were never shown. The parent is the plan behind its children, though i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -40,6 +41,15 @@ class Discovery(Task):
     name: ClassVar[str] = "discovery"
     summary: ClassVar[str] = "make new combinations that a graph allows, which only the weights hold"
     source: ClassVar[str] = "Nagarajan et al. 2025"
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "begin": "begin token",
+        "child_first": "first child",
+        "child_second": "second child",
+        "parent": "parent of both children",
+        "node_first": "first node",
+        "node_second": "second node",
+        "node_third": "third node",
+    }
     headline: ClassVar[str] = "sampled/creative"
     splits_itself: ClassVar[bool] = True
 

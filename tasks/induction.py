@@ -9,6 +9,7 @@ One row, for example:
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import perm
 from typing import ClassVar
@@ -34,6 +35,11 @@ class Induction(Task):
     summary: ClassVar[str] = "continue a random segment that repeats: A B ... A -> B"
     source: ClassVar[str] = "Olsson et al. 2022; Gloeckle et al. 2024, section 4.1"
     roles = (PADDING, "new", "boundary", "copy")
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "new": "first segment",
+        "boundary": "first token of the second segment",
+        "copy": "copied segment",
+    }
     headline: ClassVar[str] = "accuracy/copy"
 
     vocabulary: int = 32

@@ -10,6 +10,7 @@ state (or these two) before, and predict in proportion.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar, Literal
@@ -34,6 +35,10 @@ class Markov(Task):
     summary: ClassVar[str] = "predict a Markov chain whose matrix only the row itself can tell"
     source: ClassVar[str] = "Edelman et al. 2024"
     roles = (PADDING, "start", "state")
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "start": "initial states",
+        "state": "states after the initial ones",
+    }
     headline: ClassVar[str] = "kl/bayes"
 
     states: int = 4

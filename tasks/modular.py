@@ -11,6 +11,7 @@ again and again, in a new order each time, until what it shows of the others jum
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
@@ -35,6 +36,11 @@ class Modular(Task):
     summary: ClassVar[str] = "calculate modulo a prime from a part of all facts"
     source: ClassVar[str] = "Power et al. 2022 (grokking)"
     roles = (PADDING, "operand", "sign", "answer")
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "operand": "operands",
+        "sign": "operation and equals signs",
+        "answer": "answer",
+    }
     has_answer: ClassVar[bool] = True
     splits_itself: ClassVar[bool] = True
 

@@ -12,6 +12,7 @@ model. Filler is blank (the published `random_non_queries=False`), so that what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import comb, perm
@@ -36,6 +37,13 @@ class Recall(Task):
     summary: ClassVar[str] = "give the value that was paired with a key earlier in the row"
     source: ClassVar[str] = "Arora et al. 2023 (MQAR)"
     roles = (PADDING, "key", "value", "filler", "query", "answer")
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "key": "keys",
+        "value": "values",
+        "filler": "filler tokens",
+        "query": "queried keys",
+        "answer": "values of the queried keys",
+    }
     headline: ClassVar[str] = "accuracy/answer"
 
     vocabulary: int = 32

@@ -11,6 +11,7 @@ off the edges by who is shown the step before.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from math import factorial, perm
@@ -34,6 +35,12 @@ class Star(Task):
     name: ClassVar[str] = "star"
     summary: ClassVar[str] = "find the path from the centre of a star of arms to the end of one"
     source: ClassVar[str] = "Bachmann and Nagarajan 2024"
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "prompt": "edges, start and goal",
+        "start": "start of the path",
+        "turn": "first step of the path",
+        "follow": "later steps of the path",
+    }
     headline: ClassVar[str] = "accuracy/turn"
     has_answer: ClassVar[bool] = True
 

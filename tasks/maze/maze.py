@@ -12,6 +12,7 @@ is followed by a corridor. Edges are told, and walked, from their first node to 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from math import comb, factorial, perm
@@ -38,6 +39,13 @@ class Maze(Task):
     summary: ClassVar[str] = "walk a maze whose turns matter and whose detours do not"
     source: ClassVar[str] = "Gloeckle et al. 2024, section 5.1 and appendix L.3 (Fig S17)"
     roles = (PADDING, "prompt", "turn", "detour", "forced", "outcome")
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "prompt": "map, start and goal",
+        "turn": "turns of the walk",
+        "detour": "detours of the walk",
+        "forced": "forced steps of the walk",
+        "outcome": "outcome of the walk",
+    }
     headline: ClassVar[str] = "accuracy/turn"
     has_answer: ClassVar[bool] = True
 

@@ -12,6 +12,7 @@ and a + X^k, which are the same element, compose to different results. On repres
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -38,6 +39,13 @@ class Polynomial(Task):
     name: ClassVar[str] = "polynomial"
     summary: ClassVar[str] = "evaluate an expression of polynomials modulo X^k over a prime field"
     source: ClassVar[str] = "Gloeckle et al. 2024, section 4.2"
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "operator": "operators",
+        "coefficient": "coefficients of the expression",
+        "pause": "pause tokens and equals sign",
+        "end": "end token",
+        "answer_#": "answer's coefficient of degree #",
+    }
     headline: ClassVar[str] = "exact"
     has_answer: ClassVar[bool] = True
 

@@ -14,6 +14,7 @@ Stories come from a grammar, or, with `corpus`, from a real text: see `tasks.sto
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
@@ -45,6 +46,14 @@ class Stories(Task):
     summary: ClassVar[str] = "tell children's stories whose characters have names of two tokens"
     source: ClassVar[str] = "Gloeckle et al. 2024, section 4.1 and appendix J"
     roles = ROLES
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "word": "words",
+        "first_new": "first token of a new name",
+        "second_new": "second token of a new name",
+        "first_again": "first token of a repeated name",
+        "second_again": "second token of a repeated name",
+        "end": "end token",
+    }
     headline: ClassVar[str] = "accuracy/second_again"
     splits_itself: ClassVar[bool] = True
 

@@ -83,6 +83,12 @@ def test_every_role_occurs_and_padding_is_the_first(task: Task) -> None:
     assert set(range(1, len(task.roles))) <= set(seen.tolist()), f"{task.name}: a role never occurs"
 
 
+def test_roles_have_short_and_different_labels(task: Task) -> None:
+    labels = [task.role_label(role) for role in (*task.roles[1:], "all")]
+    assert len(set(labels)) == len(labels)
+    assert all(1 <= len(label) <= 40 and "#" not in label for label in labels)
+
+
 def test_padding_stands_only_behind_an_instance(task: Task) -> None:
     padded = task.batch(0, 0, ROWS).roles == 0
     assert (padded[:, 1:] >= padded[:, :-1]).all(), f"{task.name}: padding within an instance"

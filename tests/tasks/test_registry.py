@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -54,3 +55,24 @@ def test_every_name_in_the_table_is_the_tasks_own() -> None:
 )
 def test_the_nearest_name_begins_alike_and_comes_first(name: str, known: list[str], expected: str) -> None:
     assert nearest(name, known) == expected
+
+
+def test_every_role_of_a_task_here_has_a_label() -> None:
+    for name in tasks.TASKS:
+        task = tasks.get(name)
+        roles = {re.sub(r"_\d+$", "_#", role) for role in task.roles[1:] if "/" not in role}
+        assert roles <= task.role_labels.keys(), name
+
+
+@pytest.mark.parametrize(
+    ("task", "role", "label"),
+    [
+        ("induction", "copy", "copied segment"),
+        ("addition", "carry_12", "sum digits that depend on 12 lower ones"),
+        ("spelled", "first_new/2", "first new, symbol 2"),
+        ("induction", "all", "all scored tokens"),
+        ("induction", "of_a_user", "of a user"),
+    ],
+)
+def test_roles_are_labelled_for_people(task: str, role: str, label: str) -> None:
+    assert tasks.find(task).role_label(role) == label
