@@ -1,7 +1,7 @@
-"""Test sets as files: instances written for others to use, and those of others read.
+"""Test sets as files: write instances for other programs, and read theirs.
 
 A file has one instance a line, either as its plain line of text (`Task.format`), or as a JSON object with that text under
-`line` and all that it takes to draw it again:
+`line` and all that is needed to draw it again:
 
     {"line": "41 + 7 = 48", "task": "modular", "settings": {...}, "split": "test", "seed": 0, "index": 12}
 
@@ -19,33 +19,33 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.base import Task
-from tasks.core.batch import Batch, joined
+from tasks.core.batch import Batch, join
 from tasks.core.registry import from_description
 from tasks.core.text import with_newlines
 from tasks.errors import TaskError
 from tasks.settings import require
 
 _TOO_LONG = re.compile(r"[0-9]{4000}")
-"""More digits than Python makes a number of (4300)."""
+"""More digits than Python reads as a number (4300)."""
 
 
-def exported(task: Task, split: str = "test", size: int = 2000, seed: int = 0) -> Iterator[str]:
-    """Instances of a task as lines of JSON.
+def export_lines(task: Task, split: str = "test", size: int = 2000, seed: int = 0) -> Iterator[str]:
+    """Yield instances of a task as lines of JSON.
 
-    Line i is drawn by itself, so that a longer file begins with a shorter one's lines.
+    Each line is drawn separately, so a longer file begins with the lines of a shorter one.
 
     Args:
-        task: Whose instances.
+        task: The task.
         split: `train`, `validation` or `test`.
-        size: How many, 1 or more.
-        seed: Of the stream they are drawn from.
+        size: Number of instances, 1 or more.
+        seed: Seed of the stream.
 
     Raises:
         TaskError: For a wrong argument.
     """
     require(size >= 1, "size", size, "at least 1")
-    described = task.description
-    name, settings = described.pop("name"), described
+    settings = task.description
+    name = settings.pop("name")
     for index in range(size):
         line = task.format(task.batch(seed, index, 1, split))
         fields = {"line": line, "task": name, "settings": settings, "split": split, "seed": seed, "index": index}
@@ -53,16 +53,16 @@ def exported(task: Task, split: str = "test", size: int = 2000, seed: int = 0) -
 
 
 def read_file(path: Path | str, task: Task) -> Batch:
-    """All instances that a file states, in its order: all or none.
+    """Read all instances of a file, in order.
 
-    A line of JSON may be of other settings than the task's, as long as rows, roles and vocabulary are the same.
+    A line of JSON may have other settings than the task, if length, roles and vocabulary are the same.
 
     Args:
-        path: Lines of text, or of JSON as `exported` writes them.
-        task: Whose instances they are.
+        path: Lines of text, or of JSON as `export_lines` writes them.
+        task: The task of the instances.
 
     Raises:
-        TaskError: If the file cannot be read, or for the first line that is wrong, with its number and its fault.
+        TaskError: If the file cannot be read, or for the first wrong line, with its number and error.
     """
     path = Path(path)
     try:
@@ -75,17 +75,17 @@ def read_file(path: Path | str, task: Task) -> Batch:
     rows = []
     for number, line in enumerate(with_newlines(text).removesuffix("\n").split("\n"), start=1):
         try:
-            rows.append(_row(line, task))
+            rows.append(_read_line(line, task))
         except TaskError as error:
             raise TaskError(f"{path}, line {number}: {error}") from error
-    return joined(rows)
+    return join(rows)
 
 
-def _row(line: str, task: Task) -> Batch:
+def _read_line(line: str, task: Task) -> Batch:
     if not line.strip():
         raise TaskError("is empty")
     if not line.lstrip().startswith("{"):
-        return _parsed(task, line)
+        return _parse(task, line)
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
@@ -97,13 +97,13 @@ def _row(line: str, task: Task) -> Batch:
     text, name, settings = (fields.get(key) for key in ("line", "task", "settings"))
     require(isinstance(text, str), "line", text, "the instance's text")
     if name is None:
-        return _parsed(task, text)
+        return _parse(task, text)
     require(isinstance(name, str), "task", name, "a task's name")
     require(settings is None or isinstance(settings, dict), "settings", settings, "a mapping of settings")
-    return _parsed(_same_kind(task, json.dumps({**(settings or {}), "name": name}, sort_keys=True)), text)
+    return _parse(_compatible_task(task, json.dumps({**(settings or {}), "name": name}, sort_keys=True)), text)
 
 
-def _parsed(task: Task, text: str) -> Batch:
+def _parse(task: Task, text: str) -> Batch:
     if _TOO_LONG.search(text):
         raise TaskError("holds a number of thousands of digits")
     row = task.parse(text)
@@ -112,12 +112,12 @@ def _parsed(task: Task, text: str) -> Batch:
 
 
 @lru_cache(maxsize=64)
-def _same_kind(task: Task, described: str) -> Task:
-    """The task that a line says it is of, if a model of `task` can be asked it."""
-    of_line: dict[str, Any] = json.loads(described)
+def _compatible_task(task: Task, description: str) -> Task:
+    """Build the task that a line of JSON states, if its sequences fit a model of `task`."""
+    stated: dict[str, Any] = json.loads(description)
     own = task.description["name"]
-    require(of_line["name"] == own, "task", of_line["name"], own)
-    other = replace(from_description(of_line), loss_on=task.loss_on)
+    require(stated["name"] == own, "task", stated["name"], own)
+    other = replace(from_description(stated), loss_on=task.loss_on)
     for what in ("length", "vocab_size", "roles"):
         theirs, ours = getattr(other, what), getattr(task, what)
         require(theirs == ours, f"settings: {what}", theirs, f"{ours}, as the model's")

@@ -1,4 +1,4 @@
-"""What a task gives: rows of tokens, and what is known of every position. Shapes: B rows, T positions."""
+"""A batch of sequences: tokens, and the role of every position. Shapes: B sequences, T positions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 PADDING = "-"
-"""The role, number 0 in every task, of positions that never count."""
+"""The role, number 0 in every task, of positions that are never a target."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Batch:
-    """Rows of one task.
+    """Sequences of one task.
 
     Attributes:
         tokens: (B, T) int64, ids below the task's `vocab_size`.
-        roles: (B, T) int8, what the token at each position is as a target: an index into the task's `roles`.
+        roles: (B, T) int8, the role of each position as a target: an index into the task's `roles`.
         scored: (B, T) bool, whether the token at each position counts as a target in training.
-        answer: (B, 2) int64, where the answer begins and ends (exclusive); the prompt is what stands before. (0, 0): no answer.
+        answer: (B, 2) int64, where the answer begins and ends (exclusive), after the prompt; (0, 0) without an answer.
     """
 
     tokens: NDArray[np.int64]
@@ -32,11 +32,10 @@ class Batch:
         return len(self.tokens)
 
     def row(self, index: int) -> Batch:
-        """The batch of this one row."""
-        part = slice(index, index + 1)
-        return Batch(tokens=self.tokens[part], roles=self.roles[part], scored=self.scored[part], answer=self.answer[part])
+        """Return the batch of this one sequence."""
+        return Batch(**{field.name: getattr(self, field.name)[index : index + 1] for field in fields(Batch)})
 
 
-def joined(batches: Sequence[Batch]) -> Batch:
-    """One batch of the rows of several, which are of one length."""
+def join(batches: Sequence[Batch]) -> Batch:
+    """Join batches whose sequences have the same length."""
     return Batch(**{field.name: np.concatenate([getattr(each, field.name) for each in batches]) for field in fields(Batch)})

@@ -8,7 +8,7 @@ import lab
 from lab import plots
 from lab.cli.main import main
 from lab.runs.outputs import check_file
-from tasks.export import exported
+from tasks.export import export_lines
 from tests.helpers.rejection import TINY, listing
 from tests.helpers.runs import make_run
 
@@ -32,7 +32,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         curve = {step: {"accuracy/turn/1": 0.01 * step} for step in (0, 25, 50)}
         experiment = lab.experiment("star", {"seed": seed, "model.width": 8, "model.n_heads": 2, "model.layers": 3})
         make_run(Path(f"runs/seed{seed}"), experiment, curve, weights=True)
-    lines = exported(experiment.task, "test", 2, 0)
+    lines = export_lines(experiment.task, "test", 2, 0)
     Path("data.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 

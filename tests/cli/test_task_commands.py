@@ -15,7 +15,7 @@ from lab.cli.tasks.certify import in_words
 from lab.cli.tasks.draw import cells_of
 from lab.errors import LabError
 from lab.plots.gallery import digest
-from tasks.export import exported
+from tasks.export import export_lines
 
 STAR = ["--degree", "2", "--arm", "3", "--nodes", "10"]
 
@@ -26,7 +26,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_export_is_printed_or_written(capsys: pytest.CaptureFixture[str]) -> None:
-    expected = list(exported(tasks.get("star", degree=2, arm=3, nodes=10), "validation", 5, seed=4))
+    expected = list(export_lines(tasks.get("star", degree=2, arm=3, nodes=10), "validation", 5, seed=4))
     words = ["tasks", "export", "star", *STAR, "--split", "validation", "--size", "5", "--seed", "4"]
     assert main(words) == 0
     assert capsys.readouterr().out.splitlines() == expected

@@ -6,7 +6,7 @@ import torch
 
 import lab
 from tasks import TaskError
-from tasks.export import exported
+from tasks.export import export_lines
 
 SETTINGS = {
     "task.degree": 2,
@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
 
 def test_metrics_on_a_file_are_those_of_a_loop_over_its_lines(run: lab.Run, tmp_path: Path) -> None:
     task = run.experiment.task
-    (tmp_path / "x.jsonl").write_text("\n".join(exported(task, size=12)))
+    (tmp_path / "x.jsonl").write_text("\n".join(export_lines(task, size=12)))
     frame = lab.evaluate(run, tmp_path / "x.jsonl")
     assert list(frame.columns) == ["run", "data", "lines", "metric", "value"]
     assert set(frame["lines"]) == {12}

@@ -8,7 +8,7 @@ import pytest
 
 import tasks
 from tasks import Task, TaskError
-from tasks.export import exported, read_file
+from tasks.export import export_lines, read_file
 
 STAR = tasks.get("star", degree=2, arm=3, nodes=10)
 PUBLIC = "2,8|5,2|5,9|9,3/5,8=5,2,8\n1,6|1,5|5,3|6,2/1,2=1,6,2\n0,6|6,1|7,2|0,7/0,1=0,6,1\n"
@@ -16,7 +16,7 @@ PUBLIC = "2,8|5,2|5,9|9,3/5,8=5,2,8\n1,6|1,5|5,3|6,2/1,2=1,6,2\n0,6|6,1|7,2|0,7/
 
 
 def test_an_exported_line_says_how_to_draw_it_again_and_reads_back(task: Task, tmp_path: Path) -> None:
-    lines = list(exported(task, "test", 8, seed=3))
+    lines = list(export_lines(task, "test", 8, seed=3))
     rows = []
     for index, line in enumerate(lines):
         fields = json.loads(line)
@@ -32,7 +32,7 @@ def test_an_exported_line_says_how_to_draw_it_again_and_reads_back(task: Task, t
 
 
 def test_a_longer_export_begins_with_a_shorter_ones_lines() -> None:
-    assert list(exported(STAR, size=4)) == list(exported(STAR, size=9))[:4]
+    assert list(export_lines(STAR, size=4)) == list(export_lines(STAR, size=9))[:4]
 
 
 def test_the_public_datas_lines_are_read(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_files_of_windows_are_read(tmp_path: Path) -> None:
 def test_lines_of_other_settings_are_read_if_a_model_can_be_asked_them(tmp_path: Path) -> None:
     near = tasks.get("induction", vocabulary=12, period=(3, 4), length=12)
     far = tasks.get("induction", vocabulary=12, period=(6, 6), length=12)
-    (tmp_path / "far.jsonl").write_text("\n".join(exported(far, size=3)))
+    (tmp_path / "far.jsonl").write_text("\n".join(export_lines(far, size=3)))
     np.testing.assert_array_equal(read_file(tmp_path / "far.jsonl", near).tokens[0], far.batch(0, 0, 1, "test").tokens[0])
     (tmp_path / "far.txt").write_text(far.format(far.batch(0, 0, 1)))
     with pytest.raises(TaskError, match=r"far.txt, line 1: induction: a row repeats a segment of 3 to 4"):
@@ -61,7 +61,7 @@ def test_lines_of_other_settings_are_read_if_a_model_can_be_asked_them(tmp_path:
 
 def test_what_is_scored_follows_the_model_and_not_the_file(tmp_path: Path) -> None:
     everything = tasks.get("star", degree=2, arm=3, nodes=10, loss_on="all")
-    (tmp_path / "x.jsonl").write_text("\n".join(exported(STAR, size=2)))
+    (tmp_path / "x.jsonl").write_text("\n".join(export_lines(STAR, size=2)))
     assert read_file(tmp_path / "x.jsonl", everything).scored.all()
     assert not read_file(tmp_path / "x.jsonl", STAR).scored.all()
 
@@ -112,7 +112,7 @@ def test_a_wrong_line_is_named_by_number_and_fault(content: str | bytes, fault: 
 @pytest.mark.parametrize("arguments", [{"size": 0}, {"split": "exam"}, {"seed": -1}])
 def test_wrong_arguments_of_an_export_are_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(TaskError, match=next(iter(arguments))):
-        list(exported(STAR, **arguments))  # type: ignore[arg-type]
+        list(export_lines(STAR, **arguments))  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

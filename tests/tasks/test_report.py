@@ -1,4 +1,4 @@
-"""Certificates: counts against enumeration, measures against rows looked at one by one."""
+"""Data reports: counts against enumeration, measures against sequences taken one by one."""
 
 import itertools
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.core.rng import stream
-from tasks.report import certify
+from tasks.report import inspect_data
 
 SMALL = {
     "induction": {"vocabulary": 5, "period": [2, 3], "length": 6},
@@ -42,8 +42,8 @@ def test_the_star_graphs_of_three_nodes_an_arm_are_those_that_one_can_list() -> 
     assert tasks.get("star", degree=2, arm=3, nodes=6).instance_count() == (len(stars), "exact")
 
 
-def test_a_certificate_of_every_task_shows_no_overlap_and_all_roles(task: Task) -> None:
-    found = certify(task, drawn=200)
+def test_a_report_shows_no_overlap_and_all_roles(task: Task) -> None:
+    found = inspect_data(task, drawn=200)
     assert found.task == task.description
     assert set(found.overlap) == {"train and validation", "train and test", "validation and test"}
     assert set(found.overlap.values()) == {0}
@@ -59,7 +59,7 @@ def test_a_certificate_of_every_task_shows_no_overlap_and_all_roles(task: Task) 
 
 def test_shares_lengths_and_what_is_met_again_are_those_of_the_rows() -> None:
     task = tasks.get("stories")
-    found = certify(task, drawn=100, seed=5)
+    found = inspect_data(task, drawn=100, seed=5)
     roles = np.concatenate([task.batch(5, 0, size, split).roles for split, size in zip(SPLITS, (200, 100, 100), strict=True)])
     lengths = (roles != 0).sum(axis=1)
     assert (found.shortest, found.longest) == (lengths.min(), lengths.max())
@@ -72,7 +72,7 @@ def test_the_public_star_graphs_are_nearly_all_in_their_training_set() -> None:
     """Two arms of three nodes out of ten, 200,000 lines: 1 - exp(-200,000 / 30,240) = 0.9987 of graphs are met."""
     task = tasks.get("star", degree=2, arm=3, nodes=10)
     assert task.instance_count() == (30_240, "exact")
-    found = certify(task, drawn=6000)
+    found = inspect_data(task, drawn=6000)
     inside = 30_240 * 14 / 16  # of the training split
     assert found.met_again == pytest.approx(1 - np.exp(-6000 / inside), abs=0.02)
     assert found.overlap["train and test"] == 0
@@ -81,7 +81,7 @@ def test_the_public_star_graphs_are_nearly_all_in_their_training_set() -> None:
 @pytest.mark.parametrize(("name", "settings"), [(name.split()[0], settings) for name, settings in SMALL.items()])
 def test_instances_are_listed_by_stratum_and_split(name: str, settings: dict[str, object]) -> None:
     task = tasks.get(name, **settings)
-    found = certify(task, drawn=4000)
+    found = inspect_data(task, drawn=4000)
     assert list(found.strata) == [stratum.name for stratum in task.strata()]
     for number, facts in enumerate(found.strata.values()):
         assert facts.instances_are == "exact"
@@ -93,16 +93,16 @@ def test_instances_are_listed_by_stratum_and_split(name: str, settings: dict[str
 
 
 def test_counts_are_marked_where_a_hash_divides_and_where_nobody_knows() -> None:
-    marks = {name: certify(tasks.get(name), drawn=50).strata for name in ("induction", "bigram", "modular", "stories")}
+    marks = {name: inspect_data(tasks.get(name), drawn=50).strata for name in ("induction", "bigram", "modular", "stories")}
     kinds = {name: {facts.instances_are for facts in strata.values()} for name, strata in marks.items()}
     assert kinds == {"induction": {"about"}, "bigram": {"seen"}, "modular": {"exact"}, "stories": {"seen"}}
 
 
 def test_the_mean_optimum_stands_beside_the_floor() -> None:
-    roles = certify(tasks.get("addition", digits=[1, 3], test_digits=None), drawn=4000).roles
+    roles = inspect_data(tasks.get("addition", digits=[1, 3], test_digits=None), drawn=4000).roles
     for split in SPLITS:
         assert roles["operand"].optimum[split] == pytest.approx(roles["operand"].floor, abs=0.01)
-    assert certify(tasks.get("star"), drawn=20).roles["turn"].optimum is None
+    assert inspect_data(tasks.get("star"), drawn=20).roles["turn"].optimum is None
 
 
 def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +110,9 @@ def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = type(task)
     honest = kind.draw
     monkeypatch.setattr(kind, "draw", lambda self, rng, size, split: honest(self, rng, size, "test"))
-    assert min(certify(task, drawn=100).overlap.values()) > 0
+    assert min(inspect_data(task, drawn=100).overlap.values()) > 0
 
 
 def test_drawing_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="drawn must be between 1 and 10000000, not 0"):
-        certify(tasks.get("star"), drawn=0)
+        inspect_data(tasks.get("star"), drawn=0)

@@ -17,7 +17,7 @@ from lab import processes
 from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.training.launch import check_launch
-from tasks.export import exported
+from tasks.export import export_lines
 from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
@@ -80,7 +80,7 @@ def state() -> list[Any]:
 
 def test_global_state_changes_nothing_and_is_restored(tmp_path: Path) -> None:
     plain = lab.train(tiny(), tmp_path / "plain")
-    (tmp_path / "data.jsonl").write_text("".join(f"{line}\n" for line in exported(tiny().task, "test", 4, 0)))
+    (tmp_path / "data.jsonl").write_text("".join(f"{line}\n" for line in export_lines(tiny().task, "test", 4, 0)))
     measured = lab.evaluate(plain, tmp_path / "data.jsonl")
     usual = torch.get_default_dtype(), torch.get_float32_matmul_precision(), torch.get_rng_state()
     try:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lab.cli.tasks.chosen import chosen, parser_for
 from tasks import SPLITS
-from tasks.report import Certificate, certify
+from tasks.report import DataReport, inspect_data
 
 
 def run(arguments: list[str]) -> int:
@@ -26,15 +26,15 @@ def run(arguments: list[str]) -> int:
 
     if known.out is not None:
         check_file(Path(known.out), (".json",), begins='{\n "task": {\n  "name": ', force=known.force)
-    certificate = certify(task, known.drawn, known.seed)
-    _print(certificate)
+    report = inspect_data(task, known.drawn, known.seed)
+    _print(report)
     if known.out is not None:
-        write_json(Path(known.out), dataclasses.asdict(certificate))
+        write_json(Path(known.out), dataclasses.asdict(report))
         print(known.out)
     return 0
 
 
-def _print(found: Certificate) -> None:
+def _print(found: DataReport) -> None:
     console = Console(highlight=False)
     name, *settings = (f"{key} {value}" for key, value in found.task.items())
     console.print(f"[bold]{name.removeprefix('name ')}[/]: {', '.join(settings)}", markup=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.cli.output import write_data
 from lab.cli.tasks.chosen import chosen, parser_for
-from tasks.export import exported
+from tasks.export import export_lines
 
 
 def run(arguments: list[str]) -> int:
@@ -18,7 +18,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("-o", "--out", metavar="FILE", help="a .jsonl; without it they are printed")
     parser.add_force()
     task, known = chosen(parser, arguments)
-    lines = exported(task, known.split, known.size, known.seed)
+    lines = export_lines(task, known.split, known.size, known.seed)
     if known.out is None:
         for line in lines:
             write_data(f"{line}\n")

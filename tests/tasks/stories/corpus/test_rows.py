@@ -8,7 +8,7 @@ import pytest
 
 import tasks
 from tasks import SPLITS, Batch, Task
-from tasks.report import certify
+from tasks.report import inspect_data
 from tasks.stories.corpus.encoding import END, PAD
 from tasks.stories.corpus.text import read_names, read_stories, split_of_story
 from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, LAST, SECOND_AGAIN, SECOND_NEW, WORD
@@ -120,7 +120,7 @@ def test_stories_that_do_not_fit_or_have_no_name_are_left_out_and_counted(task: 
         else:
             assert facts["without a name"] == sum(not NAMES.search(story) for story in own)
             assert facts["stories that take part"] >= facts["stories"] - sum(list(facts.values())[2:])
-    assert certify(short, 20).facts == short.facts()
+    assert inspect_data(short, 20).facts == short.facts()
     assert (short.batch(0, 0, 500).roles == LAST).any(axis=1).all(), "none is cut"
 
 
