@@ -1,12 +1,12 @@
-"""Addition of two numbers, digit by digit, where each digit of the sum is named by how far it must look for its carry.
+"""Addition of two numbers, digit by digit; the role of each digit of the sum is the length of its carry chain.
 
-One row of three-digit operands, forward (reversed, the sum is told from its units: 2 0 3 0):
+A sequence of three-digit operands, forward (reversed, the sum starts with its units: 2 0 3 0):
 
     1 4 7 + 1 5 5 = 0 3 0 2 end         o: operand, s: sign, e: end
     o o o s o o o s 1 2 1 0 e           0, 1, 2: carry_0, carry_1, carry_2
 
 The units need no lower place: carry_0. Any other digit needs the place below it, carry_1, and one more for each place on the
-way whose digits add up to nine, since such a place hands on whatever carry reaches it.
+way whose digits sum to nine, since such a place passes on the carry that reaches it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.splits import fingerprints, hashed
-from tasks.core.strata import Numbered, Stratum, few
+from tasks.core.splits import fingerprint_rows, hash_instances
+from tasks.core.strata import Ranks, Stratum, ranked_size
 from tasks.errors import TaskError, shown
 from tasks.settings import require
 
 OPERAND, SIGN, END, CARRY = 1, 2, 3, 4
 """Roles; carry_k is CARRY + k."""
 PLUS, EQUALS, STOP = 10, 11, 12
-"""Tokens behind the ten digits."""
+"""Tokens after the ten digits."""
 _MOST_DIGITS = 100
-_LISTED = 8
+_MOST_RANKED_DIGITS = 8
 """Numbers of more digits have no rank: there are too many of them."""
 
 
@@ -40,7 +40,7 @@ class Addition(Task):
     """Two uniform numbers of d digits each (leading zeros are written), and their sum in d + 1."""
 
     name: ClassVar[str] = "addition"
-    summary: ClassVar[str] = "add two numbers digit by digit, the carries being the hard part"
+    summary: ClassVar[str] = "add two numbers digit by digit, with carries"
     source: ClassVar[str] = "Lee et al. 2023 (plain and reversed formats)"
     role_labels: ClassVar[Mapping[str, str]] = {
         "operand": "digits of the operands",
@@ -54,11 +54,11 @@ class Addition(Task):
     digits: tuple[int, int] = (1, 3)
     """Fewest and most digits d of the operands; uniform between them."""
     order: Literal["forward", "reversed"] = "reversed"
-    """Whether the sum is told from its highest digit or from its units, where every carry comes from what was just told."""
+    """Whether the sum starts with its highest digit or with its units, so that every carry comes from the previous digits."""
     chains: int = 3
-    """Roles carry_0 ... carry_<chains>; the last is for digits that depend on so many lower places or more."""
+    """Roles carry_0 ... carry_<chains>; the last includes digits that depend on more lower places."""
     test_digits: tuple[int, int] | None = (4, 5)
-    """Lengths that are measured on their own, as the variants `d4`, `d5`; null for none."""
+    """Operand lengths that are evaluated separately, as the variants `d4`, `d5`; null for none."""
     loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
@@ -89,17 +89,17 @@ class Addition(Task):
         low, high = self.digits
         digits_B = rng.integers(low, high, size=size, endpoint=True)
         operands_2BP = rng.integers(10, size=(2, size, high)) * (np.arange(high) < digits_B[:, None])
-        return self._rows(digits_B, operands_2BP)
+        return self._build(digits_B, operands_2BP)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The two numbers, by fingerprint, in either order and with any leading zeros: who knows 3 + 4 knows 04 + 03."""
-        first_B2, second_B2 = (fingerprints(operand_BP) for operand_BP in self._operands(tokens))
+        """The two numbers, by fingerprint, independent of their order and leading zeros: 3 + 4 and 04 + 03 are one instance."""
+        first_B2, second_B2 = (fingerprint_rows(operand_BP) for operand_BP in self._operands(tokens))
         swapped_B1 = first_B2[:, :1] > second_B2[:, :1]
         both = np.where(swapped_B1, second_B2, first_B2), np.where(swapped_B1, first_B2, second_B2)
         return np.concatenate(both, axis=1)
 
     def instance_count(self) -> Count:
-        """Pairs, in either order, of numbers of the most digits or fewer."""
+        """Unordered pairs of numbers of at most the largest number of digits."""
         numbers = 10 ** self.digits[1]
         return numbers * (numbers + 1) // 2, "exact"
 
@@ -121,44 +121,41 @@ class Addition(Task):
         digits_B: NDArray[np.int64] = (tokens == PLUS).argmax(axis=1)
         return digits_B - self.digits[0]
 
-    def numbered(self, tokens: NDArray[np.int64]) -> Numbered:
+    def rank(self, tokens: NDArray[np.int64]) -> Ranks:
         """Pairs of equal numbers in their order, pairs of different ones by the larger and then the smaller number."""
         operands = self._operands(tokens)
         place = np.arange(operands[0].shape[1])
         digits_B = np.maximum(1, ((np.maximum(*operands) > 0) * (place + 1)).max(axis=1))
-        one_B, other_B = (operand_BP @ 10 ** np.minimum(place, _LISTED) for operand_BP in operands)
+        one_B, other_B = (operand_BP @ 10 ** np.minimum(place, _MOST_RANKED_DIGITS) for operand_BP in operands)
         low_B, high_B = np.minimum(one_B, other_B), np.maximum(one_B, other_B)
-        least_B = 10 ** np.minimum(digits_B - 1, _LISTED) * (digits_B > 1)  # of the numbers with so many digits
+        least_B = 10 ** np.minimum(digits_B - 1, _MOST_RANKED_DIGITS) * (digits_B > 1)  # of the numbers with this many digits
         equal_B = (operands[0] == operands[1]).all(axis=1)
         rank_B = np.where(equal_B, high_B - least_B, high_B * (high_B - 1) // 2 + low_B - least_B * (least_B - 1) // 2)
-        size_D2 = np.array([[few(size) for size in _blocks(digits)] for digits in range(place[-1] + 2)])
+        size_D2 = np.array([[ranked_size(size) for size in _blocks(digits)] for digits in range(place[-1] + 2)])
         block_B2 = np.stack([digits_B, equal_B], axis=1)
-        return Numbered(rank_B, size_D2[digits_B, 1 - equal_B], hashed(block_B2))
+        return Ranks(rank_B, size_D2[digits_B, 1 - equal_B], hash_instances(block_B2))
 
     def _operands(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The digits (B, P) of the two numbers, lowest place first, 0 from the highest on."""
+        """The digits (B, P) of the two numbers, lowest place first, padded with 0."""
         digits_B1 = (tokens == PLUS).argmax(axis=1)[:, None]
         place = np.arange((tokens.shape[1] - 4) // 3)
 
         def digits(end_B1: NDArray[np.int64]) -> NDArray[np.int64]:
             return np.where(place < digits_B1, np.take_along_axis(tokens, end_B1 - place, axis=1), 0)
 
-        return digits(digits_B1 - 1), digits(2 * digits_B1)  # where their units stand
+        return digits(digits_B1 - 1), digits(2 * digits_B1)  # positions of their units
 
     def floor(self, role: str) -> float | None:
-        """`operand` ln 10 and, in the first, what it costs that the number goes on; `sign` half of what it costs that it ends.
-
-        The sum and the end: 0.
-        """
+        """`operand`: ln 10, plus the cost of the first number continuing; `sign`: half the cost of its ending; the rest 0."""
         number = self.role(role)
         if number == 0 or number >= CARRY:
             return None if number == 0 else 0.0
         wanted = (self._roles_of_column[self._columns] == number) & self._possible
-        wanted[:, 0] = False  # nothing predicts a row's first token
+        wanted[:, 0] = False  # nothing predicts a sequence's first token
         return float(self._nats[wanted].mean())
 
     def chance(self, role: str) -> float | None:
-        """1/10 for digits of operands; the sum's are not uniform."""
+        """1/10 for digits of operands; those of the sum are not uniform."""
         return 1 / 10 if self.role(role) == OPERAND else None
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -177,47 +174,47 @@ class Addition(Task):
         text = "".join(map(self.word, prompt.tolist())) if known else ""
         asked = re.fullmatch(r"(\d+)\+(\d+)=", text)
         if asked is None or len(asked[1]) != len(asked[2]):
-            raise TaskError("addition: a prompt is a number, +, another of as many digits, and =")
-        told = str(int(asked[1]) + int(asked[2])).zfill(len(asked[1]) + 1)
-        return np.array([int(digit) for digit in (told if self.order == "forward" else told[::-1])], dtype=np.int64)
+            raise TaskError("addition: a prompt is a number, +, another with the same number of digits, and =")
+        total = str(int(asked[1]) + int(asked[2])).zfill(len(asked[1]) + 1)
+        return np.array([int(digit) for digit in (total if self.order == "forward" else total[::-1])], dtype=np.int64)
 
     def format(self, row: Batch) -> str:
-        """`12+39=51`, whatever the order: operands with all their digits, the sum without leading zeros."""
+        """Write `12+39=51` in either order: operands with all their digits, the sum without leading zeros."""
         begin, end = row.answer[0].tolist()
-        asked, told = ("".join(map(self.word, part.tolist())) for part in (row.tokens[0, :begin], row.tokens[0, begin:end]))
-        return asked + str(int(told if self.order == "forward" else told[::-1]))
+        prompt, total = ("".join(map(self.word, ids.tolist())) for ids in (row.tokens[0, :begin], row.tokens[0, begin:end]))
+        return prompt + str(int(total if self.order == "forward" else total[::-1]))
 
     def parse(self, line: str) -> Batch:
         stated = re.fullmatch(r"\s*([0-9]+)\s*\+\s*([0-9]+)\s*=\s*([0-9]+)\s*", line)
         if stated is None:
-            raise TaskError(f"addition: {shown(line.strip())} is no sum as 12+39=51")
-        first, second, told = stated.groups()
+            raise TaskError(f"addition: {shown(line.strip())} is not a sum like 12+39=51")
+        first, second, total = stated.groups()
         digits, (low, high) = max(len(first), len(second)), self.digits
         require(low <= digits <= high, "addition: digits of an operand", digits, f"between {low} and {high}")
-        told = told.lstrip("0") or "0"
-        require(len(told) <= high + 1, f"addition: digits of {first}+{second}", len(told), f"at most {high + 1}")
+        total = total.lstrip("0") or "0"
+        require(len(total) <= high + 1, f"addition: digits of {first}+{second}", len(total), f"at most {high + 1}")
         padded = [[int(digit) for digit in reversed(number.zfill(high))] for number in (first, second)]
-        row = self._rows(np.array([digits]), np.array(padded)[:, None])
+        row = self._build(np.array([digits]), np.array(padded)[:, None])
         right = int(first) + int(second)
         begin, end = row.answer[0].tolist()
         in_digits = " ".join(map(self.word, row.tokens[0, begin:end].tolist()))
-        require(int(told) == right, f"addition: {first}+{second}", int(told), f"{right}, told as {in_digits}")
+        require(int(total) == right, f"addition: {first}+{second}", int(total), f"{right}, written as {in_digits}")
         return row
 
-    def _rows(self, digits_B: NDArray[np.int64], operands_2BP: NDArray[np.int64]) -> Batch:
-        """Rows of these operands, whose digits come lowest place P first and are 0 from place `digits_B` on."""
+    def _build(self, digits_B: NDArray[np.int64], operands_2BP: NDArray[np.int64]) -> Batch:
+        """Build sequences of these operands, lowest place P first and 0 from place `digits_B` on."""
         size, _, high = len(digits_B), *operands_2BP.shape[1:]
         sums_BP = operands_2BP.sum(axis=0)
-        told_BP = np.zeros((size, high + 1), dtype=np.int64)  # the sum, lowest place first
+        sum_BP = np.zeros((size, high + 1), dtype=np.int64)  # the sum, lowest place first
         needed_BP = np.zeros((size, high + 1), dtype=np.int64)  # lower places that each of its digits depends on
         carry_B = np.zeros(size, dtype=np.int64)
         for place in range(high):
             total_B = sums_BP[:, place] + carry_B
-            told_BP[:, place], carry_B = total_B % 10, total_B // 10
+            sum_BP[:, place], carry_B = total_B % 10, total_B // 10
             needed_BP[:, place + 1] = 1 + needed_BP[:, place] * (sums_BP[:, place] == 9)
-        told_BP[:, high] = carry_B
+        sum_BP[:, high] = carry_B
         signs_B3 = np.broadcast_to([PLUS, EQUALS, STOP], (size, 3))
-        cells = np.concatenate([*operands_2BP, told_BP, signs_B3], axis=1)
+        cells = np.concatenate([*operands_2BP, sum_BP, signs_B3], axis=1)
         roles_of_cell = np.broadcast_to(self._roles_of_column, cells.shape).copy()
         roles_of_cell[:, 2 * high : 3 * high + 1] += np.minimum(needed_BP, self.chains)
         columns_BT = self._columns[digits_B]
@@ -229,17 +226,17 @@ class Addition(Task):
 
     @cached_property
     def _columns(self) -> NDArray[np.int64]:
-        """(high + 1, T) which cell stands at each position of a row of d operand digits: of a, b, the sum, +, =, end.
+        """(high + 1, T) the cell at each position of a sequence of d operand digits: of a, b, the sum, +, =, end.
 
-        Operands and sum have their lowest place first among the cells; behind the end there are more ends.
+        Operands and sum have their lowest place first among the cells; end tokens fill the rest.
         """
         high = self.digits[1]
         plus, equals, stop = range(3 * high + 1, 3 * high + 4)
         table = np.full((high + 1, self.length), stop)
         for digits in range(1, high + 1):
             a = np.arange(digits)[::-1]
-            told = 2 * high + np.arange(digits + 1)
-            cells = [*a, plus, *(high + a), equals, *(told[::-1] if self.order == "forward" else told)]
+            total = 2 * high + np.arange(digits + 1)
+            cells = [*a, plus, *(high + a), equals, *(total[::-1] if self.order == "forward" else total)]
             table[digits, : len(cells)] = cells
         return table
 
@@ -250,21 +247,21 @@ class Addition(Task):
 
     @property
     def _possible(self) -> NDArray[np.bool_]:
-        """(high + 1, 1) the numbers of digits d that rows have, all equally likely."""
+        """(high + 1, 1) whether operands can have d digits; all possible d are equally likely."""
         return (np.arange(self.digits[1] + 1) >= self.digits[0])[:, None]
 
     @cached_property
     def _nats(self) -> NDArray[np.float64]:
-        """(high + 1, T) the optimal predictor's loss at each position of a row of d operand digits."""
+        """(high + 1, T) the optimal predictor's loss at each position of a sequence of d operand digits."""
         low, high = self.digits
         position, digits_D1 = np.arange(self.length), np.arange(high + 1)[:, None]
-        left = np.maximum(high + 1 - position, 1)  # from `low` digits on: so many lengths are possible, this one among them
+        left = np.maximum(high + 1 - position, 1)  # from `low` digits on: the number of lengths still possible
         goes_on = np.where((position >= low) & (position < high), np.log(left / np.maximum(left - 1, 1)), 0.0)
         first, operand = position < digits_D1, self._roles_of_column[self._columns] == OPERAND
         return np.where(operand, np.log(10) + first * goes_on, np.where(position == digits_D1, np.log(left), 0.0))
 
 
 def _blocks(digits: int) -> tuple[int, int]:
-    """Pairs of equal and of different numbers, in either order, of which the larger has so many digits (0 has one)."""
+    """Numbers of unordered pairs, of equal and of different numbers, whose larger has this many digits (0 has one)."""
     below, least = 10**digits, 10 ** (digits - 1) if digits > 1 else 0
     return below - least, (below * (below - 1) - least * (least - 1)) // 2

@@ -1,16 +1,16 @@
-"""Agreement with a verb that is still to come: a factorisation order that helps or hinders (Gloeckle et al. 2024, L.4).
+"""Agreement with a verb before or after it: factorisation orders of different difficulty (Gloeckle et al. 2024, L.4).
 
-One row, for example, of two pairs in the glossary and two words in the noun phrase:
+A sequence, for example, of two pairs in the glossary and two words in the noun phrase:
 
     k3 v7 k1 v2 k1 | s5 -c0 s9 -c0 v2        order verb_last
     k3 v7 k1 v2 k1 | v2 s5 -c0 s9 -c0        order verb_first
 
-The prompt names a verb: a glossary of keys and verbs, and the key of the one that is meant. Then come words, each a random
-stem and the marker of the case that the verb governs, as a lexicon says which only the weights can hold.
+The prompt names a verb: a glossary of keys and verbs, and the key of the chosen one. Then come words, each a random stem and
+the marker of the case that the verb governs, by a fixed lexicon that a model must store in its weights.
 
-What can be known is the same in both orders: the prompt determines the verb, hence the case, so the floor of every case and of
-the verb is 0. What differs is what must be done at once. With `verb_first` each target is one look-up away: the verb in the
-glossary, the case in the lexicon. With `verb_last` the first case needs both, the later token before the earlier one.
+Both orders have the same information: the prompt determines the verb, hence the case, so the floor of every case and of the
+verb is 0. The orders differ in the steps per token. With `verb_first` each target is one look-up: the verb in the glossary, the
+case in the lexicon. With `verb_last` the first case needs both look-ups, the later token before the earlier one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
 from tasks.core.rng import stream
-from tasks.core.splits import FEW
+from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.settings import require
 
@@ -37,7 +37,7 @@ class Agreement(Task):
     """A glossary that names a verb, `words` words in the case that it governs, and the verb, last or first."""
 
     name: ClassVar[str] = "agreement"
-    summary: ClassVar[str] = "mark words with the case that a verb governs, before (or after) the verb is said"
+    summary: ClassVar[str] = "mark words with the case that a verb governs, before (or after) the verb appears"
     source: ClassVar[str] = "Gloeckle et al. 2024, appendix L.4"
     role_labels: ClassVar[Mapping[str, str]] = {
         "prompt": "prompt",
@@ -51,17 +51,17 @@ class Agreement(Task):
     determined: ClassVar[bool] = False
 
     order: Literal["verb_last", "verb_first"] = "verb_last"
-    """`verb_first` is the control that asks for no look-ahead."""
+    """`verb_first` is the control without look-ahead."""
     words: int = 1
     """Words of the noun phrase; the verb is 2 words - 1 tokens after the first case."""
     pairs: int = 4
-    """Key-verb pairs in the glossary; with 1 the verb is named outright."""
+    """Key-verb pairs in the glossary; with 1 the glossary names the verb directly."""
     keys: int = 8
     """Keys to choose from."""
     verbs: int = 16
     """Verbs to choose from."""
     cases: int = 8
-    """Cases; the lexicon gives each as many verbs as any other, to one more or less."""
+    """Cases; the lexicon assigns each the same number of verbs, to within one."""
     stems: int = 16
     """Stems to choose from."""
     loss_on: Literal["all", "answer"] = "answer"
@@ -102,22 +102,22 @@ class Agreement(Task):
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         keys_BP = rng.random((size, self.keys)).argsort(axis=1)[:, : self.pairs]
         verbs_BP = rng.integers(self.verbs, size=(size, self.pairs))
-        meant_B = rng.integers(self.pairs, size=size)
+        chosen_B = rng.integers(self.pairs, size=size)
         stems_BW = rng.integers(self.stems, size=(size, self.words))
         row_B = np.arange(size)
         tokens = np.empty((size, self.length), dtype=np.int64)
         tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2] = keys_BP, self.keys + verbs_BP
-        tokens[:, self._prompt - 1] = keys_BP[row_B, meant_B]
-        verb_B = verbs_BP[row_B, meant_B]
-        tokens[:, self._prompt :] = self._phrased(self.keys + verb_B, self._stems + stems_BW)
-        return self._rows(tokens)
+        tokens[:, self._prompt - 1] = keys_BP[row_B, chosen_B]
+        verb_B = verbs_BP[row_B, chosen_B]
+        tokens[:, self._prompt :] = self._phrase_of(self.keys + verb_B, self._stems + stems_BW)
+        return self._label_phrase(tokens)
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         keys_BP, verbs_BP = tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2]
-        meant_BP = keys_BP == tokens[:, self._prompt - 1 : self._prompt]
+        chosen_BP = keys_BP == tokens[:, self._prompt - 1 : self._prompt]
         sorted_BP = np.sort(keys_BP, axis=1)
         fit = (keys_BP < self.keys).all() and ((self.keys <= verbs_BP) & (verbs_BP < self._stems)).all()
-        if not (fit and (sorted_BP[:, 1:] != sorted_BP[:, :-1]).all() and meant_BP.any(axis=1).all()):
+        if not (fit and (sorted_BP[:, 1:] != sorted_BP[:, :-1]).all() and chosen_BP.any(axis=1).all()):
             raise TaskError(
                 f"agreement: a prompt is {self.pairs} different keys below {self.keys}, after each a verb from {self.keys} "
                 f"to {self._stems - 1}, and then one of the keys"
@@ -125,43 +125,43 @@ class Agreement(Task):
         stems_BW = tokens[:, self._prompt :][:, [role == "stem" for role in self._phrase]]
         if not ((self._stems <= stems_BW) & (stems_BW < self._cases)).all():
             raise TaskError(f"agreement: a stem is from {self._stems} to {self._cases - 1}")
-        right = self._phrased((meant_BP * verbs_BP).sum(axis=1), stems_BW)
+        right = self._phrase_of((chosen_BP * verbs_BP).sum(axis=1), stems_BW)
         for row, place in np.argwhere(right != tokens[:, self._prompt :])[:1]:
             position, token = place + self._prompt, tokens[row, place + self._prompt]
-            told, said = (f"{each} ({self.word(int(each))})" for each in (right[row, place], token))
-            raise TaskError(f"agreement: token {position} must be {told}, not {said}")
-        return self._rows(tokens)
+            expected, found = (f"{each} ({self.word(int(each))})" for each in (right[row, place], token))
+            raise TaskError(f"agreement: token {position} must be {expected}, not {found}")
+        return self._label_phrase(tokens)
 
-    def _phrased(self, verb_B: NDArray[np.int64], stems_BW: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What follows the prompt, (B, 2 W + 1): the verb, and the stems, each with the case that the verb governs."""
+    def _phrase_of(self, verb_B: NDArray[np.int64], stems_BW: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The tokens after the prompt, (B, 2 W + 1): the verb, and the stems, each with the case that the verb governs."""
         case_B = self._cases + self.lexicon[verb_B - self.keys]
         words_BW2 = np.stack([stems_BW, np.broadcast_to(case_B[:, None], stems_BW.shape)], axis=2)
         words, verb = words_BW2.reshape(len(verb_B), -1), verb_B[:, None]
         return np.concatenate([verb, words] if self.order == "verb_first" else [words, verb], axis=1)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The glossary as a set, and the key that is meant: whatever the order of the pairs, the stems and `order`."""
+        """The glossary as a set, and the chosen key: independent of the order of the pairs, the stems and `order`."""
         keys_BP, verbs_BP = tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2]
         glossary = np.sort(keys_BP * self.vocab_size + verbs_BP, axis=1)
         return np.concatenate([glossary, tokens[:, self._prompt - 1 : self._prompt]], axis=1)
 
     def instance_count(self) -> Count:
-        """Choices of the keys, times a verb for each, times which is meant."""
+        """Choices of the keys, times a verb for each, times the choice of one key."""
         return comb(self.keys, self.pairs) * self.verbs**self.pairs * self.pairs, "exact"
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        if self.pairs > 14 or self.instance_count()[0] > FEW:  # 2^15 choices of verbs are too many
+        if self.pairs > 14 or self.instance_count()[0] > MOST_LISTED:  # 2^15 choices of verbs are too many
             return None
         keys = np.array(list(combinations(range(self.keys), self.pairs)))[:, None, None]
         verbs = self.keys + np.array(list(product(range(self.verbs), repeat=self.pairs)))[:, None]
         glossary = np.broadcast_to(keys * self.vocab_size + verbs, (len(keys), len(verbs), self.pairs, self.pairs))
-        meant = np.broadcast_to(keys[..., 0, :, None], (*glossary.shape[:-1], 1))
-        return np.concatenate([glossary, meant], axis=3).reshape(-1, self.pairs + 1)
+        chosen = np.broadcast_to(keys[..., 0, :, None], (*glossary.shape[:-1], 1))
+        return np.concatenate([glossary, chosen], axis=3).reshape(-1, self.pairs + 1)
 
     def floor(self, role: str) -> float | None:
         """Cases and verb 0, in both orders, since the prompt determines them; `stem` ln(stems).
 
-        `prompt`: the mean over what is predicted of it, keys that are new, verbs that may be any, and one of the keys again.
+        `prompt`: the mean over its predicted tokens: keys that are new, uniform verbs, and one of the keys again.
         """
         if self.role(role) == 0:
             return None
@@ -171,16 +171,16 @@ class Agreement(Task):
         return float(entropies_T[own].mean())
 
     def chance(self, role: str) -> float | None:
-        """A case: the share of verbs that govern the commonest one; `stem` and `verb`: 1 over how many there are."""
-        commonest = float(np.bincount(self.lexicon).max() / self.verbs)
-        by_role = {"stem": 1 / self.stems, "case_first": commonest, "case_again": commonest, "verb": 1 / self.verbs}
+        """A case: the share of verbs that govern the most frequent one; `stem` and `verb`: 1 over their number."""
+        most_frequent = float(np.bincount(self.lexicon).max() / self.verbs)
+        by_role = {"stem": 1 / self.stems, "case_first": most_frequent, "case_again": most_frequent, "verb": 1 / self.verbs}
         return by_role.get(self.roles[self.role(role)])
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Every draw is uniform over as many as its place in the row says, and the rest is determined."""
+        """Every draw is uniform over a number of choices that depends on its position; the other tokens are determined."""
         return np.broadcast_to(self._entropies, tokens.shape)
 
-    def _rows(self, tokens: NDArray[np.int64]) -> Batch:
+    def _label_phrase(self, tokens: NDArray[np.int64]) -> Batch:
         numbers = [self.roles.index(name) for name in self._names]
         answer = np.tile([self._prompt, self.length], (len(tokens), 1))
         return self.rows(tokens, np.broadcast_to(numbers, tokens.shape), answer)

@@ -1,12 +1,12 @@
-"""Bigrams of the language against bigrams of the context (Bietti et al. 2023, "Birth of a transformer").
+"""Global bigrams against bigrams of the context (Bietti et al. 2023, "Birth of a transformer").
 
-One row, for example, with one trigger Q whose follower in this row is f:
+A sequence, for example, with one trigger Q whose follower in this sequence is f:
 
     c a Q f b a Q f d Q f
     - g g 1 g g g 2 g g 2       g: global, 1: first, 2: copy
 
-Every token that is no trigger is followed as one global Markov chain says, which a model can hold in its weights. A trigger is
-followed by a token that is drawn anew for each row, which only the row itself can tell.
+After a token that is not a trigger, the next one follows a global Markov chain, which a model can store in its weights. After a
+trigger comes a token that is drawn anew for each sequence, which only the context determines.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.categorical import Aliases, aliased, aliases, entropies, quantised, stationary
+from tasks.core.categorical import Aliases, build_aliases, draw_by_aliases, entropies, quantise, stationary_distribution
 from tasks.core.rng import stream
 from tasks.errors import TaskError
 from tasks.settings import require
 
 GLOBAL, FIRST, COPY = 1, 2, 3
 _FEWEST = 100
-"""Different sequences at least, if they were equally likely, so that at least six of them validate."""
+"""Fewest different sequences, counted as if equally likely, so that about six of them are in the validation split."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bigram(Task):
-    """A global chain over `vocabulary`, interrupted by `triggers` that are followed by what this row chose for them.
+    """A global chain over `vocabulary`, interrupted by `triggers` whose followers are drawn for each sequence.
 
-    Triggers come after any other token alike (`trigger_rate`) and their followers are uniform over the other tokens. So when
-    a trigger comes says nothing of its follower, and floors and chances are exact. (In the paper triggers are frequent tokens.)
+    Triggers are equally likely after every other token (`trigger_rate`) and their followers are uniform over the other tokens.
+    So the position of a trigger is independent of its follower, and floors and chances are exact. (In the paper, triggers are
+    frequent tokens.)
     """
 
     name: ClassVar[str] = "bigram"
-    summary: ClassVar[str] = "follow a global chain, and after a trigger what this row put there before"
+    summary: ClassVar[str] = "follow a global chain, and after a trigger repeat its follower in this sequence"
     source: ClassVar[str] = "Bietti et al. 2023"
     roles = (PADDING, "global", "first", "copy")
     role_labels: ClassVar[Mapping[str, str]] = {
@@ -52,13 +53,13 @@ class Bigram(Task):
     vocabulary: int = 32
     """V, token ids; the first `triggers` of them are the triggers."""
     length: int = 64
-    """T, tokens in a row."""
+    """T, tokens in a sequence."""
     triggers: int = 4
-    """K, tokens whose follower every row draws anew, uniformly from those that are no triggers."""
+    """K, tokens whose follower every sequence draws anew, uniformly from those that are not triggers."""
     trigger_rate: float = 0.2
-    """Chance that a trigger, any of them alike, follows a token that is none."""
+    """Probability that a trigger, each of them equally likely, follows a token that is not a trigger."""
     alpha: float = 0.1
-    """Dirichlet concentration of the global chain's rows, over tokens that are no triggers; small: few likely followers."""
+    """Dirichlet concentration of the global chain's rows, over tokens that are not triggers; small: few likely followers."""
 
     def check(self) -> None:
         require(3 <= self.vocabulary <= 512, "bigram.vocabulary", self.vocabulary, "between 3 and 512")
@@ -69,7 +70,7 @@ class Bigram(Task):
         require(self.length >= 4, "bigram.length", self.length, "at least 4, a trigger and its follower twice")
         varied = self._different()
         larger = (
-            f"larger, so that drawn sequences are as seldom equal as those of {_FEWEST} equally likely ones ({varied:.0f} here)"
+            f"larger, so that drawn sequences are as rarely equal as those of {_FEWEST} equally likely ones ({varied:.0f} here)"
         )
         require(varied >= _FEWEST, "bigram.length", self.length, larger)
 
@@ -79,7 +80,7 @@ class Bigram(Task):
 
     @property
     def chain(self) -> NDArray[np.float64]:
-        """(V, V) chance of each token after each, over all rows; the triggers' followers are uniform over the other tokens."""
+        """(V, V) transition probabilities over all sequences; followers of triggers are uniform over the other tokens."""
         return self._world.chain_VV
 
     def word(self, token: int) -> str:
@@ -90,31 +91,32 @@ class Bigram(Task):
         column_TB, uniform_TB = rng.integers(self.vocabulary, size=shape_TB), rng.random(shape_TB)
         followers_BK = rng.integers(self.triggers, self.vocabulary, size=(size, self.triggers))
         tokens_TB = np.empty(shape_TB, dtype=np.int64)
-        tokens_TB[0] = aliased(self._world.first, column_TB[0], uniform_TB[0])
+        tokens_TB[0] = draw_by_aliases(self._world.first, column_TB[0], uniform_TB[0])
         for position in range(1, self.length):
             before_B, after_B = tokens_TB[position - 1], tokens_TB[position]
-            after_B[:] = aliased(self._world.next, before_B * self.vocabulary + column_TB[position], uniform_TB[position])
+            cell_B = before_B * self.vocabulary + column_TB[position]
+            after_B[:] = draw_by_aliases(self._world.next, cell_B, uniform_TB[position])
             triggered = np.flatnonzero(before_B < self.triggers)
             after_B[triggered] = followers_BK[triggered, before_B[triggered]]
         tokens_BT = np.ascontiguousarray(tokens_TB.T)
         return self.rows(tokens_BT, self._roles_of(tokens_BT))
 
     def floor(self, role: str) -> float | None:
-        """`global`: the chain's entropy rate over tokens that are no triggers; `first`: ln(V - K); `copy`: 0."""
+        """`global`: the chain's entropy rate over tokens that are not triggers; `first`: ln(V - K); `copy`: 0."""
         weights = self._after_others
         rate = float(weights @ entropies(self.chain[self.triggers :]))
         return {GLOBAL: rate, FIRST: float(np.log(self.vocabulary - self.triggers)), COPY: 0.0}.get(self.role(role))
 
     def chance(self, role: str) -> float | None:
-        """`global`: the share of the commonest token; else 1 / (V - K)."""
-        commonest = float((self._after_others @ self.chain[self.triggers :]).max())
+        """`global`: the share of the most frequent token; otherwise 1 / (V - K)."""
+        most_frequent = float((self._after_others @ self.chain[self.triggers :]).max())
         other = 1 / (self.vocabulary - self.triggers)
-        return {GLOBAL: commonest, FIRST: other, COPY: other}.get(self.role(role))
+        return {GLOBAL: most_frequent, FIRST: other, COPY: other}.get(self.role(role))
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of who knows the global chain: its own law, ln(V - K) for a trigger's first follower, and 0 when it comes again."""
+        """The global chain's transition loss, ln(V - K) for a trigger's first follower, and 0 when it is repeated."""
         losses = np.empty(tokens.shape)
-        with np.errstate(divide="ignore"):  # what cannot follow has an infinite loss
+        with np.errstate(divide="ignore"):  # impossible transitions have an infinite loss
             losses[:, 0] = -np.log(self._world.stationary_V[tokens[:, 0]])
             losses[:, 1:] = -np.log(self.chain[tokens[:, :-1], tokens[:, 1:]])
         losses[self._roles_of(tokens) == COPY] = 0
@@ -135,11 +137,11 @@ class Bigram(Task):
         return self.rows(tokens, self._roles_of(tokens))
 
     def instance_count(self) -> Count:
-        """Any tokens in a row, though many cannot be."""
+        """All sequences of tokens, many of which are impossible."""
         return self.vocabulary**self.length, "at most"
 
     def _roles_of(self, tokens_BT: NDArray[np.int64]) -> NDArray[np.int8]:
-        """The role of each token; the first of a row counts as `global`, though nothing predicts it."""
+        """The role of each token; the first of a sequence is `global`, though nothing predicts it."""
         roles_BT = np.full(tokens_BT.shape, GLOBAL, dtype=np.int8)
         before_BT, after_BT = tokens_BT[:, :-1], roles_BT[:, 1:]
         for trigger in range(self.triggers):
@@ -151,17 +153,17 @@ class Bigram(Task):
 
     @property
     def _after_others(self) -> NDArray[np.float64]:
-        """(V - K,) how often a `global` target follows each token that is no trigger.
+        """(V - K,) how often a `global` target follows each token that is not a trigger.
 
-        When triggers come is independent of what follows them, so every position has the stationary distribution.
+        The positions of triggers are independent of their followers, so every position has the stationary distribution.
         """
         others = self._world.stationary_V[self.triggers :]
         return np.asarray(others / others.sum())
 
     def _different(self) -> float:
-        """How many equally likely sequences would coincide as often as two drawn ones do; it is not less than that."""
+        """A lower bound on the number of equally likely sequences that would coincide as often as two drawn ones."""
         both_VV = self.chain.copy()
-        both_VV[self.triggers :] **= 2  # two followers of a trigger may differ, and are counted as equal
+        both_VV[self.triggers :] **= 2  # two followers of a trigger may differ, but count as equal
         equal_V = self._world.stationary_V**2
         for _ in range(self.length - 1):
             equal_V = equal_V @ both_VV
@@ -175,7 +177,7 @@ class Bigram(Task):
 
 
 class _World(NamedTuple):
-    """What all rows share: the chain, its stationary distribution, and both ready to draw from."""
+    """The chain that all sequences share, its stationary distribution, and alias tables of both."""
 
     chain_VV: NDArray[np.float64]
     stationary_V: NDArray[np.float64]
@@ -191,7 +193,7 @@ def _world(vocabulary: int, triggers: int, rate: float, alpha: float) -> _World:
     chain_VV[:triggers, triggers:] = 1 / others
     chain_VV[triggers:, :triggers] = rate / triggers
     chain_VV[triggers:, triggers:] = (1 - rate) * rng.dirichlet(np.full(others, alpha), size=others)
-    chain_VV = quantised(chain_VV)
-    stationary_V = stationary(chain_VV)
+    chain_VV = quantise(chain_VV)
+    stationary_V = stationary_distribution(chain_VV)
     chain_VV.flags.writeable = stationary_V.flags.writeable = False
-    return _World(chain_VV, stationary_V, aliases(quantised(stationary_V[None])), aliases(chain_VV))
+    return _World(chain_VV, stationary_V, build_aliases(quantise(stationary_V[None])), build_aliases(chain_VV))

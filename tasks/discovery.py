@@ -1,12 +1,12 @@
-"""Open-ended discovery in a graph that only the weights hold (Nagarajan et al. 2025, "Roll the dice & look before you leap").
+"""Open-ended discovery in a fixed graph (Nagarajan et al. 2025, "Roll the dice & look before you leap").
 
-One row, for example:
+A sequence, for example:
 
-    ^ c17 c40 p3        sibling: two children of one parent, then the parent that both have
+    ^ c17 c40 p3        sibling: two children of one parent, then their parent
     ^ n5 n12 n9         triangle: three nodes of which any two are linked
 
-Training shows a part of all valid sequences. A model that has understood the graph, when it is sampled, makes others: valid
-ones that were never shown. The parent is the plan behind its children, though it is written last.
+Training shows a share of all valid sequences. A model that has learned the graph samples others: valid sequences that were
+never shown. The parent is the plan for its children, though it comes last.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from tasks.errors import TaskError
 from tasks.settings import require
 
 BEGIN = 0
-"""The first token of every row, from which it is sampled."""
+"""The first token of every sequence, from which it is sampled."""
 MOST = 4_000_000
-"""Valid sequences at most."""
+"""Most valid sequences."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery(Task):
-    """Sequences that a fixed random graph makes valid; a keyed, exact partition of them says which of them training shows."""
+    """Sequences that a fixed random graph makes valid; a keyed, exact partition divides them between the splits."""
 
     name: ClassVar[str] = "discovery"
-    summary: ClassVar[str] = "make new combinations that a graph allows, which only the weights hold"
+    summary: ClassVar[str] = "sample new combinations that a memorised graph allows"
     source: ClassVar[str] = "Nagarajan et al. 2025"
     role_labels: ClassVar[Mapping[str, str]] = {
         "begin": "begin token",
@@ -54,7 +54,7 @@ class Discovery(Task):
     splits_itself: ClassVar[bool] = True
 
     kind: Literal["sibling", "triangle"] = "sibling"
-    """What a valid sequence is."""
+    """The rule for valid sequences: two children of a parent, or the nodes of a triangle."""
     parents: int = 5
     """`sibling`: families."""
     children: int = 100
@@ -62,9 +62,9 @@ class Discovery(Task):
     nodes: int = 48
     """`triangle`: nodes of the graph."""
     degree: int = 12
-    """`triangle`: links of a node on average; which nodes they link is random."""
+    """`triangle`: average links of a node, between random nodes."""
     train_share: float = 0.5
-    """Share of all valid sequences (in any order) that training shows; half of the others validates, half tests."""
+    """Share of all valid sequences (in any order) in training; validation and test halve the rest."""
 
     def check(self) -> None:
         require(self.parents >= 2, "discovery.parents", self.parents, "at least 2")
@@ -79,9 +79,9 @@ class Discovery(Task):
         else:
             setting, value, given = "degree", self.degree, ""
             expected = round(math.comb(self.nodes, 3) * (self.degree / most) ** 3)
-        allowed = f"so small that{given} there are at most {MOST:,} valid sequences, for all are held in memory"
+        allowed = f"so small that{given} there are at most {MOST:,} valid sequences, which are held in memory"
         require(expected <= MOST, f"discovery.{setting}", value, allowed)
-        _ = self._world  # made once, here, so that a graph that cannot be divided is refused now
+        _ = self._world  # rejects a graph that cannot be divided
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -111,20 +111,20 @@ class Discovery(Task):
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         mine = self._world.valid[self._world.split == SPLITS.index(split)]
         drawn_B3 = mine[rng.integers(len(mine), size=size)]
-        free = 2 if self._siblings else 3  # places whose order is free
+        free = 2 if self._siblings else 3  # nodes whose order is free
         order_BF = rng.random((size, free)).argsort(axis=1)
         drawn_B3[:, :free] = np.take_along_axis(drawn_B3[:, :free], order_BF, axis=1)
-        return self._rows(drawn_B3)
+        return self._with_begin(drawn_B3)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The sequence in the one order of its nodes that stands for all."""
+        """The sequence with its nodes in canonical order."""
         free = 2 if self._siblings else 3
         return np.concatenate([np.sort(tokens[:, 1 : 1 + free], axis=1), tokens[:, 1 + free :]], axis=1)
 
     def floor(self, role: str) -> float | None:
-        """Of who knows the graph, and not which sequences are held back: `parent` 0, `child_second` ln(children - 1).
+        """Given the graph, not the division into splits: `parent` 0, `child_second` ln(children - 1), `child_first` ln of all.
 
-        `child_first`: ln of all children. Of a triangle it depends on the nodes: see `optimum`.
+        In a triangle it depends on the nodes: see `optimum`.
         """
         children = self.parents * self.children
         floors = {"child_first": np.log(children), "child_second": np.log(self.children - 1), "parent": 0.0, "begin": 0.0}
@@ -132,7 +132,7 @@ class Discovery(Task):
         return None if floor is None else float(floor)
 
     def chance(self, role: str) -> float | None:
-        """The share of the commonest node among all valid sequences."""
+        """The share of the most frequent node among all valid sequences."""
         if self.role(role) <= self.role("begin"):
             return None
         if self._siblings:
@@ -140,7 +140,7 @@ class Discovery(Task):
         return float(np.bincount(self.valid.ravel()).max() / self.valid.size)
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of who knows the graph and takes all valid sequences, in any order, for equally likely."""
+        """The predictor that knows the graph and gives all valid sequences, in any order, the same probability."""
         if self._siblings:
             choices = [1, self.parents * self.children, self.children - 1, 1]
             return np.broadcast_to(np.log(choices), tokens.shape)
@@ -167,13 +167,13 @@ class Discovery(Task):
         return tokens[:, 3] - 1 if self._siblings else np.zeros(len(tokens), dtype=np.int64)
 
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """What samples are worth.
+        """Measure whether samples are valid, new and different.
 
         `valid`: the share that the graph allows. `novel`: of these, the share that training does not show, in any order of the
-        nodes. `unique`: how many different ones there are among these, as a share of them. Their product `creative` is the
-        number of different, new, valid sequences as a share of all samples. A share of none is 0.
+        nodes. `unique`: of these, the share of different ones. Their product `creative` is the number of different, new, valid
+        sequences as a share of all samples. A share of no samples is 0.
         """
-        codes = _coded(self.instances(tokens), self.vocab_size)
+        codes = _encode(self.instances(tokens), self.vocab_size)
         place = np.minimum(np.searchsorted(self._world.codes, codes), len(self._world.codes) - 1)
         valid = (self._world.codes[place] == codes) & (tokens[:, 0] == BEGIN)
         novel = valid & (self._world.split[place] != SPLITS.index("train"))
@@ -182,25 +182,25 @@ class Discovery(Task):
         return {**dict(zip(("valid", "novel", "unique"), shares, strict=True)), "creative": counts[-1] / counts[0]}
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
-        """Rows of whatever split."""
-        codes = _coded(self.instances(tokens), self.vocab_size)
+        """Label sequences of any split."""
+        codes = _encode(self.instances(tokens), self.vocab_size)
         for wrong in np.flatnonzero((tokens[:, 0] != BEGIN) | ~np.isin(codes, self._world.codes))[:1]:
             begin, *nodes = tokens[wrong].tolist()
-            require(begin == BEGIN, "discovery: token 0", begin, f"{BEGIN}, with which every row begins")
+            require(begin == BEGIN, "discovery: token 0", begin, f"{BEGIN}, with which every sequence begins")
             what = "two children of one parent and then that parent" if self._siblings else "a triangle"
             words = " ".join(map(self.word, nodes))
             raise TaskError(f"discovery: {words} is not {what}{self._remedy(nodes)}")
-        return self._rows(tokens[:, 1:])
+        return self._with_begin(tokens[:, 1:])
 
     def _remedy(self, nodes: list[int]) -> str:
-        """What to say of two siblings with a wrong parent."""
+        """Name the right parent of two siblings."""
         same = self.valid[(self.valid[:, :2] == sorted(nodes[:2])).all(axis=1), 2] if self._siblings else []
         return "".join(f", which is {parent} ({self.word(int(parent))})" for parent in same)
 
     def instance_count(self) -> Count:
         return len(self.valid), "exact"
 
-    def _rows(self, drawn_B3: NDArray[np.int64]) -> Batch:
+    def _with_begin(self, drawn_B3: NDArray[np.int64]) -> Batch:
         tokens = np.concatenate([np.full((len(drawn_B3), 1), BEGIN), drawn_B3], axis=1)
         return self.rows(tokens, np.broadcast_to(np.arange(1, 5), tokens.shape))
 
@@ -216,7 +216,7 @@ class Discovery(Task):
 
 
 class _World(NamedTuple):
-    """A graph: its valid sequences, each in one order, in the order of their codes; and how many triangles go through what."""
+    """A graph: its valid sequences, each in one order, sorted by code; and the triangles through each node and each link."""
 
     valid: NDArray[np.int64]
     codes: NDArray[np.int64]
@@ -227,7 +227,7 @@ class _World(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _families(parents: int, children: int, train_share: float) -> _World:
-    """Every child has one parent, which child which being random."""
+    """Every child has one random parent."""
     key = f"discovery/sibling/{parents}/{children}"
     ids_PC = 1 + parents + stream(key, seed=0, index=0).permutation(parents * children).reshape(parents, children)
     ids_PC.sort(axis=1)
@@ -235,16 +235,16 @@ def _families(parents: int, children: int, train_share: float) -> _World:
     parent_P = np.arange(1, parents + 1)
     valid = np.stack([ids_PC[:, first], ids_PC[:, second], np.repeat(parent_P[:, None], len(first), axis=1)], axis=2)
     none = np.zeros(0, dtype=np.int64)
-    return _divided(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none, parents)
+    return _divide(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none, parents)
 
 
 @lru_cache(maxsize=16)
 def _triangles(nodes: int, degree: int, train_share: float) -> _World:
-    """As many random links, all different, as give each node `degree` of them on average."""
+    """Different random links, `degree` for each node on average."""
     key = f"discovery/triangle/{nodes}/{degree}"
     first, second = np.triu_indices(nodes, k=1)
     links = stream(key, seed=0, index=0).permutation(len(first))[: nodes * degree // 2]
-    linked_NN = np.zeros((1 + nodes, 1 + nodes), dtype=bool)  # id 0 is no node
+    linked_NN = np.zeros((1 + nodes, 1 + nodes), dtype=bool)  # id 0 is not a node
     linked_NN[1 + first[links], 1 + second[links]] = True  # from the smaller to the larger id
     through_NN = np.zeros(linked_NN.shape, dtype=np.int64)
     found = []
@@ -258,10 +258,10 @@ def _triangles(nodes: int, degree: int, train_share: float) -> _World:
         np.add.at(through_NN, (valid[:, one], valid[:, other]), 1)
     through_NN += through_NN.T
     through_N = np.bincount(valid.ravel(), minlength=1 + nodes)
-    return _divided(valid, 1 + nodes, train_share, key, through_N, through_NN)
+    return _divide(valid, 1 + nodes, train_share, key, through_N, through_NN)
 
 
-def _divided(
+def _divide(
     valid: NDArray[np.int64],
     ids: int,
     train_share: float,
@@ -270,8 +270,8 @@ def _divided(
     through_NN: NDArray[np.int64],
     families: int = 1,
 ) -> _World:
-    """The world of these sequences; each family, of which there are equally many behind one another, is divided exactly."""
-    codes = _coded(valid, ids)
+    """The world of these sequences; each family (equal, consecutive blocks of them) is divided exactly."""
+    codes = _encode(valid, ids)
     order = np.argsort(codes)
     rest = (1 - train_share) / 2
     each = len(valid) // families
@@ -287,7 +287,7 @@ def _divided(
     return world
 
 
-def _coded(sequences_B3: NDArray[np.integer], ids: int) -> NDArray[np.int64]:
-    """One number for each sequence of ids, in their lexicographic order."""
+def _encode(sequences_B3: NDArray[np.integer], ids: int) -> NDArray[np.int64]:
+    """One number for each sequence of ids, in lexicographic order."""
     codes: NDArray[np.int64] = (sequences_B3[:, 0] * ids + sequences_B3[:, 1]) * ids + sequences_B3[:, 2]
     return codes

@@ -1,4 +1,4 @@
-"""The one error of this package: a setting, an instance or a file that a task cannot take."""
+"""The one error of this package: a setting, an instance or a file that a task rejects."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 
 class TaskError(ValueError):
-    """Something that a task refuses; the message is one line that names it and says what is allowed."""
+    """A rejected value; the message is one line that names it and what is allowed."""
 
 
 def shown(value: object) -> str:
-    """A value for a message of one line: quoted, and cut where it is long."""
+    """Return a value for a message of one line: quoted, and cut where it is long."""
     if isinstance(value, str):
         return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r} ..."
     text = repr(value)
@@ -22,17 +22,17 @@ def shown(value: object) -> str:
 _SHOWN = 80
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence for an unknown name: the most similar known one, else all of them.
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Suggest a name for an unknown one: the most similar, else all that are allowed.
 
     Args:
-        name: What was asked for.
-        known: What there is; of equally similar names the first in the alphabet is meant.
+        name: The unknown name.
+        allowed: The allowed names; of equally similar ones the first in the alphabet is suggested.
     """
-    known = sorted(known)
-    similarity = {each: _similarity(name, each) for each in known}
-    best = max(known, key=similarity.__getitem__, default=None)
-    return f"did you mean {best!r}?" if best is not None and similarity[best] >= _SIMILAR else f"known: {', '.join(known)}"
+    allowed = sorted(allowed)
+    similarity = {each: _similarity(name, each) for each in allowed}
+    best = max(allowed, key=similarity.__getitem__, default=None)
+    return f"did you mean {best!r}?" if best is not None and similarity[best] >= _SIMILAR else f"known: {', '.join(allowed)}"
 
 
 _SIMILAR = 0.6

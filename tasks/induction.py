@@ -1,8 +1,8 @@
 """Induction on repeated random segments: the circuit that copies "B" after "A B ... A" (Olsson et al. 2022).
 
-One row, for example:
+A sequence, for example:
 
-    c a d | c a d | c a       a segment of 3 distinct tokens, repeated to the row's length
+    c a d | c a d | c a       a segment of 3 distinct tokens, repeated to the sequence's length
     n n n   b k k   k k       n: new, b: boundary (where the second copy begins), k: copy
 """
 
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.splits import hashed
-from tasks.core.strata import MANY, Numbered, Stratum, choices, few
+from tasks.core.splits import hash_instances
+from tasks.core.strata import MOST_RANKED, Ranks, Stratum, capped_permutations, ranked_size
 from tasks.errors import TaskError
 from tasks.settings import require
 
@@ -45,11 +45,11 @@ class Induction(Task):
     vocabulary: int = 32
     """Token ids."""
     length: int = 64
-    """T, tokens in a row."""
+    """T, tokens in a sequence."""
     period: tuple[int, int] = (8, 24)
     """Shortest and longest segment, tokens; uniform between them."""
     test_period: tuple[int, int] | None = None
-    """Segments of lengths that training never shows, measured as the variant `far`; null for none."""
+    """Segment lengths that training never shows, evaluated as the variant `far`; null for none."""
 
     def check(self) -> None:
         require(self.vocabulary >= 2, "induction.vocabulary", self.vocabulary, "at least 2")
@@ -80,17 +80,17 @@ class Induction(Task):
         low, high = self.period
         period_B1 = self._periods(tokens)[:, None]
         again_BT = np.take_along_axis(tokens, np.arange(self.length) % period_B1, axis=1)
-        for row, place in np.argwhere(again_BT != tokens)[:1]:
-            right, token = again_BT[row, place], tokens[row, place]
-            raise TaskError(f"induction: token {place} must be {right}, as {period_B1[row, 0]} before, not {token}")
+        for row, position in np.argwhere(again_BT != tokens)[:1]:
+            right, token = again_BT[row, position], tokens[row, position]
+            raise TaskError(f"induction: token {position} must be {right}, as {period_B1[row, 0]} before, not {token}")
         segment_BP = np.sort(self.instances(tokens), axis=1)
         distinct = ((segment_BP[:, 1:] != segment_BP[:, :-1]) | (segment_BP[:, 1:] < 0)).all()
         if not (distinct and (low <= period_B1).all() and (period_B1 <= high).all()):
-            raise TaskError(f"induction: a row repeats a segment of {low} to {high} different tokens")
+            raise TaskError(f"induction: a sequence repeats a segment of {low} to {high} different tokens")
         return self.rows(tokens, self._roles(period_B1))
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The segment, -1 behind its end: the same segment is the same instance at any length of row."""
+        """The segment, padded with -1: the same segment is the same instance at any sequence length."""
         period_B1 = self._periods(tokens)[:, None]
         longest = self.vocabulary
         segment = tokens[:, :longest]
@@ -108,31 +108,32 @@ class Induction(Task):
         low, high = self.period
         chance = 1 / (high + 1 - low)
         return tuple(
-            Stratum(name=f"period {period}", chance=chance, blocks=((choices(self.vocabulary, period), 1),))
+            Stratum(name=f"period {period}", chance=chance, blocks=((capped_permutations(self.vocabulary, period), 1),))
             for period in range(low, high + 1)
         )
 
     def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._periods(tokens) - self.period[0]
 
-    def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
-        """Segments in lexicographic order: token j is one of the V - j that did not come before."""
+    def rank(self, tokens: NDArray[np.int64]) -> Ranks | None:
+        """Segments in lexicographic order: token j is one of the V - j that did not occur before."""
         vocabulary, (low, high) = self.vocabulary, self.period
-        if choices(vocabulary, low) > MANY:
+        if capped_permutations(vocabulary, low) > MOST_RANKED:
             return None
         period_B = self._periods(tokens)
         rank_B = np.zeros(len(tokens), dtype=np.int64)
-        for place in range(next((p for p in range(low, high + 1) if choices(vocabulary, p) > MANY), high + 1) - 1):
-            choice_B = tokens[:, place] - (tokens[:, :place] < tokens[:, place : place + 1]).sum(axis=1)
-            rank_B = np.where(place < period_B, rank_B * (vocabulary - place) + choice_B, rank_B)
-        size_P = np.array([few(choices(vocabulary, period)) for period in range(high + 1)])
+        ranked = [period for period in range(low, high + 1) if capped_permutations(vocabulary, period) <= MOST_RANKED]
+        for position in range(ranked[-1]):
+            choice_B = tokens[:, position] - (tokens[:, :position] < tokens[:, position : position + 1]).sum(axis=1)
+            rank_B = np.where(position < period_B, rank_B * (vocabulary - position) + choice_B, rank_B)
+        size_P = np.array([ranked_size(capped_permutations(vocabulary, period)) for period in range(high + 1)])
         block_B2 = np.stack([np.full(len(tokens), vocabulary), period_B], axis=1)
-        return Numbered(rank_B, size_P[period_B], hashed(block_B2))
+        return Ranks(rank_B, size_P[period_B], hash_instances(block_B2))
 
     def floor(self, role: str) -> float | None:
         """`new`: mean of ln(V - j) - ln(1 - h_j) over the new tokens at j >= 1; `boundary`: mean of -ln h_j; `copy`: 0.
 
-        h_j is the chance that the segment ends before position j, given that it did not end earlier.
+        h_j is the probability that the segment ends before position j, given that it did not end earlier.
         """
         number, (low, high) = self.role(role), self.period
         new, boundary = self._nats
@@ -142,11 +143,11 @@ class Induction(Task):
         return {BOUNDARY: float(boundary[low : high + 1].mean()), COPY: 0.0}.get(number)
 
     def chance(self, role: str) -> float | None:
-        """1 / V: every token is equally likely to who does not look back."""
+        """1 / V: without context every token is equally likely."""
         return None if role == PADDING else 1 / self.vocabulary
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Bayes: until a token comes again the segment ends with hazard h, else one of the V - j unseen tokens follows."""
+        """Bayes: until a token repeats, the segment ends with hazard h, or one of the V - j unseen tokens follows."""
         position_T, period_B1 = np.arange(self.length), self._periods(tokens)[:, None]
         new_T, boundary_T = self._nats
         return np.where(position_T < period_B1, new_T, np.where(position_T == period_B1, boundary_T, 0.0))
@@ -162,13 +163,13 @@ class Induction(Task):
         return np.where(position_T < period_B1, NEW, np.where(position_T == period_B1, BOUNDARY, COPY))
 
     def _periods(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(B,) the period of each row: where its first token comes again."""
+        """(B,) the period of each sequence: where its first token comes again."""
         again: NDArray[np.int64] = (tokens[:, 1:] == tokens[:, :1]).argmax(axis=1)
         return 1 + again
 
     @property
     def _nats(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(T,) each: the loss of the optimal predictor where a token is new, and where the segment begins again."""
+        """(T,) each: the loss of the optimal predictor on a new token, and on the token where the segment begins again."""
         low, high = self.period
         position_T = np.arange(self.length)
         hazard_T = np.where(position_T < low, 0.0, 1 / np.maximum(high + 1 - position_T, 1))

@@ -1,11 +1,11 @@
-"""Markov chains that are met in the context for the first time (Edelman et al. 2024, statistical induction heads).
+"""In-context Markov chains (Edelman et al. 2024, statistical induction heads).
 
-One row of three states, for example:
+A sequence of three states, for example:
 
-    b a a c a a c b a a ...       this row's matrix: after a often a or c, after c ...
+    b a a c a a c b a a ...       this sequence's matrix: after a often a or c, after c ...
 
-Each row draws a transition matrix of its own, so nothing can be learnt by heart but the algorithm: count what followed this
-state (or these two) before, and predict in proportion.
+Each sequence draws its own transition matrix, so a model can only learn the algorithm: count what followed this state (or the
+last two) before, and predict in proportion.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.categorical import chosen, steps
-from tasks.core.splits import FEW
+from tasks.core.categorical import cumulative_steps, draw_by_steps
+from tasks.core.splits import MOST_LISTED
 from tasks.settings import require
 
 START, STATE = 1, 2
@@ -32,7 +32,7 @@ class Markov(Task):
     """A chain of order 1 or 2 whose matrix has Dirichlet(`alpha`) rows; the first `order` states are uniform."""
 
     name: ClassVar[str] = "markov"
-    summary: ClassVar[str] = "predict a Markov chain whose matrix only the row itself can tell"
+    summary: ClassVar[str] = "predict a Markov chain whose matrix must be inferred from the sequence"
     source: ClassVar[str] = "Edelman et al. 2024"
     roles = (PADDING, "start", "state")
     role_labels: ClassVar[Mapping[str, str]] = {
@@ -44,14 +44,14 @@ class Markov(Task):
     states: int = 4
     """S, states, which are the token ids."""
     order: Literal[1, 2] = 1
-    """How many states before it the next one depends on."""
+    """Number of previous states that the next one depends on."""
     alpha: float = 1.0
     """Dirichlet concentration of each row of the matrix; 1 is uniform over all distributions."""
     length: int = 64
-    """T, tokens in a row."""
+    """T, tokens in a sequence."""
 
     def check(self) -> None:
-        most = 64 if self.order == 1 else 16  # each row has a matrix of its own
+        most = 64 if self.order == 1 else 16  # each sequence has its own matrix
         allowed = f"between 2 and {most} for order {self.order}"
         require(2 <= self.states <= most, "markov.states", self.states, allowed)
         require(self.alpha >= 0.001, "markov.alpha", self.alpha, "at least 0.001")
@@ -67,19 +67,19 @@ class Markov(Task):
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         states, contexts = self.states, self.states**self.order
-        steps_SR = steps(rng.dirichlet(np.full(states, self.alpha), size=size * contexts))
+        steps_SR = cumulative_steps(rng.dirichlet(np.full(states, self.alpha), size=size * contexts))
         uniform_TB = rng.random((self.length, size))
-        own_B = np.arange(size) * contexts  # where the distributions of each row begin
+        own_B = np.arange(size) * contexts  # where the distributions of each sequence begin
         context_B = np.zeros(size, dtype=np.int64)  # the last states as digits in base S
         tokens_TB = (uniform_TB * states).astype(np.int64)  # uniform at first
         for position in range(self.length):
             if position >= self.order:
-                tokens_TB[position] = chosen(steps_SR, own_B + context_B, uniform_TB[position])
+                tokens_TB[position] = draw_by_steps(steps_SR, own_B + context_B, uniform_TB[position])
             context_B = (context_B * states + tokens_TB[position]) % contexts
         return self.label(np.ascontiguousarray(tokens_TB.T))
 
     def floor(self, role: str) -> float | None:
-        """`start`: ln S. `state`: no closed form, since what has been counted grows along the row; see `optimum`."""
+        """`start`: ln S. `state`: no closed form, since the counts grow along the sequence; see `optimum`."""
         return float(np.log(self.states)) if self.role(role) == START else None
 
     def chance(self, role: str) -> float | None:
@@ -87,23 +87,23 @@ class Markov(Task):
         return None if role == PADDING else 1 / self.states
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Bayes: a state that followed this context c of n times before comes with chance (c + alpha) / (n + S alpha)."""
-        chances = np.take_along_axis(self.predicted(tokens, self.order), tokens[:, :, None], axis=2)[:, :, 0]
+        """Bayes: a state that followed this context c of n times before has probability (c + alpha) / (n + S alpha)."""
+        chances = np.take_along_axis(self.predict(tokens, self.order), tokens[:, :, None], axis=2)[:, :, 0]
         losses: NDArray[np.float64] = -np.log(chances)
         return losses
 
-    def predicted(self, tokens: NDArray[np.int64], order: int) -> NDArray[np.float64]:
-        """What the Bayes predictor of a chain of this order, with the same prior, says of each token from those before it.
+    def predict(self, tokens: NDArray[np.int64], order: int) -> NDArray[np.float64]:
+        """Compute the predictions of the Bayes predictor for a chain of this order, with the same prior.
 
-        Order 0 counts states wherever they stand (unigram), 1 what followed the last state (bigram), 2 the last two. It is the
-        true posterior where `order` is the task's own.
+        Order 0 counts states at all positions (unigram), order 1 after the last state (bigram), order 2 after the last two. It
+        is the true posterior where `order` is the task's own.
 
         Args:
             tokens: (B, T) states.
             order: 0, 1 or 2.
 
         Returns:
-            (B, T, S) chances, uniform where fewer than `order` tokens stand before.
+            (B, T, S) probability of each token given those before it; uniform after fewer than `order` tokens.
         """
         (size, length), contexts = tokens.shape, self.states**order
         row_B, context_B = np.arange(size), np.zeros(size, dtype=np.int64)
@@ -118,24 +118,24 @@ class Markov(Task):
         return chances_BTS
 
     def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
-        """Which algorithm does the model run? Its mean distance D(predictor || model) in nats to four known predictors.
+        """Compute the mean divergence D(predictor || model) in nats from four known predictors.
 
-        `kl/uniform` looks at nothing, `kl/unigram` counts states, `kl/bigram` counts what followed the last state, and
-        `kl/bayes` is the optimum (of order 1 it is the bigram). The mean is over all `state` targets. It is 0 for the predictor
-        that the model implements, and finite for any other, since a softmax gives everything some chance.
+        `kl/uniform` ignores the context, `kl/unigram` counts states, `kl/bigram` counts what followed the last state, and
+        `kl/bayes` is the optimum (for order 1, the bigram). The mean is over all `state` targets. It is 0 for the predictor
+        that the model implements, and finite for any other, since a softmax is never 0.
         """
-        guesses = {"unigram": 0, "bigram": 1, "bayes": self.order}
-        chances = {name: self.predicted(tokens, order) for name, order in guesses.items()}
+        orders = {"unigram": 0, "bigram": 1, "bayes": self.order}
+        chances = {name: self.predict(tokens, order) for name, order in orders.items()}
         chances = {"uniform": np.full((*tokens.shape, self.states), 1 / self.states), **chances}
         model_BTS = log_probs[:, self.order - 1 : -1].astype(np.float64)
         distances = {}
         for name, chances_BTS in chances.items():
-            told = chances_BTS[:, self.order :]
-            distances[f"kl/{name}"] = float((told * (np.log(told) - model_BTS)).sum(axis=2).mean())
+            reference = chances_BTS[:, self.order :]
+            distances[f"kl/{name}"] = float((reference * (np.log(reference) - model_BTS)).sum(axis=2).mean())
         return distances
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
-        """Any states in a row are possible."""
+        """Roles depend on positions alone; all sequences are possible."""
         roles = np.where(np.arange(self.length) < self.order, START, STATE)
         return self.rows(tokens, np.broadcast_to(roles, tokens.shape))
 
@@ -143,5 +143,5 @@ class Markov(Task):
         return self.states**self.length, "exact"
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        few = self.length * np.log(self.states) <= np.log(FEW)
+        few = self.length * np.log(self.states) <= np.log(MOST_LISTED)
         return np.array(list(product(range(self.states), repeat=self.length))) if few else None

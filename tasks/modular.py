@@ -1,11 +1,11 @@
-"""Arithmetic modulo a prime, the task of grokking (Power et al. 2022): a few thousand facts, some of which are never shown.
+"""Arithmetic modulo a prime, the task of grokking (Power et al. 2022): a few thousand facts, some of them held out.
 
-One row, for example, modulo 97, a number being one token, or `spelled` as its digits:
+A sequence, for example, modulo 97, with numbers as one token, or `spelled` as their digits:
 
     41 * 7 = 93        4 1 * 0 7 = 9 3
 
-An epoch is as many rows as training has pairs (`pairs`): each row draws one of them, so that training goes over its fixed share
-again and again, in a new order each time, until what it shows of the others jumps (grokking).
+Each sequence draws one of the training pairs (`pairs`), so that training repeats a fixed share of all facts; the accuracy on
+the others can jump long after these are learned (grokking).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ OPERAND, SIGN, ANSWER = 1, 2, 3
 
 @dataclass(frozen=True, kw_only=True)
 class Modular(Task):
-    """a o b = c modulo a prime; the pairs (a, b) are divided once and for all between training, validation and test."""
+    """a o b = c modulo a prime; the pairs (a, b) are divided exactly between training, validation and test."""
 
     name: ClassVar[str] = "modular"
-    summary: ClassVar[str] = "calculate modulo a prime from a part of all facts"
+    summary: ClassVar[str] = "calculate modulo a prime from a share of all facts"
     source: ClassVar[str] = "Power et al. 2022 (grokking)"
     roles = (PADDING, "operand", "sign", "answer")
     role_labels: ClassVar[Mapping[str, str]] = {
@@ -47,9 +47,9 @@ class Modular(Task):
     p: int = 97
     """Prime modulus."""
     operation: Literal["+", "-", "*", "/", "x2+y2", "x3+xy"] = "+"
-    """What is done with a and b; of `/`, b is never 0."""
+    """The operation on a and b; for `/`, b is never 0."""
     train_share: float = 0.5
-    """Share of all pairs that training shows; half of the others validates, half tests."""
+    """Share of all pairs in training; validation and test halve the rest."""
     spelled: bool = False
     """Whether numbers are written as their decimal digits, with leading zeros, rather than as one token each."""
     loss_on: Literal["all", "answer"] = "answer"
@@ -62,7 +62,7 @@ class Modular(Task):
 
     @property
     def headline(self) -> str:
-        """Whole answers, where they have several tokens."""
+        """`exact` where answers have several tokens."""
         return "exact" if self.spelled else "accuracy/answer"
 
     @property
@@ -87,16 +87,16 @@ class Modular(Task):
         return str(token) if token < self._symbols else (self.operation, "=")[token - self._symbols]
 
     def pairs(self, split: str) -> NDArray[np.int64]:
-        """The pairs (a, b) of a split, each as a p + b."""
+        """Return the pairs (a, b) of a split, each as a p + b."""
         return _pairs(self.p, self.operation == "/", self.train_share)[SPLITS.index(split)]
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         mine = self.pairs(split)
         a, b = np.divmod(mine[rng.integers(len(mine), size=size)], self.p)
-        return self._rows(a, b)
+        return self._build(a, b)
 
     def result(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-        """A o b modulo p, element by element."""
+        """Compute a o b modulo p, element by element."""
         match self.operation:
             case "+":
                 value = a + b
@@ -117,7 +117,7 @@ class Modular(Task):
         return np.stack(self._read(tokens), axis=1)
 
     def instance_count(self) -> Count:
-        """All pairs; of `/` those with b other than 0."""
+        """All pairs; for `/` those with b other than 0."""
         return self.p * (self.p - (self.operation == "/")), "exact"
 
     def strata(self) -> tuple[Stratum, ...]:
@@ -125,12 +125,12 @@ class Modular(Task):
         return (Stratum(name="all", chance=1.0, split=(train, validation, test)),)
 
     def floor(self, role: str) -> float | None:
-        """`answer` and `sign`: 0. `operand`: none, since which facts are shown is no law."""
+        """`answer` and `sign`: 0. `operand`: none, since the choice of training facts has no distribution."""
         return 0.0 if self.role(role) in (SIGN, ANSWER) else None
 
     def chance(self, role: str) -> float | None:
-        """The share of the most frequent answer among all facts; of spelled ones that of each digit, their mean."""
-        return _commonest(self) if self.role(role) == ANSWER else None
+        """The share of the most frequent answer among all facts; of spelled answers the mean over their digits."""
+        return _most_frequent_share(self) if self.role(role) == ANSWER else None
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
         digits, sign = self.digits, self._symbols
@@ -145,7 +145,7 @@ class Modular(Task):
         raise TaskError(f"modular: {words} is not a {self.operation} b = with numbers below {self.p}{divisor}")
 
     def format(self, row: Batch) -> str:
-        """As `41 * 7 = 93`, or `41 * 07 = 93` where numbers are spelled."""
+        """Write `41 * 7 = 93`, or `41 * 07 = 93` where numbers are spelled."""
         digits, words = self.digits, list(map(self.word, row.tokens[0].tolist()))
         ends = np.cumsum([0, digits, 1, digits, 1, digits]).tolist()
         return " ".join("".join(words[begin:end]) for begin, end in itertools.pairwise(ends))
@@ -158,12 +158,12 @@ class Modular(Task):
             raise TaskError(f"modular: {shown(line)} is not a line like {example}")
         a, b, stated = numbers
         require(not (self.operation == "/" and b == 0), "modular: the divisor", b, "other than 0")
-        row = self._rows(np.array([a]), np.array([b]))
-        right = row.tokens[0, -self.digits :] @ self._places
+        row = self._build(np.array([a]), np.array([b]))
+        right = row.tokens[0, -self.digits :] @ self._place_values
         require(stated == right, "modular: the answer", stated, str(right))
         return row
 
-    def _rows(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Batch:
+    def _build(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Batch:
         """The facts of these pairs."""
         size, digits = len(a), self.digits
         sign, equals = (np.full((size, 1), self._symbols + extra) for extra in range(2))
@@ -174,18 +174,18 @@ class Modular(Task):
         return self.rows(tokens, roles, np.broadcast_to([2 * digits + 2, self.length], (size, 2)))
 
     @property
-    def _places(self) -> NDArray[np.int64]:
-        """What each token of a number counts, (D,)."""
+    def _place_values(self) -> NDArray[np.int64]:
+        """The place value of each token of a number, (D,)."""
         return np.asarray(10 ** np.arange(self.digits - 1, -1, -1))
 
     def _numerals(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers (B,) as tokens (B, D)."""
-        return values[:, None] // self._places % 10 if self.spelled else values[:, None]
+        return values[:, None] // self._place_values % 10 if self.spelled else values[:, None]
 
     def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The two operands (B,) of rows or prompts."""
+        """The two operands (B,) of sequences or prompts."""
         digits = self.digits
-        return tokens[:, :digits] @ self._places, tokens[:, digits + 1 : 2 * digits + 1] @ self._places
+        return tokens[:, :digits] @ self._place_values, tokens[:, digits + 1 : 2 * digits + 1] @ self._place_values
 
 
 @lru_cache(maxsize=16)
@@ -200,7 +200,7 @@ def _pairs(p: int, divided: bool, train_share: float) -> tuple[NDArray[np.int64]
 
 
 @lru_cache(maxsize=16)
-def _commonest(task: Modular) -> float:
+def _most_frequent_share(task: Modular) -> float:
     """Share of the most frequent answer token among all pairs, the mean over an answer's tokens."""
     a, b = np.divmod(np.concatenate([task.pairs(split) for split in SPLITS]), task.p)
     answers = task._numerals(task.result(a, b))

@@ -1,13 +1,13 @@
 """Multi-query associative recall (Arora et al. 2023, MQAR).
 
-One row of two pairs, for example (k: key, v: value, ?: query, a: answer, .: filler):
+A sequence of two pairs, for example (k: key, v: value, ?: query, a: answer, .: filler):
 
     3 9 | 5 8 | . . 3 9 . . 5 8
     k v   k v   . . ? a . . ? a
 
-Each key is asked for once, at a gap that follows a power law: most queries come soon, some late. The published data has the
-answers as labels alone; here they stand in the row, in the second place of a query's slot, since every task is a language to
-model. Filler is blank (the published `random_non_queries=False`), so that what looks like a query is one.
+Each key is queried once, at a gap that follows a power law: most queries come early, some late. The published data has the
+answers as labels only. Here they are part of the sequence, the second token of a query's slot, since every task is a language
+to model. Filler is blank (the published `random_non_queries=False`), so that every key after the pairs is a query.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.splits import FEW
+from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.settings import require
 
@@ -31,10 +31,10 @@ KEY, VALUE, FILLER, QUERY, ANSWER = 1, 2, 3, 4, 5
 
 @dataclass(frozen=True, kw_only=True)
 class Recall(Task):
-    """`pairs` distinct keys with as many distinct values, then every key once more, followed by its value."""
+    """`pairs` distinct keys with distinct values, then every key once more, followed by its value."""
 
     name: ClassVar[str] = "recall"
-    summary: ClassVar[str] = "give the value that was paired with a key earlier in the row"
+    summary: ClassVar[str] = "recall the value that was paired with a key earlier in the sequence"
     source: ClassVar[str] = "Arora et al. 2023 (MQAR)"
     roles = (PADDING, "key", "value", "filler", "query", "answer")
     role_labels: ClassVar[Mapping[str, str]] = {
@@ -49,9 +49,9 @@ class Recall(Task):
     vocabulary: int = 32
     """V: 0 is the filler, 1 to V/2 - 1 are keys, V/2 to V - 1 are values."""
     pairs: int = 6
-    """Key-value pairs of a row."""
+    """Key-value pairs of a sequence."""
     length: int = 32
-    """T, tokens in a row."""
+    """T, tokens in a sequence."""
     power: float = 0.01
     """Exponent a of the gaps: slot g >= 1 after the pairs has weight a g^(a - 1), so that a small a favours early slots."""
 
@@ -60,7 +60,7 @@ class Recall(Task):
         most = self.vocabulary // 2 - 1
         require(1 <= self.pairs <= most, "recall.pairs", self.pairs, f"between 1 and {most}, the keys of this vocabulary")
         shortest = 4 * self.pairs
-        require(self.length >= shortest, "recall.length", self.length, f"at least {shortest}, pairs and as many queries")
+        require(self.length >= shortest, "recall.length", self.length, f"at least {shortest}, the pairs and a query for each")
         require((self.length - 2 * self.pairs) % 2 == 0, "recall.length", self.length, "even, since slots are two tokens")
         require(self.power > 0, "recall.power", self.power, "above 0")
 
@@ -91,28 +91,28 @@ class Recall(Task):
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         half, pairs = self.vocabulary // 2, self.pairs
         slots_BS2 = tokens.reshape(len(tokens), -1, 2)
-        told_BP2, asked_BS2 = slots_BS2[:, :pairs], slots_BS2[:, pairs:]
-        keys_BP, key_BS = told_BP2[:, :, 0], asked_BS2[:, :, 0]
+        pairs_BP2, asked_BS2 = slots_BS2[:, :pairs], slots_BS2[:, pairs:]
+        keys_BP, key_BS = pairs_BP2[:, :, 0], asked_BS2[:, :, 0]
         asked_BS = key_BS != 0
         match_BSP = asked_BS[:, :, None] & (key_BS[:, :, None] == keys_BP[:, None])
-        fit = ((keys_BP >= 1) & (keys_BP < half)).all() and (told_BP2[:, :, 1] >= half).all()
+        fit = ((keys_BP >= 1) & (keys_BP < half)).all() and (pairs_BP2[:, :, 1] >= half).all()
         once = (match_BSP.sum(axis=1) == 1).all() and (match_BSP.sum(axis=2) == asked_BS).all()
-        values_BP = np.sort(told_BP2[:, :, 1], axis=1)
+        values_BP = np.sort(pairs_BP2[:, :, 1], axis=1)
         if not (fit and once and (values_BP[:, 1:] != values_BP[:, :-1]).all()):
             raise TaskError(
-                f"recall: a row is {pairs} pairs of a key from 1 to {half - 1} and a value from {half} to {2 * half - 1}, "
+                f"recall: a sequence is {pairs} pairs of a key from 1 to {half - 1} and a value from {half} to {2 * half - 1}, "
                 "all different, then each key once more, before its value, between fillers 0 0"
             )
-        right_BS = (match_BSP * told_BP2[:, None, :, 1]).sum(axis=2)  # 0, the filler, where nothing is asked
+        right_BS = (match_BSP * pairs_BP2[:, None, :, 1]).sum(axis=2)  # 0, the filler, without a query
         for key, value, right in zip(*(a.ravel() for a in (key_BS, asked_BS2[:, :, 1], right_BS)), strict=True):
             if value != right:
                 raise TaskError(f"recall: after {key} must come {right}, not {value}")
-        told = np.broadcast_to([KEY, VALUE], told_BP2.shape)
+        shown = np.broadcast_to([KEY, VALUE], pairs_BP2.shape)
         asked = np.where(asked_BS[:, :, None], [QUERY, ANSWER], FILLER)
-        return self.rows(tokens, np.concatenate([told, asked], axis=1).reshape(tokens.shape))
+        return self.rows(tokens, np.concatenate([shown, asked], axis=1).reshape(tokens.shape))
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The value of the key that a prompt ends with, (1,): of any query, not only a row's last."""
+        """The value of the key that a prompt ends with, (1,): of any query, not only the last."""
         begin = 2 * self.pairs
         known = dict(zip(prompt[0:begin:2].tolist(), prompt[1:begin:2].tolist(), strict=False))
         if len(prompt) <= begin or len(prompt) % 2 == 0 or int(prompt[-1]) not in known:
@@ -120,7 +120,7 @@ class Recall(Task):
         return np.array([known[int(prompt[-1])]], dtype=np.int64)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The set of pairs, whatever their order and the gaps at which they are asked for."""
+        """The set of pairs, independent of their order and of the gaps to their queries."""
         keys_BP, values_BP = tokens[:, 0 : 2 * self.pairs : 2], tokens[:, 1 : 2 * self.pairs : 2]
         return np.sort(keys_BP * self.vocabulary + values_BP, axis=1)
 
@@ -130,7 +130,7 @@ class Recall(Task):
         return comb(half - 1, self.pairs) * perm(half, self.pairs), "exact"
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        if self.pairs > 8 or self.instance_count()[0] > FEW:  # 8! orders of values are too many
+        if self.pairs > 8 or self.instance_count()[0] > MOST_LISTED:  # 8! orders of values are too many
             return None
         half, pairs = self.vocabulary // 2, self.pairs
         keys = np.array(list(combinations(range(1, half), pairs)))
@@ -144,7 +144,7 @@ class Recall(Task):
         `filler` and `query` depend on each other's gaps and have no closed form.
         """
         half, number = self.vocabulary // 2, self.role(role)
-        if number == KEY:  # a single pair's key stands first, where nothing predicts it
+        if number == KEY:  # a single pair's key is the first token, which nothing predicts
             return float(np.log(half - 1 - np.arange(1, self.pairs)).mean()) if self.pairs > 1 else 0.0
         return {VALUE: float(np.log(half - np.arange(self.pairs)).mean()), ANSWER: 0.0}.get(number)
 
@@ -155,7 +155,7 @@ class Recall(Task):
         return by_role.get(self.role(role))
 
     def weights(self) -> NDArray[np.float64]:
-        """Chance of each slot, nearest first, to take a query; they are drawn without replacement."""
+        """Return the probability of each slot, nearest first, to take a query; slots are drawn without replacement."""
         gaps = np.arange(1, (self.length - 2 * self.pairs) // 2 + 1)
         weights = self.power * gaps.astype(np.float64) ** (self.power - 1)
         return np.asarray(weights / weights.sum(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Settings of a task: type checks at construction, ranges with one way to complain."""
+"""Checks of a task's settings: types at construction, and ranges with one form of message."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LARGEST = 10**12  # beyond any machine, and small enough to compute with
 
 
 def require(condition: bool, setting: str, value: object, allowed: str) -> None:
-    """Refuse a setting's value.
+    """Reject a setting's value unless a condition holds.
 
     Args:
         condition: Whether the value is allowed.
         setting: Its name, as `induction.period`.
-        value: What was given.
-        allowed: What would be right, as `at least 2`.
+        value: The given value.
+        allowed: The allowed values, as `at least 2`.
 
     Raises:
         TaskError: If the condition does not hold.
@@ -33,7 +33,7 @@ def require(condition: bool, setting: str, value: object, allowed: str) -> None:
 
 
 def number_below(word: str, limit: int) -> int | None:
-    """The number that a word states in decimal digits, if it is one below the limit; None otherwise, however long it is."""
+    """Read a number below the limit from its decimal digits; return None for any other word, however long."""
     if not (word.isascii() and word.isdigit()):
         return None
     digits = word.lstrip("0") or "0"
@@ -41,7 +41,7 @@ def number_below(word: str, limit: int) -> int | None:
 
 
 def check_types(task: Any) -> None:
-    """Check every field of a dataclass against its annotation, and make YAML's lists tuples.
+    """Check every field of a dataclass against its annotation, and turn the lists of YAML into tuples.
 
     Raises:
         TaskError: For the first field whose value is of another type.

@@ -5,7 +5,7 @@ Induction over four tokens, spelled by a random code of three symbols out of two
     tokens    c     a     d     c              roles   new        new        new        boundary
     symbols   101   000   110   101                    /1 /2 /3   /1 /2 /3   /1 /2 /3   /1 /2 /3
 
-The same information in longer sequences, where what comes next is often only how the token that was begun is spelled.
+The same information in longer sequences, where the next symbol often only completes the spelling of a token.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
 from tasks.core.rng import stream
-from tasks.core.strata import Numbered, Stratum
+from tasks.core.strata import Ranks, Stratum
 from tasks.errors import TaskError
 from tasks.induction import Induction
 from tasks.settings import require
 
 _SYMBOLS = string.digits + string.ascii_lowercase
 _MOST = 1 << 20
-"""Most spellings that a code chooses from."""
+"""Most spellings in a code."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spelled(Task):
     """Another task, each of whose tokens is written as `symbols` symbols of an alphabet of `base`, by a random code.
 
-    Which targets train is what the inner task's `loss_on` says; `loss_on` here can narrow it to the answer.
+    The inner task's `loss_on` selects the targets that train; `loss_on` here can restrict them to the answer.
     """
 
     name: ClassVar[str] = "spelled"
@@ -42,11 +42,11 @@ class Spelled(Task):
     source: ClassVar[str] = "Gloeckle et al. 2024, section 3.3 (bytes)"
 
     task: Task = field(default_factory=Induction)
-    """What is spelled: a task, its name, or a mapping of its name and settings."""
+    """The inner task, its name, or a mapping of its name and settings."""
     base: int = 8
     """Symbols of the alphabet."""
     symbols: int = 2
-    """Symbols of a token (the paper's `length` of a spelling; `length` here is a row's)."""
+    """Symbols of a token (the paper's `length` of a spelling; `length` here is that of a sequence)."""
     loss_on: Literal["all", "answer"] = "all"
 
     def check(self) -> None:
@@ -54,7 +54,7 @@ class Spelled(Task):
         require(self.symbols >= 1, "spelled.symbols", self.symbols, "at least 1")
         words = self.task.vocab_size
         needed = next(k for k in range(1, 65) if self.base**k >= words)
-        allowed = f"at least {needed}, to tell the {words} tokens of {self.task.name} apart in base {self.base}"
+        allowed = f"at least {needed}, to distinguish the {words} tokens of {self.task.name} in base {self.base}"
         require(self.symbols >= needed, "spelled.symbols", self.symbols, allowed)
         most = next((k - 1 for k in range(1, 65) if self.base**k > _MOST), 64)
         most = min(most, 127 // (len(self.task.roles) - 1))
@@ -63,12 +63,12 @@ class Spelled(Task):
     def check_files(self) -> None:
         self.task.check_files()
 
-    # --- a row, in symbols -----------------------------------------------------------------------------------------
+    # --- a sequence, in symbols --------------------------------------------------------------------------------------
 
     @property
     def roles(self) -> tuple[str, ...]:
         """role/1 ... role/k for each role of the inner task: the symbols of its tokens."""
-        return (PADDING, *(f"{role}/{place}" for role in self.task.roles[1:] for place in range(1, self.symbols + 1)))
+        return (PADDING, *(f"{role}/{symbol}" for role in self.task.roles[1:] for symbol in range(1, self.symbols + 1)))
 
     @property
     def vocab_size(self) -> int:
@@ -92,7 +92,7 @@ class Spelled(Task):
 
     @property
     def headline(self) -> str:
-        """The inner task's; of a role, that of its tokens' first symbol, the one that needs to know the token."""
+        """The inner task's; of a role, that of its tokens' first symbol, which must predict the token."""
         kind, _, role = self.task.headline.partition("/")
         if kind in ("accuracy", "loss"):
             return self.task.headline if role == "all" else f"{self.task.headline}/1"
@@ -105,7 +105,7 @@ class Spelled(Task):
         return self.spell(self.task.draw(rng, size, split))
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The inner task's: an instance is in the same split however it is written."""
+        """The inner task's: spelling does not change the split of an instance."""
         return self.task.instances(self.read(tokens)[0])
 
     def instance_count(self) -> Count | None:
@@ -120,16 +120,16 @@ class Spelled(Task):
     def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.task.stratum(self.read(tokens)[0])
 
-    def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
-        return self.task.numbered(self.read(tokens)[0])
+    def rank(self, tokens: NDArray[np.int64]) -> Ranks | None:
+        return self.task.rank(self.read(tokens)[0])
 
     @property
     def code(self) -> NDArray[np.int64]:
-        """(words of the inner task, symbols): how each of its tokens is spelled."""
+        """(tokens of the inner task, symbols): the spelling of each of its tokens."""
         return _code(self.task.vocab_size, self.base, self.symbols)[0]
 
     def spell(self, batch: Batch) -> Batch:
-        """Rows of the inner task in symbols."""
+        """Spell sequences of the inner task."""
         k = self.symbols
         place = np.tile(np.arange(1, k + 1), batch.tokens.shape[1])
         roles = np.repeat(batch.roles.astype(np.int64), k, axis=1)
@@ -138,22 +138,22 @@ class Spelled(Task):
         return replace(spelled, scored=spelled.scored & np.repeat(batch.scored, k, axis=1))
 
     def read(self, symbols: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The inner tokens (B, T / symbols) that rows or beginnings of rows spell, and where they spell one.
+        """Decode sequences or prefixes into inner tokens (B, T / symbols), and return which of them are valid spellings.
 
-        Symbols that spell no token read as token 0.
+        An invalid spelling reads as token 0.
         """
         k = self.symbols
         whole = symbols[:, : symbols.shape[1] // k * k].reshape(len(symbols), -1, k)
         tokens = _code(self.task.vocab_size, self.base, k)[1][whole @ self.base ** np.arange(k)]
         return np.maximum(tokens, 0), tokens >= 0
 
-    # --- what is known of it -------------------------------------------------------------------------------------
+    # --- bounds -----------------------------------------------------------------------------------------------
 
     def floor(self, role: str) -> float | None:
         """0 where the inner role's floor is 0; the whole floor where a token is one symbol.
 
-        Else None: how a token's entropy falls on its symbols, most of it on the first, depends on its whole law and on the
-        code. The losses of role/1 ... role/k add up to that of a token, so their sum is to be read against the inner floor.
+        Otherwise None: the entropy of a token's symbols, most of it in the first, depends on its whole distribution and on the
+        code. The losses of role/1 ... role/k sum to that of a token, so compare their sum to the inner floor.
         """
         if self.role(role) == 0:
             return None
@@ -161,11 +161,11 @@ class Spelled(Task):
         return inner if self.symbols == 1 or inner == 0 else None
 
     def chance(self, role: str) -> float | None:
-        """The inner role's where a token is one symbol, else None: it depends on which tokens share a symbol."""
+        """The inner role's where a token is one symbol, otherwise None: it depends on the tokens that share a symbol."""
         return self.task.chance(role.rpartition("/")[0]) if self.symbols == 1 and self.role(role) else None
 
     def token_optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Loss of the optimal predictor on each inner token, the sum over its symbols, (B, T / symbols); None if not known."""
+        """Compute the optimal predictor's loss on each inner token, (B, T / symbols); None if unknown."""
         return self.task.optimum(self.read(tokens)[0])
 
     def variants(self) -> dict[str, Task]:
@@ -180,7 +180,7 @@ class Spelled(Task):
         return self.code[self.task.solve(tokens[0])].reshape(-1)
 
     def format(self, row: Batch) -> str:
-        """The inner task's line."""
+        """Write the inner task's line."""
         k = self.symbols
         roles, scored = (row.roles[:, ::k] + k - 1) // k, row.scored[:, ::k]
         return self.task.format(Batch(tokens=self.read(row.tokens)[0], roles=roles, scored=scored, answer=row.answer // k))
@@ -194,7 +194,7 @@ class Spelled(Task):
         return None if begin is None else begin * self.symbols
 
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """The inner task's judgement of rows that spell its tokens, times the share of such rows; and that share, `spelt`."""
+        """The inner task's metrics of validly spelled sequences, times their share; and that share, `spelt`."""
         if self.task.sampled_from is None:
             return {}
         inner, spelt = self.read(tokens)
@@ -203,7 +203,7 @@ class Spelled(Task):
         return {name: value * float(whole.mean()) for name, value in values.items()} | {"spelt": float(whole.mean())}
 
     def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """What the inner task imposes, symbol by symbol."""
+        """The tokens that the inner task imposes, symbol by symbol."""
         imposed = self.task.forced(self.read(prefix)[0])
         if imposed is None:
             return None
@@ -218,7 +218,7 @@ class Spelled(Task):
 
 @lru_cache(maxsize=16)
 def _code(words: int, base: int, symbols: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How each token is spelled, (words, symbols), different ones differently; and which token a spelling is, -1 for none.
+    """The distinct spellings of all tokens, (words, symbols), and the token of each spelling, -1 for none.
 
     A spelling's number is the sum of symbol j times base^j.
     """

@@ -5,8 +5,8 @@ A centre with two arms of three nodes (the centre counts), for example:
     7 - 2 - 5        edges, shuffled:  3 1 | 7 2 | 2 5 | 7 3     then start and goal:  7 1     then the path:  3 1
       \ 3 - 1
 
-The first step after the start is the turn: it needs the whole arm read backwards from the goal. Every later step can be read
-off the edges by who is shown the step before.
+The first step after the start is the turn: it requires following the whole arm backwards from the goal. Every later step
+follows from the edges and the step before it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.splits import FEW
+from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError, shown
 from tasks.settings import number_below, require
 
@@ -30,7 +30,7 @@ PROMPT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Star(Task):
-    """`degree` arms of `arm` nodes from one centre; the path from the centre to the end of one of them is asked for."""
+    """`degree` arms of `arm` nodes from one centre, and the path from the centre to the end of one of them."""
 
     name: ClassVar[str] = "star"
     summary: ClassVar[str] = "find the path from the centre of a star of arms to the end of one"
@@ -47,13 +47,13 @@ class Star(Task):
     degree: int = 2
     """Arms."""
     arm: int = 3
-    """Nodes of an arm, the centre counted (called `length` in the literature; here that is a row's tokens)."""
+    """Nodes of an arm, including the centre (called `length` in the literature; here that is tokens in a sequence)."""
     nodes: int = 12
     """Node ids to choose from."""
     form: Literal["short", "public"] = "short"
     """`short`: u v of each edge, start, goal, the path after the start. `public`: u v | ... / start goal = the whole path."""
     direction: Literal["forward", "reverse"] = "forward"
-    """`reverse`: the path from the goal to the start, whose every step can be read off the edges: the control."""
+    """`reverse`: the path from the goal to the start, every step of which follows from one edge: the control."""
     loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
@@ -92,7 +92,7 @@ class Star(Task):
         ids_BI = rng.random((size, self.nodes)).argsort(axis=1)[:, : 1 + self.edges]
         edges_BE2, path_BA = self._graphs(ids_BI)
         order_BE = rng.random((size, self.edges)).argsort(axis=1)
-        return self._rows(np.take_along_axis(edges_BE2, order_BE[:, :, None], axis=1), path_BA)
+        return self._build(np.take_along_axis(edges_BE2, order_BE[:, :, None], axis=1), path_BA)
 
     def _graphs(self, ids_BI: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Edges (B, E, 2), arm by arm, and paths (B, A), of nodes in this order: the centre, the goal's arm, the others."""
@@ -103,29 +103,29 @@ class Star(Task):
         return edges_BE2, np.concatenate([centre_B1, outer[:, 0]], axis=1)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The set of edges and the goal, whatever the order in which the edges are told and the form of the row."""
+        """The set of edges and the goal, independent of the order of the edges and of `form`."""
         edges_BE2, _, goal_B = self._read(tokens)
         codes_BE = np.sort(edges_BE2[:, :, 0] * self.nodes + edges_BE2[:, :, 1], axis=1)
         return np.concatenate([codes_BE, goal_B[:, None]], axis=1)
 
     def instance_count(self) -> Count:
-        """Ordered choices of a graph's nodes, centre and goal's arm first; the order of the other arms makes no difference."""
+        """Ordered choices of a graph's nodes, centre and goal's arm first; the order of the other arms does not count."""
         return perm(self.nodes, 1 + self.edges) // factorial(self.degree - 1), "exact"
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        """Where there are at most some thousands of ordered choices of nodes."""
-        if self.edges > 7 or perm(self.nodes, 1 + self.edges) > FEW:  # 8! orders of nodes are too many
+        """Listed for a few thousand ordered choices of nodes at most."""
+        if self.edges > 7 or perm(self.nodes, 1 + self.edges) > MOST_LISTED:  # 8! orders of nodes are too many
             return None
         ids = np.array(list(permutations(range(self.nodes), 1 + self.edges)))
-        every: NDArray[np.integer] = np.unique(self.instances(self._rows(*self._graphs(ids)).tokens), axis=0)
+        every: NDArray[np.integer] = np.unique(self.instances(self._build(*self._graphs(ids)).tokens), axis=0)
         return every
 
     def floor(self, role: str) -> float | None:
-        """0 for the path; the prompt is an almost uniform permutation without a closed form worth having."""
+        """0 for the path; the prompt is an almost uniform permutation, and has no simple closed form."""
         return None if self.role(role) in (0, PROMPT) else 0.0
 
     def chance(self, role: str) -> float | None:
-        """`turn`, forward: 1 / degree, for who takes any neighbour of the start."""
+        """`turn`, forward: 1 / degree, by a random neighbour of the start."""
         return 1 / self.degree if role == "turn" and self.direction == "forward" else None
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -133,7 +133,7 @@ class Star(Task):
             raise TaskError(f"star: a prompt has {self._prompt} tokens, not {len(prompt)}")
         edges_BE2, start_B, goal_B = self._read(prompt[None])
         path = self._path(edges_BE2[0].tolist(), int(start_B[0]), int(goal_B[0]))
-        row = self._rows(edges_BE2, np.array([path]))
+        row = self._build(edges_BE2, np.array([path]))
         if not np.array_equal(row.tokens[0, : self._prompt], prompt):
             raise TaskError("star: the prompt is not u v | ... / start goal =")
         return row.tokens[0, self._prompt :]
@@ -172,21 +172,21 @@ class Star(Task):
         path = _numbers(path_text, self.arm, f"a path of {self.arm} nodes", self.nodes)
         require(len(edges) == self.edges, "star: the number of edges", len(edges), str(self.edges))
         whole = path if self.direction == "forward" else path[::-1]
-        row = self._rows(np.array([edges]), np.array([[start, *whole[1:-1], goal]]))
+        row = self._build(np.array([edges]), np.array([[start, *whole[1:-1], goal]]))
         found = self.solve(row.tokens[0, : self._prompt]).tolist()
         first = [] if self.form == "public" else [start if self.direction == "forward" else goal]
         right = ",".join(map(str, first + found))
         require(path == first + found, "star: the path", ",".join(map(str, path)), right)
         return row
 
-    def _rows(self, edges_BE2: NDArray[np.int64], path_BA: NDArray[np.int64]) -> Batch:
+    def _build(self, edges_BE2: NDArray[np.int64], path_BA: NDArray[np.int64]) -> Batch:
         size = len(path_BA)
         ends_B2 = path_BA[:, [0, -1]]
         if self.form == "public":
             bar, slash, equals = (np.full((size, 1), self.nodes + extra) for extra in range(3))
             bars = np.broadcast_to(bar[:, None], (size, self.edges, 1))
-            told = np.concatenate([edges_BE2, bars], axis=2).reshape(size, -1)[:, :-1]
-            prompt = np.concatenate([told, slash, ends_B2, equals], axis=1)
+            edges = np.concatenate([edges_BE2, bars], axis=2).reshape(size, -1)[:, :-1]
+            prompt = np.concatenate([edges, slash, ends_B2, equals], axis=1)
         else:
             prompt = np.concatenate([edges_BE2.reshape(size, -1), ends_B2], axis=1)
         tokens = np.concatenate([prompt, self._answer(path_BA)], axis=1)
@@ -195,11 +195,11 @@ class Star(Task):
         return self.rows(tokens, roles, np.tile([self._prompt, self.length], (size, 1)))
 
     def _answer(self, path_BA: NDArray[np.int64]) -> NDArray[np.int64]:
-        told: NDArray[np.int64] = path_BA if self.direction == "forward" else path_BA[:, ::-1]
-        return told if self.form == "public" else told[:, 1:]
+        path: NDArray[np.int64] = path_BA if self.direction == "forward" else path_BA[:, ::-1]
+        return path if self.form == "public" else path[:, 1:]
 
     def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Edges (B, E, 2), starts (B,) and goals (B,) of rows or prompts."""
+        """Edges (B, E, 2), starts (B,) and goals (B,) of sequences or prompts."""
         each = 3 if self.form == "public" else 2
         padded = tokens[:, : each * self.edges].reshape(len(tokens), self.edges, each)
         start = each * self.edges

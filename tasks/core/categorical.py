@@ -1,7 +1,7 @@
-"""Discrete distributions, many at once, and the chains whose steps they are. Shapes: R distributions over V outcomes.
+"""Many categorical distributions at once, and Markov chains. Shapes: R distributions over V outcomes, B draws.
 
-Two ways to draw. `steps` and `chosen` cost nothing to prepare and V comparisons a draw: for few outcomes, or distributions that
-are used for one batch. `aliases` and `aliased` take V passes to prepare, and then draw in constant time, without a branch.
+There are two ways to draw. `draw_by_steps` needs almost no preparation and V comparisons a draw: use it for few outcomes, or
+for distributions that serve one batch. `build_aliases` takes V passes; `draw_by_aliases` then draws in constant time.
 """
 
 from __future__ import annotations
@@ -12,46 +12,51 @@ from numpy.typing import NDArray
 Aliases = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
-def steps(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The distribution function of each distribution without its last step, which is 1: (V - 1, R), for `chosen`."""
+def cumulative_steps(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the cumulative distribution functions without their last value, which is 1: (V - 1, R), for `draw_by_steps`."""
     return np.ascontiguousarray(np.cumsum(chances_RV, axis=1)[:, :-1].T)
 
 
-def chosen(steps_VR: NDArray[np.float64], row_B: NDArray[np.int64], uniform_B: NDArray[np.float64]) -> NDArray[np.int64]:
-    """One draw from each of the chosen distributions, (B,): how many steps do not lie above the uniform number.
+def draw_by_steps(
+    steps_VR: NDArray[np.float64], distribution_B: NDArray[np.int64], uniform_B: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Draw once from each of the given distributions.
 
     Args:
-        steps_VR: As `steps` makes them.
-        row_B: Which distribution each draw is from.
+        steps_VR: From `cumulative_steps`.
+        distribution_B: The distribution of each draw.
         uniform_B: Uniform numbers from 0 to 1, 1 excluded.
+
+    Returns:
+        (B,) outcomes: the number of steps that are not above the uniform number.
     """
-    outcome_B: NDArray[np.int64] = (steps_VR.take(row_B, axis=1) <= uniform_B).sum(axis=0)
+    outcome_B: NDArray[np.int64] = (steps_VR.take(distribution_B, axis=1) <= uniform_B).sum(axis=0)
     return outcome_B
 
 
-def quantised(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distributions in multiples of 2^-32 with the sum 1 exactly, which the last bits of the given chances do not change.
+def quantise(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round distributions to multiples of 2^-32 with the sum 1 exactly.
 
-    Chances that a machine computes otherwise in the last bit would else change which of two equal columns `aliases` fills
-    first, and with it many draws.
+    Otherwise a machine that computes a probability differently in the last bit could change which of two equal columns
+    `build_aliases` fills first, and with it many draws.
     """
-    parts_RV = np.rint(chances_RV * 2.0**32)
-    largest_R1 = parts_RV.argmax(axis=1)[:, None]
-    left_R1 = 2.0**32 - parts_RV.sum(axis=1, keepdims=True)
-    np.put_along_axis(parts_RV, largest_R1, np.take_along_axis(parts_RV, largest_R1, axis=1) + left_R1, axis=1)
-    return np.asarray(parts_RV / 2.0**32)
+    units_RV = np.rint(chances_RV * 2.0**32)
+    largest_R1 = units_RV.argmax(axis=1)[:, None]
+    left_R1 = 2.0**32 - units_RV.sum(axis=1, keepdims=True)
+    np.put_along_axis(units_RV, largest_R1, np.take_along_axis(units_RV, largest_R1, axis=1) + left_R1, axis=1)
+    return np.asarray(units_RV / 2.0**32)
 
 
-def aliases(chances_RV: NDArray[np.float64]) -> Aliases:
-    """Tables for `aliased` (Walker's method): V columns, each full with its own outcome and at most one other.
+def build_aliases(chances_RV: NDArray[np.float64]) -> Aliases:
+    """Build the tables of Walker's alias method: V columns, each filled by its own outcome and at most one other.
 
     Returns:
-        The share of column v of distribution r that its own outcome has, (R V,); and the other outcome and then its own,
-        of each distribution and column, (2 R V,).
+        (R V,) the share of column v of distribution r that belongs to its own outcome; and (2 R V,) the other outcome, then its
+        own, of each distribution and column.
     """
     rows, columns = chances_RV.shape
     row_R = np.arange(rows)
-    load_RV = chances_RV * columns  # of every column; when all is done, each holds 1
+    load_RV = chances_RV * columns  # of every column; in the end each holds 1
     own_RV = np.ones(chances_RV.shape)
     outcomes_RV2 = np.tile(np.arange(columns)[:, None], (rows, 1, 2))
     for _ in range(columns - 1):  # the fullest column fills the emptiest
@@ -63,11 +68,11 @@ def aliases(chances_RV: NDArray[np.float64]) -> Aliases:
     return own_RV.ravel(), outcomes_RV2.ravel()
 
 
-def aliased(tables: Aliases, cell_B: NDArray[np.int64], uniform_B: NDArray[np.float64]) -> NDArray[np.int64]:
-    """One draw from each of the chosen distributions, (B,).
+def draw_by_aliases(tables: Aliases, cell_B: NDArray[np.int64], uniform_B: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Draw once from each of the given distributions, (B,).
 
     Args:
-        tables: As `aliases` makes them.
+        tables: From `build_aliases`.
         cell_B: r V + v for a draw from distribution r, with v uniform from 0 to V - 1.
         uniform_B: Uniform numbers from 0 to 1, 1 excluded.
     """
@@ -75,15 +80,15 @@ def aliased(tables: Aliases, cell_B: NDArray[np.int64], uniform_B: NDArray[np.fl
     return outcomes.take(2 * cell_B + (uniform_B < own.take(cell_B)))
 
 
-def stationary(chances_VV: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The distribution (V,) that a step of an irreducible chain does not change: pi P = pi, with the sum 1."""
+def stationary_distribution(chances_VV: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the stationary distribution (V,) of an irreducible chain: pi P = pi, with the sum 1."""
     equations_VV = chances_VV.T - np.eye(len(chances_VV))
-    equations_VV[-1] = 1  # one of the equations follows from the others; the sum takes its place
+    equations_VV[-1] = 1  # one equation follows from the others; the sum takes its place
     solution_V = np.linalg.solve(equations_VV, np.eye(len(chances_VV))[-1])
     return np.asarray(np.maximum(solution_V, 0) / np.maximum(solution_V, 0).sum())
 
 
 def entropies(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The entropy of each distribution in nats, (R,)."""
+    """Compute the entropy of each distribution in nats, (R,)."""
     logs_RV = np.log(chances_RV, where=chances_RV > 0, out=np.zeros_like(chances_RV))
     return np.asarray(-(chances_RV * logs_RV).sum(axis=1))

@@ -1,4 +1,4 @@
-"""How a task's instances are divided between the splits, and how a batch of one split is drawn. Shapes: B sequences."""
+"""Divide a task's instances between the splits, and draw batches of one split. Shapes: B sequences."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tasks.core import strata
 from tasks.core.batch import Batch
 from tasks.core.contract import Contract
-from tasks.core.splits import SPLITS, Array, rows_in_split, split_of_space
-from tasks.core.strata import Numbered, Stratum
+from tasks.core.splits import SPLITS, Array, draw_in_split, split_of_space
+from tasks.core.strata import Ranks, Stratum
 from tasks.errors import TaskError
 
 _FIELDS = ("tokens", "roles", "scored", "answer")
@@ -34,10 +34,10 @@ def check_instances(task: Contract) -> None:
 
 
 def batch_of_split(task: Contract, rng: np.random.Generator, size: int, split: str) -> Batch:
-    """Draw sequences of a split: each stratum has the share that the task states.
+    """Draw sequences of a split, each stratum with the share that the task states.
 
     Raises:
-        TaskError: If so few instances exist that the split holds none of those drawn.
+        TaskError: If the split has too few instances.
     """
     wanted = SPLITS.index(split)
     share = _shares(task)[wanted]
@@ -47,30 +47,30 @@ def batch_of_split(task: Contract, rng: np.random.Generator, size: int, split: s
         return tuple(getattr(drawn, name) for name in _FIELDS)
 
     def kept(drawn: tuple[Array, ...]) -> NDArray[np.bool_]:
-        numbered = task.numbered(drawn[0])
-        inside_B: NDArray[np.bool_] = _split_of(task, drawn[0], numbered) == wanted
-        if numbered is not None:
-            inside_B &= rng.random(len(inside_B)) < strata.keep_chance(numbered.size_B, wanted, share)
+        ranks = task.rank(drawn[0])
+        inside_B: NDArray[np.bool_] = _split_of(task, drawn[0], ranks) == wanted
+        if ranks is not None:
+            inside_B &= rng.random(len(inside_B)) < strata.keep_probability(ranks.size_B, wanted, share)
         return inside_B
 
-    return Batch(**dict(zip(_FIELDS, rows_in_split(draw, kept, size, split, share), strict=True)))
+    return Batch(**dict(zip(_FIELDS, draw_in_split(draw, kept, size, split, share), strict=True)))
 
 
 def split_of(task: Contract, tokens: NDArray[np.int64]) -> NDArray[np.int8]:
-    """The split that each sequence's instance belongs to, (B,) int8, an index into `SPLITS`.
+    """Return the split of each sequence's instance, (B,) int8, an index into `SPLITS`.
 
     Args:
-        task: One that does not divide its instances itself.
+        task: A task that does not divide its instances itself.
         tokens: (B, T) ids.
     """
-    return _split_of(task, tokens, task.numbered(tokens))
+    return _split_of(task, tokens, task.rank(tokens))
 
 
 def instances_by_split(task: Contract, stratum: Stratum) -> tuple[tuple[int, ...], str] | None:
-    """Different instances of a stratum in train, validation and test; None if they are not known.
+    """Count the different instances of a stratum in train, validation and test.
 
     Returns:
-        The counts, and what they are: `exact`, or `about` where a hash divides some of them.
+        The counts, and whether they are `exact`, or `about` where a hash divides some of them; None if they are unknown.
     """
     every, counted = task.every_instance(), task.instance_count()
     if stratum.split is not None:
@@ -78,19 +78,19 @@ def instances_by_split(task: Contract, stratum: Stratum) -> tuple[tuple[int, ...
     if every is not None:
         return tuple(np.bincount(split_of_space(task)(every), minlength=len(SPLITS)).tolist()), "exact"
     if stratum.blocks:
-        parts = [[number * part for part in strata.sizes(size)] for size, number in stratum.blocks]
-        exact = all(strata.few(size) for size, _ in stratum.blocks)
+        parts = [[number * part for part in strata.split_sizes(size)] for size, number in stratum.blocks]
+        exact = all(strata.ranked_size(size) for size, _ in stratum.blocks)
         return tuple(map(sum, zip(*parts, strict=True))), "exact" if exact else "about"
     if counted is None or counted[1] != "exact" or len(task.strata()) > 1:
         return None
-    return strata.sizes(counted[0]), "about"
+    return strata.split_sizes(counted[0]), "about"
 
 
-def _split_of(task: Contract, tokens: NDArray[np.int64], numbered: Numbered | None) -> NDArray[np.int8]:
+def _split_of(task: Contract, tokens: NDArray[np.int64], ranks: Ranks | None) -> NDArray[np.int8]:
     by_hash_B = split_of_space(task)(task.instances(tokens))
-    return by_hash_B if numbered is None else strata.split_of_blocks(numbered, by_hash_B)
+    return by_hash_B if ranks is None else strata.split_of_blocks(ranks, by_hash_B)
 
 
 @lru_cache(maxsize=64)
 def _shares(task: Contract) -> tuple[float, float, float]:
-    return strata.shares(tuple(size for stratum in task.strata() for size, _ in stratum.blocks))
+    return strata.kept_shares(tuple(size for stratum in task.strata() for size, _ in stratum.blocks))

@@ -17,18 +17,18 @@ from tasks.errors import TaskError
 
 SPLITS = ("train", "validation", "test")
 SLOTS = 16
-"""An instance's hash falls into one of these slots: 14 of them train, one validates, one tests."""
+"""An instance's hash falls into one of these slots: 14 for training, one for validation, one for test."""
 _VALIDATION, _TEST = SLOTS - 2, SLOTS - 1
 
-FEW = 20_000
-"""Most instances of a whole task that are listed, so that the splits divide them exactly."""
+MOST_LISTED = 20_000
+"""Most instances of a task that are listed, so that the splits divide them exactly."""
 
 Array = NDArray[Any]
-"""Any of the arrays that a batch consists of."""
+"""Any array of a batch."""
 
 
 def check_split(split: str) -> None:
-    """Refuse a split that does not exist.
+    """Reject a split that does not exist.
 
     Raises:
         TaskError: For anything that is not one of `SPLITS`.
@@ -44,12 +44,12 @@ def _factors(columns: int, key: int) -> NDArray[np.uint64]:
     return rng.integers(0, LARGEST_WORD, columns, dtype=np.uint64, endpoint=True) | np.uint64(1)
 
 
-def hashed(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
-    """A keyed 64-bit hash of every row, the same on every machine.
+def hash_instances(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
+    """Compute a keyed 64-bit hash of every row, the same on every machine.
 
     Args:
         instances: (B, K) integers, a canonical form of each instance.
-        key: Which of the family of hashes.
+        key: Selects one of a family of hashes.
 
     Returns:
         (B,) uint64.
@@ -63,10 +63,10 @@ def hashed(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
     return word ^ (word >> np.uint64(31))
 
 
-def fingerprints(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Two 64-bit fingerprints of every row, in which trailing zeros do not count: for instances of many lengths.
+def fingerprint_rows(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Compute two 64-bit fingerprints of every row, independent of trailing zeros: for instances of different lengths.
 
-    Two instances that share both would share a split, which does no harm.
+    Two instances with the same fingerprints would share a split, which does no harm.
 
     Args:
         codes: (B, K) integers.
@@ -80,7 +80,7 @@ def fingerprints(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def split_of(instances: NDArray[np.integer]) -> NDArray[np.int8]:
-    """The split that each instance belongs to, by its keyed hash: a property of the instance alone, whatever the settings.
+    """Return the split of each instance by its keyed hash: a property of the instance alone, independent of settings.
 
     Args:
         instances: (B, K) integers, a canonical form of each instance.
@@ -88,66 +88,66 @@ def split_of(instances: NDArray[np.integer]) -> NDArray[np.int8]:
     Returns:
         (B,) int8, indices into `SPLITS`.
     """
-    slot = (hashed(instances) >> np.uint64(60)).astype(np.int8)
+    slot = (hash_instances(instances) >> np.uint64(60)).astype(np.int8)
     return (slot >= _VALIDATION).astype(np.int8) + (slot >= _TEST).astype(np.int8)
 
 
 SplitOf = Callable[[NDArray[np.integer]], NDArray[np.int8]]
-"""Tells the split that each instance belongs to, as `split_of` does."""
+"""A function that returns the split of each instance, as `split_of` does."""
 
 
-def exact_split_of(every: NDArray[np.integer]) -> SplitOf:
-    """A `split_of` for a small space of instances that gives each split its exact share, and at least one instance.
+def divide_exactly(every: NDArray[np.integer]) -> SplitOf:
+    """Build a `split_of` for few instances that gives each split its exact share, and at least one instance.
 
     Args:
         every: (K, columns) all instances in canonical form, once each, in any order; at least 3.
     """
-    words = np.sort(hashed(every))
+    words = np.sort(hash_instances(every))
     other = max(1, round(len(words) / SLOTS))
     shares = (1 - 2 * other / len(words), other / len(words), other / len(words))
     splits = partition(len(words), shares, key=f"{digest(words.tobytes()):016x}")
-    return lambda instances: splits[np.searchsorted(words, hashed(instances))]
+    return lambda instances: splits[np.searchsorted(words, hash_instances(instances))]
 
 
 class Space(Protocol):
-    """What has instances."""
+    """Anything that has instances."""
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        """All of them in canonical form, (K, columns), where they are few."""
+        """List all of them in canonical form, (K, columns), where they are few."""
 
 
 @lru_cache(maxsize=64)
 def split_of_space(space: Space) -> SplitOf:
-    """Tells the split of instances: exactly divided where they are few, else by a hash."""
+    """Return the function that divides instances: exactly where they are few, else by a hash."""
     every = space.every_instance()
-    return split_of if every is None else exact_split_of(every)
+    return split_of if every is None else divide_exactly(every)
 
 
-def rows_in_split(
+def draw_in_split(
     draw: Callable[[int], tuple[Array, ...]],
     kept: Callable[[tuple[Array, ...]], NDArray[np.bool_]],
     size: int,
     split: str,
     share: float,
 ) -> tuple[Array, ...]:
-    """Draw sequences and keep those of the split, until there are enough.
+    """Draw sequences and keep those of the split, until there are `size`.
 
     Args:
-        draw: Draws that many sequences: arrays that agree in their first dimension.
-        kept: Which of the drawn sequences are kept.
-        size: Sequences wanted.
+        draw: Draws a number of sequences: arrays with the same first dimension.
+        kept: Selects the drawn sequences to keep.
+        size: Number of sequences.
         split: One of `SPLITS`.
-        share: Of all drawn sequences that are kept, as expected.
+        share: Expected share of the drawn sequences that are kept.
 
     Raises:
-        TaskError: If so few instances exist that the split holds none of those drawn.
+        TaskError: If the split has too few instances.
     """
     found: list[tuple[Array, ...]] = []
     have = 0
     for _ in range(64):
-        rows = draw(int((size - have) / share * 1.1) + 8)
-        inside = np.flatnonzero(kept(rows))[: size - have]
-        found.append(tuple(array[inside] for array in rows))
+        drawn = draw(int((size - have) / share * 1.1) + 8)
+        inside = np.flatnonzero(kept(drawn))[: size - have]
+        found.append(tuple(array[inside] for array in drawn))
         have += len(inside)
         if have == size:
             return found[0] if len(found) == 1 else tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
@@ -155,18 +155,18 @@ def rows_in_split(
 
 
 def partition(instances: int, shares: tuple[float, float, float], *, key: str) -> NDArray[np.int8]:
-    """Divide a small, numbered space of instances into the three splits, each with its exact share.
+    """Divide numbered instances between the three splits, each with its exact share.
 
     Args:
-        instances: How many there are; they are numbered from 0.
-        shares: Of train, validation and test; they add up to 1.
-        key: What is divided, so that different tasks divide differently.
+        instances: Number of instances.
+        shares: Of train, validation and test; their sum is 1.
+        key: Name of the instances, so that different tasks are divided differently.
 
     Returns:
         (instances,) int8, indices into `SPLITS`.
 
     Raises:
-        TaskError: If a split would stay empty.
+        TaskError: If a split would be empty.
     """
     sizes = [round(instances * share) for share in shares[:2]]
     sizes.append(instances - sum(sizes))

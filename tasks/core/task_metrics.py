@@ -1,4 +1,7 @@
-"""The part of a task's contract that measures more than losses, all of the next-token head. Shapes: B rows, T positions."""
+"""The part of a task's contract that measures more than losses, always of the next-token head.
+
+Shapes: B sequences, T positions, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class TaskMetrics:
-    """Metrics that a task brings itself: of a model's distribution, and of rows that it completes. By default none."""
+    """Metrics that a task defines: of a model's distribution, and of sequences that it samples. By default none."""
 
     @property
     def compares(self) -> bool:
@@ -15,38 +18,38 @@ class TaskMetrics:
         return type(self).compare is not TaskMetrics.compare
 
     def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
-        """Metrics that need a model's whole distribution, as its distance to known predictors.
+        """Compute metrics of a model's whole distribution, such as its distance to known predictors.
 
         Args:
             tokens: (B, T) ids.
             log_probs: (B, T, V) float32, natural logarithms; entry t is the prediction of token t + 1.
 
         Returns:
-            Values by name, as `kl/bigram`; `loss/` and `accuracy/` are taken.
+            Values by name, as `kl/bigram`; names that begin with `loss/` or `accuracy/` are taken.
         """
         return {}
 
     @property
     def sampled_from(self) -> int | None:
-        """The position from which rows are completed by sampling, and then judged; what stands before is given. None: never."""
+        """The position from which sequences are sampled and then judged, given the tokens before it; None: never."""
         return None
 
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """Metrics of sampled rows, by name: `valid` becomes `sampled/valid`.
+        """Compute metrics of sampled sequences by name: `valid` becomes `sampled/valid`.
 
         Args:
-            tokens: (B, T) ids; those before `sampled_from` are an evaluation row's, the others were sampled at temperature 1.
+            tokens: (B, T) ids; those before `sampled_from` come from the data, the others were sampled at temperature 1.
         """
         return {}
 
     def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """What is imposed on the next position while sampling, to see what becomes of a row whose hard choices are made for it.
+        """Return tokens to impose on the next position while sampling, to test what happens after the right hard choices.
 
         Args:
             prefix: (B, t) ids, t >= `sampled_from`.
 
         Returns:
-            (B,) int64 ids, -1 where the model is free; None, at every prefix, if the task imposes nothing. A task that does
-            is sampled a second time, and what `judge` says then is `forced/<name>`.
+            (B,) int64 ids, -1 where the model is free; None, at every prefix, if the task imposes nothing. A task that imposes
+            tokens is sampled a second time, and metrics of `judge` are then named `forced/<name>`.
         """
         return None

@@ -1,8 +1,8 @@
-"""Instances as lines of text: the form of every task that has none of its own.
+"""Instances as lines of text: the default form of a task.
 
-Where a task tells roles and answer from tokens alone (`Task.label`), a line is the token ids. Else it says what they do not
-tell: a role in brackets before the ids wherever it changes, `=>` before the answer, and `<=` behind an answer that does not end
-the row:
+Where tokens alone determine roles and answer (`Task.label`), a line is the token ids. Otherwise it also states a role in
+brackets before the ids wherever the role changes, `=>` before the answer, and `<=` after an answer that does not end the
+sequence:
 
     [bit] 0 1 1 0 => [parity] 0
 """
@@ -21,40 +21,40 @@ BEGIN, END = "=>", "<="
 
 
 def with_newlines(text: str) -> str:
-    """The text with every line end, CRLF and CR as well, as a single newline."""
+    """Replace every line end, CRLF and CR as well, by a single newline."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def has_label(task: Contract) -> bool:
-    """Whether a task determines roles and answers from tokens alone: whether it overrides `label`."""
+    """Return whether tokens alone determine roles and answers: whether the task overrides `label`."""
     return type(task).label is not Contract.label
 
 
 def write(task: Contract, row: Batch) -> str:
-    """The line of a batch of one row."""
+    """Write a batch of one sequence as a line."""
     tokens, roles = row.tokens[0].tolist(), row.roles[0].tolist()
     if has_label(task):
         return " ".join(map(str, tokens))
     begin, end = row.answer[0].tolist() if task.has_answer else (-1, -1)
     words = []
     for position, (token, role) in enumerate(zip(tokens, roles, strict=True)):
-        marks = [mark for mark, place in ((END, end), (BEGIN, begin)) if place == position]
+        marks = [mark for mark, at in ((END, end), (BEGIN, begin)) if at == position]
         changed = position == 0 or role != roles[position - 1]
         words += [*marks, *([f"[{task.roles[role]}]"] if changed else []), str(token)]
     return " ".join(words)
 
 
 def read(task: Contract, line: str) -> Batch:
-    """The batch of one row that a line in the form of `write` states.
+    """Read a batch of one sequence from a line in the form of `write`.
 
     Raises:
-        TaskError: If the line is malformed, does not fit the settings, or states a wrong answer (saying what is right).
+        TaskError: If the line is malformed, does not fit the settings, or states a wrong answer (naming the right one).
     """
     words = line.split()
     ids = [word for word in words if word not in (BEGIN, END) and not word.startswith("[")]
-    tokens = np.array([[_token(task, word) for word in ids]], dtype=np.int64)
+    tokens = np.array([[_read_token(task, word) for word in ids]], dtype=np.int64)
     require(len(ids) == task.length, f"{task.name}: the number of tokens in a line", len(ids), str(task.length))
-    row = task.label(tokens) if has_label(task) else task.rows(tokens, *_stated(task, words))
+    row = task.label(tokens) if has_label(task) else task.rows(tokens, *_read_roles(task, words))
     if write(task, row) != " ".join(words):
         form = "token ids alone" if has_label(task) else f"as [{task.roles[1]}] 1 2 3, each role before its token ids"
         raise TaskError(f"{task.name}: a line is {form}" + (f", {BEGIN} before the answer" if task.has_answer else ""))
@@ -63,15 +63,15 @@ def read(task: Contract, line: str) -> Batch:
     return row
 
 
-def _token(task: Contract, word: str) -> int:
+def _read_token(task: Contract, word: str) -> int:
     number = number_below(word, task.vocab_size)
     if number is None:
-        raise TaskError(f"{task.name}: {shown(word)} is no token id, a number below {task.vocab_size}")
+        raise TaskError(f"{task.name}: {shown(word)} is not a token id, a number below {task.vocab_size}")
     return number
 
 
-def _stated(task: Contract, words: list[str]) -> tuple[NDArray[np.int8], NDArray[np.int64] | None]:
-    """Roles (1, T) and answer (1, 2) as the words between the token ids say them."""
+def _read_roles(task: Contract, words: list[str]) -> tuple[NDArray[np.int8], NDArray[np.int64] | None]:
+    """Read roles (1, T) and answer (1, 2) from the words between the token ids."""
     roles: list[int] = []
     role, begin, end = 0, 0, task.length
     for word in words:
@@ -91,5 +91,5 @@ def _check_answer(task: Contract, row: Batch) -> None:
     begin, end = row.answer[0].tolist()
     right, stated = task.solve(row.tokens[0, :begin]), row.tokens[0, begin:end]
     if not np.array_equal(right, stated):
-        said, truth = (" ".join(map(str, tokens.tolist())) for tokens in (stated, right))
-        raise TaskError(f"{task.name}: the answer must be {truth}, not {said}")
+        wrong, truth = (" ".join(map(str, tokens.tolist())) for tokens in (stated, right))
+        raise TaskError(f"{task.name}: the answer must be {truth}, not {wrong}")

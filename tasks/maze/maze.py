@@ -1,4 +1,4 @@
-r"""A maze with turns that matter and turns that do not: choice points made exact (Gloeckle et al. 2024, appendix L.3, Fig S17).
+r"""A maze with consequential and inconsequential choices: exact choice points (Gloeckle et al. 2024, appendix L.3, Fig S17).
 
 A map with one turn, one detour and corridors of one step, from 7 to 4:
 
@@ -7,7 +7,7 @@ A map with one turn, one detour and corridors of one step, from 7 to 4:
        6 -> 8    3 -             its roles:       t f d f o                            t f o
 
 t: turn (7 -> 2 leads on, 7 -> 6 to a dead end), d: detour (9 -> 1 and 9 -> 3 join at once), f: forced, o: outcome. Every choice
-is followed by a corridor. Edges are told, and walked, from their first node to their second: nobody turns around.
+is followed by a corridor. Edges are written and walked from their first node to their second: there is no way back.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.splits import FEW
+from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.maze import text
-from tasks.maze.walks import Maps, places, told_edges, values
+from tasks.maze.walks import Maps, build_edges, compute_values, follow_walks
 from tasks.settings import require
 
 PROMPT, TURN, DETOUR, FORCED, OUTCOME = 1, 2, 3, 4, 5
@@ -33,7 +33,7 @@ PROMPT, TURN, DETOUR, FORCED, OUTCOME = 1, 2, 3, 4, 5
 
 @dataclass(frozen=True, kw_only=True)
 class Maze(Task):
-    """A map as shuffled edges, start and goal, then the walk of somebody who slips at turns, and how it ended."""
+    """A map as shuffled edges, start and goal, then the walk of a walker that slips at turns, and its outcome."""
 
     name: ClassVar[str] = "maze"
     summary: ClassVar[str] = "walk a maze whose turns matter and whose detours do not"
@@ -54,9 +54,9 @@ class Maze(Task):
     detours: int = 1
     """Inconsequential choices: two ways that join at once. Turns and detours come in any order."""
     corridor: int = 1
-    """Forced steps behind every choice, also on the way to a dead end."""
+    """Forced steps after every choice, also on the way to a dead end."""
     slip: float = 0.1
-    """Chance that the walker takes the wrong way at a turn; it then walks to the dead end."""
+    """Probability that the walker takes the wrong way at a turn; it then walks to the dead end."""
     nodes: int = 10
     """Node ids to choose from."""
     loss_on: Literal["all", "answer"] = "answer"
@@ -92,7 +92,7 @@ class Maze(Task):
 
     @property
     def determined(self) -> bool:
-        """Where nobody slips and nothing is free to choose."""
+        """True without slips and detours."""
         return self.slip == 0 and self.detours == 0
 
     @property
@@ -107,84 +107,84 @@ class Maze(Task):
 
     @property
     def sampled_from(self) -> int:
-        """Where walks begin: a model walks the evaluation rows' maps."""
+        """Where walks begin: a model walks on the maps of the evaluation sequences."""
         return 2 * self.edges + 2
 
     def word(self, token: int) -> str:
         return str(token) if token < self.nodes else ("won", "lost")[token - self.nodes]
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
-        path_BS, dead_BJL, other_BJ = self._placed(rng.random((size, self.nodes)).argsort(axis=1))
+        path_BS, dead_BJL, other_BJ = self._assign_nodes(rng.random((size, self.nodes)).argsort(axis=1))
         at_BC = rng.random((size, self.turns + self.detours)).argsort(axis=1) * self.block  # steps before turns, then detours
-        told_BE2 = told_edges(path_BS, dead_BJL, other_BJ, at_BC)
+        ordered_BE2 = build_edges(path_BS, dead_BJL, other_BJ, at_BC)
         order_BE = rng.random((size, self.edges)).argsort(axis=1)
-        edges_BE2 = np.take_along_axis(told_BE2, order_BE[:, :, None], axis=1)
+        edges_BE2 = np.take_along_axis(ordered_BE2, order_BE[:, :, None], axis=1)
         walk_BS, roles_BS, ends_B = self._walk(rng, path_BS[:, 1:], dead_BJL, other_BJ, at_BC)
-        return self._rows(edges_BE2, path_BS[:, [0, -1]], walk_BS, roles_BS, ends_B)
+        return self._build(edges_BE2, path_BS[:, [0, -1]], walk_BS, roles_BS, ends_B)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The set of edges and the goal, whatever the order in which the edges are told, and however the map is walked."""
+        """The set of edges and the goal, independent of the order of the edges and of the walk."""
         edges_BE2, ends_B2 = self._read(tokens)
         codes_BE = np.sort(edges_BE2[:, :, 0] * 1000 + edges_BE2[:, :, 1], axis=1)
         return np.concatenate([codes_BE, ends_B2[:, 1:]], axis=1)
 
     def instance_count(self) -> Count:
-        """Orders of turns and detours, times choices of ids for the nodes; the two ways of a detour may change places."""
+        """Orders of turns and detours, times choices of ids for the nodes; the two ways of a detour are interchangeable."""
         return comb(self.turns + self.detours, self.turns) * perm(self.nodes, self.used) // 2**self.detours, "exact"
 
     def every_instance(self) -> NDArray[np.integer] | None:
         choices = self.turns + self.detours
-        if self.used > 8 or perm(self.nodes, self.used) * factorial(choices) > FEW:  # 8! orders of nodes are too many
+        if self.used > 8 or perm(self.nodes, self.used) * factorial(choices) > MOST_LISTED:  # 8! orders of nodes are too many
             return None
-        path_BS, dead_BJL, other_BJ = self._placed(np.array(list(permutations(range(self.nodes), self.used))))
+        path_BS, dead_BJL, other_BJ = self._assign_nodes(np.array(list(permutations(range(self.nodes), self.used))))
         orders = self.block * np.array(list(permutations(range(choices))))
-        edges = [told_edges(path_BS, dead_BJL, other_BJ, np.tile(order, (len(path_BS), 1))) for order in orders]
-        told = [np.concatenate([each.reshape(len(each), -1), path_BS[:, [0, -1]]], axis=1) for each in edges]
-        every: NDArray[np.integer] = np.unique(self.instances(np.concatenate(told)), axis=0)
+        edges = [build_edges(path_BS, dead_BJL, other_BJ, np.tile(order, (len(path_BS), 1))) for order in orders]
+        prompts = [np.concatenate([each.reshape(len(each), -1), path_BS[:, [0, -1]]], axis=1) for each in edges]
+        every: NDArray[np.integer] = np.unique(self.instances(np.concatenate(prompts)), axis=0)
         return every
 
     def floor(self, role: str) -> float | None:
-        """`turn` H(slip), `detour` ln 2, `forced` and `outcome` 0; the prompt has no closed form worth having."""
+        """`turn` H(slip), `detour` ln 2, `forced` and `outcome` 0; the prompt has no simple closed form."""
         number, slip = self.role(role), self.slip
         entropy = 0.0 if slip == 0 else float(-slip * np.log(slip) - (1 - slip) * np.log1p(-slip))
         return {TURN: entropy, DETOUR: float(np.log(2)), FORCED: 0.0, OUTCOME: 0.0}.get(number)
 
     def chance(self, role: str) -> float | None:
-        """1/2 at turns and detours, for who takes any of the two ways."""
+        """1/2 at turns and detours."""
         return 1 / 2 if self.role(role) in (TURN, DETOUR) else None
 
     # --- value and importance ------------------------------------------------------------------------------------
 
     def values(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """V_pi and sigma_pi of every prefix, exactly (Gloeckle et al. 2024, section 5.1); the reward is 1 for the goal.
+        """Compute V_pi and sigma_pi of every prefix exactly (Gloeckle et al. 2024, section 5.1), with reward 1 for the goal.
 
-        Until the map is told, all maps being alike, V is (1 - slip)^turns and sigma 0. Once a walk has left its map or has
-        arrived, nothing is open any more: V is 0 or 1 and sigma 0.
+        Before the map is complete, V is (1 - slip)^turns and sigma 0, since all maps have the same value. After a walk has left
+        its map or reached an end, V is 0 or 1 and sigma 0.
 
         Args:
-            tokens: (B, T) rows, of the data or sampled.
+            tokens: (B, T) sequences, of the data or sampled.
 
         Returns:
-            V_pi(x_{t:1}) (B, T), the chance that the walker gets to the goal given the tokens up to and with position t, and
+            V_pi(x_{t:1}) (B, T), the probability that the walker reaches the goal given the tokens up to position t, and
             sigma_pi(x_{t:1}) (B, T), the standard deviation of V_pi over the token at t + 1.
         """
         begin, maps = self.sampled_from, self._maps(tokens)
-        at_BS = places(maps, tokens[:, begin:])
-        of_node = values(maps, self.slip, self.steps)
-        told = [np.where(at_BS >= 0, np.take_along_axis(each, np.maximum(at_BS, 0), axis=1), 0.0) for each in of_node]
+        at_BS = follow_walks(maps, tokens[:, begin:])
+        of_node = compute_values(maps, self.slip, self.steps)
+        after = [np.where(at_BS >= 0, np.take_along_axis(each, np.maximum(at_BS, 0), axis=1), 0.0) for each in of_node]
         before = np.full((len(tokens), begin - 1), (1 - self.slip) ** self.turns)
-        return np.concatenate([before, told[0]], axis=1), np.concatenate([0 * before, told[1]], axis=1)
+        return np.concatenate([before, after[0]], axis=1), np.concatenate([0 * before, after[1]], axis=1)
 
     def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
-        """Loss by importance: `sigma/0.27` is the mean loss in nats on walk tokens whose prefix has sigma_pi 0.27 (two digits).
+        """Compute loss by importance: `sigma/0.27` is the mean loss in nats on walk tokens whose prefix has sigma_pi 0.27.
 
-        Detours, which are as hard to predict as anything, have sigma 0.
+        Sigma is rounded to two digits. Detours are unpredictable and have sigma 0.
         """
         begin = self.sampled_from
         sigma_BS = self.values(tokens)[1][:, begin - 1 : -1]
         loss_BS = -np.take_along_axis(log_probs[:, begin - 1 : -1], tokens[:, begin:, None], axis=2)[:, :, 0]
         outcome_BS = tokens[:, begin:] >= self.nodes
-        inside_BS = outcome_BS.cumsum(axis=1) - outcome_BS == 0  # up to and with the outcome
+        inside_BS = outcome_BS.cumsum(axis=1) - outcome_BS == 0  # up to the outcome, inclusive
         levels = np.round(sigma_BS, 2)
         return {
             f"sigma/{level:.2f}": float(loss_BS[inside_BS & (levels == level)].mean(dtype=np.float64))
@@ -192,16 +192,16 @@ class Maze(Task):
         }
 
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """Shares of walks that get to the `goal`, to a `dead_end`, and `astray` (a step that is no way of the map)."""
+        """Compute the shares of walks that reach the `goal`, a `dead_end`, or go `astray` (a step that is not on the map)."""
         maps = self._maps(tokens)
-        end_B = places(maps, tokens[:, self.sampled_from :])[:, -1]
+        end_B = follow_walks(maps, tokens[:, self.sampled_from :])[:, -1]
         goal, astray = float((end_B == maps.goal_B).mean()), float((end_B < 0).mean())
         return {"goal": goal, "dead_end": 1 - goal - astray, "astray": astray}
 
     def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The right way at turns: what is left of failure is derailing on easy steps."""
+        """Impose the right way at turns, so that only errors on easy steps remain."""
         maps = self._maps(prefix)
-        at_B = places(maps, prefix[:, self.sampled_from :])[:, -1]
+        at_B = follow_walks(maps, prefix[:, self.sampled_from :])[:, -1]
         turn_BU, right_BUV = maps.turns(self.steps)
         row_B, node_B = np.arange(len(prefix)), np.maximum(at_B, 0)
         imposed_B = turn_BU[row_B, node_B] & (at_B >= 0)
@@ -210,7 +210,7 @@ class Maze(Task):
     # --- answers and lines of text -------------------------------------------------------------------------------
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The walk to the goal and `won`, if nobody slips and there is no detour."""
+        """Return the walk to the goal and `won`, for settings without slips and detours."""
         if not self.determined:
             raise TaskError("maze: walks are not determined unless maze.slip and maze.detours are 0")
         if len(prompt) != self.sampled_from:
@@ -227,31 +227,31 @@ class Maze(Task):
         return np.array([*walk[1:], self.nodes])
 
     def format(self, row: Batch) -> str:
-        """`9,3|7,2|.../7,4=2,9,3,4 won`: edges, start and goal, the walk and its outcome."""
+        """Write `9,3|7,2|.../7,4=2,9,3,4 won`: edges, start and goal, the walk and its outcome."""
         (begin, end), tokens = row.answer[0].tolist(), row.tokens[0].tolist()
         *edges, ends = [(tokens[i], tokens[i + 1]) for i in range(0, begin, 2)]
-        return text.written(text.Line(edges, *ends, tokens[begin : end - 1], self.word(tokens[end - 1])))
+        return text.write(text.Line(edges, *ends, tokens[begin : end - 1], self.word(tokens[end - 1])))
 
     def parse(self, line: str) -> Batch:
-        told = text.read(line, self.nodes)
-        require(len(told.edges) == self.edges, "maze: the number of edges", len(told.edges), str(self.edges))
-        kinds = text.choices(told, self.corridor)
+        stated = text.read(line, self.nodes)
+        require(len(stated.edges) == self.edges, "maze: the number of edges", len(stated.edges), str(self.edges))
+        kinds = text.find_choices(stated, self.corridor)
         turns = list(kinds.values()).count("turn")
         require(turns == self.turns, "maze: the number of turns", turns, str(self.turns))
-        nodes = {node for edge in told.edges for node in edge}
+        nodes = {node for edge in stated.edges for node in edge}
         require(len(nodes) == self.used, "maze: the number of different nodes", len(nodes), str(self.used))
-        text.check_walk(told)
-        lost = self.slip == 0 and told.outcome == "lost"
-        require(not lost, "maze: the end of a walk where maze.slip is 0", told.walk[-1], f"the goal {told.goal}")
-        roles = [self.role(kinds.get(node, "forced")) for node in [told.start, *told.walk[:-1]]]
-        walk_BS, roles_BS = (np.array([(*row, *[0] * (self.steps - len(row)))]) for row in (told.walk, roles))
-        ends = np.array([[told.start, told.goal]])
-        return self._rows(np.array([told.edges]), ends, walk_BS, roles_BS, np.array([len(told.walk)]))
+        text.check_walk(stated)
+        lost = self.slip == 0 and stated.outcome == "lost"
+        require(not lost, "maze: the end of a walk where maze.slip is 0", stated.walk[-1], f"the goal {stated.goal}")
+        roles = [self.role(kinds.get(node, "forced")) for node in [stated.start, *stated.walk[:-1]]]
+        walk_BS, roles_BS = (np.array([(*row, *[0] * (self.steps - len(row)))]) for row in (stated.walk, roles))
+        ends = np.array([[stated.start, stated.goal]])
+        return self._build(np.array([stated.edges]), ends, walk_BS, roles_BS, np.array([len(stated.walk)]))
 
     # --- arrays --------------------------------------------------------------------------------------------------
 
-    def _placed(self, ids_BI: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The path (B, 1 + S), the ways to dead ends (B, turns, L) and the other ways of detours (B, detours) of these ids."""
+    def _assign_nodes(self, ids_BI: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Assign ids to the path (B, 1 + S), the ways to dead ends (B, turns, L) and the other ways of detours (B, detours)."""
         ends = np.cumsum([1 + self.steps, self.turns * self.block, self.detours])
         path_BS, dead, other_BJ, _ = np.split(ids_BI, ends, axis=1)
         return path_BS, dead.reshape(len(ids_BI), self.turns, self.block), other_BJ
@@ -264,7 +264,7 @@ class Maze(Task):
         other_BJ: NDArray[np.int64],
         at_BC: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Walks (B, S), the role of each step (B, S), and after how many steps (B,) each walk ends; anything stands behind."""
+        """Draw walks (B, S), the role of each step (B, S), and the lengths (B,) of walks; later steps are arbitrary."""
         size, turn_BJ, detour_BJ = len(path_BS), at_BC[:, : self.turns], at_BC[:, self.turns :]
         row_B1, walk_BS, roles_BS = np.arange(size)[:, None], path_BS.copy(), np.full(path_BS.shape, FORCED)
         roles_BS[row_B1, turn_BJ], roles_BS[row_B1, detour_BJ] = TURN, DETOUR
@@ -276,7 +276,7 @@ class Maze(Task):
         walk_BS[lost[:, None], slip_B[lost, None] + np.arange(self.block)] = dead_BJL[lost, turn_B[lost]]
         return walk_BS, roles_BS, np.minimum(slip_B + self.block, self.steps)
 
-    def _rows(
+    def _build(
         self,
         edges_BE2: NDArray[np.int64],
         ends_B2: NDArray[np.int64],
@@ -288,7 +288,7 @@ class Maze(Task):
         won_B1 = np.take_along_axis(walk_BS, steps_B1 - 1, axis=1) == ends_B2[:, 1:]
         outcome_B1 = np.where(won_B1, self.nodes, self.nodes + 1)
         inside_BS = np.arange(self.steps) < steps_B1
-        walked = np.concatenate([np.where(inside_BS, walk_BS, outcome_B1), outcome_B1], axis=1)  # behind: the outcome again
+        walked = np.concatenate([np.where(inside_BS, walk_BS, outcome_B1), outcome_B1], axis=1)  # padded with the outcome
         roles = np.zeros((size, self.length), dtype=np.int8)
         roles[:, : self.sampled_from] = PROMPT
         roles[:, self.sampled_from : -1] = np.where(inside_BS, roles_BS, 0)
@@ -298,10 +298,10 @@ class Maze(Task):
         return self.rows(tokens, roles, np.concatenate([begin_B1, begin_B1 + steps_B1 + 1], axis=1))
 
     def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Edges (B, E, 2), and start and goal (B, 2), of rows, prompts or prefixes."""
+        """Edges (B, E, 2), and start and goal (B, 2), of sequences, prompts or prefixes."""
         pairs = tokens[:, : self.sampled_from].reshape(len(tokens), -1, 2)
         return pairs[:, :-1], pairs[:, -1]
 
     def _maps(self, tokens: NDArray[np.int64]) -> Maps:
         edges_BE2, ends_B2 = self._read(tokens)
-        return Maps.of(edges_BE2, ends_B2[:, 0], ends_B2[:, 1], self.nodes)
+        return Maps.from_edges(edges_BE2, ends_B2[:, 0], ends_B2[:, 1], self.nodes)

@@ -1,4 +1,4 @@
-"""Mazes as lines of text, `9,3|7,2|.../7,4=2,9,3,4 won`: reading one and saying what is wrong with it."""
+"""Mazes as lines of text, `9,3|7,2|.../7,4=2,9,3,4 won`, with exact errors for wrong ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tasks.errors import TaskError, shown
 from tasks.settings import number_below, require
 
 Ways = dict[int, list[int]]
-"""Where one step leads from each node; an end is no key."""
+"""The nodes one step from each node; an end is not a key."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a line says: (from, to) of each edge in order, start, goal, the nodes of the walk after the start, its outcome."""
+    """The content of a line: (from, to) of each edge in order, start, goal, nodes of the walk after the start, outcome."""
 
     edges: list[tuple[int, int]]
     start: int
@@ -29,14 +29,14 @@ class Line:
         return ways
 
 
-def written(line: Line) -> str:
-    """The text of a line."""
+def write(line: Line) -> str:
+    """Write a line as text."""
     edges = "|".join(f"{tail},{head}" for tail, head in line.edges)
     return f"{edges}/{line.start},{line.goal}={','.join(map(str, line.walk))} {line.outcome}"
 
 
 def read(text: str, nodes: int) -> Line:
-    """The line that a text states, ids below `nodes`; what it means is not looked at.
+    """Read a line with ids below `nodes`, without checking the map or the walk.
 
     Raises:
         TaskError: If it is malformed.
@@ -46,15 +46,15 @@ def read(text: str, nodes: int) -> Line:
     steps_text, _, outcome = walk_text.partition(" ")
     pairs = [_numbers(edge, "an edge u,v", nodes, 2) for edge in edges_text.split("|")]
     start, goal = _numbers(ends_text, "start,goal", nodes, 2)
-    require(outcome in ("won", "lost"), "maze: the outcome behind a walk", outcome, "won or lost")
+    require(outcome in ("won", "lost"), "maze: the outcome after a walk", outcome, "won or lost")
     return Line([(tail, head) for tail, head in pairs], start, goal, _numbers(steps_text, "a walk", nodes), outcome)
 
 
-def choices(line: Line, corridor: int) -> dict[int, str]:
-    """The choices on the way to the goal, `turn` or `detour` by the node where they are made.
+def find_choices(line: Line, corridor: int) -> dict[int, str]:
+    """Return the choices on the way to the goal, `turn` or `detour`, by node.
 
     Raises:
-        TaskError: Unless the map is choices of two ways with corridors of so many steps behind them, and nothing else.
+        TaskError: Unless the map consists of choices of two ways, each followed by a corridor of `corridor` steps.
     """
     ways, found, walked = line.ways, dict[int, str](), list[tuple[int, int]]()
     at = line.start
@@ -78,7 +78,7 @@ def choices(line: Line, corridor: int) -> dict[int, str]:
 
 
 def check_walk(line: Line) -> None:
-    """Refuse a walk that is none on the line's map, or whose outcome is not what is said.
+    """Reject a walk that is not on the line's map, or whose outcome is wrong.
 
     Raises:
         TaskError: Naming the wrong step, or the right outcome.
@@ -96,7 +96,7 @@ def check_walk(line: Line) -> None:
 
 
 def _corridor(ways: Ways, first: int, corridor: int) -> list[int]:
-    """From a node as far as steps are forced, at most so many."""
+    """The nodes from `first` on while steps are forced, at most `corridor` steps."""
     chain = [first]
     while len(chain) <= corridor and len(ways.get(chain[-1], [])) == 1:
         chain.append(ways[chain[-1]][0])

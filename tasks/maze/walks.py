@@ -1,6 +1,6 @@
-"""Maps of one-way steps and the walker who takes wrong turns: values of its positions, and what becomes of a walk.
+"""Maps of one-way steps, and a random walker that sometimes takes wrong turns: values of its positions, and its walks.
 
-Shapes: B row, E edge, U and V node (from and to).
+Shapes: B sequence, E edge, S step, U and V node (from and to).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Maps:
-    """One map for each row.
+    """One map for each sequence.
 
     Attributes:
         ways_BUV: Whether a step leads from a node to another.
         start_B: Where walks begin.
-        goal_B: Where they should end.
+        goal_B: The end that counts as success.
     """
 
     ways_BUV: NDArray[np.bool_]
@@ -26,52 +26,54 @@ class Maps:
     goal_B: NDArray[np.int64]
 
     @classmethod
-    def of(cls, edges_BE2: NDArray[np.int64], start_B: NDArray[np.int64], goal_B: NDArray[np.int64], nodes: int) -> Maps:
-        """The maps of edges (B, E, 2), each from its first node to its second, ids below `nodes`."""
+    def from_edges(
+        cls, edges_BE2: NDArray[np.int64], start_B: NDArray[np.int64], goal_B: NDArray[np.int64], nodes: int
+    ) -> Maps:
+        """Build maps of edges (B, E, 2), each from its first node to its second, ids below `nodes`."""
         ways_BUV = np.zeros((len(edges_BE2), nodes, nodes), dtype=np.bool_)
         ways_BUV[np.arange(len(edges_BE2))[:, None], edges_BE2[:, :, 0], edges_BE2[:, :, 1]] = True
         return cls(ways_BUV, start_B, goal_B)
 
-    def hopeful(self, longest: int) -> NDArray[np.bool_]:
-        """(B, U) whether the goal can be reached from a node within `longest` steps."""
+    def can_win(self, longest: int) -> NDArray[np.bool_]:
+        """Return whether the goal can be reached from each node within `longest` steps, (B, U)."""
         at_goal_BU = np.arange(self.ways_BUV.shape[1]) == self.goal_B[:, None]
-        hope_BU: NDArray[np.bool_] = at_goal_BU
+        winning_BU: NDArray[np.bool_] = at_goal_BU
         for _ in range(longest):
-            hope_BU = at_goal_BU | np.any(self.ways_BUV & hope_BU[:, None, :], axis=2)
-        return hope_BU
+            winning_BU = at_goal_BU | np.any(self.ways_BUV & winning_BU[:, None, :], axis=2)
+        return winning_BU
 
     def turns(self, longest: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(B, U) whether some ways from a node lead to the goal and others do not, and (B, U, V) the ways that do."""
-        right_BUV = self.ways_BUV & self.hopeful(longest)[:, None, :]
+        """Return whether only some ways from a node lead to the goal, (B, U), and the ways that do, (B, U, V)."""
+        right_BUV = self.ways_BUV & self.can_win(longest)[:, None, :]
         wrong_BUV = self.ways_BUV & ~right_BUV
         return np.logical_and(right_BUV.any(axis=2), wrong_BUV.any(axis=2)), right_BUV
 
 
-def walker(maps: Maps, slip: float, longest: int) -> NDArray[np.float64]:
-    """(B, U, V) the chance of each step: at a turn `slip` for the wrong ways together, else all ways alike; ends have none."""
+def step_probabilities(maps: Maps, slip: float, longest: int) -> NDArray[np.float64]:
+    """Compute the probability of each step, (B, U, V): at a turn `slip` for all wrong ways, elsewhere uniform; 0 at ends."""
     turn_BU, right_BUV = maps.turns(longest)
 
-    def evenly(ways_BUV: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def uniform(ways_BUV: NDArray[np.bool_]) -> NDArray[np.float64]:
         shares_BUV: NDArray[np.float64] = ways_BUV / np.maximum(ways_BUV.sum(axis=2, keepdims=True), 1)
         return shares_BUV
 
-    at_turn_BUV = (1 - slip) * evenly(right_BUV) + slip * evenly(maps.ways_BUV & ~right_BUV)
-    return np.where(turn_BU[:, :, None], at_turn_BUV, evenly(maps.ways_BUV))
+    at_turn_BUV = (1 - slip) * uniform(right_BUV) + slip * uniform(maps.ways_BUV & ~right_BUV)
+    return np.where(turn_BU[:, :, None], at_turn_BUV, uniform(maps.ways_BUV))
 
 
-def values(maps: Maps, slip: float, longest: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Value and importance of each node (Gloeckle et al. 2024, section 5.1), the reward being 1 for the goal.
+def compute_values(maps: Maps, slip: float, longest: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the value and importance of each node (Gloeckle et al. 2024, section 5.1), with reward 1 for the goal.
 
     Args:
         maps: Without cycles.
-        slip: Chance of a wrong turn.
+        slip: Probability of a wrong turn.
         longest: Steps of the longest walk.
 
     Returns:
-        V_pi (B, U), the chance that the walker there will reach the goal, and sigma_pi (B, U), the standard deviation of V_pi
-        over its next step.
+        V_pi (B, U), the probability that the walker reaches the goal from there, and sigma_pi (B, U), the standard deviation of
+        V_pi over its next step.
     """
-    step_BUV = walker(maps, slip, longest)
+    step_BUV = step_probabilities(maps, slip, longest)
     at_goal_BU = (np.arange(step_BUV.shape[1]) == maps.goal_B[:, None]).astype(np.float64)
     value_BU = at_goal_BU
     for _ in range(longest):
@@ -80,15 +82,15 @@ def values(maps: Maps, slip: float, longest: int) -> tuple[NDArray[np.float64], 
     return value_BU, np.sqrt(spread_BUV.sum(axis=2))
 
 
-def places(maps: Maps, steps_BS: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Follow walks until they arrive at an end, or take a step that is no way of the map.
+def follow_walks(maps: Maps, steps_BS: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Follow walks until they reach an end or take a step that is not on the map.
 
     Args:
-        maps: Of the rows.
-        steps_BS: Nodes after the start; anything may stand behind an end, and ids that are no node are no way.
+        maps: Of the sequences.
+        steps_BS: Nodes after the start; anything may follow an end, and ids that are not nodes are not on the map.
 
     Returns:
-        (B, S + 1) the node after each number of steps, from the start on: an end from the arrival on, -1 once off the map.
+        (B, S + 1) the node after 0, 1, ... S steps: walks stay at an end, and are at -1 once off the map.
     """
     nodes, row_B = maps.ways_BUV.shape[1], np.arange(len(steps_BS))
     end_BU = np.logical_not(maps.ways_BUV.any(axis=2))
@@ -96,22 +98,22 @@ def places(maps: Maps, steps_BS: NDArray[np.int64]) -> NDArray[np.int64]:
     visited = [at_B]
     for step_B in steps_BS.T:
         arrived_B = (at_B >= 0) & end_BU[row_B, at_B]
-        known_B = (step_B >= 0) & (step_B < nodes) & (at_B >= 0)
-        on_a_way_B = known_B & maps.ways_BUV[row_B, at_B, np.where(known_B, step_B, 0)]
-        at_B = np.where(arrived_B, at_B, np.where(on_a_way_B, step_B, -1))
+        is_node_B = (step_B >= 0) & (step_B < nodes) & (at_B >= 0)
+        on_map_B = is_node_B & maps.ways_BUV[row_B, at_B, np.where(is_node_B, step_B, 0)]
+        at_B = np.where(arrived_B, at_B, np.where(on_map_B, step_B, -1))
         visited.append(at_B)
     return np.stack(visited, axis=1)
 
 
-def told_edges(
+def build_edges(
     path_BS: NDArray[np.int64], dead_BJL: NDArray[np.int64], other_BJ: NDArray[np.int64], at_BC: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Edges (B, E, 2) of maps: the path's, those to dead ends, and those of the other way of each detour, in this order.
+    """Build the edges of maps, (B, E, 2): of the path, to dead ends, then of the other way of each detour.
 
     Args:
         path_BS: Nodes from start to goal.
-        dead_BJL: For each turn the nodes that lead to its dead end.
-        other_BJ: For each detour the node of its other way.
+        dead_BJL: The nodes that lead to the dead end of each turn.
+        other_BJ: The node of the other way of each detour.
         at_BC: Steps before each turn, then before each detour.
     """
     turns = dead_BJL.shape[1]

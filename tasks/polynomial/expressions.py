@@ -14,7 +14,7 @@ from math import comb, inf, log
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.strata import power
+from tasks.core.strata import capped_power
 
 Ints = NDArray[np.int64]
 
@@ -175,5 +175,5 @@ def operator_blocks(operations: int, leaves: int) -> tuple[tuple[int, int], ...]
     ways = []
     for pairs in range(operations + 1):  # binary operators: they have one leaf more
         places = comb(operations + pairs, 2 * pairs) * comb(2 * pairs, pairs) // (pairs + 1)
-        ways.append((power(leaves, pairs + 1), places * kinds**pairs * unary ** (operations - pairs)))
+        ways.append((capped_power(leaves, pairs + 1), places * kinds**pairs * unary ** (operations - pairs)))
     return tuple(ways)

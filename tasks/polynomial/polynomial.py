@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
-from tasks.core.splits import fingerprints, hashed
-from tasks.core.strata import MANY, Numbered, Stratum, few
+from tasks.core.splits import fingerprint_rows, hash_instances
+from tasks.core.strata import MOST_RANKED, Ranks, Stratum, ranked_size
 from tasks.errors import TaskError, shown
 from tasks.polynomial.expressions import BINARY, LEAF, OPERATORS, draw_trees, leaf_surprise, operate, operator_blocks, surprises
 from tasks.settings import number_below, require
@@ -108,7 +108,7 @@ class Polynomial(Task):
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """Two 64-bit fingerprints of the expression: the same at any length of row and with any number of pauses."""
-        return fingerprints((tokens + 1) * self._inside(tokens))
+        return fingerprint_rows((tokens + 1) * self._inside(tokens))
 
     def instance_count(self) -> Count:
         """Expressions: p^k without operations, and of m what a unary makes of m - 1 or a binary of any split of m - 1."""
@@ -133,17 +133,17 @@ class Polynomial(Task):
         operators_B: NDArray[np.int64] = ((tokens >= self.p) & self._inside(tokens)).sum(axis=1)
         return operators_B - self.operations[0]
 
-    def numbered(self, tokens: NDArray[np.int64]) -> Numbered | None:
+    def rank(self, tokens: NDArray[np.int64]) -> Ranks | None:
         """The coefficients of all leaves as the digits of a number in base p."""
-        if self.p**self.k > MANY:
+        if self.p**self.k > MOST_RANKED:
             return None
         inside_BT = self._inside(tokens)
         leaf_BT = inside_BT & (tokens < self.p)
         behind_BT = leaf_BT[:, ::-1].cumsum(axis=1)[:, ::-1] - leaf_BT  # coefficients that follow
-        power_C = np.array([few(self.p**count) for count in range(tokens.shape[1] + 1)])
+        power_C = np.array([ranked_size(self.p**count) for count in range(tokens.shape[1] + 1)])
         rank_B = (tokens * leaf_BT * power_C[behind_BT]).sum(axis=1)
-        operators = fingerprints(np.where(leaf_BT, 1, tokens + 2) * inside_BT).view(np.int64)
-        return Numbered(rank_B, power_C[leaf_BT.sum(axis=1)], hashed(operators))
+        operators = fingerprint_rows(np.where(leaf_BT, 1, tokens + 2) * inside_BT).view(np.int64)
+        return Ranks(rank_B, power_C[leaf_BT.sum(axis=1)], hash_instances(operators))
 
     def _inside(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(B, T) where the expression stands."""

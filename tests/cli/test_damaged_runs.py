@@ -69,7 +69,7 @@ DAMAGED = [
     pytest.param(
         "evaluate run --data run/experiment.yaml",
         None,
-        ("experiment.yaml, line 1: induction: 'task:' is no token id, a number below 12",),
+        ("experiment.yaml, line 1: induction: 'task:' is not a token id, a number below 12",),
         id="data that is something else",
     ),
     pytest.param(

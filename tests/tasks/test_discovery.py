@@ -182,7 +182,7 @@ def test_chances_are_the_shares_of_the_commonest_node(task: Task) -> None:
         ("sibling", "0 9 9 1", "c9 c9 p1 is not two children of one parent and then that parent$"),
         ("sibling", "0 1 9 1", "p1 c9 p1 is not two children"),
         ("triangle", "0 1 1 2", "n1 n1 n2 is not a triangle"),
-        ("triangle", "1 1 1 2", "token 0 must be 0, with which every row begins, not 1"),
+        ("triangle", "1 1 1 2", "token 0 must be 0, with which every sequence begins, not 1"),
     ],
 )
 def test_rows_that_the_graph_does_not_allow_are_refused(kind: str, line: str, message: str) -> None:

@@ -55,7 +55,7 @@ def test_lines_of_other_settings_are_read_if_a_model_can_be_asked_them(tmp_path:
     (tmp_path / "far.jsonl").write_text("\n".join(export_lines(far, size=3)))
     np.testing.assert_array_equal(read_file(tmp_path / "far.jsonl", near).tokens[0], far.batch(0, 0, 1, "test").tokens[0])
     (tmp_path / "far.txt").write_text(far.format(far.batch(0, 0, 1)))
-    with pytest.raises(TaskError, match=r"far.txt, line 1: induction: a row repeats a segment of 3 to 4"):
+    with pytest.raises(TaskError, match=r"far.txt, line 1: induction: a sequence repeats a segment of 3 to 4"):
         read_file(tmp_path / "far.txt", near)
 
 

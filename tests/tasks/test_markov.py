@@ -103,7 +103,7 @@ def test_the_distance_to_the_predictor_that_a_model_runs_is_nought(order: int, r
     task = tasks.get("markov", order=order)
     tokens = task.batch(0, 0, 64).tokens
     used = {"unigram": 0, "bigram": 1, "bayes": order}.get(runs)
-    chances = np.full((64, 64, 4), 1 / 4) if used is None else task.predicted(tokens, used)
+    chances = np.full((64, 64, 4), 1 / 4) if used is None else task.predict(tokens, used)
     log_probs = np.log(np.roll(chances, -1, axis=1)).astype(np.float32)
     distances = task.compare(tokens, log_probs)
     assert distances[f"kl/{runs}"] == pytest.approx(0, abs=1e-6)
@@ -115,8 +115,7 @@ def test_better_predictors_lose_less_in_the_order_of_what_they_look_at() -> None
     task = tasks.get("markov", order=2, length=128)
     tokens = task.batch(0, 0, 500).tokens
     losses = [
-        -np.log(np.take_along_axis(task.predicted(tokens, order), tokens[:, :, None], axis=2))[:, 2:].mean()
-        for order in range(3)
+        -np.log(np.take_along_axis(task.predict(tokens, order), tokens[:, :, None], axis=2))[:, 2:].mean() for order in range(3)
     ]
     assert losses[2] < losses[1] < losses[0]
     assert losses[1] < math.log(4)

@@ -160,10 +160,10 @@ def test_sampled_rows_are_judged_by_the_inner_task_and_forced_symbol_by_symbol()
     ("wrong", "message"),
     [
         ({"base": 1}, "base must be between 2"),
-        ({"base": 4}, "symbols must be at least 3, to tell the 32 tokens of induction apart in base 4, not 2"),
+        ({"base": 4}, "symbols must be at least 3, to distinguish the 32 tokens of induction in base 4, not 2"),
         ({"symbols": 7}, "at most 6 in base 8"),
         ({"symbols": 0}, "at least 1"),
-        ({"base": 2, "symbols": 9, "task": "stories"}, "at least 10, to tell the 5.. tokens of stories apart in base 2"),
+        ({"base": 2, "symbols": 9, "task": "stories"}, "at least 10, to distinguish the 5.. tokens of stories in base 2"),
         ({"base": 2, "symbols": 21, "task": "stories"}, "at most 20 in base 2"),
         ({"task": "inductoin"}, r"spelled\.task: unknown task 'inductoin'; did you mean 'induction'"),
         ({"task": {"vocabulary": 3}}, r"spelled\.task: task must have a name"),

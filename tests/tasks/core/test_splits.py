@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tasks import TaskError
 from tasks.core.rng import epoch_order, stream
-from tasks.core.splits import SLOTS, exact_split_of, fingerprints, hashed, partition, rows_in_split, split_of
+from tasks.core.splits import SLOTS, divide_exactly, draw_in_split, fingerprint_rows, hash_instances, partition, split_of
 
 
 def test_a_stream_is_a_function_of_label_seed_and_index() -> None:
@@ -26,11 +26,11 @@ def test_the_stream_is_the_same_on_every_machine() -> None:
 
 def test_hashes_spread_evenly_and_depend_on_every_column_and_the_key() -> None:
     rows = np.stack(np.meshgrid(np.arange(-1, 63), np.arange(64), indexing="ij"), axis=-1).reshape(-1, 2)
-    words = hashed(rows)
+    words = hash_instances(rows)
     assert len(np.unique(words)) == len(rows)
     counts = np.bincount((words >> np.uint64(60)).astype(int), minlength=SLOTS)
     assert abs(counts - len(rows) / SLOTS).max() < 5 * np.sqrt(len(rows) / SLOTS)
-    assert not np.isin(hashed(rows, key=1), words).any()
+    assert not np.isin(hash_instances(rows, key=1), words).any()
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=12), st.integers(0, 5))
@@ -38,7 +38,7 @@ def test_a_fingerprint_is_a_sum_of_powers_and_trailing_zeros_do_not_count(codes:
     bases = (0x9E3779B97F4A7C15, 0xD1342543DE82EF95)
     expected = [sum(code * base ** (j + 1) for j, code in enumerate(codes)) % 2**64 for base in bases]
     for row in (codes, codes + [0] * zeros):
-        assert fingerprints(np.array([row])).tolist() == [expected]
+        assert fingerprint_rows(np.array([row])).tolist() == [expected]
 
 
 def test_splits_have_their_shares() -> None:
@@ -66,15 +66,15 @@ def test_a_partition_with_an_empty_split_is_refused() -> None:
 @settings(max_examples=25, deadline=None)
 def test_a_small_space_is_divided_exactly_whatever_the_order_in_which_it_is_told(instances: int) -> None:
     every = np.stack([np.arange(instances), np.arange(instances) ** 2], axis=1)
-    splits = exact_split_of(every)(every)
+    splits = divide_exactly(every)(every)
     other = max(1, round(instances / 16))
     assert np.bincount(splits, minlength=3).tolist() == [instances - 2 * other, other, other]
-    np.testing.assert_array_equal(exact_split_of(every[::-1])(every), splits)
+    np.testing.assert_array_equal(divide_exactly(every[::-1])(every), splits)
 
 
 def test_settings_with_hardly_any_instance_are_refused_rather_than_looping_for_ever() -> None:
     with pytest.raises(TaskError, match="found only 0 of 4 instances for the test split"):
-        rows_in_split(lambda count: (np.zeros((count, 1)),), lambda rows: rows[0][:, 0] > 0, 4, "test", 1 / 16)
+        draw_in_split(lambda count: (np.zeros((count, 1)),), lambda rows: rows[0][:, 0] > 0, 4, "test", 1 / 16)
 
 
 def test_an_epoch_walks_every_example_once_in_an_order_of_its_own() -> None:

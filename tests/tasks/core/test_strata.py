@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.core.division import split_of
-from tasks.core.strata import MANY, Numbered, choices, keep_chance, power, shares, sizes, split_of_blocks
+from tasks.core.strata import (
+    MOST_RANKED,
+    Ranks,
+    capped_permutations,
+    capped_power,
+    keep_probability,
+    kept_shares,
+    split_of_blocks,
+    split_sizes,
+)
 
 NUMBERED = [
     tasks.get("induction", vocabulary=6, period=(2, 4), length=8),
@@ -27,28 +36,28 @@ def test_ranks_number_the_instances_of_every_block(task: Task) -> None:
     _, one_of_each = np.unique(task.instances(tokens), axis=0, return_index=True)
     tokens = tokens[one_of_each]
     assert len(tokens) == count
-    numbered = task.numbered(tokens)
-    for block in np.unique(numbered.block_B):
-        here = numbered.block_B == block
-        assert len(np.unique(numbered.size_B[here])) == 1
-        assert np.sort(numbered.rank_B[here]).tolist() == list(range(numbered.size_B[here][0]))
+    ranks = task.rank(tokens)
+    for block in np.unique(ranks.block_B):
+        here = ranks.block_B == block
+        assert len(np.unique(ranks.size_B[here])) == 1
+        assert np.sort(ranks.rank_B[here]).tolist() == list(range(ranks.size_B[here][0]))
     listed = Counter({size: 0 for stratum in task.strata() for size, _ in stratum.blocks})
     for stratum in (
         task.strata() if task.name != "addition" else task.strata()[-1:]
     ):  # sums of fewer digits are in every stratum
         listed.update(dict(stratum.blocks))
     assert sum(size * number for size, number in listed.items()) == count
-    met = Counter(numbered.size_B.tolist())
+    met = Counter(ranks.size_B.tolist())
     assert {size: times // size for size, times in met.items()} == dict(listed)
     splits = Counter(split_of(task, tokens).tolist())
     for split in range(3):
-        assert splits[split] == sum(number * sizes(size)[split] for size, number in listed.items())
+        assert splits[split] == sum(number * split_sizes(size)[split] for size, number in listed.items())
 
 
 @EACH
 def test_every_block_has_its_chance_in_every_split(task: Task) -> None:
     def chances(tokens: np.ndarray) -> dict[int, float]:
-        blocks, times = np.unique(task.numbered(tokens).block_B, return_counts=True)
+        blocks, times = np.unique(task.rank(tokens).block_B, return_counts=True)
         return dict(zip(blocks.tolist(), (times / len(tokens)).tolist(), strict=True))
 
     stated = chances(task.draw(np.random.default_rng(0), 100_000, "train").tokens)
@@ -61,28 +70,28 @@ def test_every_block_has_its_chance_in_every_split(task: Task) -> None:
 @given(st.integers(3, 2000), st.integers(0, 2**63))
 @settings(max_examples=25, deadline=None)
 def test_a_block_is_divided_exactly(size: int, block: int) -> None:
-    numbered = Numbered(np.arange(size), np.full(size, size), np.full(size, block, dtype=np.uint64))
-    splits = split_of_blocks(numbered, np.zeros(size, dtype=np.int8))
-    assert tuple(np.bincount(splits, minlength=3)) == sizes(size)
-    assert min(sizes(size)) >= 1
+    ranks = Ranks(np.arange(size), np.full(size, size), np.full(size, block, dtype=np.uint64))
+    splits = split_of_blocks(ranks, np.zeros(size, dtype=np.int8))
+    assert tuple(np.bincount(splits, minlength=3)) == split_sizes(size)
+    assert min(split_sizes(size)) >= 1
 
 
-@given(st.lists(st.integers(3, 2 * MANY), min_size=1, max_size=6))
+@given(st.lists(st.integers(3, 2 * MOST_RANKED), min_size=1, max_size=6))
 @settings(max_examples=50, deadline=None)
 def test_the_same_share_of_every_block_is_kept(blocks: list[int]) -> None:
-    kept = shares(tuple(blocks))
+    kept = kept_shares(tuple(blocks))
     for split, hashed in enumerate((14 / 16, 1 / 16, 1 / 16)):
-        chance = keep_chance(np.array([size if size <= MANY else 0 for size in blocks]), split, kept[split])
-        inside = [sizes(size)[split] / size if size <= MANY else hashed for size in blocks]
+        chance = keep_probability(np.array([size if size <= MOST_RANKED else 0 for size in blocks]), split, kept[split])
+        inside = [split_sizes(size)[split] / size if size <= MOST_RANKED else hashed for size in blocks]
         np.testing.assert_allclose(chance * inside, kept[split])
         assert (chance <= 1 + 1e-12).all()
 
 
 def test_a_block_of_many_instances_is_divided_by_the_hash() -> None:
     by_hash = np.array([0, 1, 2, 0], dtype=np.int8)
-    numbered = Numbered(np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.uint64))
-    np.testing.assert_array_equal(split_of_blocks(numbered, by_hash), by_hash)
-    assert tasks.get("induction").numbered(tasks.get("induction").batch(0, 0, 4).tokens) is None
+    ranks = Ranks(np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.uint64))
+    np.testing.assert_array_equal(split_of_blocks(ranks, by_hash), by_hash)
+    assert tasks.get("induction").rank(tasks.get("induction").batch(0, 0, 4).tokens) is None
 
 
 @pytest.mark.parametrize(
@@ -124,5 +133,5 @@ def test_settings_of_any_size_are_made_without_counting_all_instances(name: str,
 
 
 def test_counts_are_cut_where_nobody_reads_them() -> None:
-    assert (power(3, 5), choices(7, 3)) == (243, 210)
-    assert power(7, 10**9) == choices(10**9, 10**6) == 10**1000
+    assert (capped_power(3, 5), capped_permutations(7, 3)) == (243, 210)
+    assert capped_power(7, 10**9) == capped_permutations(10**9, 10**6) == 10**1000

@@ -116,7 +116,7 @@ def test_the_general_form_states_roles_and_where_the_answer_begins() -> None:
         ("[bit] 0 1 1 => [parity] 0", "number of tokens in a line must be 5, not 4"),
         ("[bti] 0 1 1 1 => [parity] 1", "no role 'bti'; did you mean 'bit'"),
         ("[bit] 0 1 1 1 => => [parity] 1", "each role before its token ids"),
-        ("[bit] 0 1 1 2 => [parity] 1", "'2' is no token id, a number below 2"),
+        ("[bit] 0 1 1 2 => [parity] 1", "'2' is not a token id, a number below 2"),
         ("[bit] 0 1 1 1 => [parity] 1 <=", "each role before its token ids"),
     ],
 )

@@ -11,7 +11,7 @@ import tasks
 from tasks import TaskError
 from tasks.core.splits import split_of
 from tasks.maze import Maze
-from tasks.maze.walks import told_edges, walker
+from tasks.maze.walks import build_edges, step_probabilities
 from tests.helpers.mazes import SHAPES, all_walks, graph_of, value_and_sigma, walk_of
 
 
@@ -110,7 +110,7 @@ def test_values_and_importances_of_every_prefix_are_those_of_all_walks(shape: di
 def log_law(task: Maze, tokens: np.ndarray) -> np.ndarray:
     """(B, T, V) the walker's own log-probabilities behind walk tokens, uniform elsewhere."""
     law = np.full((*tokens.shape, task.vocab_size), 1 / task.vocab_size)
-    step = walker(task._maps(tokens), task.slip, task.steps)
+    step = step_probabilities(task._maps(tokens), task.slip, task.steps)
     for row, line in enumerate(tokens.tolist()):
         at = line[task.sampled_from - 2]
         for position in range(task.sampled_from - 1, task.length - 1):
@@ -206,7 +206,7 @@ def test_maps_are_counted_as_often_as_they_differ() -> None:
     arms = []
     for at in ([0, 2], [2, 0]):  # the turn's place and the detour's
         path, dead, other = ids[:, :5], ids[:, None, 5:7], ids[:, 7:]
-        edges = told_edges(path, dead, other, np.tile(at, (len(ids), 1)))
+        edges = build_edges(path, dead, other, np.tile(at, (len(ids), 1)))
         arms.append(np.concatenate([edges.reshape(len(ids), -1), path[:, [0, -1]]], axis=1))
     assert task.instance_count() == (len(np.unique(task.instances(np.concatenate(arms)), axis=0)), "exact")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.maze.walks import Maps, places, values, walker
+from tasks.maze.walks import Maps, compute_values, follow_walks, step_probabilities
 from tests.helpers.mazes import all_walks, value_and_sigma
 
 
@@ -27,21 +27,21 @@ def test_values_and_importances_of_any_map_are_those_of_all_its_walks(
     graph = nx.DiGraph(edges)
     walks = all_walks(graph, 0, goal, slip)
     assert sum(walks.values()) == pytest.approx(1)
-    maps = Maps.of(np.array([edges]), np.array([0]), np.array([goal]), nodes=8)
-    value_BU, sigma_BU = values(maps, slip, longest=8)
+    maps = Maps.from_edges(np.array([edges]), np.array([0]), np.array([goal]), nodes=8)
+    value_BU, sigma_BU = compute_values(maps, slip, longest=8)
     for walk in walks:
         for end in range(1, len(walk) + 1):
             value, sigma = value_and_sigma(walks, walk[:end], goal)
             node = walk[end - 1]
             assert value_BU[0, node] == pytest.approx(value, abs=1e-12)
             assert sigma_BU[0, node] == pytest.approx(sigma, abs=1e-9)
-    hopeful = maps.hopeful(8)[0]
+    hopeful = maps.can_win(8)[0]
     assert all(hopeful[node] == nx.has_path(graph, node, goal) for node in graph)
 
 
 def test_the_walker_slips_at_turns_alone_and_stops_at_ends() -> None:
     edges = [[0, 1], [0, 2], [2, 3], [2, 4], [3, 5], [4, 5]]  # a dead end at 1; then two ways that join at the goal
-    step_UV = walker(Maps.of(np.array([edges]), np.array([0]), np.array([5]), nodes=6), 0.2, longest=3)[0]
+    step_UV = step_probabilities(Maps.from_edges(np.array([edges]), np.array([0]), np.array([5]), nodes=6), 0.2, longest=3)[0]
     expected = {(0, 1): 0.2, (0, 2): 0.8, (2, 3): 0.5, (2, 4): 0.5, (3, 5): 1.0, (4, 5): 1.0}
     for tail in range(6):
         for head in range(6):
@@ -50,7 +50,7 @@ def test_the_walker_slips_at_turns_alone_and_stops_at_ends() -> None:
 
 def test_walks_are_followed_until_they_arrive_or_leave_the_map() -> None:
     edges = [[0, 1], [1, 2], [0, 3]]
-    maps = Maps.of(np.array([edges] * 5), np.zeros(5, dtype=int), np.full(5, 2), nodes=4)
+    maps = Maps.from_edges(np.array([edges] * 5), np.zeros(5, dtype=int), np.full(5, 2), nodes=4)
     steps = np.array([[1, 2, 9], [3, 1, 2], [2, 1, 2], [1, 7, 2], [1, -1, 2]])
-    assert places(maps, steps).tolist() == [[0, 1, 2, 2], [0, 3, 3, 3], [0, -1, -1, -1], [0, 1, -1, -1], [0, 1, -1, -1]]
-    assert places(maps, steps[:, :0]).tolist() == [[0]] * 5
+    assert follow_walks(maps, steps).tolist() == [[0, 1, 2, 2], [0, 3, 3, 3], [0, -1, -1, -1], [0, 1, -1, -1], [0, 1, -1, -1]]
+    assert follow_walks(maps, steps[:, :0]).tolist() == [[0]] * 5
