@@ -19,8 +19,10 @@ from typing import Any
 from benchmarks import postgres
 from benchmarks.progress import each
 from benchmarks.timing import print_table
-from lab.sweeping.engine import prepare
-from lab.sweeping.study.study import Job, claim, open_study, set_up
+from lab.sweeping.prepare import prepare
+from lab.sweeping.study.claims import claim
+from lab.sweeping.study.place import Job
+from lab.sweeping.study.study import open_study, set_up
 
 
 def described(name: str, trials: int) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def take(job: Job, ready: Barrier) -> None:
     ready.wait()
     while (claimed := claim(job, study)) is not None:
         study.tell(claimed.trial, 0.5)
-        claimed.lease.give_back()
+        claimed.lease.release()
 
 
 def rate(name: str, url: str | None, workers: int, trials: int) -> float:

@@ -59,21 +59,22 @@ def run(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from lab.sweeping.engine import prepare, run_locally
-    from lab.sweeping.spec.plan import plan
-    from lab.sweeping.workers.local import default_workers
+    from lab.sweeping.prepare import prepare
+    from lab.sweeping.run import run as run_sweep
+    from lab.sweeping.workers.settings import Workers
 
     finished: list[list[Run]] = []
     for place, planned in enumerate(study.sweeps(known.scale)):
         sweep = _changed(planned(finished[-1] if finished else ()), settings)
         prepared = prepare(sweep, Path(known.runs or "runs") / sweep.name)
-        workers = known.workers or default_workers(prepared.threads, prepared.devices, per_device=1)
+        workers = Workers(known.workers)
         if known.plan:
-            print(f"{sweep.name}{', at most' if place else ''}: {plan(prepared).text(workers)}")
+            cost = prepared.plan().text(workers.count_here(prepared.demand))
+            print(f"{sweep.name}{', at most' if place else ''}: {cost}")
             continue
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         with resumable("stopped; the same command goes on"):
-            finished.append(run_locally(prepared, workers, Console(), evaluations=True).complete())
+            finished.append(run_sweep(prepared, workers, Console(), evaluations=True).complete())
     if known.plan:
         return 0
     for path in study.report(known.scale, finished, out):

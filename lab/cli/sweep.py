@@ -1,4 +1,4 @@
-"""`lab sweep`: many experiments, whatever happens meanwhile."""
+"""`lab sweep`: many experiments, resumed after any stop."""
 
 from __future__ import annotations
 
@@ -19,53 +19,33 @@ _MISSING_SHOWN = 10
 
 
 def run(arguments: list[str]) -> int:
-    """Start a sweep or go on with it, show what it has come to, or open its dashboard."""
+    """Start or resume a sweep, show its status, or open its dashboard."""
     word, rest = first_word(arguments)
     if word == "show":
         return _show(rest)
     if word == "dashboard":
         return _dashboard(rest)
-    parser = _parser(
-        "sweep",
-        "Train the experiments of a sweep, or go on with it after any stop: the same command does both.\n"
-        "lab sweep show FILE       its status and results, at any time\n"
-        "lab sweep dashboard FILE  its study in a browser\n"
-        "docs/sweeps.md says what stands in the file.",
-    )
-    parser.add_argument("--plan", action="store_true", help="print what it would cost, and stop")
-    parser.add_argument("--workers", type=int, metavar="K", help="runs at a time (one for each core, or GPU)")
-    parser.add_argument("--per-device", type=int, default=1, metavar="K", help="workers that share a GPU (1)")
-    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes of this machine, or Ray (local)")
-    parser.add_argument("--address", help="of a Ray cluster, as auto or ray://host:10001 (one on this machine)")
-    parser.add_argument("--retry-failed", action="store_true", help="try the failed runs of a grid once more")
-    known = parser.parse_args(arguments)
-    for name, value in (("--workers", known.workers), ("--per-device", known.per_device)):
+    args = _options().parse_args(arguments)
+    for name, value in (("--workers", args.workers), ("--per-device", args.per_device)):
         if value is not None and value < 1:
             raise LabError(f"sweep: {name} must be at least 1, not {value}")
-    if known.address is not None and known.engine != "ray":
+    if args.address is not None and args.engine != "ray":
         raise LabError("sweep: --address is for --engine ray")
 
     from rich.console import Console
 
-    from lab.sweeping.engine import prepare, run_locally, run_on_cluster
-    from lab.sweeping.workers.local import default_workers
+    from lab.sweeping.prepare import prepare
+    from lab.sweeping.run import run as run_sweep
+    from lab.sweeping.workers.settings import Workers
 
-    prepared = prepare(known.file, known.out, known.storage)
-    workers = known.workers or default_workers(prepared.threads, prepared.devices, known.per_device)
-    if known.plan:
-        from lab.sweeping.spec.plan import plan
-
-        print(plan(prepared).text(workers))
+    prepared = prepare(args.file, args.out, args.storage)
+    workers = Workers(args.workers, args.engine, args.address, args.per_device)
+    if args.plan:
+        print(prepared.plan().text(workers.count_here(prepared.demand)))
         return 0
     console = Console()
     with resumable("stopped; the same command goes on"):
-        if known.engine == "ray":
-            results = run_on_cluster(
-                prepared, known.workers, console, per_device=known.per_device, address=known.address,
-                retry_failed=known.retry_failed,
-            )  # fmt: skip
-        else:
-            results = run_locally(prepared, workers, console, retry_failed=known.retry_failed)
+        results = run_sweep(prepared, workers, console, retry_failed=args.retry_failed)
     results.write()
     report(console, results)
     console.out(f"tables  {prepared.job.place.runs_table}, {prepared.job.place.frame_table}", highlight=False)
@@ -74,30 +54,47 @@ def run(arguments: list[str]) -> int:
     return FAILED if results.failure() else 0
 
 
+def _options() -> Parser:
+    parser = _parser(
+        "sweep",
+        "Train the experiments of a sweep, or resume it after any stop: the same command does both.\n"
+        "lab sweep show FILE       its status and results, at any time\n"
+        "lab sweep dashboard FILE  its study in a browser\n"
+        "docs/sweeps.md describes the file.",
+    )
+    parser.add_argument("--plan", action="store_true", help="print the number of runs and their cost, and stop")
+    parser.add_argument("--workers", type=int, metavar="K", help="concurrent runs (one for each core, or GPU)")
+    parser.add_argument("--per-device", type=int, default=1, metavar="K", help="workers that share a GPU (1)")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes of this machine, or Ray (local)")
+    parser.add_argument("--address", help="of a Ray cluster, as auto or ray://host:10001 (one on this machine)")
+    parser.add_argument("--retry-failed", action="store_true", help="train the failed runs of a grid once more")
+    return parser
+
+
 def _show(arguments: list[str]) -> int:
-    """Print the state of a sweep; nothing is written, so that anybody who can read it can ask."""
+    """Print the status of a sweep without writing anything, so that read access is enough."""
     parser = _parser("sweep show", "Print the status and results of a sweep, at any time; writes nothing.")
-    known = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
 
     from rich.console import Console
 
-    from lab.sweeping.engine import look
+    from lab.sweeping.run import look
 
-    report(Console(), look(known.file, known.out, known.storage))
+    report(Console(), look(args.file, args.out, args.storage))
     return 0
 
 
 def _dashboard(arguments: list[str]) -> int:
     """Serve optuna-dashboard until Ctrl-C."""
-    parser = _parser("sweep dashboard", "A sweep's study in a browser, until Ctrl-C.")
+    parser = _parser("sweep dashboard", "Serve a sweep's study to a browser, until Ctrl-C.")
     parser.add_argument("--port", type=int, default=8080, help="of this machine (8080)")
-    known = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
 
-    from lab.sweeping.engine import prepare
+    from lab.sweeping.prepare import prepare
     from lab.sweeping.study.dashboard import serve
 
-    job = prepare(known.file, known.out, known.storage).job
-    serve(job, known.port)
+    job = prepare(args.file, args.out, args.storage).job
+    serve(job, args.port)
     return 0
 
 
@@ -110,10 +107,10 @@ def _parser(command: str, description: str) -> Parser:
 
 
 def report(console: Console, results: Results) -> None:
-    """Print a sweep's cells, and what is missing of it."""
+    """Print a sweep's configurations and its missing runs."""
     from lab.cli.table import print_frame
 
-    print_frame(console, results.cells().map(lambda value: f"{value:.4g}" if isinstance(value, float) else value))
+    print_frame(console, results.configurations().map(lambda value: f"{value:.4g}" if isinstance(value, float) else value))
     console.out(f"\n{results.sentence()}", highlight=False)
     missing = results.missing()
     for line in missing[:_MISSING_SHOWN]:

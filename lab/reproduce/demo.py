@@ -12,10 +12,11 @@ from typing import Any
 from rich.console import Console
 
 from lab.runs import Run
-from lab.sweeping.engine import prepare, run_locally
+from lab.sweeping.prepare import prepare
+from lab.sweeping.run import run
 from lab.sweeping.spec.description import Sweep
 from lab.sweeping.spec.files import from_mapping
-from lab.sweeping.workers.local import default_workers
+from lab.sweeping.workers.settings import Workers
 
 TASK = "induction"
 SETTINGS: dict[str, Any] = {
@@ -52,6 +53,5 @@ def train_all(sweep: Sweep, out: Path, workers: int | None, console: Console) ->
     Raises:
         LabError: If a run fails, or something else lies where it should be.
     """
-    prepared = prepare(sweep, out / "runs", books=out / "study" / sweep.identity)
-    workers = workers or default_workers(prepared.threads, prepared.devices, per_device=1)
-    return run_locally(prepared, workers, console, evaluations=True).complete()
+    prepared = prepare(sweep, out / "runs", state_dir=out / "study" / sweep.identity)
+    return run(prepared, Workers(workers), console, evaluations=True).complete()

@@ -1,7 +1,8 @@
-"""Sweeps: many experiments, by grid or by search, on many workers, whatever happens meanwhile."""
+"""Sweeps: many experiments, by grid or by search, on many workers, resumed after any stop."""
 
-from lab.sweeping.engine import look, sweep
 from lab.sweeping.results import Results
+from lab.sweeping.run import look, sweep
 from lab.sweeping.spec.description import Sweep
+from lab.sweeping.workers.settings import Workers
 
-__all__ = ["Results", "Sweep", "look", "sweep"]
+__all__ = ["Results", "Sweep", "Workers", "look", "sweep"]

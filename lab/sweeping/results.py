@@ -1,4 +1,4 @@
-"""The results of a sweep: a row for each run, a tidy frame, and a summary that names what is missing."""
+"""The results of a sweep: a table of its runs, a tidy frame, and a summary that names missing runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from lab.errors import LabError
 from lab.runs import Run, open_runs
 from lab.runs.files import write_atomic
 from lab.runs.run import is_run
-from lab.sweeping.spec.configurations import SEED, grid_trial, planned_trials, run_name, trial_names
-from lab.sweeping.study.study import ERROR, Job, grid_place
-from lab.sweeping.workers.trials import best_of, run_value
+from lab.sweeping.spec.configurations import SEED, grid_trial, planned_trials, run_name, run_names
+from lab.sweeping.study.place import Job
+from lab.sweeping.study.study import ERROR, grid_index, open_study
+from lab.sweeping.workers.trials import run_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 FAILURES = ("failed", "diverged", "damaged", "missing")
-"""States of runs that are over and have no result."""
+"""States of runs that have ended without a result."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,18 @@ class Results:
     """A sweep's results.
 
     Attributes:
-        job: The sweep and where it lies.
+        job: The sweep and its place.
         runs: A row for each run: `trial`, `run`, the axes, `seed`, `state`, each metric (of finished runs), `error`. States:
             `finished`, `pruned`, `failed`, `diverged`; `running` (a process works on it), `stopped` or `killed` (it has begun
-            and nobody works on it), `waiting` (it has not begun); `damaged` or `missing` (the folder of a finished run cannot
-            be read, or is gone).
+            and no process works on it), `waiting` (it has not begun); `damaged` or `missing` (the folder of a finished run
+            cannot be read, or is gone).
     """
 
     job: Job
     runs: pd.DataFrame
 
     def frame(self) -> pd.DataFrame:
-        """The tidy frame of all run folders (see `lab.frame`), with `trial`, `state` and the axes of the sweep."""
+        """Return the tidy frame of all run folders (see `lab.frame`), with `trial`, `state` and the axes of the sweep."""
         from lab.runs.frames import frame
 
         table = self.runs[self.runs["run"].map(lambda name: is_run(self.job.place.runs / name))]
@@ -52,59 +53,61 @@ class Results:
         return tidy.merge(table[["run", *more]], on="run", how="left", validate="many_to_one")
 
     def finished(self) -> list[Run]:
-        """The runs that came to their end."""
+        """Return the finished runs."""
         return [Run(self.job.place.runs / name) for name in self.runs.loc[self.runs["state"] == "finished", "run"]]
 
     def complete(self) -> list[Run]:
-        """All runs.
+        """Return all runs.
 
         Raises:
-            LabError: Naming the first that did not come to its end.
+            LabError: Naming the first that is not finished.
         """
         for line in self.missing():
             raise LabError(line)
         return self.finished()
 
-    def cells(self) -> pd.DataFrame:
-        """A row for each cell: its axes, the mean of each metric over its finished runs with its 90 % interval (their
-        values where they are few), `seeds`: how many of its runs those are, as `2 of 3`, and `others`: how many are in each
-        other state.
+    def configurations(self) -> pd.DataFrame:
+        """Return a row for each configuration.
+
+        Columns are its axes, the mean of each metric over its finished runs with a 90 % interval (the values where they are
+        few), `seeds`: the number of those runs, as `2 of 3`, and `others`: the number of runs in each other state.
         """
         import pandas as pd
 
         from lab.stats.statistics import mean_with_interval
 
         rows: list[dict[str, Any]] = []
-        for _, part in self.runs.groupby(self._cell, sort=False, dropna=False):
-            ended = part[part["state"] == "finished"]
-            shown: dict[str, Any] = {name: part[name].iloc[0] for name in dict.fromkeys([*self._cell, *self.job.sweep.axes])}
+        for _, group in self.runs.groupby(self._keys, sort=False, dropna=False):
+            ended = group[group["state"] == "finished"]
+            names = dict.fromkeys([*self._keys, *self.job.sweep.axes])
+            shown: dict[str, Any] = {name: group[name].iloc[0] for name in names}
             for metric in self.job.sweep.metrics:
                 values = ended[metric].astype(float).tolist()
                 shown[metric] = mean_with_interval(values) if values else "-"
-            states = part["state"].value_counts()
+            states = group["state"].value_counts()
             others = ", ".join(f"{count} {state}" for state, count in states.items() if state != "finished")
-            rows.append({**shown, "seeds": f"{len(ended)} of {len(part)}", "others": others})
+            rows.append({**shown, "seeds": f"{len(ended)} of {len(group)}", "others": others})
         return pd.DataFrame(rows)
 
     @property
-    def _cell(self) -> list[str]:
-        """The columns that make a cell."""
+    def _keys(self) -> list[str]:
+        """The columns that identify a configuration."""
         return list(self.job.sweep.axes) if self.job.sweep.grid is not None else ["trial"]
 
     def sentence(self) -> str:
-        """Counts of runs by state, and of cells."""
+        """Return the number of runs and configurations, and of runs in each state."""
         counts = self.runs["state"].value_counts(sort=False).sort_index()
-        cells = self.runs.drop_duplicates(self._cell)
+        number = len(self.runs.drop_duplicates(self._keys))
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
-        return f"{len(self.runs)} runs of {len(cells)} cells: {states or 'none yet'}"
+        return f"{len(self.runs)} runs of {number} configurations: {states or 'none yet'}"
 
     def missing(self) -> list[str]:
-        """A line for each run that did not come to its end, and why."""
+        """Return a line for each run that is not finished, with the reason."""
         rows = self.runs[self.runs["state"] != "finished"]
         return [f"{row['run']}: {row['state']}{': ' + row['error'] if row['error'] else ''}" for row in rows.to_dict("records")]
 
     def failure(self) -> str:
-        """How many runs failed, in one line; empty if none did."""
+        """Return the number of failed runs in one line; empty if there are none."""
         counts = self.runs["state"].value_counts()
         failed = [f"{counts[state]} of {len(self.runs)} runs {state}" for state in FAILURES if state in counts]
         return ", ".join(failed)
@@ -115,34 +118,43 @@ class Results:
         write_atomic(self.job.place.frame_table, self.frame().to_csv(index=False))
 
 
-def results(job: Job, study: Study) -> Results:
-    """Collect what a study, its leases and the folders of its runs say; nothing is written."""
+def collect(job: Job, study: Study | None = None) -> Results:
+    """Collect results from a study, its leases and the folders of its runs, without writing anything.
+
+    Args:
+        job: The sweep and its place.
+        study: Its study; opened if it is not given.
+
+    Raises:
+        LabError: If the study does not exist.
+    """
     import pandas as pd
 
+    study = study or open_study(job)
     rows = list(_grid_rows(job, study) if job.sweep.grid is not None else _search_rows(job, study))
     columns = ["trial", "run", *job.sweep.axes, SEED, "state", *job.sweep.metrics, "error"]
     return Results(job, pd.DataFrame(rows, columns=columns).astype({"trial": "Int64"}))
 
 
 def _grid_rows(job: Job, study: Study) -> Iterator[dict[str, Any]]:
-    """A row for each of the grid's runs, begun or not; of one that was tried again, the last trial."""
+    """Yield a row for each of the grid's runs, with the last of its trials."""
     sweep = job.sweep
-    latest = {grid_place(study, sweep, trial.number): trial for trial in study.get_trials(deepcopy=False)}
-    for place in range(planned_trials(sweep) or 0):
-        labels, trial = grid_trial(sweep, place), latest.get(place)
-        name = run_name(sweep, labels, labels[SEED])
-        yield {"trial": None if trial is None else trial.number, "run": name, **labels, **_outcome(job, trial, name)}
+    latest = {grid_index(study, sweep, trial.number): trial for trial in study.get_trials(deepcopy=False)}
+    for index in range(planned_trials(sweep) or 0):
+        run, trial = grid_trial(sweep, index), latest.get(index)
+        name = run_name(sweep, run, run[SEED])
+        yield {"trial": None if trial is None else trial.number, "run": name, **run, **_outcome(job, trial, name)}
 
 
 def _search_rows(job: Job, study: Study) -> Iterator[dict[str, Any]]:
-    """A row for each run of each trial."""
+    """Yield a row for each run of each trial."""
     for trial in study.get_trials(deepcopy=False):
-        for seed, name in zip(job.sweep.seeds, trial_names(job.sweep, trial.number, trial.params), strict=True):
+        for seed, name in zip(job.sweep.seeds, run_names(job.sweep, trial.number, trial.params), strict=True):
             yield {"trial": trial.number, "run": name, **trial.params, SEED: seed, **_outcome(job, trial, name)}
 
 
 def _outcome(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, Any]:
-    """State, error and, of a finished run, each metric."""
+    """Return state, error and, of a finished run, each metric."""
     try:
         state = _state(job, trial, name)
         values = _values(job, trial, name) if state == "finished" else {}
@@ -155,24 +167,24 @@ def _outcome(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, Any]:
 
 
 def _state(job: Job, trial: FrozenTrial | None, name: str) -> str:
-    """The state of a trial's run: what the study says of one that is finished, else what its folder and the lease say."""
+    """Return the state of a trial's run: the study's if it is finished, else that of its folder and the lease."""
     if trial is None:
         return "waiting"
-    path, told = job.place.runs / name, _STATES.get(trial.state)
+    path, ended = job.place.runs / name, _STATES.get(trial.state)
     if not is_run(path):
-        held = told is None and job.place.leases.is_taken(trial.number)
-        return "running" if held else "missing" if told == "finished" else told or "waiting"
-    if told == "finished":
-        return told
+        held = ended is None and job.place.leases.is_taken(trial.number)
+        return "running" if held else "missing" if ended == "finished" else ended or "waiting"
+    if ended == "finished":
+        return ended
     own = Run(path).state
-    if told is not None:
-        return own if own in ("finished", "diverged") else told  # of a search's trial one run may be whole
+    if ended is not None:
+        return own if own in ("finished", "diverged") else ended  # of a search's trial one run may be whole
     return "running" if own != "finished" and job.place.leases.is_taken(trial.number) else own
 
 
 def _values(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, float]:
-    """What a finished run reached in each metric."""
+    """Return a finished run's value of each metric."""
     if job.sweep.grid is not None and trial is not None and trial.values is not None:
         return dict(zip(job.sweep.metrics, trial.values, strict=True))
     run = Run(job.place.runs / name)
-    return {metric: run_value(run, metric, job.sweep.rule, best_of(way)) for metric, way in job.sweep.metrics.items()}
+    return {metric: run_value(job.sweep, run, metric) for metric in job.sweep.metrics}

@@ -66,7 +66,7 @@ def test_arms_of_a_size_share_all_but_n() -> None:
 
 
 def test_the_plan_of_the_main_sweep_is_the_largest_that_it_can_be() -> None:
-    assert len(main_sweep([]).cells) == 4 * 2 * 2
+    assert len(main_sweep([]).configurations) == 4 * 2 * 2
 
 
 def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 import lab
-from lab.sweeping.engine import prepare, run
-from lab.sweeping.study.study import Job
-from lab.sweeping.workers.cluster import run_on_ray
-from lab.sweeping.workers.follow import Follow
+from lab.sweeping.prepare import prepare
+from lab.sweeping.run import run
+from lab.sweeping.workers.settings import Workers
 from tests.sweeping.tiny import begun, numbers, told
 
 ray = pytest.importorskip("ray")
@@ -56,25 +54,22 @@ def test_a_sweep_on_two_nodes_of_which_one_is_lost_ends_as_on_none(cluster: Any,
     thread = threading.Thread(target=lose)
     thread.start()
 
-    def engine(job: Job, follow: Follow) -> None:
-        run_on_ray(job, 2, 1, 1, False, cluster.address, follow)
-
-    found = run(prepared, engine, Console(quiet=True))
+    found = run(prepared, Workers(2, "ray", cluster.address))
     thread.join()
     assert len(lost) == 2
-    assert found.sentence() == "6 runs of 2 cells: 6 finished"
+    assert found.sentence() == "6 runs of 2 configurations: 6 finished"
     told(begun(description, tmp_path / "whole"))
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
 
 
 def test_the_command_runs_on_a_ray_of_its_own(grid: Make, tmp_path: Path) -> None:
     try:
-        found = lab.sweep(grid(seeds=1), tmp_path / "out", engine="ray", workers=1)
+        found = lab.sweep(grid(seeds=1), tmp_path / "out", workers=Workers(1, "ray"))
     finally:
         ray.shutdown()
-    assert found.sentence() == "2 runs of 2 cells: 2 finished"
+    assert found.sentence() == "2 runs of 2 configurations: 2 finished"
 
 
 def test_a_cluster_that_does_not_answer_is_named(grid: Make, tmp_path: Path) -> None:
     with pytest.raises(lab.LabError, match=r"Ray at 127\.0\.0\.1:1 does not answer"):
-        lab.sweep(grid(), tmp_path / "out", engine="ray", address="127.0.0.1:1")
+        lab.sweep(grid(), tmp_path / "out", workers=Workers(engine="ray", address="127.0.0.1:1"))

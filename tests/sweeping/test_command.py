@@ -12,8 +12,7 @@ import yaml
 import lab
 from lab.cli.main import main
 from lab.sweeping import look
-from lab.sweeping.engine import prepare
-from lab.sweeping.spec.plan import plan
+from lab.sweeping.prepare import prepare
 from lab.sweeping.study import dashboard
 from tests.sweeping.tiny import begun, told
 
@@ -29,9 +28,9 @@ def test_the_plan_counts_runs_and_writes_nothing(grid: Make, capsys: pytest.Capt
     Path("s.yaml").write_text(yaml.safe_dump(grid(grid={"n_future": [1, 3], "model.layers": [3, 4]}, seeds=5)))
     assert main(["sweep", "s.yaml", "--plan", "--workers", "2"]) == 0
     out = capsys.readouterr().out
-    assert "20 runs: 4 cells x 5 seeds" in out
+    assert "20 runs: 4 configurations x 5 seeds" in out
     assert re.search(r"about \S+ \w+ with 2 workers", out)
-    assert "1 cells cannot be trained" in out
+    assert "1 configuration cannot be trained" in out
     (flops,) = re.findall(r"(\S+) training FLOPs", out)
     made = [each for _, each in prepare("s.yaml").checked.possible]
     assert float(flops) == pytest.approx(5 * sum(each.flops_per_step * each.steps for each in made), rel=0.05)
@@ -42,8 +41,8 @@ def test_the_planned_time_is_that_of_a_run(search: Make, tmp_path: Path) -> None
     """Within a factor of six, since the machine may be busy; the estimate comes from 8 steps, the run has 300."""
     width = {"model.width": {"kind": "int", "low": 8, "high": 16, "step": 8}}
     description = search({"steps": 300, "evaluation.every": 50}, budget={"trials": 1}, search=width)
-    expected = plan(prepare(description, tmp_path / "out"))
-    assert (expected.runs, expected.cells) == (1, 1)
+    expected = prepare(description, tmp_path / "out").plan()
+    assert (expected.runs, expected.configurations) == (1, 1)
     assert expected.seconds is not None
     job = begun(description, tmp_path / "out")
     told(job)
@@ -58,14 +57,14 @@ def test_a_sweep_is_started_shown_and_not_done_again(grid: Make, capsys: pytest.
     assert not Path("runs").exists()
     assert main(["sweep", "s.yaml", "--workers", "1"]) == 0
     out = capsys.readouterr().out
-    assert "2 runs of 2 cells: 2 finished" in out
+    assert "2 runs of 2 configurations: 2 finished" in out
     assert "1/2" in out
     frame = pd.read_csv("runs/s/frame.csv")
     assert set(frame["run"]) == {"n1-seed0", "n2-seed0"}
     before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("model.safetensors")}
     assert main(["sweep", "s.yaml"]) == 0
     assert main(["sweep", "show", "s.yaml"]) == 0
-    assert capsys.readouterr().out.count("2 runs of 2 cells: 2 finished") == 2
+    assert capsys.readouterr().out.count("2 runs of 2 configurations: 2 finished") == 2
     assert before == {path: path.stat().st_mtime_ns for path in Path("runs").rglob("model.safetensors")}
     assert look("s.yaml").finished()[0].name == "n1-seed0"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import lab
 from lab.sweeping.spec.check import check, known_metrics, measured_metrics
-from lab.sweeping.spec.configurations import experiment_of, grid_trial, run_name, trial_experiments, trial_names
+from lab.sweeping.spec.configurations import build_experiment, grid_trial, run_name, run_names, trial_experiments
 from lab.sweeping.spec.files import dump, from_mapping, load
 
 SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
@@ -35,7 +35,7 @@ def test_a_grid_is_every_combination_on_every_seed_pairs_first(grid: Make) -> No
     assert [(trial["n_future"], trial["size"]) for trial in trials[:4]] == [
         (1, "small"), (1, "large"), (2, "small"), (2, "large")
     ]  # fmt: skip
-    assert trial_names(sweep, 1, trials[1]) == ["n1-large-seed5"]
+    assert run_names(sweep, 1, trials[1]) == ["n1-large-seed5"]
     (large,) = trial_experiments(sweep, trials[7])
     assert (large.n_future, large.model.width, large.optimiser.peak_lr, large.seed) == (2, 16, 1e-3, 7)
 
@@ -47,7 +47,7 @@ def test_seeds_of_a_sweep_are_written_as_for_the_command(seeds: object, grid: Ma
 
 def test_cells_differ_in_what_varies_and_in_nothing_else(grid: Make) -> None:
     sweep = from_mapping(grid())
-    one, two = (experiment_of(sweep, cell, 3) for cell in sweep.cells)
+    one, two = (build_experiment(sweep, cell, 3) for cell in sweep.configurations)
     assert lab.override(one, {"n_future": 2}) == two
 
 
@@ -55,15 +55,15 @@ def test_a_base_can_be_a_whole_experiment(grid: Make) -> None:
     whole = yaml.safe_load(lab.dump(lab.experiment("induction", {"steps": 77, "model.size": "1M"})))
     del whole["seed"]
     sweep = from_mapping(grid() | {"base": whole, "grid": {"model.width": [32, 64]}})
-    assert [experiment_of(sweep, cell, 0).model.width for cell in sweep.cells] == [32, 64]
-    assert experiment_of(sweep, sweep.cells[0], 0).steps == 77
+    assert [build_experiment(sweep, cell, 0).model.width for cell in sweep.configurations] == [32, 64]
+    assert build_experiment(sweep, sweep.configurations[0], 0).steps == 77
 
 
 def test_the_task_itself_can_vary_each_with_its_own_defaults(grid: Make) -> None:
     sweep = from_mapping(grid() | {"base": {"batch_size": 8}, "grid": {"task": ["induction", "star"]}})
-    names = [run_name(sweep, cell, 0) for cell in sweep.cells]
+    names = [run_name(sweep, cell, 0) for cell in sweep.configurations]
     assert names == ["induction-seed0", "star-seed0"]
-    star = experiment_of(sweep, sweep.cells[1], 0)
+    star = build_experiment(sweep, sweep.configurations[1], 0)
     assert star == lab.experiment("star", batch_size=8)
 
 
@@ -77,7 +77,7 @@ def test_a_sweep_is_the_same_after_its_yaml(data: st.DataObject) -> None:
     again = from_mapping(yaml.safe_load(dump(sweep)))
     assert again == sweep
     assert again.identity == sweep.identity
-    assert len(set(sweep.cell_names.values())) == len(sweep.cells)
+    assert len(set(sweep.configuration_names.values())) == len(sweep.configurations)
 
 
 @given(st.lists(st.one_of(st.text("a./-_ é1", max_size=4), st.just("cell0"), st.just("é" * 99)), min_size=1, unique=True))
@@ -85,7 +85,7 @@ def test_folders_of_any_labels_are_safe_and_unique(labels: list[str]) -> None:
     """No hidden folder, which is passed over, no separator, no option, nothing too long."""
     axes = {"x": {label: {"steps": 5} for label in labels}}
     sweep = from_mapping({"name": "n", "base": {"task": "star"}, "grid": axes})
-    names = list(sweep.cell_names.values())
+    names = list(sweep.configuration_names.values())
     assert len(set(names)) == len(labels)
     assert all(re.fullmatch(r"\w[\w.+-]*", name) and len(name.encode()) <= 100 for name in names)
 

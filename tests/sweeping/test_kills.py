@@ -14,9 +14,10 @@ import optuna
 import pytest
 import yaml
 
-from lab.sweeping.results import results
-from lab.sweeping.study import study as study_module
-from lab.sweeping.study.study import Job, open_study
+from lab.sweeping.results import collect
+from lab.sweeping.study import claims
+from lab.sweeping.study.place import Job
+from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
 from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
@@ -28,11 +29,11 @@ def die(*_: Any, **__: Any) -> None:
 
 
 def when_the_lease_is_taken(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(study_module, "_ask", die)
+    patch.setattr(claims, "ask", die)
 
 
 def when_the_trial_is_made(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(study_module.Claim, "__init__", die)
+    patch.setattr(claims.Claim, "__init__", die)
 
 
 def between_two_parameters(patch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,7 @@ def work_until(job: Job, kill: Callable[[pytest.MonkeyPatch], None]) -> None:
     """A worker that kills itself in its second trial."""
 
     def child() -> None:
-        usual = study_module.claim
+        usual = claims.claim
 
         def claim(*arguments: Any) -> Any:
             if any(trial.state.is_finished() for trial in arguments[1].trials):
@@ -149,7 +150,7 @@ def test_two_workers_never_have_the_same_trial(grid: Make, tmp_path: Path) -> No
     begun_runs = twelve_runs_by_four(job, tmp_path / "log")
     assert len(begun_runs) == len({name for name, _ in begun_runs}) == 12
     assert len({pid for _, pid in begun_runs}) > 1
-    assert results(job, open_study(job)).sentence() == "12 runs of 3 cells: 12 finished"
+    assert collect(job, open_study(job)).sentence() == "12 runs of 3 configurations: 12 finished"
 
 
 def alive_below(pid: int) -> list[int]:

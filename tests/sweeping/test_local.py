@@ -1,5 +1,6 @@
 """Workers as processes: started, lost and replaced, stopped, blamed."""
 
+import multiprocessing as mp
 import os
 import shutil
 import signal
@@ -18,12 +19,12 @@ from rich.console import Console
 import lab
 from lab.runs.lock import Busy, Lock
 from lab.sweeping import look
-from lab.sweeping.engine import prepare, run
-from lab.sweeping.results import results
-from lab.sweeping.study.study import Job, ask_again, open_study
-from lab.sweeping.workers import local
-from lab.sweeping.workers.follow import Follow
+from lab.sweeping.results import collect
+from lab.sweeping.study.study import open_study, plan_retries
+from lab.sweeping.workers import local, process
 from lab.sweeping.workers.local import run_local
+from lab.sweeping.workers.progress import SweepProgress
+from lab.sweeping.workers.settings import Demand, Workers
 from tests.sweeping.tiny import BASE, SHORT, begun, numbers, told
 
 Make = Callable[..., dict[str, Any]]
@@ -33,47 +34,42 @@ def test_a_lost_worker_is_replaced_and_the_sweep_ends_as_if_it_had_not_been(
     grid: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     description = grid({"steps": 40, "evaluation.every": 20}, seeds=3)
-    prepared = prepare(description, tmp_path / "out")
+    job = begun(description, tmp_path / "out")
     kinds, hit = [signal.SIGKILL, signal.SIGTERM], list[int]()
 
-    class Killing(Follow):
-        def __call__(self, update: Any) -> None:
-            super().__call__(update)
+    class Killing(SweepProgress):
+        def update(self, update: Any) -> None:
+            super().update(update)
             if update.step == 20 and kinds:
-                hit.append(next(process.pid for process in local.mp.active_children() if process.pid not in hit))
+                hit.append(next(child.pid for child in mp.active_children() if child.pid not in hit))
                 os.kill(hit[-1], kinds.pop())
 
-    def engine(job: Job, _: Follow) -> None:
-        with Killing(Console(), 6) as follow:
-            run_local(job, 2, [], follow)
-
-    found = run(prepared, engine, Console(quiet=True))
+    with Killing(Console(), 6) as progress:
+        run_local(job, 2, (), progress)
+    found = collect(job)
     out = capfd.readouterr().out
     assert "was lost (SIGKILL); another one takes its place" in out
     assert "was stopped (SIGTERM); another one takes its place" in out
-    assert found.sentence() == "6 runs of 2 cells: 6 finished"
+    assert found.sentence() == "6 runs of 2 configurations: 6 finished"
     told(begun(description, tmp_path / "whole"))
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_sweep_goes_on(grid: Make, tmp_path: Path) -> None:
     description = grid({"steps": 4000, "evaluation.every": 200}, seeds=1)
-    prepared = prepare(description, tmp_path / "out")
+    job = begun(description, tmp_path / "out")
 
-    class Pressing(Follow):
-        def __call__(self, update: Any) -> None:
+    class Pressing(SweepProgress):
+        def update(self, update: Any) -> None:
             if update.step >= 200:
                 raise KeyboardInterrupt
 
-    def engine(job: Job, _: Follow) -> None:
-        run_local(job, 2, [], Pressing(Console(quiet=True), 2))
-
     with pytest.raises(KeyboardInterrupt):
-        run(prepared, engine, Console(quiet=True))
-    assert not local.mp.active_children()
+        run_local(job, 2, (), Pressing(Console(quiet=True), 2))
+    assert not mp.active_children()
     states = {path.name: lab.Run(path).state for path in (tmp_path / "out").glob("n*")}
     assert set(states.values()) == {"stopped"}, "each run has saved where it stopped"
-    assert look(description, tmp_path / "out").sentence() == "2 runs of 2 cells: 2 stopped"
+    assert look(description, tmp_path / "out").sentence() == "2 runs of 2 configurations: 2 stopped"
     for path in (tmp_path / "out").glob("n*"):
         assert 0 < int(next(path.glob("checkpoint-*")).name.removeprefix("checkpoint-")) < 4000
 
@@ -93,7 +89,7 @@ def test_a_signal_to_all_processes_of_the_command_stops_cleanly(grid: Make, tmp_
     os.killpg(process.pid, signal.SIGTERM)
     _, complaint = process.communicate()
     assert (process.returncode, complaint) == (143, "lab: stopped; the same command goes on\n")
-    assert look(description, out).sentence() == "2 runs of 2 cells: 2 stopped"
+    assert look(description, out).sentence() == "2 runs of 2 configurations: 2 stopped"
     assert all(run.checkpoint() for run in lab.open_runs([out]))
 
 
@@ -103,7 +99,7 @@ def test_a_run_that_somebody_else_trains_ends_the_sweep_and_stays_as_it_is(grid:
     run = tmp_path / "n1-seed0"
     shutil.copytree(run, tmp_path / "copy")
     shutil.rmtree(run)
-    ask_again(job, open_study(job), retry_failed=False)
+    plan_retries(job, open_study(job), retry_failed=False)
     (tmp_path / "copy").rename(run)
     (run / "run.json").write_text((run / "run.json").read_text().replace('"finished"', '"running"'))
     lock = Lock(run)
@@ -113,7 +109,7 @@ def test_a_run_that_somebody_else_trains_ends_the_sweep_and_stays_as_it_is(grid:
     assert (run / "run.json").read_bytes() == record
     lock.release()
     told(job)
-    assert results(job, open_study(job)).sentence() == "2 runs of 2 cells: 2 finished"
+    assert collect(job, open_study(job)).sentence() == "2 runs of 2 configurations: 2 finished"
 
 
 def test_a_worker_that_crashes_fails_its_run_alone(grid: Make, tmp_path: Path) -> None:
@@ -127,11 +123,11 @@ def test_a_worker_that_crashes_fails_its_run_alone(grid: Make, tmp_path: Path) -
 
 def test_the_kernels_own_count_tells_lack_of_memory_from_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "_OOM_KILLS", tmp_path / "vmstat")
-    assert local.oom_kills() == 0, "a system that does not count"
+    assert local.count_oom_kills() == 0, "a system that does not count"
     (tmp_path / "vmstat").write_text("pgfault 7\noom_kill 3\n")
-    assert local._cause(signal.SIGKILL, 2) == "out of memory: the kernel killed its worker"
-    assert local._cause(signal.SIGKILL, 3) == ""
-    assert local._cause(signal.SIGTERM, 3) == ""
+    assert local.loss_cause(signal.SIGKILL, 2) == "out of memory: the kernel killed its worker"
+    assert local.loss_cause(signal.SIGKILL, 3) == ""
+    assert local.loss_cause(signal.SIGTERM, 3) == ""
 
 
 @pytest.mark.parametrize("name", ["script.py", "<stdin>"])
@@ -144,32 +140,33 @@ def test_workers_never_run_the_script_that_starts_them(
     (tmp_path / "script.py").write_text(f"open({str(tmp_path / 'again')!r}, 'w')")
     monkeypatch.setitem(sys.modules, "__main__", script)
     found = lab.sweep(grid(SHORT, grid={"n_future": [1]}, seeds=1), tmp_path / "out", workers=1)
-    assert found.sentence() == "1 runs of 1 cells: 1 finished"
+    assert found.sentence() == "1 runs of 1 configurations: 1 finished"
     assert not (tmp_path / "again").exists()
     assert sys.modules["__main__"] is script
 
 
 def test_a_long_temporary_folder_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 100)))
-    with local.short_temporary_folder():
+    with process.short_temporary_folder():
         assert tempfile.gettempdir() == "/tmp"
     assert tempfile.gettempdir() == str(tmp_path / ("t" * 100))
 
 
 def test_there_are_as_many_workers_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert local.default_workers(1, [], 1) == 8
-    assert local.default_workers(3, [], 1) == 2
-    assert local.default_workers(16, [], 1) == 1
-    assert local.default_workers(1, [0, 1, 2], 2) == 6
+    assert Workers().count_here(Demand(1, False)) == 8
+    assert Workers().count_here(Demand(3, False)) == 2
+    assert Workers().count_here(Demand(16, False)) == 1
+    assert Workers(per_device=2).count_here(Demand(1, True, (0, 1, 2))) == 6
+    assert Workers(5, per_device=2).count_here(Demand(1, True, (0, 1, 2))) == 5
 
 
 def test_each_worker_has_one_thread_set_and_its_own_device(grid: Make, tmp_path: Path) -> None:
     """What the process of a worker sees, told by a task that looks."""
     base = {name: value for name, value in BASE.items() if not name.startswith("task")}
     base |= {"task": "tests.sweeping.crashing:Crashing", "task.vocabulary": 12, "task.tells": str(tmp_path / "seen")}
-    prepared = prepare(grid() | {"base": base}, tmp_path / "out")
-    run(prepared, lambda job, follow: run_local(job, 2, [3, 5], follow), Console(quiet=True))
+    job = begun(grid() | {"base": base}, tmp_path / "out")
+    run_local(job, 2, (3, 5), SweepProgress(Console(quiet=True), None))
     seen = {tuple(line.split()) for line in (tmp_path / "seen").read_text().splitlines()}
     assert {threads for threads, _ in seen} == {"1"}
     assert {device for _, device in seen} <= {"3", "5"}

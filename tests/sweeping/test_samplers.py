@@ -10,9 +10,10 @@ import pytest
 from optuna.trial import TrialState
 
 import lab
-from lab.sweeping.results import results
+from lab.sweeping.results import collect
 from lab.sweeping.spec.configurations import trial_experiments
-from lab.sweeping.study.study import claim, open_study
+from lab.sweeping.study.claims import claim
+from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
 from tests.sweeping.tiny import begun, told
 
@@ -36,7 +37,7 @@ def asked(description: dict[str, Any], out: Path, trials: int, *, anew: bool) ->
         rate, width = claimed.trial.params["optimiser.peak_lr"], claimed.trial.params["model.width"]
         values = [(math.log10(rate) + 2) ** 2, float(width)][: len(job.sweep.metrics)]
         study.tell(claimed.trial, values)
-        claimed.lease.give_back()
+        claimed.lease.release()
     return [trial.params for trial in study.trials]
 
 
@@ -69,7 +70,7 @@ def test_several_metrics_make_a_front(search: Make, tmp_path: Path) -> None:
         run = lab.Run(tmp_path / f"trial{trial.number:04d}-seed0")
         assert trial.values[1] == run.record["non_embedding_parameters"]
     assert study.best_trials
-    assert set(results(job, study).cells()) >= {"loss/all/1", "parameters", "seeds"}
+    assert set(collect(job, study).configurations()) >= {"loss/all/1", "parameters", "seeds"}
 
 
 @pytest.mark.parametrize(
@@ -94,11 +95,11 @@ def test_a_pruned_cell_is_marked_and_never_averaged(
     assert states[:kept] == [TrialState.COMPLETE] * kept
     pruned = [trial.number for trial in study.trials if trial.state is TrialState.PRUNED]
     assert len(pruned) >= 2
-    found = results(job, study)
+    found = collect(job, study)
     assert found.runs.loc[found.runs["state"] == "pruned", "trial"].tolist() == pruned
     assert found.runs.loc[found.runs["state"] == "pruned", "loss/all/1"].isna().all()
     assert [line for line in found.missing() if "pruned" in line] == [f"trial{number:04d}-seed0: pruned" for number in pruned]
-    cells = found.cells().set_index("trial")
+    cells = found.configurations().set_index("trial")
     assert cells.loc[pruned, "seeds"].tolist() == ["0 of 1"] * len(pruned)
     assert cells.loc[pruned, "loss/all/1"].tolist() == ["-"] * len(pruned)
     for number in pruned:
@@ -129,5 +130,5 @@ def test_cells_lie_within_their_ranges(search: Make, tmp_path: Path) -> None:
         assert 1e-4 <= experiment.optimiser.peak_lr <= 1e-1
         assert experiment.model.width in (8, 16)
         study.tell(claimed.trial, state=optuna.trial.TrialState.FAIL)
-        claimed.lease.give_back()
+        claimed.lease.release()
     assert claim(job, study) is None

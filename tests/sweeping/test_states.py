@@ -11,10 +11,11 @@ import yaml
 from lab.cli.main import main
 from lab.runs.files import read_json, write_json
 from lab.runs.run import RECORD
-from lab.sweeping.engine import inspect
-from lab.sweeping.results import Results
-from lab.sweeping.study.storage import StorageLost
-from lab.sweeping.study.study import Job, claim, open_study
+from lab.sweeping.results import Results, collect
+from lab.sweeping.study.claims import claim
+from lab.sweeping.study.journal import StorageLost
+from lab.sweeping.study.place import Job
+from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
 from tests.sweeping.tiny import begun, told
 
@@ -22,7 +23,7 @@ Make = Callable[..., dict[str, Any]]
 
 
 def states(job: Job) -> dict[str, str]:
-    return dict(inspect(job).runs.set_index("run")["state"])
+    return dict(collect(job).runs.set_index("run")["state"])
 
 
 def cut_short(job: Job, patch: pytest.MonkeyPatch, seen: Callable[[], object] = lambda: None) -> None:
@@ -47,7 +48,7 @@ def test_only_what_a_process_works_on_is_running(grid: Make, tmp_path: Path, mon
     record = tmp_path / "n1-seed0" / RECORD
     write_json(record, read_json(record) | {"state": "stopped"})
     assert states(job) == {"n1-seed0": "stopped", "n2-seed0": "waiting"}
-    assert inspect(job).sentence() == "2 runs of 2 cells: 1 stopped, 1 waiting"
+    assert collect(job).sentence() == "2 runs of 2 configurations: 1 stopped, 1 waiting"
     told(job)
     assert states(job) == {"n1-seed0": "finished", "n2-seed0": "finished"}
 
@@ -57,7 +58,7 @@ def test_a_trial_that_is_claimed_runs_and_one_that_is_given_back_waits(grid: Mak
     claimed = claim(job, open_study(job))
     assert claimed is not None
     assert states(job) == {"n1-seed0": "running", "n2-seed0": "waiting"}
-    claimed.lease.give_back()
+    claimed.lease.release()
     assert states(job) == {"n1-seed0": "waiting", "n2-seed0": "waiting"}
 
 
@@ -75,9 +76,9 @@ def test_a_run_counts_once_it_is_finished_whatever_became_of_its_trial(
     monkeypatch.setattr(worker, "train", train)
     job = begun(search(seeds=2, budget={"trials": 1}), tmp_path)
     told(job)
-    found = inspect(job)
+    found = collect(job)
     assert states(job) == {"trial0000-seed0": "finished", "trial0000-seed1": "failed"}
-    (cell,) = found.cells().to_dict("records")
+    (cell,) = found.configurations().to_dict("records")
     assert (cell["seeds"], cell["others"]) == ("1 of 2", "1 failed")
     assert found.missing() == ["trial0000-seed1: failed: RuntimeError: lost"]
 
@@ -87,7 +88,7 @@ def test_a_damaged_run_is_named_and_hides_no_other(search: Make, tmp_path: Path)
     told(job)
     (tmp_path / "trial0000-seed0/metrics.csv").write_text("nonsense\n")
     assert states(job) == {"trial0000-seed0": "damaged", "trial0001-seed0": "finished"}
-    (line,) = inspect(job).missing()
+    (line,) = collect(job).missing()
     assert "trial0000-seed0/metrics.csv: not a table of metrics" in line
 
 
@@ -134,10 +135,10 @@ def test_a_sweep_is_shown_without_any_right_to_write(
         found = opened_for_writing(patch)
         assert main(["sweep", "show", "s.yaml", "--out", "out"]) == 0
         found = [file for file in found if file != os.devnull]
-    assert "2 runs of 2 cells: 1 killed, 1 waiting" in capsys.readouterr().out
+    assert "2 runs of 2 configurations: 1 killed, 1 waiting" in capsys.readouterr().out
     assert found == []
     assert everything(tmp_path) == before
-    assert isinstance(inspect(job), Results)
+    assert isinstance(collect(job), Results)
 
 
 @pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"op_code": 4}'])

@@ -16,11 +16,13 @@ from optuna.trial import TrialState
 
 import lab
 from benchmarks import postgres
-from lab.sweeping.results import results
+from lab.sweeping.results import collect
 from lab.sweeping.study import leases as leases_module
+from lab.sweeping.study.claims import claim
+from lab.sweeping.study.journal import JournalLock, drop_incomplete_line
 from lab.sweeping.study.leases import Leases
-from lab.sweeping.study.storage import mend, open_storage
-from lab.sweeping.study.study import claim, open_study
+from lab.sweeping.study.storage import open_storage
+from lab.sweeping.study.study import open_study
 from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
 
 Make = Callable[..., dict[str, Any]]
@@ -33,7 +35,7 @@ def test_only_a_line_that_is_not_whole_is_dropped(
     path = tmp_path_factory.mktemp("journal") / "journal"
     lines = b"".join(line + b"\n" for line in whole)
     path.write_bytes(lines + torn.replace(b"\n", b""))
-    mend(path)
+    drop_incomplete_line(path)
     assert path.read_bytes() == lines
 
 
@@ -58,8 +60,6 @@ def test_a_writer_that_is_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> 
     ready = mp.get_context("fork").Event()
 
     def hold() -> None:
-        from lab.sweeping.study.storage import JournalLock
-
         JournalLock(journal).acquire()
         ready.set()
         time.sleep(60)
@@ -91,8 +91,8 @@ def test_a_lease_is_free_when_its_holder_has_ended_and_not_before(tmp_path: Path
     holder.join()
     again = leases.take(3)
     assert again is not None
-    again.give_back()
-    other.give_back()
+    again.release()
+    other.release()
 
 
 def test_a_lease_of_another_host_counts_until_its_heart_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_lease_of_another_host_counts_until_its_heart_is_silent(tmp_path: Path
     assert lease is not None
     assert path.stat().st_mtime > time.time() - 10
     monkeypatch.setattr(leases_module, "BEAT_SECONDS", 0.01)
-    lease.give_back()
+    lease.release()
     assert path.read_text() == ""
 
 
@@ -115,13 +115,13 @@ def test_one_worker_at_a_time_has_the_turn_until_it_ends(tmp_path: Path) -> None
     taken = mp.get_context("fork").Event()
 
     def hold() -> None:
-        with leases.turn():
+        with leases.creation_lock():
             taken.set()
             time.sleep(60)
 
     holder = in_a_child(hold)
     assert taken.wait(10)
-    waiting = threading.Thread(target=lambda: leases.turn().__enter__())
+    waiting = threading.Thread(target=lambda: leases.creation_lock().__enter__())
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
@@ -158,7 +158,7 @@ def test_workers_that_wait_for_a_trial_leave_the_storage_alone(
     assert sorted(claimed.trial.number for claimed in claims) == list(range(6))
     assert len(reads) <= 3 * 6
     for claimed in claims:
-        claimed.lease.give_back()
+        claimed.lease.release()
 
 
 def test_a_held_lease_has_a_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_a_held_lease_has_a_heartbeat(tmp_path: Path, monkeypatch: pytest.Monkey
     os.utime(tmp_path / "000000", (0, 0))
     time.sleep(0.3)
     assert (tmp_path / "000000").stat().st_mtime > time.time() - 10
-    lease.give_back()
+    lease.release()
 
 
 def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_four_workers_on_a_database_lose_and_double_no_trial(server: str, grid: 
     study = open_study(job)
     assert [trial.number for trial in study.trials] == list(range(12))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
-    assert results(job, study).sentence() == "12 runs of 3 cells: 12 finished"
+    assert collect(job, study).sentence() == "12 runs of 3 configurations: 12 finished"
     assert not job.place.journal.exists()
 
 

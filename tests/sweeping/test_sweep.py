@@ -8,10 +8,10 @@ import pytest
 from optuna.trial import TrialState
 
 import lab
-from lab.sweeping.engine import prepare
-from lab.sweeping.results import results
-from lab.sweeping.spec.plan import pace
-from lab.sweeping.study.study import ask_again, open_study
+from lab.sweeping.prepare import prepare
+from lab.sweeping.results import collect
+from lab.sweeping.spec.plan import measure_pace
+from lab.sweeping.study.study import open_study, plan_retries
 from lab.sweeping.workers import worker
 from tests.sweeping.tiny import begun, numbers, told
 
@@ -32,11 +32,11 @@ def test_a_grid_ends_as_run_folders_with_the_very_numbers_of_single_runs(grid: M
 def test_results_have_a_row_for_each_run_and_the_frame_knows_trials_and_axes(grid: Make, tmp_path: Path) -> None:
     sizes = {"small": {"model.width": 8}, "large": {"model.width": 16}}
     job = begun(grid(grid={"n_future": [1, 2], "size": sizes}), tmp_path)
-    before = results(job, open_study(job))
-    assert before.sentence() == "8 runs of 4 cells: 8 waiting"
+    before = collect(job, open_study(job))
+    assert before.sentence() == "8 runs of 4 configurations: 8 waiting"
     told(job)
-    found = results(job, open_study(job))
-    assert found.sentence() == "8 runs of 4 cells: 8 finished"
+    found = collect(job, open_study(job))
+    assert found.sentence() == "8 runs of 4 configurations: 8 finished"
     assert found.missing() == []
     assert found.runs["trial"].tolist() == list(range(8))
     (metric,) = job.sweep.metrics
@@ -47,7 +47,7 @@ def test_results_have_a_row_for_each_run_and_the_frame_knows_trials_and_axes(gri
     assert set(frame["size"]) == {"small", "large"}
     assert set(frame["state"]) == {"finished"}
     assert frame.groupby("run")["trial"].nunique().tolist() == [1] * 8
-    assert found.cells()["seeds"].tolist() == ["2 of 2"] * 4
+    assert found.configurations()["seeds"].tolist() == ["2 of 2"] * 4
     found.write()
     assert {"runs.csv", "frame.csv", "sweep.yaml", "study.journal"} <= {path.name for path in tmp_path.iterdir()}
     (tmp_path / found.runs["run"][0] / "run.json").write_text("{}")
@@ -71,7 +71,7 @@ def test_cells_that_fail_are_recorded_and_the_rest_goes_on(grid: Make, tmp_path:
     job = begun(grid(grid={"arm": arms, "model.layers": [4, 5]}, seeds=1), tmp_path)
     updates = [update for update in told(job) if update.ended is not None]
     assert len(updates) == 8
-    found = results(job, open_study(job))
+    found = collect(job, open_study(job))
     states = found.runs.set_index("run")["state"].to_dict()
     assert states == {
         "fine-layers4-seed0": "finished", "fine-layers5-seed0": "finished", "gap-layers4-seed0": "failed",
@@ -97,18 +97,18 @@ def test_failed_runs_are_tried_again_only_when_asked_and_gone_folders_always(
         job = begun(grid(seeds=1), tmp_path / "out")
         told(job)
     study = open_study(job)
-    assert results(job, study).missing() == [f"n{n}-seed0: failed: ZeroDivisionError: division by zero" for n in (1, 2)]
-    ask_again(job, study, retry_failed=False)
+    assert collect(job, study).missing() == [f"n{n}-seed0: failed: ZeroDivisionError: division by zero" for n in (1, 2)]
+    plan_retries(job, study, retry_failed=False)
     assert told(job) == []
-    ask_again(job, study, retry_failed=True)
-    ask_again(job, study, retry_failed=True)  # asked twice before it was done: once is enough
+    plan_retries(job, study, retry_failed=True)
+    plan_retries(job, study, retry_failed=True)  # asked twice before it was done: once is enough
     told(job)
-    assert results(job, study).sentence() == "2 runs of 2 cells: 2 finished"
+    assert collect(job, study).sentence() == "2 runs of 2 configurations: 2 finished"
     assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] * 2
     before = numbers(tmp_path / "out")
     shutil.rmtree(tmp_path / "out/n2-seed0")
-    assert results(job, study).missing() == ["n2-seed0: missing: its folder is gone"]
-    ask_again(job, study, retry_failed=False)
+    assert collect(job, study).missing() == ["n2-seed0: missing: its folder is gone"]
+    plan_retries(job, study, retry_failed=False)
     told(job)
     assert numbers(tmp_path / "out") == before
 
@@ -127,7 +127,7 @@ def test_a_search_is_measured_by_its_mean_over_seeds(search: Make, tmp_path: Pat
             ends.append([row.value for row in run.metrics() if row.metric == "loss/all/1"][-1])
         assert trial.value == pytest.approx(sum(ends) / 2)
     assert study.direction.name == "MINIMIZE"
-    assert results(job, study).cells()["seeds"].tolist() == ["2 of 2"] * 3
+    assert collect(job, study).configurations()["seeds"].tolist() == ["2 of 2"] * 3
 
 
 def test_time_is_a_budget_too(search: Make, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_runs_at_equal_flops_have_their_steps_when_they_are_planned_and_are_foun
     experiments = [experiment for _, experiment in prepare(description, tmp_path / "out").checked.possible]
     assert len({experiment.steps for experiment in experiments}) > 1
     assert {experiment.budget.steps for experiment in experiments} == {experiments[0].budget.steps}
-    assert pace(experiments[-1]).step > 0
+    assert measure_pace(experiments[-1]).step > 0
     job = begun(description, tmp_path / "out")
     told(job)
     before = numbers(tmp_path / "out")

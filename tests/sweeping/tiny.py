@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import lab
-from lab.sweeping.engine import prepare
-from lab.sweeping.study.study import Job, set_up
+from lab.sweeping.prepare import prepare
+from lab.sweeping.study.place import Job
+from lab.sweeping.study.study import set_up
 from lab.sweeping.workers import worker
 from lab.sweeping.workers.trials import Update
 from lab.sweeping.workers.worker import work

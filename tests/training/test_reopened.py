@@ -14,7 +14,7 @@ from lab.runs import metrics
 from lab.runs.files import read_json, write_json
 from lab.runs.run import EXPERIMENT, METRICS, RECORD, TIMING
 from lab.runs.writer import Recorder
-from lab.sweeping.spec.check import holds
+from lab.sweeping.study.place import is_run_of
 from lab.training import callbacks, module
 from tests.helpers.killing import run_killed
 from tests.helpers.tiny import tiny
@@ -78,8 +78,8 @@ def test_an_edited_finished_run_is_taken_for_none(edited: lab.Run, tmp_path: Pat
         lab.train_each({edited.path: edited.experiment})
     with pytest.raises(LabError, match=r"experiment.yaml: was changed since the run began"):
         lab.train(tiny(init=str(edited.path)), tmp_path / "second")
-    assert not holds(edited.path, edited.experiment)
-    assert not holds(edited.path, tiny(steps=4))
+    assert not is_run_of(edited.path, edited.experiment)
+    assert not is_run_of(edited.path, tiny(steps=4))
 
 
 def test_comments_and_older_versions_are_no_edits(tmp_path: Path) -> None:

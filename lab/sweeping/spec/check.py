@@ -1,96 +1,89 @@
-"""What can be said against a sweep before anything runs."""
+"""Checks of a sweep that need no run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from lab.config import Experiment
-from lab.errors import LabError, Occupied
-from lab.runs import Run
+from lab.errors import LabError
 from lab.runs.names import headline
-from lab.runs.run import is_run
-from lab.sweeping.spec.configurations import (
-    SEED,
-    experiment_of,
-    extreme_cells,
-    grid_trial,
-    planned_trials,
-    run_name,
-    varied_names,
-)
-from lab.sweeping.spec.description import Direction, Labels, Sweep
+from lab.sweeping.spec.configurations import SEED, boundary_configurations, build_experiment, varied_names
+from lab.sweeping.spec.description import Configuration, Sweep
 from tasks import Task
-from tasks.errors import TaskError, nearest
+from tasks.errors import nearest
 
 COSTS = ("parameters", "seconds")
-"""What can be wanted of a run beside what it measures: non-embedding parameters and training time."""
+"""Metrics of a run besides those it measures: non-embedding parameters and training time."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found out.
+    """A sweep whose settings are valid.
 
     Attributes:
-        metrics: What is wanted, by name.
-        possible: Cells that can be trained (of a search: of those tried), with the experiment of the first seed.
-        impossible: Cells whose settings do not go together, and why.
+        sweep: The sweep, with its metrics stated.
+        possible: Configurations that can be trained (of a search: of those tried), with the experiment of the first seed.
+        impossible: Configurations whose settings contradict each other, and why.
     """
 
-    metrics: dict[str, Direction]
-    possible: list[tuple[Labels, Experiment]]
-    impossible: list[tuple[Labels, str]]
+    sweep: Sweep
+    possible: list[tuple[Configuration, Experiment]]
+    impossible: list[tuple[Configuration, str]]
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """The experiments of the possible configurations with the first seed."""
+        return [experiment for _, experiment in self.possible]
 
 
 def check(sweep: Sweep) -> Checked:
-    """Refuse a sweep that cannot be meant.
+    """Check names, values, ranges and metrics of a sweep.
 
-    A value that no cell can have is a mistake; a combination that cannot be is a gap, which the study records.
+    A value that no configuration can have is an error. An impossible combination of values is a gap, which the study records.
 
     Raises:
-        LabError: For an unknown setting, a value that no cell can have, a metric that no run reports.
+        LabError: For an unknown setting, a value that no configuration can have, or a metric that no run reports.
     """
     if SEED in {*sweep.base, *varied_names(sweep)}:
-        raise LabError("seed cannot be set or varied: `seeds` says which, the same for all cells")
-    possible: list[tuple[Labels, Experiment]] = []
-    impossible: list[tuple[Labels, str]] = []
-    for labels in extreme_cells(sweep):
+        raise LabError("seed cannot be set or varied: `seeds` lists the seeds of all configurations")
+    possible: list[tuple[Configuration, Experiment]] = []
+    impossible: list[tuple[Configuration, str]] = []
+    for configuration in boundary_configurations(sweep):
         try:
-            possible.append((labels, experiment_of(sweep, labels, sweep.seeds[0])))
+            possible.append((configuration, build_experiment(sweep, configuration, sweep.seeds[0])))
         except LabError as error:
-            impossible.append((labels, str(error)))
+            impossible.append((configuration, str(error)))
     for name, space in sweep.axes.items():
-        for label in space.extremes():
-            if not any(labels[name] == label for labels, _ in possible):
-                raise LabError(next(why for labels, why in impossible if labels[name] == label))
+        for label in space.bounds():
+            if not any(configuration[name] == label for configuration, _ in possible):
+                raise LabError(next(why for configuration, why in impossible if configuration[name] == label))
     for _, experiment in possible:
         if experiment.devices > 1:
-            raise LabError(f"devices must be 1 in a sweep, not {experiment.devices}: --workers shares the devices out")
+            raise LabError(f"devices must be 1 in a sweep, not {experiment.devices}: each worker has one device")
     metrics = dict(sweep.metrics) or {_common_headline([experiment for _, experiment in possible]): "maximise"}
     _check_metrics(list(metrics), possible)
-    return Checked(metrics, possible, impossible)
+    return Checked(sweep.model_copy(update={"metrics": metrics}), possible, impossible)
 
 
 def _common_headline(experiments: list[Experiment]) -> str:
     names = sorted({headline(experiment) for experiment in experiments})
     if len(names) > 1:
-        raise LabError(f"metrics is missing: the cells' tasks have different ones ({', '.join(names)})")
+        raise LabError(f"metrics is missing: the tasks of the sweep have different headlines ({', '.join(names)})")
     return names[0]
 
 
-def _check_metrics(metrics: list[str], possible: list[tuple[Labels, Experiment]]) -> None:
-    seen: dict[tuple[Any, ...], set[str]] = {}
-    for labels, experiment in possible:
+def _check_metrics(metrics: list[str], possible: list[tuple[Configuration, Experiment]]) -> None:
+    reported: dict[tuple[Task, int], set[str]] = {}
+    for configuration, experiment in possible:
         kind = (experiment.task, experiment.n_future)
-        if kind not in seen:
-            seen[kind] = {*COSTS, *known_metrics(experiment)}
+        if kind not in reported:
+            reported[kind] = {*COSTS, *known_metrics(experiment)}
         for metric in metrics:
-            if metric not in seen[kind]:
-                seen[kind] |= measured_metrics(experiment)
-            if metric not in seen[kind]:
-                cell = ", ".join(f"{name} {label}" for name, label in labels.items())
-                raise LabError(f"metric {metric!r} is not reported at {cell}; {nearest(metric, seen[kind])}")
+            if metric not in reported[kind]:
+                reported[kind] |= measured_metrics(experiment)
+            if metric not in reported[kind]:
+                where = ", ".join(f"{name} {label}" for name, label in configuration.items())
+                raise LabError(f"metric {metric!r} is not reported at {where}; {nearest(metric, reported[kind])}")
 
 
 def known_metrics(experiment: Experiment) -> set[str]:
@@ -112,34 +105,3 @@ def measured_metrics(experiment: Experiment) -> set[str]:
 
     training = {f"train/loss/{i}" for i in range(1, experiment.n_future + 1)} | {"train/gradient_norm"}
     return training | set(Evaluator(experiment)(build(experiment)))
-
-
-def check_folder(sweep: Sweep, out: Path) -> None:
-    """Refuse a folder in which something else lies where a run would.
-
-    Raises:
-        LabError: Naming it.
-    """
-    if out.exists() and not out.is_dir():
-        raise Occupied(f"{out}: is not a folder")
-    if sweep.grid is None or not out.is_dir():
-        return
-    for number in range(planned_trials(sweep) or 0):
-        labels = grid_trial(sweep, number)
-        path = out / run_name(sweep, labels, labels[SEED])
-        if not path.exists():
-            continue
-        if not is_run(path):
-            raise Occupied(f"{path}: exists already and is no run")
-        try:
-            wanted = experiment_of(sweep, labels, labels[SEED])
-        except (LabError, TaskError):
-            continue  # a gap
-        if not holds(path, wanted):
-            raise Occupied(f"{path}: holds a run of another experiment")
-
-
-def holds(path: Path, wanted: Experiment) -> bool:
-    """Whether a folder's run is of an experiment. An older version's fingerprint differs where settings have come since."""
-    run = Run(path)
-    return not run.is_edited and (run.record.get("fingerprint") == wanted.fingerprint or run.experiment == wanted)

@@ -1,14 +1,14 @@
-"""The typed description of a sweep: a base experiment, what varies, on which seeds, by which sampler, within which budget.
+"""The typed description of a sweep: a base experiment, axes, seeds, sampler and budget.
 
 A sweep is a YAML file:
 
     base: {task: induction, steps: 400}     settings by dotted name
-    grid:                                   every combination is a cell, trained on every seed
+    grid:                                   every combination is a configuration, trained on every seed
       n_future: [1, 2]
       size: {small: {model.width: 32}, large: {model.width: 64, optimiser.peak_lr: 2e-3}}
-    seeds: 8                                the seeds 0 ... 7, the same for all cells: every comparison is paired
+    seeds: 8                                the seeds 0 ... 7, the same for all configurations: every comparison is paired
 
-or with `search` in place of `grid`, whose cells a sampler chooses.
+or with `search` in place of `grid`, whose configurations a sampler chooses.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ from lab.config.numbers import check_count, numbers_from
 from lab.config.settings import Settings, to_whole
 from lab.sweeping.spec.spaces import Choices, Float, Int, Space, short_name
 
-Labels = dict[str, Any]
-"""A cell: the label chosen on each axis."""
+Configuration = dict[str, Any]
+"""All that a sweep varies but the seed: the label chosen on each axis."""
 Direction = Literal["maximise", "minimise"]
 
 
 class Sampler(Settings):
-    """Who chooses the cells of a search."""
+    """The method that chooses the configurations of a search."""
 
     kind: Literal["tpe", "gp", "nsga2", "random"]
-    """Tree-structured Parzen estimator, Gaussian process, the genetic NSGA-II (for several metrics), or chance."""
+    """Tree-structured Parzen estimator, Gaussian process, NSGA-II (for several metrics), or random search."""
     startup_trials: int = Field(10, ge=1)
-    """Cells drawn by chance before `tpe` and `gp` begin to learn from what they saw."""
+    """Configurations drawn at random before `tpe` and `gp` use the results so far."""
     population: int = Field(20, ge=2)
-    """Cells of one generation of `nsga2`."""
+    """Configurations of one generation of `nsga2`."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """Of the sampler; with one worker the same seed chooses the same cells, however often the sweep is stopped."""
+    """Seed of the sampler. With one worker the same seed chooses the same configurations, however often the sweep stops."""
 
 
 class Median(Settings):
-    """Ends a cell whose best evaluation so far is worse than the median of the others at the same point."""
+    """Stop a configuration whose best evaluation so far is worse than the median of the others at the same point."""
 
     kind: Literal["median"]
     startup_trials: int = Field(5, ge=1)
-    """Cells that must be complete before any is ended."""
+    """Configurations that must be complete before any is pruned."""
     warmup_steps: int = Field(0, ge=0)
-    """Optimiser steps that every cell gets."""
+    """Optimiser steps before a configuration can be pruned."""
 
 
 class Hyperband(Settings):
-    """Gives many cells few steps and few cells many (Li et al. 2018)."""
+    """Train many configurations for few steps and few for many (Li et al. 2018)."""
 
     kind: Literal["hyperband"]
     min_steps: int = Field(50, ge=1)
-    """Optimiser steps before the first cells are ended."""
+    """Optimiser steps before the first configurations are pruned."""
     reduction_factor: int = Field(3, ge=2)
-    """One in so many goes on at each rung."""
+    """Of this many configurations one passes each rung."""
 
 
 class Budget(Settings):
-    """When no further cell is begun."""
+    """Limits after which no further configuration starts."""
 
     trials: int | None = Field(None, ge=1)
-    """Cells of a search."""
+    """Number of configurations of a search."""
     seconds: float | None = Field(None, gt=0)
-    """Training time of the finished runs together, over all workers and stops."""
+    """Total training time of the finished runs, summed over all workers and restarts."""
 
 
 def _seeds(value: Any) -> Any:
@@ -96,31 +96,32 @@ Searched = Annotated[Choices | Float | Int, Field(discriminator="kind")]
 
 
 class Sweep(Settings):
-    """A study: which experiments, and what is wanted of them."""
+    """The typed description of a sweep."""
 
     name: str = Field(pattern=r"^[\w.-]+$")
-    """Of the study in its storage; the file's name unless it says another."""
+    """Name of the study in its storage; by default the file's name."""
     base: dict[str, Any]
-    """The settings that all cells share, by dotted name; a `task` among them."""
+    """Settings that all configurations share, by dotted name; one of them is `task`."""
     grid: dict[str, Axis] | None = None
-    """Axes: a setting's name and its values, or a name of one's own and under each label the settings that it stands for."""
+    """Axes: a setting and its values, or any name with labels, each of which stands for a group of settings."""
     search: dict[str, Searched] | None = None
-    """Settings by dotted name and where to look for them."""
+    """The range of each setting, by dotted name."""
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0,)
-    """Of data and initial weights; a number means so many from 0, `4:8` those from 4 to 7. A cell of a search is measured by
-    its mean over them."""
+    """Seeds of data and initial weights: `8` means 0 to 7, `4:8` means 4 to 7. A search scores a configuration by its mean
+    over them."""
     metrics: dict[str, Direction] = Field(default_factory=dict)
-    """What is wanted: a metric of the runs, `parameters` or `seconds`; by default the most of the task's headline."""
+    """The objective of the sweep: a metric of the runs, `parameters` or `seconds`, with its direction. By default the task's
+    headline is maximised."""
     rule: Literal["last", "best"] = "last"
-    """Which evaluation of a run counts."""
+    """The evaluation of a run that counts."""
     sampler: Annotated[Sampler | None, BeforeValidator(_kind)] = None
-    """Of a search; by default `tpe`, or `nsga2` where there are several metrics."""
+    """The sampler of a search; by default `tpe`, or `nsga2` for several metrics."""
     pruner: Annotated[Annotated[Median | Hyperband, Field(discriminator="kind")] | None, BeforeValidator(_kind)] = None
-    """Which cells are ended early, at their evaluation points; none by default."""
+    """The rule that stops configurations early, at their evaluation points; by default none."""
     budget: Budget = Budget()
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check(self) -> Self:
         if (self.grid is None) == (self.search is None):
             raise ValueError("a sweep has either a grid or a search")
         if not self.axes:
@@ -128,43 +129,43 @@ class Sweep(Settings):
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be a number above 0 or a list of different ones, not {list(self.seeds)}")
         if self.grid is not None and self.sampler is not None:
-            raise ValueError("sampler is for a search; the cells of a grid are all trained")
+            raise ValueError("sampler is for a search; all configurations of a grid are trained")
         if self.grid is not None and self.budget.trials is not None:
-            raise ValueError("budget.trials is for a search; a grid ends with its last cell")
+            raise ValueError("budget.trials is for a search; a grid ends with its last run")
         if self.search is not None and self.budget == Budget():
-            raise ValueError("budget.trials or budget.seconds is missing: a search has no end of its own")
+            raise ValueError("budget.trials or budget.seconds is missing: without one a search does not end")
         if len(self.metrics) > 1 and self.pruner is not None:
-            raise ValueError(f"pruner needs one metric, not {len(self.metrics)}: which is worse is not said by several")
+            raise ValueError(f"pruner needs one metric, not {len(self.metrics)}: several do not rank configurations")
         if len(self.metrics) > 1 and self.sampler is not None and self.sampler.kind == "gp":
-            raise ValueError("sampler.kind must be one of tpe, nsga2, random where there are several metrics, not 'gp'")
+            raise ValueError("sampler.kind must be one of tpe, nsga2, random for several metrics, not 'gp'")
         if len(self.metrics) > 1 and self.grid is not None:
-            raise ValueError(f"metrics of a grid must be one, not {len(self.metrics)}: all its cells are trained anyway")
+            raise ValueError(f"metrics of a grid must be one, not {len(self.metrics)}: all its configurations are trained")
         return self
 
     @property
     def axes(self) -> dict[str, Space]:
-        """What varies, by name."""
+        """The axes of the grid or the search, by name."""
         return {**(self.grid or {}), **(self.search or {})}
 
     @cached_property
-    def cells(self) -> list[Labels]:
-        """Every cell of a grid, the last axis changing fastest; of a search none, since they are not known beforehand."""
-        labels = [axis.extremes() for axis in (self.grid or {}).values()]
+    def configurations(self) -> list[Configuration]:
+        """Every configuration of a grid, the last axis changing fastest; none of a search, which chooses them as it goes."""
+        labels = [axis.bounds() for axis in (self.grid or {}).values()]
         return [dict(zip(self.grid or {}, choice, strict=True)) for choice in itertools.product(*labels)] if labels else []
 
     @cached_property
-    def cell_names(self) -> dict[tuple[Any, ...], str]:
-        """A short name for each of the `cells`, by its labels, as `n2-width64`."""
-        names = ["-".join(filter(None, map(short_name, cell, cell.values()))) for cell in self.cells]
+    def configuration_names(self) -> dict[tuple[Any, ...], str]:
+        """A short name for each of the `configurations`, by its labels, as `n2-width64`; `cell07` where that is not unique."""
+        names = ["-".join(filter(None, map(short_name, each, each.values()))) for each in self.configurations]
         counts, digits = Counter(names), len(str(len(names)))
-        numbered = [f"cell{place:0{digits}d}" for place in range(len(names))]
+        numbered = [f"cell{index:0{digits}d}" for index in range(len(names))]  # as in the folders of older versions
         usable = [0 < len(name.encode()) <= 100 and counts[name] == 1 and name not in numbered for name in names]
-        chosen = [name if fits else number for name, number, fits in zip(names, numbered, usable, strict=True)]
-        return {tuple(cell.values()): name for cell, name in zip(self.cells, chosen, strict=True)}
+        unique = [name if fits else number for name, number, fits in zip(names, numbered, usable, strict=True)]
+        return {tuple(each.values()): name for each, name in zip(self.configurations, unique, strict=True)}
 
     @property
     def identity(self) -> str:
-        """16 hexadecimal digits that change with all that decides what a trial is, and their order; the budget may grow."""
+        """16 hexadecimal digits that identify the sweep's runs and their order; they do not depend on the budget."""
         described = self.model_dump(mode="json", exclude={"budget"})
         text = json.dumps(described | {"base": dict(sorted(described["base"].items()))})
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A sweep from its YAML file."""
+"""Sweeps as YAML files and as plain values."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lab.sweeping.spec.spaces import Choices
 
 
 def load(path: Path | str) -> Sweep:
-    """Read a sweep; its name is the file's unless it says another.
+    """Read a sweep from a YAML file; without a `name` it takes the file's.
 
     Raises:
-        LabError: If it cannot be read, is not YAML, or has a wrong setting.
+        LabError: If the file cannot be read, is not YAML, or has a wrong setting.
     """
     values = read_mapping(path)
     try:
@@ -29,7 +29,7 @@ def load(path: Path | str) -> Sweep:
 
 
 def from_mapping(values: Mapping[str, Any]) -> Sweep:
-    """A sweep from plain values.
+    """Build a sweep from plain values.
 
     Raises:
         LabError: Naming the wrong setting.
@@ -50,11 +50,11 @@ def from_mapping(values: Mapping[str, Any]) -> Sweep:
 
 
 def dump(sweep: Sweep) -> str:
-    """A sweep as YAML, every setting stated."""
+    """Return a sweep as YAML with every setting."""
     plain = sweep.model_dump(mode="json", exclude_none=True)
-    for name, axis in (sweep.grid or {}).items():  # in JSON all labels would be texts
-        plain["grid"][name] = axis.plain()
+    for name, axis in (sweep.grid or {}).items():  # in JSON all labels would be strings
+        plain["grid"][name] = axis.to_plain()
     for name, space in (sweep.search or {}).items():
         if isinstance(space, Choices):
-            plain["search"][name]["choices"] = space.plain()
+            plain["search"][name]["choices"] = space.to_plain()
     return write_yaml(plain)

@@ -1,4 +1,4 @@
-"""What a sweep would cost, from trainings of a few steps."""
+"""The cost of a sweep, estimated by training a few steps."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ import numpy as np
 from lab.config import Experiment, override
 from lab.config.matching import unbudgeted
 from lab.runs.run import TIMING
-from lab.sweeping.engine import Prepared
+from lab.sweeping.spec.check import Checked
 from lab.sweeping.spec.configurations import planned_trials
-from lab.sweeping.workers.follow import duration
 
 _STEPS = 8
-_MEASURED_AT_MOST = 3
-_TRIED_ON_CPU = 2e12
-"""FLOPs of a step that a CPU can try in some tens of seconds."""
+_MOST_MEASURED = 3
+_LARGEST_ON_CPU = 2e12
+"""FLOPs of the largest step that is measured on a CPU: some tens of seconds."""
 _GPU_FLOPS, _UTILISATION = 989e12, 0.4
 """Dense bfloat16 peak of an H100 (its data sheet), and the share of it that training commonly reaches."""
 
 
 class Pace(NamedTuple):
-    """How fast an experiment goes, seconds."""
+    """Seconds of an experiment's start, of a step and of an evaluation."""
 
     start: float
     step: float
@@ -36,36 +35,38 @@ class Pace(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep would cost.
+    """The size and the estimated cost of a sweep.
 
     Attributes:
-        runs: Runs in all, of a search at most; None if only time ends it.
-        cells: Cells in all, likewise.
-        seeds: Seeds of each cell.
-        seconds: Training time of all runs together, estimated; None if their number is not known or a trial asks too much.
-        flops: Training FLOPs of all runs together: exact for a grid, of a search as if its cells were spread evenly.
-        impossible: Why cells cannot be trained, of those that were tried.
+        runs: Number of runs (of a search at most); None if the sweep is limited by time alone.
+        configurations: Number of configurations, likewise.
+        seeds: Seeds of each configuration.
+        seconds: Estimated training time, summed over runs; None if their number is unknown or a step is too large to measure.
+        flops: Training FLOPs of all runs: exact for a grid, for a search as if its configurations were spread evenly.
+        impossible: Why configurations cannot be trained, of those that were tried.
     """
 
     runs: int | None
-    cells: int | None
+    configurations: int | None
     seeds: int
     seconds: float | None
     flops: float | None
     impossible: list[str]
 
     def text(self, workers: int) -> str:
-        """A few lines for people."""
+        """Return a few lines for people."""
         if self.runs is None:
-            lines = [f"as many cells as the time allows, {self.seeds} runs each"]
+            lines = [f"as many configurations as the time allows, {self.seeds} runs each"]
         else:
+            seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
             lines = [
-                f"{self.runs} runs: {self.cells} cells x {self.seeds} seed{'s' if self.seeds > 1 else ''}",
+                f"{self.runs} runs: {self.configurations} configurations x {seeds}",
                 self._time(workers, self.runs),
                 f"{self.flops:.2g} training FLOPs",
             ]
         if self.impossible:
-            lines.append(f"{len(self.impossible)} cells cannot be trained and will be recorded as failed: {self.impossible[0]}")
+            gaps = f"{len(self.impossible)} configuration{'s' if len(self.impossible) > 1 else ''}"
+            lines.append(f"{gaps} cannot be trained and will be recorded as failed: {self.impossible[0]}")
         return "\n".join(lines)
 
     def _time(self, workers: int, runs: int) -> str:
@@ -76,56 +77,55 @@ class Plan:
             )
         return (
             f"about {(self.flops or 0) / (_GPU_FLOPS * _UTILISATION) / 3600:,.0f} GPU-hours at {_UTILISATION:.0%} of an H100's"
-            f" {_GPU_FLOPS / 1e12:.0f} TFLOP/s in bfloat16: assumed, a step of this size is not tried here"
+            f" {_GPU_FLOPS / 1e12:.0f} TFLOP/s in bfloat16 (an assumption: a step of this size is not measured here)"
         )
 
 
-def plan(prepared: Prepared) -> Plan:
-    """Count a sweep's runs and estimate their time: the cheapest, the dearest and a middle one are tried for a few steps."""
-    sweep, experiments = prepared.job.sweep, [experiment for _, experiment in prepared.checked.possible]
+def plan(checked: Checked, *, on_gpu: bool) -> Plan:
+    """Count a sweep's runs and estimate their time by training the cheapest, a middle and the dearest for a few steps.
+
+    Args:
+        checked: The sweep.
+        on_gpu: Whether its runs use a GPU of this machine.
+    """
+    sweep, experiments = checked.sweep, checked.experiments
     trials, seeds = planned_trials(sweep), len(sweep.seeds)
     runs = None if trials is None else trials if sweep.grid is not None else trials * seeds
-    cells = None if runs is None else runs // seeds
-    gaps = len(prepared.checked.impossible) if sweep.grid is not None else 0
+    gaps = len(checked.impossible) if sweep.grid is not None else 0
     trained = None if runs is None else runs - seeds * gaps
     largest = max(each.flops_per_step for each in experiments)
-    seconds = statistics.fmean(_seconds(experiments)) if prepared.devices or largest <= _TRIED_ON_CPU else None
+    seconds = statistics.fmean(_seconds(experiments)) if on_gpu or largest <= _LARGEST_ON_CPU else None
     flops = statistics.fmean(each.flops_per_step * each.steps for each in experiments)
     return Plan(
         runs=runs,
-        cells=cells,
+        configurations=None if runs is None else runs // seeds,
         seeds=seeds,
         seconds=None if trained is None or seconds is None else trained * seconds,
         flops=None if trained is None else trained * flops,
-        impossible=[why for _, why in prepared.checked.impossible],
+        impossible=[why for _, why in checked.impossible],
     )
 
 
 def _seconds(experiments: list[Experiment]) -> list[float]:
-    """Estimated training time of each experiment."""
-    tried = sorted({experiment.flops_per_step: experiment for experiment in experiments}.items(), key=lambda item: item[0])
-    places = np.unique(np.linspace(0, len(tried) - 1, _MEASURED_AT_MOST).round().astype(int))
-    works = [tried[place][0] for place in places]
-    paces = [pace(tried[place][1]) for place in places]
+    """Estimate the training time of each experiment, by interpolation between measured ones."""
+    from lab.evaluation.points import points_of
+
+    by_flops = sorted({experiment.flops_per_step: experiment for experiment in experiments}.items(), key=lambda item: item[0])
+    chosen = np.unique(np.linspace(0, len(by_flops) - 1, _MOST_MEASURED).round().astype(int))
+    flops = [by_flops[index][0] for index in chosen]
+    starts, steps, evaluations = zip(*(measure_pace(by_flops[index][1]) for index in chosen), strict=True)
     return [
         float(
-            np.interp(experiment.flops_per_step, works, [pace.start for pace in paces])
-            + np.interp(experiment.flops_per_step, works, [pace.step for pace in paces]) * experiment.steps
-            + np.interp(experiment.flops_per_step, works, [pace.evaluation for pace in paces]) * evaluations(experiment)
+            np.interp(experiment.flops_per_step, flops, starts)
+            + np.interp(experiment.flops_per_step, flops, steps) * experiment.steps
+            + np.interp(experiment.flops_per_step, flops, evaluations) * len(points_of(experiment))
         )
         for experiment in experiments
     ]
 
 
-def evaluations(experiment: Experiment) -> int:
-    """How often an experiment is measured."""
-    from lab.evaluation.points import points_of
-
-    return len(points_of(experiment))
-
-
-def pace(experiment: Experiment) -> Pace:
-    """How fast an experiment goes, by training it for a few steps in a folder that is thrown away."""
+def measure_pace(experiment: Experiment) -> Pace:
+    """Measure an experiment's pace by training it for a few steps in a temporary folder."""
     from lab.training import train
 
     short: dict[str, Any] = {
@@ -142,3 +142,11 @@ def pace(experiment: Experiment) -> Pace:
         tokens = {row.step: row.tokens for row in run.metrics()}
     step = (tokens[_STEPS] - tokens[_STEPS // 2]) / max(last[1], 1.0) / (_STEPS - _STEPS // 2)
     return Pace(first[0], step, max(0.0, last[0] - before[0] - step * (_STEPS // 2)))
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people, with about two digits: `3.4 h`."""
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.{0 if seconds >= 20 * size else 1}f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners, built so that a stopped study goes on as if it never had been."""
+"""Optuna's samplers and pruners, whose choices do not depend on stops of the sweep."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution as Distribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
@@ -14,12 +14,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lab.sweeping.spec.description import Hyperband, Median, Sampler, Sweep
 
+Space = dict[str, Distribution]
+Values = Sequence[float] | None
 
-class Reseeded(BaseSampler):
-    """A fresh sampler for each trial, seeded by the trial's number.
 
-    What it chooses is then a function of seed, number and the trials before, all of which a storage holds; a sampler that lived
-    on would also depend on how often it was asked since the process began.
+class ReseededSampler(BaseSampler):
+    """A new sampler for each trial, seeded by the trial's number.
+
+    Its choices are a function of the seed, the number and the earlier trials, all of which the storage holds. One sampler for
+    all trials would also depend on how many trials this process has sampled.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
@@ -36,86 +39,63 @@ class Reseeded(BaseSampler):
         self._current = None
         self._for(trial).before_trial(study, trial)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Space:
         return self._for(trial).infer_relative_search_space(study, trial)
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:  # fmt: skip
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         return self._for(trial).sample_relative(study, trial, search_space)
 
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:  # fmt: skip
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Distribution) -> Any:
         return self._for(trial).sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:  # fmt: skip
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Values) -> None:
         self._for(trial).after_trial(study, trial, state, values)
 
 
-class Listed(BaseSampler):
-    """Trial number k is the k-th of a list.
+class ListSampler(BaseSampler):
+    """The parameters of trial k as a function of k.
 
-    Optuna's GridSampler shuffles its cells, so that pairs would be complete only at the end, and may hand a cell to two workers
-    when others were lost; here the number alone says the cell.
+    Optuna's GridSampler shuffles, so that pairs would be complete only at the end, and may give one configuration to two
+    workers after others were lost.
     """
 
     def __init__(self, params: Callable[[int], dict[str, Any]]) -> None:
         self._params = params
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Space:
         return {}
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:  # fmt: skip
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         return {}
 
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:  # fmt: skip
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Distribution) -> Any:
         return self._params(trial.number)[param_name]
 
 
-def _tpe(settings: Sampler, seed: int) -> BaseSampler:
-    return TPESampler(seed=seed, n_startup_trials=settings.startup_trials, constant_liar=True)
-
-
-def _gp(settings: Sampler, seed: int) -> BaseSampler:
-    return GPSampler(seed=seed, n_startup_trials=settings.startup_trials)
-
-
-def _nsga2(settings: Sampler, seed: int) -> BaseSampler:
-    return NSGAIISampler(seed=seed, population_size=settings.population)
-
-
-def _random(_: Sampler, seed: int) -> BaseSampler:
-    return RandomSampler(seed=seed)
-
-
-SAMPLERS: dict[str, Callable[[Sampler, int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "nsga2": _nsga2, "random": _random}
+SAMPLERS: dict[str, Callable[[Sampler, int], BaseSampler]] = {
+    "tpe": lambda settings, seed: TPESampler(seed=seed, n_startup_trials=settings.startup_trials, constant_liar=True),
+    "gp": lambda settings, seed: GPSampler(seed=seed, n_startup_trials=settings.startup_trials),
+    "nsga2": lambda settings, seed: NSGAIISampler(seed=seed, population_size=settings.population),
+    "random": lambda _, seed: RandomSampler(seed=seed),
+}
 
 
 def search_sampler(sweep: Sweep) -> BaseSampler:
-    """The sampler of a search."""
+    """Return the sampler of a search."""
     settings = sweep.sampler or Sampler(kind="nsga2" if len(sweep.metrics) > 1 else "tpe")
-    return Reseeded(lambda seed: SAMPLERS[settings.kind](settings, seed), settings.seed)
+    return ReseededSampler(lambda seed: SAMPLERS[settings.kind](settings, seed), settings.seed)
 
 
 def pruner_of(sweep: Sweep, steps: int) -> BasePruner:
-    """The pruner of a sweep.
+    """Return the pruner of a sweep.
 
     Args:
         sweep: The sweep.
-        steps: Optimiser steps of a trial's longest run, times the trial's runs.
+        steps: Optimiser steps of a trial: those of its longest run times the number of its runs.
     """
     settings = sweep.pruner
     if isinstance(settings, Median):
         return MedianPruner(n_startup_trials=settings.startup_trials, n_warmup_steps=settings.warmup_steps)
     if isinstance(settings, Hyperband):
-        return HyperbandPruner(
-            min_resource=settings.min_steps, max_resource=steps, reduction_factor=settings.reduction_factor
-        )  # fmt: skip
+        return HyperbandPruner(settings.min_steps, steps, settings.reduction_factor)
     return NopPruner()

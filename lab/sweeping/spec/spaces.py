@@ -1,4 +1,4 @@
-"""What a setting can be in a sweep: some values, or a range to search."""
+"""The axes of a sweep: a list of values, or a range to search."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pydantic import BeforeValidator, Field, model_validator
 from lab.config.settings import Settings
 
 Label = str | int | float | bool | None
-"""What a storage can hold and a table can show."""
+"""The name of a value on an axis, as a storage holds it and a table shows it."""
 
 
 class Space(Protocol):
-    """Where a cell's settings come from."""
+    """The values of one axis."""
 
     def settings(self, name: str, label: Any) -> dict[str, Any]:
-        """The settings by dotted name that a label means on the axis of this name."""
+        """Return the settings by dotted name that a label stands for on the axis of this name."""
 
     def suggest(self, trial: Trial, name: str) -> None:
         """Choose a label for a trial, unless it has one already."""
 
-    def extremes(self) -> tuple[Label, ...]:
-        """Labels of which each must be possible in some cell, or the space is a mistake."""
+    def bounds(self) -> tuple[Label, ...]:
+        """Return labels of which each must be possible in some configuration: all choices, or both ends of a range."""
 
 
 def _choices(value: Any) -> Any:
-    """Choices by label, from a list of values or from labels with their settings."""
+    """Convert a list of values, or labels with their settings, to choices by label."""
     if isinstance(value, list):
         if any(isinstance(item, float) and not math.isfinite(item) for item in value):
             raise ValueError(f"states a number that is not finite: {', '.join(map(str, value))}")
@@ -40,33 +40,33 @@ def _choices(value: Any) -> Any:
             raise ValueError(f"states a value twice: {', '.join(map(str, labels))}")
         value = dict(zip(labels, value, strict=True))
     elif isinstance(value, dict) and not all(isinstance(option, dict) for option in value.values()):
-        raise ValueError("under each label stand the settings that it means, as small: {model.width: 32}")
+        raise ValueError("each label needs the settings that it stands for, as small: {model.width: 32}")
     if value == {}:
-        raise ValueError("has no values: an empty range")
+        raise ValueError("has no values")
     return value
 
 
 class Choices(Settings):
-    """Some values of one setting, or under each label settings that go together."""
+    """Values of one setting, or labels that each stand for a group of settings."""
 
     kind: Literal["categorical"] = "categorical"
     choices: Annotated[dict[Label, Any], BeforeValidator(_choices)]
 
     def settings(self, name: str, label: Any) -> dict[str, Any]:
-        """The label's settings."""
+        """Return the label's settings."""
         choice = self.choices[label]
         return dict(choice) if isinstance(choice, dict) else {name: choice}
 
     def suggest(self, trial: Trial, name: str) -> None:
-        """Any of the labels."""
+        """Choose one of the labels."""
         trial.suggest_categorical(name, tuple(self.choices))
 
-    def extremes(self) -> tuple[Label, ...]:
-        """Every label."""
+    def bounds(self) -> tuple[Label, ...]:
+        """Return every label."""
         return tuple(self.choices)
 
-    def plain(self) -> list[Any] | dict[Label, Any]:
-        """As YAML states them: a list of values, or settings by label."""
+    def to_plain(self) -> list[Any] | dict[Label, Any]:
+        """Return the choices as YAML states them: a list of values, or settings by label."""
         grouped = any(isinstance(choice, dict) for choice in self.choices.values())
         return dict(self.choices) if grouped else list(self.choices.values())
 
@@ -74,22 +74,22 @@ class Choices(Settings):
 class _Range(Settings):
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
-        low, high = self.extremes()
+        low, high = self.bounds()
         if not low < high:
-            raise ValueError(f"low must be below high, not {low} and {high}: an empty range")
+            raise ValueError(f"low must be below high, not {low} and {high}")
         return self
 
     def settings(self, name: str, label: Any) -> dict[str, Any]:
-        """The number itself."""
+        """Return the number itself as the setting's value."""
         return {name: label}
 
     @abstractmethod
-    def extremes(self) -> tuple[Any, Any]:
-        """Both ends."""
+    def bounds(self) -> tuple[Any, Any]:
+        """Return both ends."""
 
 
 class Float(_Range):
-    """Any number between two; `log`: each factor is as likely as any other."""
+    """A range of real numbers, uniform (`float`) or log-uniform (`log`)."""
 
     kind: Literal["float", "log"]
     low: float
@@ -102,16 +102,16 @@ class Float(_Range):
         return self
 
     def suggest(self, trial: Trial, name: str) -> None:
-        """Even, or even in the logarithm."""
+        """Choose uniformly or log-uniformly."""
         trial.suggest_float(name, self.low, self.high, log=self.kind == "log")
 
-    def extremes(self) -> tuple[float, float]:
-        """Both ends."""
+    def bounds(self) -> tuple[float, float]:
+        """Return both ends."""
         return self.low, self.high
 
 
 class Int(_Range):
-    """Whole numbers from `low` to `high`, in steps."""
+    """Whole numbers from `low` to `high` in steps of `step`."""
 
     kind: Literal["int"]
     low: int
@@ -119,18 +119,18 @@ class Int(_Range):
     step: int = Field(1, ge=1)
 
     def suggest(self, trial: Trial, name: str) -> None:
-        """Each as likely as any other."""
-        trial.suggest_int(name, *self.extremes(), step=self.step)
+        """Choose uniformly."""
+        trial.suggest_int(name, *self.bounds(), step=self.step)
 
-    def extremes(self) -> tuple[int, int]:
-        """The lowest, and the highest that the steps reach."""
+    def bounds(self) -> tuple[int, int]:
+        """Return the lowest number and the highest that the steps reach."""
         return self.low, self.low + (self.high - self.low) // self.step * self.step
 
 
 def short_name(axis: str, label: Label) -> str:
-    """A label as a part of a folder's name: `n2`, `width64`, `peak_lr0.003`, `swiglu`."""
+    """Return a label as part of a folder's name: `n2`, `width64`, `peak_lr0.003`, `swiglu`."""
     short = "n" if axis == "n_future" else axis.rpartition(".")[2]
     text = f"{label:g}" if isinstance(label, float) else str(label)
-    says_it_itself = isinstance(label, str) and not label.startswith(("[", "{"))
-    safe = re.sub(r"[^\w.+-]+", "_", text if says_it_itself else short + text)
-    return safe.rstrip("_").lstrip("._-")  # a hidden folder is passed over, and a leading dash makes an option
+    is_word = isinstance(label, str) and not label.startswith(("[", "{"))
+    safe = re.sub(r"[^\w.+-]+", "_", text if is_word else short + text)
+    return safe.rstrip("_").lstrip("._-")  # a hidden folder would be skipped, and a leading dash reads as an option

@@ -1,17 +1,19 @@
-"""A sweep's study in a browser: optuna-dashboard on whatever storage the sweep has."""
+"""A sweep's study in a browser, with optuna-dashboard."""
 
 from __future__ import annotations
 
 from lab.errors import LabError, Occupied
+from lab.sweeping.study.place import Job
 from lab.sweeping.study.storage import open_storage
-from lab.sweeping.study.study import Job, open_study
+from lab.sweeping.study.study import open_study
 
 
 def serve(job: Job, port: int) -> None:
     """Serve the dashboard on this machine until Ctrl-C.
 
     Raises:
-        LabError: If the sweep was never started, the dashboard is not installed, or the port is taken.
+        LabError: If the sweep was never started, or the dashboard is not installed.
+        Occupied: If the port is taken.
     """
     open_study(job)
     try:

@@ -1,8 +1,8 @@
-"""Who works on a trial: whoever holds its lease, a locked file in the sweep's folder.
+"""Leases: a worker owns a trial while it holds the trial's lease, a locked file in the sweep's folder.
 
-On one machine the kernel lets go of the lock at the moment in which a process ends, by whatever cause, and at no other: a trial
-is free if and only if nobody works on it. Between machines that share the folder the lock is not trusted alone, since some file
-systems keep locks to one machine: a lease that another host holds counts until its heartbeat has been silent for a while.
+On one machine the kernel releases the lock exactly when the holder's process ends, by whatever cause: a trial is free if and
+only if no process works on it. Some file systems keep locks to one machine. Therefore a lease of another host also counts until
+its heartbeat has been silent for `GRACE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BEAT_SECONDS, GRACE_SECONDS = 10.0, 60.0
 
 
 class Lease:
-    """A trial's lease while this process holds it; its heartbeat goes on until it is given back, or the process ends."""
+    """A trial's lease that this process holds; its heartbeat ends with its release, or with the process."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -34,8 +34,8 @@ class Lease:
         self._heart = threading.Thread(target=self._beat, daemon=True)
         self._heart.start()
 
-    def give_back(self) -> None:
-        """Let others have the trial at once."""
+    def release(self) -> None:
+        """Let others take the trial immediately."""
         self._over.set()
         self._heart.join()
         os.ftruncate(self._descriptor, 0)
@@ -57,7 +57,7 @@ class Leases:
         self.folder = folder
 
     def take(self, number: int) -> Lease | None:
-        """The lease of a trial, or None while somebody else holds it."""
+        """Take the lease of a trial; None while another process holds it."""
         with readable_errors(self.folder):
             descriptor = os.open(self.folder / f"{number:06d}", os.O_RDWR | os.O_CREAT, 0o666)
             try:
@@ -71,7 +71,7 @@ class Leases:
             return Lease(descriptor)
 
     def is_taken(self, number: int) -> bool:
-        """Whether somebody works on a trial; nothing is written."""
+        """Check whether a process works on a trial, without writing anything."""
         path = self.folder / f"{number:06d}"
         if is_locked(path):
             return True
@@ -82,9 +82,11 @@ class Leases:
         return holder not in ("", socket.gethostname()) and silent < GRACE_SECONDS
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Inside, no other process of this machine is. A thousand that wait cost nothing, where a thousand that ask again and
-        again would leave the storage no time for the one that makes a trial.
+    def creation_lock(self) -> Iterator[None]:
+        """Let one process of this machine at a time create a trial.
+
+        A thousand processes that wait here cost nothing; a thousand that poll would leave the storage no time for the one that
+        creates a trial.
         """
         with readable_errors(self.folder):
             descriptor = os.open(self.folder / "turn", os.O_RDWR | os.O_CREAT, 0o666)
@@ -95,23 +97,23 @@ class Leases:
             os.close(descriptor)
 
     def check(self) -> None:
-        """Refuse a file system without locks, on which two workers would train the same run.
+        """Check that the file system has locks; without them two workers could train the same run.
 
         Raises:
-            LabError: Naming the folder.
+            LabError: If it has none.
         """
         path = self.folder / "check"
         with readable_errors(path), path.open("w") as one, path.open("w") as other:
             if try_lock(one.fileno()) and not try_lock(other.fileno()):
                 return
-        raise LabError(f"{self.folder}: its file system has no locks (flock), which workers need; choose another --out")
+        raise LabError(f"{self.folder}: its file system has no locks (flock), which workers need")
 
     def _beats_elsewhere(self, descriptor: int) -> bool:
         holder = os.pread(descriptor, 256, 0).decode(errors="replace")
         if holder in ("", socket.gethostname()):
             return False
         clock = self.folder / f"clock-{socket.gethostname()}-{os.getpid()}"
-        clock.touch()  # both times are the file system's own
+        clock.touch()  # compare two times of the file system's clock
         silent = clock.stat().st_mtime - os.fstat(descriptor).st_mtime
         clock.unlink()
         return silent < GRACE_SECONDS

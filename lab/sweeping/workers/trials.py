@@ -1,4 +1,4 @@
-"""A trial's news while it is worked on, and its end: what it reached, or why it did not."""
+"""Trials as workers report them: updates while a trial goes on, its outcome, and the values of its runs."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from lab.runs import Run
 from lab.runs.files import read_json, write_json
 from lab.runs.lock import LOCK, is_locked
 from lab.runs.run import RECORD, is_run
-from lab.sweeping.spec.description import Direction, Sweep
+from lab.sweeping.spec.configurations import run_names
+from lab.sweeping.spec.description import Sweep
+from lab.sweeping.study.place import Job
 from lab.sweeping.study.storage import storage_calls
-from lab.sweeping.study.study import ERROR, SECONDS, Job
+from lab.sweeping.study.study import ERROR, SECONDS
 
 
 @dataclass(frozen=True)
 class Update:
-    """What a worker tells of its work.
+    """A worker's report on its trial.
 
     Attributes:
-        trial: Number of the trial; -1 if the worker waits for trials of others.
-        run: Name of the run; empty when the trial is over.
-        step: Optimiser steps done in it.
-        share: How much of the trial is done.
-        text: An evaluation in words, or how the trial ended; else empty.
-        ended: How the trial ended, else None.
+        trial: Number of the trial; -1 while the worker waits for trials of others.
+        run: Name of the run; empty before the first one.
+        step: Completed optimiser steps of the run.
+        share: Completed share of the trial.
+        text: An evaluation, or the end of the trial, in words; else empty.
+        ended: The final state of the trial; None before.
     """
 
     trial: int
@@ -43,51 +45,65 @@ class Update:
     ended: TrialState | None = None
 
 
-Tell = Callable[[Update], None]
+OnUpdate = Callable[[Update], None]
 
 
 class Failed(LabError):
-    """A run that cannot become what it should; the rest of the sweep goes on."""
+    """A run cannot be trained or has no valid result; the rest of the sweep goes on."""
 
 
-def finish(
-    job: Job, study: Study, trial: optuna.Trial, state: TrialState, text: str, values: list[float] | None, names: list[str]
-) -> None:
-    """Mark the folders of a trial that did not come to its end, and tell the study."""
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a trial.
+
+    Attributes:
+        state: Its final state.
+        text: Its values, or why it has none.
+        values: The value of each metric of the sweep; None if it is not complete.
+    """
+
+    state: TrialState
+    text: str
+    values: list[float] | None = None
+
+
+def finish(job: Job, study: Study, trial: optuna.Trial, outcome: Outcome) -> None:
+    """Report a trial's outcome to the study; of one that is not complete, mark the run folders first."""
+    names = run_names(job.sweep, trial.number, trial.params)
     paths = [job.place.runs / name for name in names if is_run(job.place.runs / name)]
-    if state is not TrialState.COMPLETE:
+    if outcome.state is not TrialState.COMPLETE:
         for path in paths:
-            mark(path, "pruned" if state is TrialState.PRUNED else "failed", text)
+            mark(path, "pruned" if outcome.state is TrialState.PRUNED else "failed", outcome.text)
     seconds = sum(float(read_json(path / RECORD)["wall_seconds"]) for path in paths)
     with storage_calls():
         trial.set_user_attr(SECONDS, seconds)
-        if state is TrialState.FAIL:
-            trial.set_user_attr(ERROR, text)
-        study.tell(trial, values, state=state)
+        if outcome.state is TrialState.FAIL:
+            trial.set_user_attr(ERROR, outcome.text)
+        study.tell(trial, outcome.values, state=outcome.state)
 
 
-def reason(error: BaseException) -> str:
-    """An error in one line."""
+def describe_error(error: BaseException) -> str:
+    """Return an error in one line."""
     lines = str(error).strip().splitlines()
     return f"{'' if isinstance(error, LabError) else type(error).__name__ + ': '}{lines[0] if lines else 'no reason given'}"
 
 
 def mark(path: Path, state: str, text: str) -> None:
-    """Record in a run's folder that a sweep has ended it early, and why, unless it is finished, diverged or trained now."""
+    """Record the state of a run that the sweep ends early, unless it is finished, has diverged or is being trained."""
     record = read_json(path / RECORD)
     if record["state"] not in ("finished", "diverged") and not is_locked(path / LOCK):
         write_json(path / RECORD, record | {"state": state, "error": text})
 
 
-def trial_values(job: Job, runs: list[Run]) -> list[float]:
-    """What a trial reached in each metric: the mean over its runs.
+def trial_values(sweep: Sweep, runs: list[Run]) -> list[float]:
+    """Return the value of each metric of the sweep: the mean over a trial's runs.
 
     Raises:
-        Failed: If a run did not report it, or it is no finite number.
+        Failed: If a run did not report it, or it is not finite.
     """
     values = []
-    for metric, direction in job.sweep.metrics.items():
-        value = fmean(run_value(run, metric, job.sweep.rule, best_of(direction)) for run in runs)
+    for metric in sweep.metrics:
+        value = fmean(run_value(sweep, run, metric) for run in runs)
         if not math.isfinite(value):
             raise Failed(f"{metric} is {value}")
         values.append(value)
@@ -95,20 +111,15 @@ def trial_values(job: Job, runs: list[Run]) -> list[float]:
 
 
 def values_text(sweep: Sweep, values: Sequence[float]) -> str:
-    """What a trial reached, in words."""
+    """Return a trial's values for people."""
     return "  ".join(f"{metric} {value:.4g}" for metric, value in zip(sweep.metrics, values, strict=True))
 
 
-def best_of(direction: Direction) -> Callable[[list[float]], float]:
-    """Which of several values is the best one."""
-    return max if direction == "maximise" else min
-
-
-def run_value(run: Run, metric: str, rule: str, best: Callable[[list[float]], float]) -> float:
-    """What a run reached in a metric, or cost.
+def run_value(sweep: Sweep, run: Run, metric: str) -> float:
+    """Return a run's value of one of the sweep's metrics.
 
     Raises:
-        Failed: If it did not report it.
+        Failed: If the run did not report it.
     """
     if metric == "parameters":
         return float(run.record["non_embedding_parameters"])
@@ -117,4 +128,6 @@ def run_value(run: Run, metric: str, rule: str, best: Callable[[list[float]], fl
     values = [row.value for row in run.metrics() if row.metric == metric]
     if not values:
         raise Failed(f"{run.name} did not report {metric}")
-    return values[-1] if rule == "last" else best(values)
+    if sweep.rule == "last":
+        return values[-1]
+    return max(values) if sweep.metrics[metric] == "maximise" else min(values)

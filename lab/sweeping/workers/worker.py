@@ -1,4 +1,4 @@
-"""A worker: takes a trial, trains its runs or goes on with them, tells the study, until nothing is left."""
+"""A worker: it claims a trial, trains or resumes its runs, reports the outcome, and repeats until nothing is left."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import optuna
 from optuna.study import Study
@@ -16,64 +17,66 @@ from lab.errors import Interrupted
 from lab.runs import Run
 from lab.runs.lock import Busy
 from lab.runs.run import is_run
-from lab.sweeping.spec.check import holds
-from lab.sweeping.spec.configurations import trial_experiments, trial_names
-from lab.sweeping.study.storage import StorageLost, storage_calls
-from lab.sweeping.study.study import Claim, Job, claim, open_study
-from lab.sweeping.workers.trials import Failed, Tell, Update, finish, reason, trial_values, values_text
+from lab.sweeping.spec.configurations import run_names, trial_experiments
+from lab.sweeping.study.claims import claim
+from lab.sweeping.study.journal import StorageLost
+from lab.sweeping.study.place import Job, is_run_of
+from lab.sweeping.study.storage import storage_calls
+from lab.sweeping.study.study import open_study
+from lab.sweeping.workers.trials import Failed, OnUpdate, Outcome, Update, describe_error, finish, trial_values, values_text
 from lab.training.fit import resume, train
 from lab.training.progress import Progress
 
+_REPORT_SECONDS = 0.3
+"""Least time between two reports of steps."""
 
-def work(job: Job, tell: Tell) -> None:
-    """Do trials until none is left.
+
+def work(job: Job, on_update: OnUpdate) -> None:
+    """Train trials until none is left.
 
     Raises:
-        StorageLost: If the storage does not answer; everything goes on where it was when the sweep is started again.
-        Busy: If somebody else trains a run of the sweep.
+        StorageLost: If the storage does not answer; the next start of the sweep resumes everything.
+        Busy: If another program trains a run of the sweep.
         Interrupted: After Ctrl-C.
     """
     study = open_study(job)
     while True:
-        claimed = claim(job, study, lambda: tell(Update(-1)))
+        claimed = claim(job, study, lambda: on_update(Update(-1)))
         if claimed is None:
             return
-        tell(Update(claimed.trial.number))
+        on_update(Update(claimed.trial.number))
         try:
-            do(job, study, claimed, tell)
+            complete(job, study, claimed.trial, on_update)
         finally:
-            claimed.lease.give_back()
+            claimed.lease.release()
         gc.collect()
 
 
-def do(job: Job, study: Study, claimed: Claim, tell: Tell) -> None:
-    """Train what is left of a trial's runs and tell the study how it ended."""
-    trial, number = claimed.trial, claimed.trial.number
-    names = trial_names(job.sweep, number, trial.params)
-    values: list[float] | None = None
+def complete(job: Job, study: Study, trial: optuna.Trial, on_update: OnUpdate) -> None:
+    """Train what is left of a trial's runs and report the outcome to the study."""
+    names = run_names(job.sweep, trial.number, trial.params)
     try:
-        runs = zip(names, trial_experiments(job.sweep, trial.params), strict=True)
-        done = [_train(job, trial, place, name, each, tell) for place, (name, each) in enumerate(runs)]
-        values = trial_values(job, done)
-        state, text = TrialState.COMPLETE, values_text(job.sweep, values)
+        runs = []
+        for index, experiment in enumerate(trial_experiments(job.sweep, trial.params)):
+            runs.append(_train_run(job.place.runs / names[index], Watch(experiment, job, trial, index, on_update)))
+        values = trial_values(job.sweep, runs)
+        outcome = Outcome(TrialState.COMPLETE, values_text(job.sweep, values), values)
     except (Busy, Interrupted, StorageLost, KeyboardInterrupt):
         raise
     except optuna.TrialPruned:
-        state, text = TrialState.PRUNED, "pruned"
-    except Exception as error:  # whatever it is, the rest of the sweep must go on
-        state, text = TrialState.FAIL, reason(error)
-    finish(job, study, trial, state, text, values, names)
-    tell(Update(number, names[0], text=text, ended=state))
+        outcome = Outcome(TrialState.PRUNED, "pruned")
+    except Exception as error:  # of whatever kind: the rest of the sweep must go on
+        outcome = Outcome(TrialState.FAIL, describe_error(error))
+    finish(job, study, trial, outcome)
+    on_update(Update(trial.number, names[0], text=outcome.text, ended=outcome.state))
 
 
-def _train(job: Job, trial: optuna.Trial, place: int, name: str, experiment: Experiment, tell: Tell) -> Run:
-    """One of a trial's runs: taken as it is, gone on with, or begun."""
-    path = job.place.runs / name
-    watch = Watch(experiment, job, trial, place, name, tell)
+def _train_run(path: Path, watch: Watch) -> Run:
+    """Train one of a trial's runs, resume it, or return it as it is."""
     if not path.exists():
-        return train(experiment, path, progress=watch)
-    if not is_run(path) or not holds(path, experiment):
-        raise Failed(f"{path}: something else lies there")
+        return train(watch.experiment, path, progress=watch)
+    if not is_run(path) or not is_run_of(path, watch.experiment):
+        raise Failed(f"{path}: holds something else")
     run = Run(path)
     if run.state == "finished":
         return run
@@ -85,41 +88,42 @@ def _train(job: Job, trial: optuna.Trial, place: int, name: str, experiment: Exp
 
 
 class Watch(Progress):
-    """Tells the parent how a run goes, ends it where nothing can come of it any more, and asks the pruner."""
+    """Progress of a run that reports to the sweep and asks the pruner."""
 
-    def __init__(self, experiment: Experiment, job: Job, trial: optuna.Trial, place: int, name: str, tell: Tell) -> None:
+    def __init__(self, experiment: Experiment, job: Job, trial: optuna.Trial, index: int, on_update: OnUpdate) -> None:
         super().__init__(experiment)
-        self._trial, self._name, self._tell = trial, name, tell
-        self._before = place * experiment.steps
+        self._trial, self._on_update = trial, on_update
+        self._name = run_names(job.sweep, trial.number, trial.params)[index]
+        self._before = index * experiment.steps
         self._whole = experiment.steps * (1 if job.sweep.grid is not None else len(job.sweep.seeds))
         self._metric = next(iter(job.sweep.metrics)) if job.sweep.pruner is not None else ""
         with storage_calls():
-            self._reported = max(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values, default=-1)
-        self._told = 0.0
+            self._last_point = max(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values, default=-1)
+        self._last_report = 0.0
 
     def start(self, step: int) -> None:
         super().start(step)
-        self._say(step)
+        self._report(step)
 
     def advance(self, step: int) -> None:
-        if time.monotonic() - self._told > 0.3:
-            self._say(step)
+        if time.monotonic() - self._last_report > _REPORT_SECONDS:
+            self._report(step)
 
     def measured(self, step: int, values: Mapping[str, float]) -> None:
-        self._say(step, self.summary(step, values))
+        self._report(step, self.summary(step, values))
         if math.isfinite(values.get(self._metric, math.nan)):
             self._ask_pruner(self._before + step, values[self._metric])
 
-    def _say(self, step: int, text: str = "") -> None:
-        self._told = time.monotonic()
-        self._tell(Update(self._trial.number, self._name, step, (self._before + step) / self._whole, text))
+    def _report(self, step: int, text: str = "") -> None:
+        self._last_report = time.monotonic()
+        self._on_update(Update(self._trial.number, self._name, step, (self._before + step) / self._whole, text))
 
     def _ask_pruner(self, point: int, value: float) -> None:
-        """Evaluation points go on through the runs of a trial. Those that were reported before a kill were decided then."""
-        if point < self._reported:
+        """Report an evaluation point; points continue through a trial's runs. Those before a kill were decided then."""
+        if point < self._last_point:
             return
         with storage_calls():
-            if point > self._reported:
+            if point > self._last_point:
                 self._trial.report(value, point)
             if self._trial.should_prune():
                 raise optuna.TrialPruned

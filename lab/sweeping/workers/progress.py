@@ -8,52 +8,51 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lab.sweeping.spec.plan import duration
 from lab.sweeping.workers.trials import Update
 
 _WORDS = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "FAILED"}
 
 
-class Follow:
-    """Shows what workers tell.
+class SweepProgress:
+    """Show the updates of workers.
 
     Args:
-        console: Where to.
-        total: Trials in all; None if it is not known.
-        done: Trials that are over already.
-        evaluations: Whether each evaluation is shown as well.
+        console: Where to show them.
+        total: Number of trials; None if it is unknown.
+        done: Trials that have ended already.
+        evaluations: Whether to show each evaluation as well.
     """
 
     def __init__(self, console: Console, total: int | None, done: int = 0, *, evaluations: bool = False) -> None:
-        self._total, self._over, self._evaluations = total, done, evaluations
+        self._total, self._done, self._evaluations = total, done, evaluations
         self._shares: dict[int, float] = {}
-        self._began, self._first = time.monotonic(), done
-        self._waits = False
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.1f}/{task.total}"), TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )  # fmt: skip
+        self._started, self._done_before = time.monotonic(), done
+        self._waiting = False
+        count = TextColumn("{task.completed:.1f}/{task.total}")
+        columns = TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn(), TimeRemainingColumn()
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task("trials", total=total, completed=done)
+        self._task = self._bar.add_task("sweep", total=total, completed=done)
 
-    def __enter__(self) -> Follow:
+    def __enter__(self) -> SweepProgress:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def __call__(self, update: Update) -> None:
-        """Take in what a worker tells."""
+    def update(self, update: Update) -> None:
+        """Show a worker's update."""
         if update.trial < 0:
-            if not self._waits and not self._shares:
-                self.note("waiting for what others train; if they are lost, it is done here")
-                self._waits = True
+            if not self._waiting and not self._shares:
+                self.note("waiting for the runs of other workers; if they are lost, this one trains them")
+                self._waiting = True
             return
         if update.ended is None:
             self._shares[update.trial] = max(self._shares.get(update.trial, 0.0), update.share)
         else:
             self._shares.pop(update.trial, None)
-            self._over += 1
+            self._done += 1
         self._bar.update(self._task, completed=self._completed)
         if update.ended is not None:
             self.note(f"{self._count():<9}{update.run}  {_WORDS[update.ended]}  {update.text}{self._left()}")
@@ -67,22 +66,14 @@ class Follow:
 
     @property
     def _completed(self) -> float:
-        return self._over + sum(self._shares.values())
+        return self._done + sum(self._shares.values())
 
     def _count(self) -> str:
-        return f"{self._over}/{self._total}" if self._total else str(self._over)
+        return f"{self._done}/{self._total}" if self._total else str(self._done)
 
     def _left(self) -> str:
-        gone = self._completed - self._first
-        if not self._total or gone <= 0 or self._completed >= self._total:
+        progressed = self._completed - self._done_before
+        if not self._total or progressed <= 0 or self._completed >= self._total:
             return ""
-        seconds = (time.monotonic() - self._began) / gone * (self._total - self._completed)
+        seconds = (time.monotonic() - self._started) / progressed * (self._total - self._completed)
         return f"  {duration(seconds)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, to two digits or so."""
-    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.{0 if seconds >= 20 * size else 1}f} {unit}"
-    return f"{seconds:.0f} s"
