@@ -1,6 +1,6 @@
 """Random trees of operations on polynomials and their values, for a whole batch at once.
 
-A tree is its nodes in prefix order. Shapes: B row, N node, R operation, K coefficient (lowest degree first).
+A tree is its nodes in prefix order. Shapes: B tree, N node, R operation, K coefficient (lowest degree first).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Ints = NDArray[np.int64]
 
 
 def negate(first: Ints, _: Ints, p: int) -> Ints:
-    """Negative -a modulo p."""
+    """Compute -a modulo p."""
     return -first % p
 
 
 def add(first: Ints, second: Ints, p: int) -> Ints:
-    """Sum a + b modulo p."""
+    """Compute a + b modulo p."""
     return (first + second) % p
 
 
 def multiply(first: Ints, second: Ints, p: int) -> Ints:
-    """Product a b modulo X^K and p."""
+    """Compute a b modulo X^K and p."""
     product = np.zeros_like(first)
     width = first.shape[-1]
     for degree in range(width):
@@ -39,7 +39,7 @@ def multiply(first: Ints, second: Ints, p: int) -> Ints:
 
 
 def compose(first: Ints, second: Ints, p: int) -> Ints:
-    """Composition a(b(X)) modulo X^K and p, of the representatives of degree below K (Horner)."""
+    """Compute a(b(X)) modulo X^K and p, of the representatives of degree below K (Horner)."""
     value = np.zeros_like(first)
     value[..., 0] = first[..., -1]
     for degree in reversed(range(first.shape[-1] - 1)):
@@ -50,13 +50,13 @@ def compose(first: Ints, second: Ints, p: int) -> Ints:
 
 OPERATORS: dict[str, Callable[[Ints, Ints, int], Ints]] = {"neg": negate, "+": add, "*": multiply, "o": compose}
 LEAF = len(OPERATORS)
-"""Kinds of node: an operator's place in OPERATORS, LEAF, or -1 for a node that is not there."""
+"""Kinds of node: an operator's index in OPERATORS, LEAF, or -1 for a missing node."""
 BINARY = np.array([name != "neg" for name in OPERATORS] + [False])
-"""By kind: whether a node has two operands; the second is unused where not."""
+"""Whether a node of each kind has two operands; otherwise the second is unused."""
 
 
 def operate(kind_R: Ints, first_RK: Ints, second_RK: Ints, p: int) -> Ints:
-    """(R, K) the value of each operation on its operands."""
+    """Compute the value of each operation on its operands, (R, K)."""
     value_RK = np.empty_like(first_RK)
     for number, operator in enumerate(OPERATORS.values()):
         chosen = np.flatnonzero(kind_R == number)
@@ -66,12 +66,12 @@ def operate(kind_R: Ints, first_RK: Ints, second_RK: Ints, p: int) -> Ints:
 
 @dataclass(frozen=True)
 class Trees:
-    """Trees in prefix order; the first operand of a node is the node behind it.
+    """Trees in prefix order; the first operand of a node is the next node.
 
     Attributes:
         kind_BN: Kind of each node.
-        count_BN: Operations in the subtree below and with a node, 0 for a leaf.
-        second_BN: Where the second operand of a binary node stands.
+        count_BN: Operations in the subtree of a node, itself included; 0 for a leaf.
+        second_BN: The index of the second operand of a binary node.
     """
 
     kind_BN: Ints
@@ -80,9 +80,9 @@ class Trees:
 
 
 def draw_trees(rng: np.random.Generator, operations_B: Ints, most: int) -> Trees:
-    """Random trees: operators are uniform; of m operations a unary's child gets m - 1, a binary's two children a uniform split.
+    """Draw random trees: operators are uniform, and the operands of a binary get a uniform split of the remaining operations.
 
-    All rows grow together, a node at a time, each with a stack of subtrees that are still to be told.
+    All trees grow in parallel, a node at a time, each with a stack of subtrees to write.
 
     Args:
         rng: Source of randomness.
@@ -93,30 +93,30 @@ def draw_trees(rng: np.random.Generator, operations_B: Ints, most: int) -> Trees
     drawn_BN = rng.integers(LEAF, size=(size, nodes))
     share_BN = rng.random((size, nodes))
     kind_BN, count_BN = (np.full((size, nodes), -1) for _ in range(2))
-    second_BN = np.zeros((size, nodes + 1), dtype=np.int64)  # the last column takes what concerns no binary node
-    to_tell = np.zeros((size, most + 2), dtype=np.int64)  # operations of each subtree on the stack
+    second_BN = np.zeros((size, nodes + 1), dtype=np.int64)  # the last column is for nodes that are not second operands
+    pending = np.zeros((size, most + 2), dtype=np.int64)  # operations of each subtree on the stack
     parent = np.full((size, most + 2), nodes)  # the node whose second operand it is
-    to_tell[:, 0] = operations_B
+    pending[:, 0] = operations_B
     row, depth_B = np.arange(size), np.ones(size, dtype=np.int64)
     for node in range(nodes):
         alive_B = depth_B > 0
         depth_B -= alive_B
-        count_B = np.where(alive_B, to_tell[row, depth_B], -1)
+        count_B = np.where(alive_B, pending[row, depth_B], -1)
         second_BN[row, np.where(alive_B, parent[row, depth_B], nodes)] = node
         kind_B = np.where(count_B > 0, drawn_BN[:, node], np.where(alive_B, LEAF, -1))
         kind_BN[:, node], count_BN[:, node] = kind_B, count_B
         binary_B = BINARY[kind_B] & alive_B
         left_B = np.where(binary_B, (share_BN[:, node] * count_B).astype(np.int64), count_B - 1)
-        to_tell[row, depth_B], parent[row, depth_B] = count_B - 1 - left_B, node  # overwritten unless the node is binary
+        pending[row, depth_B], parent[row, depth_B] = count_B - 1 - left_B, node  # overwritten unless the node is binary
         depth_B += binary_B
-        to_tell[row, depth_B], parent[row, depth_B] = left_B, nodes
+        pending[row, depth_B], parent[row, depth_B] = left_B, nodes
         depth_B += count_B > 0
     return Trees(kind_BN, count_BN, second_BN[:, :-1])
 
 
 @lru_cache(maxsize=16)
-def prefixes(low: int, high: int) -> dict[str, float]:
-    """The chance of every beginning of a tree's shape, in letters l(eaf), u(nary), b(inary) in prefix order.
+def prefix_probabilities(low: int, high: int) -> dict[str, float]:
+    """Compute the probability of every prefix of a tree's shape, in letters l(eaf), u(nary), b(inary).
 
     Args:
         low: Fewest operations of a tree.
@@ -130,23 +130,23 @@ def prefixes(low: int, high: int) -> dict[str, float]:
     return dict(mass)
 
 
-def surprises(prefix: str, low: int, high: int) -> tuple[float, float]:
-    """What it costs in nats, for who knows the distribution, that an operator follows these nodes, and that a leaf does."""
-    mass = prefixes(low, high)
+def surprisal(prefix: str, low: int, high: int) -> tuple[float, float]:
+    """Compute the surprisal in nats of an operator, and of a leaf, after these nodes."""
+    mass = prefix_probabilities(low, high)
     leaf, operator = mass.get(prefix + "l", 0.0), mass.get(prefix + "u", 0.0) + mass.get(prefix + "b", 0.0)
     operator_nats, leaf_nats = (log((leaf + operator) / share) if share else inf for share in (operator, leaf))
     return operator_nats, leaf_nats
 
 
 @lru_cache(maxsize=16)
-def leaf_surprise(low: int, high: int) -> tuple[float, float]:
-    """Means, over the operators and over the leaves behind the first node of all trees, of their `surprises`, in nats."""
-    mass = prefixes(low, high)
+def mean_surprisal(low: int, high: int) -> tuple[float, float]:
+    """Compute the mean `surprisal` in nats over all operators, and over all leaves, after the first node of a tree."""
+    mass = prefix_probabilities(low, high)
     nats, targets = [0.0, 0.0], [0.0, 0.0]
     for shape, share in mass.items():
         if len(shape) > 1:
             kind = int(shape[-1] == "l")
-            nats[kind] += share * surprises(shape[:-1], low, high)[kind]
+            nats[kind] += share * surprisal(shape[:-1], low, high)[kind]
             targets[kind] += share
     operator_nats, leaf_nats = (each / max(count, 1e-300) for each, count in zip(nats, targets, strict=True))
     return operator_nats, leaf_nats
@@ -154,7 +154,7 @@ def leaf_surprise(low: int, high: int) -> tuple[float, float]:
 
 @lru_cache(maxsize=16)
 def _shapes(operations: int) -> dict[str, float]:
-    """Probability of every shape of a tree of so many operations, by its letters in prefix order."""
+    """The probability of every shape of a tree with this many operations, by its letters in prefix order."""
     if operations == 0:
         return {"l": 1.0}
     shapes: dict[str, float] = defaultdict(float)
@@ -170,10 +170,10 @@ def _shapes(operations: int) -> dict[str, float]:
 
 @lru_cache(maxsize=256)
 def operator_blocks(operations: int, leaves: int) -> tuple[tuple[int, int], ...]:
-    """Expressions that differ in their leaves alone, of which there are so many, and in how many ways operators can stand."""
+    """Count the expressions of each block (same operators, `leaves` values at each leaf), and the blocks of that size."""
     kinds, unary = int(BINARY.sum()), len(OPERATORS) - int(BINARY.sum())
-    ways = []
-    for pairs in range(operations + 1):  # binary operators: they have one leaf more
-        places = comb(operations + pairs, 2 * pairs) * comb(2 * pairs, pairs) // (pairs + 1)
-        ways.append((capped_power(leaves, pairs + 1), places * kinds**pairs * unary ** (operations - pairs)))
-    return tuple(ways)
+    blocks = []
+    for pairs in range(operations + 1):  # `pairs` binary operators have one leaf more
+        orders = comb(operations + pairs, 2 * pairs) * comb(2 * pairs, pairs) // (pairs + 1)
+        blocks.append((capped_power(leaves, pairs + 1), orders * kinds**pairs * unary ** (operations - pairs)))
+    return tuple(blocks)

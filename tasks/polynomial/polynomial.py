@@ -1,6 +1,6 @@
 """Polynomial arithmetic in F_p[X]/(X^k) (Gloeckle et al. 2024, section 4.2 and appendix K).
 
-One row with p = 3, k = 2, where a leaf 2,1 is 2 + X:
+A sequence with p = 3, k = 2, where a leaf 2,1 is 2 + X:
 
     *  o  2,1  0,2  1,1  =  2,1  end        (2 + X) o 2X = 2 + 2X,  times 1 + X = 2 + 4X + 2X^2 = 2 + X
     o  o  c c  c c  c c  p  a a  e          o: operator, c: coefficient, p: pause (also the =), a: answer_0, answer_1, e: end
@@ -23,13 +23,22 @@ from tasks.core.base import PADDING, Batch, Count, Task
 from tasks.core.splits import fingerprint_rows, hash_instances
 from tasks.core.strata import MOST_RANKED, Ranks, Stratum, ranked_size
 from tasks.errors import TaskError, shown
-from tasks.polynomial.expressions import BINARY, LEAF, OPERATORS, draw_trees, leaf_surprise, operate, operator_blocks, surprises
+from tasks.polynomial.expressions import (
+    BINARY,
+    LEAF,
+    OPERATORS,
+    draw_trees,
+    mean_surprisal,
+    operate,
+    operator_blocks,
+    surprisal,
+)
 from tasks.settings import number_below, require
 
 OPERATOR, COEFFICIENT, PAUSE, END = 1, 2, 3, 4
 """Roles that do not depend on settings; answer_0 ... answer_{k-1} follow them."""
 _ENUMERATED = 6
-"""Most operations at which the floors of operators and coefficients are computed, by going through all shapes of trees."""
+"""Most operations at which the floors of operators and coefficients are computed, by enumerating all shapes of trees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +65,9 @@ class Polynomial(Task):
     operations: tuple[int, int] = (1, 3)
     """Fewest and most operations m of an expression; uniform between them."""
     pause: int = 0
-    """Pause tokens between the question and the = that starts the answer (0, 5, 10 in the paper)."""
+    """Pause tokens between the expression and the = that starts the answer (0, 5, 10 in the paper)."""
     test_operations: tuple[int, int] | None = (1, 4)
-    """Each of these m is measured on its own, as the variants `m1`, `m2`, ...; null for none."""
+    """Numbers of operations that are evaluated separately, as the variants `m1`, `m2`, ...; null for none."""
     loss_on: Literal["all", "answer"] = "all"
 
     def check(self) -> None:
@@ -89,7 +98,7 @@ class Polynomial(Task):
 
     @property
     def _tail(self) -> int:
-        """Tokens behind an expression: pauses, =, the answer, end."""
+        """Tokens after an expression: pauses, =, the answer, end."""
         return self.pause + 1 + self.k + 1
 
     def word(self, token: int) -> str:
@@ -100,18 +109,18 @@ class Polynomial(Task):
         trees = draw_trees(rng, rng.integers(low, high, size=size, endpoint=True), high)
         leaves_BNK = rng.integers(self.p, size=(*trees.kind_BN.shape, self.k))
         values_BNK = leaves_BNK.copy()
-        for count in range(1, high + 1):  # who has few operations first: operands before what needs them
+        for count in range(1, high + 1):  # few operations first: operands before the nodes that need them
             row, node = np.nonzero(trees.count_BN == count)
             first, second = values_BNK[row, node + 1], values_BNK[row, trees.second_BN[row, node]]
             values_BNK[row, node] = operate(trees.kind_BN[row, node], first, second, self.p)
-        return self._rows(trees.kind_BN, leaves_BNK, values_BNK[:, 0])
+        return self._build(trees.kind_BN, leaves_BNK, values_BNK[:, 0])
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """Two 64-bit fingerprints of the expression: the same at any length of row and with any number of pauses."""
+        """Two 64-bit fingerprints of the expression, independent of sequence length and pauses."""
         return fingerprint_rows((tokens + 1) * self._inside(tokens))
 
     def instance_count(self) -> Count:
-        """Expressions: p^k without operations, and of m what a unary makes of m - 1 or a binary of any split of m - 1."""
+        """Expressions: p^k without operations; of m operations, a unary over m - 1 or a binary over any split of m - 1."""
         expressions = [self.p**self.k]
         binary = int(BINARY.sum())
         for m in range(self.operations[1]):
@@ -120,7 +129,7 @@ class Polynomial(Task):
         return sum(expressions[self.operations[0] :]), "exact"
 
     def strata(self) -> tuple[Stratum, ...]:
-        """The numbers of operations, uniform. A block is all expressions with the same operators in the same places."""
+        """The numbers of operations, uniform. A block is all expressions with the same operators in the same order."""
         low, high = self.operations
         return tuple(
             Stratum(
@@ -139,54 +148,54 @@ class Polynomial(Task):
             return None
         inside_BT = self._inside(tokens)
         leaf_BT = inside_BT & (tokens < self.p)
-        behind_BT = leaf_BT[:, ::-1].cumsum(axis=1)[:, ::-1] - leaf_BT  # coefficients that follow
+        later_BT = leaf_BT[:, ::-1].cumsum(axis=1)[:, ::-1] - leaf_BT  # coefficients that follow
         power_C = np.array([ranked_size(self.p**count) for count in range(tokens.shape[1] + 1)])
-        rank_B = (tokens * leaf_BT * power_C[behind_BT]).sum(axis=1)
+        rank_B = (tokens * leaf_BT * power_C[later_BT]).sum(axis=1)
         operators = fingerprint_rows(np.where(leaf_BT, 1, tokens + 2) * inside_BT).view(np.int64)
         return Ranks(rank_B, power_C[leaf_BT.sum(axis=1)], hash_instances(operators))
 
     def _inside(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(B, T) where the expression stands."""
-        behind_BT = tokens >= self.p + len(OPERATORS)
-        inside_BT: NDArray[np.bool_] = np.arange(tokens.shape[1]) < behind_BT.argmax(axis=1)[:, None]
+        """(B, T) the positions of the expression."""
+        after_BT = tokens >= self.p + len(OPERATORS)
+        inside_BT: NDArray[np.bool_] = np.arange(tokens.shape[1]) < after_BT.argmax(axis=1)[:, None]
         return inside_BT
 
     def floor(self, role: str) -> float | None:
-        """0 for answers, end and pauses. An operator, and a leaf's first coefficient, also tell whether a node is a leaf.
+        """0 for answers, end and pauses. An operator, and a leaf's first coefficient, also reveal whether a node is a leaf.
 
-        With P(leaf | prefix) by enumerating all shapes of trees (None above 6 operations): `operator` ln 4 and the mean of
-        -ln(1 - P), `coefficient` ln p and the k-th part of the mean of -ln P. The first token of a row is not predicted.
+        With P(leaf | prefix) by enumerating all shapes of trees (None above 6 operations): `operator` ln 4 plus the mean of
+        -ln(1 - P), `coefficient` ln p plus 1/k of the mean of -ln P. The first token of a sequence is not predicted.
         """
         number = self.role(role)
         if number not in (OPERATOR, COEFFICIENT):
             return None if number == 0 else 0.0
         if self.operations[1] > _ENUMERATED:
             return None
-        operator_nats, leaf_nats = leaf_surprise(*self.operations)
+        operator_nats, leaf_nats = mean_surprisal(*self.operations)
         if number == COEFFICIENT:
             return float(np.log(self.p) + leaf_nats / self.k)
         return float(np.log(len(OPERATORS)) + operator_nats) if self.operations[1] > 1 else 0.0
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """What each node of the expression costs, as `floor` says, and 0 for all that follows. None above 6 operations."""
+        """The cost of each node of the expression, as in `floor`, and 0 for later tokens. None above 6 operations."""
         if self.operations[1] > _ENUMERATED:
             return None
         nats = np.zeros(tokens.shape)
         for row, end in enumerate(self._inside(tokens).sum(axis=1).tolist()):
-            shape, place = "", 0
-            while place < end:
-                operator_nats, leaf_nats = surprises(shape, *self.operations)
-                if tokens[row, place] < self.p:
-                    nats[row, place : place + self.k] = np.log(self.p)
-                    nats[row, place] += leaf_nats
-                    shape, place = shape + "l", place + self.k
+            shape, position = "", 0
+            while position < end:
+                operator_nats, leaf_nats = surprisal(shape, *self.operations)
+                if tokens[row, position] < self.p:
+                    nats[row, position : position + self.k] = np.log(self.p)
+                    nats[row, position] += leaf_nats
+                    shape, position = shape + "l", position + self.k
                 else:
-                    nats[row, place] = np.log(len(OPERATORS)) + operator_nats
-                    shape, place = shape + ("b" if BINARY[tokens[row, place] - self.p] else "u"), place + 1
+                    nats[row, position] = np.log(len(OPERATORS)) + operator_nats
+                    shape, position = shape + ("b" if BINARY[tokens[row, position] - self.p] else "u"), position + 1
         return nats
 
     def chance(self, role: str) -> float | None:
-        """1/4 for operators, 1/p for coefficients of the question; those of answers are not uniform."""
+        """1/4 for operators, 1/p for coefficients of the expression; those of answers are not uniform."""
         return {OPERATOR: 1 / len(OPERATORS), COEFFICIENT: 1 / self.p}.get(self.role(role))
 
     def variants(self) -> dict[str, Task]:
@@ -200,8 +209,8 @@ class Polynomial(Task):
             require(0 <= token < self.vocab_size, "polynomial: a token", token, f"between 0 and {self.vocab_size - 1}")
         *expression, equals = prompt.tolist() or [-1]
         pauses = [self.p + len(OPERATORS)] * self.pause
-        expression, told = expression[: len(expression) - self.pause], expression[len(expression) - self.pause :]
-        if equals != self.p + len(OPERATORS) + 1 or told != pauses:
+        expression, found = expression[: len(expression) - self.pause], expression[len(expression) - self.pause :]
+        if equals != self.p + len(OPERATORS) + 1 or found != pauses:
             raise TaskError(f"polynomial: a prompt ends in {self.pause} pause tokens and =")
         nodes: list[str | tuple[int, ...]] = []
         while expression:
@@ -210,11 +219,11 @@ class Polynomial(Task):
             else:
                 nodes.append(tuple(expression[: self.k]))
                 expression = expression[self.k :]
-        kinds, leaves = self._checked(nodes)
+        kinds, leaves = self._check_nodes(nodes)
         return self._value(kinds, leaves)
 
     def format(self, row: Batch) -> str:
-        """`* o 2,1 0,2 1,1 = 2,1`: prefix notation, a leaf's coefficients lowest degree first."""
+        """Write `* o 2,1 0,2 1,1 = 2,1`: prefix notation, a leaf's coefficients lowest degree first."""
         begin, end = row.answer[0].tolist()
         tokens = row.tokens[0, : begin - 1 - self.pause].tolist()
         words: list[str] = []
@@ -227,18 +236,18 @@ class Polynomial(Task):
     def parse(self, line: str) -> Batch:
         text, equals, answer_text = line.partition("=")
         if not equals:
-            raise TaskError(f"polynomial: {shown(line.strip())} is no expression, =, and its value")
-        kinds, leaves = self._checked([word if word in OPERATORS else self._polynomial(word) for word in text.split()])
+            raise TaskError(f"polynomial: {shown(line.strip())} is not an expression, =, and its value")
+        kinds, leaves = self._check_nodes([word if word in OPERATORS else self._read_leaf(word) for word in text.split()])
         low, high = self.operations
         operations = int((kinds != LEAF).sum())
         require(low <= operations <= high, "polynomial: the number of operations", operations, f"between {low} and {high}")
         value = self._value(kinds, leaves)
-        told = self._polynomial(answer_text.strip())
+        stated = self._read_leaf(answer_text.strip())
         right = tuple(value.tolist())
-        require(told == right, f"polynomial: the value of {text.strip()}", _text(told), _text(right))
-        return self._rows(kinds[None], leaves[None], value[None])
+        require(stated == right, f"polynomial: the value of {text.strip()}", _text(stated), _text(right))
+        return self._build(kinds[None], leaves[None], value[None])
 
-    def _polynomial(self, word: str) -> tuple[int, ...]:
+    def _read_leaf(self, word: str) -> tuple[int, ...]:
         words = word.split(",")
         numbers = [number for each in words if (number := number_below(each, self.p)) is not None]
         if not len(numbers) == len(words) == self.k:
@@ -246,30 +255,30 @@ class Polynomial(Task):
             raise TaskError(f"polynomial: {shown(word)} is neither an operator ({', '.join(OPERATORS)}) nor {what}")
         return tuple(numbers)
 
-    def _checked(self, nodes: list[str | tuple[int, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Kinds (N,) and leaves (N, k) of an expression's nodes, refused unless they are exactly one expression."""
+    def _check_nodes(self, nodes: list[str | tuple[int, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return kinds (N,) and leaves (N, k) of nodes; reject them unless they are exactly one expression."""
         kinds = np.full(len(nodes), LEAF)
         leaves = np.zeros((len(nodes), self.k), dtype=np.int64)
-        awaited = 1
+        missing = 1
         for number, node in enumerate(nodes):
-            if awaited == 0:
-                raise TaskError(f"polynomial: {_text(node)} stands behind the end of the expression")
+            if missing == 0:
+                raise TaskError(f"polynomial: {_text(node)} follows the end of the expression")
             if isinstance(node, str):
                 if node not in OPERATORS:
                     raise TaskError(f"polynomial: {node!r} cannot stand within an expression")
                 kinds[number] = list(OPERATORS).index(node)
-                awaited += int(BINARY[kinds[number]])
+                missing += int(BINARY[kinds[number]])
             else:
                 if len(node) != self.k or max(node) >= self.p:
                     raise TaskError(f"polynomial: a leaf has {self.k} coefficients below {self.p}, not {_text(node)}")
                 leaves[number] = node
-                awaited -= 1
-        if awaited:
-            raise TaskError(f"polynomial: the expression lacks {awaited} more operand{'s' * (awaited > 1)}")
+                missing -= 1
+        if missing:
+            raise TaskError(f"polynomial: the expression lacks {missing} operand{'s' * (missing > 1)}")
         return kinds, leaves
 
     def _value(self, kinds: NDArray[np.int64], leaves: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(k,) the value of one expression in prefix notation: operands are met first when it is read backwards."""
+        """The value (k,) of one expression in prefix notation, read backwards: operands before operators."""
         stack: list[NDArray[np.int64]] = []
         for kind, leaf in zip(kinds[::-1], leaves[::-1], strict=True):
             if kind == LEAF:
@@ -280,24 +289,24 @@ class Polynomial(Task):
                 stack.append(operate(kind[None], first[None], second[None], self.p)[0])
         return stack.pop()
 
-    def _rows(self, kind_BN: NDArray[np.int64], leaves_BNK: NDArray[np.int64], value_BK: NDArray[np.int64]) -> Batch:
-        """Rows of these nodes in prefix order: an operator is one token, a leaf k, a node that is not there (kind -1) none."""
+    def _build(self, kind_BN: NDArray[np.int64], leaves_BNK: NDArray[np.int64], value_BK: NDArray[np.int64]) -> Batch:
+        """Build sequences of nodes in prefix order: an operator is one token, a leaf k, a missing node (kind -1) none."""
         size, room = len(kind_BN), self.length
         is_leaf_BN1 = (kind_BN == LEAF)[:, :, None]
         cells_BNK = np.where(is_leaf_BN1, leaves_BNK, self.p + kind_BN[:, :, None])
-        told_BNK = is_leaf_BN1 | ((kind_BN >= 0)[:, :, None] & (np.arange(self.k) == 0))
-        expression_B1 = told_BNK.sum(axis=(1, 2))[:, None]
+        used_BNK = is_leaf_BN1 | ((kind_BN >= 0)[:, :, None] & (np.arange(self.k) == 0))
+        expression_B1 = used_BNK.sum(axis=(1, 2))[:, None]
         tokens = np.full((size, room), self.vocab_size - 1)
         roles = np.zeros((size, room), dtype=np.int8)
         inside_BT = np.arange(room) < expression_B1
-        tokens[inside_BT] = cells_BNK[told_BNK]  # both in the order of rows, then of places in the row
+        tokens[inside_BT] = cells_BNK[used_BNK]  # both sides in row-major order
         roles[inside_BT] = np.where(tokens[inside_BT] < self.p, COEFFICIENT, OPERATOR)
         tail = [PAUSE] * (self.pause + 1) + list(range(END + 1, END + 1 + self.k)) + [END]
-        row_B1, place = np.arange(size)[:, None], expression_B1 + np.arange(self._tail)
-        roles[row_B1, place] = tail
+        row_B1, tail_BS = np.arange(size)[:, None], expression_B1 + np.arange(self._tail)
+        roles[row_B1, tail_BS] = tail
         signs = self.p + len(OPERATORS) + np.array([0] * self.pause + [1])
-        tokens[row_B1, place[:, : self.pause + 1]] = signs
-        tokens[row_B1, place[:, self.pause + 1 : -1]] = value_BK
+        tokens[row_B1, tail_BS[:, : self.pause + 1]] = signs
+        tokens[row_B1, tail_BS[:, self.pause + 1 : -1]] = value_BK
         begin_B1 = expression_B1 + self.pause + 1
         return self.rows(tokens, roles, np.concatenate([begin_B1, begin_B1 + self.k], axis=1))
 

@@ -1,9 +1,9 @@
 """The words and sentences of the children's stories: six plots of eight beats, each beat in two tellings.
 
-A plot is a chain of causes. Each beat names two characters once: X and Y, in a part that the plot gives them (`PARTS`). Slots:
+A plot is a chain of causes. Each beat names two characters once, X and Y, in parts that the plot assigns (`PARTS`). Slots:
 
     X Y          a character's name, two tokens        x.he x.his y.he y.his      pronouns
-    THING ADJ PLACE SPOT FOOD ANIMAL FEEL COLOUR       words drawn once a story, so that they come again
+    THING ADJ PLACE SPOT FOOD ANIMAL FEEL COLOUR       words drawn once a story, so that they repeat
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ PARTS = (
     ("helper", "needy"),  # to where it belongs
     ("friend", "finder"),  # and this is how it ends
 )
-"""Who X and Y are in each beat. `first` and `second` are the same two as `needy` and `helper`, `third` and `fourth` the same
-two as `finder` and `friend`, in an order that is drawn for each story: that is all that is not settled about who acts."""
+"""The parts of X and Y in each beat. `first` and `second` are the same two as `needy` and `helper`, `third` and `fourth` the
+same two as `finder` and `friend`, in an order that is drawn for each story: the only randomness in who acts."""
 
 PLOTS: dict[str, tuple[tuple[str, str], ...]] = {
     "lost": (
@@ -115,7 +115,7 @@ FILLERS: dict[str, str] = {
     "FEEL": "happy proud calm brave glad safe lucky cheerful thankful joyful relieved merry",
     "COLOUR": "red blue green yellow purple orange pink white black brown grey violet",
 }
-"""Words of each slot; a spot is one word made of several, as people say it in one breath."""
+"""Words of each slot; a spot is several words joined to one token."""
 
 FIRST_NAMES = (
     "Anna Ben Clara David Emma Felix Grace Henry Ida Jacob Kate Leo Mia Noah Olga Peter Queenie Robert Sara Thomas "
@@ -123,7 +123,7 @@ FIRST_NAMES = (
     "Nils Nora Oscar Paula Ralf Rosa Simon Tina Urban Vera Walter Zoe Adam Bella Carl Dora Emil Flora Georg Hanna "
     "Ivan Julia Kurt Linda Martin"
 )
-"""Girls' and boys' names in turns: the pronoun follows from the first token."""
+"""Names of girls and boys, alternating: the first token determines the pronoun."""
 
 SECOND_NAMES = (
     "Adler Baker Carter Dawson Ellis Fisher Gardner Hunter Irving Jensen Keller Lambert Mason Nolan Osborn Parker "
@@ -138,7 +138,7 @@ END, PAD = "<end>", "<pad>"
 
 
 def syllable_name(number: int) -> str:
-    """The made-up name with this number, for pools larger than the lists."""
+    """Return an invented name by number, for pools larger than the lists."""
     syllables = [onset + vowel for onset in "bdfgklmnprstvz" for vowel in "aeiou"]
     name = ""
     while True:
@@ -148,7 +148,7 @@ def syllable_name(number: int) -> str:
             return name.capitalize() + "o"
 
 
-def pool(names: str, size: int, offset: int) -> list[str]:
-    """`size` different names: those given, then made-up ones."""
+def name_pool(names: str, size: int, offset: int) -> list[str]:
+    """Return `size` different names: the given ones, then invented ones."""
     known = names.split()[:size]
     return known + [syllable_name(offset + extra) for extra in range(70, 70 + size - len(known))]

@@ -1,4 +1,4 @@
-"""What a position of a story is as a target, whether the story comes from the grammar or from a text."""
+"""The roles of positions in a story, from the grammar or from a text."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ One story, for example, its name tokens marked:
     one morning [Anna Baker] met [Ben Carter] in the park . ... [Ben Carter] ran to [Anna Baker] . <end>
                  new  new         new new                         again         again
 
-The second token of a name that was met before can be told by copying alone: that is pure induction, the paper's metric. Names
-of validation and test are pairs that training never has, some of tokens that it never has.
+The second token of a repeated name can be copied: pure induction, the paper's metric. Names of validation and test are pairs
+that never occur in training, some with tokens that never do.
 
 Stories come from a grammar, or, with `corpus`, from a real text: see `tasks.stories.corpus`.
 """
@@ -29,9 +29,9 @@ from tasks.core.strata import Stratum
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.stories import grammar
-from tasks.stories.corpus import SMALLEST, Source, StoryRows, fingerprint_of, names_fingerprint, story_rows
+from tasks.stories.corpus import SMALLEST, CorpusStories, Source, fingerprint_of, names_fingerprint, open_stories
 from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, LAST, ROLES, SECOND_AGAIN, SECOND_NEW, WORD
-from tasks.stories.tables import Tables, build_tables, packed, parts_of
+from tasks.stories.tables import Tables, assign_parts, build_tables, pack
 
 MOST_CHARACTERS = 4
 _OF_GRAMMAR = ("characters", "names", "fresh")
@@ -58,19 +58,19 @@ class Stories(Task):
     splits_itself: ClassVar[bool] = True
 
     length: int = 128
-    """T, tokens in a row; shorter stories are padded."""
+    """T, tokens in a sequence; shorter stories are padded."""
     characters: tuple[int, int] = (2, 4)
     """Fewest and most characters of a story; uniform between them."""
     first_names: int = 32
-    """First name tokens there are."""
+    """Number of first name tokens."""
     second_names: int = 32
-    """Second name tokens there are."""
+    """Number of second name tokens."""
     names: int = 500
-    """Fixed pairs from which training takes its names."""
+    """Fixed pairs that are the names of training."""
     fresh: float = 0.0
-    """Share of training stories whose names are other pairs, random ones: data that forces induction (appendix J)."""
+    """Share of training stories with random other pairs as names: data that forces induction (appendix J)."""
     unseen: float = 0.1
-    """Share of name tokens that training never has (of a corpus, second ones): the reason why accuracy cannot quite reach 1."""
+    """Share of name tokens that never occur in training (of a corpus, second ones), which keeps accuracy below 1."""
     corpus: str | None = None
     """A text file of stories instead of the grammar, `<|endoftext|>` or blank lines between them."""
     names_file: str | None = None
@@ -78,9 +78,9 @@ class Stories(Task):
     vocabulary: int = 2048
     """Tokens of the byte-level BPE that is trained on the corpus's training part."""
     mix: str | None = None
-    """A text file from which a part of the training rows come, windows of it, as books (appendix J)."""
+    """A text file, such as books, whose windows are a share of the training sequences (appendix J)."""
     mix_share: float = 0.9
-    """Share of training rows that do, if there is a `mix`."""
+    """Share of training sequences from `mix`, if there is one."""
 
     def check(self) -> None:
         idle, form = (_OF_CORPUS, "without a corpus") if self.corpus is None else (_OF_GRAMMAR, "with a corpus")
@@ -88,7 +88,7 @@ class Stories(Task):
             idle, form = (*idle, "mix_share"), "with a corpus and without a mix"
         for setting in fields(self):
             value = getattr(self, setting.name)
-            allowed = f"{setting.default!r}, its default, {form}: it plays no part there"
+            allowed = f"{setting.default!r}, its default, {form}, where it has no effect"
             require(setting.name not in idle or value == setting.default, f"stories.{setting.name}", value, allowed)
         for name, size in (("first_names", self.first_names), ("second_names", self.second_names)):
             require(8 <= size <= 4096, f"stories.{name}", size, "between 8 and 4096")
@@ -112,7 +112,7 @@ class Stories(Task):
         pairs = self._seen(self.first_names) * self._seen(self.second_names)
         most = pairs - 4 * 16
         require(
-            high <= self.names <= most, "stories.names", self.names, f"between {high} and {most}, pairs of seen tokens less 64"
+            high <= self.names <= most, "stories.names", self.names, f"between {high} and {most}, pairs of seen tokens minus 64"
         )
         longest = self._tables.longest
         require(self.length >= longest, "stories.length", self.length, f"at least {longest}, the longest story")
@@ -122,7 +122,7 @@ class Stories(Task):
         return len(self._tables.words) if self.corpus is None else self.vocabulary
 
     def word(self, token: int) -> str:
-        """Of a corpus, as byte-level BPEs write it: a blank is Ġ."""
+        """In a corpus, as byte-level BPEs write it: a space is Ġ."""
         return self._tables.words[token] if self.corpus is None else str(self._text.corpus.tokenizer.id_to_token(token))
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
@@ -130,27 +130,27 @@ class Stories(Task):
             return self.rows(*self._text.draw(rng, size, split))
         tables = self._tables
         cast_B4, n_B = self._cast(rng, size, split)
-        parts_B16 = parts_of(rng, n_B)
+        parts_B16 = assign_parts(rng, n_B)
         plot_B1 = rng.integers(len(tables.templates), size=(size, 1))
         telling_B8 = rng.integers(2, size=(size, len(grammar.PARTS)))
         beat_8 = np.arange(len(grammar.PARTS))
         codes_B8L = tables.templates[plot_B1, beat_8, telling_B8]
         who_B8L = np.take_along_axis(parts_B16, tables.speaker[plot_B1, beat_8, telling_B8].reshape(size, -1), axis=1)
-        person_BC = np.take_along_axis(cast_B4, who_B8L, axis=1)  # the pair that each place would name
+        person_BC = np.take_along_axis(cast_B4, who_B8L, axis=1)  # the name of the character at each code
         filler_BS = rng.random((size, len(tables.fillers)))
-        words_BS = tables.fillers_at(filler_BS)
+        words_BS = tables.choose_fillers(filler_BS)
         codes_BC = codes_B8L.reshape(size, -1)
         tokens_BC = tables.resolve(codes_BC, person_BC // self.second_names, person_BC % self.second_names, words_BS)
         roles_BC = self._roles(codes_BC, who_B8L)
-        return self.rows(*packed(tables, tokens_BC, roles_BC, self.length))
+        return self.rows(*pack(tables, tokens_BC, roles_BC, self.length))
 
     def floor(self, role: str) -> float | None:
-        """`second_again` and `end`: 0. `first_again`: who acts is settled but for two coins, so mean coin entropy a mention.
+        """`second_again` and `end`: 0. `first_again`: two coins decide who acts; their entropy per repeated mention.
 
-        One coin says which of the first two characters is in need (ln 2), one who of the others acts, where both could:
-        always with four characters, in half of the stories with three, never with two. A story has 16 mentions, one of each
-        character is its first. `word`, `first_new` and `second_new` have no closed form: they mix the tellings that share a
-        beginning, and names without repetition of a first token. Nor has anything of a real text.
+        One coin decides which of the first two characters is in need (ln 2), the other which of the others acts, where both
+        can: always with four characters, in half of the stories with three, never with two. A story has 16 mentions, one of
+        each character is its first. `word`, `first_new` and `second_new` have no closed form: they mix tellings with the same
+        beginning, and first tokens do not repeat. No role of a real text has one.
         """
         number = self.role(role)
         if self.corpus is not None:
@@ -175,11 +175,11 @@ class Stories(Task):
             return super().stratum(tokens)
         first = self._tables.first_token
         named_BT = np.sort(np.where((tokens >= first) & (tokens < first + self.first_names), tokens, -1), axis=1)
-        characters_B: NDArray[np.int64] = (named_BT[:, 1:] != named_BT[:, :-1]).sum(axis=1)  # -1, padding or words, is there
+        characters_B: NDArray[np.int64] = (named_BT[:, 1:] != named_BT[:, :-1]).sum(axis=1)  # -1, for words, always occurs
         return characters_B - self.characters[0]
 
     def chance(self, role: str) -> float | None:
-        """For name tokens 1 / their number; None for words, whose best guess depends on the grammar, and for a real text."""
+        """1 / the number of name tokens; None for words, whose best guess depends on the grammar, and for a real text."""
         if self.corpus is not None:
             return None
         if role.startswith("first"):
@@ -187,7 +187,7 @@ class Stories(Task):
         return 1 / self.second_names if role.startswith("second") else None
 
     def pairs(self, split: str) -> NDArray[np.int64]:
-        """The names of a split as first x second_names + second, in a keyed order; of training, its fixed pairs alone."""
+        """Return the names of a split as first x second_names + second, in a keyed order; of training, its fixed pairs."""
         grid = np.arange(self.first_names * self.second_names)
         first, second = np.divmod(grid, self.second_names)
         seen = (first < self._seen(self.first_names)) & (second < self._seen(self.second_names))
@@ -197,14 +197,14 @@ class Stories(Task):
         return known[self.names :][SPLITS.index(split) :: 4]
 
     def _fresh_pairs(self) -> NDArray[np.int64]:
-        """Pairs that training has where its names are fresh: never those of validation and test."""
+        """Pairs for fresh names in training: never those of validation and test."""
         others = np.concatenate([self.pairs(split) for split in SPLITS])
         seen_first, seen_second = np.arange(self._seen(self.first_names)), np.arange(self._seen(self.second_names))
         grid = (seen_first[:, None] * self.second_names + seen_second).ravel()
         return np.setdiff1d(grid, others)
 
     def _unseen_pairs(self, split: str) -> NDArray[np.int64]:
-        """Pairs with a token that training never has; half of them validate, half test."""
+        """Pairs with a token that never occurs in training, divided between validation and test."""
         grid = np.arange(self.first_names * self.second_names)
         first, second = np.divmod(grid, self.second_names)
         unknown = (first >= self._seen(self.first_names)) | (second >= self._seen(self.second_names))
@@ -214,7 +214,7 @@ class Stories(Task):
         return pool - int(np.ceil(self.unseen * pool)) if self.unseen else pool
 
     def _cast(self, rng: np.random.Generator, size: int, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Names (B, 4) of the characters, first tokens all different, and how many of them take part (B,)."""
+        """Draw names (B, 4) of the characters, with different first tokens, and the number of characters (B,)."""
         main = self.pairs(split)
         other = self._fresh_pairs() if split == "train" else self._unseen_pairs(split)
         if split == "train":
@@ -245,14 +245,14 @@ class Stories(Task):
             roles_BC[named] = again
             for character in range(MOST_CHARACTERS):
                 theirs = named & (who_BC == character)
-                row, place = np.flatnonzero(theirs.any(axis=1)), theirs.argmax(axis=1)
-                roles_BC[row, place[row]] = new
+                row, column = np.flatnonzero(theirs.any(axis=1)), theirs.argmax(axis=1)
+                roles_BC[row, column[row]] = new
         return roles_BC
 
     # --- a corpus ------------------------------------------------------------------------------------------------
 
     def drawn_from(self) -> dict[str, Any]:
-        """Settings of the form in use alone; of files, their content."""
+        """Only the settings of the form in use; for files, their content."""
         values = super().drawn_from()
         if self.corpus is None:
             return {name: value for name, value in values.items() if name not in (*_OF_CORPUS, "corpus")}
@@ -261,19 +261,19 @@ class Stories(Task):
         return {name: value for name, value in values.items() if name not in _OF_GRAMMAR}
 
     def facts(self) -> dict[str, int]:
-        """Of a corpus: how many stories each split has, how many take part, and why others are left out."""
+        """Of a corpus: the stories of each split, those in use, and those left out by reason."""
         return {} if self.corpus is None else dict(self._text.facts)
 
     def artifacts(self) -> dict[str, str]:
-        """Of a corpus: its tokenizer, and what it was."""
+        """Of a corpus: its tokenizer, and its source."""
         if self.corpus is None:
             return {}
-        described = {"made from": self.drawn_from(), "stories": self.facts()}
-        return {"tokenizer.json": self._text.corpus.tokenizer_json, "corpus.json": json.dumps(described, indent=1) + "\n"}
+        source = {"made from": self.drawn_from(), "stories": self.facts()}
+        return {"tokenizer.json": self._text.corpus.tokenizer_json, "corpus.json": json.dumps(source, indent=1) + "\n"}
 
     @cached_property
     def _source(self) -> Source:
-        """The files with the content that they had when the task was made; it goes with the task to other processes."""
+        """The files with the hash of their content when first used; it goes with the task to other processes."""
         assert self.corpus is not None
         return Source(
             corpus=self.corpus,
@@ -291,8 +291,8 @@ class Stories(Task):
         )
 
     @property
-    def _text(self) -> StoryRows:
-        return story_rows(self._source)
+    def _text(self) -> CorpusStories:
+        return open_stories(self._source)
 
     # --- tables of the grammar -----------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The story grammar as integer arrays, so that a batch of stories is a few look-ups.
 
-A template's place holds a code: a word, or a slot that a story fills (its fillers, a character's name tokens or pronouns).
+A template is a sequence of codes: words, or slots that a story fills (fillers, a character's name tokens or pronouns).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tables:
-    """P plots, 8 beats, 2 tellings, L places of the longest sentence, S filler slots.
+    """The arrays of P plots, 8 beats, 2 tellings, L codes of the longest sentence, S filler slots.
 
     Attributes:
         words: Every token as people read it, names last.
         templates: (P, 8, 2, L) codes.
-        speaker: (P, 8, 2, L) for places that name somebody, 2 x beat for X and 2 x beat + 1 for Y; 0 elsewhere.
-        fillers: For each slot the tokens that can fill it.
+        speaker: (P, 8, 2, L) for codes of a character, 2 x beat for X and 2 x beat + 1 for Y; 0 elsewhere.
+        fillers: The tokens that can fill each slot.
         pronouns: (2, 2) tokens: he and his, for girls (even first names) and boys.
         first_code: The code of a name's first token; its second is the next, then he and his, then the fillers.
-        pad_code: The code of a place that the sentence does not use.
+        pad_code: The code of unused positions of a sentence.
         pad_token: Padding.
-        end_token: The story's last.
+        end_token: The last token of a story.
         first_token: Id of the first of the first names; those of the second names follow.
         second_token: Id of the first of the second names.
         longest: Tokens of the longest story.
@@ -48,18 +48,18 @@ class Tables:
     second_token: int
     longest: int
 
-    def fillers_at(self, uniform_BS: NDArray[np.float64]) -> Integers:
-        """Tokens (B, S) of the filler slots from uniform numbers."""
+    def choose_fillers(self, uniform_BS: NDArray[np.float64]) -> Integers:
+        """Choose tokens (B, S) of the filler slots by uniform numbers."""
         chosen = [words[(uniform_BS[:, slot] * len(words)).astype(np.int64)] for slot, words in enumerate(self.fillers)]
         return np.stack(chosen, axis=1)
 
     def resolve(self, codes_BC: Integers, first_BC: Integers, second_BC: Integers, fillers_BS: Integers) -> Integers:
-        """Tokens (B, C) of codes: words stay, slots become what the story has for them.
+        """Replace codes by tokens (B, C): words stay, slots are filled by the story.
 
         Args:
             codes_BC: Codes.
-            first_BC: First name, by its number, of who each place would name.
-            second_BC: Second name, likewise.
+            first_BC: Number of the first name of the character at each code.
+            second_BC: Number of its second name.
             fillers_BS: Tokens of the filler slots.
         """
         slot_BC = codes_BC - self.first_code
@@ -72,14 +72,14 @@ class Tables:
 
 
 def build_tables(first_names: int, second_names: int) -> Tables:
-    """The tables for name pools of these sizes."""
+    """Build the tables for name pools of these sizes."""
     sentences = [[[telling.split() for telling in beat] for beat in plot] for plot in grammar.PLOTS.values()]
     slots = {name: 4 + number for number, name in enumerate(grammar.FILLERS)}
     plain = {word for plot in sentences for beat in plot for telling in beat for word in telling if not _is_slot(word)}
     fillers = {name: words.split() for name, words in grammar.FILLERS.items()}
     vocabulary = plain.union(*fillers.values(), *grammar.PRONOUNS.values())
-    firsts = grammar.pool(grammar.FIRST_NAMES, first_names, 0)
-    seconds = grammar.pool(grammar.SECOND_NAMES, second_names, 5000)
+    firsts = grammar.name_pool(grammar.FIRST_NAMES, first_names, 0)
+    seconds = grammar.name_pool(grammar.SECOND_NAMES, second_names, 5000)
     words = [grammar.PAD, grammar.END, *sorted(vocabulary), *firsts, *seconds]
     ids = {word: number for number, word in enumerate(words)}
     first_token = 2 + len(vocabulary)
@@ -87,21 +87,21 @@ def build_tables(first_names: int, second_names: int) -> Tables:
     pad_code = first_code + 4 + len(slots)
 
     def encode(telling: list[str], beat: int) -> list[tuple[int, int]]:
-        """(code, speaker) of each place; a name takes two."""
-        places: list[tuple[int, int]] = []
+        """Return the codes of a sentence with their speakers; a name has two codes."""
+        pairs: list[tuple[int, int]] = []
         for word in telling:
             speaker = 2 * beat + (word[0] in "Yy")
             if word in ("X", "Y"):
-                places += [(first_code, speaker), (first_code + 1, speaker)]
+                pairs += [(first_code, speaker), (first_code + 1, speaker)]
             elif word[:2] in ("x.", "y."):
-                places.append((first_code + 2 + list(grammar.PRONOUNS).index(word[2:]), speaker))
+                pairs.append((first_code + 2 + list(grammar.PRONOUNS).index(word[2:]), speaker))
             else:
-                places.append((first_code + slots[word], 0) if word in slots else (ids[word], 0))
-        return places
+                pairs.append((first_code + slots[word], 0) if word in slots else (ids[word], 0))
+        return pairs
 
     encoded = [[[encode(telling, number) for telling in beat] for number, beat in enumerate(plot)] for plot in sentences]
-    width = max(len(places) for plot in encoded for beat in plot for places in beat)
-    padded = [[[places + [(pad_code, 0)] * (width - len(places)) for places in beat] for beat in plot] for plot in encoded]
+    width = max(len(pairs) for plot in encoded for beat in plot for pairs in beat)
+    padded = [[[pairs + [(pad_code, 0)] * (width - len(pairs)) for pairs in beat] for beat in plot] for plot in encoded]
     both = np.array(padded, dtype=np.int64)
     return Tables(
         words=words,
@@ -115,7 +115,7 @@ def build_tables(first_names: int, second_names: int) -> Tables:
         end_token=ids[grammar.END],
         first_token=first_token,
         second_token=first_token + first_names,
-        longest=1 + max(sum(max(len(places) for places in beat) for beat in plot) for plot in encoded),
+        longest=1 + max(sum(max(len(pairs) for pairs in beat) for beat in plot) for plot in encoded),
     )
 
 
@@ -123,8 +123,8 @@ def _is_slot(word: str) -> bool:
     return word in ("X", "Y") or word in grammar.FILLERS or word[:2] in ("x.", "y.")
 
 
-def parts_of(rng: np.random.Generator, n_B: Integers) -> Integers:
-    """Which character (0 to 3, modulo how many there are) has each part: (B, 2 x beats), X and Y of each beat in turns."""
+def assign_parts(rng: np.random.Generator, n_B: Integers) -> Integers:
+    """Draw the character (0 to 3, modulo their number) of each part: (B, 2 x beats), X then Y of each beat."""
     size = len(n_B)
     needy = rng.integers(2, size=size)
     helper = 1 - needy
@@ -132,22 +132,20 @@ def parts_of(rng: np.random.Generator, n_B: Integers) -> Integers:
     clash = finder % n_B == helper % n_B
     finder = np.where(clash, 5 - finder, finder)
     zero = np.zeros(size, dtype=np.int64)
-    who = {
-        "first": zero, "second": zero + 1, "third": zero + 2, "fourth": zero + 3,
-        "needy": needy, "helper": helper, "finder": finder, "friend": 5 - finder,
-    }  # fmt: skip
+    who = {"first": zero, "second": zero + 1, "third": zero + 2, "fourth": zero + 3}
+    who |= {"needy": needy, "helper": helper, "finder": finder, "friend": 5 - finder}
     order = [who[part] for pair in grammar.PARTS for part in pair]
     return np.stack(order, axis=1) % n_B[:, None]
 
 
-def packed(tables: Tables, tokens_BC: Integers, roles_BC: Integers, length: int) -> tuple[Integers, Integers]:
-    """Tokens and roles (B, length) of stories without the gaps between their sentences, ended and padded."""
+def pack(tables: Tables, tokens_BC: Integers, roles_BC: Integers, length: int) -> tuple[Integers, Integers]:
+    """Remove the gaps between sentences, and end and pad stories: tokens and roles (B, length)."""
     size = len(tokens_BC)
     row, column = np.nonzero(roles_BC)
     ends = (roles_BC != 0).sum(axis=1)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(ends) - ends, ends)
+    position = np.arange(len(row)) - np.repeat(np.cumsum(ends) - ends, ends)
     tokens = np.full((size, length), tables.pad_token, dtype=np.int64)
     roles = np.zeros((size, length), dtype=np.int64)
-    tokens[row, place], roles[row, place] = tokens_BC[row, column], roles_BC[row, column]
+    tokens[row, position], roles[row, position] = tokens_BC[row, column], roles_BC[row, column]
     tokens[np.arange(size), ends], roles[np.arange(size), ends] = tables.end_token, LAST
     return tokens, roles

@@ -1,4 +1,4 @@
-"""Results that take long to compute, kept between processes: each in a folder named by all that it depends on."""
+"""A cache of slow results between processes: each in a folder named by a hash of all that it depends on."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from pathlib import Path
 from tasks.errors import TaskError
 
 COMPLETE = "complete.json"
-"""Written last; it says what the entry was made from."""
+"""Written last; it states the sources of the entry."""
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mtp-lab`, or `~/.cache/mtp-lab`.
+    """Return `$XDG_CACHE_HOME/mtp-lab`, or `~/.cache/mtp-lab`.
 
     Raises:
-        TaskError: If there is no home.
+        TaskError: If there is no home folder.
     """
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtp-lab"
     except RuntimeError as error:  # neither HOME nor a name for this user
-        raise TaskError("XDG_CACHE_HOME must name a folder for the cache where there is no home") from error
+        raise TaskError("XDG_CACHE_HOME must name a folder for the cache without a home folder") from error
 
 
-def cached(made_from: Mapping[str, object], make: Callable[[Path], None]) -> Path:
-    """The folder of a result, made now if there is none.
+def load_or_make(made_from: Mapping[str, object], make: Callable[[Path], None]) -> Path:
+    """Return the folder of a result; make it if there is none.
 
-    Processes that want the same at the same time each make it in a folder of their own; the first to finish puts it in its
-    place in one step, so that a reader finds all of it or nothing.
+    Processes that make the same result at the same time use separate folders; the first to finish moves its own into place in
+    one step, so that a reader finds all of it or nothing.
 
     Args:
         made_from: All that the result depends on, for JSON: content, settings, versions.
@@ -51,12 +51,12 @@ def cached(made_from: Mapping[str, object], make: Callable[[Path], None]) -> Pat
         try:
             make(partial)
             (partial / COMPLETE).write_text(text, encoding="utf-8")
-            _put(partial, folder, text)
+            _move_into_place(partial, folder, text)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         where = error.filename or folder
-        raise TaskError(f"{where}: {error.strerror}; the cache lies in $XDG_CACHE_HOME/mtp-lab or ~/.cache/mtp-lab") from error
+        raise TaskError(f"{where}: {error.strerror}; the cache is in $XDG_CACHE_HOME/mtp-lab or ~/.cache/mtp-lab") from error
     return folder
 
 
@@ -67,8 +67,8 @@ def _is_complete(folder: Path, text: str) -> bool:
         return False
 
 
-def _put(partial: Path, folder: Path, text: str) -> None:
-    """Move a new entry to its place, unless another process was faster; a damaged one there gives way."""
+def _move_into_place(partial: Path, folder: Path, text: str) -> None:
+    """Move a new entry into place unless another process was faster; replace a damaged one."""
     try:
         partial.rename(folder)
     except OSError:

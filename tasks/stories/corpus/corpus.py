@@ -1,4 +1,4 @@
-"""A corpus in tokens, as the cache holds it: made once for a content, a vocabulary and a list of names."""
+"""A tokenised corpus in the cache, made once for a content, a vocabulary and a list of names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from tasks.core.splits import SPLITS
 from tasks.errors import TaskError
 from tasks.stories.corpus import encoding
-from tasks.stories.corpus.cache import cached
+from tasks.stories.corpus.cache import load_or_make
 from tasks.stories.corpus.encoding import Story
-from tasks.stories.corpus.names import affixes, neighbours
+from tasks.stories.corpus.names import find_affixes, find_neighbours
 from tasks.stories.corpus.text import fingerprint_of, read_names, read_stories, read_text, split_of_story
 from tasks.stories.roles import LAST
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 FORMAT = 1
-"""Version of what the cache holds."""
+"""Version of the cached files."""
 TOKENIZER = "tokenizer.json"
 _COLUMNS = {"codes": np.int32, "roles": np.int8, "starts": np.int64, "characters": np.int32}
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The stories of a split, one behind the other: N stories, K codes.
+    """The stories of a split, concatenated: N stories, K codes.
 
     Attributes:
-        codes: (K,) token ids, in validation and test with names left open.
+        codes: (K,) token ids, in validation and test with placeholders for names.
         roles: (K,).
-        starts: (N + 1,) where each story begins, and where the last one ends.
-        characters: (N,) names in each.
+        starts: (N + 1,) the begin of each story, and the end of the last.
+        characters: (N,) names in each story.
     """
 
     codes: NDArray[np.int32]
@@ -48,11 +48,11 @@ class Part:
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """(N,) tokens of each story, its end counted."""
+        """(N,) tokens of each story, including its end token."""
         return np.diff(self.starts) + 1
 
-    def rows(self, which_B: NDArray[np.int64], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Codes and roles (B, length) of some stories, ended and padded."""
+    def pad(self, which_B: NDArray[np.int64], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return codes and roles (B, length) of some stories, ended and padded."""
         position_T, last_B1 = np.arange(length), self.lengths[which_B][:, None] - 1
         index_BT = np.minimum(self.starts[which_B][:, None] + position_T, len(self.codes) - 1)
         codes_BT = np.where(position_T < last_B1, self.codes[index_BT], encoding.PAD)
@@ -65,7 +65,7 @@ class Corpus:
     """A prepared corpus.
 
     Attributes:
-        folder: Of the cache.
+        folder: Its cache entry.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,50 +79,49 @@ class Corpus:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer."""
-        return encoding.load(self.tokenizer_json)
+        return encoding.load_tokenizer(self.tokenizer_json)
 
     @cached_property
     def parts(self) -> dict[str, Part]:
-        """The stories of each split, read from the disk as they are needed."""
+        """The stories of each split, memory-mapped."""
         return {split: Part(*(self._array(f"{split}_{name}") for name in _COLUMNS)) for split in SPLITS}
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
-        """(V,) how often each token occurs in training."""
+        """(V,) the number of occurrences of each token in training."""
         counts: NDArray[np.int64] = self._array("counts")
         return counts
 
     @cached_property
     def together(self) -> NDArray[np.bool_]:
-        """`neighbours` of training."""
+        """The `find_neighbours` of training."""
         together: NDArray[np.bool_] = self._array("together")
         return together
 
     def _array(self, name: str) -> Any:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")  # never a pickle
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r")  # no pickle
 
 
 def open_corpus(path: str, content: str, names_file: str | None, vocabulary: int) -> Corpus:
-    """The corpus in a file, tokenised; from the cache if it was before.
+    """Return the tokenised corpus of a file, from the cache if possible.
 
     Args:
         path: The text.
-        content: Its `fingerprint_of`; the file is read only if the cache has nothing of that content.
+        content: Its `fingerprint_of`; the file is read only if the cache has no entry for it.
         names_file: Names to look for; None: the list that comes with the package.
         vocabulary: Tokens of the BPE.
 
     Raises:
-        TaskError: If the text, the list or the vocabulary will not do.
+        TaskError: If the text, the list or the vocabulary cannot be used.
     """
     names = read_names(names_file)
-    made_from = {
-        "format": FORMAT, "corpus": content, "names": names, "vocabulary": vocabulary, "tokenizers": version("tokenizers"),
-    }  # fmt: skip
-    return Corpus(cached(made_from, lambda folder: _prepare(folder, path, content, names, vocabulary)))
+    made_from: dict[str, object] = {"format": FORMAT, "corpus": content, "names": names, "vocabulary": vocabulary}
+    made_from["tokenizers"] = version("tokenizers")
+    return Corpus(load_or_make(made_from, lambda folder: _prepare(folder, path, content, names, vocabulary)))
 
 
 def open_mix(path: str, content: str, corpus: Corpus) -> NDArray[np.int32]:
-    """The other text that stories are mixed with, in the tokens of their tokenizer.
+    """Return the text to mix with the stories, in the tokens of their tokenizer.
 
     Raises:
         TaskError: As `read_text`.
@@ -130,37 +129,37 @@ def open_mix(path: str, content: str, corpus: Corpus) -> NDArray[np.int32]:
 
     def make(folder: Path) -> None:
         text = read_text("stories.mix", path)
-        _refuse_changed("stories.mix", path, content)
+        _reject_changed("stories.mix", path, content)
         np.save(folder / "mix.npy", encoding.encode_text(corpus.tokenizer, text).astype(np.int32))
 
     made_from = {"format": FORMAT, "mix": content, "corpus": corpus.folder.name}
-    loaded: NDArray[np.int32] = np.load(cached(made_from, make) / "mix.npy", mmap_mode="r")
+    loaded: NDArray[np.int32] = np.load(load_or_make(made_from, make) / "mix.npy", mmap_mode="r")
     return loaded
 
 
 def _prepare(folder: Path, path: str, content: str, names: tuple[str, ...], vocabulary: int) -> None:
-    """Train the tokenizer on the training part and write every split in its tokens."""
+    """Train the tokenizer on the training split and write every split in its tokens."""
     stories = read_stories(path)
-    _refuse_changed("stories.corpus", path, content)
+    _reject_changed("stories.corpus", path, content)
     pattern = encoding.name_pattern(names)
     if not any(pattern.search(story) for story in stories):
-        raise TaskError(f"stories.corpus: {path}: no name of the list occurs in it; give your own as names_file")
+        raise TaskError(f"stories.corpus: {path}: no name of the list occurs in it; set names_file")
     texts: dict[str, list[str]] = {split: [] for split in SPLITS}
     for story in stories:
         texts[split_of_story(story)].append(story)
     for split, own in texts.items():
         if not own:
-            raise TaskError(f"stories.corpus: {path}: {len(stories)} stories are too few; none of them falls to {split}")
-    tokenizer = encoding.train(texts["train"], vocabulary)
+            raise TaskError(f"stories.corpus: {path}: {len(stories)} stories are too few; none of them is in {split}")
+    tokenizer = encoding.train_tokenizer(texts["train"], vocabulary)
     if tokenizer.get_vocab_size() < vocabulary:
         most = tokenizer.get_vocab_size()
-        raise TaskError(f"stories.vocabulary must be at most {most}, all that this corpus yields, not {vocabulary}")
+        raise TaskError(f"stories.vocabulary must be at most {most}, the largest that this corpus yields, not {vocabulary}")
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     for split, own in texts.items():
-        _write(folder, split, encoding.encode_stories(tokenizer, own, pattern, leave_open=split != "train"))
+        _write(folder, split, encoding.encode_stories(tokenizer, own, pattern, placeholders=split != "train"))
     codes = np.load(folder / "train_codes.npy", mmap_mode="r")
     np.save(folder / "counts.npy", np.bincount(codes, minlength=vocabulary))
-    np.save(folder / "together.npy", neighbours(codes, affixes(tokenizer.get_vocab()), vocabulary))
+    np.save(folder / "together.npy", find_neighbours(codes, find_affixes(tokenizer.get_vocab()), vocabulary))
 
 
 def _write(folder: Path, split: str, stories: Iterable[Story]) -> None:
@@ -175,6 +174,6 @@ def _write(folder: Path, split: str, stories: Iterable[Story]) -> None:
         np.save(folder / f"{split}_{name}.npy", column.astype(kind))
 
 
-def _refuse_changed(setting: str, path: str, content: str) -> None:
+def _reject_changed(setting: str, path: str, content: str) -> None:
     if fingerprint_of(setting, path) != content:
         raise TaskError(f"{setting}: {path}: has changed since the task was made")

@@ -1,7 +1,7 @@
-"""A byte-level BPE trained on a text, and texts as its tokens, the names in them found by whole words.
+"""Train a byte-level BPE on a text, and encode stories with it; names are found as whole words.
 
-A name behind a blank carries the blank in its first token, one at the beginning of a line or behind a quotation mark does not.
-These are different tokens, so either way of writing a name counts as new when it first comes in a story.
+A name after a space includes the space in its first token; one at the start of a line or after a quotation mark does not. These
+are different tokens, so each of the two counts as new when it first occurs in a story.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 PAD, END = 0, 1
-"""Token ids of padding and of a story's end."""
+"""Token ids of padding and of the end of a story."""
 SPECIAL = ("<|pad|>", "<|endofstory|>")
 SMALLEST = len(SPECIAL) + 256
-"""Tokens of a vocabulary without a single merge."""
+"""Size of a vocabulary without merges."""
 _AT_ONCE = 4096
 
 
-def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A byte-level BPE of at most `vocabulary` tokens: special ones, 256 bytes, then merges. The same texts give the same."""
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Train a byte-level BPE of at most `vocabulary` tokens: special ones, 256 bytes, then merges. Deterministic."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -42,11 +42,11 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return load(tokenizer.to_str())
+    return load_tokenizer(tokenizer.to_str())
 
 
-def load(text: str) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`. A special token's name in a text is read as the letters that it is."""
+def load_tokenizer(text: str) -> Tokenizer:
+    """Load a `tokenizer.json`. The name of a special token in a text is encoded as plain letters."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(text)
@@ -59,9 +59,9 @@ class Story:
     """A story in tokens.
 
     Attributes:
-        codes: Token ids; where names were left open, `open_code` in their places.
-        roles: Of each code, by their numbers in the task `stories`.
-        characters: How many names it has.
+        codes: Token ids; names may be placeholders, see `placeholder`.
+        roles: The role of each code, a number of the task `stories`.
+        characters: Number of names.
     """
 
     codes: list[int]
@@ -69,43 +69,43 @@ class Story:
     characters: int
 
 
-def open_code(vocabulary: int, character: int, bare: bool, second: bool) -> int:
-    """The code of a name token that is left open, above all token ids.
+def placeholder(vocabulary: int, character: int, bare: bool, second: bool) -> int:
+    """Return the code of a placeholder for a name token, above all token ids.
 
     Args:
-        vocabulary: Token ids there are.
-        character: Which of the story's characters, in order of appearance.
-        bare: Whether there is no blank before the name.
+        vocabulary: Number of token ids.
+        character: Number of the character, in order of appearance.
+        bare: Whether there is no space before the name.
         second: Whether it is the second of the name's two tokens.
     """
     return vocabulary + 4 * character + 2 * bare + second
 
 
 def name_pattern(names: Sequence[str]) -> re.Pattern[str]:
-    """Finds names that are whole words."""
+    """Compile a pattern that finds names as whole words."""
     return re.compile(rf"(?<!\w)(?:{'|'.join(sorted(names, key=len, reverse=True))})(?!\w)")
 
 
 def encode_stories(
-    tokenizer: Tokenizer, stories: Sequence[str], names: re.Pattern[str], *, leave_open: bool
+    tokenizer: Tokenizer, stories: Sequence[str], names: re.Pattern[str], *, placeholders: bool
 ) -> Iterator[Story]:
-    """Stories in tokens, with roles.
+    """Encode stories, with roles.
 
     Args:
-        tokenizer: Of `train`.
+        tokenizer: From `train_tokenizer`.
         stories: Texts.
         names: Finds the characters' names.
-        leave_open: Whether each name gives way to two codes that stand for whatever name will be put there.
+        placeholders: Whether to replace each name by two placeholders.
     """
-    vocabulary = tokenizer.get_vocab_size() if leave_open else None
+    vocabulary = tokenizer.get_vocab_size() if placeholders else None
     for begin in range(0, len(stories), _AT_ONCE):
         block = stories[begin : begin + _AT_ONCE]
         for text, encoding in zip(block, tokenizer.encode_batch(list(block)), strict=True):
-            yield _story(text, encoding, names, vocabulary)
+            yield _encode_story(text, encoding, names, vocabulary)
 
 
-def _story(text: str, encoding: Encoding, names: re.Pattern[str], vocabulary: int | None) -> Story:
-    """One story; names stay as they are where there is no `vocabulary`."""
+def _encode_story(text: str, encoding: Encoding, names: re.Pattern[str], vocabulary: int | None) -> Story:
+    """Encode one story; names become placeholders if there is a `vocabulary`."""
     codes: list[int] = []
     roles: list[int] = []
     characters: dict[str, int] = {}
@@ -113,29 +113,29 @@ def _story(text: str, encoding: Encoding, names: re.Pattern[str], vocabulary: in
     ids, done = encoding.ids, 0
     for match in names.finditer(text):
         bare = text[max(match.start() - 1, 0) : match.start()] != " "
-        first, behind = _tokens_of(encoding, match.start() - (not bare), match.end())
-        if first == behind:
+        first, after = _tokens_of(encoding, match.start() - (not bare), match.end())
+        if first == after:
             continue
         codes += ids[done:first]
         roles += [WORD] * (first - done)
         name, written = match.group(), (match.group(), bare)
-        told = [FIRST_AGAIN, SECOND_AGAIN] if written in met else [FIRST_NEW, SECOND_NEW]
+        name_roles = [FIRST_AGAIN, SECOND_AGAIN] if written in met else [FIRST_NEW, SECOND_NEW]
         met.add(written)
         character = characters.setdefault(name, len(characters))
         if vocabulary is None:
-            codes += ids[first:behind]
-            roles += (told + [WORD] * (behind - first))[: behind - first]
+            codes += ids[first:after]
+            roles += (name_roles + [WORD] * (after - first))[: after - first]
         else:
-            codes += [open_code(vocabulary, character, bare, second) for second in (False, True)]
-            roles += told
-        done = behind
+            codes += [placeholder(vocabulary, character, bare, second) for second in (False, True)]
+            roles += name_roles
+        done = after
     return Story(codes=codes + ids[done:], roles=roles + [WORD] * (len(ids) - done), characters=len(characters))
 
 
 def _tokens_of(encoding: Encoding, begin: int, end: int) -> tuple[int, int]:
-    """Which tokens (from, to) are these letters of the text and nothing else; (0, 0) if there are none such.
+    """Return the range of tokens that spell exactly these characters; (0, 0) if there is none.
 
-    The BPE does not merge across the border of a word, so there are: but for words within words, as in `'sam`, read as 's am.
+    The BPE does not merge across word boundaries, so there is one, except for words within words, as in `'sam`, read as 's am.
     """
     first, last = encoding.char_to_token(begin), encoding.char_to_token(end - 1)
     if first is None or last is None:
@@ -146,7 +146,7 @@ def _tokens_of(encoding: Encoding, begin: int, end: int) -> tuple[int, int]:
 
 
 def encode_text(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
-    """A long text in tokens, some lines at a time."""
+    """Encode a long text in blocks of lines."""
     lines = text.splitlines(keepends=True)
     blocks = ["".join(lines[begin : begin + _AT_ONCE]) for begin in range(0, len(lines), _AT_ONCE)]
     ids = (encoding.ids for encoding in tokenizer.encode_batch_fast(blocks))

@@ -1,7 +1,7 @@
-"""Names of two tokens for the characters of a text: random ones that no story of training has.
+"""Random names of two tokens for the characters of a text, which never occur in training.
 
-A name is a stem and a tail. The tokenizer writes it as exactly these two tokens, behind a blank and without one, and the second
-is the same either way. Names of validation and test differ.
+A name is a stem and a tail. The tokenizer encodes it as exactly these two tokens, with and without a space before it, and the
+second is the same in both cases. Validation and test have different names.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tasks.settings import require
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_BLANK = "Ġ"
-"""How a byte-level BPE writes the blank before a word."""
+_SPACE = "Ġ"
+"""How a byte-level BPE writes the space before a word."""
 _AT_ONCE = 1 << 20
 
 Integers = NDArray[np.integer]
@@ -29,12 +29,12 @@ Integers = NDArray[np.integer]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Affixes:
-    """Tokens that names can be made of, F stems and S tails, in a fixed order.
+    """Tokens to build names from, F stems and S tails, in a fixed order.
 
     Attributes:
-        stems: With a capital letter.
-        tails: Small letters.
-        stem_ids: (2, F): the token with the blank before it, and without.
+        stems: Tokens with a capital letter.
+        tails: Tokens of small letters.
+        stem_ids: (2, F): the token with a space before it, and without.
         tail_ids: (S,).
     """
 
@@ -44,12 +44,12 @@ class Affixes:
     tail_ids: NDArray[np.int64]
 
 
-def affixes(vocabulary: Mapping[str, int]) -> Affixes:
-    """The stems and tails of a tokenizer's vocabulary."""
+def find_affixes(vocabulary: Mapping[str, int]) -> Affixes:
+    """Find the stems and tails in a tokenizer's vocabulary."""
     plain = sorted(token for token in vocabulary if token.isascii() and token.isalpha())
-    stems = [token for token in plain if token.istitle() and _BLANK + token in vocabulary]
+    stems = [token for token in plain if token.istitle() and _SPACE + token in vocabulary]
     tails = [token for token in plain if token.islower() and len(token) > 1]
-    ids = [[vocabulary[before + stem] for stem in stems] for before in (_BLANK, "")]
+    ids = [[vocabulary[before + stem] for stem in stems] for before in (_SPACE, "")]
     return Affixes(
         stems=stems,
         tails=tails,
@@ -58,12 +58,12 @@ def affixes(vocabulary: Mapping[str, int]) -> Affixes:
     )
 
 
-def neighbours(codes: Integers, parts: Affixes, vocabulary: int) -> NDArray[np.bool_]:
-    """Which stems (F) and tails (S) ever follow each other in a text, with a blank before or without."""
+def find_neighbours(codes: Integers, affixes: Affixes, vocabulary: int) -> NDArray[np.bool_]:
+    """Find the pairs of a stem and a tail, (F, S) bool, that follow each other in a text, with a space before or without."""
     stem_of, tail_of = np.full(vocabulary, -1), np.full(vocabulary, -1)
-    stem_of[parts.stem_ids] = np.arange(len(parts.stems))
-    tail_of[parts.tail_ids] = np.arange(len(parts.tails))
-    found = np.zeros((len(parts.stems), len(parts.tails)), dtype=bool)
+    stem_of[affixes.stem_ids] = np.arange(len(affixes.stems))
+    tail_of[affixes.tail_ids] = np.arange(len(affixes.tails))
+    found = np.zeros((len(affixes.stems), len(affixes.tails)), dtype=bool)
     for begin in range(0, len(codes) - 1, _AT_ONCE):
         block = codes[begin : begin + _AT_ONCE + 1]
         stem, tail = stem_of[block[:-1]], tail_of[block[1:]]
@@ -74,12 +74,12 @@ def neighbours(codes: Integers, parts: Affixes, vocabulary: int) -> NDArray[np.b
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool:
-    """The names that stories are tested with, F first tokens and at most M names of each.
+    """The names of validation and test, F first tokens and at most M names of each.
 
     Attributes:
-        first_ids: (2, F): the token with the blank before it, and without.
-        second_ids: By split (F, M), the second tokens that make a name of this split with each first, padded.
-        counts: By split (F,), how many.
+        first_ids: (2, F): the token with a space before it, and without.
+        second_ids: By split (F, M), the second tokens of the names with each first token, padded.
+        counts: By split (F,), the number of these names.
     """
 
     first_ids: NDArray[np.int64]
@@ -90,56 +90,56 @@ class Pool:
         return int(self.first_ids.shape[1])
 
     def cast(self, rng: np.random.Generator, size: int, characters: int, split: str) -> tuple[Integers, Integers]:
-        """Names for stories: firsts (2, B, C) and seconds (B, C), the first tokens of a story all different."""
+        """Draw names for stories: first tokens (2, B, C), different within a story, and second tokens (B, C)."""
         first_BC = rng.random((size, len(self))).argsort(axis=1)[:, :characters]
-        place_BC = (rng.random(first_BC.shape) * self.counts[split][first_BC]).astype(np.int64)
-        return self.first_ids[:, first_BC], self.second_ids[split][first_BC, place_BC]
+        choice_BC = (rng.random(first_BC.shape) * self.counts[split][first_BC]).astype(np.int64)
+        return self.first_ids[:, first_BC], self.second_ids[split][first_BC, choice_BC]
 
 
-def pool(
+def choose_names(
     tokenizer: Tokenizer, counts: Integers, together: NDArray[np.bool_], *, firsts: int, seconds: int, unseen: float
 ) -> Pool:
     """Choose the names.
 
     Args:
         tokenizer: Of the text.
-        counts: (V,) how often each token occurs in training.
-        together: `neighbours` in training.
+        counts: (V,) occurrences of each token in training.
+        together: `find_neighbours` of training.
         firsts: Most first tokens.
         seconds: Most second tokens.
-        unseen: Share of these that never occur in training.
+        unseen: Share of second tokens that never occur in training.
 
     Raises:
         TaskError: If the vocabulary has too few such tokens.
     """
-    parts = affixes(tokenizer.get_vocab())
+    affixes = find_affixes(tokenizer.get_vocab())
     rng = stream("stories/corpus/names", seed=0, index=0)
-    stems, tails = rng.permutation(len(parts.stems)), rng.permutation(len(parts.tails))
-    never = counts[parts.tail_ids[tails]] == 0
+    stems, tails = rng.permutation(len(affixes.stems)), rng.permutation(len(affixes.tails))
+    never = counts[affixes.tail_ids[tails]] == 0
     new = int(np.ceil(unseen * seconds)) if unseen else 0
     allowed = f"at most {never.sum() / seconds:.3g} ({never.sum()} tokens that can end a name never occur in training)"
     require(never.sum() >= new, "stories.unseen", unseen, allowed)
     tails = np.concatenate([tails[never][:new], tails[~never][: seconds - new]])
-    fits = _are_two_tokens(tokenizer, parts, stems, tails) & ~together[np.ix_(stems, tails)]
+    fits = _are_two_tokens(tokenizer, affixes, stems, tails) & ~together[np.ix_(stems, tails)]
     usable = np.flatnonzero(fits.sum(axis=1) >= 2)[:firsts]
     if len(usable) < 2:
-        raise TaskError(f"stories.vocabulary: too few names of two tokens among {tokenizer.get_vocab_size()}; take more")
-    order = rng.random(fits.shape)  # of the names of each stem, in turns for validation and test
+        raise TaskError(f"stories.vocabulary: too few names of two tokens among {tokenizer.get_vocab_size()}; set it larger")
+    order = rng.random(fits.shape)  # of the names of each stem, alternately for validation and test
     second_ids, chosen = {}, {}
     for number, split in enumerate(("validation", "test")):
         ranked = [np.flatnonzero(fits[stem])[order[stem][fits[stem]].argsort()][number::2] for stem in usable]
-        chosen[split] = np.array([len(places) for places in ranked])
-        padded = np.array([np.resize(places, chosen[split].max()) for places in ranked])
-        second_ids[split] = parts.tail_ids[tails[padded]]
-    return Pool(first_ids=parts.stem_ids[:, stems[usable]], second_ids=second_ids, counts=chosen)
+        chosen[split] = np.array([len(tails_of) for tails_of in ranked])
+        padded = np.array([np.resize(tails_of, chosen[split].max()) for tails_of in ranked])
+        second_ids[split] = affixes.tail_ids[tails[padded]]
+    return Pool(first_ids=affixes.stem_ids[:, stems[usable]], second_ids=second_ids, counts=chosen)
 
 
-def _are_two_tokens(tokenizer: Tokenizer, parts: Affixes, stems: Integers, tails: Integers) -> NDArray[np.bool_]:
-    """(F, S): whether stem + tail is written as these two tokens, behind a blank and without."""
+def _are_two_tokens(tokenizer: Tokenizer, affixes: Affixes, stems: Integers, tails: Integers) -> NDArray[np.bool_]:
+    """(F, S): whether stem + tail is encoded as these two tokens, with and without a space before it."""
     fits = np.ones((len(stems), len(tails)), dtype=bool)
-    for before, ids in zip((" ", ""), parts.stem_ids, strict=True):
-        words = [before + parts.stems[stem] + parts.tails[tail] for stem in stems for tail in tails]
-        wanted = [[ids[stem], parts.tail_ids[tail]] for stem in stems for tail in tails]
+    for before, ids in zip((" ", ""), affixes.stem_ids, strict=True):
+        words = [before + affixes.stems[stem] + affixes.tails[tail] for stem in stems for tail in tails]
+        wanted = [[ids[stem], affixes.tail_ids[tail]] for stem in stems for tail in tails]
         same = [encoding.ids == pair for encoding, pair in zip(tokenizer.encode_batch_fast(words), wanted, strict=True)]
         fits &= np.array(same, dtype=bool).reshape(fits.shape)
     return fits

@@ -1,4 +1,4 @@
-"""Texts and lists of names as they lie in files: read whole, refused in one line, known by their content."""
+"""Read texts and lists of names from files, reject unusable ones in one line, and hash their content."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tasks.core.text import with_newlines
 from tasks.errors import TaskError
 
 SEPARATOR = "<|endoftext|>"
-"""Between stories; in a text without it, blank lines are."""
+"""The separator of stories; in a text without it, blank lines."""
 _FIRST_OTHER = SLOTS - 2
 
 
 def read_text(setting: str, path: str) -> str:
-    """A text file's content.
+    """Read a text file.
 
     Args:
-        setting: That names it, as `stories.corpus`.
-        path: Where it lies.
+        setting: The setting that names it, as `stories.corpus`.
+        path: The file.
 
     Raises:
-        TaskError: If it is missing, a folder, empty, or no UTF-8 text.
+        TaskError: If it is missing, a folder, empty, or not UTF-8 text.
     """
     try:
         raw = Path(path).read_bytes()
@@ -44,7 +44,7 @@ def read_text(setting: str, path: str) -> str:
 
 
 def fingerprint_of(setting: str, path: str) -> str:
-    """The SHA-256 of a text file's content, in hexadecimal; kinds of line ends and a byte order mark make no difference.
+    """Return the SHA-256 of a text file in hexadecimal, independent of line ends and a byte order mark.
 
     Raises:
         TaskError: If it cannot be read.
@@ -58,7 +58,7 @@ def fingerprint_of(setting: str, path: str) -> str:
 
 @lru_cache(maxsize=64)
 def _hash_of_file(path: str, _modified: int, _size: int, _inode: int) -> str:
-    """Remembered for as long as the file looks the same."""
+    """Cached as long as the file has the same time, size and inode."""
     digest, left = hashlib.sha256(), b""
     with Path(path).open("rb") as file:
         if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
@@ -72,10 +72,10 @@ def _hash_of_file(path: str, _modified: int, _size: int, _inode: int) -> str:
 
 
 def read_stories(path: str) -> list[str]:
-    """The stories of a corpus, without the blanks around them.
+    """Read the stories of a corpus, without surrounding whitespace.
 
     Raises:
-        TaskError: As `read_text`, or if there is but one story.
+        TaskError: As `read_text`, or if there is only one story.
     """
     text = read_text("stories.corpus", path)
     pieces = text.split(SEPARATOR) if SEPARATOR in text else re.split(r"\n\s*\n", text)
@@ -86,16 +86,16 @@ def read_stories(path: str) -> list[str]:
 
 
 def split_of_story(story: str) -> str:
-    """The split that a story belongs to, by a hash of its text: the same story twice is in one split."""
+    """Return the split of a story by a hash of its text: duplicates are in one split."""
     slot = hashlib.sha256(story.encode()).digest()[0] % SLOTS
     return SPLITS[max(0, slot - _FIRST_OTHER + 1)]
 
 
 def read_names(path: str | None) -> tuple[str, ...]:
-    """The names to look for, sorted: one to a line or separated by blanks; the list that comes with the package by default.
+    """Read the names to find, sorted: separated by whitespace; by default the list of this package.
 
     Raises:
-        TaskError: As `read_text`, or for a name that is no single word.
+        TaskError: As `read_text`, or for a name that is not a single word.
     """
     if path is None:
         return tuple(sorted(set((files("tasks.stories.corpus") / "names.txt").read_text(encoding="utf-8").split())))
@@ -107,7 +107,7 @@ def read_names(path: str | None) -> tuple[str, ...]:
 
 
 def names_fingerprint(path: str | None) -> str:
-    """What `fingerprint_of` is to a file, of the list of names.
+    """Return the SHA-256 of the list of names.
 
     Raises:
         TaskError: As `read_names`.

@@ -18,7 +18,7 @@ import pytest
 import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.stories.corpus import fingerprint_of
-from tasks.stories.corpus.cache import cached
+from tasks.stories.corpus.cache import load_or_make
 from tests.tasks import test_contract as contract
 from tests.tasks.stories.corpus.conftest import VOCABULARY, told
 
@@ -147,11 +147,11 @@ def test_a_cache_entry_is_made_once_and_again_if_it_is_damaged(tmp_path: Path, m
         (folder / "value.txt").write_text("value")
 
     for _ in range(2):
-        folder = cached({"a": 1}, make)
+        folder = load_or_make({"a": 1}, make)
     assert len(made) == 1
-    assert cached({"a": 2}, make) != folder
+    assert load_or_make({"a": 2}, make) != folder
     (folder / "complete.json").unlink()
-    assert cached({"a": 1}, make) == folder
+    assert load_or_make({"a": 1}, make) == folder
     assert (folder / "value.txt").read_text() == "value"
     assert len(made) == 3
 
@@ -159,7 +159,7 @@ def test_a_cache_entry_is_made_once_and_again_if_it_is_damaged(tmp_path: Path, m
 def test_a_failure_leaves_nothing_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(ZeroDivisionError):
-        cached({"a": 1}, lambda folder: (folder / "half.txt").write_text("x") and 1 // 0)
+        load_or_make({"a": 1}, lambda folder: (folder / "half.txt").write_text("x") and 1 // 0)
     assert list((tmp_path / "mtp-lab").iterdir()) == []
 
 
@@ -170,14 +170,14 @@ def test_where_there_is_no_home_a_cache_is_asked_for(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
     with pytest.raises(TaskError, match="XDG_CACHE_HOME must name a folder"):
-        cached({"a": 1}, lambda folder: None)
+        load_or_make({"a": 1}, lambda folder: None)
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mtp-lab").write_text("a file where a folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(TaskError, match=r"mtp-lab.*XDG_CACHE_HOME"):
-        cached({"a": 1}, lambda folder: None)
+        load_or_make({"a": 1}, lambda folder: None)
 
 
 STORY = "Tom met Anna in the park. Tom ran to Anna."
@@ -194,7 +194,7 @@ STORY = "Tom met Anna in the park. Tom ran to Anna."
         (STORY.encode(), "one story; they must be separated by"),
         (b"<|endoftext|>" + STORY.encode() + b"\n<|endoftext|>\n", "one story"),
         ("\n\n".join(["nobody is here", "nor there"] * 50).encode(), "no name of the list occurs in it"),
-        ("\n\n".join([STORY] * 50).encode(), "too few; none of them falls to"),
+        ("\n\n".join([STORY] * 50).encode(), "too few; none of them is in"),
         ("\n\n".join(STORY + " so" * number for number in range(90)).encode(), "vocabulary must be at most"),
     ],
     ids=["missing", "empty", "blank", "latin", "binary", "one", "one again", "nameless", "all alike", "poor"],
@@ -240,7 +240,7 @@ def test_bad_settings_are_refused_by_name(task: Task, wrong: dict[str, Any], mes
 
 @pytest.mark.parametrize("idle", [{"names_file": "n.txt"}, {"vocabulary": 300}, {"mix": "b.txt"}, {"mix_share": 0.5}])
 def test_settings_of_a_corpus_are_refused_without_one(idle: dict[str, Any]) -> None:
-    with pytest.raises(TaskError, match="its default, without a corpus: it plays no part there"):
+    with pytest.raises(TaskError, match="its default, without a corpus, where it has no effect"):
         tasks.get("stories", **idle)
 
 
@@ -253,5 +253,5 @@ def test_a_list_of_names_that_will_not_do_is_refused(task: Task, tmp_path: Path,
 
 def test_another_text_shorter_than_a_row_is_refused(task: Task, tmp_path: Path) -> None:
     (tmp_path / "books.txt").write_text("a short book")
-    with pytest.raises(TaskError, match=r"stories\.mix: .*fewer than a row of 256"):
+    with pytest.raises(TaskError, match=r"stories\.mix: .*fewer than a sequence of 256"):
         tasks.get("stories", **{**task.settings, "mix": str(tmp_path / "books.txt")})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks import Task, TaskError
 from tasks.stories.corpus.encoding import encode_stories, name_pattern
-from tasks.stories.corpus.names import Pool, affixes, neighbours, pool
+from tasks.stories.corpus.names import Pool, choose_names, find_affixes, find_neighbours
 from tasks.stories.roles import WORD
 
 SIZES = {"firsts": 32, "seconds": 32, "unseen": 0.1}
@@ -27,10 +27,10 @@ def names_of(chosen: Pool) -> set[tuple[int, int]]:
 
 def test_neighbours_are_those_that_a_look_at_every_pair_finds(task: Task) -> None:
     corpus = task._text.corpus
-    parts = affixes(corpus.tokenizer.get_vocab())
+    parts = find_affixes(corpus.tokenizer.get_vocab())
     codes = corpus.parts["train"].codes[:20_000]
     pairs = set(itertools.pairwise(codes.tolist()))
-    found = neighbours(codes, parts, task.vocab_size)
+    found = find_neighbours(codes, parts, task.vocab_size)
     assert found.any()
     for (row, stem), (column, tail) in itertools.product(
         enumerate(parts.stem_ids.T.tolist()), enumerate(parts.tail_ids.tolist())
@@ -40,16 +40,16 @@ def test_neighbours_are_those_that_a_look_at_every_pair_finds(task: Task) -> Non
 
 def test_what_stands_together_in_training_is_no_name(task: Task) -> None:
     corpus = task._text.corpus
-    parts = affixes(corpus.tokenizer.get_vocab())
-    free = pool(corpus.tokenizer, corpus.counts, np.zeros_like(corpus.together), **SIZES)
+    parts = find_affixes(corpus.tokenizer.get_vocab())
+    free = choose_names(corpus.tokenizer, corpus.counts, np.zeros_like(corpus.together), **SIZES)
     taken = names_of(free)
     some = np.zeros_like(corpus.together)
     stems, tails = parts.stem_ids[1].tolist(), parts.tail_ids.tolist()
     for first, second in sorted(taken)[::3]:
         some[stems.index(first), tails.index(second)] = True
-    assert names_of(pool(corpus.tokenizer, corpus.counts, some, **SIZES)) == taken - set(sorted(taken)[::3])
+    assert names_of(choose_names(corpus.tokenizer, corpus.counts, some, **SIZES)) == taken - set(sorted(taken)[::3])
     with pytest.raises(TaskError, match="too few names of two tokens"):
-        pool(corpus.tokenizer, corpus.counts, np.ones_like(corpus.together), **SIZES)
+        choose_names(corpus.tokenizer, corpus.counts, np.ones_like(corpus.together), **SIZES)
 
 
 def test_names_of_a_cast_are_of_its_split_and_begin_differently(task: Task) -> None:
@@ -97,8 +97,8 @@ PIECES = [
 def test_a_name_can_take_anothers_place_wherever_it_stands(task: Task, text: str) -> None:
     tokenizer, chosen = task._text.corpus.tokenizer, task._text.names
     pattern = name_pattern(["Tom", "Anna", "Tommy"])
-    (story,) = encode_stories(tokenizer, [text], pattern, leave_open=True)
-    (as_it_is,) = encode_stories(tokenizer, [text], pattern, leave_open=False)
+    (story,) = encode_stories(tokenizer, [text], pattern, placeholders=True)
+    (as_it_is,) = encode_stories(tokenizer, [text], pattern, placeholders=False)
     assert as_it_is.codes == tokenizer.encode(text).ids
     seen = list(dict.fromkeys(pattern.findall(text)))
     assert story.characters == as_it_is.characters == len(seen)

@@ -1,4 +1,4 @@
-"""Rows of a prepared corpus: one story a row, in validation and test with new names; in training mixed with another text."""
+"""Draw sequences of a prepared corpus: a story each, with new names in validation and test; training can mix another text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.core.splits import SPLITS
 from tasks.errors import TaskError
 from tasks.stories.corpus.corpus import Corpus, open_corpus, open_mix
-from tasks.stories.corpus.names import Pool, pool
+from tasks.stories.corpus.names import Pool, choose_names
 from tasks.stories.roles import WORD
 
 Integers = NDArray[np.int64]
@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """All that rows depend on: files with their content, and settings of the task `stories`."""
+    """All that sequences depend on: files with their content, and settings of the task `stories`."""
 
     corpus: str
     corpus_content: str
@@ -36,22 +36,22 @@ class Source:
 
 
 @lru_cache(maxsize=8)
-def story_rows(source: Source) -> StoryRows:
-    """The rows of a source; remembered, since many equal tasks are made in a process.
+def open_stories(source: Source) -> CorpusStories:
+    """Return the stories of a source; cached, since a process makes many equal tasks.
 
     Raises:
-        TaskError: If the files or settings will not do.
+        TaskError: If the files or settings cannot be used.
     """
-    return StoryRows(source)
+    return CorpusStories(source)
 
 
-class StoryRows:
-    """Draws rows.
+class CorpusStories:
+    """Sequences of a corpus, by split.
 
     Attributes:
-        corpus: What they are drawn from.
-        kept: By split, the numbers of the stories that take part.
-        facts: How many stories there are, take part, and are left out for which reason.
+        corpus: The prepared corpus.
+        kept: By split, the numbers of the stories in use.
+        facts: Numbers of stories: all, in use, and left out by reason.
     """
 
     def __init__(self, source: Source) -> None:
@@ -61,33 +61,33 @@ class StoryRows:
         self.facts: dict[str, int] = {}
         self._most: dict[str, int] = {}
         for split in SPLITS:
-            self._choose(split)
+            self._select(split)
         if source.mix is not None and len(self._mix) < source.length:
-            raise TaskError(f"stories.mix: {source.mix}: {len(self._mix)} tokens, fewer than a row of {source.length}")
+            raise TaskError(f"stories.mix: {source.mix}: {len(self._mix)} tokens, fewer than a sequence of {source.length}")
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> tuple[Integers, Integers]:
-        """Tokens and roles (B, T) of stories drawn evenly from a split, with replacement."""
+        """Draw tokens and roles (B, T) of stories, uniform over a split, with replacement."""
         part, kept, length = self.corpus.parts[split], self.kept[split], self._source.length
         which_B = kept[rng.integers(len(kept), size=size)]
-        codes_BT, roles_BT = part.rows(which_B, length)
+        codes_BT, roles_BT = part.pad(which_B, length)
         if split != "train":
-            return self._named(rng, codes_BT, self._most[split], split), roles_BT
+            return self._insert_names(rng, codes_BT, self._most[split], split), roles_BT
         if self._source.mix is not None:
             other_B = np.flatnonzero(rng.random(size) < self._source.mix_share)
             begin_B1 = rng.integers(len(self._mix) - length + 1, size=(len(other_B), 1))
             codes_BT[other_B], roles_BT[other_B] = self._mix[begin_B1 + np.arange(length)], WORD
         return codes_BT, roles_BT
 
-    def _named(self, rng: np.random.Generator, codes_BT: Integers, characters: int, split: str) -> Integers:
-        """Tokens of codes, each story's characters with names of their own."""
+    def _insert_names(self, rng: np.random.Generator, codes_BT: Integers, characters: int, split: str) -> Integers:
+        """Replace placeholders by names, drawn for each story."""
         first_2BC, second_BC = self.names.cast(rng, len(codes_BT), characters, split)
-        row_B1, opened = np.arange(len(codes_BT))[:, None], codes_BT - self._source.vocabulary
-        character_BT = np.clip(opened // 4, 0, characters - 1)
-        first_BT = first_2BC[opened // 2 % 2, row_B1, character_BT]
-        name_BT = np.where(opened % 2 == 1, second_BC[row_B1, character_BT], first_BT)
-        return np.where(opened < 0, codes_BT, name_BT)
+        row_B1, placeholder = np.arange(len(codes_BT))[:, None], codes_BT - self._source.vocabulary
+        character_BT = np.clip(placeholder // 4, 0, characters - 1)
+        first_BT = first_2BC[placeholder // 2 % 2, row_B1, character_BT]
+        name_BT = np.where(placeholder % 2 == 1, second_BC[row_B1, character_BT], first_BT)
+        return np.where(placeholder < 0, codes_BT, name_BT)
 
-    def _choose(self, split: str) -> None:
+    def _select(self, split: str) -> None:
         part, source = self.corpus.parts[split], self._source
         fits = part.lengths <= source.length
         asks = np.ones(len(fits), dtype=bool) if split == "train" else part.characters > 0
@@ -113,9 +113,9 @@ class StoryRows:
 
     @cached_property
     def names(self) -> Pool:
-        """The names that characters get in validation and test."""
+        """The names of characters in validation and test."""
         source, corpus = self._source, self.corpus
-        return pool(
+        return choose_names(
             corpus.tokenizer,
             corpus.counts,
             corpus.together,
