@@ -33,7 +33,7 @@ def test_losses_and_accuracies_are_those_of_a_loop_over_every_target() -> None:
 
 def test_whole_answers_are_what_greedy_generation_gives() -> None:
     experiment = lab.experiment(
-        "tests.tasks.users_task:Parity", {"task.bits": 3, "model.width": 8, "model.n_heads": 2, "evaluation.examples": 40}
+        "tests.helpers.users_task:Parity", {"task.bits": 3, "model.width": 8, "model.n_heads": 2, "evaluation.examples": 40}
     )
     network = build(experiment)
     values = Evaluator(experiment)(network)
@@ -93,7 +93,7 @@ def test_every_run_of_a_task_is_measured_on_the_same_rows() -> None:
 
 def test_scored_targets_alone_make_the_total() -> None:
     settings = {"task.bits": 4, "task.loss_on": "answer", "model.width": 8, "model.n_heads": 2, "evaluation.examples": 16}
-    experiment = lab.experiment("tests.tasks.users_task:Parity", settings)
+    experiment = lab.experiment("tests.helpers.users_task:Parity", settings)
     values = Evaluator(experiment)(build(experiment))
     assert values["loss/all/1"] == pytest.approx(values["loss/parity/1"])
 

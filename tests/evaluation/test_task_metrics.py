@@ -15,9 +15,9 @@ from lab.model import build
 from lab.plots.curves import describe
 from lab.runs.names import headline, reference_lines
 from lab.training import fit
-from tests.tasks.users_walk import Walk
+from tests.helpers.users_walk import Walk
 
-WALK = "tests.tasks.users_walk:Walk"
+WALK = "tests.helpers.users_walk:Walk"
 TINY = {
     "model.width": 8,
     "model.layers": 3,

@@ -4,6 +4,9 @@ import re
 
 import tasks
 
+VOCABULARY = 480
+"""Tokens of a BPE that this much text yields."""
+
 
 def stories(count: int, seed: int = 0) -> list[str]:
     """Return stories as text; each character has one name."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tasks
 from tasks import Task, TaskError
 from tasks.core.splits import split_of
-from tests.tasks.users_walk import Walk
+from tests.helpers.users_walk import Walk
 
 STAR = {"name": "star", "arm": 4, "form": "public"}
 

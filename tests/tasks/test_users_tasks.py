@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lab
 import tasks
-from tests.tasks.every import EVERY, readme_example
+from tests.helpers.every_task import EVERY, readme_example
 
 README_TASK = EVERY[-1]
 

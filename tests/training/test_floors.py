@@ -8,7 +8,7 @@ from torch.nn import functional as F
 import lab
 from lab.model import Network, build
 from tasks import Task
-from tests.tasks.every import EVERY
+from tests.helpers.every_task import EVERY
 
 ROWS, STEPS = 128, 20
 

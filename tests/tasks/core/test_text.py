@@ -97,7 +97,7 @@ def test_a_line_with_a_fault_is_refused_or_says_something_else(task: Task, place
         np.testing.assert_array_equal(task.parse(task.format(read)).tokens, read.tokens)
 
 
-PARITY = tasks.get("tests.tasks.users_task:Parity", bits=4)
+PARITY = tasks.get("tests.helpers.users_task:Parity", bits=4)
 
 
 def test_the_general_form_states_roles_and_where_the_answer_begins() -> None:

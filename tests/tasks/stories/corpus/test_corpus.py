@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import zlib
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.stories.corpus import fingerprint_of
 from tasks.stories.corpus.cache import load_or_make
-from tests.tasks import test_contract as contract
-from tests.tasks.stories.corpus.conftest import VOCABULARY, told
+from tests.helpers.stories import VOCABULARY, stories
 
 
 def sums(task: Task) -> list[int]:
@@ -39,16 +37,6 @@ print(json.dumps([task.fingerprint, [zlib.crc32(task.batch(7, 2, 16, split).toke
     assert json.loads(answer.stdout) == [task.fingerprint, sums(task)]
     (made,) = (tmp_path / "mtp-lab").iterdir()
     assert (made / "tokenizer.json").read_text() == task.artifacts()["tokenizer.json"]
-
-
-SHARED = [
-    name for name, test in vars(contract).items() if name.startswith("test_") and [*signature(test).parameters] == ["task"]
-]
-
-
-@pytest.mark.parametrize("name", SHARED)
-def test_the_contract_of_every_task_holds(name: str, task: Task) -> None:
-    getattr(contract, name)(task)
 
 
 def test_a_task_goes_to_spawned_workers(task: Task) -> None:
@@ -75,7 +63,7 @@ def test_the_fingerprint_follows_the_content_not_the_place(task: Task, text: Pat
     same = tasks.get("stories", **{**task.settings, "corpus": str(copy)})
     assert same.fingerprint == task.fingerprint
     assert sums(same) == sums(task)
-    copy.write_text(copy.read_text() + "\n\n" + told(1, seed=5)[0])
+    copy.write_text(copy.read_text() + "\n\n" + stories(1, seed=5)[0])
     changed = tasks.get("stories", **{**task.settings, "corpus": str(copy)})
     assert changed.fingerprint != task.fingerprint
     assert sums(same) == sums(task), "a task keeps the content that it was made of"

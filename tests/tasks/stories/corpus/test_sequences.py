@@ -12,7 +12,7 @@ from tasks.report import inspect_data
 from tasks.stories.corpus.encoding import END, PAD
 from tasks.stories.corpus.text import read_names, read_stories, split_of_story
 from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, LAST, SECOND_AGAIN, SECOND_NEW, WORD
-from tests.tasks.stories.corpus.conftest import VOCABULARY, told
+from tests.helpers.stories import VOCABULARY, stories
 
 NAMES = re.compile(rf"\b({'|'.join(read_names(None))})\b")
 
@@ -177,9 +177,8 @@ def test_vocabulary_is_exact_and_words_are_its_tokens(task: Task) -> None:
 
 
 def test_the_text_of_a_special_token_is_only_text(cache: Path, tmp_path: Path) -> None:
-    stories = told(200)
-    stories = [f"{story} <|pad|> and <|endofstory|> were here." for story in stories]
-    (tmp_path / "c.txt").write_text("\n<|endoftext|>\n".join(stories))
+    texts = [f"{story} <|pad|> and <|endofstory|> were here." for story in stories(200)]
+    (tmp_path / "c.txt").write_text("\n<|endoftext|>\n".join(texts))
     task = tasks.get("stories", corpus=str(tmp_path / "c.txt"), vocabulary=VOCABULARY, length=300)
     batch = task.batch(0, 0, 50)
-    assert all(story_of(task, batch, row) in stories for row in range(50))
+    assert all(story_of(task, batch, row) in texts for row in range(50))

@@ -30,7 +30,7 @@ def importable(code: str) -> str:
 
 EVERY = [
     *tasks.names(),
-    "tests.tasks.users_task:Parity",
-    "tests.tasks.users_walk:Walk",
+    "tests.helpers.users_task:Parity",
+    "tests.helpers.users_walk:Walk",
     importable(readme_example()),
 ]

@@ -32,6 +32,6 @@ SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("stories", {"characters": [2, 3], "fresh": 0.5}),
     ("spelled", {"task": {"name": "induction", "vocabulary": 6, "period": [2, 3], "length": 8}, "base": 3}),
     ("spelled", {"task": {"name": "addition", "digits": [1, 2], "test_digits": None}, "base": 13, "symbols": 1}),
-    ("tests.tasks.users_task:Parity", {"bits": 12}),
-    ("tests.tasks.users_walk:Walk", {"strides": 8}),
+    ("tests.helpers.users_task:Parity", {"bits": 12}),
+    ("tests.helpers.users_walk:Walk", {"strides": 8}),
 )
