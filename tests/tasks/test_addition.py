@@ -14,7 +14,7 @@ ORDERS = ("forward", "reversed")
 
 
 def places_needed(first: str, second: str, place: int) -> int:
-    """How many lower places fix the digit at a place: the fewest that leave it no choice, whatever stands below them."""
+    """How many lower places fix the digit at a place: the fewest that leave it no choice, whatever the digits below."""
     digits = len(first)
     pairs = [(int(first[-1 - i]), int(second[-1 - i])) if i < digits else (0, 0) for i in range(place + 1)]
     for known in range(place):
@@ -28,21 +28,19 @@ def places_needed(first: str, second: str, place: int) -> int:
 @pytest.mark.parametrize("order", ORDERS)
 @given(st.integers(0, 2**32), st.tuples(st.integers(1, 4), st.integers(0, 30)), st.integers(1, 5))
 @settings(max_examples=25, deadline=None)
-def test_sums_are_those_of_python_and_roles_those_of_what_a_digit_depends_on(
-    order: str, seed: int, digits: tuple[int, int], chains: int
-) -> None:
+def test_sums_and_carry_roles_agree_with_python(order: str, seed: int, digits: tuple[int, int], chains: int) -> None:
     low, more = digits
     task = tasks.get("addition", digits=(low, low + more), order=order, chains=chains)
     batch = task.draw(np.random.default_rng(seed), 10, "train")
     for number in range(10):
         words, roles = zip(*task.show(batch.row(number)), strict=True)
-        asked, _, told = "".join(words[:-1]).partition("=")
+        asked, _, stated = "".join(words[:-1]).partition("=")
         first, second = asked.split("+")
         assert low <= len(first) == len(second) <= low + more
         assert words[-1] == "<end>"
-        told_high_first = told if order == "forward" else told[::-1]
-        assert told_high_first == str(int(first) + int(second)).zfill(len(first) + 1)
-        needed = [min(places_needed(first, second, place), chains) for place in range(len(told))]
+        highest_first = stated if order == "forward" else stated[::-1]
+        assert highest_first == str(int(first) + int(second)).zfill(len(first) + 1)
+        needed = [min(places_needed(first, second, place), chains) for place in range(len(stated))]
         expected = [f"carry_{k}" for k in (needed if order == "reversed" else needed[::-1])]
         operand = ["operand"] * len(first)
         assert list(roles) == [*operand, "sign", *operand, "sign", *expected, "end"]
@@ -96,12 +94,12 @@ def test_lines_are_read_back_exactly(order: str) -> None:
             np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(number), field))
 
 
-@pytest.mark.parametrize(("order", "told"), [("forward", "051"), ("reversed", "150")])
-def test_a_line_is_as_people_write_it(order: str, told: str) -> None:
+@pytest.mark.parametrize(("order", "stated"), [("forward", "051"), ("reversed", "150")])
+def test_a_line_is_as_people_write_it(order: str, stated: str) -> None:
     task = tasks.get("addition", digits=(1, 5), order=order)
     row = task.parse(" 12 + 39 = 51\n")
     assert task.format(row) == "12+39=51"
-    assert "".join(word for word, _ in task.show(row)) == f"12+39={told}<end>"
+    assert "".join(word for word, _ in task.show(row)) == f"12+39={stated}<end>"
     assert task.format(task.parse("7+15=22")) == "07+15=22"
 
 
@@ -116,7 +114,7 @@ def test_a_line_is_as_people_write_it(order: str, told: str) -> None:
         ("123456+1=123457", "digits of an operand must be between 1 and 5, not 6"),
     ],
 )
-def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, message: str) -> None:
+def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("addition", digits=(1, 5), order="forward").parse(line)
 
@@ -124,12 +122,12 @@ def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, mes
 @pytest.mark.parametrize(
     "prompt", [[], [1, 10, 2], [1, 2, 10, 3, 11], [1, 11, 2, 10], [12, 10, 1, 11], [1, 10, 99, 11], [-1, 10, 1, 11]]
 )
-def test_prompts_that_are_no_sum_are_refused(prompt: list[int]) -> None:
+def test_prompts_that_are_no_sum_are_rejected(prompt: list[int]) -> None:
     with pytest.raises(TaskError, match="a prompt is a number"):
         tasks.get("addition").solve(np.array(prompt, dtype=np.int64))
 
 
-def test_the_same_two_numbers_are_one_instance_in_any_order_with_any_zeros_and_in_any_row() -> None:
+def test_order_zeros_and_length_do_not_change_an_instance() -> None:
     arms = [tasks.get("addition", digits=digits, order=order) for digits, order in product([(1, 5), (3, 3), (1, 40)], ORDERS)]
     lines = ("123+045=168", "045+123=168")
     codes = np.concatenate([arm.instances(arm.parse(line).tokens) for arm in arms for line in lines])
@@ -144,7 +142,7 @@ def test_every_pair_of_small_numbers_is_an_instance_of_its_own() -> None:
     assert len(np.unique(task.instances(np.concatenate(rows)), axis=0)) == len(rows)
 
 
-def test_variants_are_longer_numbers_with_the_same_words_and_roles() -> None:
+def test_variants_are_longer_numbers() -> None:
     task = tasks.get("addition", test_digits=(6, 8))
     assert list(task.variants()) == ["d6", "d7", "d8"]
     longest = task.variants()["d8"]
@@ -164,6 +162,6 @@ def test_variants_are_longer_numbers_with_the_same_words_and_roles() -> None:
         ({"order": "backward"}, "one of forward, reversed"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("addition", **wrong)

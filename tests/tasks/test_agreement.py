@@ -31,7 +31,7 @@ def some_tasks(draw: st.DrawFn) -> Task:
 
 @given(some_tasks(), st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
-def test_the_verb_is_the_glossarys_and_every_case_is_the_one_that_it_governs(task: Task, seed: int) -> None:
+def test_the_glossary_gives_the_verb_and_the_verb_the_case(task: Task, seed: int) -> None:
     batch = task.draw(np.random.default_rng(seed), 6, "train")
     for row in range(6):
         words = [word for word, _ in task.show(batch, row)]
@@ -117,7 +117,7 @@ def test_chances_are_the_shares_of_the_best_guess() -> None:
     assert task.chance("prompt") is None
 
 
-def test_rows_that_tell_the_same_glossary_are_one_instance_in_either_order() -> None:
+def test_order_does_not_change_an_instance() -> None:
     last, first = (tasks.get("agreement", order=order, pairs=2, **WIDE) for order in ORDERS)
     case = last.word(last.keys + last.verbs + last.stems + int(last.lexicon[7]))
     one = last.label(ids(last, f"k3 v7 k1 v2 k3 s5 {case} s9 {case} v7"))
@@ -131,7 +131,7 @@ def test_instances_are_counted() -> None:
     assert (len(np.unique(task.instances(rows), axis=0)), "exact") == task.instance_count()
 
 
-def test_rows_with_a_wrong_case_verb_stem_or_glossary_are_refused_with_what_is_right() -> None:
+def test_wrong_sequences_are_rejected_with_the_right_token() -> None:
     task = tasks.get("agreement", pairs=2, **WIDE)
     right, wrong = f"-c{task.lexicon[7]}", f"-c{(task.lexicon[7] + 1) % 4}"
     for line, message in (
@@ -147,7 +147,7 @@ def test_rows_with_a_wrong_case_verb_stem_or_glossary_are_refused_with_what_is_r
             task.label(ids(task, line))
 
 
-def test_the_prompt_is_no_target_unless_asked_for_and_stems_leave_the_answer_open() -> None:
+def test_the_prompt_trains_only_with_loss_on_all() -> None:
     batch = tasks.get("agreement").batch(0, 0, 20)
     assert not batch.scored[:, :9].any()
     assert batch.scored[:, 9:].all()
@@ -168,6 +168,6 @@ def test_the_prompt_is_no_target_unless_asked_for_and_stems_leave_the_answer_ope
         ({"stems": 0}, "stems must be at least 1"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("agreement", **wrong)

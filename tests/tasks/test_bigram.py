@@ -18,7 +18,7 @@ SMALL = tasks.get("bigram", vocabulary=4, triggers=1, trigger_rate=0.3, alpha=0.
 
 @given(st.tuples(st.integers(3, 12), st.integers(1, 10), st.floats(0.05, 0.8)), st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None)
-def test_a_trigger_is_always_followed_by_what_this_row_chose_for_it(sizes: tuple[int, int, float], seed: int) -> None:
+def test_a_trigger_has_one_follower_in_a_sequence(sizes: tuple[int, int, float], seed: int) -> None:
     vocabulary, triggers, rate = sizes
     task = tasks.get(
         "bigram", vocabulary=max(vocabulary, triggers + 2), triggers=triggers, trigger_rate=rate, alpha=1.0, length=40
@@ -38,7 +38,7 @@ def test_a_trigger_is_always_followed_by_what_this_row_chose_for_it(sizes: tuple
         assert roles[0] == GLOBAL
 
 
-def test_followers_are_uniform_over_all_that_are_no_triggers_whenever_they_come() -> None:
+def test_followers_are_uniform_over_the_other_tokens() -> None:
     batch = TASK.batch(0, 0, 4000)
     for role in (FIRST, COPY):
         here = batch.roles == role
@@ -59,7 +59,7 @@ def test_other_tokens_are_followed_as_the_global_chain_says() -> None:
         assert stats.chisquare(counts[before], counts[before].sum() * chain[before]).pvalue > 1e-4
 
 
-def test_the_chain_is_one_for_all_seeds_and_splits_and_another_for_other_settings() -> None:
+def test_the_chain_depends_on_settings_alone() -> None:
     again = tasks.get("bigram", length=80)
     np.testing.assert_array_equal(TASK.chain, again.chain)
     assert not np.allclose(tasks.get("bigram", alpha=0.2).chain, TASK.chain)
@@ -80,7 +80,9 @@ def test_the_global_floor_is_the_entropy_rate_by_eigenvector() -> None:
 
 @pytest.mark.parametrize("task", [TASK, SMALL], ids=["default", "small"])
 def test_floors_and_chances_agree_with_a_monte_carlo_estimate(task: Task) -> None:
-    batch = task.draw(np.random.default_rng(0), 20_000, "train")  # of few rows, a split's law is not quite the task's
+    batch = task.draw(
+        np.random.default_rng(0), 20_000, "train"
+    )  # of few instances, a split's distribution differs from the task's
     tokens, roles = batch.tokens[:, 1:], batch.roles[:, 1:]
     losses = task.optimum(batch.tokens)[:, 1:]
     for number, role in enumerate(task.roles[1:], start=1):
@@ -101,33 +103,33 @@ def assert_ratio(values: np.ndarray, here: np.ndarray, expected: float | None) -
     assert mean == pytest.approx(expected, abs=3 * error + 1e-12)
 
 
-def law_of_rows(task: Task) -> dict[tuple[int, ...], float]:
+def distribution_of_sequences(task: Task) -> dict[tuple[int, ...], float]:
     """Every row of `SMALL` with its chance, by going through all followers and all rows."""
     chain, others = task.chain, range(1, 4)
     start = np.linalg.matrix_power(chain, 200)[0]
-    law: dict[tuple[int, ...], float] = defaultdict(float)
+    distribution: dict[tuple[int, ...], float] = defaultdict(float)
     for follower in others:
         for row in itertools.product(range(4), repeat=task.length):
             chance = start[row[0]] / 3
             for before, after in itertools.pairwise(row):
                 chance *= float(after == follower) if before == 0 else chain[before, after]
             if chance:
-                law[row] += chance
-    return law
+                distribution[row] += chance
+    return distribution
 
 
 def test_the_optimum_and_the_floors_are_exact_by_enumeration() -> None:
-    law = law_of_rows(SMALL)
-    assert sum(law.values()) == pytest.approx(1)
+    distribution = distribution_of_sequences(SMALL)
+    assert sum(distribution.values()) == pytest.approx(1)
     prefixes: dict[tuple[int, ...], float] = defaultdict(float)
-    for row, chance in law.items():
+    for row, chance in distribution.items():
         for end in range(len(row) + 1):
             prefixes[row[:end]] += chance
-    rows = np.array(list(law))
-    exact = np.array([[-math.log(prefixes[row[: t + 1]] / prefixes[row[:t]]) for t in range(len(row))] for row in law])
+    rows = np.array(list(distribution))
+    exact = np.array([[-math.log(prefixes[row[: t + 1]] / prefixes[row[:t]]) for t in range(len(row))] for row in distribution])
     np.testing.assert_allclose(SMALL.optimum(rows), exact, atol=1e-9)
-    roles = np.concatenate([SMALL.parse(" ".join(map(str, row))).roles for row in law])
-    weight = np.array(list(law.values()))[:, None]
+    roles = np.concatenate([SMALL.parse(" ".join(map(str, row))).roles for row in distribution])
+    weight = np.array(list(distribution.values()))[:, None]
     for number, role in enumerate(SMALL.roles[1:], start=1):
         here = (roles == number)[:, 1:] * weight
         assert (here * exact[:, 1:]).sum() / here.sum() == pytest.approx(SMALL.floor(role), abs=1e-9)
@@ -142,7 +144,7 @@ def test_the_optimum_and_the_floors_are_exact_by_enumeration() -> None:
         ("0 0 0 0 0 0", "token 1 cannot be 0 after 0"),
     ],
 )
-def test_lines_in_which_a_trigger_changes_its_mind_are_refused(line: str, message: str) -> None:
+def test_lines_in_which_a_trigger_changes_its_mind_are_rejected(line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         SMALL.parse(line)
 
@@ -160,6 +162,6 @@ def test_lines_in_which_a_trigger_changes_its_mind_are_refused(line: str, messag
         ({"length": 3}, "length must be at least 4"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("bigram", **wrong)

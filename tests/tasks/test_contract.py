@@ -87,7 +87,7 @@ def test_roles_have_short_and_different_labels(task: Task) -> None:
     assert all(1 <= len(label) <= 40 and "#" not in label for label in labels)
 
 
-def test_padding_stands_only_behind_an_instance(task: Task) -> None:
+def test_padding_only_follows_an_instance(task: Task) -> None:
     padded = task.batch(0, 0, ROWS).roles == 0
     assert (padded[:, 1:] >= padded[:, :-1]).all(), f"{task.name}: padding within an instance"
 

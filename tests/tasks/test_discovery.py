@@ -82,11 +82,11 @@ def test_the_valid_triangles_are_those_that_networkx_finds(nodes: int, degree: i
     assert len(found) == len(task.valid) == sum(nx.triangles(graph).values()) // 3
 
 
-def test_the_graph_is_one_for_all_seeds_and_partitions_and_another_for_other_settings() -> None:
+def test_the_graph_depends_on_settings_alone() -> None:
     np.testing.assert_array_equal(TRIANGLE.valid, tasks.get("discovery", kind="triangle", train_share=0.25).valid)
     assert not np.array_equal(tasks.get("discovery", kind="triangle", nodes=49).valid[:50], TRIANGLE.valid[:50])
     family = np.flatnonzero(SIBLING.valid[:, 2] == 1)
-    assert set(SIBLING.valid[family, :2].ravel().tolist()) != set(range(9, 33)), "ids must not say who is whose child"
+    assert set(SIBLING.valid[family, :2].ravel().tolist()) != set(range(9, 33)), "ids must not reveal parents"
 
 
 @BOTH
@@ -103,7 +103,7 @@ def test_the_splits_divide_all_valid_sequences_exactly(task: Task) -> None:
 
 
 @BOTH
-def test_rows_are_uniform_over_the_training_part_in_any_order(task: Task) -> None:
+def test_training_sequences_are_uniform_in_any_order(task: Task) -> None:
     tokens = task.batch(0, 0, 40_000).tokens
     assert (tokens[:, 0] == 0).all()
     _, counts = np.unique(task.instances(tokens), axis=0, return_counts=True)
@@ -133,7 +133,7 @@ def test_samples_are_judged_as_networkx_and_sets_judge_them(task: Task, noise: f
 
 
 @BOTH
-def test_what_training_shows_is_valid_and_never_novel_and_nonsense_is_nothing(task: Task) -> None:
+def test_training_sequences_are_valid_but_not_novel(task: Task) -> None:
     assert task.judge(task.batch(0, 0, 200).tokens) == {"valid": 1.0, "novel": 0.0, "unique": 0.0, "creative": 0.0}
     assert set(task.judge(np.zeros((5, 4), dtype=np.int64)).values()) == {0.0}
     swapped = task.batch(0, 0, 200).tokens[:, [0, 2, 1, 3]]
@@ -157,7 +157,7 @@ def test_the_optimum_is_exact_by_enumeration(task: Task) -> None:
     assert (optimum[:, 0] == 0).all()
 
 
-def test_the_floors_of_siblings_hold_row_by_row_and_triangles_have_none() -> None:
+def test_siblings_have_floors_and_triangles_none() -> None:
     optimum = SIBLING.optimum(SIBLING.batch(0, 0, 500, "validation").tokens)
     for place, role in enumerate(SIBLING.roles[1:]):
         np.testing.assert_allclose(optimum[:, place], SIBLING.floor(role), atol=1e-12)
@@ -185,12 +185,12 @@ def test_chances_are_the_shares_of_the_commonest_node(task: Task) -> None:
         ("triangle", "1 1 1 2", "token 0 must be 0, with which every sequence begins, not 1"),
     ],
 )
-def test_rows_that_the_graph_does_not_allow_are_refused(kind: str, line: str, message: str) -> None:
+def test_sequences_that_the_graph_does_not_allow_are_rejected(kind: str, line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("discovery", kind=kind).parse(line)
 
 
-def test_siblings_with_a_wrong_parent_are_told_the_right_one() -> None:
+def test_the_right_parent_of_siblings_is_named() -> None:
     first, second, parent = SIBLING.valid[100].tolist()
     with pytest.raises(TaskError, match=f"then that parent, which is {parent} .p{parent}.$"):
         SIBLING.parse(f"0 {second} {first} {parent % 8 + 1}")
@@ -215,6 +215,6 @@ def test_siblings_with_a_wrong_parent_are_told_the_right_one() -> None:
         ({"train_share": 1.0}, "train_share"),
     ],
 )
-def test_bad_settings_and_impossible_graphs_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_and_impossible_graphs_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("discovery", **wrong)

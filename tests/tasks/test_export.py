@@ -15,7 +15,7 @@ PUBLIC = "2,8|5,2|5,9|9,3/5,8=5,2,8\n1,6|1,5|5,3|6,2/1,2=1,6,2\n0,6|6,1|7,2|0,7/
 """Lines in the form of Next-Token-Failures, data/datasets/graphs."""
 
 
-def test_an_exported_line_says_how_to_draw_it_again_and_reads_back(task: Task, tmp_path: Path) -> None:
+def test_an_exported_line_can_be_redrawn_and_read(task: Task, tmp_path: Path) -> None:
     lines = list(export_lines(task, "test", 8, seed=3))
     rows = []
     for index, line in enumerate(lines):
@@ -49,7 +49,7 @@ def test_files_of_windows_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(there.tokens, here.tokens)
 
 
-def test_lines_of_other_settings_are_read_if_a_model_can_be_asked_them(tmp_path: Path) -> None:
+def test_lines_of_compatible_settings_are_read(tmp_path: Path) -> None:
     near = tasks.get("induction", vocabulary=12, period=(3, 4), length=12)
     far = tasks.get("induction", vocabulary=12, period=(6, 6), length=12)
     (tmp_path / "far.jsonl").write_text("\n".join(export_lines(far, size=3)))
@@ -59,7 +59,7 @@ def test_lines_of_other_settings_are_read_if_a_model_can_be_asked_them(tmp_path:
         read_file(tmp_path / "far.txt", near)
 
 
-def test_what_is_scored_follows_the_model_and_not_the_file(tmp_path: Path) -> None:
+def test_the_model_decides_which_tokens_are_scored(tmp_path: Path) -> None:
     everything = tasks.get("star", degree=2, arm=3, nodes=10, loss_on="all")
     (tmp_path / "x.jsonl").write_text("\n".join(export_lines(STAR, size=2)))
     assert read_file(tmp_path / "x.jsonl", everything).scored.all()
@@ -110,7 +110,7 @@ def test_a_wrong_line_is_named_by_number_and_fault(content: str | bytes, fault: 
 
 
 @pytest.mark.parametrize("arguments", [{"size": 0}, {"split": "exam"}, {"seed": -1}])
-def test_wrong_arguments_of_an_export_are_refused(arguments: dict[str, object]) -> None:
+def test_wrong_arguments_of_an_export_are_rejected(arguments: dict[str, object]) -> None:
     with pytest.raises(TaskError, match=next(iter(arguments))):
         list(export_lines(STAR, **arguments))  # type: ignore[arg-type]
 

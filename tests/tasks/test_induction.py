@@ -21,7 +21,7 @@ def small_tasks(draw: st.DrawFn) -> tasks.Task:
 
 @given(small_tasks(), st.integers(0, 2**63))
 @settings(max_examples=40, deadline=None)
-def test_rows_repeat_a_segment_of_distinct_tokens_and_roles_say_so(task: tasks.Task, seed: int) -> None:
+def test_sequences_repeat_a_segment_of_distinct_tokens(task: tasks.Task, seed: int) -> None:
     batch = task.draw(np.random.default_rng(seed), 8, "train")
     for tokens, roles in zip(batch.tokens.tolist(), batch.roles.tolist(), strict=True):
         period = roles.count(NEW)
@@ -54,17 +54,17 @@ def test_floors_agree_with_enumeration_of_every_segment() -> None:
 
 def test_the_optimum_is_the_exact_posterior_over_all_segments() -> None:
     task = tasks.get("induction", vocabulary=4, period=(1, 3), length=6)
-    law: dict[tuple[int, ...], float] = {}
+    distribution: dict[tuple[int, ...], float] = {}
     for period in range(1, 4):
         for segment in itertools.permutations(range(4), period):
             row = tuple(segment[position % period] for position in range(6))
-            law[row] = law.get(row, 0) + 1 / 3 / math.perm(4, period)
-    rows = np.array(list(law))
+            distribution[row] = distribution.get(row, 0) + 1 / 3 / math.perm(4, period)
+    rows = np.array(list(distribution))
     optimum = task.optimum(rows)
-    for row, losses in zip(law, optimum, strict=True):
+    for row, losses in zip(distribution, optimum, strict=True):
         for position in range(6):
-            before = sum(mass for other, mass in law.items() if other[:position] == row[:position])
-            here = sum(mass for other, mass in law.items() if other[: position + 1] == row[: position + 1])
+            before = sum(mass for other, mass in distribution.items() if other[:position] == row[:position])
+            here = sum(mass for other, mass in distribution.items() if other[: position + 1] == row[: position + 1])
             assert losses[position] == pytest.approx(-math.log(here / before), abs=1e-12), (row, position)
 
 
@@ -75,7 +75,7 @@ def test_the_mean_optimum_of_the_boundary_is_its_floor() -> None:
     assert losses.mean() == pytest.approx(task.floor("boundary"), abs=3 * losses.std() / math.sqrt(len(losses)))
 
 
-def test_a_segment_is_the_same_instance_in_rows_of_any_length() -> None:
+def test_length_does_not_change_an_instance() -> None:
     long = tasks.get("induction", vocabulary=10, period=(3, 6), length=40)
     short = tasks.get("induction", vocabulary=10, period=(3, 6), length=12)
     rows = long.batch(0, 0, 50).tokens
@@ -103,6 +103,6 @@ def test_the_far_variant_has_periods_that_training_never_shows() -> None:
         ({"vocabulary": True}, "whole number"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("induction", **wrong)

@@ -15,7 +15,7 @@ ORDERS = [1, 2]
 
 
 def urn(row: tuple[int, ...], states: int, order: int, alpha: float) -> float:
-    """The chance of a row: the Dirichlet-multinomial law of each context's followers, the matrix integrated out."""
+    """The probability of a sequence: the Dirichlet-multinomial distribution of followers in each context."""
     counts: dict[tuple[int, ...], Counter[int]] = {}
     for t in range(order, len(row)):
         counts.setdefault(row[t - order : t], Counter())[row[t]] += 1
@@ -55,12 +55,12 @@ def test_the_optimum_is_the_integral_over_all_matrices(row: tuple[int, ...]) -> 
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_rows_follow_the_law_that_their_likelihood_says(order: int) -> None:
+def test_sequences_follow_their_likelihood(order: int) -> None:
     task = tasks.get("markov", states=2, order=order, alpha=0.5, length=5)
     tokens = task.draw(np.random.default_rng(0), 40_000, "train").tokens
     counts = np.bincount(tokens @ (2 ** np.arange(5)[::-1]), minlength=32)
-    law = np.array([urn(row, 2, order, 0.5) for row in itertools.product(range(2), repeat=5)])
-    assert stats.chisquare(counts, 40_000 * law).pvalue > 1e-3
+    distribution = np.array([urn(row, 2, order, 0.5) for row in itertools.product(range(2), repeat=5)])
+    assert stats.chisquare(counts, 40_000 * distribution).pvalue > 1e-3
 
 
 def naive_chances(row: list[int], t: int, order: int, states: int, alpha: float) -> list[float]:
@@ -80,7 +80,7 @@ def naive_chances(row: list[int], t: int, order: int, states: int, alpha: float)
     seed=st.integers(0, 99),
 )
 @settings(max_examples=25, deadline=None)
-def test_distances_agree_with_a_loop_over_rows(states: int, order: int, alpha: float, length: int, seed: int) -> None:
+def test_distances_agree_with_a_loop_over_sequences(states: int, order: int, alpha: float, length: int, seed: int) -> None:
     task = tasks.get("markov", states=states, order=order, alpha=alpha, length=length)
     rng = np.random.default_rng(seed)
     tokens = rng.integers(states, size=(3, length))
@@ -92,14 +92,14 @@ def test_distances_agree_with_a_loop_over_rows(states: int, order: int, alpha: f
         for row, model in zip(tokens.tolist(), log_probs.astype(float), strict=True):
             for t in range(order, length):
                 used = {"unigram": 0, "bigram": 1, "bayes": order}.get(name.removeprefix("kl/"))
-                told = [1 / states] * states if used is None else naive_chances(row, t, used, states, alpha)
-                distances.append(sum(p * (math.log(p) - q) for p, q in zip(told, model[t - 1], strict=True)))
+                stated = [1 / states] * states if used is None else naive_chances(row, t, used, states, alpha)
+                distances.append(sum(p * (math.log(p) - q) for p, q in zip(stated, model[t - 1], strict=True)))
         assert value == pytest.approx(np.mean(distances), abs=1e-5), name
 
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("runs", ["uniform", "unigram", "bigram", "bayes"])
-def test_the_distance_to_the_predictor_that_a_model_runs_is_nought(order: int, runs: str) -> None:
+def test_the_divergence_from_the_models_own_predictor_is_zero(order: int, runs: str) -> None:
     task = tasks.get("markov", order=order)
     tokens = task.batch(0, 0, 64).tokens
     used = {"unigram": 0, "bigram": 1, "bayes": order}.get(runs)
@@ -111,7 +111,7 @@ def test_the_distance_to_the_predictor_that_a_model_runs_is_nought(order: int, r
     assert others == ({"kl/bigram", "kl/bayes"} if order == 1 and runs in ("bigram", "bayes") else {f"kl/{runs}"})
 
 
-def test_better_predictors_lose_less_in_the_order_of_what_they_look_at() -> None:
+def test_more_context_gives_a_lower_loss() -> None:
     task = tasks.get("markov", order=2, length=128)
     tokens = task.batch(0, 0, 500).tokens
     losses = [
@@ -146,11 +146,11 @@ def test_roles_floors_and_chances() -> None:
         ({"length": 3, "order": 2}, "length must be at least 4"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("markov", **wrong)
 
 
-def test_a_row_of_states_is_a_line_of_ids() -> None:
+def test_a_sequence_of_states_is_a_line_of_ids() -> None:
     task: Task = tasks.get("markov", states=3, length=5)
     assert task.format(task.parse("2 0 0 1 2")) == "2 0 0 1 2"

@@ -18,27 +18,23 @@ def right(operation: str, a: int, b: int, p: int) -> int:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("p", [3, 11, 97])
-def test_answers_are_right(operation: str, p: int) -> None:
-    task = tasks.get("modular", p=p, operation=operation)
-    batch = task.batch(0, 0, 200)
-    for a, sign, b, equals, answer in batch.tokens.tolist():
-        assert (sign, equals) == (p, p + 1)
-        assert answer == right(operation, a, b, p)
+def test_answers_are_right(operation: str) -> None:
+    for p in (3, 97):
+        for a, sign, b, equals, answer in tasks.get("modular", p=p, operation=operation).batch(0, 0, 200).tokens.tolist():
+            assert (sign, equals) == (p, p + 1)
+            assert answer == right(operation, a, b, p)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("p", [3, 11, 101])
-def test_spelled_numbers_are_their_digits_with_leading_zeros(operation: str, p: int) -> None:
-    task = tasks.get("modular", p=p, operation=operation, spelled=True)
-    assert task.vocab_size == 12
-    digits = {3: 1, 11: 2, 101: 3}[p]
-    for row in task.batch(0, 0, 100).tokens.tolist():
-        text = "".join("0123456789#="[token] for token in row)
-        left, answer = text.split("=")
-        a, b = left.split("#")
-        assert len(a) == len(b) == len(answer) == digits
-        assert int(answer) == right(operation, int(a), int(b), p)
+def test_spelled_numbers_have_leading_zeros(operation: str) -> None:
+    for p, digits in ((3, 1), (11, 2), (101, 3)):
+        task = tasks.get("modular", p=p, operation=operation, spelled=True)
+        assert task.vocab_size == 12
+        for sequence in task.batch(0, 0, 100).tokens.tolist():
+            left, answer = "".join("0123456789#="[token] for token in sequence).split("=")
+            a, b = left.split("#")
+            assert len(a) == len(b) == len(answer) == digits
+            assert int(answer) == right(operation, int(a), int(b), p)
 
 
 @pytest.mark.parametrize("operation", ["+", "x2+y2"])
@@ -51,9 +47,8 @@ def test_spelling_moves_no_pair_to_another_split(operation: str) -> None:
         assert rows[0] == rows[1] == {divmod(pair, 11) for pair in plain.pairs(split).tolist()}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("spelled", [False, True])
-def test_chance_is_that_of_the_best_constant_answer_over_all_facts(operation: str, spelled: bool) -> None:
+@pytest.mark.parametrize(("operation", "spelled"), [("+", False), ("/", False), ("x3+xy", True)])
+def test_chance_is_that_of_the_best_constant_answer(operation: str, spelled: bool) -> None:
     p = 11
     pairs = [(a, b) for a in range(p) for b in range(operation == "/", p)]
     answers = [right(operation, a, b, p) for a, b in pairs]
@@ -64,7 +59,7 @@ def test_chance_is_that_of_the_best_constant_answer_over_all_facts(operation: st
     assert task.chance("operand") is None
 
 
-def test_training_goes_over_its_share_many_times_and_shows_nothing_else() -> None:
+def test_training_repeats_its_share_and_nothing_else() -> None:
     task = tasks.get("modular", p=7, train_share=0.4)
     epochs = 60
     tokens = np.concatenate([task.batch(0, index, len(task.pairs("train"))).tokens for index in range(epochs)])
@@ -86,7 +81,7 @@ def test_the_pairs_are_divided_exactly(operation: str) -> None:
 
 
 @pytest.mark.parametrize("spelled", [False, True])
-def test_lines_are_read_back_and_wrong_answers_are_told_the_right_one(spelled: bool) -> None:
+def test_lines_are_read_back_and_wrong_answers_rejected(spelled: bool) -> None:
     task = tasks.get("modular", p=11, operation="*", spelled=spelled)
     batch = task.batch(0, 0, 20)
     for row in range(20):
@@ -100,13 +95,12 @@ def test_lines_are_read_back_and_wrong_answers_are_told_the_right_one(spelled: b
 
 
 @pytest.mark.parametrize("line", ["", "3 + 4 = 7", "3 * 4 =", "3 * 40 = 5", "a * 4 = 5", "3 * 4 : 1", "3 * 4 = 1 = 2"])
-@pytest.mark.parametrize("spelled", [False, True])
-def test_malformed_lines_are_refused(line: str, spelled: bool) -> None:
+def test_malformed_lines_are_rejected(line: str) -> None:
     with pytest.raises(TaskError, match=r"is not a line like '3 \* 4 = 7', numbers below 11"):
-        tasks.get("modular", p=11, operation="*", spelled=spelled).parse(line)
+        tasks.get("modular", p=11, operation="*").parse(line)
 
 
-def test_division_by_nought_has_no_answer() -> None:
+def test_division_by_zero_has_no_answer() -> None:
     task: Task = tasks.get("modular", p=11, operation="/")
     with pytest.raises(TaskError, match="b not 0"):
         task.solve(np.array([3, 11, 0, 12]))
@@ -115,7 +109,7 @@ def test_division_by_nought_has_no_answer() -> None:
 
 
 @pytest.mark.parametrize("prompt", [[], [0, 3, 10, 0, 4], [0, 3, 10, 0, 4, 10], [1, 1, 10, 0, 4, 11], [0, 10, 10, 0, 4, 11]])
-def test_prompts_that_are_none_are_refused(prompt: list[int]) -> None:
+def test_wrong_prompts_are_rejected(prompt: list[int]) -> None:
     task = tasks.get("modular", p=11, spelled=True)
     assert task.solve(np.array([0, 3, 10, 0, 9, 11])).tolist() == [0, 1]
     with pytest.raises(TaskError, match="numbers below 11"):
@@ -134,6 +128,6 @@ def test_prompts_that_are_none_are_refused(prompt: list[int]) -> None:
         ({"p": 3, "train_share": 0.99}, "too few to divide"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("modular", **wrong)

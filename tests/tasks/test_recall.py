@@ -14,7 +14,7 @@ SMALL = tasks.get("recall", vocabulary=12, pairs=2, length=12)
 
 
 def drawn(task: Task, rows: int) -> np.ndarray:
-    """Rows of the task's own law, of no split in particular."""
+    """Sequences of the task's distribution, of any split."""
     return task.draw(np.random.default_rng(0), rows, "train").tokens
 
 
@@ -32,7 +32,7 @@ def test_every_key_is_asked_for_once_and_answered_with_its_value() -> None:
         assert set(roles[1:16:2]) == {VALUE}
 
 
-def test_keys_and_values_come_evenly_from_the_two_halves_of_the_vocabulary() -> None:
+def test_keys_and_values_are_uniform() -> None:
     """The published ranges: keys 1 to V/2 - 1, values V/2 to V - 1, at every place alike."""
     tokens = drawn(TASK, 8000)
     for place, low, high in ((0, 1, 32), (14, 1, 32), (1, 32, 64), (15, 32, 64)):
@@ -41,7 +41,7 @@ def test_keys_and_values_come_evenly_from_the_two_halves_of_the_vocabulary() -> 
         assert stats.chisquare(counts[low:high]).pvalue > 1e-3, place
 
 
-def test_keys_and_values_are_drawn_without_replacement_and_independently() -> None:
+def test_keys_and_values_are_drawn_without_replacement() -> None:
     tokens = drawn(SMALL, 40_000)
     keys, values = ([*itertools.permutations(ids, 2)] for ids in (range(1, 6), range(6, 12)))
     cells = {(*key, *value): number for number, (key, value) in enumerate(itertools.product(keys, values))}
@@ -50,31 +50,31 @@ def test_keys_and_values_are_drawn_without_replacement_and_independently() -> No
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def gap_law(slots: int, power: float) -> np.ndarray:
+def gap_distribution(slots: int, power: float) -> np.ndarray:
     """The published weights of the gaps, for g = 1 to the number of slots."""
     weights = power * np.arange(1, slots + 1) ** (power - 1)
     return weights / weights.sum()
 
 
 @pytest.mark.parametrize("power", [0.01, 0.3, 1.0])
-def test_gaps_follow_the_power_law(power: float) -> None:
+def test_gaps_follow_the_power_distribution(power: float) -> None:
     task = tasks.get("recall", pairs=1, length=42, power=power)
     place = (drawn(task, 20_000)[:, 2::2] > 0).argmax(axis=1)
     counts = np.bincount(place, minlength=20)
-    assert stats.chisquare(counts, 20_000 * gap_law(20, power)).pvalue > 1e-3
+    assert stats.chisquare(counts, 20_000 * gap_distribution(20, power)).pvalue > 1e-3
     if power == 1:
         assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_slots_are_taken_without_replacement_in_the_order_of_the_keys() -> None:
+def test_slots_are_drawn_without_replacement() -> None:
     """The first key draws its slot from the power law, the second from what is left of it, as the published code does."""
-    tokens, law = drawn(SMALL, 40_000), gap_law(4, 0.01)
+    tokens, distribution = drawn(SMALL, 40_000), gap_distribution(4, 0.01)
     asked = tokens[:, 4::2]
     slots = [(asked == tokens[:, 2 * number : 2 * number + 1]).argmax(axis=1) for number in range(2)]
     counts = np.zeros((4, 4))
     np.add.at(counts, (slots[0], slots[1]), 1)
     pairs = list(itertools.permutations(range(4), 2))
-    expected = [40_000 * law[first] * law[second] / (1 - law[first]) for first, second in pairs]
+    expected = [40_000 * distribution[first] * distribution[second] / (1 - distribution[first]) for first, second in pairs]
     assert stats.chisquare([counts[pair] for pair in pairs], expected).pvalue > 1e-3
 
 
@@ -102,7 +102,7 @@ def test_chances_are_the_shares_of_the_best_guess() -> None:
     assert TASK.chance("filler") is None
 
 
-def test_the_same_pairs_in_another_order_and_at_other_gaps_are_the_same_instance() -> None:
+def test_order_and_gaps_do_not_change_an_instance() -> None:
     one, other = SMALL.parse("3 9 5 8 3 9 0 0 5 8 0 0"), SMALL.parse("5 8 3 9 0 0 5 8 0 0 3 9")
     np.testing.assert_array_equal(SMALL.instances(one.tokens), SMALL.instances(other.tokens))
     assert SMALL.instance_count() == (10 * 30, "exact")
@@ -144,7 +144,7 @@ def test_prompts_that_ask_for_no_key_have_no_answer(prompt: list[int]) -> None:
         ("3 9 5 8 0 3 9 0 5 8 0 0", "then each key once more"),
     ],
 )
-def test_lines_that_are_no_row_are_refused_with_what_is_wrong(line: str, message: str) -> None:
+def test_invalid_sequences_are_rejected_with_the_fault(line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         SMALL.parse(line)
 
@@ -160,6 +160,6 @@ def test_lines_that_are_no_row_are_refused_with_what_is_wrong(line: str, message
         ({"power": 0.0}, "power must be above 0"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("recall", **wrong)

@@ -17,18 +17,18 @@ def test_importing_tasks_pulls_in_neither_torch_nor_pandas() -> None:
     assert answer.stdout.strip() == "set()"
 
 
-def test_a_misspelt_task_is_refused_with_the_nearest_name() -> None:
+def test_a_misspelt_task_is_rejected_with_the_nearest_name() -> None:
     with pytest.raises(TaskError, match="did you mean 'induction'"):
         tasks.get("inductoin")
 
 
-def test_a_misspelt_setting_is_refused_with_the_nearest_name() -> None:
+def test_a_misspelt_setting_is_rejected_with_the_nearest_name() -> None:
     with pytest.raises(TaskError, match="did you mean 'vocabulary'"):
         tasks.get("induction", vocabluary=3)
 
 
 @pytest.mark.parametrize("path", ["no.such.module:Task", "tasks.core.base:Missing", "json:dumps", ":", "tasks.core.base:"])
-def test_a_users_task_that_is_none_is_refused(path: str) -> None:
+def test_a_users_class_that_is_not_a_task_is_rejected(path: str) -> None:
     with pytest.raises(TaskError):
         tasks.find(path)
 

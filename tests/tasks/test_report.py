@@ -25,7 +25,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_counts_are_what_many_draws_run_through(name: str) -> None:
+def test_counts_agree_with_many_draws(name: str) -> None:
     task = tasks.get(name.split()[0], **SMALL[name])
     counted = task.instance_count()
     assert counted is not None
@@ -36,7 +36,7 @@ def test_counts_are_what_many_draws_run_through(name: str) -> None:
     assert len(np.unique(task.instances(np.concatenate(drawn)), axis=0)) == number
 
 
-def test_the_star_graphs_of_three_nodes_an_arm_are_those_that_one_can_list() -> None:
+def test_the_count_of_star_graphs_agrees_with_a_list() -> None:
     """Every choice of centre, goal's arm and other arm out of six nodes."""
     stars = {(frozenset({(c, a), (a, b), (c, d), (d, e)}), b) for c, a, b, d, e in itertools.permutations(range(6), 5)}
     assert tasks.get("star", degree=2, arm=3, nodes=6).instance_count() == (len(stars), "exact")
@@ -57,7 +57,7 @@ def test_a_report_shows_no_overlap_and_all_roles(task: Task) -> None:
         assert len(seen) <= found.instances
 
 
-def test_shares_lengths_and_what_is_met_again_are_those_of_the_rows() -> None:
+def test_shares_and_lengths_agree_with_the_sequences() -> None:
     task = tasks.get("stories")
     found = inspect_data(task, drawn=100, seed=5)
     roles = np.concatenate([task.batch(5, 0, size, split).roles for split, size in zip(SPLITS, (200, 100, 100), strict=True)])
@@ -68,8 +68,8 @@ def test_shares_lengths_and_what_is_met_again_are_those_of_the_rows() -> None:
         assert (found.roles[role].floor, found.roles[role].chance) == (task.floor(role), task.chance(role))
 
 
-def test_the_public_star_graphs_are_nearly_all_in_their_training_set() -> None:
-    """Two arms of three nodes out of ten, 200,000 lines: 1 - exp(-200,000 / 30,240) = 0.9987 of graphs are met."""
+def test_public_star_graphs_are_nearly_all_in_training() -> None:
+    """Two arms of three nodes out of ten, 200,000 lines: 1 - exp(-200,000 / 30,240) = 0.9987 of graphs are drawn again."""
     task = tasks.get("star", degree=2, arm=3, nodes=10)
     assert task.instance_count() == (30_240, "exact")
     found = inspect_data(task, drawn=6000)
@@ -92,7 +92,7 @@ def test_instances_are_listed_by_stratum_and_split(name: str, settings: dict[str
             assert facts.drawn[split] == pytest.approx(facts.chance, abs=0.05)
 
 
-def test_counts_are_marked_where_a_hash_divides_and_where_nobody_knows() -> None:
+def test_counts_are_marked_as_exact_hashed_or_seen() -> None:
     marks = {name: inspect_data(tasks.get(name), drawn=50).strata for name in ("induction", "bigram", "modular", "stories")}
     kinds = {name: {facts.instances_are for facts in strata.values()} for name, strata in marks.items()}
     assert kinds == {"induction": {"about"}, "bigram": {"seen"}, "modular": {"exact"}, "stories": {"seen"}}
@@ -113,6 +113,6 @@ def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(inspect_data(task, drawn=100).overlap.values()) > 0
 
 
-def test_drawing_nothing_is_refused(tmp_path: Path) -> None:
+def test_drawing_nothing_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="drawn must be between 1 and 10000000, not 0"):
         inspect_data(tasks.get("star"), drawn=0)

@@ -9,16 +9,16 @@ from tasks import Task, TaskError
 
 
 @pytest.mark.parametrize("name", tasks.names())
-def test_unknown_settings_and_wrong_types_are_refused_in_one_line(name: str) -> None:
+def test_unknown_settings_and_wrong_types_are_rejected(name: str) -> None:
     with pytest.raises(TaskError, match="no setting 'nonsense'"):
         tasks.get(name, nonsense=1)
     for field in dataclasses.fields(tasks.find(name)):
-        with pytest.raises(TaskError, match=field.name) as refused:
+        with pytest.raises(TaskError, match=field.name) as rejected:
             tasks.get(name, **{field.name: object()})
-        assert "\n" not in str(refused.value)
+        assert "\n" not in str(rejected.value)
 
 
-def test_numbers_that_make_no_sense_are_refused_by_the_settings_name(task: Task) -> None:
+def test_numbers_out_of_range_are_rejected_by_name(task: Task) -> None:
     for field in dataclasses.fields(task):
         value = getattr(task, field.name)
         if isinstance(value, int) and not isinstance(value, bool):
@@ -30,6 +30,6 @@ def test_numbers_that_make_no_sense_are_refused_by_the_settings_name(task: Task)
         else:
             continue
         for each in wrong:
-            with pytest.raises(TaskError, match=field.name) as refused:
+            with pytest.raises(TaskError, match=field.name) as rejected:
                 dataclasses.replace(task, **{field.name: each})
-            assert "\n" not in str(refused.value)
+            assert "\n" not in str(rejected.value)

@@ -26,7 +26,7 @@ def spellings(draw: st.DrawFn) -> Task:
 
 @given(spellings(), st.integers(0, 2**60))
 @settings(max_examples=25, deadline=None)
-def test_rows_are_those_of_the_inner_task_spelled_by_the_code(task: Task, seed: int) -> None:
+def test_sequences_are_the_inner_tasks_spelled_by_the_code(task: Task, seed: int) -> None:
     inner, k = task.task, task.symbols
     spelled, plain = (each.draw(np.random.default_rng(seed), 3, "train") for each in (task, inner))
     assert spelled.tokens.shape == (3, k * inner.length)
@@ -49,7 +49,7 @@ def test_no_two_tokens_are_spelled_alike(task: Task) -> None:
     assert task.code.max() < task.base
 
 
-def test_symbols_that_spell_nothing_are_told_apart() -> None:
+def test_invalid_spellings_are_recognised() -> None:
     task = tasks.get("spelled", base=4, symbols=3)  # 32 of 64 spellings are tokens
     every = np.array(list(itertools.product(range(4), repeat=3)))
     _, spelt = task.read(every)
@@ -69,22 +69,22 @@ def test_an_instance_is_in_the_split_of_the_inner_task(inner: str) -> None:
             assert (split_of(canonical) == number).all()
 
 
-def test_the_loss_of_the_best_predictor_of_symbols_adds_up_to_that_of_tokens() -> None:
+def test_optimal_losses_of_symbols_sum_to_that_of_tokens() -> None:
     task = tasks.get("spelled", task={"name": "induction", "vocabulary": 3, "period": (1, 2), "length": 4}, base=2, symbols=2)
-    law: dict[tuple[int, ...], float] = {}
+    distribution: dict[tuple[int, ...], float] = {}
     for period in (1, 2):
         for segment in itertools.permutations(range(3), period):
             row = tuple(task.code[[segment[place % period] for place in range(4)]].ravel().tolist())
-            law[row] = law.get(row, 0) + 1 / 2 / math.perm(3, period)
-    optimum = task.token_optimum(np.array(list(law)))
-    for row, losses in zip(law, optimum, strict=True):
-        masses = [sum(mass for other, mass in law.items() if other[:end] == row[:end]) for end in range(9)]
+            distribution[row] = distribution.get(row, 0) + 1 / 2 / math.perm(3, period)
+    optimum = task.token_optimum(np.array(list(distribution)))
+    for row, losses in zip(distribution, optimum, strict=True):
+        masses = [sum(mass for other, mass in distribution.items() if other[:end] == row[:end]) for end in range(9)]
         by_symbol = -np.log(np.array(masses[1:]) / masses[:-1])
         np.testing.assert_allclose(by_symbol.reshape(4, 2).sum(axis=1), losses, atol=1e-12)
     assert tasks.get("spelled", task="star").token_optimum(np.zeros((1, 34), dtype=np.int64)) is None
 
 
-def test_floors_are_nought_where_the_tokens_is_and_unknown_elsewhere() -> None:
+def test_floors_are_zero_where_the_tokens_floor_is() -> None:
     task = tasks.get("spelled", base=4, symbols=3)
     assert [task.floor(f"copy/{place}") for place in (1, 2, 3)] == [0, 0, 0]
     assert [task.floor(f"new/{place}") for place in (1, 2, 3)] == [None] * 3
@@ -111,7 +111,7 @@ def test_answers_lines_and_headline_are_the_inner_tasks() -> None:
         task.parse("3,1|7,2|2,5|7,3|5,8|1,0/7,8=7,3,1,0")
 
 
-def test_targets_that_do_not_train_in_the_inner_task_do_not_train_spelled() -> None:
+def test_the_inner_task_selects_the_targets_that_train() -> None:
     narrow, wide = (tasks.get("spelled", task={"name": "star", "loss_on": loss_on}) for loss_on in ("answer", "all"))
     position = np.arange(narrow.length)
     batches = [task.batch(0, 0, 4) for task in (narrow, wide)]
@@ -123,7 +123,7 @@ def test_targets_that_do_not_train_in_the_inner_task_do_not_train_spelled() -> N
 
 
 @pytest.mark.parametrize("prompt", [[0], [0, 1, 2, 3, 3, 3, 3]])
-def test_prompts_that_are_no_tokens_are_refused(prompt: list[int]) -> None:
+def test_prompts_that_are_no_tokens_are_rejected(prompt: list[int]) -> None:
     with pytest.raises(TaskError, match="spelled: the prompt is not tokens of star, 2 symbols each"):
         tasks.get("spelled", task="star").solve(np.array(prompt))
 
@@ -135,7 +135,7 @@ def test_variants_are_spelled_by_the_same_code() -> None:
     assert ((far.batch(0, 0, 50, "test").roles == far.role("new/1")).sum(axis=1) >= 28).all()
 
 
-def test_sampled_rows_are_judged_by_the_inner_task_and_forced_symbol_by_symbol() -> None:
+def test_the_inner_task_judges_and_forces_sampled_symbols() -> None:
     walk = Walk()
     task = tasks.get("spelled", task=walk, base=3, symbols=3)  # 16 of 27 spellings are places
     assert task.sampled_from == 3
@@ -173,12 +173,12 @@ def test_sampled_rows_are_judged_by_the_inner_task_and_forced_symbol_by_symbol()
         ({"loss_on": "answer"}, "there is no answer"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("spelled", **wrong)
 
 
-def test_a_task_within_a_task_is_described_and_told_apart_by_what_changes_an_instance() -> None:
+def test_the_inner_tasks_fingerprint_enters_the_outer_one() -> None:
     task = tasks.get("spelled", task=STAR)
     assert task.description["task"]["form"] == "public"
     assert tasks.from_description(task.description) == task

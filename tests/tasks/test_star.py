@@ -51,7 +51,7 @@ def test_lines_are_read_back_exactly(form: str, direction: str) -> None:
             np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(row), field))
 
 
-def test_a_public_line_is_what_the_literature_writes() -> None:
+def test_a_public_line_has_the_published_form() -> None:
     task = tasks.get("star", degree=2, arm=3, nodes=8, form="public")
     row = task.parse("3,1|7,2|2,5|7,3/7,1=7,3,1")
     assert " ".join(word for word, _ in task.show(row)) == "3 1 | 7 2 | 2 5 | 7 3 / 7 1 = 7 3 1"
@@ -81,7 +81,7 @@ def test_a_public_line_is_what_the_literature_writes() -> None:
         ("", "an edge u,v"),
     ],
 )
-def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, message: str) -> None:
+def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None:
     task = tasks.get("star", degree=2, arm=3, nodes=8, form="public")
     with pytest.raises(TaskError, match=message):
         task.parse(line)
@@ -134,7 +134,7 @@ def test_separators_of_a_prompt_must_be_where_they_belong() -> None:
         task.solve(prompt)
 
 
-def test_the_goal_is_at_the_end_of_any_arm_and_edges_in_any_order() -> None:
+def test_arms_and_edges_are_in_random_order() -> None:
     task = tasks.get("star", degree=2, arm=2, nodes=3)
     tokens = task.batch(0, 0, 6000).tokens
     position = (tokens[:, 5:6] == tokens[:, [1, 3]]).argmax(axis=1)
@@ -151,6 +151,6 @@ def test_the_goal_is_at_the_end_of_any_arm_and_edges_in_any_order() -> None:
         ({"direction": 3}, "direction"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("star", **wrong)

@@ -23,7 +23,7 @@ def test_readmes_task_is_short_and_learns(tmp_path: Path) -> None:
     assert lab.Run(tmp_path / "run").experiment.task == tasks.get(README_TASK, symbols=4, shown=3)
 
 
-def test_a_task_of_an_installed_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
+def test_an_installed_task_is_found_by_its_entry_point(tmp_path: Path) -> None:
     (tmp_path / "backwards.py").write_text(readme_example())
     (tmp_path / "backwards-1.0.dist-info").mkdir()
     (tmp_path / "backwards-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: backwards\nVersion: 1.0\n")
@@ -41,7 +41,7 @@ print(json.dumps([tasks.names()[-1], task.length, same, task.solve([3, 4, 10]) =
     assert json.loads(answer.stdout) == ["reverse", 5, True, True]
 
 
-def test_a_task_in_the_working_directory_is_found_by_every_command(tmp_path: Path) -> None:
+def test_commands_find_a_task_in_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "my_tasks.py").write_text(readme_example())
     command = [sys.executable, "-P", "-m", "lab", "tasks", "certify", "my_tasks:Reverse", "--shown", "4", "--drawn", "50"]
     here = str(Path(lab.__file__).parents[1])

@@ -18,7 +18,7 @@ def test_floors_and_chances_are_within_their_bounds(task: Task) -> None:
         task.role("no such role")
 
 
-def test_no_floor_lies_above_what_the_optimum_loses(task: Task) -> None:
+def test_no_floor_is_above_the_loss_of_the_optimum(task: Task) -> None:
     batch = task.batch(0, 0, 4096)
     optimum = task.optimum(batch.tokens)
     if optimum is None:

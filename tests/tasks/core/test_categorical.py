@@ -26,13 +26,13 @@ def test_draws_follow_each_of_the_distributions(way: str) -> None:
         if way == "chosen"
         else draw_by_aliases(build_aliases(chances), 3 * row + column, uniform)
     )
-    for number, law in enumerate(chances):
+    for number, distribution in enumerate(chances):
         counts = np.bincount(drawn[row == number], minlength=3)
-        assert (counts[law == 0] == 0).all()
-        assert stats.chisquare(counts[law > 0], counts.sum() * law[law > 0]).pvalue > 1e-3
+        assert (counts[distribution == 0] == 0).all()
+        assert stats.chisquare(counts[distribution > 0], counts.sum() * distribution[distribution > 0]).pvalue > 1e-3
 
 
-def test_a_draw_is_the_outcome_whose_step_holds_the_uniform_number() -> None:
+def test_draws_invert_the_distribution_function() -> None:
     edges = cumulative_steps(np.array([[0.25, 0.5, 0.25]]))
     uniform = np.array([0.0, 0.2499, 0.25, 0.7499, 0.75, np.nextafter(1.0, 0.0)])
     np.testing.assert_array_equal(draw_by_steps(edges, np.zeros(6, dtype=np.int64), uniform), [0, 0, 1, 1, 2, 2])
@@ -51,7 +51,7 @@ def test_alias_tables_hold_exactly_the_chances(outcomes: int, alpha: float, seed
     assert ((own >= 0) & (own <= 1 + 1e-12)).all()
 
 
-def test_the_stationary_distribution_is_the_first_left_eigenvector() -> None:
+def test_the_stationary_distribution_is_an_eigenvector() -> None:
     chain = np.random.default_rng(1).dirichlet(np.full(7, 0.3), size=7)
     values, vectors = np.linalg.eig(chain.T)
     leading = np.real(vectors[:, np.argmax(np.real(values))])
@@ -61,7 +61,7 @@ def test_the_stationary_distribution_is_the_first_left_eigenvector() -> None:
 
 def test_entropies_agree_with_scipy_and_nothing_counts_nothing() -> None:
     chances = np.array([[0.1, 0.2, 0.7], [0.0, 1.0, 0.0], [0.5, 0.0, 0.5]])
-    np.testing.assert_allclose(entropies(chances), [stats.entropy(law) for law in chances])
+    np.testing.assert_allclose(entropies(chances), [stats.entropy(distribution) for distribution in chances])
     assert entropies(chances)[2] == pytest.approx(np.log(2))
 
 

@@ -24,7 +24,7 @@ def test_the_stream_is_the_same_on_every_machine() -> None:
     assert stream("golden", seed=1, index=2).integers(1000, size=6).tolist() == [888, 151, 275, 790, 678, 493]
 
 
-def test_hashes_spread_evenly_and_depend_on_every_column_and_the_key() -> None:
+def test_hashes_are_uniform_and_depend_on_every_column() -> None:
     rows = np.stack(np.meshgrid(np.arange(-1, 63), np.arange(64), indexing="ij"), axis=-1).reshape(-1, 2)
     words = hash_instances(rows)
     assert len(np.unique(words)) == len(rows)
@@ -34,7 +34,7 @@ def test_hashes_spread_evenly_and_depend_on_every_column_and_the_key() -> None:
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=12), st.integers(0, 5))
-def test_a_fingerprint_is_a_sum_of_powers_and_trailing_zeros_do_not_count(codes: list[int], zeros: int) -> None:
+def test_fingerprints_ignore_trailing_zeros(codes: list[int], zeros: int) -> None:
     bases = (0x9E3779B97F4A7C15, 0xD1342543DE82EF95)
     expected = [sum(code * base ** (j + 1) for j, code in enumerate(codes)) % 2**64 for base in bases]
     for row in (codes, codes + [0] * zeros):
@@ -57,14 +57,14 @@ def test_a_partition_is_exact_and_the_same_again(instances: int) -> None:
     np.testing.assert_array_equal(splits, partition(instances, shares, key="test"))
 
 
-def test_a_partition_with_an_empty_split_is_refused() -> None:
+def test_a_partition_with_an_empty_split_is_rejected() -> None:
     with pytest.raises(TaskError, match="too few"):
         partition(2, (0.8, 0.1, 0.1), key="test")
 
 
 @given(st.integers(3, 300))
 @settings(max_examples=25, deadline=None)
-def test_a_small_space_is_divided_exactly_whatever_the_order_in_which_it_is_told(instances: int) -> None:
+def test_few_instances_are_divided_exactly_in_any_order(instances: int) -> None:
     every = np.stack([np.arange(instances), np.arange(instances) ** 2], axis=1)
     splits = divide_exactly(every)(every)
     other = max(1, round(instances / 16))
@@ -72,12 +72,12 @@ def test_a_small_space_is_divided_exactly_whatever_the_order_in_which_it_is_told
     np.testing.assert_array_equal(divide_exactly(every[::-1])(every), splits)
 
 
-def test_settings_with_hardly_any_instance_are_refused_rather_than_looping_for_ever() -> None:
+def test_settings_with_too_few_instances_are_rejected() -> None:
     with pytest.raises(TaskError, match="found only 0 of 4 instances for the test split"):
         draw_in_split(lambda count: (np.zeros((count, 1)),), lambda rows: rows[0][:, 0] > 0, 4, "test", 1 / 16)
 
 
-def test_an_epoch_walks_every_example_once_in_an_order_of_its_own() -> None:
+def test_an_epoch_visits_every_example_once() -> None:
     first, second = (epoch_order(100, seed=3, epoch=epoch) for epoch in (0, 1))
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(100))
     assert not np.array_equal(first, second)

@@ -128,10 +128,10 @@ def test_negations_are_a_quarter_of_the_shortest_expressions() -> None:
         ("bigram", {"vocabulary": 512, "length": 10**9}),
     ],
 )
-def test_settings_of_any_size_are_made_without_counting_all_instances(name: str, chosen: dict[str, object]) -> None:
+def test_huge_settings_are_built_without_enumeration(name: str, chosen: dict[str, object]) -> None:
     assert tasks.get(name, **chosen).settings["loss_on"]
 
 
-def test_counts_are_cut_where_nobody_reads_them() -> None:
+def test_huge_counts_are_capped() -> None:
     assert (capped_power(3, 5), capped_permutations(7, 3)) == (243, 210)
     assert capped_power(7, 10**9) == capped_permutations(10**9, 10**6) == 10**1000

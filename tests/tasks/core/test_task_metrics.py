@@ -30,7 +30,7 @@ def test_the_headline_is_a_metric_that_the_task_has(task: Task) -> None:
         assert task.headline in own_metrics(task)
 
 
-def test_metrics_of_a_tasks_own_take_no_name_that_others_have(task: Task) -> None:
+def test_task_metrics_have_names_of_their_own(task: Task) -> None:
     for name in own_metrics(task):
         assert name.partition("/")[0] not in (
             "loss",
@@ -45,14 +45,14 @@ def test_metrics_of_a_tasks_own_take_no_name_that_others_have(task: Task) -> Non
         assert ":" not in name
 
 
-def test_comparing_gives_finite_numbers_and_is_announced(task: Task) -> None:
+def test_comparing_gives_finite_numbers(task: Task) -> None:
     batch = task.batch(0, 0, 8, "test")
     values = task.compare(batch.tokens, uniform(task, 8))
     assert bool(values) == task.compares
     assert all(np.isfinite(value) for value in values.values())
 
 
-def test_sampled_rows_are_judged_by_finite_numbers_and_pure(task: Task) -> None:
+def test_sampled_sequences_are_judged_by_finite_numbers_and_pure(task: Task) -> None:
     if task.sampled_from is None:
         assert task.judge(task.batch(0, 0, 2).tokens) == {}
         return
@@ -69,7 +69,7 @@ def test_sampled_rows_are_judged_by_finite_numbers_and_pure(task: Task) -> None:
     assert all(np.isfinite(value) for value in values.values())
 
 
-def test_forced_tokens_are_ids_and_forcing_does_not_come_and_go(task: Task) -> None:
+def test_forced_tokens_are_ids_at_every_prefix_or_none(task: Task) -> None:
     tokens = task.batch(0, 0, 8, "test").tokens
     begin = task.length if task.sampled_from is None else task.sampled_from
     imposed = [task.forced(tokens[:, :end]) for end in range(begin, task.length)]

@@ -27,7 +27,7 @@ def test_a_line_gives_its_instance_back_exactly(task: Task) -> None:
                 np.testing.assert_array_equal(got, expected, err_msg=f"{one.name}: {field} of {line}")
 
 
-def test_loss_on_decides_what_a_read_line_scores(task: Task) -> None:
+def test_loss_on_selects_the_scored_tokens_of_a_line(task: Task) -> None:
     if task.has_answer:
         line = task.format(task.batch(1, 0, 1, "test"))
         for loss_on in ("all", "answer"):
@@ -35,7 +35,7 @@ def test_loss_on_decides_what_a_read_line_scores(task: Task) -> None:
             np.testing.assert_array_equal(one.parse(line).scored, one.batch(1, 0, 1, "test").scored)
 
 
-def test_a_wrong_answer_is_refused_and_the_right_one_named(task: Task) -> None:
+def test_a_wrong_answer_is_rejected_and_the_right_one_named(task: Task) -> None:
     if not (task.has_answer and task.determined):
         return
     batch, refused = task.batch(1, 0, 32, "test"), 0
@@ -55,7 +55,7 @@ def test_a_wrong_answer_is_refused_and_the_right_one_named(task: Task) -> None:
     assert refused
 
 
-def test_malformed_lines_are_refused(task: Task) -> None:
+def test_malformed_lines_are_rejected(task: Task) -> None:
     line = task.format(task.batch(1, 0, 1, "test"))
     bad = [
         "",
@@ -85,7 +85,7 @@ def attempt(task: Task, line: str) -> Batch | str:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1), length=st.integers(0, 4), put=st.text("0123456789 ,|/=+-*o[]<>abnegrolt", max_size=4))
-def test_a_line_with_a_fault_is_refused_or_says_something_else(task: Task, place: float, length: int, put: str) -> None:
+def test_a_line_with_a_fault_is_rejected_or_differs(task: Task, place: float, length: int, put: str) -> None:
     line = task.format(task.batch(1, 0, 1, "test"))
     begin = int(place * len(line))
     changed = line[:begin] + put + line[begin + length :]
@@ -100,7 +100,7 @@ def test_a_line_with_a_fault_is_refused_or_says_something_else(task: Task, place
 PARITY = tasks.get("tests.helpers.users_task:Parity", bits=4)
 
 
-def test_the_general_form_states_roles_and_where_the_answer_begins() -> None:
+def test_the_default_form_states_roles_and_the_answer() -> None:
     assert PARITY.parse("[bit] 0 1 1 1 => [parity] 1").answer.tolist() == [[4, 5]]
     line = PARITY.format(PARITY.batch(0, 0, 1))
     words = line.split()
@@ -144,7 +144,7 @@ INDUCTION = tasks.get("induction", vocabulary=8, period=(2, 3), length=8)
         (INDUCTION, "[new] 1 2 3 [boundary] 1 [copy] 2 3 1 2", "token ids alone"),
     ],
 )
-def test_a_row_of_ids_that_the_task_would_not_draw_is_refused(task: Task, line: str, fault: str) -> None:
+def test_impossible_sequences_of_ids_are_rejected(task: Task, line: str, fault: str) -> None:
     with pytest.raises(TaskError) as error:
         task.parse(line)
     assert fault in str(error.value)

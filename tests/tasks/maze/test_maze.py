@@ -41,8 +41,8 @@ def test_maps_are_turns_detours_and_corridors_to_networkx(shape: dict[str, int],
         kinds = {node: kind_of(graph, node, goal) for node in graph if graph.out_degree(node)}
         choices = [node for node, kind in kinds.items() if kind != "forced"]
         assert [list(kinds.values()).count(kind) for kind in ("turn", "detour")] == [shape["turns"], shape["detours"]]
-        apart = [nx.shortest_path_length(graph, start, node) for node in choices]
-        assert sorted(apart) == [task.block * j for j in range(len(choices))]
+        distances = [nx.shortest_path_length(graph, start, node) for node in choices]
+        assert sorted(distances) == [task.block * j for j in range(len(choices))]
         assert nx.shortest_path_length(graph, start, goal) == task.steps
         for node in choices:
             one, other = graph.successors(node)
@@ -57,7 +57,7 @@ def test_maps_are_turns_detours_and_corridors_to_networkx(shape: dict[str, int],
 
 @given(SHAPES, st.integers(0, 2**32))
 @settings(max_examples=25, deadline=None)
-def test_walks_keep_to_the_map_and_their_roles_and_outcome_are_what_it_says(shape: dict[str, int], seed: int) -> None:
+def test_walks_roles_and_outcomes_follow_the_map(shape: dict[str, int], seed: int) -> None:
     task = maze(**shape, nodes=40, slip=0.3)
     batch = task.draw(np.random.default_rng(seed), 6, "train")
     for number in range(6):
@@ -71,7 +71,7 @@ def test_walks_keep_to_the_map_and_their_roles_and_outcome_are_what_it_says(shap
         assert [role for _, role in task.show(row)] == ["prompt"] * (2 * task.edges + 2) + [*expected, "outcome"]
 
 
-def test_the_walker_slips_as_often_as_said_at_every_turn_and_detours_are_even() -> None:
+def test_slips_have_their_probability_and_detours_are_uniform() -> None:
     task = maze(turns=2, detours=1, slip=0.2)
     batch = task.draw(np.random.default_rng(0), 20_000, "train")
     won = (batch.tokens == task.nodes).any(axis=1)
@@ -84,7 +84,7 @@ def test_the_walker_slips_as_often_as_said_at_every_turn_and_detours_are_even() 
 
 
 @pytest.mark.parametrize("shape", [{}, {"turns": 1, "detours": 2, "corridor": 2}, {"slip": 0.0, "detours": 0}, {"slip": 0.7}])
-def test_values_and_importances_of_every_prefix_are_those_of_all_walks(shape: dict[str, float]) -> None:
+def test_values_and_importances_agree_with_all_walks(shape: dict[str, float]) -> None:
     task = maze(**shape)
     batch = task.draw(np.random.default_rng(1), 12, "train")
     value_BT, sigma_BT = task.values(batch.tokens)
@@ -94,40 +94,40 @@ def test_values_and_importances_of_every_prefix_are_those_of_all_walks(shape: di
         graph, start, goal = graph_of(task, row)
         walks = all_walks(graph, start, goal, task.slip)
         assert len(walks) > 1 or task.determined
-        told = (start, *walk_of(row)[0])
-        for steps in range(len(told)):
+        stated = (start, *walk_of(row)[0])
+        for steps in range(len(stated)):
             at = task.sampled_from - 1 + steps
-            value, sigma = value_and_sigma(walks, told[: steps + 1], goal)
+            value, sigma = value_and_sigma(walks, stated[: steps + 1], goal)
             assert value_BT[number, at] == pytest.approx(value, abs=1e-12)
             assert sigma_BT[number, at] == pytest.approx(sigma, abs=1e-9)
-        assert value_BT[number, -1] == (told[-1] == goal)  # the outcome, and behind it
-        assert (sigma_BT[number, task.sampled_from - 1 + len(told) :] == 0).all()
+        assert value_BT[number, -1] == (stated[-1] == goal)  # the outcome, and after it
+        assert (sigma_BT[number, task.sampled_from - 1 + len(stated) :] == 0).all()
     before = slice(0, task.sampled_from - 1)
     assert np.allclose(value_BT[:, before], (1 - task.slip) ** task.turns)
     assert (sigma_BT[:, before] == 0).all()
 
 
-def log_law(task: Maze, tokens: np.ndarray) -> np.ndarray:
-    """(B, T, V) the walker's own log-probabilities behind walk tokens, uniform elsewhere."""
-    law = np.full((*tokens.shape, task.vocab_size), 1 / task.vocab_size)
+def log_distribution(task: Maze, tokens: np.ndarray) -> np.ndarray:
+    """(B, T, V) the walker's own log-probabilities after walk tokens, uniform elsewhere."""
+    distribution = np.full((*tokens.shape, task.vocab_size), 1 / task.vocab_size)
     step = step_probabilities(task._maps(tokens), task.slip, task.steps)
     for row, line in enumerate(tokens.tolist()):
         at = line[task.sampled_from - 2]
         for position in range(task.sampled_from - 1, task.length - 1):
-            law[row, position] = 0
-            law[row, position, : task.nodes] = step[row, at]
+            distribution[row, position] = 0
+            distribution[row, position, : task.nodes] = step[row, at]
             if not step[row, at].any():
-                law[row, position, task.nodes + int(at != line[task.sampled_from - 1])] = 1
+                distribution[row, position, task.nodes + int(at != line[task.sampled_from - 1])] = 1
                 break
             at = line[position + 1]
-    return np.log(np.maximum(law, 1e-30)).astype(np.float32)
+    return np.log(np.maximum(distribution, 1e-30)).astype(np.float32)
 
 
 @pytest.mark.parametrize("slip", [0.0, 0.1, 0.4])
-def test_floors_and_loss_by_importance_are_what_the_walkers_own_law_loses(slip: float) -> None:
+def test_floors_and_loss_by_importance_match_the_walker(slip: float) -> None:
     task = maze(slip=slip)
     batch = task.draw(np.random.default_rng(2), 2000, "train")
-    log_probs = log_law(task, batch.tokens)
+    log_probs = log_distribution(task, batch.tokens)
     losses = -np.take_along_axis(log_probs[:, :-1], batch.tokens[:, 1:, None], axis=2)[:, :, 0]
     for role in ("turn", "detour", "forced", "outcome"):
         measured = losses[batch.roles[:, 1:] == task.role(role)]
@@ -160,7 +160,7 @@ def test_sampled_walks_are_judged_by_where_they_end() -> None:
 
 
 @pytest.mark.parametrize("derailed", [0.0, 0.2])
-def test_forcing_the_turns_leaves_derailing_as_the_only_way_to_fail(derailed: float) -> None:
+def test_with_forced_turns_only_derailing_fails(derailed: float) -> None:
     task = maze(turns=3, detours=2, nodes=24, slip=0.5)
     rng = np.random.default_rng(3)
     tokens = task.batch(0, 0, 300, "test").tokens
@@ -184,12 +184,12 @@ def test_forcing_the_turns_leaves_derailing_as_the_only_way_to_fail(derailed: fl
     assert judged["goal"] == pytest.approx((1 - derailed) ** steps_free, abs=0.08 if derailed else 0)
 
 
-def test_edges_in_another_order_and_another_walk_are_the_same_instance() -> None:
+def test_edge_order_and_walk_do_not_change_an_instance() -> None:
     task = maze(turns=1, detours=1, nodes=12)
     edges = ["7,2", "2,9", "9,1", "1,4", "7,6", "6,8", "9,3", "3,4"]
     lines = [
-        f"{'|'.join(told)}/7,4={walk}"
-        for told in (edges, edges[::-1], sorted(edges))
+        f"{'|'.join(stated)}/7,4={walk}"
+        for stated in (edges, edges[::-1], sorted(edges))
         for walk in ("2,9,1,4 won", "2,9,3,4 won", "6,8 lost")
     ]
     codes = np.concatenate([task.instances(task.parse(line).tokens) for line in lines])
@@ -239,6 +239,6 @@ def test_only_walks_without_slips_and_detours_are_solved() -> None:
         ({"nodes": 2000}, "nodes must be at most 1000"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         maze(**wrong)

@@ -8,7 +8,7 @@ from tasks import TaskError
 from tests.helpers.mazes import SHAPES
 
 
-def test_the_drawn_example_reads_as_the_docstring_says() -> None:
+def test_the_example_of_the_docstring_is_right() -> None:
     task = tasks.get("maze", turns=1, detours=1, nodes=12)
     row = task.parse("9,3|7,2|6,8|9,1|2,9|3,4|7,6|1,4/7,4=2,9,3,4 won")
     assert task.show(row)[-5:] == [("2", "turn"), ("9", "forced"), ("3", "detour"), ("4", "forced"), ("won", "outcome")]
@@ -42,12 +42,12 @@ MAP = "9,3|7,2|6,8|9,1|2,9|3,4|7,6|1,4"
         ("", "'' is not an edge u,v"),
     ],
 )
-def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, message: str) -> None:
+def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("maze", turns=1, detours=1, nodes=12).parse(line)
 
 
-def test_nobody_gets_lost_where_nobody_slips() -> None:
+def test_walks_without_slips_are_never_lost() -> None:
     with pytest.raises(TaskError, match=r"the end of a walk where maze.slip is 0 must be the goal 4, not 8"):
         tasks.get("maze", turns=1, detours=1, nodes=12, slip=0.0).parse(f"{MAP}/7,4=6,8 lost")
 

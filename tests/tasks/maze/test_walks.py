@@ -20,9 +20,7 @@ def mazes(draw: st.DrawFn) -> tuple[list[tuple[int, int]], int]:
 
 @given(mazes(), st.sampled_from([0.0, 0.1, 0.5, 0.9]))
 @settings(max_examples=60, deadline=None)
-def test_values_and_importances_of_any_map_are_those_of_all_its_walks(
-    drawn: tuple[list[tuple[int, int]], int], slip: float
-) -> None:
+def test_values_on_any_map_agree_with_all_walks(drawn: tuple[list[tuple[int, int]], int], slip: float) -> None:
     edges, goal = drawn
     graph = nx.DiGraph(edges)
     walks = all_walks(graph, 0, goal, slip)

@@ -58,7 +58,7 @@ def test_hundreds_of_answers_in_every_ring_are_those_of_sympy(p: int, k: int, m:
     check_against_sympy(p, k, m, rows=300, index=1)
 
 
-def test_composition_depends_on_the_representative_unless_the_inner_constant_is_zero() -> None:
+def test_composition_depends_on_the_representative() -> None:
     outer, moved = Poly(1 + X, X, modulus=3), Poly(1 + X + X**2, X, modulus=3)  # the same element of F_3[X]/(X^2)
     modulus = Poly(X**2, X, modulus=3)
     for inner, same in ((Poly(2 * X, X, modulus=3), True), (Poly(1 + 2 * X, X, modulus=3), False)):
@@ -77,7 +77,7 @@ def shapes_of(kind_bn: np.ndarray) -> Counter[str]:
     return Counter(dict(zip(found.astype(str).tolist(), times.tolist(), strict=True)))
 
 
-def test_trees_follow_the_law_operators_uniform_and_splits_uniform() -> None:
+def test_trees_follow_their_distribution() -> None:
     count = 40_000
     trees = draw_trees(np.random.default_rng(0), np.full(count, 3), 3)
     shapes = shapes_of(trees.kind_BN)
@@ -101,7 +101,7 @@ def test_trees_follow_the_law_operators_uniform_and_splits_uniform() -> None:
     assert abs(kinds - 3 * count / 4).max() < 5 * math.sqrt(3 * count * 3 / 16)
 
 
-def test_every_number_of_operations_is_as_frequent_and_leaves_are_uniform() -> None:
+def test_operations_and_leaves_are_uniform() -> None:
     task = tasks.get("polynomial", p=7, k=5, operations=(1, 5))
     batch = task.draw(np.random.default_rng(1), 20_000, "train")
     operators = (batch.roles == task.role("operator")).sum(axis=1)
@@ -112,7 +112,7 @@ def test_every_number_of_operations_is_as_frequent_and_leaves_are_uniform() -> N
 
 
 def structure_nats(task: Task, rows: int) -> dict[str, tuple[float, float]]:
-    """Mean and standard error, by role, of the loss of who knows all prefix frequencies of a large independent sample."""
+    """Mean and standard error by role of the loss of a predictor with the prefix frequencies of a large independent sample."""
 
     def shapes(seed: int, count: int) -> Counter[str]:
         rng = np.random.default_rng(seed)
@@ -133,14 +133,14 @@ def structure_nats(task: Task, rows: int) -> dict[str, tuple[float, float]]:
 
 
 @pytest.mark.parametrize("operations", [(1, 3), (2, 2), (1, 5)])
-def test_floors_of_operators_and_coefficients_agree_with_monte_carlo(operations: tuple[int, int]) -> None:
+def test_floors_agree_with_monte_carlo(operations: tuple[int, int]) -> None:
     task = tasks.get("polynomial", p=3, k=2, operations=operations)
     for role, (mean, error) in structure_nats(task, 40_000).items():
         known = math.log(4) + mean if role == "operator" else math.log(3) + mean / 2
         assert abs(task.floor(role) - known) < 3 * error + 1e-9, role
 
 
-def test_floors_are_known_where_nothing_or_everything_is_determined() -> None:
+def test_floors_at_the_extremes_are_known() -> None:
     task = tasks.get("polynomial", p=7, k=5, operations=(1, 1))
     assert task.floor("coefficient") == pytest.approx(math.log(7))
     assert [task.floor(role) for role in ("answer_0", "answer_4", "end", "pause", "-")] == [0, 0, 0, 0, None]
@@ -148,7 +148,7 @@ def test_floors_are_known_where_nothing_or_everything_is_determined() -> None:
 
 
 @pytest.mark.parametrize("pause", [0, 5])
-def test_a_row_is_the_expression_pauses_the_answer_and_the_end(pause: int) -> None:
+def test_a_sequence_is_expression_pauses_answer_and_end(pause: int) -> None:
     task = tasks.get("polynomial", **SMALL, pause=pause)
     row = task.parse("* o 2,1 0,2 1,1 = 2,1")
     words, roles = zip(*task.show(row), strict=True)
@@ -194,7 +194,7 @@ def test_lines_are_read_back_exactly_and_solved(seed: int, p: int, k: int, pause
         ("", "is not an expression"),
     ],
 )
-def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, message: str) -> None:
+def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("polynomial", **SMALL).parse(line)
 
@@ -211,12 +211,12 @@ def test_malformed_and_wrong_lines_are_refused_with_what_is_wrong(line: str, mes
         ([4, 99, 8], "token must be between 0 and 9"),
     ],
 )
-def test_prompts_that_are_no_question_are_refused(prompt: list[int], message: str) -> None:
+def test_wrong_prompts_are_rejected(prompt: list[int], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("polynomial", **SMALL).solve(np.array(prompt, dtype=np.int64))
 
 
-def test_an_expression_is_in_the_same_split_whatever_the_row_around_it() -> None:
+def test_pauses_and_padding_do_not_change_the_split() -> None:
     line = "* o 2,1 0,2 1,1 = 2,1"
     arms = [
         tasks.get("polynomial", **{**SMALL, **extra})
@@ -259,6 +259,6 @@ def test_variants_are_every_number_of_operations() -> None:
         ({"pause": -1}, "pause must be between 0 and 1000"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("polynomial", **wrong)

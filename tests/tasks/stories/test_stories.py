@@ -12,7 +12,7 @@ STORIES = tasks.get("stories")
 
 
 def names_of(task: tasks.Task, batch: tasks.Batch, row: int) -> list[tuple[str, str, bool]]:
-    """(first, second, met before) of each mention, read off word by word."""
+    """(first, second, seen before) of each mention, read word by word."""
     shown = task.show(batch, row)
     found = []
     for (word, role), (following, next_role) in itertools.pairwise(shown):
@@ -30,7 +30,7 @@ def test_the_grammar_is_as_rich_as_promised() -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_characters_are_two_to_four_and_mentioned_three_to_eight_times(split: str) -> None:
+def test_numbers_of_characters_and_mentions_are_in_range(split: str) -> None:
     batch = STORIES.batch(0, 0, 300, split)
     sizes = set()
     for row in range(300):
@@ -94,7 +94,7 @@ def test_the_share_of_stories_with_fresh_names_is_as_set() -> None:
     assert share == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 3000))
 
 
-def test_the_floor_of_who_acts_is_what_enumeration_of_the_coins_gives() -> None:
+def test_the_floor_of_names_agrees_with_enumeration() -> None:
     entropies, mentions = [], []
     for characters in (2, 3, 4):
         for helper in (0, 1):
@@ -106,7 +106,7 @@ def test_the_floor_of_who_acts_is_what_enumeration_of_the_coins_gives() -> None:
     assert STORIES.floor("first_new") is None
 
 
-def test_the_second_token_of_a_name_met_again_follows_its_first_by_copying() -> None:
+def test_copying_predicts_the_second_token_of_repeated_names() -> None:
     batch = STORIES.batch(0, 1, 200, "test")
     for tokens, roles in zip(batch.tokens, batch.roles, strict=True):
         follows = {}
@@ -146,11 +146,11 @@ def test_pronouns_fit_their_character() -> None:
         ({"second_names": 9999}, "second_names"),
     ],
 )
-def test_bad_settings_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("stories", **wrong)
 
 
-def test_pools_larger_than_the_lists_get_made_up_names_all_different() -> None:
+def test_large_pools_get_different_invented_names() -> None:
     words = tasks.get("stories", first_names=300, second_names=300, names=2000)._tables.words
     assert len(set(words)) == len(words)

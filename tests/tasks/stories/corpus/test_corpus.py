@@ -91,7 +91,7 @@ def test_line_ends_and_a_byte_order_mark_change_no_sequence(task: Task, text: Pa
         assert sums(other) == sums(plain)
 
 
-def test_the_hash_of_a_text_with_plain_line_ends_is_that_of_its_bytes(tmp_path: Path) -> None:
+def test_the_hash_of_a_text_is_that_of_its_bytes(tmp_path: Path) -> None:
     """Also where CR and LF fall into two of the blocks that are read."""
     plain, other = b"x" * ((1 << 20) - 1) + b"\n" + b"y\n", b"x" * ((1 << 20) - 1) + b"\r\n" + b"y\r"
     for name, content in (("plain", plain), ("other", other)):
@@ -99,11 +99,11 @@ def test_the_hash_of_a_text_with_plain_line_ends_is_that_of_its_bytes(tmp_path: 
         assert fingerprint_of("stories.corpus", str(tmp_path / name)) == hashlib.sha256(plain).hexdigest()
 
 
-def test_the_grammars_fingerprint_is_what_it_was_before_there_were_corpora() -> None:
+def test_the_grammars_fingerprint_has_not_changed() -> None:
     assert tasks.get("stories").fingerprint == "9877f943ee9d2c8c"
 
 
-def test_a_run_can_hold_what_explains_it(task: Task) -> None:
+def test_artifacts_are_the_tokenizer_and_the_source(task: Task) -> None:
     files = task.artifacts()
     from tokenizers import Tokenizer
 
@@ -112,7 +112,7 @@ def test_a_run_can_hold_what_explains_it(task: Task) -> None:
     assert tasks.get("stories").artifacts() == tasks.get("stories").facts() == {}
 
 
-def test_a_task_can_be_read_where_its_corpus_is_not(task: Task) -> None:
+def test_a_description_can_be_read_without_its_corpus(task: Task) -> None:
     gone = {**task.description, "corpus": "nowhere/at/all.txt"}
     read = tasks.from_description(gone, check_files=False)
     assert (read.vocab_size, read.length, read.roles) == (task.vocab_size, task.length, task.roles)
@@ -187,14 +187,14 @@ STORY = "Tom met Anna in the park. Tom ran to Anna."
     ],
     ids=["missing", "empty", "blank", "latin", "binary", "one", "one again", "nameless", "all alike", "poor"],
 )
-def test_a_corpus_that_will_not_do_is_refused_by_name(content: bytes | None, message: str, tmp_path: Path, cache: Path) -> None:
+def test_an_unusable_corpus_is_rejected_by_name(content: bytes | None, message: str, tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "c.txt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(TaskError, match=message) as refused:
+    with pytest.raises(TaskError, match=message) as rejected:
         tasks.get("stories", corpus=str(path), vocabulary=VOCABULARY)
-    assert str(refused.value).startswith("stories.")
-    assert "\n" not in str(refused.value)
+    assert str(rejected.value).startswith("stories.")
+    assert "\n" not in str(rejected.value)
 
 
 def test_a_folder_is_no_corpus(tmp_path: Path) -> None:
@@ -221,25 +221,25 @@ def test_a_folder_is_no_corpus(tmp_path: Path) -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_bad_settings_are_refused_by_name(task: Task, wrong: dict[str, Any], message: str) -> None:
+def test_bad_settings_are_rejected_by_name(task: Task, wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("stories", **{**task.settings, **wrong})
 
 
 @pytest.mark.parametrize("idle", [{"names_file": "n.txt"}, {"vocabulary": 300}, {"mix": "b.txt"}, {"mix_share": 0.5}])
-def test_settings_of_a_corpus_are_refused_without_one(idle: dict[str, Any]) -> None:
+def test_settings_of_a_corpus_are_rejected_without_one(idle: dict[str, Any]) -> None:
     with pytest.raises(TaskError, match="its default, without a corpus, where it has no effect"):
         tasks.get("stories", **idle)
 
 
 @pytest.mark.parametrize(("names", "message"), [("Tom\nO'Neil", '"O\'Neil" is not a name'), ("  ", "empty")])
-def test_a_list_of_names_that_will_not_do_is_refused(task: Task, tmp_path: Path, names: str, message: str) -> None:
+def test_an_unusable_list_of_names_is_rejected(task: Task, tmp_path: Path, names: str, message: str) -> None:
     (tmp_path / "names.txt").write_text(names)
     with pytest.raises(TaskError, match=message):
         tasks.get("stories", **{**task.settings, "names_file": str(tmp_path / "names.txt")})
 
 
-def test_another_text_shorter_than_a_row_is_refused(task: Task, tmp_path: Path) -> None:
+def test_another_text_shorter_than_a_sequence_is_rejected(task: Task, tmp_path: Path) -> None:
     (tmp_path / "books.txt").write_text("a short book")
     with pytest.raises(TaskError, match=r"stories\.mix: .*fewer than a sequence of 256"):
         tasks.get("stories", **{**task.settings, "mix": str(tmp_path / "books.txt")})

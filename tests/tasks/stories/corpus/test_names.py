@@ -38,7 +38,7 @@ def test_neighbours_are_those_that_a_look_at_every_pair_finds(task: Task) -> Non
         assert found[row, column] == any((first, tail) in pairs for first in stem)
 
 
-def test_what_stands_together_in_training_is_no_name(task: Task) -> None:
+def test_names_never_occur_as_neighbours_in_training(task: Task) -> None:
     corpus = task._text.corpus
     parts = find_affixes(corpus.tokenizer.get_vocab())
     free = choose_names(corpus.tokenizer, corpus.counts, np.zeros_like(corpus.together), **SIZES)
@@ -111,6 +111,6 @@ def test_a_name_can_take_anothers_place_wherever_it_stands(task: Task, text: str
 
 
 def opened(number: int, firsts: np.ndarray, seconds: np.ndarray) -> int:
-    """What an open code stands for: character, whether there is no blank, whether it is the second token."""
+    """What a placeholder means: character, whether there is no space, whether it is the second token."""
     character, bare, second = number // 4, number // 2 % 2, number % 2
     return int(seconds[character] if second else firsts[bare, character])

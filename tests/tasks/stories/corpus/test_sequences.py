@@ -49,7 +49,7 @@ def test_evaluation_tells_stories_of_its_split_with_other_names(task: Task, text
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_rows_are_what_the_tokenizer_makes_of_their_text(task: Task, split: str) -> None:
+def test_sequences_are_the_tokens_of_their_text(task: Task, split: str) -> None:
     tokenizer = task._text.corpus.tokenizer
     batch = task.batch(0, 1, 100, split)
     for row in range(100):
@@ -58,7 +58,7 @@ def test_rows_are_what_the_tokenizer_makes_of_their_text(task: Task, split: str)
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_a_name_is_two_tokens_of_its_own_and_new_when_it_is_first_written_so(task: Task, split: str) -> None:
+def test_a_name_is_two_tokens_and_new_at_its_first_mention(task: Task, split: str) -> None:
     batch = task.batch(0, 2, 200, split)
     bare = 0
     for row in range(200):
@@ -70,17 +70,17 @@ def test_a_name_is_two_tokens_of_its_own_and_new_when_it_is_first_written_so(tas
                 assert roles[place + 1] == (SECOND_NEW if role == FIRST_NEW else SECOND_AGAIN)
                 first, second = tokens[place : place + 2]
                 assert (role == FIRST_AGAIN) == (first in met)
-                assert met.setdefault(first, second) == second, "what follows a first token is settled once it was met"
+                assert met.setdefault(first, second) == second, "a first token determines the second once it was met"
                 stem = task.word(first).removeprefix("Ġ")
                 assert people.setdefault(stem, second) == second, "a character has one name"
                 bare += not task.word(first).startswith("Ġ")
             else:
                 assert role in (WORD, LAST, 0) or roles[place - 1] in (FIRST_NEW, FIRST_AGAIN)
-    assert bare > 20, "names behind quotation marks were tested too"
+    assert bare > 20, "names after quotation marks were tested too"
 
 
 def pairs_of(task: Task, split: str) -> set[tuple[int, int]]:
-    """First and second tokens that stand side by side as names; in training, any two neighbours."""
+    """First and second tokens that are neighbours as names; in training, any two neighbours."""
     found: set[tuple[int, int]] = set()
     for index in range(8):
         batch = task.batch(1, index, 200, split)
@@ -89,7 +89,7 @@ def pairs_of(task: Task, split: str) -> set[tuple[int, int]]:
     return found
 
 
-def test_no_name_of_validation_or_test_occurs_in_training_or_in_the_other(task: Task) -> None:
+def test_splits_share_no_name(task: Task) -> None:
     pairs = {split: pairs_of(task, split) for split in SPLITS}
     assert len(pairs["validation"]) > 50
     assert len(pairs["test"]) > 50
@@ -106,7 +106,7 @@ def test_some_second_tokens_never_occur_in_training(task: Task) -> None:
     assert every._text.corpus.counts[[second for _, second in pairs_of(every, "test")]].min() > 0
 
 
-def test_stories_that_do_not_fit_or_have_no_name_are_left_out_and_counted(task: Task, text: Path) -> None:
+def test_excluded_stories_are_counted_by_reason(task: Task, text: Path) -> None:
     short = tasks.get("stories", **{**task.settings, "length": 170})
     tokenizer = task._text.corpus.tokenizer
     for split in SPLITS:
@@ -124,7 +124,7 @@ def test_stories_that_do_not_fit_or_have_no_name_are_left_out_and_counted(task: 
     assert (short.batch(0, 0, 500).roles == LAST).any(axis=1).all(), "none is cut"
 
 
-def test_the_shortest_and_the_longest_row_may_fill_it(text: Path, task: Task) -> None:
+def test_the_shortest_and_the_longest_sequence_may_fill_it(text: Path, task: Task) -> None:
     lengths = task._text.corpus.parts["train"].lengths
     exact = tasks.get("stories", **{**task.settings, "length": int(lengths.max())})
     assert exact.facts()["train: stories that take part"] == len(lengths)
@@ -140,7 +140,7 @@ def test_stories_come_evenly(task: Task) -> None:
     assert abs(counts - 10_000 / kept).max() < 6 * np.sqrt(10_000 / kept)
 
 
-def test_a_share_of_training_rows_are_windows_of_the_other_text(task: Task, tmp_path: Path) -> None:
+def test_a_share_of_training_comes_from_the_mix(task: Task, tmp_path: Path) -> None:
     other = "xyzzy plugh. " * 4000
     (tmp_path / "books.txt").write_text(other)
     mixed = tasks.get("stories", **{**task.settings, "mix": str(tmp_path / "books.txt"), "mix_share": 0.25})
