@@ -28,7 +28,7 @@ from benchmarks.steps import Step, device, ours, stepper, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
 from lab.config import Experiment
 from lab.model import build
-from lab.objectives import IGNORE, future_targets, summed
+from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
 VOCABULARY, WIDTH, ROWS = 32768, 256, 8
 LAYERS = 10
@@ -128,9 +128,9 @@ def loss_times(n_future: int, rounds: int) -> dict[str, list[float]]:
 
     return interleaved(
         {
-            "ours": lambda: backward(summed(hidden, matrix, targets_NBT, counts_N).total),
+            "ours": lambda: backward(multi_head_loss(hidden, matrix, Targets(targets_NBT), counts_N).total),
             "naive": lambda: backward(naive_loss(hidden, matrix, targets_NBT)),
-            "one head": lambda: backward(summed(hidden[:1], matrix, targets_NBT[:1], counts_N[:1]).total),
+            "one head": lambda: backward(multi_head_loss(hidden[:1], matrix, Targets(targets_NBT[:1]), counts_N[:1]).total),
         },
         rounds,
         warm_up=1,

@@ -22,7 +22,6 @@ from benchmarks.steps import ROWS, shaped
 from benchmarks.timing import in_turns, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
 from lab.evaluation.evaluator import Evaluator
-from lab.evaluation.gradient_diagnostics import GradientAudit
 from lab.evaluation.points import points_of
 from lab.model import build
 from lab.reproduce.demo import SETTINGS
@@ -59,20 +58,21 @@ def seconds_of(experiment: Experiment) -> float:
     return seconds_a_step(TrainingModule(experiment))
 
 
-def audit_share(n: int, rounds: int) -> list[str]:
-    """Milliseconds of one audit, and the share of all audits in a demo run's training, evaluation and audits."""
-    experiment = lab.experiment("induction", {**SETTINGS, "evaluation.gradient_audit": 1, "model.layers": 6}, n_future=n)
-    network, audit, evaluator = build(experiment), GradientAudit(experiment), Evaluator(experiment)
+def diagnostics_share(n: int, rounds: int) -> list[str]:
+    """Time the gradient diagnostics once, and their share of a demo run that takes them at every evaluation point."""
+    experiment = lab.experiment("induction", {**SETTINGS, "evaluation.measures.gradients": 1, "model.layers": 6}, n_future=n)
+    network = build(experiment)
+    every_measure, plain = Evaluator(experiment), Evaluator(lab.override(experiment, {"evaluation.measures.gradients": 0}))
     arms: dict[str, Callable[[], object]] = {
-        "audit": partial(audit, network, 0),
-        "evaluation": partial(evaluator, network),
+        "with": partial(every_measure, network),
+        "evaluation": partial(plain, network),
         "step": bare(experiment),
     }
     median = medians(interleaved(arms, rounds))
     points = len(points_of(experiment))
-    audits = points * median["audit"]
-    whole = audits + points * median["evaluation"] + experiment.steps * median["step"]
-    return [f"n = {n}", f"{median['audit'] * 1e3:.1f} ms", f"{median['audit'] / median['step']:.1f}", f"{audits / whole:.3f}"]
+    once = median["with"] - median["evaluation"]
+    whole = points * median["with"] + experiment.steps * median["step"]
+    return [f"n = {n}", f"{once * 1e3:.1f} ms", f"{once / median['step']:.1f}", f"{points * once / whole:.3f}"]
 
 
 def main() -> None:
@@ -82,8 +82,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print_table("Arms of the objective, time over the plain sum's", ["what", "demo", "1M"], arm_ratios(options.rounds))
-    rows = [audit_share(n, options.rounds) for n in each("audit of n", (1, 2, 4))]
-    print_table("Gradient audit, demo with 6 layers", ["", "one audit", "in steps", "share of the run"], rows)
+    rows = [diagnostics_share(n, options.rounds) for n in each("diagnostics of n", (1, 2, 4))]
+    print_table("Gradient diagnostics, demo with 6 layers", ["", "once", "in steps", "share of the run"], rows)
 
 
 if __name__ == "__main__":

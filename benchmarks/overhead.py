@@ -28,7 +28,7 @@ from lab.config import Experiment
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
 from lab.model import build
-from lab.objectives import future_targets, summed
+from lab.objectives import Targets, multi_head_loss
 from lab.reproduce.demo import SETTINGS
 from lab.training.feed import Feed
 from lab.training.fit import make_trainer, quiet_lightning
@@ -46,9 +46,8 @@ def bare(experiment: Experiment) -> Step:
     network, feed = build(experiment), iter(Feed(experiment))
 
     def loss() -> Tensor:
-        part = next(feed)
-        targets_NBT = future_targets(part.tokens_BT, part.scored_BT, experiment.n_future)
-        return summed(network(part.tokens_BT), network.unembedding.matrices, targets_NBT, part.counts_N).total
+        part, matrices = next(feed), network.unembedding.matrices
+        return multi_head_loss(network(part.inputs_BT), matrices, Targets(*part.targets), part.counts_N).total
 
     return stepper(network, loss, bf16=False)
 

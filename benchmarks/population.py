@@ -16,9 +16,9 @@ import lab
 from benchmarks.progress import each
 from benchmarks.timing import Finding, clock, in_turns, paired_ratio, print_findings
 from lab.config import Experiment
-from lab.training.ensemble import PopulationModule
+from lab.training.ensemble import EnsembleModule
 from lab.training.module import TrainingModule
-from lab.training.several import groups, usually_at_once
+from lab.training.several import default_ensemble_size, groups
 from lab.training.step_time import seconds_a_step
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -54,8 +54,8 @@ def main() -> None:
 
 def together(members: list[Experiment]) -> float:
     """Seconds of a step of all of them at once."""
-    parts = groups(members, usually_at_once(members[0]))
-    return sum(seconds_a_step(PopulationModule(part), clock) for part in parts)
+    parts = groups(members, default_ensemble_size(members[0]))
+    return sum(seconds_a_step(EnsembleModule(part), clock) for part in parts)
 
 
 def apart(members: list[Experiment]) -> float:

@@ -15,7 +15,7 @@ from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.config import Experiment
 from lab.model import build
-from lab.objectives import IGNORE, future_targets, summed
+from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
 
 def compare_curves(seeds: int = 4, steps: int = 400, every: int = 50) -> None:
@@ -54,7 +54,9 @@ def loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]
         targets_NBT = future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             hidden_NBTD = network(tokens_BT)
-            loss = summed(hidden_NBTD, network.unembedding.matrices, targets_NBT, (targets_NBT != IGNORE).sum((1, 2))).total
+            counts_N = (targets_NBT != IGNORE).sum((1, 2))
+            counts_N = (targets_NBT != IGNORE).sum((1, 2))
+            loss = multi_head_loss(hidden_NBTD, network.unembedding.matrices, Targets(targets_NBT), counts_N).total
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for group in optimiser.param_groups:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import lab
 from lab.config import Experiment
 from lab.model import build
-from lab.objectives import IGNORE, future_targets, summed
+from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
 ROWS, LENGTH, VOCABULARY = 16, 256, 256
 
@@ -59,6 +59,6 @@ def ours(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool = False, compi
     def loss() -> Tensor:
         targets_NBT = future_targets(tokens_BT, everything, n)
         counts_N = (targets_NBT != IGNORE).sum((1, 2))
-        return summed(call(tokens_BT), network.unembedding.matrices, targets_NBT, counts_N).total
+        return multi_head_loss(call(tokens_BT), network.unembedding.matrices, Targets(targets_NBT), counts_N).total
 
     return stepper(network, loss, bf16=bf16)

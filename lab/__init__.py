@@ -6,24 +6,15 @@
     run = lab.train(experiment, "runs/first")
     run.frame(), run.model()
 
-Names load what they need when they are first used: torch and Lightning take seconds.
+A name loads its module when it is first used, since torch and Lightning take seconds; `__init__.pyi` lists them.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from lab.config import Experiment, dump, experiment, load, override, resolve
-    from lab.errors import Interrupted, LabError
-    from lab.evaluation.from_file import evaluate
-    from lab.runs import Run, open_runs
-    from lab.runs.frames import frame
-    from lab.sweeping import Sweep, sweep
-    from lab.training import measured, resume, train, train_each, train_together
+import lazy_loader
 
 
 def _check_tasks() -> None:
@@ -37,59 +28,4 @@ def _check_tasks() -> None:
 
 
 _check_tasks()
-_ROOMS = {
-    "Experiment": "lab.config",
-    "dump": "lab.config",
-    "experiment": "lab.config",
-    "load": "lab.config",
-    "override": "lab.config",
-    "resolve": "lab.config",
-    "LabError": "lab.errors",
-    "Run": "lab.runs",
-    "open_runs": "lab.runs",
-    "frame": "lab.runs.frames",
-    "Sweep": "lab.sweeping",
-    "sweep": "lab.sweeping",
-    "Diverged": "lab.errors",
-    "Interrupted": "lab.errors",
-    "evaluate": "lab.evaluation.from_file",
-    "measured": "lab.training",
-    "resume": "lab.training",
-    "train": "lab.training",
-    "train_each": "lab.training",
-    "train_together": "lab.training",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'lab' has no attribute {name!r}")
-    return getattr(importlib.import_module(_ROOMS[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-__all__ = [
-    "Diverged",
-    "Experiment",
-    "Interrupted",
-    "LabError",
-    "Run",
-    "Sweep",
-    "dump",
-    "evaluate",
-    "experiment",
-    "frame",
-    "load",
-    "measured",
-    "open_runs",
-    "override",
-    "resolve",
-    "resume",
-    "sweep",
-    "train",
-    "train_each",
-    "train_together",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -74,8 +74,7 @@ def run(arguments: list[str]) -> int:
 
 def _draw(name: str, folders: list[str], options: dict[str, Any], out: Path) -> list[Path]:
     from lab import plots
-    from lab.runs import open_runs
-    from lab.runs.frames import frame
+    from lab.runs import frame, open_runs
     from lab.runs.names import shared_lines
 
     runs = open_runs([Path(folder) for folder in folders])

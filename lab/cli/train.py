@@ -77,17 +77,17 @@ def run(arguments: list[str]) -> int:
 
     from lab.processes import rank
     from lab.runs import Run
-    from lab.training import measured, train, train_each, train_together
+    from lab.training import train, train_each, train_ensemble, with_step_time
     from lab.training.progress import progress_for
 
-    experiments = [measured(experiment) for experiment in experiments]
+    experiments = [with_step_time(experiment) for experiment in experiments]
     for experiment in experiments:
         if experiment.budget.steps is not None and rank() == 0:
             print(_spending(experiment))
     console = Console()
     if known.seeds is not None:
         runs = _runs(experiments, numbers_from("--seeds", known.seeds), known.out)
-        train_all = partial(train_together, at_once=known.at_once) if known.together else train_each
+        train_all = partial(train_ensemble, size=known.at_once) if known.together else train_each
         try:
             print_reports(train_all(runs, progress=lambda each: progress_for(each, console)))
         except Diverged as error:

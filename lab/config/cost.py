@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from lab.config.kinds import KINDS, Blocks
 
 if TYPE_CHECKING:
-    from lab.config.experiment import Experiment
     from lab.config.model import ModelSettings
 
 
@@ -68,10 +67,3 @@ def flops_per_token(model: ModelSettings, n_future: int, length: int, vocabulary
     matrices = matrix_parameters(model, blocks) + n_future * vocabulary * model.width
     attention = blocks.layers * length * model.width
     return 6 * matrices + 12 * attention
-
-
-def flops_per_step(experiment: Experiment) -> int:
-    """Floating-point operations of one optimiser step, padding included; see `flops_per_token`."""
-    task = experiment.task
-    each = flops_per_token(experiment.model, experiment.n_future, task.length, task.vocab_size)
-    return each * experiment.positions_per_step

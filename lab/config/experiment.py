@@ -5,19 +5,22 @@ Every class is frozen, refuses unknown names and wrong values at construction, a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from bisect import bisect_right
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 
 import tasks
 from lab.config import cost
 from lab.config.budget import BudgetSettings
+from lab.config.evaluation import EvaluationSettings
 from lab.config.kinds import KINDS
 from lab.config.model import ModelSettings
 from lab.config.objective import ObjectiveSettings
+from lab.config.schema import to_schema_1
 from lab.config.settings import Settings
 from tasks import Task
 
@@ -51,32 +54,11 @@ class ScheduleSettings(Settings):
     """Last learning rate as a fraction of the peak."""
 
 
-class EvaluationSettings(Settings):
-    """When and on what the model is measured. Steps 0 and the last are always points."""
-
-    every: int | None = Field(25, ge=1)
-    """A point every so many steps; null for none. Log-spaced points alone miss a late, sudden emergence."""
-    per_decade: int | None = Field(None, ge=1, le=10_000)
-    """So many log-spaced points in each factor of ten of steps; null for none."""
-    examples: int = Field(256, ge=1)
-    """Rows that are measured, for the task and for each of its variants."""
-    split: Literal["validation", "test"] = "validation"
-    """Which held-out sequences are measured."""
-    induction_scores: bool = True
-    """Whether prefix-matching, copying and in-context-learning scores are measured as well."""
-    gradient_audit: int | None = Field(None, ge=1)
-    """At every so many evaluation points, and the last, prediction heads' gradients in the trunk are measured; null: never."""
-
-
 class CheckpointSettings(Settings):
     """When a run's state is written, so that it can be resumed exactly."""
 
     seconds: float = Field(10.0, ge=0)
     """At an evaluation point, if the last one is at least so many seconds old."""
-
-
-_ADDED = (("optimiser", "epsilon"),)
-"""Settings that are younger than version 0.1.0, each as its group and name."""
 
 
 def _plain(task: Task) -> dict[str, Any]:
@@ -107,8 +89,8 @@ class Experiment(Settings):
     budget: BudgetSettings = BudgetSettings()
     batch_size: int = Field(32, ge=1)
     """Rows of one optimiser step, over all devices and accumulated parts."""
-    accumulate: int = Field(1, ge=1)
-    """Parts in which a device takes its share of the rows, to save memory."""
+    grad_accum_steps: int = Field(1, ge=1)
+    """Microbatches into which a device splits its share of a step, to save memory."""
     examples: int | None = Field(None, ge=1)
     """Size of a finite training set, walked in a new order each epoch; null for fresh data at every step."""
     seed: int = Field(0, ge=0, lt=2**63)
@@ -147,10 +129,10 @@ class Experiment(Settings):
                 f"evaluation.every must be at least {-(-self.steps // MOST_POINTS)} with steps = {self.steps}, "
                 f"not {self.evaluation.every}: more than {MOST_POINTS} evaluation points"
             )
-        shares = self.devices * self.accumulate
+        shares = self.devices * self.grad_accum_steps
         if self.batch_size % shares:
             raise ValueError(
-                f"batch_size must be a multiple of devices x accumulate = {self.devices} x {self.accumulate}, "
+                f"batch_size must be a multiple of devices x grad_accum_steps = {self.devices} x {self.grad_accum_steps}, "
                 f"not {self.batch_size}"
             )
         if self.strategy != "auto" and self.devices == 1:
@@ -173,14 +155,10 @@ class Experiment(Settings):
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any setting, and with nothing else: not with order, machine or process.
 
-        A setting of `_ADDED` at its default leaves them as they were before there was such a setting.
+        They are a digest of the settings in schema 1 (see `lab.config.schema`).
         """
-        settings = self.model_dump(mode="json")
-        for group, name in _ADDED:
-            if settings[group][name] == type(getattr(self, group)).model_fields[name].default:
-                del settings[group][name]
-        text = json.dumps(settings, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        settings = to_schema_1(self.model_dump(mode="json"), _defaults(type(self)), self.task)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def positions_per_step(self) -> int:
@@ -206,8 +184,21 @@ class Experiment(Settings):
 
     @property
     def flops_per_step(self) -> int:
-        """Floating-point operations of an optimiser step, forward and backward; see `cost.flops_per_token` for what counts."""
-        return cost.flops_per_step(self)
+        """Floating-point operations of an optimiser step, forward and backward, with padding; see `cost.flops_per_token`."""
+        each = cost.flops_per_token(self.model, self.n_future, self.task.length, self.task.vocab_size)
+        return each * self.positions_per_step
+
+
+@functools.cache
+def _defaults(kind: type[BaseModel], group: str = "") -> dict[str, Any]:
+    """Return the default of every setting by its dotted name."""
+    found: dict[str, Any] = {}
+    for name, field in kind.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= _defaults(field.annotation, f"{group}{name}.")
+        elif not field.is_required():
+            found[f"{group}{name}"] = field.default
+    return found
 
 
 def _no_trunk(model: ModelSettings, n: int) -> str:

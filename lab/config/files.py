@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from lab.config.experiment import Experiment
 from lab.config.presets import PAPER, SCALES
+from lab.config.schema import rename_settings
 from lab.config.yaml import read_mapping, write_yaml
 from lab.errors import LabError
 from tasks.errors import nearest
@@ -55,7 +57,7 @@ def defaults(task: str, scale: str = "laptop") -> dict[str, Any]:
         LabError: For an unknown scale, or the paper's of a task that it does not have.
     """
     if scale not in SCALES:
-        raise LabError(f"--scale must be one of {', '.join(SCALES)}, not {scale!r}")
+        raise LabError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
     if scale == "paper" and task not in PAPER:
         raise LabError(f"{task} has no settings of the paper; tasks that have: {', '.join(sorted(PAPER))}")
     nested: dict[str, Any] = {"task": {"name": task}}
@@ -78,7 +80,8 @@ def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
 
     A named size and its numbers exclude each other: the one that is given replaces the other.
     """
-    nested: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
+    nested: dict[str, Any] = copy.deepcopy(dict(base))
+    settings = rename_settings(settings)
     shape = {"model.width", "model.layers", "model.n_heads"}
     if settings.get("model.size") is not None:
         for name in shape - set(settings):
@@ -103,7 +106,7 @@ def load(path: Path | str, *, check_files: bool = True) -> Experiment:
     """
     values = read_mapping(path)
     try:
-        return from_settings(values, check_files=check_files)
+        return from_settings(changed({}, values), check_files=check_files)
     except LabError as error:
         raise LabError(f"{path}: {error}") from error
 

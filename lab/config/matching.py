@@ -17,14 +17,14 @@ def resolve(experiment: Experiment) -> Experiment:
     changes nothing, nor does it where nothing is to be resolved.
 
     Raises:
-        LabError: If wall times are to be equal and `budget.step_time` is not known (`lab.measured` measures it), or if the
+        LabError: If wall times are to be equal and `budget.step_time` is unknown (`lab.with_step_time` measures it), or if the
             steps that are left are too few for the schedule.
     """
     if experiment.model.matched not in ("flops", "time") or experiment.budget.steps is not None:
         return experiment
     if not_measured(experiment):
         raise LabError(
-            "budget.step_time must be a number with model.matched time: a step's time against n = 1's (lab.measured)"
+            "budget.step_time must be a number with model.matched time: a step's time against n = 1's (lab.with_step_time)"
         )
     budget = experiment.budget.model_copy(update={"steps": experiment.steps})
     steps = experiment.model_copy(update={"budget": budget}).affordable_steps

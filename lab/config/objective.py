@@ -1,8 +1,9 @@
-"""The settings of the objective: what each prediction head has to predict, how much it counts, and when."""
+"""The settings of the objective: the targets of each prediction head, the weight of its loss, and when it is trained."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from numbers import Real
 from typing import Annotated, Any, Self
 
@@ -10,30 +11,59 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lab.config.settings import Settings
 
-ARMS = ("sum", "shuffled", "bag", "order")
-RULES = ("uniform", "mean", "decay", "far")
+OBJECTIVES = {
+    "sum": "lab.objectives.kinds:SUM",
+    "shuffled": "lab.objectives.kinds:SHUFFLED",
+    "bag": "lab.objectives.kinds:BAG",
+    "order": "lab.objectives.kinds:ORDER",
+}
+"""Objectives by name: where each is defined."""
 CURRICULA = ("all", "up", "down")
 
 
-def _name(value: Any) -> Any:
-    if isinstance(value, str) and (value in ARMS or ":" in value):
-        return value
-    raise ValueError(f"objective.name must be one of {', '.join(ARMS)}, or module:Name of your own, not {value!r}")
+def uniform(n: int, extra: float) -> list[float]:
+    """Weight head 1 with 1 and each further head with the extra weight; at 1 the paper's plain sum."""
+    return [1.0] + [extra] * (n - 1)
 
 
-def _weights(value: Any) -> Any:
-    """A rule's name, or a tuple of numbers of which the first is head 1's."""
-    if isinstance(value, str) and value in RULES:
+def mean(n: int, extra: float) -> list[float]:
+    """Add the extra weight times the mean of the further heads (lambda of DeepSeek-V3, arXiv 2412.19437, section 2.2)."""
+    return [1.0] + [extra / (n - 1)] * (n - 1) if n > 1 else [1.0]
+
+
+def decay(n: int, extra: float) -> list[float]:
+    """Weight each head with the extra weight times that of the head before it (as Medusa, Cai et al. 2024)."""
+    return [extra**i for i in range(n)]
+
+
+def far(n: int, extra: float) -> list[float]:
+    """Weight head 1 and the farthest head alone."""
+    return [1.0] + [0.0] * (n - 2) + [extra] if n > 1 else [1.0]
+
+
+WEIGHTS: dict[str, Callable[[int, float], list[float]]] = {"uniform": uniform, "mean": mean, "decay": decay, "far": far}
+"""Rules for the weights of n prediction heads, by name; a new rule is one function and one line."""
+
+
+def _check_name(value: Any) -> Any:
+    if isinstance(value, str) and (value in OBJECTIVES or ":" in value):
         return value
-    if not isinstance(value, (list, tuple)) or not all(_number(item) and 0 <= item <= sys.float_info.max for item in value):
-        raise ValueError(f"objective.weights must be one of {', '.join(RULES)}, or a list of numbers from 0 on, not {value!r}")
+    raise ValueError(f"objective.name must be one of {', '.join(OBJECTIVES)}, or module:Name of your own, not {value!r}")
+
+
+def _check_weights(value: Any) -> Any:
+    """Accept a rule's name, or a list of numbers that begins with head 1's."""
+    if isinstance(value, str) and value in WEIGHTS:
+        return value
+    if not isinstance(value, (list, tuple)) or not all(_is_number(item) and 0 <= item <= sys.float_info.max for item in value):
+        raise ValueError(f"objective.weights must be one of {', '.join(WEIGHTS)}, or a list of numbers from 0, not {value!r}")
     if not value or not value[0]:
         raise ValueError(f"objective.weights must begin with head 1's, above 0, not be {list(value)}")
     return tuple(float(item) for item in value)
 
 
-def _active(value: Any) -> Any:
-    """A curriculum's name, or a tuple of (step, heads) whose steps grow from 0."""
+def _check_active(value: Any) -> Any:
+    """Accept a curriculum's name, or a list of [step, heads] whose steps grow from 0."""
     if isinstance(value, str) and value in CURRICULA:
         return value
     pairs = isinstance(value, (list, tuple)) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in value)
@@ -45,41 +75,43 @@ def _active(value: Any) -> Any:
     return tuple(tuple(pair) for pair in value)
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 class ObjectiveSettings(Settings):
-    """What is minimised: the sum over prediction heads of weight x mean loss in nats a target. See docs/objectives.md."""
+    """What is minimised: the sum over prediction heads of weight x mean loss in nats per target. See docs/objectives.md."""
 
-    name: Annotated[str, BeforeValidator(_name)] = Field("sum", examples=[*ARMS, "module:Name"])
-    """What prediction heads 2..N have to predict. `sum`: head i token t + i, the paper's; `shuffled`: that of another row;
-    `bag`: the next `window` tokens without order; `order`: which token comes how soon; or `module:Name`."""
+    name: Annotated[str, BeforeValidator(_check_name)] = Field("sum", examples=[*OBJECTIVES, "module:Name"])
+    """Targets of prediction heads 2..N. `sum`: token t + i for head i, the paper's; `shuffled`: that of another sequence;
+    `bag`: the next `window` tokens without order; `order`: how soon each token comes; or `module:Name` of your own."""
     window: int = Field(4, ge=1)
-    """Tokens ahead that `bag` and `order` look at."""
+    """Tokens ahead that `bag` and `order` use."""
     teacherless: bool = False
-    """Whether the answer's tokens are hidden from the input: all of them are predicted from the prompt alone."""
+    """Whether the answer is hidden from the input, so that all of it is predicted from the prompt alone."""
     detached: bool = False
-    """Whether heads 2..N send no gradient to what head 1 computes with: probes of a next-token model."""
-    weights: Annotated[str | tuple[float, ...], BeforeValidator(_weights)] = Field("uniform", examples=[*RULES, "a list"])
-    """Of each head: a rule, or a list. `uniform`: 1, then extra_weight each; `mean`: 1, then extra_weight shared by all;
-    `decay`: extra_weight^(i - 1); `far`: 1, and extra_weight for head N alone."""
+    """Whether heads 2..N send no gradient to the weights that head 1 uses: probes of a next-token model."""
+    weights: Annotated[str | tuple[float, ...], BeforeValidator(_check_weights)] = Field(
+        "uniform", examples=[*WEIGHTS, "a list"]
+    )
+    """Weight of each head's loss: a rule, or a list. `uniform`: 1, then extra_weight for each further head; `mean`: 1, then
+    extra_weight shared by them; `decay`: extra_weight^(i - 1); `far`: 1, and extra_weight for head N alone."""
     extra_weight: float = Field(1.0, ge=0)
-    """Lambda: the number in the rules of `weights`."""
-    active: Annotated[str | tuple[tuple[int, int], ...], BeforeValidator(_active)] = Field(
+    """Lambda, the number in the rules of `weights`."""
+    active: Annotated[str | tuple[tuple[int, int], ...], BeforeValidator(_check_active)] = Field(
         "all", examples=[*CURRICULA, "a list"]
     )
-    """Which heads are trained when. `up` and `down`: heads 1..k, k growing from 1 or falling from N, for an equal part of the
-    steps each; a list of [step, k]: from that step on heads 1..k."""
+    """Which heads are trained when. `up` and `down`: heads 1..k, with k growing from 1 or falling from N, for an equal share of
+    the steps each; a list of [step, k]: heads 1..k from that step on."""
 
     @model_validator(mode="after")
-    def _one_way_to_weigh(self) -> Self:
+    def _check_extra_weight(self) -> Self:
         if not isinstance(self.weights, str) and self.extra_weight != 1.0:
             raise ValueError("objective.extra_weight is the number of a rule: give it or a list of objective.weights")
         return self
 
     def check(self, n: int, steps: int) -> None:
-        """Refuse what cannot be with so many prediction heads and steps (ValueError)."""
+        """Raise a ValueError if the settings do not fit n prediction heads and the number of steps."""
         if not isinstance(self.weights, str) and len(self.weights) != n:
             raise ValueError(f"objective.weights must be {n} numbers, one for each prediction head, not {len(self.weights)}")
         if self.active in ("up", "down") and steps < n:

@@ -14,7 +14,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "stories": {"steps": 1200, "batch_size": 16, "evaluation.every": 50, "evaluation.examples": 128},
     "spelled": {"task.task.name": "induction", "steps": 800, "batch_size": 16, "evaluation.examples": 128},
     "bigram": {"steps": 500, "evaluation.examples": 128},
-    "markov": {"steps": 600, "evaluation.every": 25, "evaluation.induction_scores": False},
+    "markov": {"steps": 600, "evaluation.every": 25, "evaluation.measures.induction": 0},
     "recall": {
         "batch_size": 128,
         "steps": 1000,
@@ -25,13 +25,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 2000,
         "evaluation.every": 50,
         "evaluation.examples": 1024,
-        "evaluation.induction_scores": False,
+        "evaluation.measures.induction": 0,
     },
     "discovery": {
         "batch_size": 256,
         "steps": 500,
         "evaluation.every": 20,
-        "evaluation.induction_scores": False,
+        "evaluation.measures.induction": 0,
     },
     "star": {
         "model.layers": 5,
@@ -39,7 +39,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 4000,
         "evaluation.every": 250,
         "evaluation.examples": 1024,
-        "evaluation.induction_scores": False,
+        "evaluation.measures.induction": 0,
     },
     "modular": {
         "model.width": 128,
@@ -49,7 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 1200,
         "evaluation.every": 50,
         "evaluation.examples": 1024,
-        "evaluation.induction_scores": False,
+        "evaluation.measures.induction": 0,
     },
     "polynomial": {
         "model.layers": 5,
@@ -57,14 +57,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 2000,
         "evaluation.every": 250,
         "evaluation.examples": 1024,
-        "evaluation.induction_scores": False,
+        "evaluation.measures.induction": 0,
     },
     "addition": {
         "batch_size": 64,
         "steps": 1500,
         "evaluation.every": 100,
         "evaluation.examples": 256,
-        "evaluation.induction_scores": False,
+        "evaluation.measures.induction": 0,
     },
     "maze": {
         "model.layers": 5,
@@ -72,7 +72,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 5000,
         "evaluation.every": 500,
         "evaluation.examples": 512,
-        "evaluation.induction_scores": False,
+        "evaluation.measures.induction": 0,
     },
 }
 

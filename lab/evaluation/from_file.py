@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lab.evaluation.evaluator import Rows, evaluation_mode, measure
+from lab.evaluation.batch import to_evaluation_batch
+from lab.evaluation.predictions import measure_predictions
+from lab.evaluation.state import evaluation_mode
 from lab.runs import Run
-from lab.training.launch import isolated
+from lab.runs.isolation import isolated
 from tasks.export import read_file
 
 
@@ -32,6 +34,6 @@ def evaluate(run: Run | Path | str, data: Path | str) -> pd.DataFrame:
     batch = read_file(data, task)
     network = run.model()
     with isolated(run.experiment), torch.no_grad(), evaluation_mode(network):
-        values = measure(network, task, Rows(batch, torch.device("cpu")))
+        values = measure_predictions(network, to_evaluation_batch(run.experiment, task, batch))
     columns = {"run": run.name, "data": Path(data).name, "lines": len(batch)}
     return pd.DataFrame([{**columns, "metric": metric, "value": value} for metric, value in values.items()])

@@ -1,4 +1,4 @@
-"""At which steps a run is measured, and how its learning rate goes: plain rules."""
+"""The steps at which a run is measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lab.config import Experiment
 
 
 def evaluation_points(steps: int, every: int | None, per_decade: int | None) -> list[int]:
-    """Steps at which to measure: 0, the last, every so many steps, and so many log-spaced ones in each factor of ten.
+    """List the steps at which to measure: 0, the last, regular and log-spaced ones.
 
     Args:
         steps: Optimiser steps of the run.
@@ -25,15 +25,11 @@ def evaluation_points(steps: int, every: int | None, per_decade: int | None) -> 
 
 
 def points_of(experiment: Experiment) -> list[int]:
-    """Steps at which an experiment is measured."""
+    """List the steps at which an experiment is measured."""
     return evaluation_points(experiment.steps, experiment.evaluation.every, experiment.evaluation.per_decade)
 
 
-def rate_factor(step: int, experiment: Experiment) -> float:
-    """Learning rate of the step that follows `step` steps, as a fraction of the peak; of the last one the decay ratio."""
-    warmup, ratio = experiment.schedule.warmup_steps, experiment.schedule.decay_ratio
-    if step < warmup:
-        return (step + 1) / warmup
-    last = experiment.steps - 1
-    progress = (step - warmup) / (last - warmup) if step < last else 1.0
-    return ratio + (1 - ratio) * 0.5 * (1 + math.cos(math.pi * progress))
+def every_nth_point(experiment: Experiment, every: int) -> set[int]:
+    """Return every n-th evaluation point of an experiment from step 0 on, and the last."""
+    points = points_of(experiment)
+    return {*points[::every], points[-1]}

@@ -13,7 +13,7 @@ _ROWS_AT_ONCE = 128
 
 
 @torch.no_grad()
-def task_metrics(network: Network, task: Task, tokens_BT: Tensor, seed: int) -> dict[str, float]:
+def measure_task(network: Network, task: Task, tokens_BT: Tensor, seed: int) -> dict[str, float]:
     """What `task.compare` and `task.judge` say of a network; nothing for a task that has neither.
 
     Args:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lab.model import Network
 from lab.model.layers import Layer
-from lab.objectives import IGNORE, Loss, Targets, summed
+from lab.objectives import IGNORE, Loss, Targets, multi_head_loss
 
 
 @torch.enable_grad()
@@ -61,7 +61,7 @@ def gradient_metrics(
         one = slice(head, head + 1)
         own = matrices if isinstance(matrices, Tensor) else matrices[one]
         scores = None if targets.scores_NBTK is None else targets.scores_NBTK[one]
-        return summed(hidden_NBTD[one], own, tokens[one], counts_N[one], scores_NBTK=scores)
+        return multi_head_loss(hidden_NBTD[one], own, Targets(tokens[one], scores), counts_N[one])
 
     at_output, in_layers = [], []
     for head in heads:

@@ -1,23 +1,25 @@
-"""Losses over prediction heads. Plain torch."""
+"""Objectives: targets of the prediction heads and their losses. Plain torch."""
 
-from lab.objectives.cross_entropy import row_statistics, weighted_cross_entropy
-from lab.objectives.kinds import OBJECTIVES, Objective, Targets, find, offset_counts, predicts, window_counts
-from lab.objectives.losses import Loss, summed
-from lab.objectives.targets import IGNORE, Part, future_targets
+from lab.objectives.cross_entropy import score_predictions, weighted_cross_entropy
+from lab.objectives.kinds import Objective, describe_target, find_objective
+from lab.objectives.losses import Loss, multi_head_loss
+from lab.objectives.step import hide_answer, make_microbatches, make_step_data
+from lab.objectives.targets import IGNORE, Microbatch, StepData, Targets, future_targets
 
 __all__ = [
     "IGNORE",
-    "OBJECTIVES",
     "Loss",
+    "Microbatch",
     "Objective",
-    "Part",
+    "StepData",
     "Targets",
-    "find",
+    "describe_target",
+    "find_objective",
     "future_targets",
-    "offset_counts",
-    "predicts",
-    "row_statistics",
-    "summed",
+    "hide_answer",
+    "make_microbatches",
+    "make_step_data",
+    "multi_head_loss",
+    "score_predictions",
     "weighted_cross_entropy",
-    "window_counts",
 ]

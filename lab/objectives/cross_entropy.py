@@ -1,9 +1,9 @@
 """Cross-entropy of hidden states against an unembedding without ever holding all logits.
 
 Logits are V wide and hidden states D, with V >> D: all logits of all heads at once would need O(N V) memory (Gloeckle et al.
-2024, section 2). Here rows go through in chunks, forward and backward together: a chunk's logits become its gradient in place
-and are freed, and what stays is as wide as the hidden states. All heads are rows of one call, so there is one gradient of the
-unembedding.
+2024, section 2). Here positions are processed in chunks, forward and backward together: the logits of a chunk become its
+gradient in place and are freed; only arrays as wide as the hidden states stay. One call takes the positions of all heads (R),
+so that the unembedding has one gradient.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from lab.model.unembedding import Matrices
 from lab.objectives.targets import IGNORE
 
 CHUNK_ELEMENTS = 1 << 22
-"""Logits held at a time, in numbers: 16 MiB of float32, large enough for full speed of the matrix products."""
+"""Logits held at a time: 16 MiB of float32, large enough for full speed of the matrix products."""
 
 
 def chunk_rows(vocabulary: int) -> int:
-    """Rows whose logits are held at a time."""
+    """Return the number of positions whose logits are held at a time."""
     return max(64, CHUNK_ELEMENTS // vocabulary)
 
 
 class _WeightedCrossEntropy(torch.autograd.Function):
-    """Sum over rows of weight x cross-entropy; gradients are made in the forward pass, chunk by chunk.
+    """Sum over positions of weight x cross-entropy; the forward pass computes the gradients, chunk by chunk.
 
-    A row's target is a distribution: K tokens with their shares, which sum to 1 (K = 1, share 1: one true token).
+    A target is a distribution: K tokens with their shares, which sum to 1 (K = 1, share 1: one true token).
     """
 
     @staticmethod
@@ -46,21 +46,21 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         grad_matrix = torch.zeros_like(unembedding_VD) if wants_matrix else None
         size = chunk_rows(len(unembedding_VD))
         for begin in range(0, len(hidden_RD), size):
-            rows = slice(begin, begin + size)
-            chunk_CD = hidden_RD[rows].to(dtype)
+            chunk = slice(begin, begin + size)
+            chunk_CD = hidden_RD[chunk].to(dtype)
             logits_CV = (chunk_CD @ matrix_VD.T).to(weights_R.dtype)
             torch.log_softmax(logits_CV, 1, out=logits_CV)
-            targets_CK, shares_CK = targets_RK[rows], shares_RK[rows]
+            targets_CK, shares_CK = targets_RK[chunk], shares_RK[chunk]
             counted_C = (targets_CK != IGNORE).any(1)
             index_CK = targets_CK.clamp(min=0)
-            losses_R[rows] = -(logits_CV.gather(1, index_CK) * shares_CK).sum(1) * counted_C
+            losses_R[chunk] = -(logits_CV.gather(1, index_CK) * shares_CK).sum(1) * counted_C
             if not (wants_hidden or wants_matrix):
                 continue
             grad_CV = logits_CV.exp_()
             grad_CV.scatter_add_(1, index_CK, -shares_CK)
-            grad_CV = grad_CV.mul_((weights_R[rows] * counted_C)[:, None]).to(dtype)
+            grad_CV = grad_CV.mul_((weights_R[chunk] * counted_C)[:, None]).to(dtype)
             if grad_hidden is not None:
-                grad_hidden[rows] = grad_CV @ matrix_VD
+                grad_hidden[chunk] = grad_CV @ matrix_VD
             if grad_matrix is not None:
                 _add_product(grad_matrix, grad_CV, chunk_CD)
         ctx.save_for_backward(grad_hidden, grad_matrix)
@@ -78,35 +78,31 @@ class _WeightedCrossEntropy(torch.autograd.Function):
 
 
 def weighted_cross_entropy(
-    hidden: Tensor, unembedding: Matrices, targets: Tensor, weights: Tensor, shares: Tensor | None = None
+    hidden: Tensor, unembedding_VD: Tensor, targets: Tensor, weights: Tensor, shares: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Weighted sum of cross-entropies, in memory that does not grow with rows times vocabulary.
+    """Compute a weighted sum of cross-entropies, in memory that does not grow with positions times vocabulary.
 
     Args:
         hidden: (..., D) hidden states.
-        unembedding: (V, D), or one such matrix for each entry of the first dimension of `hidden`.
+        unembedding_VD: (V, D).
         targets: (...) int64; `IGNORE` where nothing counts. With shares (..., K): the tokens of a distribution.
-        weights: (...) float, what each row's loss counts in the sum; float64 with float64 hidden states, else float32.
-        shares: (..., K) as `weights`: the probability of each target, 0 where ignored, with sum 1 in every row that counts.
+        weights: (...) float, factor of each position's loss in the sum; float64 with float64 hidden states, else float32.
+        shares: (..., K) as `weights`: the probability of each target, 0 where ignored, with sum 1 where any counts.
 
     Returns:
-        The weighted sum, a scalar in nats that can be differentiated once; and each row's loss (...) in nats, without gradient,
-        0 where ignored.
+        The weighted sum, a scalar in nats that can be differentiated once; and each position's loss (...) in nats, without
+        gradient, 0 where ignored.
     """
     if shares is None:
         targets, shares = targets[..., None], weights.new_ones(()).expand(*targets.shape, 1)
-    if not isinstance(unembedding, Tensor):
-        each = zip(hidden, unembedding, targets, weights, shares, strict=True)
-        totals, parts = zip(*(weighted_cross_entropy(*one) for one in each), strict=True)
-        return torch.stack(totals).sum(), torch.stack(parts)
-    flat = hidden.flatten(0, -2), unembedding, targets.flatten(0, -2), shares.flatten(0, -2), weights.flatten()
+    flat = hidden.flatten(0, -2), unembedding_VD, targets.flatten(0, -2), shares.flatten(0, -2), weights.flatten()
     total, losses = _WeightedCrossEntropy.apply(*flat)  # type: ignore[no-untyped-call]
     return total, losses.view(weights.shape)
 
 
 @torch.no_grad()
-def row_statistics(hidden: Tensor, unembedding: Matrices, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss and correctness of every prediction, chunk by chunk, for evaluation.
+def score_predictions(hidden: Tensor, unembedding: Matrices, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute loss and correctness of every prediction, chunk by chunk, for evaluation.
 
     Args:
         hidden: (..., D) hidden states.
@@ -114,19 +110,22 @@ def row_statistics(hidden: Tensor, unembedding: Matrices, targets: Tensor) -> tu
         targets: (...) int64; `IGNORE` where nothing counts.
 
     Returns:
-        (...) float32 losses in nats, 0 where ignored, and (...) bool, whether the most probable token is the target; no
-        token is where logits are not finite.
+        (...) float32 losses in nats, 0 where ignored, and (...) bool, whether the most probable token is the target; False
+        where logits are not finite.
     """
-    if not isinstance(unembedding, Tensor):
-        pairs = zip(hidden, unembedding, targets, strict=True)
-        each_loss, each_hit = zip(*(row_statistics(*each) for each in pairs), strict=True)
-        return torch.stack(each_loss), torch.stack(each_hit)
+    if isinstance(unembedding, Tensor):
+        return _score(hidden, unembedding, targets)
+    losses, hits = zip(*(_score(*each) for each in zip(hidden, unembedding, targets, strict=True)), strict=True)
+    return torch.stack(losses), torch.stack(hits)
+
+
+def _score(hidden: Tensor, unembedding_VD: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     losses, hits = [], []
-    size = chunk_rows(len(unembedding))
+    size = chunk_rows(len(unembedding_VD))
     hidden_RD, targets_R = hidden.flatten(0, -2), targets.flatten()
     for begin in range(0, len(hidden_RD), size):
         targets_C = targets_R[begin : begin + size]
-        logits_CV = F.linear(hidden_RD[begin : begin + size], unembedding).float()
+        logits_CV = F.linear(hidden_RD[begin : begin + size], unembedding_VD).float()
         losses.append(F.cross_entropy(logits_CV, targets_C, ignore_index=IGNORE, reduction="none"))
         hits.append((logits_CV.argmax(1) == targets_C) & losses[-1].isfinite())
     return torch.cat(losses).view(targets.shape), torch.cat(hits).view(targets.shape)

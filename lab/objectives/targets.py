@@ -1,4 +1,4 @@
-"""What a step's objective sees of the data, and which token each prediction head must predict at each position."""
+"""The data of an optimiser step as its objective sees it, and the targets that the objective makes of it."""
 
 from __future__ import annotations
 
@@ -12,45 +12,68 @@ IGNORE = -100
 """A target that does not count."""
 
 
-class Part(NamedTuple):
-    """The data of one forward pass.
+class StepData(NamedTuple):
+    """The sequences of an optimiser step and the settings of its objective.
 
     Attributes:
         tokens_BT: (B, T) int64.
-        scored_BT: (B, T) bool, which tokens count as targets.
-        counts_N: (N,) float: targets of each prediction head in the whole step, divided by the number of its parts, so that
-            the mean over parts of each part's loss is the loss of the whole step, however unevenly targets are spread.
-        elsewhere_BT: (B, T) int64, the targets (`IGNORE` where not scored) of another row of the step for each row, drawn anew
-            in each step; None unless the objective asks for it.
-        inputs_BT: (B, T) int64, what the network is shown if not the tokens: the answer's hidden, in teacherless training.
-        seen: What this part adds to the tokens and the scored tokens seen: the whole step's in the first part of each process,
-            0 in the others.
+        scored_BT: (B, T) bool, whether a token counts as a target.
+        n_future: N, prediction heads.
+        window: `objective.window`, tokens.
+        shuffled_BT: (B, T) int64, for each sequence the tokens of another one (`IGNORE` where not scored), drawn anew in each
+            step; None unless the objective has `shuffles`.
     """
 
     tokens_BT: Tensor
     scored_BT: Tensor
+    n_future: int
+    window: int = 1
+    shuffled_BT: Tensor | None = None
+
+
+class Targets(NamedTuple):
+    """The targets of each prediction head at each position: a token, or a distribution over K tokens.
+
+    Attributes:
+        tokens: (N, B, T) int64, or (N, B, T, K) with scores; `IGNORE` where nothing counts.
+        scores_NBTK: None, or float32: the softmax over K gives each token's probability; -inf where ignored.
+    """
+
+    tokens: Tensor
+    scores_NBTK: Tensor | None = None
+
+    def per_head(self) -> Tensor:
+        """Count the positions at which each head has a target: (N,) int64."""
+        counted = self.tokens != IGNORE
+        return (counted if self.scores_NBTK is None else counted.any(-1)).sum((1, 2))
+
+    def split(self, size: int) -> list[Targets]:
+        """Split along the sequences, `size` in each part."""
+        tokens = torch.split(self.tokens, size, dim=1)
+        scores = [None] * len(tokens) if self.scores_NBTK is None else torch.split(self.scores_NBTK, size, dim=1)
+        return [Targets(*each) for each in zip(tokens, scores, strict=True)]
+
+
+class Microbatch(NamedTuple):
+    """The data of one forward and backward pass.
+
+    Attributes:
+        inputs_BT: (B, T) int64, the tokens; in teacherless training with the answer hidden.
+        targets: The targets of its sequences.
+        counts_N: (N,) float32, targets of each prediction head in the whole step, divided by the number of its microbatches:
+            the mean over microbatches of their losses is the loss of the whole step, however unevenly targets are spread.
+        seen: Tokens and scored tokens that this microbatch adds to those seen: the whole step's in the first microbatch of
+            each process, 0 in the others.
+    """
+
+    inputs_BT: Tensor
+    targets: Targets
     counts_N: Tensor
-    elsewhere_BT: Tensor | None = None
-    inputs_BT: Tensor | None = None
     seen: tuple[int, int] = (0, 0)
-
-    @property
-    def shown(self) -> Tensor:
-        """What the network is shown."""
-        return self.tokens_BT if self.inputs_BT is None else self.inputs_BT
-
-    def cut(self, parts: int) -> list[Part]:
-        """The same rows in equal parts."""
-        counts_N = (self.counts_N / parts).float()
-        if parts == 1:
-            return [self._replace(counts_N=counts_N)]
-        columns = (self.tokens_BT, self.scored_BT, self.elsewhere_BT, self.inputs_BT)
-        split = ([None] * parts if rows is None else rows.chunk(parts) for rows in columns)
-        return [Part(tokens, scored, counts_N, *more) for tokens, scored, *more in zip(*split, strict=True)]
 
 
 def future_targets(tokens_BT: Tensor, scored_BT: Tensor, n_future: int) -> Tensor:
-    """The target of head i at position t is token t + i.
+    """Shift tokens so that the target of head i at position t is token t + i.
 
     With tokens 5 6 7 8 and two heads, head 1 has 6 7 8 - and head 2 has 7 8 - -, where - is `IGNORE`.
 
@@ -60,13 +83,13 @@ def future_targets(tokens_BT: Tensor, scored_BT: Tensor, n_future: int) -> Tenso
         n_future: N, number of prediction heads.
 
     Returns:
-        (N, B, T) int64; `IGNORE` where the target is not scored or lies outside the row.
+        (N, B, T) int64; `IGNORE` where the target is not scored or lies past the end of the sequence.
     """
-    return ahead(tokens_BT.masked_fill(~scored_BT, IGNORE), n_future)
+    return shift(tokens_BT.masked_fill(~scored_BT, IGNORE), n_future)
 
 
-def ahead(visible_BT: Tensor, n_future: int) -> Tensor:
-    """The same of rows in which what is not scored is `IGNORE` already."""
+def shift(visible_BT: Tensor, n_future: int) -> Tensor:
+    """Shift tokens as `future_targets` does, with `IGNORE` in place of tokens that are not scored already."""
     length = visible_BT.shape[1]
     padded = F.pad(visible_BT, (0, n_future), value=IGNORE)
     return torch.stack([padded[:, i : i + length] for i in range(1, n_future + 1)])

@@ -16,9 +16,8 @@ from matplotlib.figure import Figure
 from lab import plots
 from lab.plots.curves import describe
 from lab.plots.save import embedded, figure_of
-from lab.runs import Run
+from lab.runs import Run, frame
 from lab.runs.files import write_atomic
-from lab.runs.frames import frame
 from lab.runs.names import headline, reference_lines
 from lab.stats.conditions import conditions, rows_of
 from lab.stats.configurations import comparison_table, lower_is_better, run_values

@@ -113,7 +113,7 @@ STUDY = Plateau(
             "steps": 2000,
             "evaluation.every": 50,
             "evaluation.examples": 256,
-            "evaluation.induction_scores": False,
+            "evaluation.measures.induction": 0,
         },
     },
     seeds=range(200, 208),

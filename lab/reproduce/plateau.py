@@ -19,8 +19,7 @@ import pandas as pd
 from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import markdown_table, write_page
-from lab.runs import Run
-from lab.runs.frames import frame
+from lab.runs import Run, frame
 from lab.stats.configurations import comparison_table, run_values, seed_table
 from lab.stats.emergence import emergence_table
 from lab.stats.statistics import mean_beside_share, share_with_interval

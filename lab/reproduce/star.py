@@ -26,7 +26,7 @@ STUDY = Plateau(
             "batch_size": 32,
             "evaluation.every": 250,
             "evaluation.examples": 256,
-            "evaluation.induction_scores": False,
+            "evaluation.measures.induction": 0,
             "compile": "default",
         },
     },

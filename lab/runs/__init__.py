@@ -1,5 +1,6 @@
-"""Run folders and the tidy frames that are made of them."""
+"""Runs: folders with settings, metrics and weights, written and read."""
 
-from lab.runs.run import Run, open_runs
+from lab.runs.run import Run, frame
+from lab.runs.search import open_runs
 
-__all__ = ["Run", "open_runs"]
+__all__ = ["Run", "frame", "open_runs"]

@@ -6,40 +6,16 @@ Lightning hands over one nested structure; `pack` takes the tensors out of it an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.plugins.io import CheckpointIO
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lab.errors import LabError
-from lab.runs.files import folder_atomic, read_json, readable_errors
-from lab.runs.run import STATE, TENSORS, checkpoint_step, checkpoints, remove_checkpoint
-
-
-class SafetensorsIO(CheckpointIO):
-    """Lightning's way to write and read a checkpoint, which here is a folder; the older ones beside it are removed."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
-        write_checkpoint(checkpoint, Path(path))
-        remove_older(Path(path))
-
-    def load_checkpoint(
-        self,
-        path: Path | str,
-        map_location: Callable[[Any], Any] | None = None,
-        weights_only: bool | None = None,
-    ) -> dict[str, Any]:
-        path = Path(path)
-        state: dict[str, Any] = unpack(read_json(path / STATE), load_tensors(path / TENSORS))
-        return state
-
-    def remove_checkpoint(self, path: Path | str) -> None:
-        remove_checkpoint(Path(path))
+from lab.runs.files import folder_atomic, read_json
+from lab.runs.layout import STATE, TENSORS, checkpoint_step, checkpoints, remove_checkpoint
+from lab.runs.tensors import load_tensors, save_tensors
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
@@ -53,39 +29,21 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         save_tensors(tensors, partial / TENSORS)
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        LabError: If it is missing or cut short.
+    """
+    state: dict[str, Any] = unpack(read_json(path / STATE), load_tensors(path / TENSORS))
+    return state
+
+
 def remove_older(path: Path) -> None:
     """Remove the checkpoints of a run that are older than this one."""
     for older in checkpoints(path.parent):
         if checkpoint_step(older) < checkpoint_step(path):
             remove_checkpoint(older)
-
-
-def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write a safetensors file.
-
-    Raises:
-        LabError: If the system refuses, as on a full disk.
-    """
-    with readable_errors(path):
-        try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-        except SafetensorError as error:
-            raise LabError(f"{path}: cannot be written ({error})") from error
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file onto the CPU.
-
-    Raises:
-        LabError: If it is missing, cut short or none.
-    """
-    if not path.is_file():
-        raise LabError(f"{path}: no such file")
-    with readable_errors(path):
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise LabError(f"{path}: not a whole safetensors file ({error})") from error
 
 
 def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> Any:

@@ -6,7 +6,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,15 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LabError(f"{path}: not JSON, perhaps cut short") from error
+
+
+def report_unreadable(errors: Sequence[LabError], *, all_failed: bool) -> None:
+    """Name on standard error what cannot be read and is left out.
+
+    Raises:
+        LabError: The first, if nothing is left.
+    """
+    if errors and all_failed:
+        raise errors[0]
+    for error in errors:
+        print(f"lab: left out: {error}", file=sys.stderr)

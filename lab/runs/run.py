@@ -1,48 +1,30 @@
-"""A run: a folder that explains itself.
-
-experiment.yaml     every setting
-run.json            state, versions, git commit, host, seed, parameters, wall time
-metrics.csv         step, tokens, scored_tokens, metric, value
-timing.csv          step, seconds, tokens_per_second
-model.safetensors   the trained weights
-checkpoint-<step>/  while it is not finished: all that it needs to go on
-.lock               empty; while a process trains it, locked by that process
-"""
+"""A run, opened for reading, and several runs as one tidy table."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.config import Experiment, load
+from lab.config.files import flat
 from lab.errors import LabError
-from lab.runs import metrics
-from lab.runs.files import read_json
+from lab.runs import tables
+from lab.runs.files import read_json, report_unreadable
+from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, is_run, newest_checkpoint
 from lab.runs.lock import LOCK, is_locked
-from tasks.errors import TaskError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lab.model import Network
 
-FORMAT = 1
-"""Version of the folder's layout; a reader refuses others."""
-EXPERIMENT, RECORD, METRICS, TIMING, WEIGHTS = "experiment.yaml", "run.json", "metrics.csv", "timing.csv", "model.safetensors"
-
-STATE, TENSORS = "state.json", "state.safetensors"
-"""The files of a checkpoint."""
-_LEFT = re.compile(
-    r"\.checkpoint-[0-9]{8,}(\.[0-9a-f]{8}\.partial)?|\.(run\.json|.*\.csv|model\.safetensors)\.[0-9a-f]{8}\.partial"
-)
-"""What a kill in the middle of writing or removing leaves in a run's folder."""
+ALWAYS = ("n_future", "seed")
+"""Settings that are columns of every frame."""
 
 
 class Run:
@@ -118,9 +100,7 @@ class Run:
         return datetime.fromtimestamp(max(times)).astimezone()
 
     def frame(self) -> pd.DataFrame:
-        """Tidy metrics of this run: one row for each (tokens seen, metric), settings as columns. See `lab.runs.frame`."""
-        from lab.runs.frames import frame
-
+        """Return the metrics of this run as a tidy table; see `frame`."""
         return frame([self])
 
     def model(self) -> Network:
@@ -131,20 +111,20 @@ class Run:
         """
         from lab.runs.weights import load_network
 
-        return load_network(self)
+        return load_network(self.path, self.experiment)
 
-    def metrics(self) -> list[metrics.Row]:
+    def metrics(self) -> list[tables.Row]:
         """The rows of its table of metrics, empty before the first evaluation."""
         path = self.path / METRICS
-        return metrics.read_metrics(path) if path.exists() else []
+        return tables.read_metrics(path) if path.exists() else []
 
     def seconds(self) -> dict[int, float]:
         """Wall time in seconds at each evaluation point, by step."""
-        return metrics.read_seconds(self.path / TIMING)
+        return tables.read_seconds(self.path / TIMING)
 
     def checkpoint(self) -> Path | None:
         """The folder of its newest checkpoint."""
-        return max(checkpoints(self.path), key=checkpoint_step, default=None)
+        return newest_checkpoint(self.path)
 
     def _checked_record(self) -> dict[str, Any]:
         path = self.path / RECORD
@@ -156,97 +136,72 @@ class Run:
         return record
 
 
-def is_run(path: Path) -> bool:
-    """Whether a folder holds a run."""
-    return (path / RECORD).is_file()
+def frame(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row for each (run, step, metric). Runs whose tables cannot be read are left out and named on standard error.
 
-
-def checkpoint_name(step: int) -> str:
-    """The name of the folder of a checkpoint."""
-    return f"checkpoint-{step:08d}"
-
-
-def checkpoint_step(path: Path) -> int:
-    """The step of a checkpoint's folder."""
-    return int(path.name.removeprefix("checkpoint-"))
-
-
-def checkpoints(path: Path) -> list[Path]:
-    """The checkpoints in a run's folder: what a run wrote, by name and content. Other folders are nobody's business."""
-    return [
-        folder
-        for folder in path.glob("checkpoint-*")
-        if re.fullmatch(r"checkpoint-[0-9]{8,}", folder.name) and any((folder / name).is_file() for name in (STATE, TENSORS))
-    ]
-
-
-def remove_checkpoint(path: Path) -> None:
-    """Remove a checkpoint, unless something else lies in its folder."""
-    if {each.name for each in path.iterdir()} <= {STATE, TENSORS}:
-        doomed = path.with_name(f".{path.name}")  # renamed first, so that a kill leaves none that is half there
-        shutil.rmtree(doomed, ignore_errors=True)
-        path.replace(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove what a kill in the middle of writing or removing has left in a run's folder."""
-    for each in path.iterdir():
-        if _LEFT.fullmatch(each.name) and each.is_dir():
-            shutil.rmtree(each, ignore_errors=True)
-        elif _LEFT.fullmatch(each.name):
-            each.unlink(missing_ok=True)
-
-
-def open_runs(paths: Sequence[Path | str] | Path | str) -> list[Run]:
-    """The runs in some folders: each a run itself, or a folder of runs, searched below it; links are followed, each run once.
-
-    A search leaves out what a sweep has pruned or could not train: such runs would be averaged with whole ones. A run that
-    cannot be read is left out as well, and named on standard error.
+    Returns:
+        Columns `run` (a path that no other run has: below the folder that was opened, else below one that holds all), `task`
+        (its name), `n_future`, `seed`, every other setting in which the runs differ by its dotted name, `parameters`
+        (non-embedding), `state` (see `Run.state`), then `step` (optimiser steps), `tokens` (seen in training, all but
+        padding), `scored_tokens` (targets that trained the next-token head; NaN of older runs), `sequences` (steps x
+        batch_size), `flops` (of training, see `lab.config.cost.flops_per_token`), `seconds` (wall time of the run, evaluation
+        included), `metric`, `value` (losses in nats).
 
     Raises:
-        LabError: If a folder is missing or holds no run, or no run can be read.
+        LabError: If no run's tables can be read.
     """
-    runs: dict[Path, Run] = {}
+    measured: list[tuple[Run, pd.DataFrame]] = []
     unreadable: list[LabError] = []
-    for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
-        if not path.is_dir():
-            raise LabError(f"{path}: no such folder")
-        alone = is_run(path)
-        found = [path] if alone else sorted(_run_folders(path))
-        if not found:
-            raise LabError(f"{path}: holds no runs")
-        for folder in found:
-            try:
-                run = Run(folder)
-            except (LabError, TaskError) as error:
-                unreadable.append(error if isinstance(error, LabError) else LabError(f"{folder}: {error}"))
-                continue
-            run.key = run.name if alone else folder.relative_to(path).as_posix()
-            if alone or run.state not in ("pruned", "failed"):
-                runs.setdefault(folder.resolve(), run)
-    complain(unreadable, all_failed=not runs)
-    return list(runs.values())
+    for run in {run.path.resolve(): run for run in runs}.values():
+        try:
+            measured.append((run, _measurements(run)))
+        except LabError as error:
+            unreadable.append(error)
+    report_unreadable(unreadable, all_failed=not measured)
+    for run, _ in measured:
+        if run.is_edited:
+            print(f"lab: {run.path / EXPERIMENT}: was changed since the run began; its settings may be wrong", file=sys.stderr)
+    settings = [flat(run.experiment.model_dump(mode="json")) for run, _ in measured]
+    names = list(dict.fromkeys(name for values in settings for name in values))
+    varied = [name for name in names if len({str(values.get(name)) for values in settings}) > 1]
+    columns = [*ALWAYS, *(name for name in varied if name not in (*ALWAYS, "task.name"))]
+    parts = []
+    for (run, part), values, key in zip(measured, settings, keys([run for run, _ in measured]), strict=True):
+        described = {"run": key, "task": run.experiment.task.name, **{name: _cell(values.get(name)) for name in columns}}
+        described |= {"parameters": run.record["non_embedding_parameters"], "state": run.state}
+        for position, (name, value) in enumerate(described.items()):
+            part.insert(position, name, pd.Series([value] * len(part), index=part.index))
+        parts.append(part)
+    filled = [part for part in parts if len(part)] or parts[:1]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def complain(errors: Sequence[LabError], *, all_failed: bool) -> None:
-    """Name on standard error what cannot be read and is left out.
+def keys(runs: Sequence[Run]) -> list[str]:
+    """What tells runs apart: their keys, or where two share one their paths below the folder that holds all of them."""
+    own = [run.key for run in runs]
+    if len(set(own)) == len(own):
+        return own
+    paths = [run.path.absolute() for run in runs]
+    above = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(above).as_posix() for path in paths]
+
+
+def _measurements(run: Run) -> pd.DataFrame:
+    """What a run measured, and what it had cost by then.
 
     Raises:
-        LabError: The first, if nothing is left.
+        LabError: If its tables cannot be read, have two values of a metric at a step, or are missing though it is finished.
     """
-    if errors and all_failed:
-        raise errors[0]
-    for error in errors:
-        print(f"lab: left out: {error}", file=sys.stderr)
+    rows = run.metrics()
+    if not rows and run.state == "finished":
+        raise LabError(f"{run.path / METRICS}: missing or empty, though the run is finished")
+    part = pd.DataFrame(rows, columns=tables.METRICS)
+    part.insert(3, "sequences", part["step"] * run.experiment.batch_size)
+    part.insert(4, "flops", part["step"] * float(run.experiment.flops_per_step))
+    part.insert(5, "seconds", part["step"].map(run.seconds()).astype(float))
+    return part
 
 
-def _run_folders(path: Path) -> Iterator[Path]:
-    """The folders of runs below a folder, hidden ones left out; a link that leads back is followed once."""
-    seen = set()
-    for folder, below, files in os.walk(path, followlinks=True):
-        real = Path(folder).resolve()
-        below[:] = [] if real in seen else sorted(name for name in below if not name.startswith("."))
-        if RECORD in files and real not in seen:
-            yield Path(folder)
-        seen.add(real)
+def _cell(value: Any) -> Any:
+    """A setting as a table can group it: a list as its text."""
+    return str(value) if isinstance(value, list) else value

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network, build
-from lab.runs.checkpoint import load_tensors, save_tensors
 from lab.runs.files import partial_of
-from lab.runs.run import TENSORS, WEIGHTS, Run
-from lab.training.launch import isolated
+from lab.runs.isolation import isolated
+from lab.runs.layout import EXPERIMENT, TENSORS, WEIGHTS, newest_checkpoint
+from lab.runs.tensors import load_tensors, save_tensors
 
 _IN_CHECKPOINT = "state_dict.network."
 
@@ -30,29 +31,33 @@ def save_weights(network: Network, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_network(run: Run) -> Network:
-    """The network of a run with its newest weights, on the CPU, in evaluation mode.
+def load_network(path: Path, experiment: Experiment) -> Network:
+    """Load a run's network with its newest weights, on the CPU, in evaluation mode.
+
+    Args:
+        path: The run's folder.
+        experiment: What was run.
 
     Raises:
-        LabError: If there are none yet, or they are cut short or do not fit the experiment.
+        LabError: If there are no weights yet, or they are cut short or do not fit the experiment.
     """
-    path, weights = _newest(run)
-    with isolated(run.experiment):
-        network = build(run.experiment)
+    file, weights = _newest(path)
+    with isolated(experiment):
+        network = build(experiment)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise LabError(f"{path}: the weights do not fit {run.path / 'experiment.yaml'}") from error
+        raise LabError(f"{file}: the weights do not fit {path / EXPERIMENT}") from error
     return network.eval()
 
 
-def _newest(run: Run) -> tuple[Path, dict[str, Tensor]]:
-    path = run.path / WEIGHTS
-    if path.is_file():
-        return path, load_tensors(path)
-    checkpoint = run.checkpoint()
+def _newest(path: Path) -> tuple[Path, dict[str, Tensor]]:
+    if (path / WEIGHTS).is_file():
+        return path / WEIGHTS, load_tensors(path / WEIGHTS)
+    checkpoint = newest_checkpoint(path)
     if checkpoint is None:
-        raise LabError(f"{run.path}: has no weights yet (state: {run.state})")
+        raise LabError(f"{path}: has no weights yet")
     tensors = load_tensors(checkpoint / TENSORS)
-    inside = {name.removeprefix(_IN_CHECKPOINT): tensor for name, tensor in tensors.items() if name.startswith(_IN_CHECKPOINT)}
-    return checkpoint / TENSORS, inside
+    return checkpoint / TENSORS, {
+        name.removeprefix(_IN_CHECKPOINT): tensor for name, tensor in tensors.items() if name.startswith(_IN_CHECKPOINT)
+    }

@@ -13,16 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import lab
 from lab.config import Experiment, dump
 from lab.config.kinds import KINDS
 from lab.errors import LabError
-from lab.objectives import predicts
-from lab.objectives.schedule import plan
+from lab.objectives import describe_target
+from lab.objectives.schedule import make_stages
 from lab.runs.files import folder_atomic, write_json
+from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, checkpoint_name, is_run
 from lab.runs.lock import Lock
 from lab.runs.outputs import check_place
-from lab.runs.run import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, Run, checkpoint_name, is_run
+from lab.runs.run import Run
 
 _LIBRARIES = ("mtp-lab", "torch", "lightning", "numpy")
 
@@ -54,7 +54,7 @@ class Recorder:
         Raises:
             LabError: If there is something at the path already, or the system refuses.
         """
-        refuse_taken(run_path)
+        check_free(run_path)
         heads, text = range(1, experiment.n_future + 1), dump(experiment)
         record = {
             "format": FORMAT,
@@ -63,11 +63,11 @@ class Recorder:
             "experiment_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "data": experiment.task.fingerprint,
             "seed": experiment.seed,
-            "predicts": {f"prediction head {i}": predicts(experiment, i) for i in heads},
+            "predicts": {f"prediction head {i}": describe_target(experiment, i) for i in heads},
             "sees": {f"prediction head {i}": KINDS[experiment.model.heads].sees(i) for i in heads},
             "objective": [
                 {"from_step": stage.step, "weights": list(stage.weights), "head_1_share": stage.first_share}
-                for stage in plan(experiment)
+                for stage in make_stages(experiment)
             ],
             "non_embedding_parameters": experiment.non_embedding_parameters,
             "flops_per_step": experiment.flops_per_step,
@@ -112,13 +112,13 @@ class Recorder:
         if self.lock is not None:
             self.lock.release()
 
-    def note(self, state: str) -> None:
+    def set_state(self, state: str) -> None:
         """Record the run's state and the wall time so far."""
         for outdated in ("diverged_step", "error"):
             self._record.pop(outdated, None)
         self._write({"state": state})
 
-    def note_diverged(self, step: int) -> None:
+    def set_diverged(self, step: int) -> None:
         """Record that a loss or gradient of a step, counted from 1, was not finite."""
         self._write({"state": "diverged", "diverged_step": step, "error": f"diverged at step {step}"})
 
@@ -135,7 +135,7 @@ class Recorder:
         return self.run_path / checkpoint_name(step)
 
 
-def refuse_taken(run_path: Path) -> None:
+def check_free(run_path: Path) -> None:
     """Refuse a path at which something stands.
 
     Raises:
@@ -165,11 +165,17 @@ def git_commit() -> str | None:
 
     None where no repository tracks the code: a package that is installed below somebody's repository is no part of it.
     """
+    package = Path(__file__).resolve().parents[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str:
         answer = subprocess.run(
-            ["git", *words], cwd=Path(lab.__file__).parent, env=environment, capture_output=True, text=True, check=True
+            ["git", *words],
+            cwd=package,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return answer.stdout.strip()
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lab.errors import LabError
 from lab.runs import Run, open_runs
 from lab.runs.files import write_atomic
-from lab.runs.run import is_run
+from lab.runs.layout import is_run
 from lab.sweeping.spec.configurations import SEED, grid_trial, planned_trials, run_name, run_names
 from lab.sweeping.study.place import Job
 from lab.sweeping.study.study import ERROR, grid_index, open_study
@@ -43,7 +43,7 @@ class Results:
 
     def frame(self) -> pd.DataFrame:
         """Return the tidy frame of all run folders (see `lab.frame`), with `trial`, `state` and the axes of the sweep."""
-        from lab.runs.frames import frame
+        from lab.runs import frame
 
         table = self.runs[self.runs["run"].map(lambda name: is_run(self.job.place.runs / name))]
         tidy = frame(open_runs([self.job.place.runs / name for name in table["run"]]))

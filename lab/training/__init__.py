@@ -6,7 +6,7 @@ with own_environment():  # Lightning reads RANK and the like when it is imported
     import lightning.pytorch  # noqa: F401
 
 from lab.training.fit import resume, train
-from lab.training.several import train_each, train_together
-from lab.training.step_time import measured
+from lab.training.several import train_each, train_ensemble
+from lab.training.step_time import with_step_time
 
-__all__ = ["measured", "resume", "train", "train_each", "train_together"]
+__all__ = ["resume", "train", "train_each", "train_ensemble", "with_step_time"]

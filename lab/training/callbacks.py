@@ -10,11 +10,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from lab.evaluation.evaluator import Evaluator, has_finite_weights
-from lab.evaluation.gradient_diagnostics import GradientAudit
+from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
-from lab.runs import metrics
-from lab.runs.run import METRICS, TIMING
+from lab.evaluation.state import has_finite_weights
+from lab.runs import tables
+from lab.runs.layout import METRICS, TIMING
 from lab.runs.writer import Recorder
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
@@ -27,8 +27,7 @@ class Measure(pl.Callback):
         self._recorders, self._progress = recorders, progress
         self._experiment = recorders[0].experiment
         self._points = set(points_of(self._experiment))
-        self._evaluator: Evaluator | None = None
-        self._audits: list[GradientAudit | None] = [None] * len(recorders)
+        self._evaluators: dict[int, Evaluator] = {}  # by the number of prediction heads
         self._seen = -1
         self._written = time.monotonic()
         self._since, self._from_tokens = self._written, [0] * len(recorders)
@@ -37,9 +36,8 @@ class Measure(pl.Callback):
         self._seen, self._from_tokens = trainer.global_step, tokens_seen(module)
         module.gather()
         if trainer.is_global_zero:
-            self._evaluator = Evaluator(self._experiment, module.device)
-            if self._experiment.evaluation.gradient_audit is not None:
-                self._audits = [GradientAudit(recorder.experiment, module.device) for recorder in self._recorders]
+            experiments = {recorder.experiment.n_future: recorder.experiment for recorder in self._recorders}
+            self._evaluators = {n: Evaluator(experiment, module.device) for n, experiment in experiments.items()}
             self._progress.start(trainer.global_step)
             if trainer.global_step == 0:
                 self._measure(trainer, module, [{} for _ in self._recorders])
@@ -80,7 +78,7 @@ class Measure(pl.Callback):
         for member, (recorder, bad_step) in enumerate(zip(self._recorders, bad_steps, strict=True)):
             if member not in module.diverged and (bad_step is not None or not sound[member]):
                 module.diverged[member] = module.global_step if bad_step is None else bad_step
-                recorder.note_diverged(module.diverged[member])
+                recorder.set_diverged(module.diverged[member])
 
     def _share_diverged(self, trainer: pl.Trainer, module: TrainingModule) -> None:
         """Bring what the first process found to all of them, and end training if no run is left."""
@@ -96,23 +94,20 @@ class Measure(pl.Callback):
 
     def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: list[dict[str, float]]) -> list[bool]:
         """Measure and record each run that has not diverged; whether the measured loss of each is finite."""
-        assert self._evaluator is not None
         step, now = trainer.global_step, time.monotonic()
         seen, elapsed = module.seen.view(-1, 2).tolist(), max(now - self._since, 1e-9)
-        members = zip(self._recorders, module.networks(), training, self._audits, seen, self._from_tokens, strict=True)
+        members = zip(self._recorders, module.networks(), training, seen, self._from_tokens, strict=True)
         finite = []
-        for member, (recorder, network, more, audit, (tokens, scored_tokens), before) in enumerate(members):
+        for member, (recorder, network, means, (tokens, scored_tokens), before) in enumerate(members):
             finite.append(member not in module.diverged)
             if member in module.diverged:
                 continue
             with trainer.precision_plugin.forward_context():
-                values = self._evaluator(network) | more
-                finite[member] = math.isfinite(values["loss/all/1"])
-                if audit is not None and finite[member]:
-                    values |= audit(network, step)
-            metrics.append_metrics(recorder.run_path / METRICS, step, tokens, scored_tokens, values)
+                values = self._evaluators[recorder.experiment.n_future](network, step, means)
+            finite[member] = math.isfinite(values["loss/all/1"])
+            tables.append_metrics(recorder.run_path / METRICS, step, tokens, scored_tokens, values)
             row = (step, f"{recorder.seconds():.3f}", f"{(tokens - before) / elapsed:.0f}")
-            metrics.append(recorder.run_path / TIMING, metrics.TIMING, [row])
+            tables.append(recorder.run_path / TIMING, tables.TIMING, [row])
             self._progress.measured(step, values)
         return finite
 

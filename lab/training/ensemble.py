@@ -20,9 +20,10 @@ from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network, build
 from lab.model.ensemble import by_member, member_name, member_state, stack
-from lab.objectives import Part
-from lab.objectives.schedule import plan
-from lab.runs.checkpoint import SafetensorsIO, remove_older, write_checkpoint
+from lab.objectives import Microbatch
+from lab.objectives.schedule import make_stages
+from lab.runs.checkpoint import remove_older, write_checkpoint
+from lab.training.checkpoint_io import SafetensorsIO
 from lab.training.feed import Feed
 from lab.training.module import TrainingModule
 
@@ -30,7 +31,7 @@ _NETWORK = "network."
 """What stands before the names of a network's weights in a checkpoint."""
 
 
-class PopulationModule(TrainingModule):
+class EnsembleModule(TrainingModule):
     """Networks of several seeds, and perhaps numbers of prediction heads, under training, stacked.
 
     A member with fewer heads than the widest, N, has the last places wherever there are N.
@@ -45,29 +46,31 @@ class PopulationModule(TrainingModule):
     weights_MSN: Tensor
 
     def __init__(self, experiments: Sequence[Experiment]) -> None:
-        check_population(experiments)
+        check_ensemble(experiments)
         networks = [build(experiment) for experiment in experiments]
         super().__init__(*max(zip(experiments, networks, strict=True), key=lambda member: member[1].n_future))
         self._experiments = experiments
         self._solo = {network.n_future: network for network in networks}  # in a dict they are no part of what is trained
         self._first = [self.network.n_future - network.n_future for network in networks]
         self.network = stack(networks)
-        weights = [self._padded(torch.tensor([stage.weights for stage in plan(each)])) for each in experiments]
+        weights = [self._padded(torch.tensor([stage.weights for stage in make_stages(each)])) for each in experiments]
         self.register_buffer("weights_MSN", torch.stack(weights), persistent=False)
         self.totals = self.totals.expand(len(experiments), -1).clone()
         self.seen = self.seen.expand(len(experiments), -1).clone()
 
-    def training_step(self, parts: Sequence[Part], batch_idx: int) -> Tensor:  # type: ignore[override]
-        states = self.hidden(torch.cat([part.shown for part in parts]))
+    def training_step(self, microbatches: Sequence[Microbatch], batch_idx: int) -> Tensor:  # type: ignore[override]
+        states = self.hidden(torch.cat([each.inputs_BT for each in microbatches]))
         # Unbound, since the gradient of each slice would be as large as the whole.
-        hidden = torch.unflatten(states, 1, (len(parts), -1)).unbind(1)
+        hidden = torch.unflatten(states, 1, (len(microbatches), -1)).unbind(1)
         matrices, weights = by_member(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
         losses = [
-            self.loss(part, hidden_NBTD[first:], matrix, weights_N[first:])
-            for part, hidden_NBTD, matrix, weights_N, first in zip(parts, hidden, matrices, weights, self._first, strict=True)
+            self.loss(microbatch, hidden_NBTD[first:], matrix, weights_N[first:])
+            for microbatch, hidden_NBTD, matrix, weights_N, first in zip(
+                microbatches, hidden, matrices, weights, self._first, strict=True
+            )
         ]
-        self.note(torch.stack([self._padded(loss.heads_N) for loss in losses]))
-        self.seen += torch.tensor([part.seen for part in parts])
+        self.accumulate(torch.stack([self._padded(loss.heads_N) for loss in losses]))
+        self.seen += torch.tensor([each.seen for each in microbatches])
         return torch.stack([loss.total for loss in losses]).sum()
 
     def _padded(self, values: Tensor) -> Tensor:
@@ -93,7 +96,7 @@ class PopulationModule(TrainingModule):
         return norms_M
 
     def feed(self, first_step: int, rank: int, world: int) -> Iterable[Any]:
-        return PopulationFeed(self._experiments, first_step)
+        return EnsembleFeed(self._experiments, first_step)
 
     def networks(self) -> Iterator[Network]:
         """Each member's network in turn: of one number of heads the same object, with that member's weights."""
@@ -123,23 +126,23 @@ class PopulationModule(TrainingModule):
         return _NETWORK + member_name(name.removeprefix(_NETWORK), self.network, experiment.n_future)
 
 
-class PopulationFeed:
+class EnsembleFeed:
     """The members' feeds side by side: what each would see alone."""
 
     def __init__(self, experiments: Sequence[Experiment], first_step: int) -> None:
         self._feeds = [Feed(experiment, first_step=first_step) for experiment in experiments]
 
-    def __iter__(self) -> Iterator[tuple[Part, ...]]:
+    def __iter__(self) -> Iterator[tuple[Microbatch, ...]]:
         return zip(*self._feeds, strict=True)
 
 
-class PopulationIO(SafetensorsIO):
+class EnsembleIO(SafetensorsIO):
     """One checkpoint for each member that has not diverged, the same as of a run alone.
 
     Older ones are removed when all of them are written.
     """
 
-    def __init__(self, module: PopulationModule, run_paths: Sequence[Path]) -> None:
+    def __init__(self, module: EnsembleModule, run_paths: Sequence[Path]) -> None:
         self._module, self._run_paths = module, run_paths
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
@@ -153,7 +156,7 @@ class PopulationIO(SafetensorsIO):
 
     def load_checkpoint(self, path: Path | str, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
         name = Path(path).name
-        return self._module.joined([super(PopulationIO, self).load_checkpoint(run_path / name) for run_path in self._run_paths])
+        return self._module.joined([super(EnsembleIO, self).load_checkpoint(run_path / name) for run_path in self._run_paths])
 
 
 def _taken(value: Any, member: int) -> Any:
@@ -179,7 +182,7 @@ def _joined(values: Sequence[Any]) -> Any:
     return first
 
 
-def check_population(experiments: Sequence[Experiment]) -> None:
+def check_ensemble(experiments: Sequence[Experiment]) -> None:
     """Refuse experiments that cannot be trained together.
 
     Raises:
@@ -201,6 +204,6 @@ def check_population(experiments: Sequence[Experiment]) -> None:
     if first.objective.teacherless or first.init is not None:
         raise LabError("runs that are trained together cannot be teacherless, nor begin with the weights of another run (init)")
     several = len({experiment.n_future for experiment in experiments}) > 1
-    partly = any(len(stage.trained) < each.n_future for each in experiments for stage in plan(each))
+    partly = any(len(stage.trained) < each.n_future for each in experiments for stage in make_stages(each))
     if several and (first.objective.detached or partly):
         raise LabError("runs with different n_future that are trained together need all heads trained and none detached")

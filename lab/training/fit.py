@@ -17,22 +17,14 @@ import torch
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, Interrupted, LabError
 from lab.processes import handling, rank
-from lab.runs import metrics
-from lab.runs.checkpoint import SafetensorsIO
-from lab.runs.run import (
-    METRICS,
-    TIMING,
-    WEIGHTS,
-    Run,
-    checkpoint_step,
-    checkpoints,
-    remove_checkpoint,
-    remove_leftovers,
-)
+from lab.runs import tables
+from lab.runs.layout import METRICS, TIMING, WEIGHTS, checkpoint_step, checkpoints, remove_checkpoint, remove_leftovers
+from lab.runs.run import Run
 from lab.runs.weights import save_weights
-from lab.runs.writer import Recorder, refuse_taken
+from lab.runs.writer import Recorder, check_free
 from lab.training.callbacks import Measure, StopOnSignal, StoppedAtOnce
-from lab.training.launch import OwnProcesses, check_launch, isolated, lost_process
+from lab.training.checkpoint_io import SafetensorsIO
+from lab.training.launch import OwnProcesses, check_launch, isolated_training, lost_process
 from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
@@ -60,9 +52,9 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     path = Path(out) if out is not None else default_path(experiment)
     check_launch(experiment)
     if rank() == 0:
-        refuse_taken(path)
+        check_free(path)
     check_accelerator(experiment)
-    with isolated(experiment):
+    with isolated_training(experiment):
         module = TrainingModule(experiment)
         started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
         with closing(Recorder(path, experiment, {}) if rank() else Recorder.create(path, experiment, started)) as recorder:
@@ -86,7 +78,7 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     check_launch(run.experiment)
     check_accelerator(run.experiment)
     reopened = Recorder(run.path, run.experiment, {}) if rank() else Recorder.reopen(run.path)
-    with closing(reopened) as recorder, isolated(run.experiment):
+    with closing(reopened) as recorder, isolated_training(run.experiment):
         checkpoint = run.checkpoint()
         module = TrainingModule(run.experiment)
         if checkpoint is not None:  # a damaged one is refused before anything is touched
@@ -95,7 +87,7 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
             start_from(module.network, run.experiment, run.record.get("init", {}).get("weights", ""))
         step = -1 if checkpoint is None else checkpoint_step(checkpoint)
         if rank() == 0:
-            go_back(recorder, step)
+            rewind(recorder, step)
         fit(module, [recorder], progress or Progress(run.experiment), checkpoint)
     return Run(run.path)
 
@@ -123,18 +115,18 @@ def check_checkpoint(checkpoint: Path) -> None:
         raise LabError(f"{checkpoint}: of an older version, which counted padding as tokens; train its run anew")
 
 
-def go_back(recorder: Recorder, step: int) -> None:
+def rewind(recorder: Recorder, step: int) -> None:
     """Drop what a run wrote after a step (-1: everything), from which it goes on.
 
     Its wall time is recorded first: a kill in between must not lose the seconds that the tables told.
     """
-    recorder.note("running")
+    recorder.set_state("running")
     remove_leftovers(recorder.run_path)
     for checkpoint in checkpoints(recorder.run_path):
         if checkpoint_step(checkpoint) > step:
             remove_checkpoint(checkpoint)
     for table in (METRICS, TIMING):  # the later: a kill in between must not leave a checkpoint of what is no longer told
-        metrics.keep_until(recorder.run_path / table, step)
+        tables.keep_until(recorder.run_path / table, step)
 
 
 def default_path(experiment: Experiment) -> Path:
@@ -204,7 +196,7 @@ def fit(
                 trainer.save_checkpoint(first.checkpoint_path(trainer.global_step), weights_only=False)
                 if trainer.is_global_zero:
                     for recorder in sound:
-                        recorder.note("stopped")
+                        recorder.set_state("stopped")
                 raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
             finish(module, recorders, trainer)
     except StoppedAtOnce:
@@ -234,7 +226,7 @@ def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Tr
             if member in module.diverged:
                 continue
             save_weights(network, recorder.run_path / WEIGHTS)
-            recorder.note("finished")
+            recorder.set_state("finished")
             for folder in checkpoints(recorder.run_path):
                 remove_checkpoint(folder)
     if module.diverged:
@@ -251,7 +243,7 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
             strategy=_strategy(experiment),
             precision=_PRECISION[experiment.precision],  # type: ignore[arg-type]
             max_steps=experiment.steps,
-            accumulate_grad_batches=experiment.accumulate,
+            accumulate_grad_batches=experiment.grad_accum_steps,
             callbacks=list(callbacks),
             plugins=[io or SafetensorsIO(), OwnProcesses()],
             logger=False,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
@@ -20,6 +18,7 @@ from torch import distributed
 from lab import processes
 from lab.config import Experiment
 from lab.errors import LabError
+from lab.runs.isolation import isolated
 
 _TASKS = {
     "SLURM_STEP_NUM_TASKS": "srun",
@@ -118,34 +117,12 @@ def _together() -> int:
 
 
 @contextmanager
-def isolated(experiment: Experiment) -> Iterator[None]:
-    """Global state of the process and of torch as training expects it inside; afterwards it is as before.
-
-    Nothing that is set elsewhere in the process then changes a result: environment variables that Lightning obeys, torch's
-    default type and device, gradient mode, autocast, precision of products, number of threads. Nor does training change what
-    the process draws at random.
-    """
-    threads, dtype, precision = torch.get_num_threads(), torch.get_default_dtype(), torch.get_float32_matmul_precision()
-    with ExitStack() as stack:
-        stack.enter_context(processes.own_environment())
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        if torch.get_default_device().type != "cpu":
-            stack.enter_context(torch.device("cpu"))
-        for device in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
-        stack.callback(random.setstate, random.getstate())
-        stack.callback(np.random.set_state, np.random.get_state())
-        stack.callback(setattr, rank_zero_only, "rank", getattr(rank_zero_only, "rank", 0))
-        stack.callback(torch.set_num_threads, threads)
-        stack.callback(torch.set_default_dtype, dtype)
-        stack.callback(torch.set_float32_matmul_precision, precision)
+def isolated_training(experiment: Experiment) -> Iterator[None]:
+    """Isolate a training as `isolated` does, with Lightning's rank being this process's."""
+    before = getattr(rank_zero_only, "rank", 0)
+    with isolated(experiment):
         setattr(rank_zero_only, "rank", processes.rank())  # noqa: B010
-        torch.set_num_threads(experiment.threads)
-        torch.set_default_dtype(torch.float32)
-        torch.set_float32_matmul_precision("highest")
-        if experiment.devices > 1:
-            os.environ["OMP_NUM_THREADS"] = str(experiment.threads)  # else Lightning takes all cores
-        yield
+        try:
+            yield
+        finally:
+            setattr(rank_zero_only, "rank", before)  # noqa: B010

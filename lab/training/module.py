@@ -13,13 +13,13 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
-from lab.evaluation.points import rate_factor
 from lab.model import Network, build
 from lab.model.unembedding import Matrices
-from lab.objectives import Loss, Part, find, summed
-from lab.objectives.schedule import plan, stage_at
+from lab.objectives import Loss, Microbatch, Targets, multi_head_loss
+from lab.objectives.schedule import make_stages, stage_at
 from lab.training.affected import reached
 from lab.training.feed import Feed
+from lab.training.learning_rate import rate_factor
 from lab.training.sharding import gathered, is_sharded, shard, whole_tensor
 
 
@@ -41,8 +41,7 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.experiment = experiment
         self.network = build(experiment) if network is None else network
-        self._objective = find(experiment)
-        self._stages = plan(experiment)
+        self._stages = make_stages(experiment)
         self.register_buffer("weights_SN", torch.tensor([stage.weights for stage in self._stages]), persistent=False)
         partly = {stage.trained for stage in self._stages if len(stage.trained) < experiment.n_future}
         probed = {(1,)} if experiment.objective.detached else set()
@@ -59,10 +58,11 @@ class TrainingModule(pl.LightningModule):
             assert self.device_mesh is not None
             shard(self.network, self.device_mesh["data_parallel"])
 
-    def training_step(self, part: Part, batch_idx: int) -> Tensor:
-        loss = self.loss(part, self.hidden(part.shown), self.network.unembedding.matrices, self.weights_SN[self.stage])
-        self.note(loss.heads_N)
-        self.seen += torch.tensor(part.seen)
+    def training_step(self, microbatch: Microbatch, batch_idx: int) -> Tensor:
+        hidden_NBTD, matrices = self.hidden(microbatch.inputs_BT), self.network.unembedding.matrices
+        loss = self.loss(microbatch, hidden_NBTD, matrices, self.weights_SN[self.stage])
+        self.accumulate(loss.heads_N)
+        self.seen += torch.tensor(microbatch.seen)
         return loss.total
 
     def hidden(self, tokens_BT: Tensor) -> Tensor:
@@ -82,22 +82,14 @@ class TrainingModule(pl.LightningModule):
         """The stage of training that the present step belongs to."""
         return stage_at(self._stages, self.global_step)
 
-    def loss(self, part: Part, hidden_NBTD: Tensor, unembedding: Matrices, weights_N: Tensor) -> Loss:
-        """The objective of one network's hidden states and unembedding."""
-        settings = self.experiment.objective
-        tokens, scores_NBTK = self._objective.targets(part, len(hidden_NBTD), settings.window)
-        return summed(
-            hidden_NBTD,
-            unembedding,
-            tokens,
-            part.counts_N,
-            scores_NBTK=scores_NBTK,
-            weights_N=weights_N,
-            detached=settings.detached,
-        )
+    def loss(self, microbatch: Microbatch, hidden_NBTD: Tensor, unembedding: Matrices, weights_N: Tensor) -> Loss:
+        """Compute the objective of one network's hidden states and unembedding."""
+        targets, counts_N = Targets(*microbatch.targets), microbatch.counts_N
+        detached = self.experiment.objective.detached
+        return multi_head_loss(hidden_NBTD, unembedding, targets, counts_N, weights_N=weights_N, detached=detached)
 
-    def note(self, heads: Tensor) -> None:
-        """Add the losses of a part to what has been seen."""
+    def accumulate(self, heads: Tensor) -> None:
+        """Add the losses of a microbatch to the totals."""
         self.totals = self.totals.to(self.device)
         self.totals[..., :-3] += heads
         self.totals[..., -1] += 1
@@ -116,7 +108,7 @@ class TrainingModule(pl.LightningModule):
                     weight.grad = None
         limit = self.experiment.optimiser.clip_norm or torch.inf
         norms = [self.clip(group, limit) for group in self._clipping_groups()]
-        self.totals[..., -3] += norms[0] * self.experiment.accumulate
+        self.totals[..., -3] += norms[0] * self.experiment.grad_accum_steps
         everything = torch.stack([*norms, self.totals[..., :-2].sum(-1)])  # a sum that is not finite stays so
         self.totals[..., -2] += everything.sum(0).isfinite()
 
@@ -186,7 +178,7 @@ class TrainingModule(pl.LightningModule):
         """
         found: list[int | None] = []
         for *_, finite, parts in (values.tolist() for values in self.by_run(self._totals_of_all())):
-            steps = round(parts / self.experiment.accumulate)
+            steps = round(parts / self.experiment.grad_accum_steps)
             found.append(self.global_step - steps + int(finite) + 1 if finite < steps else None)
         return found
 

@@ -12,14 +12,15 @@ import torch
 
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, LabError
-from lab.runs.run import Run, checkpoint_name, checkpoint_step, checkpoints
+from lab.runs.layout import checkpoint_name, checkpoint_step, checkpoints
+from lab.runs.run import Run
 from lab.runs.writer import Recorder
-from lab.training.ensemble import PopulationIO, PopulationModule, check_population
-from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, go_back, resume, train
-from lab.training.launch import check_launch, isolated
+from lab.training.ensemble import EnsembleIO, EnsembleModule, check_ensemble
+from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, resume, rewind, train
+from lab.training.launch import check_launch, isolated_training
 from lab.training.progress import Progress
 
-Telling = Callable[[Experiment], Progress]
+ProgressFactory = Callable[[Experiment], Progress]
 Runs = Mapping[Path, Experiment] | Mapping[str, Experiment]
 """Experiments by the folder of each run."""
 Member = TypeVar("Member")
@@ -32,7 +33,7 @@ CPU_STATES = 2**20
 which makes twice as many 1 % slower, and fill a laptop's memory."""
 
 
-def train_each(experiments: Runs, *, progress: Telling = Progress) -> list[Run]:
+def train_each(experiments: Runs, *, progress: ProgressFactory = Progress) -> list[Run]:
     """Train runs one after the other, or go on with them.
 
     Args:
@@ -45,7 +46,7 @@ def train_each(experiments: Runs, *, progress: Telling = Progress) -> list[Run]:
         Diverged: If runs have diverged, now or before, after all others.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
-    _there(runs)
+    _existing_runs(runs)
     for path, experiment in runs.items():
         with suppress(Diverged):
             if not path.exists():
@@ -55,7 +56,7 @@ def train_each(experiments: Runs, *, progress: Telling = Progress) -> list[Run]:
     return _all_finished(runs)
 
 
-def train_together(experiments: Runs, *, at_once: int | None = None, progress: Telling = Progress) -> list[Run]:
+def train_ensemble(experiments: Runs, *, size: int | None = None, progress: ProgressFactory = Progress) -> list[Run]:
     """Train runs that differ in the seed and the number of prediction heads alone as one program, or go on with them.
 
     Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
@@ -63,24 +64,24 @@ def train_together(experiments: Runs, *, at_once: int | None = None, progress: T
     Args:
         experiments: By the folder of each run. Finished and diverged runs that are there are left as they are; others go on,
             from the newest step of which all have a checkpoint, or where there is none, those at one step together.
-        at_once: How many to train at once, the next ones after them, by default `usually_at_once`.
+        size: Runs in one ensemble; by default `default_ensemble_size`.
         progress: What to tell meanwhile, of one run after the other; by default nothing.
 
     Raises:
-        LabError: If the experiments cannot be trained together, at_once is below 1, or a folder holds something else.
+        LabError: If the experiments cannot be trained together, size is below 1, or a folder holds something else.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
         Diverged: If runs have diverged, now or before, after all others.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
-    check_population(list(runs.values()))
-    if at_once is None:
-        at_once = usually_at_once(next(iter(runs.values())))
-    if at_once < 1:
-        raise LabError(f"at_once must be 1 or more of the runs that are trained together, not {at_once}")
-    there = _there(runs)
-    for paths in groups(list(runs), at_once):
+    check_ensemble(list(runs.values()))
+    if size is None:
+        size = default_ensemble_size(next(iter(runs.values())))
+    if size < 1:
+        raise LabError(f"size must be at least 1, not {size}")
+    there = _existing_runs(runs)
+    for paths in groups(list(runs), size):
         left = [path for path in paths if path not in there or there[path].state not in _ENDED]
-        for part in _at_one_step(left):
+        for part in _group_by_checkpoint(left):
             with suppress(Diverged):
                 _train({path: runs[path] for path in part}, there, progress(runs[part[0]]))
     return _all_finished(runs)
@@ -95,17 +96,17 @@ def _all_finished(paths: Iterable[Path]) -> list[Run]:
     return runs
 
 
-def usually_at_once(experiment: Experiment) -> int:
+def default_ensemble_size(experiment: Experiment) -> int:
     """How many such runs this machine trains at once without loss: a GPU all, a CPU as many as its cache is good for."""
     if experiment.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
         return sys.maxsize
-    rows = experiment.batch_size // experiment.accumulate
+    rows = experiment.batch_size // experiment.grad_accum_steps
     return max(1, CPU_STATES // (rows * experiment.task.length * experiment.model.width))
 
 
-def groups(members: Sequence[Member], at_once: int) -> list[Sequence[Member]]:
+def groups(members: Sequence[Member], size: int) -> list[Sequence[Member]]:
     """Members in their order, as few groups as can be and all about as large."""
-    count = -(-len(members) // at_once)
+    count = -(-len(members) // size)
     return [members[len(members) * i // count : len(members) * (i + 1) // count] for i in range(count)]
 
 
@@ -120,20 +121,20 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
         if step >= 0:
             for path in paths:
                 check_checkpoint(path / checkpoint_name(step))
-        stack.enter_context(isolated(first))
-        module = PopulationModule(list(experiments.values()))
+        stack.enter_context(isolated_training(first))
+        module = EnsembleModule(list(experiments.values()))
         recorders = []
         for path, experiment in experiments.items():
             if path in there:
-                go_back(reopened[path], step)
+                rewind(reopened[path], step)
                 recorders.append(reopened[path])
             else:
                 recorders.append(stack.enter_context(closing(Recorder.create(path, experiment))))
         checkpoint = None if step < 0 else paths[0] / checkpoint_name(step)
-        fit(module, recorders, progress, checkpoint, PopulationIO(module, paths))
+        fit(module, recorders, progress, checkpoint, EnsembleIO(module, paths))
 
 
-def _at_one_step(paths: Sequence[Path]) -> list[list[Path]]:
+def _group_by_checkpoint(paths: Sequence[Path]) -> list[list[Path]]:
     """Runs that can go on together: all of them, or, rather than that any begins again, those of the same newest step."""
     by_step: dict[int, list[Path]] = {}
     shared = common_checkpoint(paths) if paths else -1
@@ -148,7 +149,7 @@ def common_checkpoint(run_paths: Sequence[Path]) -> int:
     return max(set.intersection(*steps), default=-1)
 
 
-def _there(experiments: Mapping[Path, Experiment]) -> dict[Path, Run]:
+def _existing_runs(experiments: Mapping[Path, Experiment]) -> dict[Path, Run]:
     """The runs that exist already, refused unless they are those that are wanted."""
     there = {path: Run(path) for path in experiments if path.exists()}
     for path, run in there.items():

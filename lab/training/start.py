@@ -12,7 +12,8 @@ from typing import Any
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network
-from lab.runs.run import WEIGHTS, Run
+from lab.runs.layout import WEIGHTS
+from lab.runs.run import Run
 from lab.runs.weights import load_network
 from lab.training.affected import reached
 
@@ -44,7 +45,7 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
     digest = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
     if before not in ("", digest):
         raise LabError(f"init {run.path}: has other weights than when this run began; train a new run")
-    old, new = load_network(run).state_dict(), network.state_dict()
+    old, new = load_network(run.path, run.experiment).state_dict(), network.state_dict()
     fresh = [name for name in new if name not in old]
     for name in set(new) - set(fresh):
         new[name].copy_(old[name])

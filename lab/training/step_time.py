@@ -16,14 +16,14 @@ from lab.config.matching import not_measured, resolve, unbudgeted
 from lab.config.objective import ObjectiveSettings
 from lab.errors import LabError
 from lab.training.fit import check_accelerator, make_trainer, quiet_lightning
-from lab.training.launch import isolated
+from lab.training.launch import isolated_training
 from lab.training.module import TrainingModule
 
 ROUNDS, STEPS, WARM_UP = 7, 10, 3
 """Turns of each network, its steps in a turn, and how many of them are not counted."""
 
 
-def measured(experiment: Experiment) -> Experiment:
+def with_step_time(experiment: Experiment) -> Experiment:
     """An experiment whose steps are stated, `budget.step_time` measured if they depend on it and nobody has given it.
 
     Raises:
@@ -45,7 +45,7 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     short = {"steps": STEPS, "schedule.warmup_steps": 0, **unbudgeted(experiment)}
     many = override(experiment, short | {"objective.active": "all"})
     one = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
-    with isolated(experiment):
+    with isolated_training(experiment):
         ratios = [seconds_a_step(TrainingModule(many)) / seconds_a_step(TrainingModule(one)) for _ in range(rounds)]
     return statistics.median(ratios)
 

@@ -10,7 +10,7 @@ import torch
 
 import lab
 from lab.cli.arguments import settings_from
-from lab.runs.checkpoint import SafetensorsIO
+from lab.training.checkpoint_io import SafetensorsIO
 from tests.helpers.rejection import TINY, refused
 
 

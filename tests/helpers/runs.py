@@ -7,8 +7,8 @@ from pathlib import Path
 import lab
 from lab.config import Experiment, dump
 from lab.model import build
-from lab.runs import metrics
-from lab.runs.run import FORMAT, WEIGHTS
+from lab.runs import tables
+from lab.runs.layout import FORMAT, WEIGHTS
 from lab.runs.weights import save_weights
 
 
@@ -35,7 +35,7 @@ def make_run(
     record |= {"non_embedding_parameters": experiment.non_embedding_parameters}
     (path / "run.json").write_text(json.dumps(record))
     for step, values in (curve or {}).items():
-        metrics.append_metrics(path / "metrics.csv", step, step * experiment.positions_per_step, step, dict(values))
+        tables.append_metrics(path / "metrics.csv", step, step * experiment.positions_per_step, step, dict(values))
     if weights:
         save_weights(build(experiment), path / WEIGHTS)
     return lab.Run(path)

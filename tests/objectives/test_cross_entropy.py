@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from lab.objectives import IGNORE, cross_entropy, future_targets, row_statistics, summed
+from lab.objectives import IGNORE, Targets, cross_entropy, future_targets, multi_head_loss, score_predictions
+from tests.helpers.tensors import Largest
 
 B, T, D, V = 3, 11, 8, 23
 
@@ -38,7 +38,7 @@ def test_value_and_gradients_are_the_naive_losses(
     hidden, matrix, targets = example(n, dtype)
     expected = naive(hidden, matrix, targets)
     wanted = torch.autograd.grad(expected, (hidden, matrix))
-    loss = summed(hidden, matrix, targets, counts_of(targets))
+    loss = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets))
     found = torch.autograd.grad(loss.total, (hidden, matrix))
     assert abs(loss.total - expected) <= tolerance * expected
     assert abs(loss.heads_N.sum() - expected) <= tolerance * expected
@@ -51,7 +51,7 @@ def test_the_size_of_the_chunks_does_not_matter(monkeypatch: pytest.MonkeyPatch)
     results = []
     for elements in (64 * V, 1 << 22):
         monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", elements)
-        total = summed(hidden, matrix, targets, counts_of(targets)).total
+        total = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets)).total
         results.append((total, *torch.autograd.grad(total, (hidden, matrix))))
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
@@ -60,7 +60,7 @@ def test_the_size_of_the_chunks_does_not_matter(monkeypatch: pytest.MonkeyPatch)
 def test_targets_outside_the_row_give_neither_loss_nor_gradient() -> None:
     hidden, matrix, _ = example(2, torch.float64)
     targets = future_targets(torch.randint(V, (B, T)), torch.ones(B, T, dtype=torch.bool), 2)
-    loss = summed(hidden, matrix, targets, counts_of(targets))
+    loss = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets))
     (gradient,) = torch.autograd.grad(loss.total, hidden)
     assert not gradient[0, :, -1].any()
     assert not gradient[1, :, -2:].any()
@@ -70,17 +70,17 @@ def test_targets_outside_the_row_give_neither_loss_nor_gradient() -> None:
 def test_the_mean_over_uneven_parts_is_the_whole_steps_loss_and_gradient() -> None:
     hidden, matrix, targets = example(3, torch.float64)
     targets[:, 0] = IGNORE  # one part has no target at all
-    whole = summed(hidden, matrix, targets, counts_of(targets))
+    whole = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets))
     wanted = torch.autograd.grad(whole.total, matrix)[0]
     shared = counts_of(targets) / B
-    parts = [summed(hidden[:, b : b + 1], matrix, targets[:, b : b + 1], shared) for b in range(B)]
+    parts = [multi_head_loss(hidden[:, b : b + 1], matrix, Targets(targets[:, b : b + 1]), shared) for b in range(B)]
     torch.testing.assert_close(sum(part.total for part in parts) / B, whole.total)
     torch.testing.assert_close(sum(torch.autograd.grad(part.total, matrix)[0] for part in parts) / B, wanted)
 
 
 def test_a_step_without_any_target_has_no_loss_and_no_gradient() -> None:
     hidden, matrix, targets = example(2, torch.float32)
-    loss = summed(hidden, matrix, torch.full_like(targets, IGNORE), torch.zeros(2))
+    loss = multi_head_loss(hidden, matrix, Targets(torch.full_like(targets, IGNORE)), torch.zeros(2))
     gradients = torch.autograd.grad(loss.total, (hidden, matrix))
     assert loss.total == 0
     assert not any(gradient.any() for gradient in gradients)
@@ -88,7 +88,7 @@ def test_a_step_without_any_target_has_no_loss_and_no_gradient() -> None:
 
 def test_going_backward_twice_is_an_error_and_not_a_wrong_gradient() -> None:
     hidden, matrix, targets = example(1, torch.float32)
-    total = 2 * summed(hidden, matrix, targets, counts_of(targets)).total
+    total = 2 * multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets)).total
     total.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         total.backward()
@@ -96,20 +96,20 @@ def test_going_backward_twice_is_an_error_and_not_a_wrong_gradient() -> None:
 
 def test_bfloat16_autocast_is_close() -> None:
     hidden, matrix, targets = example(3, torch.float32)
-    exact = summed(hidden, matrix, targets, counts_of(targets)).total
+    exact = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets)).total
     wanted = torch.autograd.grad(exact, matrix)[0]
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = summed(hidden, matrix, targets, counts_of(targets)).total
+        rounded = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets)).total
     found = torch.autograd.grad(rounded, matrix)[0]
     assert rounded.dtype == torch.float32
     assert abs(rounded - exact) < 0.02 * exact
     assert (found - wanted).norm() < 0.02 * wanted.norm()
 
 
-def test_row_statistics_are_the_naive_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_predictions_are_the_naive_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 64 * V)
     hidden, matrix, targets = example(3, torch.float32)
-    losses, hits = row_statistics(hidden, matrix, targets)
+    losses, hits = score_predictions(hidden, matrix, targets)
     logits = hidden @ matrix.T
     expected = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), ignore_index=IGNORE, reduction="none")
     torch.testing.assert_close(losses, expected.view_as(targets).detach())
@@ -124,29 +124,16 @@ def test_replicated_unembeddings_are_one_naive_loss_for_each_head(monkeypatch: p
         replica.requires_grad_()
     expected = sum(naive(hidden[i : i + 1], replicas[i], targets[i : i + 1]) for i in range(3))
     wanted = torch.autograd.grad(expected, (hidden, *replicas))
-    loss = summed(hidden, replicas, targets, counts_of(targets))
+    loss = multi_head_loss(hidden, replicas, Targets(targets), counts_of(targets))
     found = torch.autograd.grad(loss.total, (hidden, *replicas))
     torch.testing.assert_close(loss.total, expected)
     for ours, theirs in zip(found, wanted, strict=True):
         torch.testing.assert_close(ours, theirs)
-    losses, hits = row_statistics(hidden, replicas, targets)
+    losses, hits = score_predictions(hidden, replicas, targets)
     for i in range(3):
-        alone = row_statistics(hidden[i], replicas[i], targets[i])
+        alone = score_predictions(hidden[i], replicas[i], targets[i])
         assert torch.equal(losses[i], alone[0])
         assert torch.equal(hits[i], alone[1])
-
-
-class Largest(TorchDispatchMode):
-    """Notes the most elements that any tensor had while it watched."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        result = function(*args, **(kwargs or {}))
-        for each in result if isinstance(result, (tuple, list)) else [result]:
-            if isinstance(each, Tensor):
-                self.elements = max(self.elements, each.numel())
-        return result
 
 
 def test_no_tensor_grows_with_heads_times_vocabulary() -> None:
@@ -157,6 +144,6 @@ def test_no_tensor_grows_with_heads_times_vocabulary() -> None:
         matrix = torch.randn(vocabulary, 4, requires_grad=True)
         targets = torch.randint(vocabulary, (n, 1, rows))
         with Largest() as watch:
-            summed(hidden, matrix, targets, torch.full((n,), rows)).total.backward()
+            multi_head_loss(hidden, matrix, Targets(targets), torch.full((n,), rows)).total.backward()
         largest[n] = watch.elements
     assert largest[8] == largest[1] <= 1 << 22 < rows * vocabulary

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.errors import LabError
-from lab.runs.checkpoint import STATE, TENSORS, SafetensorsIO, pack, unpack
+from lab.runs.checkpoint import pack, unpack
+from lab.runs.layout import STATE, TENSORS
+from lab.training.checkpoint_io import SafetensorsIO
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 keys = st.text(max_size=4) | st.integers()
@@ -79,7 +81,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path: Path, monkeypatch: py
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lab.runs.checkpoint.save_file", full)
+    monkeypatch.setattr("lab.runs.tensors.save_file", full)
     with pytest.raises(LabError, match="No space left on device"):
         SafetensorsIO().save_checkpoint({"step": 2}, tmp_path / "checkpoint-00000002")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000001"]

@@ -8,10 +8,10 @@ import lab
 from lab import plots
 from lab.config import Experiment, dump
 from lab.errors import LabError
-from lab.runs import metrics, open_runs
+from lab.runs import open_runs, tables
 from lab.runs.files import folder_atomic, write_atomic
+from lab.runs.layout import FORMAT
 from lab.runs.names import headline, reference_lines, shared_lines
-from lab.runs.run import FORMAT
 from lab.stats.conditions import conditions
 
 
@@ -25,7 +25,7 @@ def made(
         json.dumps({"format": FORMAT, "state": state, "wall_seconds": 1.0, "non_embedding_parameters": 9})
     )
     for (step, metric), value in (rows or {}).items():
-        metrics.append_metrics(path / "metrics.csv", step, step * experiment.positions_per_step, step, {metric: value})
+        tables.append_metrics(path / "metrics.csv", step, step * experiment.positions_per_step, step, {metric: value})
     return lab.Run(path)
 
 
@@ -59,7 +59,7 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
 def test_a_frame_says_what_every_point_has_cost(tmp_path: Path) -> None:
     experiment = lab.experiment("induction", n_future=2)
     run = made(tmp_path / "run", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0, (20, "loss/all/1"): 2.0})
-    metrics.append(run.path / "timing.csv", metrics.TIMING, [(0, "0.500", "0"), (10, "2.250", "9000")])
+    tables.append(run.path / "timing.csv", tables.TIMING, [(0, "0.500", "0"), (10, "2.250", "9000")])
     frame = run.frame()
     assert frame["flops"].tolist() == [0, 10 * experiment.flops_per_step, 20 * experiment.flops_per_step]
     assert frame["seconds"].tolist()[:2] == [0.5, 2.25]
@@ -88,10 +88,10 @@ def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(
 
 def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
-    metrics.append_metrics(path, 0, 0, 0, {"a": 1.0, "b": 2.0})
+    tables.append_metrics(path, 0, 0, 0, {"a": 1.0, "b": 2.0})
     with path.open("a") as file:
         file.write("5,10,a,0.33")
-    assert [row.metric for row in metrics.read_metrics(path)] == ["a", "b"]
+    assert [row.metric for row in tables.read_metrics(path)] == ["a", "b"]
 
 
 def test_a_table_of_an_older_version_is_read_as_it_is(tmp_path: Path) -> None:
@@ -105,19 +105,19 @@ def test_a_table_of_an_older_version_is_read_as_it_is(tmp_path: Path) -> None:
 def test_what_came_after_a_checkpoint_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     for step in (0, 5, 10):
-        metrics.append_metrics(path, step, step, step, {"a": float(step)})
-    metrics.keep_until(path, 5)
-    assert [row.step for row in metrics.read_metrics(path)] == [0, 5]
-    metrics.keep_until(path, -1)
+        tables.append_metrics(path, step, step, step, {"a": float(step)})
+    tables.keep_until(path, 5)
+    assert [row.step for row in tables.read_metrics(path)] == [0, 5]
+    tables.keep_until(path, -1)
     assert not path.exists()
-    metrics.keep_until(tmp_path / "gone.csv", 5)
+    tables.keep_until(tmp_path / "gone.csv", 5)
     assert not (tmp_path / "gone.csv").exists()
 
 
 def test_floats_come_back_bit_for_bit(tmp_path: Path) -> None:
     values = {"a": 1 / 3, "b": 5e-324, "c": -1.7976931348623157e308}
-    metrics.append_metrics(tmp_path / "m.csv", 1, 2, 1, values)
-    assert {row.metric: row.value for row in metrics.read_metrics(tmp_path / "m.csv")} == values
+    tables.append_metrics(tmp_path / "m.csv", 1, 2, 1, values)
+    assert {row.metric: row.value for row in tables.read_metrics(tmp_path / "m.csv")} == values
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +255,7 @@ def test_what_cannot_be_read_is_named_and_hides_nothing(tmp_path: Path, capsys: 
 def test_a_run_that_was_written_twice_is_not_read(tmp_path: Path) -> None:
     run = made(tmp_path / "run", lab.experiment("induction"), {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0})
     assert len(lab.frame([run, lab.Run(tmp_path / "run")])) == 2, "opened twice, it is one run"
-    metrics.append_metrics(run.path / "metrics.csv", 10, 1, 1, {"loss/all/1": 2.0})
+    tables.append_metrics(run.path / "metrics.csv", 10, 1, 1, {"loss/all/1": 2.0})
     with pytest.raises(LabError, match=r"metrics\.csv, line 4: loss/all/1 of step 10 stands there twice"):
         run.frame()
 

@@ -16,7 +16,7 @@ METRIC = "accuracy/copy/1"
 SETTINGS = {
     "task": "induction", "task.vocabulary": 16, "task.length": 32, "task.period": [4, 12], "task.test_period": None,
     "model.width": 32, "optimiser.peak_lr": 1.5e-2, "steps": 400, "schedule.warmup_steps": 30, "evaluation.every": 20,
-    "evaluation.examples": 64, "evaluation.induction_scores": False,
+    "evaluation.examples": 64, "evaluation.measures.induction": 0,
 }  # fmt: skip
 DEALS = 200
 

@@ -10,7 +10,7 @@ import yaml
 
 from lab.cli.main import main
 from lab.runs.files import read_json, write_json
-from lab.runs.run import RECORD
+from lab.runs.layout import RECORD
 from lab.sweeping.results import Results, collect
 from lab.sweeping.study.claims import claim
 from lab.sweeping.study.journal import StorageLost

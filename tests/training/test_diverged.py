@@ -12,7 +12,7 @@ from lab.config import Experiment
 from lab.errors import Diverged
 from lab.evaluation.evaluator import Evaluator
 from lab.model import Network, build
-from lab.runs.run import WEIGHTS, checkpoint_name
+from lab.runs.layout import WEIGHTS, checkpoint_name
 from tests.helpers.ensembles import SEEDS, ensemble, values
 from tests.helpers.tiny import tiny
 
@@ -68,7 +68,7 @@ def test_seeds_go_on_after_one_that_diverged(tmp_path: Path) -> None:
 def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     members = ensemble(tiny(), tmp_path / "all")
     sound = {path: experiment for path, experiment in members.items() if experiment.seed != SEEDS[1]}
-    alone = lab.train_together({tmp_path / "sound" / path.name: experiment for path, experiment in sound.items()})
+    alone = lab.train_ensemble({tmp_path / "sound" / path.name: experiment for path, experiment in sound.items()})
 
     def poisoned(experiment: Experiment) -> Network:
         network = build(experiment)
@@ -78,7 +78,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(ensemble, "build", poisoned)
     with pytest.raises(Diverged) as caught:
-        lab.train_together(members)
+        lab.train_ensemble(members)
     assert caught.value.steps == {tmp_path / f"all/seed{SEEDS[1]}": 1}
     assert lab.Run(tmp_path / f"all/seed{SEEDS[1]}").state == "diverged"
     for run in alone:

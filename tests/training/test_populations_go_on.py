@@ -10,7 +10,7 @@ import pytest
 import lab
 from lab.config import Experiment
 from lab.runs import checkpoint
-from lab.runs.run import checkpoint_step
+from lab.runs.layout import checkpoint_step
 from lab.runs.writer import Recorder
 from lab.training import fit, module, several
 from tests.helpers.ensembles import SEEDS, assert_close, ensemble, heads_and_seeds
@@ -21,7 +21,7 @@ Make = Callable[..., Experiment]
 
 
 def in_step(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = module.TrainingModule.note, []
+    usual, calls = module.TrainingModule.accumulate, []
 
     def note(self: Any, heads: Any) -> None:
         calls.append(None)
@@ -29,7 +29,7 @@ def in_step(patch: pytest.MonkeyPatch) -> None:
             die()
         usual(self, heads)
 
-    patch.setattr(module.TrainingModule, "note", note)
+    patch.setattr(module.TrainingModule, "accumulate", note)
 
 
 def after_some_members_checkpoints(patch: pytest.MonkeyPatch) -> None:
@@ -81,18 +81,18 @@ def test_a_killed_population_goes_on_group_by_group(tmp_path: Path) -> None:
             usual(module, *rest)
 
         pytest.MonkeyPatch().setattr(several, "fit", fit)
-        lab.train_together(ensemble(tiny(), tmp_path / "killed"), at_once=1)
+        lab.train_ensemble(ensemble(tiny(), tmp_path / "killed"), size=1)
 
     run_killed(child)
     assert [lab.Run(path).state for path in sorted((tmp_path / "killed").iterdir())] == ["finished", "killed"]
-    whole = lab.train_together(ensemble(tiny(), tmp_path / "whole"))
-    for one, other in zip(lab.train_together(ensemble(tiny(), tmp_path / "killed"), at_once=1), whole, strict=True):
+    whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
+    for one, other in zip(lab.train_ensemble(ensemble(tiny(), tmp_path / "killed"), size=1), whole, strict=True):
         assert_close(one, other)
 
 
 def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tmp_path: Path) -> None:
     """One member was begun alone, the others are new: it is not begun again."""
-    whole = lab.train_together(ensemble(tiny(), tmp_path / "whole"))
+    whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
     begun = ensemble(tiny(), tmp_path / "begun")
 
     def child() -> None:
@@ -104,9 +104,9 @@ def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tmp_path: Pat
     assert step is not None
     steps: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        usual = several.go_back
-        patch.setattr(several, "go_back", lambda recorder, step: (steps.append(step), usual(recorder, step)))
-        for one, other in zip(lab.train_together(begun), whole, strict=True):
+        usual = several.rewind
+        patch.setattr(several, "rewind", lambda recorder, step: (steps.append(step), usual(recorder, step)))
+        for one, other in zip(lab.train_ensemble(begun), whole, strict=True):
             assert_close(one, other)
     assert steps == [checkpoint_step(step)]
 
@@ -122,7 +122,7 @@ def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tmp_pat
     run_killed(child)
     run = lab.Run(run_path)
     assert run.checkpoint() is not None
-    fit.go_back(Recorder(run_path, run.experiment, dict(run.record)), -1)
+    fit.rewind(Recorder(run_path, run.experiment, dict(run.record)), -1)
     assert run.checkpoint() is None
     assert lab.resume(run_path).metrics() == lab.train(tiny(), tmp_path / "whole").metrics()
 
@@ -137,14 +137,14 @@ def test_a_killed_population_goes_on_together(
     kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tmp_path: Path
 ) -> None:
     experiment = tiny(model__layers=4)
-    whole = lab.train_together(members(experiment, tmp_path / "whole"))
+    whole = lab.train_ensemble(members(experiment, tmp_path / "whole"))
 
     def child() -> None:
         kill(pytest.MonkeyPatch())
-        lab.train_together(members(experiment, tmp_path / "killed"))
+        lab.train_ensemble(members(experiment, tmp_path / "killed"))
 
     run_killed(child)
-    resumed = lab.train_together(members(experiment, tmp_path / "killed"))
+    resumed = lab.train_ensemble(members(experiment, tmp_path / "killed"))
     for one, other in zip(resumed, whole, strict=True):
         assert_close(one, other)
         assert one.state == "finished"
@@ -158,7 +158,7 @@ def test_a_member_of_a_killed_population_can_go_on_alone(
 
     def child() -> None:
         in_step(pytest.MonkeyPatch())
-        lab.train_together(members(experiment, tmp_path / "killed"))
+        lab.train_ensemble(members(experiment, tmp_path / "killed"))
 
     run_killed(child)
     whole = lab.train_each(members(experiment, tmp_path / "whole"))
@@ -167,15 +167,15 @@ def test_a_member_of_a_killed_population_can_go_on_alone(
 
 
 def test_ctrl_c_says_how_all_of_them_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = module.TrainingModule.note
+    usual = module.TrainingModule.accumulate
 
     def note(self: Any, heads: Any) -> None:
         if self.global_step == 5:
             signal.raise_signal(signal.SIGTERM)
         usual(self, heads)
 
-    monkeypatch.setattr(module.TrainingModule, "note", note)
+    monkeypatch.setattr(module.TrainingModule, "accumulate", note)
     with pytest.raises(lab.Interrupted, match=r"stopped at step 6; the same command again, for all 3 runs, goes on"):
-        lab.train_together(ensemble(tiny(), tmp_path))
+        lab.train_ensemble(ensemble(tiny(), tmp_path))
     monkeypatch.undo()
-    assert {run.state for run in lab.train_together(ensemble(tiny(), tmp_path))} == {"finished"}
+    assert {run.state for run in lab.train_ensemble(ensemble(tiny(), tmp_path))} == {"finished"}

@@ -10,9 +10,9 @@ import pytest
 import lab
 from lab.config import Experiment
 from lab.errors import LabError
-from lab.runs import metrics
+from lab.runs import tables
 from lab.runs.files import read_json, write_json
-from lab.runs.run import EXPERIMENT, METRICS, RECORD, TIMING
+from lab.runs.layout import EXPERIMENT, METRICS, RECORD, TIMING
 from lab.runs.writer import Recorder
 from lab.sweeping.study.place import is_run_of
 from lab.training import callbacks, module
@@ -40,7 +40,7 @@ def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lab.Run:
 
 def test_wall_time_goes_on_from_the_table(killed: lab.Run) -> None:
     table = killed.path / TIMING
-    table.write_text(f"{','.join(metrics.TIMING)}\n0,5000.000,1\n3,6000.000,1\n")
+    table.write_text(f"{','.join(tables.TIMING)}\n0,5000.000,1\n3,6000.000,1\n")
     assert killed.record["wall_seconds"] == 0
     run = lab.resume(killed.path)
     seconds = list(run.seconds().values())
@@ -94,13 +94,13 @@ def test_comments_and_older_versions_are_no_edits(tmp_path: Path) -> None:
 
 
 def test_a_kill_while_it_goes_back_loses_no_time(killed: lab.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    (killed.path / TIMING).write_text(f"{','.join(metrics.TIMING)}\n0,5000.000,1\n3,6000.000,1\n")
+    (killed.path / TIMING).write_text(f"{','.join(tables.TIMING)}\n0,5000.000,1\n3,6000.000,1\n")
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(metrics, "keep_until", end)
+        patch.setattr(tables, "keep_until", end)
         with pytest.raises(KeyboardInterrupt):
             lab.resume(killed.path)
     (killed.path / TIMING).unlink()
@@ -120,13 +120,13 @@ def test_wall_time_of_an_ensemble_adds_up(tmp_path: Path) -> None:
             usual(self, *arguments, **named)  # type: ignore[arg-type]
 
         patch.setattr(module.TrainingModule, "configure_gradient_clipping", clip)
-        lab.train_together(runs)
+        lab.train_ensemble(runs)
 
     run_killed(child)
     for path in runs:
         table = path / TIMING
         table.write_text("".join(line.replace(",0.", ",5000.") for line in table.read_text().splitlines(keepends=True)))
-    for run in lab.train_together(runs):
+    for run in lab.train_ensemble(runs):
         assert list(run.seconds().values()) == sorted(run.seconds().values())
         assert run.record["wall_seconds"] > 5000
 
@@ -169,6 +169,6 @@ def test_a_line_that_cannot_be_is_named(killed: lab.Run, name: str, line: str, m
 
 
 def test_paths_may_be_texts(tmp_path: Path) -> None:
-    for train in (lab.train_each, lab.train_together):
+    for train in (lab.train_each, lab.train_ensemble):
         (run,) = train({str(tmp_path / train.__name__): tiny(steps=4)})
         assert run.state == "finished"

@@ -74,7 +74,7 @@ def test_every_process_counts_the_whole_step_once(world: int, accumulate: int) -
 
 def test_members_of_a_population_count_as_they_would_alone(tmp_path: Path) -> None:
     experiment = tiny("polynomial")
-    together = lab.train_together(ensemble(experiment, tmp_path / "together"))
+    together = lab.train_ensemble(ensemble(experiment, tmp_path / "together"))
     alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
     assert [seen(run) for run in together] == [seen(run) for run in alone]
     assert seen(together[0]) != seen(together[1])
@@ -82,16 +82,16 @@ def test_members_of_a_population_count_as_they_would_alone(tmp_path: Path) -> No
 
 def test_a_stopped_population_counts_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = tiny("polynomial")
-    usual = module.TrainingModule.note
+    usual = module.TrainingModule.accumulate
 
     def note(self: Any, heads: Any) -> None:
         if self.global_step == 4:  # between two evaluation points
             signal.raise_signal(signal.SIGTERM)
         usual(self, heads)
 
-    monkeypatch.setattr(module.TrainingModule, "note", note)
+    monkeypatch.setattr(module.TrainingModule, "accumulate", note)
     with pytest.raises(lab.Interrupted):
-        lab.train_together(ensemble(experiment, tmp_path))
+        lab.train_ensemble(ensemble(experiment, tmp_path))
     monkeypatch.undo()
-    for run in lab.train_together(ensemble(experiment, tmp_path)):
+    for run in lab.train_ensemble(ensemble(experiment, tmp_path)):
         assert seen(run)[12] == counted(run.experiment, 12)

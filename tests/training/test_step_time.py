@@ -8,7 +8,7 @@ import pytest
 import lab
 from lab.config import Experiment, load
 from lab.errors import LabError
-from lab.training import measured, step_time
+from lab.training import step_time, with_step_time
 from lab.training.module import TrainingModule
 from lab.training.step_time import seconds_a_step
 from tests.helpers.tiny import tiny
@@ -27,7 +27,7 @@ def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(monkeypatch
     timed: list[Experiment] = []
     monkeypatch.setattr(step_time, "seconds_a_step", lambda module: (timed.append(module.experiment), next(clock))[1])
     asked = tiny(model__matched="time", n_future=2, objective__active="up", objective__extra_weight=0.5)
-    resolved = measured(asked)
+    resolved = with_step_time(asked)
     assert resolved.budget.step_time == 1.5, "of 1.5, 2, 2, 0.9, 1.2, 2, 1.25"
     assert (resolved.budget.steps, resolved.steps) == (12, 8)
     assert [each.n_future for each in timed] == [2, 1] * 7
@@ -40,7 +40,7 @@ def test_a_run_at_equal_time_states_its_steps_and_resumes_without_measuring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(step_time, "seconds_a_step", lambda module: float(module.experiment.n_future + 1))
-    run = lab.train(measured(tiny(model__matched="time", n_future=2)), tmp_path / "run")
+    run = lab.train(with_step_time(tiny(model__matched="time", n_future=2)), tmp_path / "run")
     assert run.experiment == load(run.path / "experiment.yaml")
     assert (run.experiment.steps, run.experiment.budget.step_time) == (8, 1.5)
     assert max(row.step for row in run.metrics()) == 8
@@ -60,9 +60,9 @@ def test_an_unresolved_experiment_is_resolved_by_training_it(tmp_path: Path) -> 
 
 def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(LabError, match=r"budget\.step_time must be given with devices = 2"):
-        measured(tiny(model__matched="time", n_future=2, devices=2))
-    assert measured(tiny(model__matched="time", n_future=1)).steps == 12
-    assert measured(tiny(n_future=2)) == tiny(n_future=2)
+        with_step_time(tiny(model__matched="time", n_future=2, devices=2))
+    assert with_step_time(tiny(model__matched="time", n_future=1)).steps == 12
+    assert with_step_time(tiny(n_future=2)) == tiny(n_future=2)
 
 
 def test_a_step_is_timed_without_leaving_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ Make = Callable[..., Experiment]
 )
 def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
     experiment = tiny(optimiser__peak_lr=1e-3, **changed)
-    together = lab.train_together(ensemble(experiment, tmp_path / "together"))
+    together = lab.train_ensemble(ensemble(experiment, tmp_path / "together"))
     alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
     for one, other in zip(together, alone, strict=True):
         assert one.experiment == other.experiment
@@ -60,7 +60,7 @@ def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tmp_path: P
 )
 def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
     experiment = tiny(optimiser__peak_lr=1e-3, model__layers=5, **changed)
-    together = lab.train_together(heads_and_seeds(experiment, tmp_path / "together"))
+    together = lab.train_ensemble(heads_and_seeds(experiment, tmp_path / "together"))
     alone = lab.train_each(heads_and_seeds(experiment, tmp_path / "alone"))
     for one, other in zip(together, alone, strict=True):
         assert one.experiment == other.experiment
@@ -73,8 +73,8 @@ def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(changed: d
 
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_members_in_groups_end_as_they_would_all_at_once(at_once: int, tmp_path: Path) -> None:
-    whole = lab.train_together(ensemble(tiny(), tmp_path / "whole"))
-    groups = lab.train_together(ensemble(tiny(), tmp_path / "groups"), at_once=at_once)
+    whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
+    groups = lab.train_ensemble(ensemble(tiny(), tmp_path / "groups"), size=at_once)
     assert [run.name for run in groups] == [run.name for run in whole]
     for one, other in zip(groups, whole, strict=True):
         assert_close(one, other)
@@ -91,16 +91,16 @@ def test_groups_keep_the_order_and_are_few_and_even(size: int, at_once: int) -> 
 
 
 def test_a_cpu_trains_fewer_large_networks_at_once_and_always_one() -> None:
-    small = several.usually_at_once(tiny(accelerator="cpu"))
+    small = several.default_ensemble_size(tiny(accelerator="cpu"))
     assert small > 8
-    assert several.usually_at_once(tiny(accelerator="cpu", model__width=1024, batch_size=4096)) == 1
-    assert several.usually_at_once(tiny(accelerator="cpu", accumulate=2)) in (2 * small, 2 * small + 1)
+    assert several.default_ensemble_size(tiny(accelerator="cpu", model__width=1024, batch_size=4096)) == 1
+    assert several.default_ensemble_size(tiny(accelerator="cpu", accumulate=2)) in (2 * small, 2 * small + 1)
 
 
 def test_finished_populations_are_left_as_they_are(tmp_path: Path) -> None:
-    runs = lab.train_together(ensemble(tiny(), tmp_path))
+    runs = lab.train_ensemble(ensemble(tiny(), tmp_path))
     before = [(run.path / "run.json").read_bytes() for run in runs]
-    assert [run.path for run in lab.train_together(ensemble(tiny(), tmp_path))] == [run.path for run in runs]
+    assert [run.path for run in lab.train_ensemble(ensemble(tiny(), tmp_path))] == [run.path for run in runs]
     assert [(run.path / "run.json").read_bytes() for run in runs] == before
 
 
@@ -117,13 +117,13 @@ def test_what_cannot_be_trained_together_is_refused(tmp_path: Path) -> None:
     }
     for message, experiments in wrong.items():
         with pytest.raises(LabError, match=message):
-            lab.train_together(experiments)
+            lab.train_ensemble(experiments)
     with pytest.raises(LabError, match="at_once must be 1 or more of the runs that are trained together, not 0"):
-        lab.train_together({one: tiny(seed=1)}, at_once=0)
+        lab.train_ensemble({one: tiny(seed=1)}, size=0)
     assert not one.exists()
-    lab.train_together({one: tiny(seed=1)})
+    lab.train_ensemble({one: tiny(seed=1)})
     with pytest.raises(LabError, match="holds a run of another experiment"):
-        lab.train_together({one: tiny(seed=2)})
+        lab.train_ensemble({one: tiny(seed=2)})
 
 
 @pytest.mark.parametrize("together", [[], ["--together"], ["--together", "--at-once", "1"]])

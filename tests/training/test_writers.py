@@ -49,7 +49,7 @@ def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
     for writer in (
         lambda: lab.resume(run.path),
         lambda: lab.train_each(experiments),
-        lambda: lab.train_together(experiments),
+        lambda: lab.train_ensemble(experiments),
     ):
         with pytest.raises(LabError, match="seed0: another process trains this run"):
             writer()

@@ -11,8 +11,7 @@ import pandas as pd
 
 from lab.config import SIZES
 from lab.config.presets import PAPER
-from lab.runs import Run
-from lab.runs.frames import frame
+from lab.runs import Run, frame
 from lab.stats.configurations import run_values
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping
@@ -53,7 +52,7 @@ SCALES: dict[str, Scale] = {
             "examples": 1600,
             "evaluation.every": 100,
             "evaluation.examples": 256,
-            "evaluation.induction_scores": False,
+            "evaluation.measures.induction": 0,
         },
         sizes={f"d{width}": {"model.width": width} for width in (32, 48, 64, 96)},
         seeds=range(200, 208),

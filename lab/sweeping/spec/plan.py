@@ -13,7 +13,7 @@ import numpy as np
 
 from lab.config import Experiment, override
 from lab.config.matching import unbudgeted
-from lab.runs.run import TIMING
+from lab.runs.layout import TIMING
 from lab.sweeping.spec.check import Checked
 from lab.sweeping.spec.configurations import planned_trials
 

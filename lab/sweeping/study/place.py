@@ -12,7 +12,7 @@ from lab.config import Experiment, override
 from lab.errors import Occupied
 from lab.runs import Run
 from lab.runs.files import readable_errors
-from lab.runs.run import is_run
+from lab.runs.layout import is_run
 from lab.sweeping.spec.check import Checked
 from lab.sweeping.spec.configurations import SEED, run_name
 from lab.sweeping.spec.description import Sweep

@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 
 from lab.errors import LabError, Occupied
 from lab.runs.files import read_json, readable_errors, write_atomic, write_json
+from lab.runs.layout import RECORD, is_run
 from lab.runs.outputs import check_place
-from lab.runs.run import RECORD, is_run
 from lab.sweeping.spec.configurations import SEED, grid_trial, planned_trials, run_name
 from lab.sweeping.spec.description import Sweep
 from lab.sweeping.spec.files import dump

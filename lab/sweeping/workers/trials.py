@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 from lab.errors import LabError
 from lab.runs import Run
 from lab.runs.files import read_json, write_json
+from lab.runs.layout import RECORD, is_run
 from lab.runs.lock import LOCK, is_locked
-from lab.runs.run import RECORD, is_run
 from lab.sweeping.spec.configurations import run_names
 from lab.sweeping.spec.description import Sweep
 from lab.sweeping.study.place import Job

@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 from lab.config import Experiment
 from lab.errors import Interrupted
 from lab.runs import Run
+from lab.runs.layout import is_run
 from lab.runs.lock import Busy
-from lab.runs.run import is_run
 from lab.sweeping.spec.configurations import run_names, trial_experiments
 from lab.sweeping.study.claims import claim
 from lab.sweeping.study.journal import StorageLost

@@ -1,0 +1,78 @@
+"""The settings of evaluation: when, on what, and which measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field
+
+from lab.config.settings import LARGEST, Settings, to_whole
+from tasks.errors import nearest
+
+
+class MeasureEntry(NamedTuple):
+    """An entry of the table of measures.
+
+    Attributes:
+        path: Where the function is.
+        every: Default: at every so many evaluation points; 0: never.
+        metrics: What it measures.
+    """
+
+    path: str
+    every: int
+    metrics: str
+
+
+MEASURES = {
+    "induction": MeasureEntry(
+        "lab.evaluation.measures:measure_induction", 1, "prefix matching and copying of every attention head"
+    ),
+    "training": MeasureEntry(
+        "lab.evaluation.measures:measure_training", 1, "training loss and gradient norm since the last evaluation point"
+    ),
+    "gradients": MeasureEntry(
+        "lab.evaluation.measures:measure_gradients", 0, "gradient diagnostics: norms, cosines and shares by role of each head"
+    ),
+}
+"""Measures by name, in the order in which they are taken; predictions are always measured."""
+
+
+def _check_measures(value: Any) -> Any:
+    """Fill in the defaults; names with dots may arrive as nested mappings, since settings are named by dots."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"evaluation.measures must be a mapping of measures to numbers, not {value!r}")
+    measures = {name: entry.every for name, entry in MEASURES.items()}
+    for name, every in _flat(value):
+        if name not in MEASURES and ":" not in name:
+            raise ValueError(f"unknown measure {name!r} in evaluation.measures; {nearest(name, MEASURES)}, or module:function")
+        every = to_whole(0 if every is None else every)
+        if not isinstance(every, int) or isinstance(every, bool) or not 0 <= every <= LARGEST:
+            raise ValueError(f"evaluation.measures.{name} must be a whole number of evaluation points, or 0, not {every!r}")
+        measures[name] = every
+    return {name: every for name, every in measures.items() if every or name in MEASURES}
+
+
+def _flat(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for name, inner in value.items():
+        inside = _flat(inner) if isinstance(inner, Mapping) else None
+        pairs += [(str(name), inner)] if inside is None else [(f"{name}.{rest}", each) for rest, each in inside]
+    return pairs
+
+
+class EvaluationSettings(Settings):
+    """When, on what and how the model is measured. Steps 0 and the last are always evaluation points."""
+
+    every: int | None = Field(25, ge=1)
+    """Steps between evaluation points; null for none. Log-spaced points alone miss a late, sudden emergence."""
+    per_decade: int | None = Field(None, ge=1, le=10_000)
+    """Log-spaced evaluation points in each factor of ten of steps; null for none."""
+    examples: int = Field(256, ge=1)
+    """Sequences that are measured, for the task and for each of its variants."""
+    split: Literal["validation", "test"] = "validation"
+    """Which held-out sequences are measured."""
+    measures: Annotated[dict[str, int], BeforeValidator(_check_measures)] = Field({}, validate_default=True)
+    """At every how many evaluation points, and the last, each measure is taken; 0: never. A measure is one of `MEASURES`, or a
+    function `module:function` of your own; loss and accuracy are always measured."""

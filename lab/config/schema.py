@@ -1,0 +1,89 @@
+"""Names of settings over time: those that were renamed, and those of schema 1, of which fingerprints are made."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from importlib.resources import files
+from typing import Any
+
+from tasks import Task
+
+RENAMED = {
+    "accumulate": "grad_accum_steps",
+    "evaluation.induction_scores": "evaluation.measures.induction",
+    "evaluation.gradient_audit": "evaluation.measures.gradients",
+}
+"""New names of settings by their old ones, which files of earlier versions have."""
+
+
+def rename_settings(settings: Mapping[str, Any], group: str = "") -> dict[str, Any]:
+    """Give settings their present names.
+
+    Args:
+        settings: Nested, dotted, or both.
+        group: The dotted name, with its dot, of the group that these are settings of.
+
+    Returns:
+        The same settings; a renamed one stands by its dotted name, after all others.
+    """
+    kept: dict[str, Any] = {}
+    renamed: dict[str, Any] = {}
+    for name, value in settings.items():
+        new = RENAMED.get(f"{group}{name}")
+        if new is not None:
+            renamed[new] = int(value) if isinstance(value, bool) else value  # a measure was true or false
+        elif isinstance(value, Mapping):
+            inner = rename_settings(value, f"{group}{name}.")
+            renamed |= {new: inner.pop(new) for new in RENAMED.values() if new in inner}
+            kept[name] = inner
+        else:
+            kept[name] = value
+    return kept | renamed
+
+
+def to_schema_1(settings: dict[str, Any], defaults: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Return nested settings under their names in schema 1; a younger setting appears only where it is not at its default.
+
+    So a new setting leaves the fingerprints of all earlier runs as they were.
+
+    Args:
+        settings: All settings of an experiment, as JSON has them; changed in place.
+        defaults: The default of each setting by its dotted name.
+        task: The experiment's task.
+    """
+    old = _schema_1()["settings"]
+    settings["accumulate"] = settings.pop("grad_accum_steps")
+    evaluation = settings["evaluation"]
+    measures = evaluation.pop("measures")
+    evaluation["induction_scores"] = measures["induction"] > 0
+    evaluation["gradient_audit"] = measures["gradients"] or None
+    known = {"induction": int(evaluation["induction_scores"]), "training": 1, "gradients": measures["gradients"]}
+    if younger := {name: every for name, every in measures.items() if every != known.get(name)}:
+        evaluation["measures"] = younger
+    groups = {f"{name}.": value for name, value in settings.items() if isinstance(value, dict)}
+    for group, members in ({"": settings} | groups).items():
+        for name in [name for name in members if group != "task." and f"{group}{name}" in defaults]:
+            if f"{group}{name}" not in old and members[name] == defaults[f"{group}{name}"]:
+                del members[name]
+    _drop_younger(settings["task"], task)
+    return settings
+
+
+def _drop_younger(description: dict[str, Any], task: Task) -> None:
+    """Drop a task's settings that are younger than schema 1 and at their defaults; its inner task's as well."""
+    old = _schema_1()["tasks"].get(description["name"])
+    for field in fields(task):
+        inner = getattr(task, field.name)
+        if isinstance(inner, Task):
+            _drop_younger(description[field.name], inner)
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        if old is not None and field.name not in old and inner == default:
+            del description[field.name]
+
+
+@functools.cache
+def _schema_1() -> Any:
+    return json.loads(files("lab.config").joinpath("schema_1.json").read_text(encoding="utf-8"))

@@ -1,0 +1,38 @@
+"""The state of a network while it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+def has_finite_weights(network: nn.Module) -> bool:
+    """Whether all weights of a network are finite."""
+    return bool(torch.stack([weight.isfinite().all() for weight in network.parameters()]).all())
+
+
+@contextmanager
+def zero_weights(network: nn.Module) -> Iterator[None]:
+    """All weights are 0 inside, in no memory, and what they were before afterwards."""
+    kept = [weight.data for weight in network.parameters()]
+    try:
+        for weight in network.parameters():
+            weight.data = weight.data.new_zeros(()).expand(weight.shape)
+        yield
+    finally:
+        for weight, data in zip(network.parameters(), kept, strict=True):
+            weight.data = data
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, the mode from before afterwards."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)

@@ -1,0 +1,62 @@
+"""From the batch of an optimiser step to its microbatches."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lab.config import Experiment
+from lab.objectives.kinds import Objective
+from lab.objectives.targets import IGNORE, Microbatch, StepData
+from tasks import Batch
+from tasks.core.rng import stream
+
+
+def make_microbatches(experiment: Experiment, objective: Objective, batch: Batch, step: int, count: int) -> list[Microbatch]:
+    """Split the batch of an optimiser step into equal microbatches with their targets.
+
+    Args:
+        experiment: What is run.
+        objective: Its objective.
+        batch: All sequences of the step.
+        step: The optimiser step, counted from 0: what the objective draws depends on it.
+        count: Microbatches of the step, over all devices.
+    """
+    targets = objective.targets(make_step_data(experiment, objective, batch, step))
+    counts_N = (targets.per_head().double() / count).float()
+    size = len(batch) // count
+    inputs = torch.split(make_inputs(experiment, batch), size)
+    return [Microbatch(*each, counts_N) for each in zip(inputs, targets.split(size), strict=True)]
+
+
+def make_step_data(experiment: Experiment, objective: Objective, batch: Batch, step: int) -> StepData:
+    """Collect what an objective may use of an optimiser step; arguments as of `make_microbatches`."""
+    shuffled_BT = None
+    if objective.shuffles:
+        visible = np.where(batch.scored, batch.tokens, IGNORE)
+        shuffled_BT = torch.from_numpy(visible[draw_partners(len(batch), experiment.seed, step)])
+    tokens_BT, scored_BT = torch.from_numpy(batch.tokens), torch.from_numpy(batch.scored)
+    return StepData(tokens_BT, scored_BT, experiment.n_future, experiment.objective.window, shuffled_BT)
+
+
+def make_inputs(experiment: Experiment, batch: Batch) -> Tensor:
+    """Return the network's inputs (B, T): the tokens; in teacherless training with the answer hidden."""
+    hidden = experiment.objective.teacherless
+    return torch.from_numpy(hide_answer(batch, experiment.task.vocab_size) if hidden else batch.tokens)
+
+
+def draw_partners(size: int, seed: int, step: int) -> NDArray[np.int64]:
+    """Draw for each sequence of a step another one, (size,): a random cycle through all, so that none keeps its own."""
+    cycle = stream("objective/elsewhere", seed=seed, index=step).permutation(size)
+    partners = np.empty(size, dtype=np.int64)
+    partners[cycle] = np.roll(cycle, 1)
+    return partners
+
+
+def hide_answer(batch: Batch, mask: int) -> NDArray[np.int64]:
+    """Return the tokens (B, T) with the mask's id in place of each token of the answer."""
+    position = np.arange(batch.tokens.shape[1])
+    inside = (position >= batch.answer[:, :1]) & (position < batch.answer[:, 1:])
+    return np.where(inside, mask, batch.tokens)

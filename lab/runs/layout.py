@@ -1,0 +1,77 @@
+"""The layout of a run's folder: names of its files, its checkpoints, and what a kill can leave behind.
+
+experiment.yaml     every setting
+run.json            state, versions, git commit, host, seed, parameters, wall time
+metrics.csv         step, tokens, scored_tokens, metric, value
+timing.csv          step, seconds, tokens_per_second
+model.safetensors   the trained weights
+checkpoint-<step>/  until the run finishes: everything it needs to resume
+.lock               empty; locked by the process that trains the run
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+FORMAT = 1
+"""Version of the layout; a reader rejects others."""
+EXPERIMENT = "experiment.yaml"
+RECORD = "run.json"
+METRICS = "metrics.csv"
+TIMING = "timing.csv"
+WEIGHTS = "model.safetensors"
+STATE, TENSORS = "state.json", "state.safetensors"
+"""The files of a checkpoint."""
+_LEFTOVER = re.compile(
+    r"\.checkpoint-[0-9]{8,}(\.[0-9a-f]{8}\.partial)?|\.(run\.json|.*\.csv|model\.safetensors)\.[0-9a-f]{8}\.partial"
+)
+"""Names of files that a kill during writing or removing leaves in a run's folder."""
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (path / RECORD).is_file()
+
+
+def checkpoint_name(step: int) -> str:
+    """Return the name of a checkpoint's folder."""
+    return f"checkpoint-{step:08d}"
+
+
+def checkpoint_step(path: Path) -> int:
+    """Return the optimiser step of a checkpoint's folder."""
+    return int(path.name.removeprefix("checkpoint-"))
+
+
+def checkpoints(path: Path) -> list[Path]:
+    """List the checkpoints in a run's folder by name and content; folders of others are left out."""
+    return [
+        folder
+        for folder in path.glob("checkpoint-*")
+        if re.fullmatch(r"checkpoint-[0-9]{8,}", folder.name) and any((folder / name).is_file() for name in (STATE, TENSORS))
+    ]
+
+
+def newest_checkpoint(path: Path) -> Path | None:
+    """Return the newest checkpoint in a run's folder, None if there is none."""
+    return max(checkpoints(path), key=checkpoint_step, default=None)
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint, unless its folder holds files of others."""
+    if {each.name for each in path.iterdir()} <= {STATE, TENSORS}:
+        doomed = path.with_name(f".{path.name}")
+        shutil.rmtree(doomed, ignore_errors=True)
+        path.replace(doomed)  # rename first: a kill cannot leave a half-deleted checkpoint under its real name
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the files that a kill during writing or removing left in a run's folder."""
+    for each in path.iterdir():
+        if _LEFTOVER.fullmatch(each.name) and each.is_dir():
+            shutil.rmtree(each, ignore_errors=True)
+        elif _LEFTOVER.fullmatch(each.name):
+            each.unlink(missing_ok=True)

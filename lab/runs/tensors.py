@@ -1,0 +1,40 @@
+"""Tensors as safetensors files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lab.errors import LabError
+from lab.runs.files import readable_errors
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        LabError: If the system refuses, as on a full disk.
+    """
+    with readable_errors(path):
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        except SafetensorError as error:
+            raise LabError(f"{path}: cannot be written ({error})") from error
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file onto the CPU.
+
+    Raises:
+        LabError: If it is missing, cut short or none.
+    """
+    if not path.is_file():
+        raise LabError(f"{path}: no such file")
+    with readable_errors(path):
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise LabError(f"{path}: not a whole safetensors file ({error})") from error
