@@ -57,11 +57,11 @@ def test_lengths_and_digits_are_uniform() -> None:
     assert abs(counts - counts.mean()).max() < 5 * math.sqrt(counts.mean())
 
 
-@pytest.mark.parametrize("digits", [(1, 5), (3, 3), (2, 4)])
+@pytest.mark.parametrize("digits", [(3, 3), (2, 5)])
 def test_floors_agree_with_a_monte_carlo_estimate(digits: tuple[int, int]) -> None:
     task = tasks.get("addition", digits=digits)
     low, high = digits
-    batch = task.draw(np.random.default_rng(0), 20_000, "train")
+    batch = task.draw(np.random.default_rng(0), 10_000, "train")
     lengths = (batch.tokens == 10).argmax(axis=1)
     again = (task.draw(np.random.default_rng(1), 200_000, "train").tokens == 10).argmax(axis=1)
     ends = [(again == j).sum() / (again >= j).sum() for j in range(high + 1)]

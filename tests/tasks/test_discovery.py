@@ -115,7 +115,7 @@ def test_training_sequences_are_uniform_in_any_order(task: Task) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_samples_are_judged_as_networkx_and_sets_judge_them(task: Task, noise: float) -> None:
     rng = np.random.default_rng(1)
     rows = np.concatenate([task.batch(0, index, 60, split).tokens for index, split in enumerate(SPLITS)])

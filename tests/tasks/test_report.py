@@ -78,15 +78,15 @@ def test_public_star_graphs_are_nearly_all_in_training() -> None:
     assert found.overlap["train and test"] == 0
 
 
-@pytest.mark.parametrize(("name", "settings"), [(name.split()[0], settings) for name, settings in SMALL.items()])
-def test_instances_are_listed_by_stratum_and_split(name: str, settings: dict[str, object]) -> None:
-    task = tasks.get(name, **settings)
-    found = inspect_data(task, drawn=4000)
+@pytest.mark.parametrize("name", ["induction", "recall", "star", "modular", "addition", "maze"])
+def test_instances_are_listed_by_stratum_and_split(name: str) -> None:
+    task = tasks.get(name, **SMALL[name])
+    found = inspect_data(task, drawn=2000)
     assert list(found.strata) == [stratum.name for stratum in task.strata()]
     for number, facts in enumerate(found.strata.values()):
         assert facts.instances_are == "exact"
         for split in SPLITS:
-            tokens = np.concatenate([task.batch(1, index, 2000, split).tokens for index in range(6)])
+            tokens = np.concatenate([task.batch(1, index, 2000, split).tokens for index in range(4)])
             here = tokens[task.stratum(tokens) == number]
             assert facts.instances[split] >= len(np.unique(task.instances(here), axis=0)) > 0.9 * facts.instances[split]
             assert facts.drawn[split] == pytest.approx(facts.chance, abs=0.05)

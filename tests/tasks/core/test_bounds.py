@@ -40,7 +40,7 @@ def test_splits_of_small_tasks_follow_the_stated_distribution(name: str, setting
     assert stated.sum() == pytest.approx(1)
     found: set[bytes] = set()
     for split in SPLITS:
-        batch = join([task.batch(0, index, 1000, split) for index in range(6)])
+        batch = join([task.batch(0, index, 1000, split) for index in range(3)])
         drawn = np.bincount(task.stratum(batch.tokens), minlength=len(stated))
         error = np.sqrt(len(batch) * stated * (1 - stated))
         assert (abs(drawn - len(batch) * stated) <= 4.5 * error + 1e-9).all(), (split, drawn / len(batch))

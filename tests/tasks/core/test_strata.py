@@ -60,7 +60,7 @@ def test_every_block_has_its_chance_in_every_split(task: Task) -> None:
         blocks, times = np.unique(task.rank(tokens).block_B, return_counts=True)
         return dict(zip(blocks.tolist(), (times / len(tokens)).tolist(), strict=True))
 
-    stated = chances(task.draw(np.random.default_rng(0), 100_000, "train").tokens)
+    stated = chances(task.draw(np.random.default_rng(0), 50_000, "train").tokens)
     for split in SPLITS:
         drawn = chances(task.batch(0, 0, 10_000, split).tokens)
         for block, chance in stated.items():

@@ -83,7 +83,7 @@ def attempt(task: Task, line: str) -> Batch | str:
         return str(error)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1), length=st.integers(0, 4), put=st.text("0123456789 ,|/=+-*o[]<>abnegrolt", max_size=4))
 def test_a_line_with_a_fault_is_rejected_or_differs(task: Task, place: float, length: int, put: str) -> None:
     line = task.format(task.batch(1, 0, 1, "test"))

@@ -132,10 +132,10 @@ def structure_nats(task: Task, rows: int) -> dict[str, tuple[float, float]]:
     return {role: (np.mean(values), np.std(values) / math.sqrt(rows)) for role, values in losses.items()}
 
 
-@pytest.mark.parametrize("operations", [(1, 3), (2, 2), (1, 5)])
+@pytest.mark.parametrize("operations", [(2, 2), (1, 5)])
 def test_floors_agree_with_monte_carlo(operations: tuple[int, int]) -> None:
     task = tasks.get("polynomial", p=3, k=2, operations=operations)
-    for role, (mean, error) in structure_nats(task, 40_000).items():
+    for role, (mean, error) in structure_nats(task, 20_000).items():
         known = math.log(4) + mean if role == "operator" else math.log(3) + mean / 2
         assert abs(task.floor(role) - known) < 3 * error + 1e-9, role
 
