@@ -19,7 +19,7 @@ from benchmarks.progress import each
 from benchmarks.steps import ROWS, device, ours, shaped, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, print_findings, print_table
 from lab.config import Experiment
-from lab.config.cost import all_blocks, matrix_parameters
+from lab.config.cost import matrix_parameters, network_counts
 
 SQUARES = (1024, 1536, 2048, 3072)
 TARGETS = {torch.float32: 0.60, torch.bfloat16: 0.35}
@@ -27,10 +27,10 @@ TARGETS = {torch.float32: 0.60, torch.bfloat16: 0.35}
 
 def needed_flops(experiment: Experiment, rows: int) -> float:
     """Floating-point operations that a step on so many rows cannot do without."""
-    blocks, task = all_blocks(experiment.model, experiment.n_future), experiment.task
-    matrices = matrix_parameters(experiment.model, blocks) + experiment.n_future * task.vocab_size * experiment.model.width
+    counts, task = network_counts(experiment.model, experiment.n_future), experiment.task
+    matrices = matrix_parameters(experiment.model, counts) + experiment.n_future * task.vocab_size * experiment.model.width
     past = (task.length + 1) / 2
-    return rows * task.length * (6 * matrices + 12 * blocks.layers * past * experiment.model.width)
+    return rows * task.length * (6 * matrices + 12 * counts.layers * past * experiment.model.width)
 
 
 def products(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:

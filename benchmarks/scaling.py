@@ -31,7 +31,7 @@ from benchmarks.progress import each
 from benchmarks.steps import ours, tokens_of
 from benchmarks.timing import Finding, clock, print_findings, print_table
 from lab.config import SIZES
-from lab.config.cost import all_blocks, matrix_parameters
+from lab.config.cost import matrix_parameters, network_counts
 from lab.plots.save import save
 from lab.plots.style import looks, style
 
@@ -78,11 +78,11 @@ def points() -> Iterator[Point]:
 def terms(point: Point) -> NDArray[np.float64]:
     """What the law's four prices are multiplied with."""
     experiment = experiment_of(point)
-    blocks = all_blocks(experiment.model, point.n)
-    matrices = matrix_parameters(experiment.model, blocks) + point.n * VOCABULARY * point.d
+    counts = network_counts(experiment.model, point.n)
+    matrices = matrix_parameters(experiment.model, counts) + point.n * VOCABULARY * point.d
     flops = 6 * point.tokens * matrices
-    attention = 12 * point.tokens * blocks.layers * point.d * (point.T + 1) / 2
-    return np.array([flops, attention, point.tokens * blocks.layers * point.d, blocks.layers], dtype=np.float64)
+    attention = 12 * point.tokens * counts.layers * point.d * (point.T + 1) / 2
+    return np.array([flops, attention, point.tokens * counts.layers * point.d, counts.layers], dtype=np.float64)
 
 
 def experiment_of(point: Point) -> lab.Experiment:

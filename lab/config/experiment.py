@@ -17,7 +17,7 @@ import tasks
 from lab.config import cost
 from lab.config.budget import BudgetSettings
 from lab.config.evaluation import EvaluationSettings
-from lab.config.kinds import KINDS
+from lab.config.kinds import find_kind
 from lab.config.model import ModelSettings
 from lab.config.objective import ObjectiveSettings
 from lab.config.schema import to_schema_1
@@ -144,7 +144,7 @@ class Experiment(Settings):
         self.objective.check(n, self.steps)
         if self.objective.teacherless and not self.task.has_answer:
             raise ValueError(f"objective.teacherless must be false for {self.task.name}: there is no answer to hide")
-        if self.objective.detached and KINDS[self.model.heads].on_path and n > 1:
+        if self.objective.detached and find_kind(self.model.heads).on_path and n > 1:
             raise ValueError(
                 f"objective.detached must be false with model.heads {self.model.heads}: "
                 "prediction heads 2..n are layers of the next-token path"

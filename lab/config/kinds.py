@@ -1,37 +1,56 @@
-"""Kinds of prediction heads by what they are made of: enough to count parameters and FLOPs without building a network.
+"""Kinds of prediction heads: one table with everything that is known of a kind without building a network.
 
-A new kind is one class in lab/model/heads.py, and one line in `KINDS` that says what it costs. docs/heads.md has the formulas.
+A new kind is one class in lab/model/heads.py and one entry in `KINDS`; a kind of your own is a `HeadKind` in any importable
+module, which `model.heads: "module:name"` names. Depth, parameters and FLOPs, help texts, tests and docs follow from the entry.
 """
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from fractions import Fraction
+from typing import Any
+
+from lab.errors import LabError
 
 
-class Blocks(NamedTuple):
-    """What a part of a network is made of; d is the width.
+@dataclass(frozen=True)
+class ParameterCounts:
+    """Parts of a network, counted; d is the width.
 
     Attributes:
-        layers: Whole transformer layers.
-        squares: d x d matrices besides, each multiplied once with every position.
-        gains: Gains of norms besides, d numbers each.
+        attentions: Attention blocks of 4 d^2 parameters.
+        mlps: Feed-forward blocks, whose parameters `model.mlp` determines.
+        square_matrices: Other d x d matrices, each multiplied once with every position. A fraction counts a smaller one: a
+            product of (d, d / 4) and (d / 4, d) is 1/2.
+        norms: Norms of d weights.
     """
 
-    layers: int = 0
-    squares: int = 0
-    gains: int = 0
+    attentions: int = 0
+    mlps: int = 0
+    square_matrices: int | Fraction = 0
+    norms: int = 0
 
-    def times(self, count: int) -> Blocks:
-        """So many of them."""
-        return Blocks(*(count * number for number in self))
+    def __add__(self, other: ParameterCounts) -> ParameterCounts:
+        return ParameterCounts(
+            self.attentions + other.attentions,
+            self.mlps + other.mlps,
+            self.square_matrices + other.square_matrices,
+            self.norms + other.norms,
+        )
 
-    def plus(self, other: Blocks) -> Blocks:
-        """Both together."""
-        return Blocks(*(a + b for a, b in zip(self, other, strict=True)))
+    def __mul__(self, count: int) -> ParameterCounts:
+        return ParameterCounts(self.attentions * count, self.mlps * count, self.square_matrices * count, self.norms * count)
+
+    @property
+    def layers(self) -> int:
+        """Whole transformer layers: an attention and a feed-forward block each. Anything smaller adds no depth."""
+        return min(self.attentions, self.mlps)
 
 
-LAYER, SQUARE = Blocks(layers=1), Blocks(squares=1)
+LAYER = ParameterCounts(attentions=1, mlps=1, norms=2)
+MATRIX = ParameterCounts(square_matrices=1)
+NOTHING = ParameterCounts()
 
 
 @dataclass(frozen=True)
@@ -39,39 +58,132 @@ class HeadKind:
     """A kind of prediction heads.
 
     Attributes:
-        first: What head 1 is made of.
-        further: What each of the heads 2..N is made of.
+        module: The class, as "module:Class"; lab/model/heads.py says what it has to provide.
+        first: Parts of head 1.
+        further: Parts of each of the heads 2..N.
         on_path: Whether heads 2..N lie on the next-token path as well, and not head 1 alone.
-        teacher_forced: Whether head i is told the tokens up to t + i - 1, in training and evaluation, and not only up to t.
+        teacher_forced: Whether head i reads the tokens up to t + i - 1, in training and evaluation, and not only up to t.
         replicated: Whether each head has an unembedding of its own.
+        continues_trunk: Whether the first heads of a network can serve as the last trunk layers of one with fewer heads, so
+            that an ensemble can train both.
+        formula: The hidden state h_i of head i from the trunk's output z, for the docs.
+        use: When to use it, for the docs.
+        source: Where it comes from, for the docs.
     """
 
-    first: Blocks = LAYER
-    further: Blocks = LAYER
+    module: str
+    first: ParameterCounts = LAYER
+    further: ParameterCounts = LAYER
     on_path: bool = False
     teacher_forced: bool = False
     replicated: bool = False
+    continues_trunk: bool = False
+    formula: str = ""
+    use: str = ""
+    source: str = ""
 
-    def blocks(self, n_future: int) -> Blocks:
-        """What all prediction heads together are made of."""
-        return self.first.plus(self.further.times(n_future - 1))
+    def counts(self, n_future: int) -> ParameterCounts:
+        """Count the parts of all prediction heads together."""
+        return self.first + self.further * (n_future - 1)
 
     def path_layers(self, n_future: int) -> int:
-        """Transformer layers of the prediction heads that the next-token path goes through."""
-        return self.blocks(n_future).layers if self.on_path else self.first.layers
+        """Count the transformer layers of the prediction heads that the next-token path goes through."""
+        return self.counts(n_future).layers if self.on_path else self.first.layers
+
+    def attends(self, head: int) -> bool:
+        """Return whether a prediction head, counted from 1, has attention of its own."""
+        return bool((self.first if head == 1 else self.further).attentions)
 
     def sees(self, head: int) -> str:
-        """Which tokens a prediction head, counted from 1, knows when it predicts token t + head, in words."""
+        """Describe which tokens a prediction head, counted from 1, reads when it predicts token t + head."""
         ahead = f"+{head - 1}, teacher-forced" if self.teacher_forced and head > 1 else ""
         return f"tokens up to t{ahead}"
 
 
 KINDS: dict[str, HeadKind] = {
-    "parallel": HeadKind(),
-    "linear": HeadKind(first=SQUARE, further=SQUARE),
-    "replicated": HeadKind(replicated=True),
-    "causal": HeadKind(),
-    "anticausal": HeadKind(on_path=True),
-    "sequential": HeadKind(further=Blocks(layers=1, squares=2, gains=2), teacher_forced=True),
-    "residual": HeadKind(first=Blocks(), further=SQUARE),
+    "parallel": HeadKind(
+        "lab.model.heads:ParallelHeads",
+        continues_trunk=True,
+        formula="Layer_i(z)",
+        use="the default, and the paper's most consistent",
+        source="paper, section 2",
+    ),
+    "linear": HeadKind(
+        "lab.model.heads:LinearHeads",
+        first=MATRIX,
+        further=MATRIX,
+        formula="W_i z",
+        use="how much of the effect needs no computation in the head",
+        source="paper, appendix B, Tab S4",
+    ),
+    "replicated": HeadKind(
+        "lab.model.heads:ParallelHeads",
+        replicated=True,
+        formula="Layer_i(z), with U_i of its own",
+        use="does sharing the unembedding matter",
+        source="Tab S4; the paper's byte models",
+    ),
+    "causal": HeadKind(
+        "lab.model.heads:CausalHeads",
+        continues_trunk=True,
+        formula="Layer_i(h_(i-1)), h_0 = z",
+        use="nearer predictions as stepping stones to farther ones",
+        source="appendix B",
+    ),
+    "anticausal": HeadKind(
+        "lab.model.heads:AnticausalHeads",
+        on_path=True,
+        formula="Layer_i(h_(i+1)), h_(n+1) = z",
+        use="the farthest token first, on the way to the next",
+        source="appendix B",
+    ),
+    "sequential": HeadKind(
+        "lab.model.heads:SequentialHeads",
+        further=LAYER + ParameterCounts(square_matrices=2, norms=2),
+        teacher_forced=True,
+        formula="Layer_i(M_i [norm(h_(i-1)); norm(E x_(t+i-1))]), h_1 = Layer_1(z)",
+        use="the objective of DeepSeek-V3: no guessing across unknown tokens",
+        source="arXiv 2412.19437, section 2.2",
+    ),
+    "residual": HeadKind(
+        "lab.model.heads:ResidualHeads",
+        first=NOTHING,
+        further=MATRIX,
+        formula="h_1 = z, then z + SiLU(W_i z)",
+        use="heads that cost almost nothing, as drafts",
+        source="Medusa, arXiv 2401.10774, section 2.1.1",
+    ),
 }
+
+
+def find_kind(name: str) -> HeadKind:
+    """Return the kind that `model.heads` names: one of `KINDS`, or a user's own by "module:name".
+
+    Raises:
+        LabError: If there is none of this name.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    if ":" not in name:
+        raise LabError(f"model.heads must be one of {', '.join(KINDS)}, or module:name of your own, not {name!r}")
+    found = load_attribute(name, "model.heads")
+    if not isinstance(found, HeadKind):
+        raise LabError(f"model.heads {name!r} is not a lab.config.kinds.HeadKind")
+    return found
+
+
+def load_attribute(path: str, setting: str) -> Any:
+    """Import what "module:name" names.
+
+    Args:
+        path: Module and attribute.
+        setting: Named by the error.
+
+    Raises:
+        LabError: If it cannot be imported.
+    """
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise LabError(f"{setting} {path!r} cannot be imported: {error}") from error

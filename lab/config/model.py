@@ -6,37 +6,42 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lab.config.kinds import KINDS
+from lab.config.kinds import KINDS, find_kind
 from lab.config.settings import Settings
 from lab.config.sizes import SIZES, Shape
+from lab.errors import LabError
 
 
 def _kind(value: Any) -> str:
-    if not isinstance(value, str) or value not in KINDS:
-        raise ValueError(f"model.heads must be one of {', '.join(KINDS)}, not {value!r}")
+    if not isinstance(value, str):
+        raise ValueError(f"model.heads must be one of {', '.join(KINDS)}, or module:name of your own, not {value!r}")
+    try:
+        find_kind(value)
+    except LabError as error:
+        raise ValueError(str(error)) from error
     return value
 
 
 class ModelSettings(Settings):
-    """The network. `size` names one of the paper's; else `width`, `layers` and `n_heads` say it."""
+    """The network. `size` names one of the paper's; otherwise `width`, `layers` and `n_heads` set its shape."""
 
     size: str | None = Field(None, examples=list(SIZES))
     """One of the paper's sizes (1M to 1B), which sets width, layers and n_heads."""
     width: int = Field(64, ge=2)
-    """d, of every hidden state."""
+    """d, the width of every hidden state."""
     layers: int = Field(4, ge=1, le=10_000)
     """L: trunk and prediction heads together when `matched` is `parameters`."""
     n_heads: int = Field(4, ge=1)
     """Attention heads of each layer."""
-    heads: Annotated[str, BeforeValidator(_kind)] = Field("parallel", examples=list(KINDS))
-    """Kind of prediction heads, one of those in docs/heads.md."""
+    heads: Annotated[str, BeforeValidator(_kind)] = Field("parallel", examples=[*KINDS, "module:name"])
+    """Kind of prediction heads: one of docs/heads.md, or a `HeadKind` of your own by `module:name`."""
     matched: Literal["parameters", "layers", "none", "flops", "time"] = "parameters"
-    """What is equal at every n. `parameters`: prediction heads are taken off the trunk; `layers`: the next-token path has L
-    layers; `none`: heads 2..n come on top of n = 1 ("+Layers"); `flops`, `time`: so they do, and training has fewer steps."""
+    """What is equal at every n. `parameters`: prediction heads replace trunk layers; `layers`: the next-token path has L
+    layers; `none`: heads 2..n come on top of n = 1 ("+Layers"); `flops`, `time`: as `none`, with fewer training steps."""
     mlp: Literal["swiglu", "gelu"] = "swiglu"
-    """Feed-forward part; both have 8 d^2 parameters (swiglu to the nearest multiple of 8 in its inner width)."""
+    """MLP of each layer; both have 8 d^2 parameters (swiglu to the nearest multiple of 8 in its inner width)."""
     rope_base: float = Field(10_000.0, gt=0)
-    """Longest wavelength of the rotary positions, in units of 2 pi tokens."""
+    """Base of the rotary positions: the longest wavelength approaches 2 pi times this many tokens."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""From a network to tokens. Plain torch."""
+"""Decoding: from a network to tokens. Plain torch."""
 
 from lab.decoding.completion import Forced, NextToken, greedy, sample
 

@@ -1,4 +1,4 @@
-"""Completing rows token by token with the next-token head. B rows, T positions, P positions of the prompt, V vocabulary."""
+"""Completion of sequences token by token with the next-token head. B sequences, T positions, P of the prompt, V vocabulary."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-ROWS_AT_ONCE = 256
-"""Rows of one forward pass."""
+SEQUENCES_AT_ONCE = 256
+"""Sequences of one forward pass."""
 
 Forced = Callable[[Tensor], Tensor]
-"""What is imposed on the next position: prefix (B, t) int64 -> (B,) int64 ids, -1 where the network is free."""
+"""Imposes tokens on the next position: prefix (B, t) int64 -> (B,) int64 ids, `FREE` where the network chooses."""
 FREE = -1
 
 
 class NextToken(Protocol):
-    """All that completing asks of a network."""
+    """What completion needs of a network."""
 
-    def logits(self, tokens_BT: Tensor) -> Tensor:
-        """Logits (B, T, V): at position t they predict token t + 1."""
+    def next_logits(self, tokens_BT: Tensor) -> Tensor:
+        """Compute logits (B, V) of the token after the last one."""
 
 
 def sample(
     network: NextToken, prompt_BP: Tensor, length: int, generator: torch.Generator, forced: Forced | None = None
 ) -> Tensor:
-    """Complete rows by drawing each token from the network's distribution, at temperature 1.
+    """Complete sequences by drawing each token from the network's distribution, at temperature 1.
 
-    Every row and position has its own draw from the generator, made before anything else: neither the device, nor how many rows
-    go through the network at once, nor what is forced changes which draw decides what.
+    Every sequence and position has a draw of its own from the generator, made in advance: neither the device, nor the number of
+    sequences in one forward pass, nor forced tokens change which draw decides a token.
 
     Args:
         network: In evaluation mode.
         prompt_BP: (B, P) int64, P >= 1.
-        length: T, tokens of a row in the end.
+        length: T, tokens of a complete sequence.
         generator: Of the draws, on the CPU.
         forced: Tokens imposed instead; by default none.
 
@@ -43,16 +43,16 @@ def sample(
     """
     draws_BS = torch.rand(len(prompt_BP), length - prompt_BP.shape[1], generator=generator, dtype=torch.float64)
 
-    def pick(logits_BV: Tensor, step: int, rows: slice) -> Tensor:
+    def pick(logits_BV: Tensor, step: int, sequences: slice) -> Tensor:
         cumulated_BV = logits_BV.double().softmax(-1).cumsum(-1)
-        draw_B1 = draws_BS[rows, step, None].to(logits_BV.device) * cumulated_BV[:, -1:]  # rounded, the last need not be 1
+        draw_B1 = draws_BS[sequences, step, None].to(logits_BV.device) * cumulated_BV[:, -1:]  # the last is 1 up to rounding
         return torch.searchsorted(cumulated_BV, draw_B1, right=True)[:, 0].clamp(max=logits_BV.shape[1] - 1)
 
     return _complete(network, prompt_BP, length, pick, forced)
 
 
 def greedy(network: NextToken, prompt_BP: Tensor, length: int, forced: Forced | None = None) -> Tensor:
-    """Complete rows by the most probable token each time, the smallest id among equals. Arguments and result as of `sample`."""
+    """Complete sequences by the most probable token, the smallest id among equals. Arguments and result as of `sample`."""
     return _complete(network, prompt_BP, length, lambda logits_BV, *_: logits_BV.argmax(-1), forced)
 
 
@@ -65,17 +65,17 @@ def _complete(
     forced: Forced | None,
 ) -> Tensor:
     done = []
-    for begin in range(0, len(prompt_BP), ROWS_AT_ONCE):
-        rows = slice(begin, begin + ROWS_AT_ONCE)
-        tokens_BT = prompt_BP[rows]
+    for begin in range(0, len(prompt_BP), SEQUENCES_AT_ONCE):
+        sequences = slice(begin, begin + SEQUENCES_AT_ONCE)
+        tokens_BT = prompt_BP[sequences]
         for step in range(length - prompt_BP.shape[1]):
             imposed_B = None if forced is None else forced(tokens_BT)
             if imposed_B is None or bool((imposed_B == FREE).any()):
-                next_B = pick(network.logits(tokens_BT)[:, -1], step, rows)
+                next_B = pick(network.next_logits(tokens_BT), step, sequences)
                 if imposed_B is not None:
                     next_B = torch.where(imposed_B == FREE, next_B, imposed_B)
             else:
-                next_B = imposed_B  # nobody is asked
+                next_B = imposed_B  # no forward pass
             tokens_BT = torch.cat([tokens_BT, next_B[:, None]], dim=1)
         done.append(tokens_BT)
     return torch.cat(done)

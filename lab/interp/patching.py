@@ -1,55 +1,51 @@
-"""What a position carries: a network computes a row with one of its states taken from another row.
+"""Activation patching: run a network on one sequence with the state of one position taken from another sequence.
 
-If the state of position p after some layers of the trunk decides what is predicted further on, then the prediction follows the
-row that the state was taken from: an interchange intervention (Geiger et al. 2021, arXiv 2106.02997), also activation patching.
+If the state of a position decides what is predicted later, the prediction follows the sequence that the state comes from: an
+interchange intervention (Geiger et al. 2021, arXiv 2106.02997).
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lab.errors import LabError
-from lab.model import Network
+from lab.model import Network, edited, states
 
 
 @torch.no_grad()
-def interchanged(network: Network, rows_BT: Tensor, others_BT: Tensor, position: int, layers: int, head: int = 1) -> Tensor:
-    """Logits of rows in which one position's state is that of other rows.
+def patch_position(network: Network, tokens_BT: Tensor, sources_BT: Tensor, name: str, position: int, head: int = 1) -> Tensor:
+    """Compute logits of sequences in which the activation at one position comes from other sequences.
 
     Args:
-        network: Any network that is told no tokens ahead.
-        rows_BT: (B, T) int64.
-        others_BT: (B, T) int64, from which the state is taken, row by row.
-        position: Of the state, from 0.
-        layers: After how many layers of the trunk; 0: the token's embedding.
-        head: Of which prediction head, from 1.
+        network: The network.
+        tokens_BT: (B, T) int64.
+        sources_BT: (B, T) int64, whose activations are taken, sequence by sequence.
+        name: Of the activation, (B, T, ...); see `lab.model.sites`.
+        position: From 0.
+        head: Prediction head whose logits are computed, counted from 1.
 
     Returns:
-        (B, T, V) float.
+        (B, T, V) logits.
 
     Raises:
-        LabError: If the embedding of a teacherless network is asked for, which is not the embedding of its tokens alone.
+        LabError: If there is no such activation or position, or the activation has no positions to patch: an attention
+            pattern; or the embedding, if the prediction head reads the embeddings of later tokens besides.
     """
-    if layers == 0 and network.mask is not None:
-        raise LabError("layers must be at least 1 in a teacherless network, whose hidden tokens have no embedding, not 0")
-    place = network.embedding if layers == 0 else network.trunk[layers - 1]
-    kept: list[Tensor] = []
+    if name.endswith(".pattern"):
+        raise LabError(f"{name} cannot be patched at a position; edit it with lab.model.edited")
+    if name == "embedding" and head > 1 and network.spec.kind.teacher_forced:
+        raise LabError(
+            f"embedding cannot be patched for prediction head {head}, which is teacher-forced: it reads later tokens"
+        )
+    if not 0 <= position < tokens_BT.shape[1]:
+        raise LabError(f"position must be between 0 and {tokens_BT.shape[1] - 1}, not {position}")
+    source = states(network, sources_BT, [name])[name]
 
-    def keep(_module: nn.Module, _inputs: Any, states_BTD: Tensor) -> None:
-        kept.append(states_BTD[:, position].clone())
+    def patch(activation: Tensor) -> Tensor:
+        patched = activation.clone()
+        patched[:, position] = source[:, position]
+        return patched
 
-    def put(_module: nn.Module, _inputs: Any, states_BTD: Tensor) -> Tensor:
-        changed_BTD = states_BTD.clone()
-        changed_BTD[:, position] = kept[0]
-        return changed_BTD
-
-    for rows, hook in ((others_BT, keep), (rows_BT, put)):
-        handle = place.register_forward_hook(hook)
-        try:
-            logits_BTV = network.logits(rows, head)
-        finally:
-            handle.remove()
-    return logits_BTV
+    with edited(network, {name: patch}):
+        return network.logits(tokens_BT, head)

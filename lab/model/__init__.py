@@ -1,6 +1,8 @@
-"""The network: trunk, prediction heads, unembedding. Plain torch."""
+"""The network: trunk, prediction heads, unembedding, and access to every activation. Plain torch."""
 
-from lab.model.heads import HEADS, Context
+from lab.model.context import Context
 from lab.model.network import Network, build
+from lab.model.sites import edited, site_names, states
+from lab.model.spec import NetworkSpec
 
-__all__ = ["HEADS", "Context", "Network", "build"]
+__all__ = ["Context", "Network", "NetworkSpec", "build", "edited", "site_names", "states"]

@@ -1,12 +1,12 @@
-"""Several networks of one shape as one network, for training them together.
+"""Several networks of one shape as one network, to train them together.
 
-M members of B rows each are folded into M x B rows. What has no weights (attention, rotary turns, activations) never notices;
-what has weights multiplies each member's rows by that member's own, in one batched product. So every kind of network that is
-made of the parts in `_STACKED` can be stacked, and each member computes what it would alone, to rounding.
+The sequences of M members, B each, are one batch of M x B. Parts without weights (attention, RoPE, activations) are
+unaffected; a part with weights multiplies each member's sequences by that member's own, in one batched product. So a network of
+the parts in `_STACKERS` can be stacked, and each member computes what it computes alone, to rounding.
 
-Networks with different numbers of prediction heads N can be one shape as well: at equal parameters with `parallel` or `causal`
-heads all are L equal layers, of which the last N are heads. Stacked they have the heads of the widest; the first of these
-continue the trunk of a member with fewer, whose own heads are the last ones.
+Networks with different numbers of prediction heads N can have one shape as well: at equal parameters, where trunk and heads are
+L equal layers, of which the last N are heads. Stacked they have the heads of the widest, the first of which continue the trunk
+of a member with fewer.
 """
 
 from __future__ import annotations
@@ -18,20 +18,85 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lab.config.kinds import KINDS
 from lab.errors import LabError
-from lab.model.heads import CausalHeads, Context, ParallelHeads
+from lab.model.context import Context
+from lab.model.heads import ParallelHeads
 from lab.model.kernels import gated_unit, rms_norm
-from lab.model.layers import NORM_EPSILON, RmsNorm, Swiglu
+from lab.model.layers import NORM_EPSILON, Linear, RmsNorm, Swiglu
 from lab.model.network import Network
 from lab.model.unembedding import Matrices, Unembedding
 
+_HEAD_LAYERS = "heads.layers."
 
-class _Linear(nn.Module):
-    """`nn.Linear` without bias, one matrix for each member."""
 
-    def __init__(self, parts: Sequence[nn.Linear]) -> None:
+def stack(networks: Sequence[Network]) -> Network:
+    """Make one network of several that differ in their weights, and perhaps in the number of prediction heads.
+
+    Args:
+        networks: M of them; if their numbers of heads differ, they have equally many layers, and their kind of heads continues
+            the trunk (`HeadKind.continues_trunk`).
+
+    Returns:
+        A network whose weights have a first dimension of M, under the names of the widest member; `forward` takes (M x B, T)
+        tokens, member by member, and returns (N, M x B, T, D), of which a member with n heads has the last n. It has no logits
+        of its own: `member_state` returns the weights of a member.
+
+    Raises:
+        LabError: If a part with weights cannot be stacked, or networks with different numbers of heads are not one shape.
+    """
+    counts = {network.n_future for network in networks}
+    if len(counts) > 1 and len({_shape(network) for network in networks}) > 1:
+        kinds = " or ".join(name for name, kind in KINDS.items() if kind.continues_trunk)
+        raise LabError(
+            "networks with different numbers of prediction heads can be trained together only if they have equal layers, and"
+            f" equally many: model.heads {kinds}, model.matched parameters"
+        )
+    stacked = copy.deepcopy(max(networks, key=lambda network: network.n_future))
+    for name, module in list(stacked.named_modules()):
+        if type(module) in _STACKERS:
+            parent, _, leaf = name.rpartition(".")
+            parts = [network.get_submodule(member_name(name, stacked, network.n_future)) for network in networks]
+            setattr(stacked.get_submodule(parent), leaf, _STACKERS[type(module)](parts))
+        elif any(True for _ in module.parameters(recurse=False)):
+            raise LabError(f"networks with a {type(module).__name__} cannot be trained together")
+    return stacked
+
+
+def member_name(name: str, stacked: Network, n_future: int) -> str:
+    """Return the name of a part or weight of a stacked network in a member with `n_future` heads."""
+    fewer, first = stacked.n_future - n_future, len(stacked.trunk)
+    number, *rest = name.removeprefix(_HEAD_LAYERS).split(".")
+    if not fewer or not name.startswith(_HEAD_LAYERS):
+        return name
+    own = f"trunk.{first + int(number)}" if int(number) < fewer else f"{_HEAD_LAYERS}{int(number) - fewer}"
+    return ".".join([own, *rest])
+
+
+def member_state(stacked: Network, member: int, n_future: int) -> dict[str, Tensor]:
+    """Return the weights of one member with `n_future` heads by name, as views: a state dict of its own network."""
+    return {member_name(name, stacked, n_future): tensor[member] for name, tensor in stacked.state_dict().items()}
+
+
+def split_members(matrices: Matrices) -> list[Matrices]:
+    """Split the matrices of a stacked unembedding into those of each member."""
+    if isinstance(matrices, Tensor):
+        return list(matrices.unbind(0))
+    return list(zip(*(matrix.unbind(0) for matrix in matrices), strict=True))
+
+
+def _shape(network: Network) -> Any:
+    """Return a value that is equal for networks of the same layers, however many of these are prediction heads."""
+    heads, n_future = network.spec.model.heads, network.n_future
+    return (heads, len(network.trunk) + n_future) if network.spec.kind.continues_trunk else (heads, n_future)
+
+
+class _StackedLinear(nn.Module):
+    """`Linear` with one matrix for each member."""
+
+    def __init__(self, parts: Sequence[Linear]) -> None:
         super().__init__()
-        self.weight = _joined([part.weight for part in parts])
+        self.weight = _stack_parameters([part.weight for part in parts])
 
     def forward(self, states: Tensor) -> Tensor:
         weights_MOI = self.weight
@@ -40,25 +105,25 @@ class _Linear(nn.Module):
         return out.view(*states.shape[:-1], outputs)
 
 
-class _Norm(nn.Module):
-    """`RmsNorm`, one gain for each member; the rows of states are their last dimension but two."""
+class _StackedNorm(nn.Module):
+    """`RmsNorm` with one weight for each member; the sequences of states are their last dimension but two."""
 
     def __init__(self, parts: Sequence[RmsNorm]) -> None:
         super().__init__()
-        self.weight = _joined([part.weight for part in parts])
+        self.weight = _stack_parameters([part.weight for part in parts])
 
     def forward(self, states: Tensor, frozen: bool = False) -> Tensor:
-        gains_M1D = (self.weight.detach() if frozen else self.weight).unsqueeze(1)
-        by_member = states.reshape(*states.shape[:-3], len(gains_M1D), -1, states.shape[-1])
-        return rms_norm(by_member, gains_M1D, NORM_EPSILON).view(states.shape)
+        weights_M1D = (self.weight.detach() if frozen else self.weight).unsqueeze(1)
+        by_member = states.reshape(*states.shape[:-3], len(weights_M1D), -1, states.shape[-1])
+        return rms_norm(by_member, weights_M1D, NORM_EPSILON).view(states.shape)
 
 
-class _Embedding(nn.Module):
-    """`nn.Embedding`, one table for each member."""
+class _StackedEmbedding(nn.Module):
+    """`nn.Embedding` with one table for each member."""
 
     def __init__(self, parts: Sequence[nn.Embedding]) -> None:
         super().__init__()
-        self.weight = _joined([part.weight for part in parts])
+        self.weight = _stack_parameters([part.weight for part in parts])
         self.num_embeddings = parts[0].num_embeddings
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -68,8 +133,8 @@ class _Embedding(nn.Module):
         return nn.functional.embedding(rows.view(tokens.shape), self.weight.view(-1, width))
 
 
-class _Swiglu(nn.Module):
-    """`Swiglu` of its parts, which are stacked after it."""
+class _StackedSwiglu(nn.Module):
+    """`Swiglu` whose matrices are stacked after it."""
 
     def __init__(self, parts: Sequence[Swiglu]) -> None:
         super().__init__()
@@ -81,108 +146,52 @@ class _Swiglu(nn.Module):
         return gated_unit(by_member, gate, up, down).view(states.shape)
 
 
-def _unembedding(parts: Sequence[Unembedding]) -> Unembedding:
-    """The unembeddings of all members as one with matrices (M, V, D), of which losses take each member's by `by_member`."""
-    joined = copy.deepcopy(parts[0])
-    if isinstance(joined.weight, nn.Parameter):  # a list of replicas is stacked after it
-        joined.weight = _joined([part.of_head(1) for part in parts])
-    return joined
+class _StackedParallelHeads(nn.Module):
+    """`ParallelHeads` of members with different numbers of heads: a layer is a head of some members and trunk of others."""
 
-
-def _matrix_list(parts: Sequence[nn.ParameterList]) -> nn.ParameterList:
-    return nn.ParameterList(_joined(same) for same in zip(*parts, strict=True))
-
-
-def by_member(matrices: Matrices) -> list[Matrices]:
-    """The matrices of each member of a stacked unembedding."""
-    if isinstance(matrices, Tensor):
-        return list(matrices.unbind(0))
-    return list(zip(*(matrix.unbind(0) for matrix in matrices), strict=True))
-
-
-_LAYERS = "heads.layers."
-_STACKED: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
-    nn.Linear: _Linear,
-    RmsNorm: _Norm,
-    Swiglu: _Swiglu,
-    nn.Embedding: _Embedding,
-    Unembedding: _unembedding,
-    nn.ParameterList: _matrix_list,
-}
-
-
-class _ParallelHeads(nn.Module):
-    """`ParallelHeads` of members with different numbers of heads: a layer reads the trunk's output, or is more of the trunk."""
-
-    def __init__(self, heads: ParallelHeads, counts: Sequence[int]) -> None:
+    def __init__(self, layers: nn.ModuleList, counts: Sequence[int]) -> None:
         super().__init__()
-        self.layers, self._counts = heads.layers, counts
+        self.layers, self._counts = layers, counts
 
-    def forward(self, trunk_BTD: Tensor, context: Context) -> Tensor:
-        members = len(self._counts)
-        read, states = list(trunk_BTD.chunk(members)), []
+    def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
+        inputs, states = list(trunk_BTD.chunk(len(self._counts))), []
         for done, layer in enumerate(self.layers, start=1):
-            states.append(layer(torch.cat(read), context.rotary))
-            for member, state_BTD in enumerate(states[-1].chunk(members)):
+            states.append(layer(torch.cat(inputs), context))
+            for member, state_BTD in enumerate(states[-1].chunk(len(self._counts))):
                 if done <= len(self.layers) - self._counts[member]:
-                    read[member] = state_BTD
-        return torch.stack(states)
+                    inputs[member] = state_BTD
+        return [states[head - 1] for head in heads]
 
 
-def stack(networks: Sequence[Network]) -> Network:
-    """One network of several that differ in their weights, and perhaps in the number of prediction heads.
+def _stack_parallel_heads(parts: Sequence[ParallelHeads]) -> nn.Module:
+    counts = [len(part.layers) for part in parts]
+    widest = copy.deepcopy(parts[counts.index(max(counts))])
+    return widest if len(set(counts)) == 1 else _StackedParallelHeads(widest.layers, counts)
 
-    Args:
-        networks: M of them; those with different numbers of heads have equal layers, as many, and heads that can be stacked.
 
-    Returns:
-        A network whose weights have a first dimension of M under the names of the widest; `forward` takes (M x B, T) tokens,
-        member by member, and gives (N, M x B, T, D), of which a member with n heads has the last n. It has no logits of its
-        own: `member_state` takes a member out.
-
-    Raises:
-        LabError: If a part with weights cannot be stacked, or networks with different numbers of heads are not one shape.
-    """
-    counts = [network.n_future for network in networks]
-    if len(set(counts)) > 1 and len({_shape(network) for network in networks}) > 1:
-        raise LabError(
-            "networks with different numbers of prediction heads can be trained together only if they are equal layers, as"
-            " many in each: model.heads parallel or causal, model.matched parameters"
-        )
-    stacked = copy.deepcopy(max(networks, key=lambda network: network.n_future))
-    for name, module in list(stacked.named_modules()):
-        if type(module) in _STACKED:
-            parent, _, leaf = name.rpartition(".")
-            parts = [network.get_submodule(member_name(name, stacked, network.n_future)) for network in networks]
-            setattr(stacked.get_submodule(parent), leaf, _STACKED[type(module)](parts))
-        elif any(True for _ in module.parameters(recurse=False)):
-            raise LabError(f"networks with a {type(module).__name__} cannot be trained together")
-    if len(set(counts)) > 1 and isinstance(stacked.heads, ParallelHeads):
-        stacked.heads = _ParallelHeads(stacked.heads, counts)
+def _stack_unembeddings(parts: Sequence[Unembedding]) -> Unembedding:
+    """Return one unembedding with matrices (M, V, D), which `split_members` splits for the loss."""
+    stacked = copy.deepcopy(parts[0])
+    if isinstance(stacked.weight, nn.Parameter):  # a list of replicas is stacked after it
+        stacked.weight = _stack_parameters([part.of_head(1) for part in parts])
     return stacked
 
 
-def _shape(network: Network) -> Any:
-    """Equal for networks that are the same layers, however many of these are prediction heads."""
-    if type(network.heads) not in (ParallelHeads, CausalHeads):
-        return type(network.heads), network.n_future
-    return type(network.heads), len(network.trunk) + network.n_future, len(list(network.unembedding.parameters()))
+def _stack_replicas(parts: Sequence[nn.ParameterList]) -> nn.ParameterList:
+    return nn.ParameterList(_stack_parameters(same) for same in zip(*parts, strict=True))
 
 
-def member_name(name: str, stacked: Network, n_future: int) -> str:
-    """What a part or weight of a stacked network is called in a member with so many heads alone."""
-    fewer, first = stacked.n_future - n_future, len(stacked.trunk)
-    place, *rest = name.removeprefix(_LAYERS).split(".")
-    if not fewer or not name.startswith(_LAYERS):
-        return name
-    own = f"trunk.{first + int(place)}" if int(place) < fewer else f"{_LAYERS}{int(place) - fewer}"
-    return ".".join([own, *rest])
-
-
-def member_state(stacked: Network, member: int, n_future: int) -> dict[str, Tensor]:
-    """The weights of one member with so many heads by name, as views: what its own network's `load_state_dict` takes."""
-    return {member_name(name, stacked, n_future): tensor[member] for name, tensor in stacked.state_dict().items()}
-
-
-def _joined(tensors: Sequence[Tensor]) -> nn.Parameter:
+def _stack_parameters(tensors: Sequence[Tensor]) -> nn.Parameter:
     return nn.Parameter(torch.stack([tensor.detach() for tensor in tensors]))
+
+
+_STACKERS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
+    Linear: _StackedLinear,
+    RmsNorm: _StackedNorm,
+    Swiglu: _StackedSwiglu,
+    nn.Embedding: _StackedEmbedding,
+    ParallelHeads: _stack_parallel_heads,
+    Unembedding: _stack_unembeddings,
+    nn.ParameterList: _stack_replicas,
+}
+"""How the parts of several networks become one, by class: parents before the parts in them."""

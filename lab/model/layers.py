@@ -1,6 +1,8 @@
-"""The parts of a Llama-like layer. B rows, T positions, D width, H attention heads, K width of one attention head."""
+"""The parts of a Llama-like layer. B sequences, T positions, D width, H attention heads, K width of one attention head."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,99 +10,141 @@ from torch.nn import functional as F
 
 from lab.config import ModelSettings
 from lab.config.cost import inner_width
-from lab.model.attention import rotary_attention
-from lab.model.kernels import gated_unit, rms_norm, rotate
+from lab.model.attention import attend, attention_pattern
+from lab.model.context import Context
+from lab.model.kernels import apply_rope, gated_unit, rms_norm
 
 NORM_EPSILON = 1e-6
 
 
+class Linear(nn.Linear):
+    """`nn.Linear` without bias that knows how it starts. All matrices of trunk and prediction heads are of this class.
+
+    Attributes:
+        start: `normal`: variance 1 / inputs; `residual`, for what is added to the residual stream: that, divided by the number
+            of writers to the stream; `zero`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, start: Literal["normal", "residual", "zero"] = "normal") -> None:
+        super().__init__(inputs, outputs, bias=False)
+        self.start = start
+
+    def initialise(self, writers: int) -> None:
+        """Draw the weights.
+
+        Args:
+            writers: Attention blocks and MLPs that add to the residual stream on the next-token path.
+        """
+        scale = {"normal": 1.0, "residual": writers**-0.5, "zero": 0.0}[self.start]
+        nn.init.normal_(self.weight, std=self.in_features**-0.5 * scale)
+
+
 class RmsNorm(nn.Module):
-    """Root-mean-square norm with a gain for each element."""
+    """Root-mean-square norm with a weight for each element."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, states: Tensor, frozen: bool = False) -> Tensor:
-        """Normed states of the same shape; `frozen` sends no gradient to the gain."""
+        """Return normed states of the same shape; `frozen` sends no gradient to the weight."""
         return rms_norm(states, self.weight.detach() if frozen else self.weight, NORM_EPSILON)
 
 
-class RotaryTable(nn.Module):
-    """Turns of the rotary positions (Su et al. 2021), cosine and sine, grown when a longer row comes.
+class RopeCache(nn.Module):
+    """Cosines and sines of rotary positions (Su et al. 2021), extended when a longer sequence comes.
 
-    Neighbours (2k, 2k + 1) are turned together, as in the paper; `transformers` pairs k with k + K/2, which is the same
-    up to the order of each attention head's query and key features.
+    Interleaved convention: features 2k and 2k + 1 are a pair, as in the paper. `transformers` pairs k with k + K/2, which is
+    the same up to the order of each attention head's query and key features.
     """
 
     def __init__(self, head_width: int, base: float) -> None:
         super().__init__()
         self.head_width, self.base = head_width, base
-        self.turns = torch.empty(0)  # no buffer: processes need not have grown it alike
+        self.table = torch.empty(0)  # not a buffer: processes may have extended it differently
 
-    def forward(self, length: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(T, 1, 1, K / 2, 2), float64 for states of that type, else float32."""
+    def forward(
+        self, positions: Tensor | None, length: int, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Return cosine and sine of each position.
+
+        Args:
+            positions: (T,) or (B, T) int64; None for 0 to T - 1.
+            length: T.
+            device: Of the result.
+            dtype: Of the hidden states: float64 gives float64, any other float32.
+
+        Returns:
+            (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
+        """
+        length = length if positions is None else int(positions.max()) + 1
         dtype = dtype if dtype == torch.float64 else torch.float32
-        if len(self.turns) < length or self.turns.device != device or self.turns.dtype != dtype:
-            with torch.inference_mode(False):  # it stays for a training that may come after
+        if len(self.table) < length or self.table.device != device or self.table.dtype != dtype:
+            with torch.inference_mode(False):  # training may use it later
                 even = torch.arange(0, self.head_width, 2, dtype=torch.float64)
                 angles = torch.arange(length)[:, None, None, None] * self.base ** (-even / self.head_width)
-                self.turns = torch.stack([angles.cos(), angles.sin()], dim=-1).to(device, dtype)
-        return self.turns[:length]
+                self.table = torch.stack([angles.cos(), angles.sin()], dim=-1).to(device, dtype)
+        return self.table[:length] if positions is None else self.table[positions]
 
 
 class Attention(nn.Module):
-    """Causal self-attention with rotary positions; queries, keys and values are one product."""
+    """Self-attention with rotary positions; one product gives queries, keys and values.
 
-    def __init__(self, width: int, n_heads: int) -> None:
+    Attributes:
+        name: Of its sites, such as `trunk.0.attention`.
+    """
+
+    def __init__(self, width: int, n_heads: int, name: str) -> None:
         super().__init__()
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.n_heads, self.name = n_heads, name
+        self.qkv = Linear(width, 3 * width)
+        self.out = Linear(width, width, start="residual")
 
-    def forward(self, states_BTD: Tensor, rotary: Tensor) -> Tensor:
+    def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
         qkv_BT3HK = self.qkv(states_BTD).unflatten(-1, (3, self.n_heads, -1))
-        out: Tensor = self.out(rotary_attention(qkv_BT3HK, rotary).flatten(2))
-        return out
+        if context.sites is None:
+            heads_BTHK = attend(qkv_BT3HK, context.rope, context.mask)
+        else:
+            heads_BTHK = context.visit(f"{self.name}.heads", self._attend_at_sites(qkv_BT3HK, context))
+        return context.visit(self.name, self.out(heads_BTHK.flatten(2)))
 
-    def project(self, states_BTD: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (B, H, T, K), positions applied."""
-        qkv: Tensor = self.qkv(states_BTD).unflatten(-1, (3, self.n_heads, -1))
-        queries, keys = rotate(qkv[:, :, :2], rotary).transpose(1, 3).unbind(2)
-        return queries, keys, qkv[:, :, 2].transpose(1, 2)
-
-    def pattern(self, states_BTD: Tensor, rotary: Tensor) -> Tensor:
-        """Attention weights (B, H, T, T): row t says what position t looks at. For analysis; training never forms them."""
-        queries, keys, _ = self.project(states_BTD, rotary)
-        length = queries.shape[2]
-        scores = queries.float() @ keys.float().transpose(-1, -2) * queries.shape[-1] ** -0.5
-        future = torch.ones(length, length, dtype=torch.bool, device=scores.device).triu(1)
-        pattern_BHTT: Tensor = scores.masked_fill(future, -torch.inf).softmax(-1)
-        return pattern_BHTT
+    def _attend_at_sites(self, qkv_BT3HK: Tensor, context: Context) -> Tensor:
+        """Compute what `attend` does, with values and pattern edited and recorded; by the same kernel if none is edited."""
+        assert context.sites is not None
+        values_name, pattern_name = f"{self.name}.values", f"{self.name}.pattern"
+        values_BTHK = context.visit(values_name, qkv_BT3HK[:, :, 2])
+        if not context.sites.use(pattern_name) and values_name not in context.sites.edits:
+            return attend(qkv_BT3HK, context.rope, context.mask)
+        queries, keys = apply_rope(qkv_BT3HK[:, :, :2], context.rope).transpose(1, 3).unbind(2)
+        pattern_BHTT = context.visit(pattern_name, attention_pattern(queries, keys, context.mask))
+        if not {values_name, pattern_name} & context.sites.edits.keys():
+            return attend(qkv_BT3HK, context.rope, context.mask)
+        values_BHTK = values_BTHK.transpose(1, 2)
+        return (pattern_BHTT @ values_BHTK.to(pattern_BHTT.dtype)).to(values_BHTK.dtype).transpose(1, 2)
 
 
 class Swiglu(nn.Module):
-    """Gated feed-forward part (Shazeer 2020)."""
+    """Gated MLP (Shazeer 2020)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         inner = inner_width(width, "swiglu")
-        self.gate = nn.Linear(width, inner, bias=False)
-        self.up = nn.Linear(width, inner, bias=False)
-        self.down = nn.Linear(inner, width, bias=False)
+        self.gate = Linear(width, inner)
+        self.up = Linear(width, inner)
+        self.down = Linear(inner, width, start="residual")
 
     def forward(self, states_BTD: Tensor) -> Tensor:
         return gated_unit(states_BTD, self.gate.weight, self.up.weight, self.down.weight)
 
 
 class Gelu(nn.Module):
-    """Plain feed-forward part with four times the width inside."""
+    """Plain MLP with an inner width of 4 D."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         inner = inner_width(width, "gelu")
-        self.up = nn.Linear(width, inner, bias=False)
-        self.down = nn.Linear(inner, width, bias=False)
+        self.up = Linear(width, inner)
+        self.down = Linear(inner, width, start="residual")
 
     def forward(self, states_BTD: Tensor) -> Tensor:
         out: Tensor = self.down(F.gelu(self.up(states_BTD)))
@@ -111,16 +155,21 @@ MLPS: dict[str, type[nn.Module]] = {"swiglu": Swiglu, "gelu": Gelu}
 
 
 class Layer(nn.Module):
-    """One transformer layer: attention, then the feed-forward part, each on a normed input and added to the residual stream."""
+    """One transformer layer: attention, then the MLP, each on a normed input and added to the residual stream.
 
-    def __init__(self, settings: ModelSettings) -> None:
+    Attributes:
+        name: Of its sites, such as `trunk.0` or `prediction.1`.
+    """
+
+    def __init__(self, settings: ModelSettings, name: str) -> None:
         super().__init__()
+        self.name = name
         self.attention_norm = RmsNorm(settings.width)
-        self.attention = Attention(settings.width, settings.n_heads)
+        self.attention = Attention(settings.width, settings.n_heads, f"{name}.attention")
         self.mlp_norm = RmsNorm(settings.width)
         self.mlp = MLPS[settings.mlp](settings.width)
 
-    def forward(self, states_BTD: Tensor, rotary: Tensor) -> Tensor:
-        states_BTD = states_BTD + self.attention(self.attention_norm(states_BTD), rotary)
-        out: Tensor = states_BTD + self.mlp(self.mlp_norm(states_BTD))
-        return out
+    def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
+        states_BTD = states_BTD + self.attention(self.attention_norm(states_BTD), context)
+        states_BTD = states_BTD + context.visit(f"{self.name}.mlp", self.mlp(self.mlp_norm(states_BTD)))
+        return context.visit(f"{self.name}.residual", states_BTD)

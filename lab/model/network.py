@@ -1,77 +1,101 @@
 """The network: embedding, trunk, prediction heads, unembedding (Gloeckle et al. 2024, section 2).
 
-B rows, T positions, N prediction heads (index 0 is head 1, the next token), D width, V vocabulary.
+B sequences, T positions, N prediction heads (head 1 predicts the next token), D width, V vocabulary.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.config import Experiment
-from lab.config.kinds import KINDS
-from lab.model.heads import HEADS, Context
-from lab.model.layers import Layer, RmsNorm, RotaryTable
+from lab.config.kinds import load_attribute
+from lab.errors import LabError
+from lab.model.context import Context, Sites
+from lab.model.layers import Layer, Linear, RmsNorm, RopeCache
+from lab.model.spec import NetworkSpec
 from lab.model.unembedding import Unembedding
 
 
 class Network(nn.Module):
     """A Llama-like transformer with N prediction heads.
 
-    `network(tokens)` gives hidden states before the unembedding, so that losses and decoders choose which logits they form.
+    `network(tokens)` returns hidden states before the unembedding, so that losses and decoders choose which logits they form.
 
     Attributes:
-        n_future: N.
-        path_layers: Transformer layers between a token and the next-token logits.
-        teacher_forced: Whether prediction head i at position t is told the tokens up to t + i - 1.
-        mask: (D,), the embedding of a hidden token, whose id is V; None unless the objective is teacherless.
+        spec: What it was built from.
+        mask: (D,), the embedding of a hidden token, whose id is V; None unless the network is teacherless.
+        sites: What `lab.model.sites` edits and records in each forward pass; None in training.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        settings, vocabulary = experiment.model, experiment.task.vocab_size
-        self.n_future = experiment.n_future
-        self.embedding = nn.Embedding(vocabulary, settings.width)
-        self.rotary = RotaryTable(settings.width // settings.n_heads, settings.rope_base)
-        self.trunk = nn.ModuleList(Layer(settings) for _ in range(experiment.trunk_layers))
-        self.heads = HEADS[settings.heads](settings, experiment.n_future)
+        settings = spec.model
+        self.spec = spec
+        self.sites: Sites | None = None
+        self.embedding = nn.Embedding(spec.vocabulary, settings.width)
+        self.rope = RopeCache(settings.width // settings.n_heads, settings.rope_base)
+        self.trunk = nn.ModuleList(Layer(settings, f"trunk.{number}") for number in range(spec.trunk_layers))
+        self.heads = load_attribute(spec.kind.module, "model.heads")(spec)
         self.norm = RmsNorm(settings.width)
-        kind = KINDS[settings.heads]
-        self.teacher_forced = kind.teacher_forced
-        self.path_layers = experiment.trunk_layers + kind.path_layers(experiment.n_future)
-        self.unembedding = Unembedding(settings.width, vocabulary, experiment.n_future if kind.replicated else None)
-        self.mask = nn.Parameter(torch.empty(settings.width)) if experiment.objective.teacherless else None
+        self.unembedding = Unembedding(settings.width, spec.vocabulary, spec.n_future if spec.kind.replicated else None)
+        self.mask = nn.Parameter(torch.empty(settings.width)) if spec.teacherless else None
         self._initialise()
 
-    def forward(self, tokens_BT: Tensor, detached: bool = False) -> Tensor:
-        """Hidden states of all prediction heads, normed: `unembedding` makes logits of them.
+    @property
+    def n_future(self) -> int:
+        """N."""
+        return self.spec.n_future
+
+    def forward(self, tokens_BT: Tensor, heads: Sequence[int] | None = None, context: Context | None = None) -> Tensor:
+        """Compute normed hidden states of prediction heads, which `unembedding` turns into logits.
 
         Args:
             tokens_BT: (B, T) int64; V for a hidden token.
-            detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction
-                head 1 or the norm behind them.
+            heads: Which heads, counted from 1; None for all. Others are computed only if these depend on them.
+            context: Positions, mask, and whether heads 2..N are detached; by default causal attention from position 0.
 
         Returns:
-            (N, B, T, D).
+            (heads, B, T, D).
+
+        Raises:
+            LabError: If there is no such head.
         """
-        rotary = self.rotary(tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
-        states_BTD = embedded_BTD = self._embed(tokens_BT)
+        heads = range(1, self.n_future + 1) if heads is None else heads
+        if not heads or min(heads) < 1 or max(heads) > self.n_future:
+            raise LabError(f"heads must be between 1 and n_future = {self.n_future}, not {list(heads)}")
+        context = self.resolve(tokens_BT, context)
+        states_BTD = context.embedded_BTD
         for layer in self.trunk:
-            states_BTD = layer(states_BTD, rotary)
-        hidden_NBTD: Tensor = self.heads(states_BTD, Context(rotary, embedded_BTD, detached))
-        if detached and self.n_future > 1:
-            return torch.cat([self.norm(hidden_NBTD[:1]), self.norm(hidden_NBTD[1:], frozen=True)])
-        normed_NBTD: Tensor = self.norm(hidden_NBTD)
-        return normed_NBTD
+            states_BTD = layer(states_BTD, context)
+        return self._normed(self.heads(states_BTD, heads, context), heads, context)
 
     def logits(self, tokens_BT: Tensor, head: int = 1) -> Tensor:
-        """Logits (B, T, V) of one prediction head, counted from 1: at position t they predict token t + head."""
-        logits_BTV: Tensor = self.unembedding(self(tokens_BT)[head - 1], head)
-        return logits_BTV
+        """Compute logits (B, T, V) of one prediction head, counted from 1: at position t they predict token t + head."""
+        return self.unembed(self(tokens_BT, [head])[0], head)
+
+    def next_logits(self, tokens_BT: Tensor) -> Tensor:
+        """Compute the next-token logits (B, V) after the last position."""
+        return self.unembed(self(tokens_BT, [1])[0, :, -1:], 1)[:, 0]
+
+    def unembed(self, hidden_BTD: Tensor, head: int) -> Tensor:
+        """Compute logits (B, T, V) of hidden states of one prediction head, counted from 1."""
+        logits_BTV: Tensor = self.unembedding(hidden_BTD, head)
+        return logits_BTV if self.sites is None else self.sites.visit(f"logits.{head}", logits_BTV)
+
+    def resolve(self, tokens_BT: Tensor, context: Context | None = None) -> Context:
+        """Complete a context with what layers need: RoPE of the positions, embeddings, sites."""
+        context = context or Context()
+        rope = self.rope(context.positions, tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
+        context = replace(context, rope=rope, sites=self.sites)
+        return replace(context, embedded_BTD=context.visit("embedding", self._embed(tokens_BT)))
 
     def non_embedding_parameters(self) -> int:
-        """Parameters of trunk, prediction heads and norms: what the paper's sizes count."""
+        """Count the parameters of trunk, prediction heads and norms: those that the paper's sizes count."""
         outside = sum(weight.numel() for part in (self.embedding, self.unembedding) for weight in part.parameters())
         outside += 0 if self.mask is None else self.mask.numel()
         return sum(parameter.numel() for parameter in self.parameters()) - outside
@@ -82,25 +106,28 @@ class Network(nn.Module):
             return embedded_BTD
         return F.embedding(tokens_BT, torch.cat([self.embedding.weight, self.mask[None]]))
 
+    def _normed(self, states: list[Tensor], heads: Sequence[int], context: Context) -> Tensor:
+        if context.detached:
+            normed = torch.stack([self.norm(each, frozen=head > 1) for head, each in zip(heads, states, strict=True)])
+        else:
+            normed = self.norm(torch.stack(states))
+        if context.sites is None:
+            return normed
+        return torch.stack([context.visit(f"final.{head}", each) for head, each in zip(heads, normed, strict=True)])
+
     def _initialise(self) -> None:
-        """Normal weights of variance 1 / inputs; what writes to the residual stream is scaled down by its number of writers."""
-        writers = 2 * self.path_layers  # on the next-token path
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear):
-                scale = module.in_features**-0.5
-                if name.endswith((".out", ".down")):
-                    scale *= writers**-0.5
-                if name.endswith(".from_zero"):
-                    scale = 0.0
-                nn.init.normal_(module.weight, std=scale)
+        """Draw all weights, so that they depend on the generator and the spec alone."""
+        for module in self.modules():
+            if isinstance(module, Linear):
+                module.initialise(writers=2 * self.spec.path_layers)  # to the residual stream of the next-token path
         self.unembedding.initialise()
         nn.init.normal_(self.embedding.weight, std=1.0)
-        if self.mask is not None:  # the last, so that all other weights are those of a network without it
+        if self.mask is not None:  # last, so that all other weights are those of a network without it
             nn.init.normal_(self.mask, std=1.0)
 
 
 def build(experiment: Experiment) -> Network:
-    """The network of an experiment with its initial weights, which depend on the seed and on nothing else that is random."""
+    """Build the network of an experiment, with initial weights that depend on its seed and on no other generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
-        return Network(experiment)
+        return Network(NetworkSpec.of(experiment))

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lab.interp.patching import interchanged
+from lab.interp.patching import patch_position
 from lab.reproduce.plateau import Measurement, Plateau
 from lab.runs import Run
 from tasks.agreement import Agreement
@@ -62,7 +62,8 @@ def patch_key(run: Run) -> pd.DataFrame:
     other = torch.from_numpy(task.keys + task.verbs + task.stems + task.lexicon[verb_B])
     rows = []
     for layers in range(len(network.trunk) + 1):
-        logits_BTV = interchanged(network, torch.from_numpy(tokens), torch.from_numpy(others), key, layers)
+        name = f"trunk.{layers - 1}.residual" if layers else "embedding"
+        logits_BTV = patch_position(network, torch.from_numpy(tokens), torch.from_numpy(others), name, key)
         predicted_B = logits_BTV[:, stem].argmax(-1)
         shares = [float((predicted_B == case_B).double().mean()) for case_B in (own, other)]
         rows.append({"layers": layers, "own": shares[0], "other": shares[1]})

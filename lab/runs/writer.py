@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import Experiment, dump
-from lab.config.kinds import KINDS
+from lab.config.kinds import find_kind
 from lab.errors import LabError
 from lab.objectives import describe_target
 from lab.objectives.schedule import make_stages
@@ -64,7 +64,7 @@ class Recorder:
             "data": experiment.task.fingerprint,
             "seed": experiment.seed,
             "predicts": {f"prediction head {i}": describe_target(experiment, i) for i in heads},
-            "sees": {f"prediction head {i}": KINDS[experiment.model.heads].sees(i) for i in heads},
+            "sees": {f"prediction head {i}": find_kind(experiment.model.heads).sees(i) for i in heads},
             "objective": [
                 {"from_step": stage.step, "weights": list(stage.weights), "head_1_share": stage.first_share}
                 for stage in make_stages(experiment)

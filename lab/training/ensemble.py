@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network, build
-from lab.model.ensemble import by_member, member_name, member_state, stack
+from lab.model.ensemble import member_name, member_state, split_members, stack
 from lab.objectives import Microbatch
 from lab.objectives.schedule import make_stages
 from lab.runs.checkpoint import remove_older, write_checkpoint
@@ -62,7 +62,7 @@ class EnsembleModule(TrainingModule):
         states = self.hidden(torch.cat([each.inputs_BT for each in microbatches]))
         # Unbound, since the gradient of each slice would be as large as the whole.
         hidden = torch.unflatten(states, 1, (len(microbatches), -1)).unbind(1)
-        matrices, weights = by_member(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
+        matrices, weights = split_members(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
         losses = [
             self.loss(microbatch, hidden_NBTD[first:], matrix, weights_N[first:])
             for microbatch, hidden_NBTD, matrix, weights_N, first in zip(

@@ -13,7 +13,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
-from lab.model import Network, build
+from lab.model import Context, Network, build
 from lab.model.unembedding import Matrices
 from lab.objectives import Loss, Microbatch, Targets, multi_head_loss
 from lab.objectives.schedule import make_stages, stage_at
@@ -67,15 +67,15 @@ class TrainingModule(pl.LightningModule):
 
     def hidden(self, tokens_BT: Tensor) -> Tensor:
         """Hidden states (N, B, T, D) for training, compiled if the experiment says so."""
-        mode, detached = self.experiment.compile, self.experiment.objective.detached
+        mode, context = self.experiment.compile, Context(detached=self.experiment.objective.detached)
         if mode == "none":
-            states: Tensor = self.network(tokens_BT, detached=detached)
+            states: Tensor = self.network(tokens_BT, context=context)
             return states
         if self._compiled is None:
             self._compiled = torch.compile(self.network.forward, mode=mode)
         if mode == "reduce-overhead":
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        return self._compiled(tokens_BT, detached=detached)
+        return self._compiled(tokens_BT, context=context)
 
     @property
     def stage(self) -> int:
@@ -159,7 +159,7 @@ class TrainingModule(pl.LightningModule):
     def gather(self) -> None:
         """Before `networks`, on every process: with FSDP collect all weights on the first."""
         if is_sharded(self.network):
-            self._whole = gathered(self.network, self.experiment)
+            self._whole = gathered(self.network)
 
     def take_training_metrics(self) -> list[dict[str, float]]:
         """Means since the last call, over all devices, of each run: `train/loss/<i>` in nats, `train/gradient_norm`."""

@@ -22,7 +22,6 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FullyShardedDataParallel, OptimStateKeyType, fully_shard
 from torch.distributed.tensor import DTensor
 
-from lab.config import Experiment
 from lab.model import Network
 from lab.model.layers import Layer
 
@@ -63,14 +62,14 @@ def is_sharded(network: Network) -> bool:
     return any(isinstance(weight, DTensor) for weight in network.parameters())
 
 
-def gathered(network: Network, experiment: Experiment) -> tuple[Network, ...]:
+def gathered(network: Network) -> tuple[Network, ...]:
     """On the first process a network with all weights of a sharded one, on its device; elsewhere none. All must ask for it."""
     device = next(network.parameters()).device
     weights = get_model_state_dict(network, options=_ON_FIRST)
     if not weights:
         return ()
     with torch.device("meta"):
-        whole = Network(experiment)
+        whole = Network(network.spec)
     whole.load_state_dict(weights, assign=True)
     return (whole.to(device),)
 

@@ -12,33 +12,33 @@ from lab.model import build
 
 
 class Stub:
-    """After token a, token b has the logit `table[a][b]`, whatever stood before; notes how often it was asked."""
+    """After token a, token b has the logit `table[a][b]`, whatever came before; counts its calls."""
 
     def __init__(self, table: list[list[float]]) -> None:
         self.table_VV, self.calls = torch.tensor(table), 0
 
-    def logits(self, tokens_BT: Tensor) -> Tensor:
+    def next_logits(self, tokens_BT: Tensor) -> Tensor:
         self.calls += 1
-        return self.table_VV[tokens_BT]
+        return self.table_VV[tokens_BT[:, -1]]
 
 
 NEVER = -torch.inf
 RING = Stub([[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]])
-LAWS = [[0.1, 0.2, 0.7], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+DISTRIBUTIONS = [[0.1, 0.2, 0.7], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_a_certain_network_is_followed_by_both() -> None:
+def test_both_follow_a_certain_network() -> None:
     prompt = torch.tensor([[2, 0], [0, 1]])
     expected = [[2, 0, 1, 2, 0], [0, 1, 2, 0, 1]]
     assert greedy(RING, prompt, 5).tolist() == expected
     assert sample(RING, prompt, 5, generator()).tolist() == expected
 
 
-def test_a_row_that_is_complete_already_stays_as_it_is() -> None:
+def test_a_complete_sequence_is_unchanged() -> None:
     prompt = torch.tensor([[2, 0]])
     assert greedy(RING, prompt, 2).tolist() == sample(RING, prompt, 2, generator()).tolist() == [[2, 0]]
 
@@ -48,15 +48,15 @@ def test_greedy_takes_the_smallest_id_among_equals() -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
-def test_samples_follow_the_networks_law(before: int) -> None:
-    network = Stub(np.log(np.maximum(LAWS, 1e-300)).tolist())
+def test_samples_follow_the_networks_distribution(before: int) -> None:
+    network = Stub(np.log(np.maximum(DISTRIBUTIONS, 1e-300)).tolist())
     rows = 4000
     drawn = sample(network, torch.full((rows, 1), before), 2, generator())[:, 1]
     counts = np.bincount(drawn.numpy(), minlength=3)
-    law = np.array(LAWS[before])
-    assert (counts[law == 0] == 0).all(), "an impossible token was drawn"
-    if (law > 0).sum() > 1:
-        assert stats.chisquare(counts[law > 0], rows * law[law > 0]).pvalue > 1e-3
+    expected = np.array(DISTRIBUTIONS[before])
+    assert (counts[expected == 0] == 0).all(), "an impossible token was drawn"
+    if (expected > 0).sum() > 1:
+        assert stats.chisquare(counts[expected > 0], rows * expected[expected > 0]).pvalue > 1e-3
 
 
 def test_successive_draws_are_independent() -> None:
@@ -65,15 +65,15 @@ def test_successive_draws_are_independent() -> None:
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_the_same_generator_gives_the_same_rows_however_many_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, prompt = Stub(np.log(np.maximum(LAWS, 1e-300)).tolist()), torch.zeros(50, 1, dtype=torch.int64)
+def test_samples_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, prompt = Stub(np.log(np.maximum(DISTRIBUTIONS, 1e-300)).tolist()), torch.zeros(50, 1, dtype=torch.int64)
     whole = sample(network, prompt, 6, generator(3))
-    monkeypatch.setattr(completion, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(completion, "SEQUENCES_AT_ONCE", 7)
     assert torch.equal(sample(network, prompt, 6, generator(3)), whole)
     assert not torch.equal(sample(network, prompt, 6, generator(4)), whole)
 
 
-def test_imposed_tokens_stand_and_the_free_ones_are_drawn_as_before() -> None:
+def test_imposed_tokens_leave_other_draws_unchanged() -> None:
     network, prompt = Stub([[0.0, 0.0, 0.0]] * 3), torch.zeros(20, 1, dtype=torch.int64)
 
     def forced(prefix_BT: Tensor) -> Tensor:
@@ -90,14 +90,14 @@ def test_imposed_tokens_stand_and_the_free_ones_are_drawn_as_before() -> None:
     assert ring.tolist() == [[0, 1, 2, 0], [0, 1, 2, 0]]
 
 
-def test_nobody_is_asked_where_every_row_is_imposed() -> None:
+def test_no_forward_pass_if_every_token_is_imposed() -> None:
     network = Stub([[0.0, 0.0]] * 2)
     rows = sample(network, torch.zeros(3, 1, dtype=torch.int64), 4, generator(), lambda prefix: torch.ones(len(prefix)).long())
     assert rows.tolist() == [[0, 1, 1, 1]] * 3
     assert network.calls == 0
 
 
-def test_greedy_completion_is_what_a_loop_over_single_rows_gives() -> None:
+def test_greedy_is_a_loop_over_single_sequences() -> None:
     network = build(lab.experiment("induction", {"model.width": 16, "model.layers": 3, "model.n_heads": 2})).eval()
     prompt = torch.from_numpy(lab.experiment("induction").task.batch(0, 0, 6).tokens[:, :5])
     completed = greedy(network, prompt, 12)

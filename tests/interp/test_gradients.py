@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from lab.evaluation.gradient_diagnostics import GradientAudit
 from torch.nn import functional as F
 
 import lab
 from lab.config import Experiment
 from lab.evaluation.evaluator import EVALUATION_SEED
-from lab.evaluation.gradient_diagnostics import GradientAudit
-from lab.model import Context, Network, build
+from lab.model import Network, build
+from tests.helpers.networks import trunk_output
 
 Make = Callable[..., Experiment]
 
@@ -34,11 +35,9 @@ def target_gradients(
     in each prediction head's."""
     batch = experiment.task.batch(EVALUATION_SEED, 0, experiment.batch_size, "validation")
     tokens = torch.from_numpy(batch.tokens)
-    rotary = network.rotary(tokens.shape[1], tokens.device)
-    states = embedded = network.embedding(tokens)
-    for layer in network.trunk:
-        states = layer(states, rotary)
-    hidden = network.norm(network.heads(states, Context(rotary, embedded)))
+    states = trunk_output(network, tokens)
+    heads = range(1, experiment.n_future + 1)
+    hidden = network.norm(torch.stack(network.heads(states, heads, network.resolve(tokens))))
     found = {}
     for i in range(1, experiment.n_future + 1):
         places = [(b, t) for b in range(len(tokens)) for t in range(tokens.shape[1] - i) if batch.scored[b, t + i]]
@@ -160,7 +159,7 @@ def test_a_teacherless_network_is_audited_with_its_answers_hidden() -> None:
     network, shown = build(experiment), []
     network.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[0]))
     GradientAudit(experiment)(network, 0)
-    hidden = shown[0] == experiment.task.vocab_size
+    hidden = shown[-1] == experiment.task.vocab_size
     answer = torch.from_numpy(experiment.task.batch(EVALUATION_SEED, 0, 4, "validation").answer)
     assert hidden.sum(1).tolist() == (answer[:, 1] - answer[:, 0]).tolist()
     assert hidden.any(1).all()

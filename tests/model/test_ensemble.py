@@ -4,11 +4,12 @@ from torch import nn
 
 import lab
 from lab.config import Experiment
+from lab.config.kinds import KINDS
 from lab.errors import LabError
-from lab.model import HEADS, Network, build
+from lab.model import Context, Network, build
 from lab.model.ensemble import member_state, stack
 
-MEMBERS, ROWS = 3, 4
+MEMBERS, SEQUENCES = 3, 4
 
 
 def experiment(**changed: object) -> Experiment:
@@ -17,7 +18,7 @@ def experiment(**changed: object) -> Experiment:
 
 
 def networks(wanted: Experiment) -> list[Network]:
-    """Members whose every weight differs, gains of norms too."""
+    """Members whose every weight differs, those of norms too."""
     made = [build(lab.override(wanted, {"seed": seed})) for seed in range(MEMBERS)]
     for seed, network in enumerate(made):
         generator = torch.Generator().manual_seed(seed)
@@ -27,13 +28,13 @@ def networks(wanted: Experiment) -> list[Network]:
 
 
 @pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
-@pytest.mark.parametrize("kind", list(HEADS))
-def test_each_member_computes_and_learns_what_it_would_alone(kind: str, mlp: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_member_computes_and_learns_as_alone(kind: str, mlp: str) -> None:
     wanted = experiment(n_future=3, **{"model.heads": kind, "model.mlp": mlp})
     members = networks(wanted)
     stacked = stack(members)
-    rows = [torch.from_numpy(wanted.task.batch(seed, 0, ROWS).tokens) for seed in range(MEMBERS)]
-    together = stacked(torch.cat(rows)).unflatten(1, (MEMBERS, ROWS))
+    rows = [torch.from_numpy(wanted.task.batch(seed, 0, SEQUENCES).tokens) for seed in range(MEMBERS)]
+    together = stacked(torch.cat(rows)).unflatten(1, (MEMBERS, SEQUENCES))
     together.square().mean((0, 2, 3, 4)).sum().backward()
     for member, (network, tokens_BT) in enumerate(zip(members, rows, strict=True)):
         alone = network(tokens_BT)
@@ -57,15 +58,15 @@ def test_a_member_is_taken_out_under_its_own_names() -> None:
             torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("kind", ["parallel", "causal"])
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.continues_trunk])
 def test_members_with_fewer_heads_have_the_last_ones(kind: str) -> None:
     numbers = (2, 4, 1)
     members = [networks(experiment(n_future=n, **{"model.heads": kind}))[seed] for seed, n in enumerate(numbers)]
     stacked = stack(members)
-    tokens_BT = torch.from_numpy(experiment().task.batch(0, 0, MEMBERS * ROWS).tokens)
-    together = stacked(tokens_BT).unflatten(1, (MEMBERS, ROWS))
+    tokens_BT = torch.from_numpy(experiment().task.batch(0, 0, MEMBERS * SEQUENCES).tokens)
+    together = stacked(tokens_BT).unflatten(1, (MEMBERS, SEQUENCES))
     for member, (network, n) in enumerate(zip(members, numbers, strict=True)):
-        torch.testing.assert_close(together[-n:, member], network(tokens_BT.view(MEMBERS, ROWS, -1)[member]))
+        torch.testing.assert_close(together[-n:, member], network(tokens_BT.view(MEMBERS, SEQUENCES, -1)[member]))
         state = member_state(stacked, member, n)
         assert list(state) == list(network.state_dict()), "in the same order too, which the optimiser's state follows"
         for name, tensor in network.state_dict().items():
@@ -75,23 +76,21 @@ def test_members_with_fewer_heads_have_the_last_ones(kind: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "others"),
     [
-        ({"model.heads": "anticausal"}, {}),
-        ({"model.heads": "replicated"}, {}),
-        ({"model.heads": "linear"}, {}),
+        *[({"model.heads": name}, {}) for name, kind in KINDS.items() if not kind.continues_trunk],
         ({"model.matched": "none"}, {}),
         ({}, {"model.heads": "causal"}),
     ],
     ids=str,
 )
-def test_networks_of_other_shapes_with_fewer_heads_are_refused(settings: dict[str, object], others: dict[str, object]) -> None:
+def test_networks_of_other_shapes_are_rejected(settings: dict[str, object], others: dict[str, object]) -> None:
     with pytest.raises(LabError, match=r"model\.heads parallel or causal, model\.matched parameters"):
         stack([build(experiment(n_future=3, **settings)), build(experiment(n_future=2, **settings, **others))])
 
 
 def test_detached_heads_leave_every_members_norm_alone() -> None:
     stacked = stack(networks(experiment(n_future=2)))
-    tokens = torch.zeros(MEMBERS * ROWS, 24, dtype=torch.int64)
-    stacked(tokens, detached=True)[1].sum().backward()
+    tokens = torch.zeros(MEMBERS * SEQUENCES, 24, dtype=torch.int64)
+    stacked(tokens, context=Context(detached=True))[1].sum().backward()
     assert stacked.norm.weight.grad is None or not stacked.norm.weight.grad.any()
 
 

@@ -1,4 +1,4 @@
-"""Each kernel against its plain twin, forward and backward."""
+"""Each kernel against plain torch, forward and backward."""
 
 import math
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 import lab
 from lab.model import attention, build
-from lab.model.attention import rotary_attention
-from lab.model.kernels import gated_unit, rms_norm, rotate
-from lab.model.layers import RotaryTable
+from lab.model.attention import attend
+from lab.model.kernels import apply_rope, gated_unit, rms_norm
+from lab.model.layers import RopeCache
 
 
 def same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Tensor, tolerance: float = 1e-5) -> None:
@@ -29,46 +29,46 @@ def same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Ten
 
 
 def test_the_norm_is_torchs_own() -> None:
-    states, gain = torch.randn(2, 5, 12) * 3, torch.rand(12)
-    same(lambda x, g: rms_norm(x, g, 1e-6), lambda x, g: F.rms_norm(x, (12,), g, 1e-6), states, gain)
+    states, weight = torch.randn(2, 5, 12) * 3, torch.rand(12)
+    same(lambda x, g: rms_norm(x, g, 1e-6), lambda x, g: F.rms_norm(x, (12,), g, 1e-6), states, weight)
 
 
 @pytest.mark.parametrize("leading", [(), (2,)], ids=str)
-def test_the_norm_of_several_members_has_each_ones_gain(leading: tuple[int, ...]) -> None:
-    states, gains = torch.randn(*leading, 3, 5, 12) * 3, torch.rand(3, 1, 12)
+def test_the_norm_of_an_ensemble_has_each_members_weight(leading: tuple[int, ...]) -> None:
+    states, weights = torch.randn(*leading, 3, 5, 12) * 3, torch.rand(3, 1, 12)
 
     def one_by_one(x: Tensor, g: Tensor) -> Tensor:
-        members = [F.rms_norm(own, (12,), gain[0], 1e-6) for own, gain in zip(x.unbind(-3), g, strict=True)]
+        members = [F.rms_norm(own, (12,), weight[0], 1e-6) for own, weight in zip(x.unbind(-3), g, strict=True)]
         return torch.stack(members, dim=-3)
 
-    same(lambda x, g: rms_norm(x, g, 1e-6), one_by_one, states, gains)
+    same(lambda x, g: rms_norm(x, g, 1e-6), one_by_one, states, weights)
 
 
-def test_the_norms_gradient_passes_torchs_check() -> None:
-    states, gain = (torch.randn(3, 6, dtype=torch.float64, requires_grad=True), torch.rand(6, dtype=torch.float64))
-    assert torch.autograd.gradcheck(lambda x: rms_norm(x, gain, 1e-6), states)
+def test_the_norms_gradient_is_exact() -> None:
+    states, weight = (torch.randn(3, 6, dtype=torch.float64, requires_grad=True), torch.rand(6, dtype=torch.float64))
+    assert torch.autograd.gradcheck(lambda x: rms_norm(x, weight, 1e-6), states)
 
 
-def test_turning_is_the_rotation_of_each_pair() -> None:
+def test_rope_rotates_each_pair() -> None:
     states = torch.randn(2, 7, 3, 8)
     angles = torch.rand(7, 1, 4) * 6
 
     def plain(x: Tensor) -> Tensor:
         even, odd = x[..., 0::2], x[..., 1::2]
-        turned = torch.stack([even * angles.cos() - odd * angles.sin(), even * angles.sin() + odd * angles.cos()], dim=-1)
-        return turned.flatten(-2)
+        rotated = torch.stack([even * angles.cos() - odd * angles.sin(), even * angles.sin() + odd * angles.cos()], dim=-1)
+        return rotated.flatten(-2)
 
-    turns = torch.stack([angles.cos(), angles.sin()], dim=-1)
-    same(lambda x: rotate(x, turns), plain, states)
+    rope = torch.stack([angles.cos(), angles.sin()], dim=-1)
+    same(lambda x: apply_rope(x, rope), plain, states)
 
 
-def turns_of(length: int, width: int) -> Tensor:
+def rope_of(length: int, width: int) -> Tensor:
     angles = torch.arange(length)[:, None, None, None] * torch.linspace(1, 0.1, width // 2)
     return torch.stack([angles.cos(), angles.sin()], dim=-1)
 
 
-def plain_attention(qkv: Tensor, turns: Tensor) -> Tensor:
-    queries, keys = rotate(qkv[:, :, :2].float(), turns).transpose(1, 3).unbind(2)
+def plain_attention(qkv: Tensor, rope: Tensor) -> Tensor:
+    queries, keys = apply_rope(qkv[:, :, :2].float(), rope).transpose(1, 3).unbind(2)
     scores = queries @ keys.transpose(-1, -2) * qkv.shape[-1] ** -0.5
     future = torch.ones(qkv.shape[1], qkv.shape[1], dtype=torch.bool).triu(1)
     mixed = scores.masked_fill(future, -torch.inf).softmax(-1) @ qkv[:, :, 2].transpose(1, 2).float()
@@ -77,29 +77,29 @@ def plain_attention(qkv: Tensor, turns: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("length", [1, 2, 9, 64, 65, 130, 200])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
-def test_attention_is_the_plain_softmax_over_the_past(length: int, dtype: torch.dtype, tolerance: float) -> None:
-    turns = turns_of(length, 8)
+def test_attention_is_the_softmax_over_the_past(length: int, dtype: torch.dtype, tolerance: float) -> None:
+    rope = rope_of(length, 8)
     qkv = torch.randn(2, length, 3, 3, 8).to(dtype)
-    same(lambda x: rotary_attention(x, turns), lambda x: plain_attention(x, turns), qkv, tolerance=tolerance)
+    same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("length", [1, 64, 130])
-def test_what_a_compiler_is_given_is_the_same_attention(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    turns, qkv = turns_of(length, 8), torch.randn(2, length, 3, 3, 8)
+def test_attention_for_a_compiler_is_the_same(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    rope, qkv = rope_of(length, 8), torch.randn(2, length, 3, 3, 8)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    same(lambda x: rotary_attention(x, turns), lambda x: plain_attention(x, turns), qkv)
+    same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv)
 
 
-def test_long_rows_go_through_torchs_own_attention(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns, qkv = turns_of(40, 8), torch.randn(2, 40, 3, 2, 8)
+def test_long_sequences_use_torchs_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    rope, qkv = rope_of(40, 8), torch.randn(2, 40, 3, 2, 8)
     monkeypatch.setattr(attention, "LONGEST", 39)
-    same(lambda x: rotary_attention(x, turns), lambda x: plain_attention(x, turns), qkv)
+    same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv)
 
 
-def test_attentions_gradient_passes_torchs_check(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attentions_gradient_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "_BLOCK", 3)
     qkv = torch.randn(2, 7, 3, 2, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: rotary_attention(x, turns_of(7, 4)), qkv)
+    assert torch.autograd.gradcheck(lambda x: attend(x, rope_of(7, 4)), qkv)
 
 
 def plain_gated_unit(states: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
@@ -111,39 +111,39 @@ def test_the_gated_unit_is_three_products_and_a_gate() -> None:
     same(gated_unit, plain_gated_unit, states, gate, up, down)
 
 
-def test_the_gated_unit_of_several_members_has_each_ones_matrices() -> None:
+def test_the_gated_unit_of_an_ensemble_has_own_matrices() -> None:
     inputs = torch.randn(3, 5, 12), torch.randn(3, 16, 12), torch.randn(3, 16, 12), torch.randn(3, 12, 16)
     same(gated_unit, lambda *each: torch.stack([plain_gated_unit(*own) for own in zip(*each, strict=True)]), *inputs)
 
 
-def test_the_gated_units_gradient_passes_torchs_check() -> None:
+def test_the_gated_units_gradient_is_exact() -> None:
     shapes = [(2, 3, 4), (5, 4), (5, 4), (4, 5)]
     inputs = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(gated_unit, inputs)
 
 
-def test_under_autocast_kernels_compute_as_products_do_and_gradients_keep_their_own_precision() -> None:
-    states, gain = torch.randn(3, 8, requires_grad=True), torch.rand(8, requires_grad=True)
+def test_autocast_is_that_of_products_with_exact_gradients() -> None:
+    states, weight = torch.randn(3, 8, requires_grad=True), torch.rand(8, requires_grad=True)
     gate, up, down = (torch.randn(*shape, requires_grad=True) for shape in ((16, 8), (16, 8), (8, 16)))
-    plain = plain_gated_unit(F.rms_norm(states, (8,), gain, 1e-6), gate, up, down)
-    expected = torch.autograd.grad(plain.sum(), (states, gain, gate, up, down))
+    plain = plain_gated_unit(F.rms_norm(states, (8,), weight, 1e-6), gate, up, down)
+    expected = torch.autograd.grad(plain.sum(), (states, weight, gate, up, down))
     with torch.autocast("cpu", torch.bfloat16):
-        out = gated_unit(rms_norm(states, gain, 1e-6), gate, up, down)
+        out = gated_unit(rms_norm(states, weight, 1e-6), gate, up, down)
     assert out.dtype == torch.bfloat16
     torch.testing.assert_close(out.float(), plain, rtol=0.05, atol=0.2)
-    for ours, exact in zip(torch.autograd.grad(out.sum(), (states, gain, gate, up, down)), expected, strict=True):
+    for ours, exact in zip(torch.autograd.grad(out.sum(), (states, weight, gate, up, down)), expected, strict=True):
         assert ours.dtype == torch.float32
         assert (ours - exact).norm() <= 0.03 * exact.norm()
 
 
 def test_positions_of_float64_networks_are_float64() -> None:
-    table, cpu = RotaryTable(6, 100.0), torch.device("cpu")
-    single = table(9, cpu).clone()
-    double = table(9, cpu, torch.float64)
+    table, cpu = RopeCache(6, 100.0), torch.device("cpu")
+    single = table(None, 9, cpu).clone()
+    double = table(None, 9, cpu, torch.float64)
     angles = [[t * 100.0 ** (-2 * k / 6) for k in range(3)] for t in range(9)]
     exact = torch.tensor([[[math.cos(angle), math.sin(angle)] for angle in row] for row in angles], dtype=torch.float64)
     torch.testing.assert_close(double[:, 0, 0], exact, rtol=0, atol=1e-15)
     assert torch.equal(single, double.float())
     network = build(lab.experiment("induction", {"model.width": 8, "model.n_heads": 2})).double()
     network(torch.zeros(1, 5, dtype=torch.int64))
-    assert network.rotary.turns.dtype == torch.float64
+    assert network.rope.table.dtype == torch.float64

@@ -4,23 +4,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import lab
-from lab.config import SIZES, Experiment
+from lab.config import SIZES, Experiment, ModelSettings
 from lab.config.kinds import KINDS
-from lab.model import Network, build
+from lab.model import Network, NetworkSpec, build
+from tests.helpers.tiny import tiny
 
 PUBLISHED = {"1M": 0.98e6, "3M": 3.1e6, "10M": 10.6e6, "30M": 31e6, "100M": 99e6, "300M": 315e6, "1B": 1.02e9}
 """Non-embedding parameters of the paper's Tab S14."""
 
 
-def tiny(n_future: int = 2, **more: object) -> Experiment:
-    chosen = {"model.width": 16, "model.layers": 4, "model.n_heads": 2, "task.vocabulary": 24, "task.test_period": None}
-    return lab.experiment("induction", {**chosen, **more}, n_future=n_future)
-
-
-def meta_network(experiment: Experiment) -> Network:
+def on_meta(n_future: int, **model: object) -> Network:
+    settings = ModelSettings(**model)  # type: ignore[arg-type]
     with torch.device("meta"):
-        return Network(experiment)
+        return Network(NetworkSpec(settings, 24, n_future))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -30,22 +26,19 @@ def test_sizes_have_the_papers_parameters_at_every_n(size: str, mlp: str) -> Non
     counts = set()
     for n in (1, 2, 4):
         if n < layers:
-            network = meta_network(lab.experiment("induction", {"model.size": size, "model.mlp": mlp}, n_future=n))
-            counts.add(network.non_embedding_parameters())
+            counts.add(on_meta(n, size=size, mlp=mlp).non_embedding_parameters())
     assert len(counts) == 1, "equal parameters at every n"
     (count,) = counts
-    gains = (2 * layers + 1) * width
-    assert count - gains == pytest.approx(12 * width**2 * layers, rel=0 if mlp == "gelu" else 0.01)
+    norms = (2 * layers + 1) * width
+    assert count - norms == pytest.approx(12 * width**2 * layers, rel=0 if mlp == "gelu" else 0.01)
     assert count == pytest.approx(PUBLISHED[size], rel=0.02)
 
 
 def test_unmatched_heads_come_on_top() -> None:
-    counts = [
-        meta_network(tiny(n, **{"model.matched": "none", "model.layers": 3})).non_embedding_parameters() for n in (1, 2, 4)
-    ]
-    layer = counts[1] - counts[0]
-    assert counts[2] - counts[0] == 3 * layer
-    assert len(Network(tiny(4, **{"model.matched": "none"})).trunk) == 3
+    networks = [on_meta(n, layers=4, matched="none") for n in (1, 2, 4)]
+    one, two, four = (network.non_embedding_parameters() for network in networks)
+    assert four - one == 3 * (two - one) > 0
+    assert [len(network.trunk) for network in networks] == [3, 3, 3]
 
 
 def llama_of(network: Network, experiment: Experiment) -> torch.nn.Module:
@@ -96,14 +89,14 @@ def llama_of(network: Network, experiment: Experiment) -> torch.nn.Module:
 
 
 def test_next_token_logits_are_those_of_transformers_llama() -> None:
-    experiment = tiny(2, **{"model.width": 48, "model.n_heads": 4})
+    experiment = tiny(model__width=48, model__n_heads=4)
     network = build(experiment)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if "norm" in name:
                 parameter.uniform_(0.5, 1.5)
         llama = llama_of(network, experiment)
-        for length in (5, 40, 17):  # the rotary table grows, and is then used in part
+        for length in (5, 40, 17):  # the RoPE cache is extended, and then used in part
             tokens_BT = torch.randint(experiment.task.vocab_size, (3, length))
             torch.testing.assert_close(network.logits(tokens_BT), llama(tokens_BT).logits, rtol=1e-5, atol=1e-5)
 
@@ -111,25 +104,17 @@ def test_next_token_logits_are_those_of_transformers_llama() -> None:
 @given(st.integers(0, 19), st.integers(1, 3))
 @settings(max_examples=15, deadline=None)
 def test_no_output_depends_on_a_later_token(changed: int, n_future: int) -> None:
-    network = build(tiny(n_future))
-    tokens_BT = torch.arange(20)[None] % 24
+    network = build(tiny(n_future=n_future, model__layers=4))
+    tokens_BT = torch.arange(20)[None] % 12
     other_BT = tokens_BT.clone()
-    other_BT[0, changed] = (tokens_BT[0, changed] + 7) % 24
+    other_BT[0, changed] = (tokens_BT[0, changed] + 7) % 12
     with torch.no_grad():
         one, other = network(tokens_BT), network(other_BT)
     assert torch.equal(one[:, :, :changed], other[:, :, :changed])
     assert not torch.equal(one[:, :, changed], other[:, :, changed])
 
 
-def test_hidden_states_come_for_every_head_before_the_unembedding() -> None:
-    network = build(tiny(3))
-    tokens_BT = torch.zeros(2, 7, dtype=torch.int64)
-    hidden_NBTD = network(tokens_BT)
-    assert hidden_NBTD.shape == (3, 2, 7, 16)
-    torch.testing.assert_close(network.logits(tokens_BT, head=2), network.unembedding(hidden_NBTD[1]))
-
-
-def test_initial_weights_depend_on_the_seed_alone_and_leave_the_global_generator_untouched() -> None:
+def test_initial_weights_depend_on_the_seed_alone() -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     one = build(tiny(seed=5)).state_dict()
@@ -145,7 +130,7 @@ def test_embedding_and_unembedding_are_not_tied() -> None:
     assert network.embedding.weight.data_ptr() != network.unembedding.weight.data_ptr()
 
 
-def test_a_network_that_was_run_in_inference_mode_can_be_trained() -> None:
+def test_a_network_can_be_trained_after_inference_mode() -> None:
     network, tokens_BT = build(tiny()), torch.zeros(1, 6, dtype=torch.int64)
     with torch.inference_mode():
         network(tokens_BT)
@@ -154,9 +139,9 @@ def test_a_network_that_was_run_in_inference_mode_can_be_trained() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
-def test_every_kind_of_heads_trains_in_bfloat16_with_its_norms_in_float32(kind: str, mlp: str) -> None:
-    network = build(tiny(**{"model.heads": kind, "model.mlp": mlp}))
-    tokens_BT = torch.arange(2 * 12).view(2, 12) % 24
+def test_every_kind_trains_in_bfloat16_with_exact_norms(kind: str, mlp: str) -> None:
+    network = build(tiny(model__heads=kind, model__mlp=mlp, model__width=16, model__layers=4))
+    tokens_BT = torch.arange(2 * 12).view(2, 12) % 12
     exact = network(tokens_BT)
     with torch.autocast("cpu", torch.bfloat16):
         hidden = network(tokens_BT)

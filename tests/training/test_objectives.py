@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 import lab
 from lab.config import Experiment
+from lab.config.kinds import KINDS
 from lab.evaluation.points import rate_factor
-from lab.model import HEADS, build
+from lab.model import build
 from lab.objectives import IGNORE, OBJECTIVES, future_targets, summed
 from lab.runs.writer import Recorder
 from lab.training.affected import reached
@@ -49,7 +50,7 @@ def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("clip", [0.05, None])
-@pytest.mark.parametrize("kind", [kind for kind in HEADS if kind != "anticausal"])
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.on_path])
 def test_detached_heads_leave_the_next_token_model_as_it_would_be_alone(
     tmp_path: Path, accumulate: int, clip: float | None, kind: str
 ) -> None:
@@ -72,7 +73,7 @@ def test_the_next_token_path_is_all_but_the_other_heads() -> None:
     assert outside == {name for name, _ in network.named_parameters() if name.startswith("heads.layers.1.")}
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_all_heads_together_reach_every_weight_even_behind_zeros(kind: str) -> None:
     network = build(tiny(model__heads=kind, n_future=3, model__layers=6))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}

@@ -1,0 +1,71 @@
+"""The one argument that layers, attention and prediction heads take besides hidden states. B sequences, T positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Edit = Callable[[Tensor], Tensor]
+"""Takes an activation and returns what replaces it, of the same shape."""
+_UNSET = torch.empty(0)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Activations that a forward pass edits and records; see `lab.model.sites` for their names.
+
+    Attributes:
+        edits: A function for each activation that is edited.
+        found: Where activations are recorded, after their edit.
+        wanted: Names of the activations that are recorded; None for all.
+    """
+
+    edits: Mapping[str, Edit]
+    found: dict[str, Tensor]
+    wanted: frozenset[str] | None = frozenset()
+
+    def use(self, name: str) -> bool:
+        """Return whether an activation is edited or recorded."""
+        return name in self.edits or self.wanted is None or name in self.wanted
+
+    def visit(self, name: str, activation: Tensor) -> Tensor:
+        """Edit and record an activation as asked; return what the pass goes on with."""
+        if name in self.edits:
+            activation = self.edits[name](activation)
+        if self.wanted is None or name in self.wanted:
+            self.found[name] = activation
+        return activation
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a forward pass depends on besides weights and tokens.
+
+    Attributes:
+        positions: (T,) or (B, T) int64, the position of each token for RoPE; None for 0 to T - 1.
+        mask: What each position attends to, broadcastable to (B, H, T, T): bool, True where it does, or float, added to the
+            scores. None for causal attention; a mask replaces causality. Each position has to attend to one at least.
+        detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction head 1 or the final
+            norm. Every kind of heads honours it or raises. The loss detaches the unembedding.
+        rope: Set by the network: cosines and sines of the positions, (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
+        embedded_BTD: Set by the network: token embeddings, for kinds of heads that read tokens ahead.
+        sites: Set by the network: what is edited and recorded; None in training.
+    """
+
+    positions: Tensor | None = None
+    mask: Tensor | None = None
+    detached: bool = False
+    rope: Tensor = _UNSET
+    embedded_BTD: Tensor = _UNSET
+    sites: Sites | None = None
+
+    def visit(self, name: str, activation: Tensor) -> Tensor:
+        """Edit and record an activation if that is asked for."""
+        return activation if self.sites is None else self.sites.visit(name, activation)
+
+    def stop_gradient(self, states: Tensor, head: int) -> Tensor:
+        """Return the input of a prediction head, counted from 1, without a gradient if heads above 1 are detached."""
+        return states.detach() if self.detached and head > 1 else states
