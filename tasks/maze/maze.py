@@ -25,7 +25,7 @@ from tasks.core.base import PADDING, Batch, Count, Task
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.maze import text
-from tasks.maze.walks import Maps, build_edges, compute_values, follow_walks
+from tasks.maze.walks import Maps, build_edges, compute_values, draw_walks, follow_walks
 from tasks.settings import require
 
 PROMPT, TURN, DETOUR, FORCED, OUTCOME = 1, 2, 3, 4, 5
@@ -119,8 +119,10 @@ class Maze(Task):
         ordered_BE2 = build_edges(path_BS, dead_BJL, other_BJ, at_BC)
         order_BE = rng.random((size, self.edges)).argsort(axis=1)
         edges_BE2 = np.take_along_axis(ordered_BE2, order_BE[:, :, None], axis=1)
-        walk_BS, roles_BS, ends_B = self._walk(rng, path_BS[:, 1:], dead_BJL, other_BJ, at_BC)
-        return self._build(edges_BE2, path_BS[:, [0, -1]], walk_BS, roles_BS, ends_B)
+        walk_BS, steps_B = draw_walks(rng, path_BS[:, 1:], dead_BJL, other_BJ, at_BC, self.slip)
+        row_B1, roles_BS = np.arange(size)[:, None], np.full(walk_BS.shape, FORCED)
+        roles_BS[row_B1, at_BC[:, : self.turns]], roles_BS[row_B1, at_BC[:, self.turns :]] = TURN, DETOUR
+        return self._build(edges_BE2, path_BS[:, [0, -1]], walk_BS, roles_BS, steps_B)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The set of edges and the goal, independent of the order of the edges and of the walk."""
@@ -255,26 +257,6 @@ class Maze(Task):
         ends = np.cumsum([1 + self.steps, self.turns * self.block, self.detours])
         path_BS, dead, other_BJ, _ = np.split(ids_BI, ends, axis=1)
         return path_BS, dead.reshape(len(ids_BI), self.turns, self.block), other_BJ
-
-    def _walk(
-        self,
-        rng: np.random.Generator,
-        path_BS: NDArray[np.int64],
-        dead_BJL: NDArray[np.int64],
-        other_BJ: NDArray[np.int64],
-        at_BC: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Draw walks (B, S), the role of each step (B, S), and the lengths (B,) of walks; later steps are arbitrary."""
-        size, turn_BJ, detour_BJ = len(path_BS), at_BC[:, : self.turns], at_BC[:, self.turns :]
-        row_B1, walk_BS, roles_BS = np.arange(size)[:, None], path_BS.copy(), np.full(path_BS.shape, FORCED)
-        roles_BS[row_B1, turn_BJ], roles_BS[row_B1, detour_BJ] = TURN, DETOUR
-        aside_BJ = rng.random(other_BJ.shape) < 1 / 2
-        walk_BS[row_B1, detour_BJ] = np.where(aside_BJ, other_BJ, path_BS[row_B1, detour_BJ])
-        slip_BJ = np.where(rng.random(turn_BJ.shape) < self.slip, turn_BJ, self.steps)
-        slip_B, turn_B = slip_BJ.min(axis=1), slip_BJ.argmin(axis=1)
-        lost = np.flatnonzero(slip_B < self.steps)
-        walk_BS[lost[:, None], slip_B[lost, None] + np.arange(self.block)] = dead_BJL[lost, turn_B[lost]]
-        return walk_BS, roles_BS, np.minimum(slip_B + self.block, self.steps)
 
     def _build(
         self,

@@ -123,3 +123,36 @@ def build_edges(
     tails = [path_BS[:, :-1], tails_BJL.reshape(len(path_BS), -1), before_BJ, other_BJ]
     heads = [path_BS[:, 1:], dead_BJL.reshape(len(path_BS), -1), other_BJ, joint_BJ]
     return np.stack([np.concatenate(tails, axis=1), np.concatenate(heads, axis=1)], axis=2)
+
+
+def draw_walks(
+    rng: np.random.Generator,
+    path_BS: NDArray[np.int64],
+    dead_BJL: NDArray[np.int64],
+    other_BJ: NDArray[np.int64],
+    at_BC: NDArray[np.int64],
+    slip: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw walks that slip at turns, into a dead end, and take either way of a detour.
+
+    Args:
+        rng: Source of randomness.
+        path_BS: Nodes after the start, up to the goal.
+        dead_BJL: The nodes that lead to the dead end of each turn.
+        other_BJ: The node of the other way of each detour.
+        at_BC: Steps before each turn, then before each detour.
+        slip: Probability of the wrong way at a turn.
+
+    Returns:
+        Walks (B, S), whose nodes after the end are arbitrary, and the steps (B,) of each.
+    """
+    size, turns, block = dead_BJL.shape
+    turn_BJ, detour_BJ, steps = at_BC[:, :turns], at_BC[:, turns:], path_BS.shape[1]
+    row_B1, walk_BS = np.arange(size)[:, None], path_BS.copy()
+    aside_BJ = rng.random(other_BJ.shape) < 1 / 2
+    walk_BS[row_B1, detour_BJ] = np.where(aside_BJ, other_BJ, path_BS[row_B1, detour_BJ])
+    slip_BJ = np.where(rng.random(turn_BJ.shape) < slip, turn_BJ, steps)
+    slip_B, turn_B = slip_BJ.min(axis=1), slip_BJ.argmin(axis=1)
+    lost = np.flatnonzero(slip_B < steps)
+    walk_BS[lost[:, None], slip_B[lost, None] + np.arange(block)] = dead_BJL[lost, turn_B[lost]]
+    return walk_BS, np.minimum(slip_B + block, steps)

@@ -64,6 +64,25 @@ def operate(kind_R: Ints, first_RK: Ints, second_RK: Ints, p: int) -> Ints:
     return value_RK
 
 
+def evaluate(kinds: Ints, leaves: Ints, p: int) -> Ints:
+    """Compute the value (K,) of one expression in prefix notation, read backwards: operands before operators.
+
+    Args:
+        kinds: (N,) kind of each node.
+        leaves: (N, K) coefficients of leaves; unused for operators.
+        p: Modulus of the coefficients.
+    """
+    stack: list[Ints] = []
+    for kind, leaf in zip(kinds[::-1], leaves[::-1], strict=True):
+        if kind == LEAF:
+            stack.append(leaf)
+        else:
+            first = stack.pop()
+            second = stack.pop() if BINARY[kind] else first
+            stack.append(operate(kind[None], first[None], second[None], p)[0])
+    return stack.pop()
+
+
 @dataclass(frozen=True)
 class Trees:
     """Trees in prefix order; the first operand of a node is the next node.

@@ -23,17 +23,19 @@ from tasks.core.base import PADDING, Batch, Count, Task
 from tasks.core.splits import fingerprint_rows, hash_instances
 from tasks.core.strata import MOST_RANKED, Ranks, Stratum, ranked_size
 from tasks.errors import TaskError, shown
+from tasks.polynomial import text
 from tasks.polynomial.expressions import (
     BINARY,
     LEAF,
     OPERATORS,
     draw_trees,
+    evaluate,
     mean_surprisal,
     operate,
     operator_blocks,
     surprisal,
 )
-from tasks.settings import number_below, require
+from tasks.settings import require
 
 OPERATOR, COEFFICIENT, PAUSE, END = 1, 2, 3, 4
 """Roles that do not depend on settings; answer_0 ... answer_{k-1} follow them."""
@@ -212,15 +214,15 @@ class Polynomial(Task):
         expression, found = expression[: len(expression) - self.pause], expression[len(expression) - self.pause :]
         if equals != self.p + len(OPERATORS) + 1 or found != pauses:
             raise TaskError(f"polynomial: a prompt ends in {self.pause} pause tokens and =")
-        nodes: list[str | tuple[int, ...]] = []
+        nodes: list[text.Node] = []
         while expression:
             if expression[0] >= self.p:
                 nodes.append(self.word(expression.pop(0)))
             else:
                 nodes.append(tuple(expression[: self.k]))
                 expression = expression[self.k :]
-        kinds, leaves = self._check_nodes(nodes)
-        return self._value(kinds, leaves)
+        kinds, leaves = text.check_nodes(nodes, self.p, self.k)
+        return evaluate(kinds, leaves, self.p)
 
     def format(self, row: Batch) -> str:
         """Write `* o 2,1 0,2 1,1 = 2,1`: prefix notation, a leaf's coefficients lowest degree first."""
@@ -234,60 +236,18 @@ class Polynomial(Task):
         return f"{' '.join(words)} = {','.join(map(str, row.tokens[0, begin:end].tolist()))}"
 
     def parse(self, line: str) -> Batch:
-        text, equals, answer_text = line.partition("=")
+        expression, equals, answer = line.partition("=")
         if not equals:
             raise TaskError(f"polynomial: {shown(line.strip())} is not an expression, =, and its value")
-        kinds, leaves = self._check_nodes([word if word in OPERATORS else self._read_leaf(word) for word in text.split()])
+        kinds, leaves = text.check_nodes(text.read_nodes(expression, self.p, self.k), self.p, self.k)
         low, high = self.operations
         operations = int((kinds != LEAF).sum())
         require(low <= operations <= high, "polynomial: the number of operations", operations, f"between {low} and {high}")
-        value = self._value(kinds, leaves)
-        stated = self._read_leaf(answer_text.strip())
-        right = tuple(value.tolist())
-        require(stated == right, f"polynomial: the value of {text.strip()}", _text(stated), _text(right))
+        value = evaluate(kinds, leaves, self.p)
+        stated, right = text.read_leaf(answer.strip(), self.p, self.k), tuple(value.tolist())
+        subject = f"polynomial: the value of {expression.strip()}"
+        require(stated == right, subject, text.write_node(stated), text.write_node(right))
         return self._build(kinds[None], leaves[None], value[None])
-
-    def _read_leaf(self, word: str) -> tuple[int, ...]:
-        words = word.split(",")
-        numbers = [number for each in words if (number := number_below(each, self.p)) is not None]
-        if not len(numbers) == len(words) == self.k:
-            what = f"{self.k} coefficients below {self.p} with commas between"
-            raise TaskError(f"polynomial: {shown(word)} is neither an operator ({', '.join(OPERATORS)}) nor {what}")
-        return tuple(numbers)
-
-    def _check_nodes(self, nodes: list[str | tuple[int, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return kinds (N,) and leaves (N, k) of nodes; reject them unless they are exactly one expression."""
-        kinds = np.full(len(nodes), LEAF)
-        leaves = np.zeros((len(nodes), self.k), dtype=np.int64)
-        missing = 1
-        for number, node in enumerate(nodes):
-            if missing == 0:
-                raise TaskError(f"polynomial: {_text(node)} follows the end of the expression")
-            if isinstance(node, str):
-                if node not in OPERATORS:
-                    raise TaskError(f"polynomial: {node!r} cannot stand within an expression")
-                kinds[number] = list(OPERATORS).index(node)
-                missing += int(BINARY[kinds[number]])
-            else:
-                if len(node) != self.k or max(node) >= self.p:
-                    raise TaskError(f"polynomial: a leaf has {self.k} coefficients below {self.p}, not {_text(node)}")
-                leaves[number] = node
-                missing -= 1
-        if missing:
-            raise TaskError(f"polynomial: the expression lacks {missing} operand{'s' * (missing > 1)}")
-        return kinds, leaves
-
-    def _value(self, kinds: NDArray[np.int64], leaves: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The value (k,) of one expression in prefix notation, read backwards: operands before operators."""
-        stack: list[NDArray[np.int64]] = []
-        for kind, leaf in zip(kinds[::-1], leaves[::-1], strict=True):
-            if kind == LEAF:
-                stack.append(leaf)
-            else:
-                first = stack.pop()
-                second = stack.pop() if BINARY[kind] else first
-                stack.append(operate(kind[None], first[None], second[None], self.p)[0])
-        return stack.pop()
 
     def _build(self, kind_BN: NDArray[np.int64], leaves_BNK: NDArray[np.int64], value_BK: NDArray[np.int64]) -> Batch:
         """Build sequences of nodes in prefix order: an operator is one token, a leaf k, a missing node (kind -1) none."""
@@ -309,7 +269,3 @@ class Polynomial(Task):
         tokens[row_B1, tail_BS[:, self.pause + 1 : -1]] = value_BK
         begin_B1 = expression_B1 + self.pause + 1
         return self.rows(tokens, roles, np.concatenate([begin_B1, begin_B1 + self.k], axis=1))
-
-
-def _text(node: str | tuple[int, ...]) -> str:
-    return node if isinstance(node, str) else ",".join(map(str, node))

@@ -14,7 +14,6 @@ Stories come from a grammar, or, with `corpus`, from a real text: see `tasks.sto
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
@@ -29,8 +28,8 @@ from tasks.core.strata import Stratum
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.stories import grammar
-from tasks.stories.corpus import SMALLEST, CorpusStories, Source, fingerprint_of, names_fingerprint, open_stories
-from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, LAST, ROLES, SECOND_AGAIN, SECOND_NEW, WORD
+from tasks.stories.corpus import SMALLEST, CorpusStories, Source, hash_file, hash_names, open_stories
+from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, LABELS, LAST, ROLES, SECOND_AGAIN, SECOND_NEW, WORD
 from tasks.stories.tables import Tables, assign_parts, build_tables, pack
 
 MOST_CHARACTERS = 4
@@ -46,14 +45,7 @@ class Stories(Task):
     summary: ClassVar[str] = "tell children's stories whose characters have names of two tokens"
     source: ClassVar[str] = "Gloeckle et al. 2024, section 4.1 and appendix J"
     roles = ROLES
-    role_labels: ClassVar[Mapping[str, str]] = {
-        "word": "words",
-        "first_new": "first token of a new name",
-        "second_new": "second token of a new name",
-        "first_again": "first token of a repeated name",
-        "second_again": "second token of a repeated name",
-        "end": "end token",
-    }
+    role_labels = LABELS
     headline: ClassVar[str] = "accuracy/second_again"
     splits_itself: ClassVar[bool] = True
 
@@ -277,11 +269,11 @@ class Stories(Task):
         assert self.corpus is not None
         return Source(
             corpus=self.corpus,
-            corpus_content=fingerprint_of("stories.corpus", self.corpus),
+            corpus_content=hash_file("stories.corpus", self.corpus),
             names_file=self.names_file,
-            names_content=names_fingerprint(self.names_file),
+            names_content=hash_names(self.names_file),
             mix=self.mix,
-            mix_content=None if self.mix is None else fingerprint_of("stories.mix", self.mix),
+            mix_content=None if self.mix is None else hash_file("stories.mix", self.mix),
             mix_share=self.mix_share,
             vocabulary=self.vocabulary,
             length=self.length,

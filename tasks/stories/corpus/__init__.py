@@ -2,6 +2,6 @@
 
 from tasks.stories.corpus.encoding import SMALLEST
 from tasks.stories.corpus.sequences import CorpusStories, Source, open_stories
-from tasks.stories.corpus.text import fingerprint_of, names_fingerprint
+from tasks.stories.corpus.text import hash_file, hash_names
 
-__all__ = ["SMALLEST", "CorpusStories", "Source", "fingerprint_of", "names_fingerprint", "open_stories"]
+__all__ = ["SMALLEST", "CorpusStories", "Source", "hash_file", "hash_names", "open_stories"]

@@ -18,7 +18,7 @@ from tasks.stories.corpus import encoding
 from tasks.stories.corpus.cache import load_or_make
 from tasks.stories.corpus.encoding import Story
 from tasks.stories.corpus.names import find_affixes, find_neighbours
-from tasks.stories.corpus.text import fingerprint_of, read_names, read_stories, read_text, split_of_story
+from tasks.stories.corpus.text import hash_file, read_names, read_stories, read_text, split_of_story
 from tasks.stories.roles import LAST
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def open_corpus(path: str, content: str, names_file: str | None, vocabulary: int
 
     Args:
         path: The text.
-        content: Its `fingerprint_of`; the file is read only if the cache has no entry for it.
+        content: Its `hash_file`; the file is read only if the cache has no entry for it.
         names_file: Names to look for; None: the list that comes with the package.
         vocabulary: Tokens of the BPE.
 
@@ -175,5 +175,5 @@ def _write(folder: Path, split: str, stories: Iterable[Story]) -> None:
 
 
 def _reject_changed(setting: str, path: str, content: str) -> None:
-    if fingerprint_of(setting, path) != content:
+    if hash_file(setting, path) != content:
         raise TaskError(f"{setting}: {path}: has changed since the task was made")

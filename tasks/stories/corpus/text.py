@@ -43,7 +43,7 @@ def read_text(setting: str, path: str) -> str:
     return with_newlines(text)
 
 
-def fingerprint_of(setting: str, path: str) -> str:
+def hash_file(setting: str, path: str) -> str:
     """Return the SHA-256 of a text file in hexadecimal, independent of line ends and a byte order mark.
 
     Raises:
@@ -106,7 +106,7 @@ def read_names(path: str | None) -> tuple[str, ...]:
     return names
 
 
-def names_fingerprint(path: str | None) -> str:
+def hash_names(path: str | None) -> str:
     """Return the SHA-256 of the list of names.
 
     Raises:

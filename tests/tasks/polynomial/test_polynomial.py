@@ -206,7 +206,7 @@ def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None
         ([], "ends in"),
         ([4, 1, 1, 2, 8], "has 2 coefficients"),
         ([4, 1, 1, 8], "lacks 1 operand"),
-        ([4, 1, 1, 7, 8], "cannot stand within"),
+        ([4, 1, 1, 7, 8], "cannot occur within"),
         ([1, 1, 1, 1, 8], "follows the end"),
         ([4, 99, 8], "token must be between 0 and 9"),
     ],

@@ -16,7 +16,7 @@ import pytest
 
 import tasks
 from tasks import SPLITS, Task, TaskError
-from tasks.stories.corpus import fingerprint_of
+from tasks.stories.corpus import hash_file
 from tasks.stories.corpus.cache import load_or_make
 from tests.helpers.stories import VOCABULARY, stories
 
@@ -96,7 +96,7 @@ def test_the_hash_of_a_text_is_that_of_its_bytes(tmp_path: Path) -> None:
     plain, other = b"x" * ((1 << 20) - 1) + b"\n" + b"y\n", b"x" * ((1 << 20) - 1) + b"\r\n" + b"y\r"
     for name, content in (("plain", plain), ("other", other)):
         (tmp_path / name).write_bytes(content)
-        assert fingerprint_of("stories.corpus", str(tmp_path / name)) == hashlib.sha256(plain).hexdigest()
+        assert hash_file("stories.corpus", str(tmp_path / name)) == hashlib.sha256(plain).hexdigest()
 
 
 def test_the_grammars_fingerprint_has_not_changed() -> None:
