@@ -2,8 +2,20 @@
 
 from lab.config.experiment import Experiment
 from lab.config.files import dump, experiment, load, override
+from lab.config.kinds import HeadKind, ParameterCounts
 from lab.config.matching import resolve
 from lab.config.model import ModelSettings
 from lab.config.sizes import SIZES
 
-__all__ = ["SIZES", "Experiment", "ModelSettings", "dump", "experiment", "load", "override", "resolve"]
+__all__ = [
+    "SIZES",
+    "Experiment",
+    "HeadKind",
+    "ModelSettings",
+    "ParameterCounts",
+    "dump",
+    "experiment",
+    "load",
+    "override",
+    "resolve",
+]

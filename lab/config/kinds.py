@@ -6,12 +6,11 @@ module, which `model.heads: "module:name"` names. Depth, parameters and FLOPs, h
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from lab.errors import LabError
+from lab.registry import load_entry
 
 
 @dataclass(frozen=True)
@@ -166,24 +165,4 @@ def find_kind(name: str) -> HeadKind:
         return KINDS[name]
     if ":" not in name:
         raise LabError(f"model.heads must be one of {', '.join(KINDS)}, or module:name of your own, not {name!r}")
-    found = load_attribute(name, "model.heads")
-    if not isinstance(found, HeadKind):
-        raise LabError(f"model.heads {name!r} is not a lab.config.kinds.HeadKind")
-    return found
-
-
-def load_attribute(path: str, setting: str) -> Any:
-    """Import what "module:name" names.
-
-    Args:
-        path: Module and attribute.
-        setting: Named by the error.
-
-    Raises:
-        LabError: If it cannot be imported.
-    """
-    module, _, attribute = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise LabError(f"{setting} {path!r} cannot be imported: {error}") from error
+    return load_entry(name, HeadKind, "model.heads")

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.config import Experiment
-from lab.config.kinds import load_attribute
 from lab.errors import LabError
 from lab.model.context import Context, Sites
 from lab.model.layers import Layer, Linear, RmsNorm, RopeCache
 from lab.model.spec import NetworkSpec
 from lab.model.unembedding import Unembedding
+from lab.registry import load_object
 
 
 class Network(nn.Module):
@@ -40,7 +40,7 @@ class Network(nn.Module):
         self.embedding = nn.Embedding(spec.vocabulary, settings.width)
         self.rope = RopeCache(settings.width // settings.n_heads, settings.rope_base)
         self.trunk = nn.ModuleList(Layer(settings, f"trunk.{number}") for number in range(spec.trunk_layers))
-        self.heads = load_attribute(spec.kind.module, "model.heads")(spec)
+        self.heads = load_object(spec.kind.module, "model.heads")(spec)
         self.norm = RmsNorm(settings.width)
         self.unembedding = Unembedding(settings.width, spec.vocabulary, spec.n_future if spec.kind.replicated else None)
         self.mask = nn.Parameter(torch.empty(settings.width)) if spec.teacherless else None

@@ -15,7 +15,7 @@ from lab.config.head_table import head_table, kind_table
 from lab.config.kinds import KINDS, LAYER, HeadKind, ParameterCounts, find_kind
 from lab.errors import LabError
 from lab.model import Network, NetworkSpec, build
-from lab.objectives import IGNORE, future_targets, summed
+from lab.objectives import Targets, future_targets, multi_head_loss
 from tests.helpers.tiny import tiny
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
@@ -52,10 +52,10 @@ def counted_flops(experiment: Experiment) -> int:
     """Count the operations of one training step by torch's counter."""
     network, task = build(experiment), experiment.task
     tokens_BT = torch.randint(task.vocab_size, (experiment.batch_size, task.length))
-    targets_NBT = future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), experiment.n_future)
+    targets = Targets(future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), experiment.n_future))
     with FlopCounterMode(display=False, custom_mapping=COUNTED_TOO) as counter:
-        counts_N = (targets_NBT != IGNORE).sum((1, 2))
-        summed(network(tokens_BT), network.unembedding.matrices, targets_NBT, counts_N).total.backward()
+        matrices = network.unembedding.matrices
+        multi_head_loss(network(tokens_BT), matrices, targets, targets.per_head()).total.backward()
     return int(counter.get_total_flops())
 
 
@@ -187,7 +187,7 @@ def test_a_heads_part_of_a_layer_takes_no_depth(monkeypatch: pytest.MonkeyPatch)
     [
         ("paralel", "must be one of parallel, linear, .*, or module:name of your own, not 'paralel'"),
         ("no_such_module:KIND", "'no_such_module:KIND' cannot be imported"),
-        ("lab.config.kinds:LAYER", "'lab.config.kinds:LAYER' is not a lab.config.kinds.HeadKind"),
+        ("lab.config.kinds:LAYER", "'lab.config.kinds:LAYER' is not a lab.config.HeadKind"),
     ],
 )
 def test_an_unknown_kind_is_rejected(name: str, message: str) -> None:

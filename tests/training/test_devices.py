@@ -14,7 +14,7 @@ from lab.config import Experiment
 from lab.config.kinds import KINDS
 from lab.decoding.completion import greedy, sample
 from lab.model import Network, NetworkSpec
-from lab.objectives import IGNORE, future_targets, row_statistics, summed
+from lab.objectives import Targets, future_targets, multi_head_loss, score_predictions
 
 MLPS = ("swiglu", "gelu")
 DEVICES = ["meta", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -49,9 +49,9 @@ def data_on(device: torch.device) -> tuple[Tensor, Tensor]:
 def test_a_training_step_stays_on_its_device(device: torch.device, kind: str, mlp: str) -> None:
     network = network_on(device, experiment_of(kind, mlp))
     tokens_BT, targets_NBT = data_on(device)
-    counts_N = (targets_NBT != IGNORE).sum((1, 2))
+    targets = Targets(targets_NBT)
     hidden_NBTD = network(tokens_BT)
-    loss = summed(hidden_NBTD, network.unembedding.weight, targets_NBT, counts_N)
+    loss = multi_head_loss(hidden_NBTD, network.unembedding.weight, targets, targets.per_head())
     loss.total.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, foreach=False)
     torch.optim.AdamW(network.parameters()).step()
@@ -64,7 +64,7 @@ def test_a_training_step_stays_on_its_device(device: torch.device, kind: str, ml
 def test_evaluations_statistics_stay_on_their_device(device: torch.device, kind: str) -> None:
     network = network_on(device, experiment_of(kind)).eval()
     tokens_BT, targets_NBT = data_on(device)
-    losses_NBT, hits_NBT = row_statistics(network(tokens_BT), network.unembedding.weight, targets_NBT)
+    losses_NBT, hits_NBT = score_predictions(network(tokens_BT), network.unembedding.weight, targets_NBT)
     assert losses_NBT.shape == hits_NBT.shape == (3, 2, 12)
     assert losses_NBT.device.type == hits_NBT.device.type == device.type
 
