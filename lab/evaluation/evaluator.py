@@ -20,6 +20,7 @@ from lab.evaluation.measures import Measure
 from lab.evaluation.points import every_nth_point
 from lab.evaluation.predictions import measure_predictions
 from lab.evaluation.state import evaluation_mode, zero_weights
+from lab.metrics import NEXT_TOKEN_LOSS, TEACHERLESS, in_variant
 from lab.model import Network
 from lab.registry import load_object
 from tasks import Task
@@ -36,10 +37,10 @@ class Evaluator:
         """
         self._variants = {"": self._draw(experiment, experiment.task, device)}
         for name, task in experiment.task.variants().items():
-            self._variants[f"{name}:"] = self._draw(experiment, task, device, variant=name)
+            self._variants[name] = self._draw(experiment, task, device, variant=name)
         self._hidden = {}
         if experiment.objective.teacherless:
-            self._hidden["teacherless:"] = self._draw(experiment, experiment.task, device, hidden=True)
+            self._hidden[TEACHERLESS] = self._draw(experiment, experiment.task, device, hidden=True)
         self._measures: dict[str, tuple[Measure, set[int]]] = {
             name: (load_measure(name), every_nth_point(experiment, every))
             for name, every in experiment.evaluation.measures.items()
@@ -63,9 +64,9 @@ class Evaluator:
         """
         with evaluation_mode(network):
             values: dict[str, float] = {}
-            for prefix, batch in (self._variants | self._hidden).items():
-                values |= {prefix + name: value for name, value in measure_predictions(network, batch).items()}
-            if math.isfinite(values["loss/all/1"]):
+            for variant, batch in (self._variants | self._hidden).items():
+                values |= {in_variant(variant, name): value for name, value in measure_predictions(network, batch).items()}
+            if math.isfinite(values[NEXT_TOKEN_LOSS]):
                 return self._add_measures(values, network, step, training or {})
             with zero_weights(network):  # its metrics have the same names
                 names = self._add_measures(values, network, step, training or {})
@@ -75,9 +76,9 @@ class Evaluator:
         self, values: dict[str, float], network: Network, step: int, training: Mapping[str, float]
     ) -> dict[str, float]:
         for name, (measure, points) in self._measures.items():
-            for prefix, batch in self._variants.items() if step in points else ():
+            for variant, batch in self._variants.items() if step in points else ():
                 measured = measure(network, replace(batch, step=step, training=training))
-                found = {prefix + metric: float(value) for metric, value in measured.items()}
+                found = {in_variant(variant, metric): float(value) for metric, value in measured.items()}
                 if twice := values.keys() & found.keys():
                     raise LabError(f"evaluation.measures {name}: {min(twice)} is a metric of another measure as well")
                 values |= found

@@ -11,6 +11,7 @@ from lab.evaluation.batch import EVALUATION_SEED, EvaluationBatch
 from lab.evaluation.state import has_finite_weights, zero_weights
 from lab.evaluation.task_metrics import measure_task
 from lab.interp.attention_scores import in_context_score
+from lab.metrics import EVERY_TARGET, Metric
 from lab.model import Network
 from lab.objectives import future_targets, score_predictions
 
@@ -47,8 +48,8 @@ def measure_predictions(network: Network, batch: EvaluationBatch) -> dict[str, f
             sums = torch.bincount(roles_NBT[i].flatten(), measured.flatten().double(), minlength=roles)
             for number, role in enumerate(task.roles):
                 if number and counts[number]:
-                    values[f"{kind}/{role}/{i + 1}"] = float(sums[number] / counts[number])
-            values[f"{kind}/all/{i + 1}"] = float(measured[scored_NBT[i]].double().mean())
+                    values[str(Metric(kind, role=role, head=i + 1))] = float(sums[number] / counts[number])
+            values[str(Metric(kind, role=EVERY_TARGET, head=i + 1))] = float(measured[scored_NBT[i]].double().mean())
     if task.has_answer and task.determined:
         values |= answer_accuracy(hits_NBT[0], batch.answer_B2)
     if not task.has_answer:

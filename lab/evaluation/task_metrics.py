@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lab.decoding import Forced, sample
+from lab.metrics import Metric
 from lab.model import Network
 from tasks import Task
 
@@ -46,5 +47,5 @@ def measure_task(network: Network, task: Task, tokens_BT: Tensor, seed: int) -> 
         ways["forced"] = forced
     for way, imposed in ways.items():
         sampled_BT = sample(network, prompt_BP, length, torch.Generator().manual_seed(seed), imposed)
-        values |= {f"{way}/{name}": value for name, value in task.judge(sampled_BT.cpu().numpy()).items()}
+        values |= {str(Metric(f"{way}/{name}")): value for name, value in task.judge(sampled_BT.cpu().numpy()).items()}
     return values

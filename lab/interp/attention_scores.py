@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lab.metrics import Metric
 from lab.model import Network, site_names, states
 from lab.model.layers import Attention
 from tasks import Task
@@ -108,13 +109,17 @@ def score_metrics(scores: list[AttentionScore], period: int) -> dict[str, float]
         scores: From `attention_scores`.
         period: Of their probe.
     """
-    values: dict[str, float] = {"prefix_matching/chance": chance(period)}
+    values = {str(Metric("prefix_matching/chance")): chance(period)}
+
+    def add(score: AttentionScore, site: str, attention_head: int | None = None) -> None:
+        for name, value in (("prefix_matching", score.prefix_matching), ("copying", score.copying)):
+            values[str(Metric(name, site=site, attention_head=attention_head))] = value
+
     for score in scores:
-        name = f"{score.part}.{score.layer}/{score.attention_head}"
-        values |= {f"prefix_matching/{name}": score.prefix_matching, f"copying/{name}": score.copying}
+        add(score, f"{score.part}.{score.layer}", score.attention_head)
     for part in dict.fromkeys(score.part for score in scores):
         best = max((score for score in scores if score.part == part), key=lambda score: score.prefix_matching)
-        values |= {f"prefix_matching/{part}": best.prefix_matching, f"copying/{part}": best.copying}
+        add(best, part)
     return values
 
 

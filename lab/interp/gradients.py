@@ -16,6 +16,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from lab.metrics import Metric
 from lab.model import Network, states
 from lab.model.layers import Layer
 from lab.objectives import IGNORE, Loss, Targets, multi_head_loss
@@ -91,22 +92,23 @@ def _gradients(loss: Loss, inputs: list[Tensor]) -> tuple[Tensor, ...]:
 
 def _norms_and_cosines(name: str, gradients: Sequence[Tensor]) -> dict[str, float]:
     norms = [float(gradient.norm()) for gradient in gradients]
-    values = {f"gradient/{name}/{head}": norm for head, norm in enumerate(norms, start=1) if norm}
+    values = {str(Metric("gradient", site=name, head=head)): norm for head, norm in enumerate(norms, start=1) if norm}
     for i, j in combinations(range(len(gradients)), 2):
         if norms[i] and norms[j]:
-            values[f"gradient/cosine/{name}/{i + 1}/{j + 1}"] = float(gradients[i] @ gradients[j]) / (norms[i] * norms[j])
+            metric = Metric("gradient/cosine", site=name, head=i + 1, other_head=j + 1)
+            values[str(metric)] = float(gradients[i] @ gradients[j]) / (norms[i] * norms[j])
     return values
 
 
 def _shares(role: str, of_role: list[Tensor], wholes: list[Tensor], weights: Sequence[float]) -> dict[str, float]:
-    heads = [str(head) for head in range(1, len(wholes) + 1)]
+    heads = range(1, len(wholes) + 1)
     values = {}
-    for name, part, whole in zip(
-        [*heads, "all"], [*of_role, _weighted(of_role, weights)], [*wholes, _weighted(wholes, weights)], strict=True
+    for head, part, whole in zip(
+        [*heads, None], [*of_role, _weighted(of_role, weights)], [*wholes, _weighted(wholes, weights)], strict=True
     ):
         square = float(whole @ whole)
         if square:
-            values[f"gradient/share/{role}/{name}"] = float(part @ whole) / square
+            values[str(Metric("gradient/share", role=role, head=head))] = float(part @ whole) / square
     return values
 
 

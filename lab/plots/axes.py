@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
+
+import tasks
+from lab.metrics import Metric
+from tasks.errors import TaskError
 
 TOKENS = "training tokens seen"
 AXES = {
@@ -111,6 +115,28 @@ def log_axis(axes: Axes, label: str, values: pd.Series) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"{label} ({name})" if name else label)
+
+
+def metric_label(metric: str, frame: pd.DataFrame, *, width: int = 38) -> str:
+    """Return a metric in words, with labels of roles from the frame's task if it has one.
+
+    Args:
+        metric: Its name in the frame.
+        frame: A tidy frame; a column `task` names the task.
+        width: Characters of a line.
+    """
+    return textwrap.fill(Metric.parse(metric).axis_label(role_label(frame)), width)
+
+
+def role_label(frame: pd.DataFrame) -> Callable[[str], str] | None:
+    """Return the function that labels roles of a frame's task; None where it has several, or one that cannot be imported."""
+    names = list(frame["task"].unique()) if "task" in frame.columns else []
+    if len(names) != 1:
+        return None
+    try:
+        return tasks.find(names[0]).role_label
+    except TaskError:
+        return None
 
 
 def count(value: float) -> str:

@@ -9,16 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.errors import LabError
-from lab.plots.axes import AXES, log_axis, reference
+from lab.metrics import Metric
+from lab.plots.axes import AXES, log_axis, metric_label, reference
 from lab.plots.panels import Lines, in_panels
 from lab.plots.style import Look
 from lab.stats.conditions import Conditions, conditions, rows_of
 from lab.stats.statistics import FEWEST, bootstrap_band
 from tasks.errors import nearest
 
+SITES = {"trunk": "trunk", "prediction": "prediction heads"}
 SHARE = 0.5
 """Of a condition's seeds, that a point needs to be drawn."""
-_SAMPLED = {"sampled": "of sampled rows", "forced": "of sampled rows with imposed choices"}
 
 
 def band_table(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] | None = None, x: str = "tokens") -> pd.DataFrame:
@@ -113,7 +114,7 @@ def emergence(
         for condition, (label, look) in shown.items():
             draw_band(panel, table[table["condition"] == condition], look, label, x)
         reference(panel, lines or {})
-        finish(panel, table, describe(metric), x)
+        finish(panel, table, metric_label(metric, frame), x)
 
     return in_panels(found, draw, band_note(table, x), axes), noted(table, found)
 
@@ -123,7 +124,7 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
 
     The legend says of how many attention heads it is the strongest, where the frame has them all.
     """
-    parts = {"prefix_matching/trunk": "trunk", "prefix_matching/prediction": "prediction heads"}
+    parts = {str(Metric("prefix_matching", site=site)): label for site, label in SITES.items()}
     present = [metric for metric in parts if len(frame) and (frame["metric"] == metric).any()]
     found = conditions(rows_of(frame, *present or parts), by, keep="not diverged")
     table = bands(found, present)
@@ -134,9 +135,7 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
                 rows = table[(table["condition"] == condition) & (table["metric"] == metric)]
                 if not rows.empty:  # colour and marker tell the condition, the line tells the part
                     runs = found.frame.loc[found.frame["condition"] == condition, "run"]
-                    heads = frame.loc[
-                        frame["run"].isin(runs) & frame["metric"].str.startswith(f"{metric}."), "metric"
-                    ].nunique()
+                    heads = len(heads_of(frame[frame["run"].isin(runs)], Metric.parse(metric)))
                     best_of = f" (best of {heads})" if heads else ""
                     draw_band(panel, rows, look._replace(line="-" if part == "trunk" else ":"), f"{label}, {part}{best_of}")
         reference(panel, chance_lines(frame))
@@ -146,9 +145,16 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
     return in_panels(found, draw, band_note(table), axes), noted(table, found)
 
 
+def heads_of(frame: pd.DataFrame, whole: Metric) -> list[Metric]:
+    """Return the metrics of a frame that are of one attention head each, within the site of another metric."""
+    found = map(Metric.parse, frame["metric"].unique())
+    same = [each for each in found if (each.name, each.variant) == (whole.name, whole.variant)]
+    return [each for each in same if each.attention_head is not None and each.site.startswith(whole.site)]
+
+
 def chance_lines(frame: pd.DataFrame) -> dict[str, float]:
     """What evenly spread attention scores in prefix matching, for `reference`; nothing where the runs do not say it."""
-    values = sorted(frame.loc[frame["metric"] == "prefix_matching/chance", "value"].unique())
+    values = sorted(frame.loc[frame["metric"] == str(Metric("prefix_matching/chance")), "value"].unique())
     return {"chance" if len(values) == 1 else f"chance {value:.2g}": float(value) for value in values}
 
 
@@ -156,25 +162,6 @@ def noted(table: pd.DataFrame, found: Conditions) -> pd.DataFrame:
     """A table that says in `attrs["notes"]` which runs were left out, and why."""
     table.attrs["notes"] = found.notes
     return table
-
-
-def describe(metric: str) -> str:
-    """A metric's name as an axis says it: `accuracy/copy/1` is "accuracy on role copy, next-token head"."""
-    variant, colon, name = metric.rpartition(":")
-    where = f" ({variant})" if colon else ""
-    words = name.split("/")
-    if words[0] in ("loss", "accuracy") and len(words) >= 3:  # a role's name can hold a slash: copy/1
-        kind = "loss (nats)" if words[0] == "loss" else "accuracy"
-        head = "next-token head" if words[-1] == "1" else f"prediction head {words[-1]}"
-        role = "all scored targets" if words[1] == "all" else f"role {'/'.join(words[1:-1])}"
-        return f"{kind} on {role}{where},\n{head}"
-    if words[0] in _SAMPLED and len(words) == 2:
-        return f"{words[1]}{where},\n{_SAMPLED[words[0]]}"
-    if words[0] == "kl" and len(words) == 2:
-        return f"divergence from the {words[1]} predictor (nats){where}"
-    known = {"exact": "whole answers right (share)", "first": "first answer token right (share)"}
-    known["icl"] = "in-context-learning score (nats)"
-    return known.get(name, name) + where
 
 
 def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:

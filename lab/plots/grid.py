@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.errors import LabError
-from lab.plots.axes import count, log_axis, new_axes, note, reference
-from lab.plots.curves import describe, noted, seed_columns, seed_count
+from lab.metrics import Metric
+from lab.plots.axes import count, log_axis, metric_label, new_axes, note, reference
+from lab.plots.curves import noted, seed_columns, seed_count
 from lab.plots.panels import Lines, in_panels, reject_more
 from lab.plots.style import LUMINANCE
 from lab.stats.conditions import Conditions, conditions, enumerated, rows_of, varied_settings
-from lab.stats.configurations import Rule, cell_table, lower_is_better, run_values
+from lab.stats.configurations import Rule, cell_table, run_values
 from lab.stats.statistics import FEWEST
 
 PARAMETERS = "non-embedding parameters"
@@ -121,7 +122,7 @@ def size(
             draw_seeds(panel, rows, "parameters", look.colour)
         reference(panel, lines or {})
         log_axis(panel, PARAMETERS, table["parameters"])
-        panel.set_ylabel(describe(metric) + (", best evaluation" if rule == "best" else ""))
+        panel.set_ylabel(metric_label(metric, frame) + (", best evaluation" if rule == "best" else ""))
 
     return in_panels(found, draw, interval_note(table, "band"), axes), noted(table, found)
 
@@ -144,7 +145,7 @@ def grid(
     reject_more(found, ROWS_AT_MOST, f"{ROWS_AT_MOST} rows")
     matrix = table.pivot(index="condition", columns="parameters", values="mean").loc[names, sizes].to_numpy(float)
     axes = axes or new_axes(max(3.8, 0.5 + 0.07 * max(map(len, names)) + 1.05 * len(sizes)), 1.1 + 0.46 * len(names))
-    low, high = (0.0, 1.0) if not lower_is_better(metric) else (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
+    low, high = (0.0, 1.0) if not Metric.parse(metric).lower_is_better else (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
     image = axes.imshow(matrix, cmap="cividis", aspect="auto", vmin=low, vmax=high)
     colours = image.to_rgba(np.nan_to_num(matrix))
     for row in table.to_dict("records"):
@@ -157,7 +158,7 @@ def grid(
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
     axes.set_xlabel(PARAMETERS)
-    note(axes, describe(metric).replace("\n", " "), f"mean [90 % interval] over {seed_count(table)}", *found.notes)
+    note(axes, metric_label(metric, frame, width=200), f"mean [90 % interval] over {seed_count(table)}", *found.notes)
     return axes, noted(table, found)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
+from lab.metrics import Metric
 from lab.plots.axes import figure_note, new_axes, note
-from lab.plots.curves import chance_lines, from_to, noted
+from lab.plots.curves import chance_lines, from_to, heads_of, noted
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LUMINANCE
 from lab.stats.conditions import conditions
-
-_PLACE = re.compile(r"^(?P<score>prefix_matching|copying)/(?P<part>trunk|prediction)\.(?P<layer>\d+)/(?P<head>\d+)$")
 
 
 def heatmap(
@@ -40,7 +39,8 @@ def heatmap(
     """
     if frame.empty:
         raise LabError("the runs have no metrics yet")
-    rows = frame[(frame["metric"].str.extract(_PLACE)["score"] == score).to_numpy() & frame["value"].notna().to_numpy()]
+    heads = [str(each) for each in heads_of(frame, Metric(score))]
+    rows = frame[frame["metric"].isin(heads) & frame["value"].notna()]
     if rows.empty:
         raise LabError(f"the runs have no {score} scores (evaluation.induction_scores was false)")
     found = conditions(rows, by, keep="finished")
@@ -73,12 +73,18 @@ def heatmap(
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean over runs: layers by attention heads."""
-    rows = rows.reset_index(drop=True).join(rows["metric"].str.extract(_PLACE).reset_index(drop=True))
-    rows = rows.assign(layer=rows["layer"].astype(int), head=rows["head"].astype(int), order=rows["part"] == "prediction")
-    matrix = rows.pivot_table(index=["order", "layer"], columns="head", values="value")
-    names = [f"prediction head {layer}" if order else f"trunk layer {layer}" for order, layer in matrix.index]
-    matrix.index = pd.Index(names, name="layer")
+    found = [Metric.parse(name) for name in rows["metric"]]
+    sites = {each.site: replace(each, attention_head=None).site_label for each in found}
+    rows = rows.assign(site=[each.site for each in found], head=pd.Series([each.attention_head for each in found], rows.index))
+    matrix = rows.pivot_table(index="site", columns="head", values="value")
+    matrix = matrix.loc[sorted(sites, key=_depth)]
+    matrix.index = pd.Index([sites[site] for site in matrix.index], name="layer")
     return matrix
+
+
+def _depth(site: str) -> tuple[bool, int]:
+    part, _, number = site.partition(".")
+    return part == "prediction", int(number)
 
 
 def _draw(axes: Axes, matrix: pd.DataFrame, score: str) -> None:

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from lab.errors import LabError
-from lab.plots.axes import new_axes, note
-from lab.plots.curves import describe, noted, seed_count
+from lab.metrics import Metric
+from lab.plots.axes import metric_label, new_axes, note
+from lab.plots.curves import noted, seed_count
 from lab.plots.grid import cell_settings, end_cells, ended
 from lab.stats.conditions import Conditions
-from lab.stats.configurations import Rule, is_logarithmic, is_range, lower_is_better
+from lab.stats.configurations import Rule, is_logarithmic, is_range
 
 
 def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
@@ -36,7 +37,7 @@ def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: A
     from lab.stats.importance import importance_table  # optuna takes its time
 
     cells, settings, found = _cells(frame, metric, rule)
-    table = importance_table(cells, settings, lower_is_better=lower_is_better(metric))
+    table = importance_table(cells, settings, lower_is_better=Metric.parse(metric).lower_is_better)
     axes = axes or new_axes(4.8, 1.1 + 0.32 * len(table))
     places = np.arange(len(table))[::-1]
     axes.barh(places, table["importance"], height=0.6, color="#56B4E9", edgecolor="black", linewidth=0.6)
@@ -48,7 +49,7 @@ def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: A
     axes.set_axisbelow(True)
     what = f"PED-ANOVA over {len(cells)} cells, {seed_count(cells)}"
     marks = "a bar beyond its orange mark is longer than of 95 in 100 shuffled results"
-    note(axes, describe(metric).replace("\n", " "), what, marks, *found.notes)
+    note(axes, metric_label(metric, frame, width=200), what, marks, *found.notes)
     return axes, noted(table, found)
 
 
@@ -68,7 +69,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
         LabError: If no run has the metric, or the runs do not differ.
     """
     cells, settings, found = _cells(frame, metric, rule)
-    table = cells.sort_values("mean", ascending=not lower_is_better(metric), ignore_index=True)
+    table = cells.sort_values("mean", ascending=not Metric.parse(metric).lower_is_better, ignore_index=True)
     ranged = [name for name in settings if is_range(table[name]) and not table[name].isna().any()]
     scales = [_range(table[name]) if name in ranged else _levels(table[name]) for name in settings] + [_range(table["mean"])]
     points = np.column_stack([scale.places for scale in scales])
@@ -83,13 +84,13 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.75})  # fmt: skip
     axes.set_xlim(-0.15, len(scales) - 1 + 0.35)
     axes.set_ylim(-0.06, 1.06)
-    what = describe(metric).replace("\n", " ").split(" on ")[0]
+    what = metric_label(metric, frame, width=200).split(" on ")[0]
     axes.set_xticks(range(len(scales)), [*map(_short, settings), what])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
     told = f"{len(table)} cells, the best drawn darkest; {seed_count(table)}"
-    note(axes, describe(metric).replace("\n", " "), told, *found.notes)
+    note(axes, metric_label(metric, frame, width=200), told, *found.notes)
     return axes, noted(table, found)
 
 

@@ -9,12 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.errors import LabError
-from lab.plots.axes import legend_below, log_axis, new_axes, note
-from lab.plots.curves import describe, noted
+from lab.metrics import Metric
+from lab.plots.axes import legend_below, log_axis, metric_label, new_axes, note
+from lab.plots.curves import noted
 from lab.plots.grid import PARAMETERS, cell_settings, draw_seeds, end_cells, ended, interval_note
 from lab.plots.style import looks
 from lab.stats.conditions import labelled
-from lab.stats.configurations import Rule, lower_is_better, run_values
+from lab.stats.configurations import Rule, run_values
 from tasks.errors import nearest
 
 COSTS = {
@@ -60,7 +61,7 @@ def pareto(
     table.insert(1, cost, told.loc[table["condition"], cost].to_numpy(float))
     if not (table[cost] > 0).all():
         raise LabError(f"the runs do not all say their {cost}")
-    better = table["mean"] * (-1 if lower_is_better(metric) else 1)
+    better = table["mean"] * (-1 if Metric.parse(metric).lower_is_better else 1)
     table.insert(2, "front", pareto_front(table[cost].tolist(), better.tolist()))
     colours = told.loc[table["condition"], "colour"].astype(str).to_numpy()
     axes = axes or new_axes()
@@ -76,7 +77,7 @@ def pareto(
                       label=name)  # fmt: skip
         draw_seeds(axes, rows, cost, look.colour)
     log_axis(axes, COSTS[cost], table[cost])
-    axes.set_ylabel(describe(metric))
+    axes.set_ylabel(metric_label(metric, frame))
     legend_below(axes)
     note(axes, *interval_note(table, "interval"), *found.notes)
     return axes, noted(table.merge(cell_settings(found), on="condition", validate="one_to_one"), found)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lab.plots.axes import TOKENS, count
-from lab.plots.curves import describe, noted
+from lab.plots.axes import TOKENS, count, metric_label
+from lab.plots.curves import noted
 from lab.plots.panels import Lines, in_panels
 from lab.plots.style import Look
 from lab.stats.conditions import conditions, rows_of, where_they_are
@@ -63,7 +63,7 @@ def survival(
             panel.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
         _finish(panel, threshold)
 
-    lines = [describe(metric).replace("\n", " "), *_note(times, crowded=crowded)]
+    lines = [metric_label(metric, frame, width=200), *_note(times, crowded=crowded)]
     if "state" in found.frame and not (ended := found.frame["state"].isin(["finished", "diverged"])).all():
         lines.append(f"not finished, watched so far: {where_they_are(found.frame[~ended])}")
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)

@@ -14,13 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab import plots
-from lab.plots.curves import describe
+from lab.metrics import Metric
+from lab.plots.axes import metric_label, role_label
 from lab.plots.save import embedded, figure_of
 from lab.runs import Run, frame
 from lab.runs.files import write_atomic
 from lab.runs.names import headline, reference_lines
 from lab.stats.conditions import conditions, rows_of
-from lab.stats.configurations import comparison_table, lower_is_better, run_values
+from lab.stats.configurations import comparison_table, run_values
 from lab.stats.emergence import COMPLETION, ONSET, emergence_table
 from lab.stats.statistics import (
     ALPHA,
@@ -98,10 +99,10 @@ def findings(rows: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str, bool]:
         rows: Of the metric, from runs that differ in n_future and seed alone.
         metric: When it reaches the thresholds is compared, or if less of it is better what it is at the end.
     """
-    if lower_is_better(metric):
+    if Metric.parse(metric).lower_is_better:
         return summary_table(rows, metric), *end_conclusion(rows, metric)
     times = emergence_table(rows, metric, thresholds=THRESHOLDS)
-    return summary_table(rows, metric, times), *conclusion(times, metric)
+    return summary_table(rows, metric, times), *conclusion(times, _label(metric, rows))
 
 
 def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -121,7 +122,7 @@ def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = 
             row[f"runs that reach {100 * threshold:.0f} %"] = share_with_interval(seen.tolist())
             row[f"{100 * threshold:.0f} % reached after (thousands of tokens)"] = thousands if seen.all() else "-"
         escaped = [] if times is None else times.loc[times["n_future"] == n, "onset_observed"].tolist()
-        row[f"{_label(metric)} at the end"] = mean_beside_share(ends["value"].tolist(), escaped)
+        row[f"{metric_label(metric, rows, width=200)} at the end"] = mean_beside_share(ends["value"].tolist(), escaped)
         told.append(row)
     return pd.DataFrame(told)
 
@@ -132,7 +133,7 @@ def across(table: pd.DataFrame) -> pd.DataFrame:
     return turned.set_axis([f"n = {n}" for n in turned.columns], axis="columns").rename_axis(None).reset_index(names="")
 
 
-def conclusion(times: pd.DataFrame, metric: str) -> tuple[str, bool]:
+def conclusion(times: pd.DataFrame, label: str) -> tuple[str, bool]:
     """One sentence: each n against the smallest, at onset and at completion; no more than the numbers allow.
 
     Each of the two thresholds is a question of its own: p-values are corrected over the n that are compared there.
@@ -146,7 +147,7 @@ def conclusion(times: pd.DataFrame, metric: str) -> tuple[str, bool]:
         comparisons = [compare_emergence(times, first, n, which) for n in others]
         corrected = holm([comparison.p_value for comparison in comparisons])
         for n, comparison, p_holm in zip(others, comparisons, corrected, strict=True):
-            found = emergence_sentence(comparison, first, n, reaching(metric, threshold), p_holm)
+            found = emergence_sentence(comparison, first, n, reaching(label, threshold), p_holm)
             clauses.append(f"{which}: {found[0].lower()}{found[1:].rstrip('.')}")
             unexplained |= _excludes_zero(comparison) and not p_holm <= ALPHA
     return _joined(clauses, first), unexplained
@@ -154,35 +155,28 @@ def conclusion(times: pd.DataFrame, metric: str) -> tuple[str, bool]:
 
 def end_conclusion(rows: pd.DataFrame, metric: str) -> tuple[str, bool]:
     """As `conclusion`, of what a metric is at the end."""
-    first = rows["n_future"].min()
+    first, label = rows["n_future"].min(), _label(metric, rows)
     clauses, unexplained = [], False
     for row in comparison_table(run_values(rows, metric), baseline=first).to_dict("records"):
         found, excludes = row["p_holm"] <= ALPHA, row["low"] > 0 or row["high"] < 0
         interval = "" if math.isnan(row["low"]) else f"90 % interval {row['low']:+.3g} to {row['high']:+.3g}, "
         p_value = "" if math.isnan(row["p_holm"]) else f"p = {row['p_holm']:.2g}, "
         way = "lower" if row["difference"] < 0 else "higher"
-        effect = f"{_label(metric)} is {abs(row['difference']):.3g} {way} with n = {row['n_future']} than with n = {first}"
+        size = f"{abs(row['difference']):.3g}{' nats' if Metric.parse(metric).unit == 'nats' else ''}"
+        effect = f"{label} is {size} {way} with n = {row['n_future']} than with n = {first}"
         judged = "too few seeds to tell: " if row["pairs"] < FEWEST else "" if found else "no reliable difference: "
         clauses.append(f"at the end {judged}{effect} ({interval}{p_value}{counted(int(row['pairs']), 'pair')} of seeds)")
         unexplained |= bool(excludes and not found)
     return _joined(clauses, first), unexplained
 
 
-def reaching(metric: str, threshold: float) -> str:
-    """In words that a metric reaches a threshold, such that a size can follow, as `14 % later`."""
-    kind, *role, _ = [*metric.rpartition(":")[2].split("/"), ""]
-    share = _IN_WORDS.get(threshold, f"{threshold:g}")
-    if kind == "accuracy":
-        return f"the next-token head reaches {100 * threshold:.0f} % accuracy on {'/'.join(role[:-1])} targets"
-    if kind == "exact":
-        return f"the share of whole answers that are right reaches {share}"
-    if kind == "sampled":
-        return f"the share of {'/'.join(role)} samples reaches {share}"
-    return f"{_label(metric)} reaches {share}"
+def reaching(label: str, threshold: float) -> str:
+    """Return in words that a metric reaches a threshold, such that a size can follow, as `14 % later`."""
+    return f"{label} reaches {_IN_WORDS.get(threshold, f'{threshold:g}')}"
 
 
-def _label(metric: str) -> str:
-    return describe(metric).replace("\n", " ")
+def _label(metric: str, frame: pd.DataFrame) -> str:
+    return Metric.parse(metric).label(role_label(frame))
 
 
 def _joined(clauses: Sequence[str], first: object) -> str:
@@ -200,18 +194,19 @@ def _figures(
     tidy: pd.DataFrame, metric: str, variants: Iterable[str], lines: dict[str, float]
 ) -> dict[str, tuple[Axes, pd.DataFrame, str]]:
     """Axes, numbers and caption of each figure that the runs have metrics for, by name."""
-    thresholds = {} if lower_is_better(metric) else THRESHOLDS
+    thresholds = {} if Metric.parse(metric).lower_is_better else THRESHOLDS
     drawn = {"emergence": (*plots.emergence(tidy, metric, by=["n_future"], lines=lines | thresholds),
-                           f"{_label(metric).capitalize()}, against training tokens seen.")}  # fmt: skip
+                           f"{metric_label(metric, tidy, width=200).capitalize()}, against training tokens seen.")}  # fmt: skip
     for variant in variants:
         if (tidy["metric"] == f"{variant}:{metric}").any():
             told = f"The same on instances of another kind (`{variant}`), which training never showed."
             drawn[variant] = (*plots.emergence(tidy, f"{variant}:{metric}", by=["n_future"], lines=thresholds), told)
-    if tidy["metric"].str.match(r"prefix_matching/\D+$").any():
+    found = [Metric.parse(name) for name in tidy["metric"].unique()]
+    if any(each.name == "prefix_matching" and each.attention_head is None for each in found):
         told = "How strongly the best attention head looks at what followed this token last time (prefix matching)."
         drawn["induction"] = (*plots.induction(tidy, by=["n_future"]), told)
     for n, part in tidy.groupby("n_future"):
-        if part["metric"].str.match(r"prefix_matching/.*\d$").any():
+        if any(Metric.parse(name).attention_head is not None for name in part["metric"].unique()):
             told = f"The same score of every attention head at the end of training, n = {n}."
             drawn[f"heatmap-n{n}"] = (*plots.heatmap(part), told)
     return drawn

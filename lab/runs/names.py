@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.config import Experiment
-
-_OF_EVERY_HEAD = ("loss", "accuracy")
+from lab.metrics import Metric, headline_metric
 
 
 def headline(experiment: Experiment) -> str:
     """The metric whose curve says whether the task is learnt, of the next-token head."""
-    return of_head(experiment.task.headline, 1)
-
-
-def of_head(metric: str, head: int) -> str:
-    """A task's metric (`accuracy/copy`) for one prediction head (`accuracy/copy/1`); all others are the next-token head's."""
-    return f"{metric}/{head}" if metric.partition("/")[0] in _OF_EVERY_HEAD else metric
+    return str(headline_metric(experiment.task.headline))
 
 
 def shared_lines(experiments: Sequence[Experiment], metric: str) -> dict[str, float]:
@@ -28,14 +22,13 @@ def shared_lines(experiments: Sequence[Experiment], metric: str) -> dict[str, fl
 
 def reference_lines(experiment: Experiment, metric: str) -> dict[str, float]:
     """What a metric is to be read against: `chance` for an accuracy, `floor` (nats) for a loss; nothing where unknown."""
-    kind, _, rest = metric.rpartition(":")[2].partition("/")
-    role = rest.rpartition("/")[0]
-    if role not in experiment.task.roles:
+    found = Metric.parse(metric)
+    if found.role not in experiment.task.roles:
         return {}
-    if kind == "accuracy":
-        name, value = "chance", experiment.task.chance(role)
-    elif kind == "loss":
-        name, value = "floor", experiment.task.floor(role)
+    if found.name == "accuracy":
+        name, value = "chance", experiment.task.chance(found.role)
+    elif found.name == "loss":
+        name, value = "floor", experiment.task.floor(found.role)
     else:
         return {}
     return {} if value is None else {name: value}

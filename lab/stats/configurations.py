@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from lab.errors import LabError
+from lab.metrics import Metric
 from lab.stats.conditions import finished, require_one_configuration
 from lab.stats.statistics import (
     ALPHA,
@@ -39,12 +40,7 @@ def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.Data
         return rows.groupby("run", sort=False).tail(1).reset_index(drop=True)
     rows = rows[rows["value"].notna()]
     picked = rows.groupby("run", sort=False)["value"]
-    return rows.loc[picked.idxmin() if lower_is_better(metric) else picked.idxmax()].reset_index(drop=True)
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether less of a metric is better: of losses, divergences and `icl`, a variant's too (`far:loss/copy/1`)."""
-    return metric.rpartition(":")[2].startswith(("loss", "train/loss", "kl", "icl"))
+    return rows.loc[picked.idxmin() if Metric.parse(metric).lower_is_better else picked.idxmax()].reset_index(drop=True)
 
 
 LEVELS_AT_MOST = 8

@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
 from lab.evaluation.state import has_finite_weights
+from lab.metrics import NEXT_TOKEN_LOSS
 from lab.runs import tables
 from lab.runs.layout import METRICS, TIMING
 from lab.runs.writer import Recorder
@@ -104,7 +105,7 @@ class Measure(pl.Callback):
                 continue
             with trainer.precision_plugin.forward_context():
                 values = self._evaluators[recorder.experiment.n_future](network, step, means)
-            finite[member] = math.isfinite(values["loss/all/1"])
+            finite[member] = math.isfinite(values[NEXT_TOKEN_LOSS])
             tables.append_metrics(recorder.run_path / METRICS, step, tokens, scored_tokens, values)
             row = (step, f"{recorder.seconds():.3f}", f"{(tokens - before) / elapsed:.0f}")
             tables.append(recorder.run_path / TIMING, tables.TIMING, [row])

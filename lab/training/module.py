@@ -13,6 +13,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config import Experiment
+from lab.metrics import Metric
 from lab.model import Context, Network, build
 from lab.model.unembedding import Matrices
 from lab.objectives import Loss, Microbatch, Targets, multi_head_loss
@@ -193,4 +194,5 @@ def _means(totals: list[float]) -> dict[str, float]:
     if not parts:
         return {}
     *losses, norm = (value / parts for value in sums)
-    return {f"train/loss/{i}": value for i, value in enumerate(losses, start=1)} | {"train/gradient_norm": norm}
+    values = {str(Metric("train/loss", head=head)): value for head, value in enumerate(losses, start=1)}
+    return values | {str(Metric("train/gradient_norm")): norm}

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingCol
 from rich.progress import Progress as RichProgress
 
 from lab.config import Experiment
+from lab.metrics import NEXT_TOKEN_LOSS
 from lab.runs.names import headline
 
 
@@ -38,7 +39,7 @@ class Progress:
         name = headline(self.experiment)
         elapsed = time.monotonic() - self._began
         rate = (step - self._first) * self.experiment.batch_size / max(elapsed, 1e-9)
-        words = [f"loss {values['loss/all/1']:.3f} nats"]
+        words = [f"loss {values[NEXT_TOKEN_LOSS]:.3f} nats"]
         if name in values:
             words.append(f"{name} {values[name]:.3f}")
         if step > self._first:

@@ -10,7 +10,7 @@ from PIL import Image
 from lab import plots
 from lab.cli.plot import FIGURES
 from lab.errors import LabError
-from lab.plots.curves import band_note, band_table, describe
+from lab.plots.curves import band_note, band_table
 from lab.plots.style import LOOKS, LUMINANCE
 from lab.stats.statistics import bootstrap_interval
 
@@ -75,7 +75,7 @@ def test_the_emergence_curve_has_what_a_reader_needs() -> None:
     axes, table = plots.emergence(frame(seeds=6), "accuracy/copy/1", lines={"chance": 1 / 32})
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "training tokens seen"
-    assert "accuracy on role copy" in axes.get_ylabel()
+    assert "accuracy on the copied segment" in axes.get_ylabel()
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["n = 1", "n = 2"]
@@ -208,17 +208,3 @@ def test_neighbouring_looks_differ_in_lightness_line_and_marker() -> None:
 
 def test_the_command_offers_every_figure() -> None:
     assert set(FIGURES) == set(plots.FIGURES)
-
-
-@pytest.mark.parametrize(
-    ("metric", "words"),
-    [
-        ("accuracy/copy/1", "accuracy on role copy,\nnext-token head"),
-        ("far:loss/all/2", "loss (nats) on all scored targets (far),\nprediction head 2"),
-        ("exact", "whole answers right (share)"),
-        ("icl", "in-context-learning score (nats)"),
-        ("something", "something"),
-    ],
-)
-def test_axes_speak_in_words(metric: str, words: str) -> None:
-    assert describe(metric) == words

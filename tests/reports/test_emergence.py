@@ -6,10 +6,11 @@ import pytest
 
 import lab
 from lab.errors import LabError
-from lab.reports.emergence import across, conclusion, reaching, report, summary_table
+from lab.reports.emergence import across, conclusion, report, summary_table
 from tests.reproduce.finished import finished
 
 METRIC = "accuracy/copy/1"
+LABEL = "copying accuracy"
 
 
 def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
@@ -23,10 +24,8 @@ def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
 
 
 def test_the_conclusion_is_one_sentence_that_follows_from_the_numbers() -> None:
-    later, unexplained = conclusion(times([2e5 + 1e3 * seed for seed in range(6)]), METRIC)
-    assert later.startswith(
-        "Onset: the next-token head reaches 50 % accuracy on copy targets 98 % later in tokens seen with n = 2 than with n = 1"
-    )
+    later, unexplained = conclusion(times([2e5 + 1e3 * seed for seed in range(6)]), LABEL)
+    assert later.startswith("Onset: copying accuracy reaches one half 98 % later in tokens seen with n = 2 than with n = 1")
     assert not unexplained
     assert "completion: no reliable difference" in later
     assert later.endswith(".")
@@ -34,13 +33,13 @@ def test_the_conclusion_is_one_sentence_that_follows_from_the_numbers() -> None:
 
 
 def test_where_there_is_no_difference_it_says_so() -> None:
-    same, _ = conclusion(times([1e5 + 1e3 * seed for seed in (1, 0, 3, 2, 5, 4)]), METRIC)
+    same, _ = conclusion(times([1e5 + 1e3 * seed for seed in (1, 0, 3, 2, 5, 4)]), LABEL)
     assert same.startswith("Onset: no reliable difference")
 
 
 def test_times_that_no_run_reached_are_not_averaged() -> None:
     table = times([2e5] * 6, observed=False)
-    assert "nothing can be said" in conclusion(table, METRIC)[0]
+    assert "nothing can be said" in conclusion(table, LABEL)[0]
     rows = table[["run", "n_future", "seed"]].assign(step=1, metric=METRIC, value=0.5)
     shown = summary_table(rows, METRIC, table)
     assert shown["90 % reached after (thousands of tokens)"].tolist() == ["-"] * 2
@@ -51,39 +50,26 @@ def test_times_that_no_run_reached_are_not_averaged() -> None:
 
 def test_one_arm_alone_has_nothing_to_be_compared_with() -> None:
     table = times([2e5] * 6)
-    assert "nothing to compare" in conclusion(table[table["n_future"] == 1], METRIC)[0]
+    assert "nothing to compare" in conclusion(table[table["n_future"] == 1], LABEL)[0]
 
 
 def test_an_interval_that_the_test_does_not_bear_out_is_explained() -> None:
     onset = [1e5 + 1e3 * seed + 2e4 * ahead for seed, ahead in enumerate((1, 1, 1, 1, -0.1, -0.1))]
-    sentence, unexplained = conclusion(times(onset), METRIC)
+    sentence, unexplained = conclusion(times(onset), LABEL)
     assert sentence.startswith("Onset: no reliable difference")
     assert unexplained
 
 
 @pytest.mark.parametrize(
-    ("metric", "words"),
-    [
-        ("accuracy/case_first/1", "the next-token head reaches 50 % accuracy on case_first targets"),
-        ("accuracy/turn/1/1", "the next-token head reaches 50 % accuracy on turn/1 targets"),
-        ("exact", "the share of whole answers that are right reaches one half"),
-        ("sampled/creative", "the share of creative samples reaches one half"),
-    ],
-)
-def test_what_is_reached_is_the_tasks_own(metric: str, words: str) -> None:
-    assert reaching(metric, 0.5) == words
-
-
-@pytest.mark.parametrize(
     ("task", "metric", "words"),
     [
-        ("agreement", "accuracy/case_first/1", "accuracy on case_first targets"),
+        ("agreement", "accuracy/case_first/1", "accuracy on the first case marker (next token) reaches one half"),
         (
             "markov",
             "kl/bayes",
-            "at the end divergence from the bayes predictor (nats) is 0.1 higher with n = 2 than with n = 1",
+            "at the end divergence from the bayes predictor is 0.1 nats higher with n = 2 than with n = 1",
         ),
-        ("addition", "exact", "the share of whole answers that are right"),
+        ("addition", "exact", "fraction of correct answers reaches one half"),
     ],
 )
 def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_path: Path) -> None:

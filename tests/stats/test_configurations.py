@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from lab.errors import LabError
-from lab.stats.configurations import cell_table, comparison_table, lower_is_better, run_values, seed_table
+from lab.stats.configurations import cell_table, comparison_table, run_values, seed_table
 from lab.stats.statistics import bootstrap_interval, paired_comparison
 
 
@@ -31,22 +31,6 @@ def test_the_last_or_the_best_evaluation_of_each_run_is_taken() -> None:
 def test_several_runs_of_a_seed_in_a_cell_are_refused() -> None:
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.size"):
         comparison_table(run_values(frame(), "accuracy/copy/1"))
-
-
-@pytest.mark.parametrize(
-    ("metric", "lower"),
-    [
-        ("loss/all/1", True),
-        ("far:loss/copy/1", True),
-        ("train/loss/2", True),
-        ("icl", True),
-        ("kl/bayes", True),
-        ("accuracy/copy/1", False),
-        ("train/gradient_norm", False),
-    ],
-)
-def test_less_is_better_of_losses_alone(metric: str, lower: bool) -> None:
-    assert lower_is_better(metric) == lower
 
 
 def test_of_a_loss_the_best_is_the_smallest() -> None:

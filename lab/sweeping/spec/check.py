@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lab.config import Experiment
 from lab.errors import LabError
+from lab.metrics import EVERY_TARGET, PER_HEAD, Metric
 from lab.runs.names import headline
 from lab.sweeping.spec.configurations import SEED, boundary_configurations, build_experiment, varied_names
 from lab.sweeping.spec.description import Configuration, Sweep
@@ -89,12 +90,11 @@ def _check_metrics(metrics: list[str], possible: list[tuple[Configuration, Exper
 def known_metrics(experiment: Experiment) -> set[str]:
     """Names of metrics that a run of this experiment reports, as far as its task alone says it (and without torch)."""
     task, names = experiment.task, set[str]()
-    variants: dict[str, Task] = {"": task, **{f"{name}:": variant for name, variant in task.variants().items()}}
-    for prefix, variant in variants.items():
-        roles = (*variant.roles[1:], "all")
-        heads = range(1, experiment.n_future + 1)
-        names |= {f"{prefix}{kind}/{role}/{i}" for kind in ("loss", "accuracy") for role in roles for i in heads}
-        names |= {prefix + name for name in (("exact", "first") if variant.has_answer else ("icl",))}
+    variants: dict[str, Task] = {"": task, **task.variants()}
+    for name, variant in variants.items():
+        roles, heads = (*variant.roles[1:], EVERY_TARGET), range(1, experiment.n_future + 1)
+        names |= {str(Metric(kind, name, role, head)) for kind in PER_HEAD for role in roles for head in heads}
+        names |= {str(Metric(kind, name)) for kind in (("exact", "first") if variant.has_answer else ("icl",))}
     return names
 
 
@@ -103,5 +103,5 @@ def measured_metrics(experiment: Experiment) -> set[str]:
     from lab.evaluation.evaluator import Evaluator
     from lab.model import build
 
-    training = {f"train/loss/{i}" for i in range(1, experiment.n_future + 1)} | {"train/gradient_norm"}
+    training = {str(Metric("train/loss", head=i)) for i in range(1, experiment.n_future + 1)} | {"train/gradient_norm"}
     return training | set(Evaluator(experiment)(build(experiment)))
