@@ -150,6 +150,8 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     Raises:
         LabError: If no run's tables can be read.
     """
+    import pandas as pd
+
     measured: list[tuple[Run, pd.DataFrame]] = []
     unreadable: list[LabError] = []
     for run in {run.path.resolve(): run for run in runs}.values():
@@ -192,6 +194,8 @@ def _measurements(run: Run) -> pd.DataFrame:
     Raises:
         LabError: If its tables cannot be read, have two values of a metric at a step, or are missing though it is finished.
     """
+    import pandas as pd
+
     rows = run.metrics()
     if not rows and run.state == "finished":
         raise LabError(f"{run.path / METRICS}: missing or empty, though the run is finished")
