@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Count, Task
 from tasks.core.splits import MOST_LISTED
-from tasks.errors import TaskError, shown
-from tasks.settings import number_below, require
+from tasks.core.text import read_numbers
+from tasks.errors import TaskError
+from tasks.settings import require
 
 PROMPT = 1
 
@@ -167,9 +168,9 @@ class Star(Task):
     def parse(self, line: str) -> Batch:
         edges_text, _, rest = line.strip().partition("/")
         ends_text, _, path_text = rest.partition("=")
-        edges = [_numbers(edge, 2, "an edge u,v", self.nodes) for edge in edges_text.split("|")]
-        start, goal = _numbers(ends_text, 2, "start,goal", self.nodes)
-        path = _numbers(path_text, self.arm, f"a path of {self.arm} nodes", self.nodes)
+        edges = [read_numbers(edge, "star", "an edge u,v", self.nodes, 2) for edge in edges_text.split("|")]
+        start, goal = read_numbers(ends_text, "star", "start,goal", self.nodes, 2)
+        path = read_numbers(path_text, "star", f"a path of {self.arm} nodes", self.nodes, self.arm)
         require(len(edges) == self.edges, "star: the number of edges", len(edges), str(self.edges))
         whole = path if self.direction == "forward" else path[::-1]
         row = self._build(np.array([edges]), np.array([[start, *whole[1:-1], goal]]))
@@ -204,11 +205,3 @@ class Star(Task):
         padded = tokens[:, : each * self.edges].reshape(len(tokens), self.edges, each)
         start = each * self.edges
         return padded[:, :, :2], tokens[:, start], tokens[:, start + 1]
-
-
-def _numbers(text: str, count: int, what: str, below: int) -> list[int]:
-    words = text.split(",")
-    numbers = [number for word in words if (number := number_below(word, below)) is not None]
-    if not len(numbers) == len(words) == count:
-        raise TaskError(f"star: {shown(text)} is not {what}, numbers below {below} with commas between")
-    return numbers

@@ -25,6 +25,26 @@ def with_newlines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_numbers(text: str, task: str, form: str, below: int, count: int | None = None) -> list[int]:
+    """Read numbers with commas between.
+
+    Args:
+        text: The numbers.
+        task: The name of a task, for the message.
+        form: The expected form, for the message: `an edge u,v`.
+        below: The limit of each number.
+        count: How many there must be; None for any.
+
+    Raises:
+        TaskError: If the text has another form.
+    """
+    words = text.split(",")
+    numbers = [number for word in words if (number := number_below(word, below)) is not None]
+    if len(numbers) != len(words) or count not in (None, len(words)):
+        raise TaskError(f"{task}: {shown(text)} is not {form}, numbers below {below} with commas between")
+    return numbers
+
+
 def has_label(task: Contract) -> bool:
     """Return whether tokens alone determine roles and answers: whether the task overrides `label`."""
     return type(task).label is not Contract.label

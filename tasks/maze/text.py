@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.errors import TaskError, shown
-from tasks.settings import number_below, require
+from tasks.core.text import read_numbers
+from tasks.errors import TaskError
+from tasks.settings import require
 
 Ways = dict[int, list[int]]
 """The nodes one step from each node; an end is not a key."""
@@ -44,10 +45,10 @@ def read(text: str, nodes: int) -> Line:
     edges_text, _, rest = text.strip().partition("/")
     ends_text, _, walk_text = rest.partition("=")
     steps_text, _, outcome = walk_text.partition(" ")
-    pairs = [_numbers(edge, "an edge u,v", nodes, 2) for edge in edges_text.split("|")]
-    start, goal = _numbers(ends_text, "start,goal", nodes, 2)
+    pairs = [read_numbers(edge, "maze", "an edge u,v", nodes, 2) for edge in edges_text.split("|")]
+    start, goal = read_numbers(ends_text, "maze", "start,goal", nodes, 2)
     require(outcome in ("won", "lost"), "maze: the outcome after a walk", outcome, "won or lost")
-    return Line([(tail, head) for tail, head in pairs], start, goal, _numbers(steps_text, "a walk", nodes), outcome)
+    return Line([(tail, head) for tail, head in pairs], start, goal, read_numbers(steps_text, "maze", "a walk", nodes), outcome)
 
 
 def find_choices(line: Line, corridor: int) -> dict[int, str]:
@@ -101,11 +102,3 @@ def _corridor(ways: Ways, first: int, corridor: int) -> list[int]:
     while len(chain) <= corridor and len(ways.get(chain[-1], [])) == 1:
         chain.append(ways[chain[-1]][0])
     return chain
-
-
-def _numbers(text: str, what: str, below: int, count: int | None = None) -> list[int]:
-    words = text.split(",")
-    numbers = [number for word in words if (number := number_below(word, below)) is not None]
-    if len(numbers) != len(words) or count not in (None, len(words)):
-        raise TaskError(f"maze: {shown(text)} is not {what}, numbers below {below} with commas between")
-    return numbers

@@ -31,7 +31,7 @@ _COLUMNS = {"codes": np.int32, "roles": np.int8, "starts": np.int64, "characters
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SplitStories:
     """The stories of a split, concatenated: N stories, K codes.
 
     Attributes:
@@ -82,9 +82,9 @@ class Corpus:
         return encoding.load_tokenizer(self.tokenizer_json)
 
     @cached_property
-    def parts(self) -> dict[str, Part]:
+    def splits(self) -> dict[str, SplitStories]:
         """The stories of each split, memory-mapped."""
-        return {split: Part(*(self._array(f"{split}_{name}") for name in _COLUMNS)) for split in SPLITS}
+        return {split: SplitStories(*(self._array(f"{split}_{name}") for name in _COLUMNS)) for split in SPLITS}
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:

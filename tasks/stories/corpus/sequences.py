@@ -67,9 +67,9 @@ class CorpusStories:
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> tuple[Integers, Integers]:
         """Draw tokens and roles (B, T) of stories, uniform over a split, with replacement."""
-        part, kept, length = self.corpus.parts[split], self.kept[split], self._source.length
+        stories, kept, length = self.corpus.splits[split], self.kept[split], self._source.length
         which_B = kept[rng.integers(len(kept), size=size)]
-        codes_BT, roles_BT = part.pad(which_B, length)
+        codes_BT, roles_BT = stories.pad(which_B, length)
         if split != "train":
             return self._insert_names(rng, codes_BT, self._most[split], split), roles_BT
         if self._source.mix is not None:
@@ -88,10 +88,10 @@ class CorpusStories:
         return np.where(placeholder < 0, codes_BT, name_BT)
 
     def _select(self, split: str) -> None:
-        part, source = self.corpus.parts[split], self._source
-        fits = part.lengths <= source.length
-        asks = np.ones(len(fits), dtype=bool) if split == "train" else part.characters > 0
-        few = asks if split == "train" else part.characters <= len(self.names)
+        stories, source = self.corpus.splits[split], self._source
+        fits = stories.lengths <= source.length
+        asks = np.ones(len(fits), dtype=bool) if split == "train" else stories.characters > 0
+        few = asks if split == "train" else stories.characters <= len(self.names)
         self.kept[split] = np.flatnonzero(fits & asks & few)
         self.facts |= {
             f"{split}: stories": len(fits),
@@ -105,11 +105,11 @@ class CorpusStories:
             }
         if not len(self.kept[split]):
             what = "" if split == "train" else " with a name"
-            shortest = int(part.lengths.min())
+            shortest = int(stories.lengths.min())
             raise TaskError(
                 f"stories.length: no story of {split}{what} has at most {source.length} tokens (the shortest has {shortest})"
             )
-        self._most[split] = int(part.characters[self.kept[split]].max())
+        self._most[split] = int(stories.characters[self.kept[split]].max())
 
     @cached_property
     def names(self) -> Pool:

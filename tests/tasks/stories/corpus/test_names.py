@@ -28,7 +28,7 @@ def names_of(chosen: Pool) -> set[tuple[int, int]]:
 def test_neighbours_are_those_that_a_look_at_every_pair_finds(task: Task) -> None:
     corpus = task._text.corpus
     parts = find_affixes(corpus.tokenizer.get_vocab())
-    codes = corpus.parts["train"].codes[:20_000]
+    codes = corpus.splits["train"].codes[:20_000]
     pairs = set(itertools.pairwise(codes.tolist()))
     found = find_neighbours(codes, parts, task.vocab_size)
     assert found.any()

@@ -125,7 +125,7 @@ def test_excluded_stories_are_counted_by_reason(task: Task, text: Path) -> None:
 
 
 def test_the_shortest_and_the_longest_sequence_may_fill_it(text: Path, task: Task) -> None:
-    lengths = task._text.corpus.parts["train"].lengths
+    lengths = task._text.corpus.splits["train"].lengths
     exact = tasks.get("stories", **{**task.settings, "length": int(lengths.max())})
     assert exact.facts()["train: stories that take part"] == len(lengths)
     filled = exact.batch(0, 0, 2000).roles[:, -1]
