@@ -50,7 +50,7 @@ RUNS = {
     "accumulated": f"{INDUCTION} --n-future 2 --accumulate 2",
     "bfloat16": f"{INDUCTION} --n-future 2 --precision bfloat16",
 }  # fmt: skip
-ENSEMBLE = f"{INDUCTION} --n-future 1,2 --seeds 0:2 --together"
+ENSEMBLE = f"{INDUCTION} --n-future 1,2 --seeds 0:2 --ensemble"
 RENAMED: dict[str, str] = {}
 """Options that the new tree spells differently."""
 

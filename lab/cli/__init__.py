@@ -1,1 +1,1 @@
-"""The command line: one file for each command, each with `run(arguments) -> exit status`."""
+"""The command line: one module for each command, each with `run(arguments) -> exit status`."""

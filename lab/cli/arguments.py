@@ -1,4 +1,4 @@
-"""Arguments that all commands share: one line of complaint, and settings by their dotted names."""
+"""Arguments that all commands share: options with errors of one line, and settings by dotted name."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ ALIASES = {
     "objective": "objective.name",
 }
 """Short names of settings that are often changed."""
+RENAMED = {"together": "ensemble", "at-once": "ensemble-size"}
+"""Earlier names of options."""
 
 
 class _StoreOnce(argparse.Action):
-    """Store a value; one that is empty, as an unset variable of a shell leaves it, or given twice is an error."""
+    """Store a value, which must neither be empty, as an unset variable of a shell leaves it, nor be given twice."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
@@ -42,7 +44,7 @@ class _StoreOnce(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that complains in one line."""
+    """A parser whose errors are one line."""
 
     def __init__(self, command: str, description: str, **options: Any) -> None:
         super().__init__(
@@ -56,38 +58,43 @@ class Parser(argparse.ArgumentParser):
         self.register("action", None, _StoreOnce)  # what `add_argument` does without an action
 
     def add_force(self) -> None:
-        """Add the option that lets a command replace files which it did not write."""
-        self.add_argument("--force", action="store_true", help="replace files that no such command wrote")
+        """Add the option to replace files that this laboratory did not write."""
+        self.add_argument("--force", action="store_true", help="replace files that no lab command wrote")
 
     def error(self, message: str) -> NoReturn:
         raise LabError(f"{self.prog.removeprefix('lab ')}: {message}")
 
 
-def settings_from(words: list[str], full_name: Callable[[str], str] = lambda name: ALIASES.get(name, name)) -> dict[str, Any]:
-    """Parse settings by dotted name from what is left of a command line: `--n-future 2 --model.heads=causal`.
+def parse_settings(words: list[str], full_name: Callable[[str], str] = lambda name: ALIASES.get(name, name)) -> dict[str, Any]:
+    """Parse settings from the rest of a command line: `--n-future 2 --model.heads=causal`.
 
     Values are read as YAML. Dashes in names are underscores.
 
     Args:
-        words: What is left.
-        full_name: From the name that is written to the dotted one; by default a setting's of an experiment.
+        words: The rest of the command line.
+        full_name: Maps a written name to the dotted name; by default, that of an experiment's setting.
+
+    Returns:
+        Values by dotted name.
 
     Raises:
-        LabError: For a word that is no setting, a setting without value or one given twice.
+        LabError: For a word that is no setting, and a setting that has no value, is given twice or has another name now.
     """
     from lab.config.yaml import read_yaml
 
     settings: dict[str, Any] = {}
-    left = list(words)
-    while left:
-        word = left.pop(0)
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         if not word.startswith("--") or word == "--":
             raise LabError(f"unexpected argument {word!r}; settings are given as --name value")
         name, equals, value = word[2:].partition("=")
+        if name in RENAMED:
+            raise LabError(f"--{name}: is now called --{RENAMED[name]}")
         if not equals:
-            if not left or (left[0].startswith("--")):
+            if not rest or (rest[0].startswith("--")):
                 raise LabError(f"setting --{name} needs a value")
-            value = left.pop(0)
+            value = rest.pop(0)
         dotted = full_name(name.replace("-", "_"))
         if dotted in settings:
             raise LabError(f"setting --{name} is given twice")
@@ -95,36 +102,41 @@ def settings_from(words: list[str], full_name: Callable[[str], str] = lambda nam
     return settings
 
 
-def task_from(name: str, words: list[str]) -> Task:
-    """The task of `lab train NAME` with settings from a command line: `--vocabulary 64` or `--task.vocabulary 64`.
+def parse_task(name: str, words: list[str]) -> Task:
+    """Return the task that `lab train NAME` trains, with settings from a command line.
+
+    Both `--vocabulary 64` and `--task.vocabulary 64` set the task's `vocabulary`.
 
     Args:
-        name: The task's.
-        words: What is left of the command line; a setting of a task within the task is `--task.task.vocabulary`.
+        name: Name of the task.
+        words: The rest of the command line; a setting of a task within the task is `--task.task.vocabulary`.
 
     Raises:
-        LabError: As `settings_from`.
-        TaskError: For an unknown task or setting, or a value that it refuses.
+        LabError: As `parse_settings`.
+        TaskError: For an unknown task or setting, or a value that the task rejects.
     """
     import tasks
     from lab.config.files import changed, defaults
 
-    known = {field.name for field in fields(tasks.find(name))}
+    allowed = {field.name for field in fields(tasks.find(name))}
 
     def full(dotted: str) -> str:
         first, _, rest = dotted.partition(".")
-        of_experiment = first == "task" and (rest.partition(".")[0] in known or "task" not in known)
+        of_experiment = first == "task" and (rest.partition(".")[0] in allowed or "task" not in allowed)
         return dotted if of_experiment else f"task.{dotted}"
 
-    settings = settings_from(words, full)
+    settings = parse_settings(words, full)
     for taken in ("task", "task.name"):
         if taken in settings:
             raise LabError(f"{name} has no setting {taken.removeprefix('task.')!r}; the task is named first, without dashes")
     return tasks.from_description(changed(defaults(name), settings)["task"])
 
 
-def first_word(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """The first argument if it is no option, and the rest; a parser would take the value of a setting for it."""
+def split_first(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Return the first argument, if it is no option, and the rest.
+
+    A parser would take the value of a setting for it.
+    """
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     return None, arguments

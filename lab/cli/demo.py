@@ -1,4 +1,4 @@
-"""`lab demo`: the main job, from nothing to a figure."""
+"""Train, compare and plot next-token and multi-token models in about two minutes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 import time
 from pathlib import Path
 
-from lab.cli.arguments import Parser, settings_from
+from lab.cli.arguments import Parser, parse_settings
 from lab.errors import LabError
 from lab.processes import resumable
 
@@ -25,8 +25,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=6, help="paired seeds (6)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
     parser.add_force()
-    known, left = parser.parse_known_args(arguments)
-    for name, value in (("--seeds", known.seeds), ("--workers", known.workers)):
+    args, rest = parser.parse_known_args(arguments)
+    for name, value in (("--seeds", args.seeds), ("--workers", args.workers)):
         if value is not None and value < 1:
             raise LabError(f"demo: {name} must be at least 1, not {value}")
     began = time.monotonic()
@@ -38,14 +38,14 @@ def run(arguments: list[str]) -> int:
     from lab.runs.outputs import check_folder
 
     console = Console()
-    out = Path(known.out)
-    settings = settings_from(left)
+    out = Path(args.out)
+    settings = parse_settings(rest)
     if "n_future" in settings:
         raise LabError("demo: --n-future cannot be given: --n says which numbers of prediction heads are compared")
-    sweep = described(tuple(dict.fromkeys(known.n)), known.seeds, settings)
-    check_folder(out, PAGE, force=known.force)
+    sweep = described(tuple(dict.fromkeys(args.n)), args.seeds, settings)
+    check_folder(out, PAGE, force=args.force)
     with resumable(f"stopped; the same command goes on with what lies in {out}"):
-        runs = train_all(sweep, out, known.workers, console)
+        runs = train_all(sweep, out, args.workers, console)
 
     from lab.cli.table import print_frame
     from lab.reports.emergence import across, report

@@ -1,4 +1,4 @@
-"""`lab evaluate`: a trained model on instances from a file."""
+"""Measure a run on instances from a file."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ examples:
 
 def run(arguments: list[str]) -> int:
     """Measure a run on the lines of a file, print the metrics and write them if asked."""
-    parser = Parser("evaluate", "Measure a trained model on instances from a file, one a line.", epilog=_EXAMPLES)
+    parser = Parser("evaluate", "Measure the model of a run on instances from a file, one a line.", epilog=_EXAMPLES)
     parser.add_argument("run", help="a run's folder")
     parser.add_argument(
-        "--data", required=True, metavar="FILE", help="lines of text of its task, or what lab tasks export wrote"
+        "--data", required=True, metavar="FILE", help="lines of text of its task, or a file of lab tasks export"
     )
     parser.add_argument("-o", "--out", metavar="FILE", help="a .csv for the metrics")
     parser.add_force()
-    known = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
 
     from lab.runs.files import write_atomic
     from lab.runs.outputs import check_file
 
-    if known.out is not None:
-        check_file(Path(known.out), (".csv",), begins="run,data,lines,", force=known.force)
-        if Path(known.out).resolve() == Path(known.data).resolve():
-            raise LabError(f"{known.out}: is the data itself; choose another file")
+    if args.out is not None:
+        check_file(Path(args.out), (".csv",), begins="run,data,lines,", force=args.force)
+        if Path(args.out).resolve() == Path(args.data).resolve():
+            raise LabError(f"{args.out}: is the data itself; choose another file")
 
     from rich.console import Console
 
     from lab.cli.table import print_frame
     from lab.evaluation.from_file import evaluate
 
-    frame = evaluate(known.run, known.data)
+    frame = evaluate(args.run, args.data)
     print_frame(Console(), frame[["metric", "value"]].assign(value=frame["value"].map("{:.4f}".format)))
-    if known.out is not None:
-        write_atomic(Path(known.out), frame.to_csv(index=False))
-        print(known.out)
+    if args.out is not None:
+        write_atomic(Path(args.out), frame.to_csv(index=False))
+        print(args.out)
     return 0

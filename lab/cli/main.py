@@ -1,30 +1,16 @@
-"""The command `lab`: finds the command's own file and turns every complaint into one line.
-
-Nothing heavy is imported here, so that `lab --help` answers at once.
-"""
+"""The command `lab`: runs a command and turns every error that a user can mend into one line."""
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 
+from lab.cli.commands import run_command, table
 from lab.cli.output import complain, standard_output
 from lab.errors import Diverged, Interrupted, LabError, Occupied
 from lab.processes import SIGNALLED, end, handling, rank, signal_of
-from tasks.errors import TaskError, nearest
+from tasks.errors import TaskError
 
-COMMANDS: dict[str, str] = {
-    "tasks": "what can be learned; `lab tasks show TASK` prints samples",
-    "train": "train one experiment",
-    "resume": "go on with a run that was stopped or killed",
-    "runs": "a table of the runs in a folder",
-    "evaluate": "measure a run on instances from a file",
-    "sweep": "train the experiments of a sweep, or go on with it after any stop",
-    "plot": "a figure of some runs",
-    "reproduce": "a figure of a paper from nothing, with its numbers",
-    "demo": "train, measure and plot next-token against multi-token models, in about two minutes",
-}
 DIVERGED, WRONG = 1, 2
 
 
@@ -32,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        Exit status: 0, 1 for runs that diverged, 2 for something wrong that is named in one line, 130 after Ctrl-C, 143 after
+        Exit status: 0, 1 for runs that diverged or failed, 2 for wrong input, which one line names, 130 after Ctrl-C, 143 after
         SIGTERM, 129 after SIGHUP.
     """
     with standard_output() as output:
@@ -59,11 +45,11 @@ def _status(arguments: list[str]) -> int:
         sys.path.append("")  # the working directory, last: a user's own `my_tasks:Reverse` is found there and hides nothing
     try:
         with handling(end):
-            return run_command(arguments[0], arguments[1:])
+            return run_command(arguments)
     except SystemExit as ended:  # argparse after --help
         return ended.code if isinstance(ended.code, int) else 0
     except Interrupted as error:
-        if rank() == 0:  # one process speaks for all that train a run
+        if rank() == 0:  # one of the processes that train a run reports for all
             complain(str(error))
         return SIGNALLED + error.number
     except Diverged as error:
@@ -89,25 +75,11 @@ def _status(arguments: list[str]) -> int:
         return SIGNALLED + signal_of(error)
 
 
-def run_command(name: str, arguments: list[str]) -> int:
-    """Run one command with its own arguments.
-
-    Raises:
-        LabError: For an unknown command.
-    """
-    if name not in COMMANDS:
-        raise LabError(f"unknown command {name!r}; {nearest(name, COMMANDS)}")
-    status: int = importlib.import_module(f"lab.cli.{name}").run(arguments)
-    return status
-
-
 def usage() -> str:
-    """The help of `lab` itself."""
-    width = max(map(len, COMMANDS))
-    commands = "\n".join(f"  {name:<{width}}  {line}" for name, line in COMMANDS.items())
+    """Return the help of `lab` itself."""
     return (
         "usage: lab COMMAND ...\n\nA laboratory for multi-token prediction.\n\n"
-        f"{commands}\n\n`lab COMMAND --help` says more. Wrong input: one line and exit status 2."
+        f"{table()}\n\n`lab COMMAND --help` describes a command. Wrong input: one line and exit status 2."
     )
 
 

@@ -1,4 +1,4 @@
-"""`lab plot`: a figure of some runs."""
+"""Draw a figure of some runs."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--threshold", type=float, help="what a run must pass to escape the plateau (0.5)")
     parser.add_argument("--cost", help="parameters, flops, seconds or tokens (parameters)")
     parser.add_force()
-    known = parser.parse_args(arguments)
-    if known.figure not in FIGURES:
-        raise LabError(f"unknown figure {known.figure!r}; {nearest(known.figure, FIGURES)}")
-    given = {name: getattr(known, name) for name in OPTIONS if getattr(known, name) is not None}
+    args = parser.parse_args(arguments)
+    if args.figure not in FIGURES:
+        raise LabError(f"unknown figure {args.figure!r}; {nearest(args.figure, FIGURES)}")
+    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     for name in given:
-        if known.figure not in OPTIONS[name]:
-            raise LabError(f"--{name} is for {', '.join(OPTIONS[name])}, not {known.figure}")
+        if args.figure not in OPTIONS[name]:
+            raise LabError(f"--{name} is for {', '.join(OPTIONS[name])}, not {args.figure}")
     if "by" in given:
         given["by"] = [ALIASES.get(name, name) for name in given["by"].replace("-", "_").split(",")]
 
     from lab.plots.save import check_path
 
-    check_path(Path(known.out), force=known.force)
-    for path in _draw(known.figure, known.runs, given, Path(known.out)):
+    check_path(Path(args.out), force=args.force)
+    for path in _draw(args.figure, args.runs, given, Path(args.out)):
         print(path)
     return 0
 

@@ -1,4 +1,4 @@
-"""`lab reproduce`: a figure of a paper from nothing, with its numbers."""
+"""Reproduce a figure of a paper, with its numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.arguments import Parser, settings_from
+from lab.cli.arguments import Parser, parse_settings
 from lab.errors import LabError
 from lab.processes import resumable
 from lab.reproduce import PAGE, REPRODUCTIONS
@@ -43,19 +43,19 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
     parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
     parser.add_force()
-    known, left = parser.parse_known_args(arguments)
-    settings = settings_from(left)
-    if known.name not in REPRODUCTIONS:
-        raise LabError(f"unknown reproduction {known.name!r}; {nearest(known.name, REPRODUCTIONS)}")
-    if known.workers is not None and known.workers < 1:
-        raise LabError(f"reproduce: --workers must be at least 1, not {known.workers}")
-    study = importlib.import_module(REPRODUCTIONS[known.name])
-    if known.scale not in study.SCALES:
-        raise LabError(f"{known.name} has no scale {known.scale!r}; it has: {', '.join(study.SCALES)}")
+    args, rest = parser.parse_known_args(arguments)
+    settings = parse_settings(rest)
+    if args.name not in REPRODUCTIONS:
+        raise LabError(f"unknown reproduction {args.name!r}; {nearest(args.name, REPRODUCTIONS)}")
+    if args.workers is not None and args.workers < 1:
+        raise LabError(f"reproduce: --workers must be at least 1, not {args.workers}")
+    study = importlib.import_module(REPRODUCTIONS[args.name])
+    if args.scale not in study.SCALES:
+        raise LabError(f"{args.name} has no scale {args.scale!r}; it has: {', '.join(study.SCALES)}")
 
-    out = Path(known.out or f"results/{known.name}")
-    if not known.plan:
-        check_folder(out, PAGE, force=known.force)
+    out = Path(args.out or f"results/{args.name}")
+    if not args.plan:
+        check_folder(out, PAGE, force=args.force)
 
     from rich.console import Console
 
@@ -64,20 +64,20 @@ def run(arguments: list[str]) -> int:
     from lab.sweeping.workers.settings import Workers
 
     finished: list[list[Run]] = []
-    for place, planned in enumerate(study.sweeps(known.scale)):
+    for place, planned in enumerate(study.sweeps(args.scale)):
         sweep = _changed(planned(finished[-1] if finished else ()), settings)
-        prepared = prepare(sweep, Path(known.runs or "runs") / sweep.name)
-        workers = Workers(known.workers)
-        if known.plan:
+        prepared = prepare(sweep, Path(args.runs or "runs") / sweep.name)
+        workers = Workers(args.workers)
+        if args.plan:
             cost = prepared.plan().text(workers.count_here(prepared.demand))
             print(f"{sweep.name}{', at most' if place else ''}: {cost}")
             continue
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         with resumable("stopped; the same command goes on"):
             finished.append(run_sweep(prepared, workers, Console(), evaluations=True).complete())
-    if known.plan:
+    if args.plan:
         return 0
-    for path in study.report(known.scale, finished, out):
+    for path in study.report(args.scale, finished, out):
         print(path)
     return 0
 

@@ -1,4 +1,4 @@
-"""`lab runs`: a table of what lies in a folder."""
+"""Print a table of the runs in some folders."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lab.runs.names import headline
 
 _EXAMPLES = """\
 examples:
-  lab runs                      those in the folder runs
+  lab runs                      the runs in the folder runs
   lab runs demo/runs runs/first
-  lab runs | grep stopped       a run a line in a pipe"""
+  lab runs | grep stopped       one line for each run in a pipe"""
 _UNBROKEN = 10_000
-"""Width of a table that is read by a program: a run stays on one line."""
+"""Width of a table that a program reads: one line for each run."""
 
 
 def run(arguments: list[str]) -> int:
     """Print a table of runs."""
-    parser = Parser("runs", "A table of the runs in some folders.", epilog=_EXAMPLES)
+    parser = Parser("runs", "Print a table of the runs in some folders.", epilog=_EXAMPLES)
     parser.add_argument("folders", nargs="*", default=["runs"], help="runs, or folders of runs (runs)")
-    known = parser.parse_args(arguments)
-    opened = open_runs(known.folders)
+    args = parser.parse_args(arguments)
+    opened = open_runs(args.folders)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("run", overflow="fold", ratio=1)
     for title in ("n", "L x d", "seed", "step"):

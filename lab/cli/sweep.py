@@ -1,11 +1,11 @@
-"""`lab sweep`: many experiments, resumed after any stop."""
+"""Train the experiments of a sweep, or resume it after any stop."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from lab.cli.arguments import Parser, first_word
+from lab.cli.arguments import Parser, split_first
 from lab.errors import LabError
 from lab.processes import resumable
 
@@ -20,7 +20,7 @@ _MISSING_SHOWN = 10
 
 def run(arguments: list[str]) -> int:
     """Start or resume a sweep, show its status, or open its dashboard."""
-    word, rest = first_word(arguments)
+    word, rest = split_first(arguments)
     if word == "show":
         return _show(rest)
     if word == "dashboard":

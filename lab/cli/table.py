@@ -1,4 +1,4 @@
-"""Frames as tables in a terminal."""
+"""Tables in a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_frame(console: Console, frame: pd.DataFrame) -> None:
-    """Print a frame, one column for each of its own."""
+    """Print a frame as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in frame.columns:
         table.add_column(str(name), justify="right", overflow="fold")

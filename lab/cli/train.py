@@ -1,18 +1,22 @@
-"""`lab train`: one experiment."""
+"""Train one experiment."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.arguments import ALIASES, Parser, first_word, settings_from
+from lab import config
+from lab.cli.arguments import ALIASES, Parser, parse_settings, split_first
 from lab.cli.output import write_data
+from lab.config import Experiment
+from lab.config.numbers import numbers_from
+from lab.config.overview import settings_help
 from lab.errors import Diverged, LabError
 
 if TYPE_CHECKING:
-    from lab.config import Experiment
     from lab.runs import Run
 
 _EXAMPLES = f"""\
@@ -27,96 +31,121 @@ Short names: {", ".join(f"--{name.replace('_', '-')}" for name in ALIASES)}.
 
 
 def run(arguments: list[str]) -> int:
-    """Train one experiment and say where its run lies."""
-    parser = Parser(
-        "train",
-        "Train one experiment; writes a run's folder.",
-        usage="lab train TASK [options] [--SETTING VALUE ...]",
-        epilog=_EXAMPLES + _settings(arguments),
-    )
-    parser.add_argument("--config", metavar="FILE", help="an experiment as YAML")
-    parser.add_argument("--scale", help="laptop: learns on two cores (default); paper: the paper's settings, for a GPU")
-    parser.add_argument(
-        "-o", "--out", metavar="DIR", help="the run's folder, which must not exist; with --seeds a folder of runs"
-    )
-    parser.add_argument(
-        "--seeds",
-        metavar="A:B",
-        help="runs with the seeds from A to B - 1, or some, as 0,3,7; of several numbers of heads with --n-future 1,2,4;"
-        " goes on if there",
-    )
-    parser.add_argument("--together", action="store_true", help="train these runs as one program, for a large device")
-    parser.add_argument(
-        "--at-once", metavar="K", type=int, help="with --together: so many at a time (default: what suits the device)"
-    )
-    parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
-    task, arguments = first_word(arguments)
-    known, left = parser.parse_known_args(arguments)
-    settings = settings_from(left)
-    if known.together and known.seeds is None:
-        raise LabError("train: --together is for several seeds: give --seeds A:B")
-    if known.at_once is not None and not known.together:
-        raise LabError("train: --at-once is for runs that are trained as one program: give --together")
-    if known.seeds is not None and "seed" in settings:
-        raise LabError("train takes --seed or --seeds, not both")
-    if known.seeds is None and isinstance(settings.get("n_future"), str) and "," in settings["n_future"]:
-        raise LabError(f"train: several numbers of heads (--n-future {settings['n_future']}) need --seeds A:B")
-    from lab.config import dump
-    from lab.config.numbers import numbers_from
-
-    numbers: list[dict[str, Any]] = [{}]
-    if known.seeds is not None and isinstance(settings.get("n_future"), str):
-        numbers = [{"n_future": n} for n in numbers_from("--n-future", settings["n_future"])]
-    experiments = [_experiment(task, known.config, known.scale, settings | number) for number in numbers]
-
-    if known.print_config:
-        write_data("---\n".join(dump(experiment) for experiment in experiments))
+    """Train one experiment, or several seeds of it, and print where the runs are."""
+    task, words = split_first(arguments)
+    args, rest = _parser(arguments).parse_known_args(words)
+    settings = parse_settings(rest)
+    _check(args, settings)
+    experiments = _experiments(task, args, settings)
+    if args.print_config:
+        write_data("---\n".join(config.dump(experiment) for experiment in experiments))
         return 0
 
     from rich.console import Console
 
     from lab.processes import rank
-    from lab.runs import Run
-    from lab.training import train, train_each, train_ensemble, with_step_time
+    from lab.training import train, with_step_time
     from lab.training.progress import progress_for
 
     experiments = [with_step_time(experiment) for experiment in experiments]
     for experiment in experiments:
         if experiment.budget.steps is not None and rank() == 0:
-            print(_spending(experiment))
-    console = Console()
-    if known.seeds is not None:
-        runs = _runs(experiments, numbers_from("--seeds", known.seeds), known.out)
-        train_all = partial(train_ensemble, size=known.at_once) if known.together else train_each
-        try:
-            print_reports(train_all(runs, progress=lambda each: progress_for(each, console)))
-        except Diverged as error:
-            print_reports([Run(path) for path in runs if path not in error.steps])
-            raise
+            print(_describe_budget(experiment))
+    if args.seeds is not None:
+        _train_seeds(experiments, args)
         return 0
     [experiment] = experiments
-    done = train(experiment, known.out, progress=progress_for(experiment, console))
+    done = train(experiment, args.out, progress=progress_for(experiment, Console()))
     if rank() == 0:
-        print(report(done))
+        print(describe_end(done))
     return 0
 
 
+def _parser(arguments: list[str]) -> Parser:
+    parser = Parser(
+        "train",
+        "Train one experiment and write the folder of its run.",
+        usage="lab train TASK [options] [--SETTING VALUE ...]",
+        epilog=_EXAMPLES + _settings(arguments),
+    )
+    parser.add_argument("--config", metavar="FILE", help="an experiment as YAML")
+    parser.add_argument("--scale", help="laptop: learns on two cores (default); paper: the paper's settings, for a GPU")
+    parser.add_argument("-o", "--out", metavar="DIR", help="new folder of the run; with --seeds, folder of the runs")
+    parser.add_argument(
+        "--seeds",
+        metavar="A:B",
+        help="train the seeds A to B - 1, or a list as 0,3,7, also of several numbers of heads (--n-future 1,2,4);"
+        " runs that exist are resumed",
+    )
+    parser.add_argument("--ensemble", action="store_true", help="train these runs as one program, for a large device")
+    parser.add_argument("--ensemble-size", metavar="K", type=int, help="train K runs as one program (what suits the device)")
+    parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
+    return parser
+
+
+def _check(args: Namespace, settings: dict[str, Any]) -> None:
+    """Raise if options do not fit together."""
+    if args.ensemble and args.seeds is None:
+        raise LabError("train: --ensemble is for several seeds: give --seeds A:B")
+    if args.ensemble_size is not None and not args.ensemble:
+        raise LabError("train: --ensemble-size is for runs that are trained as one program: give --ensemble")
+    if args.seeds is not None and "seed" in settings:
+        raise LabError("train takes --seed or --seeds, not both")
+    if args.seeds is None and isinstance(settings.get("n_future"), str) and "," in settings["n_future"]:
+        raise LabError(f"train: several numbers of heads (--n-future {settings['n_future']}) need --seeds A:B")
+
+
 def _settings(arguments: Sequence[str]) -> str:
-    """Every setting with its default, of the task that is named first, where help is wanted."""
+    """If help is wanted, list the settings with their defaults, those of the task that is named first."""
     if not {"-h", "--help"} & set(arguments):
         return ""
-    from lab.config import experiment
-    from lab.config.overview import settings_help
-
-    task, _ = first_word(list(arguments))
+    task, _ = split_first(list(arguments))
     if task is None:
-        return f"\nsettings with their defaults (lab train TASK --help: with those of a task):\n{settings_help()}"
-    return f"\nsettings with their defaults for {task}:\n{settings_help(experiment(task))}"
+        return f"\nsettings with their defaults (`lab train TASK --help` lists those of a task):\n{settings_help()}"
+    return f"\nsettings with their defaults for {task}:\n{settings_help(config.experiment(task))}"
+
+
+def _experiments(task: str | None, args: Namespace, settings: dict[str, Any]) -> list[Experiment]:
+    """Return the experiments: one, or one for each number of prediction heads."""
+    numbers: list[dict[str, Any]] = [{}]
+    if args.seeds is not None and isinstance(settings.get("n_future"), str):
+        numbers = [{"n_future": n} for n in numbers_from("--n-future", settings["n_future"])]
+    return [_experiment(task, args, settings | number) for number in numbers]
+
+
+def _experiment(task: str | None, args: Namespace, settings: dict[str, Any]) -> Experiment:
+    if args.config is not None:
+        if task is not None:
+            raise LabError(f"train takes a task or --config FILE, not both ({task} and {args.config})")
+        if args.scale is not None:
+            raise LabError(f"--scale is for a task, not for --config ({args.config})")
+        return config.override(config.load(args.config), settings)
+    if task is None:
+        raise LabError("train needs a task, as `lab train induction`, or --config FILE; `lab tasks` lists the tasks")
+    return config.experiment(task, settings, scale=args.scale or "laptop")
+
+
+def _train_seeds(experiments: Sequence[Experiment], args: Namespace) -> None:
+    """Train each experiment with each seed, and print a line on each run that finished, even if others diverged."""
+    from rich.console import Console
+
+    from lab.runs import Run
+    from lab.training import train_each, train_ensemble
+    from lab.training.progress import progress_for
+
+    console = Console()
+    runs = _runs(experiments, numbers_from("--seeds", args.seeds), args.out)
+    train_all = partial(train_ensemble, size=args.ensemble_size) if args.ensemble else train_each
+    try:
+        finished = train_all(runs, progress=lambda each: progress_for(each, console))
+    except Diverged as error:
+        _print_ends([Run(path) for path in runs if path not in error.steps])
+        raise
+    _print_ends(finished)
 
 
 def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | None) -> dict[Path, Experiment]:
-    """Each experiment with each seed, by the folder of its run; of several experiments each has another n_future."""
-    from lab.config import override
+    """Return each experiment with each seed by the folder of its run. Several experiments differ in n_future."""
     from lab.training.fit import default_path
 
     several = len(experiments) > 1
@@ -125,43 +154,28 @@ def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | No
     folder = Path(out) if out is not None else Path(f"{default_path(experiments[0])}-seeds")
     name = "n{}-seed{}" if several else "seed{1}"
     return {
-        folder / name.format(experiment.n_future, seed): override(experiment, {"seed": seed})
+        folder / name.format(experiment.n_future, seed): config.override(experiment, {"seed": seed})
         for experiment in experiments
         for seed in seeds
     }
 
 
-def _spending(experiment: Experiment) -> str:
-    """One line on a run that may spend what n = 1 spends."""
+def _describe_budget(experiment: Experiment) -> str:
+    """Describe in one line a run with the budget of a run with n = 1."""
     kind = {"flops": "FLOPs", "time": "wall time"}[experiment.model.matched]
     step = f", a step taking {experiment.budget.step_time} times as long" if experiment.budget.step_time is not None else ""
     return f"{experiment.steps} steps, the {kind} of {experiment.budget.steps} of n = 1{step}"
 
 
-def print_reports(runs: Sequence[Run]) -> None:
-    """Print one line on each finished run."""
+def _print_ends(runs: Sequence[Run]) -> None:
     for each in runs:
-        print(report(each))
+        print(describe_end(each))
 
 
-def report(done: Run) -> str:
-    """One line on a finished run: where it lies, what it reached, how long it took."""
+def describe_end(run: Run) -> str:
+    """Describe a finished run in one line: its folder, its metric and its time."""
     from lab.runs.names import headline
 
-    last = {row.metric: row.value for row in done.metrics()}
-    name = headline(done.experiment)
-    return f"{done.path}: {name} {last[name]:.3f} after {done.experiment.steps} steps, {done.record['wall_seconds']:.1f} s"
-
-
-def _experiment(task: str | None, config: str | None, scale: str | None, settings: dict[str, Any]) -> Experiment:
-    from lab.config import experiment, load, override
-
-    if config is not None:
-        if task is not None:
-            raise LabError(f"train takes a task or --config FILE, not both ({task} and {config})")
-        if scale is not None:
-            raise LabError(f"--scale is for a task, not for --config ({config})")
-        return override(load(config), settings)
-    if task is None:
-        raise LabError("train needs a task, as `lab train induction`, or --config FILE; `lab tasks` lists the tasks")
-    return experiment(task, settings, scale=scale or "laptop")
+    last = {row.metric: row.value for row in run.metrics()}
+    name = headline(run.experiment)
+    return f"{run.path}: {name} {last[name]:.3f} after {run.experiment.steps} steps, {run.record['wall_seconds']:.1f} s"

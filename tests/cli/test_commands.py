@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab.cli.main import COMMANDS, main
+from lab.cli.commands import COMMANDS, RENAMED, find_command
+from lab.cli.main import main
 from lab.reproduce.demo import described
 from lab.sweeping.spec.configurations import grid_experiments
 
@@ -28,7 +29,7 @@ def test_help_answers_without_anything_heavy() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stderr.strip() == "set()"
-    assert all(command in answer.stdout for command in COMMANDS)
+    assert all(command in answer.stdout for command in COMMANDS if " " not in command)
 
 
 def test_importing_lab_is_light_and_its_names_load_when_used() -> None:
@@ -41,8 +42,15 @@ def test_importing_lab_is_light_and_its_names_load_when_used() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     assert f"usage: lab {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("earlier", RENAMED)
+def test_an_earlier_name_of_a_command_names_the_new_one(earlier: str) -> None:
+    assert RENAMED[earlier] in COMMANDS
+    with pytest.raises(lab.LabError, match=f"is now called {RENAMED[earlier]}"):
+        find_command(earlier.split())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lab
-from lab.cli.arguments import settings_from
+from lab.cli.arguments import parse_settings
 from lab.training.checkpoint_io import SafetensorsIO
 from tests.helpers.rejection import TINY, refused
 
@@ -47,7 +47,7 @@ def unfinished(run: Path) -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "run"
-    lab.train(lab.experiment("induction", settings_from(TINY)), path)
+    lab.train(lab.experiment("induction", parse_settings(TINY)), path)
     return path
 
 

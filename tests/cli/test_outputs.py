@@ -18,7 +18,7 @@ OUTPUTS = {
     "plot's table": (FIGURE, "x.csv"),
     "tasks export": (["tasks", "export", "star", "--size", "2", "-o"], "x.jsonl"),
     "tasks draw": (["tasks", "draw", "star", "--rows", "1", "-o"], "x.png"),
-    "tasks certify": (["tasks", "certify", "star", "--drawn", "4", "-o"], "x.json"),
+    "tasks inspect": (["tasks", "inspect", "star", "--drawn", "4", "-o"], "x.json"),
     "evaluate": (["evaluate", "runs/seed0", "--data", "data.jsonl", "-o"], "x.csv"),
 }
 """Commands with an output, and a file that each writes."""

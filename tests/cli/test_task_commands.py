@@ -9,10 +9,10 @@ from PIL import Image
 
 import lab
 import tasks
-from lab.cli.arguments import task_from
+from lab.cli.arguments import parse_task
 from lab.cli.main import main
-from lab.cli.tasks.certify import in_words
 from lab.cli.tasks.draw import cells_of
+from lab.cli.tasks.inspect import format_count
 from lab.errors import LabError
 from lab.plots.gallery import digest
 from tasks.export import export_lines
@@ -36,7 +36,7 @@ def test_an_export_is_printed_or_written(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_certificate_is_printed_and_written(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tasks", "certify", "star", *STAR, "--drawn", "300", "-o", "star.json"]) == 0
+    assert main(["tasks", "inspect", "star", *STAR, "--drawn", "300", "-o", "star.json"]) == 0
     out = capsys.readouterr().out
     for words in ("30,240 (exact)", "0 instances, of 300 rows drawn of each", "12 to 12", "million tokens/s", "star.json"):
         assert words in out
@@ -54,7 +54,7 @@ def test_a_certificate_is_printed_and_written(capsys: pytest.CaptureFixture[str]
 
 def test_counts_are_told_for_people() -> None:
     numbers = (7, 30_240, 10**9 - 1, 5 * 10**9 + 10**8, 3 * 10**400)
-    assert [in_words(n) for n in numbers] == ["7", "30,240", "999,999,999", "5.10 x 10^9", "3.00 x 10^400"]
+    assert [format_count(n) for n in numbers] == ["7", "30,240", "999,999,999", "5.10 x 10^9", "3.00 x 10^400"]
 
 
 def test_instances_are_drawn_with_a_note_of_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,21 +110,21 @@ def test_a_test_set_of_every_task_fits_the_run_that_train_makes(name: str, capsy
     assert main(["tasks", "export", name, "--size", "4", "-o", "test.jsonl"]) == 0
     assert main(["evaluate", f"runs/{name}", "--data", "test.jsonl"]) == 0
     assert "loss/all/1" in capsys.readouterr().out
-    assert task_from(name, []) == tasks.get(name) == lab.experiment(name).task
+    assert parse_task(name, []) == tasks.get(name) == lab.experiment(name).task
 
 
 def test_settings_of_an_inner_task_change_its_defaults() -> None:
-    inner = task_from("spelled", ["--task.task.length", "50"]).settings["task"]
+    inner = parse_task("spelled", ["--task.task.length", "50"]).settings["task"]
     assert inner == tasks.get("induction", length=50).description
 
 
 @pytest.mark.parametrize(("setting", "value"), [("name", "markov"), ("task", "markov"), ("task.name", "markov")])
 def test_a_task_that_is_given_as_a_setting_is_rejected(setting: str, value: str) -> None:
     with pytest.raises(LabError, match="the task is named first"):
-        task_from("star", [f"--{setting}", value])
+        parse_task("star", [f"--{setting}", value])
 
 
-@pytest.mark.parametrize("command", ["show", "draw", "export", "certify"])
+@pytest.mark.parametrize("command", ["show", "draw", "export", "inspect"])
 def test_every_subcommand_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks", command, "--help"]) == 0
     assert f"usage: lab tasks {command} TASK" in capsys.readouterr().out

@@ -33,9 +33,9 @@ SETTINGS = [
     row("negative seed", train("--seed", "-1"), "seed must be at least 0"),
     row("last of the seeds too large", train("--seeds", "9223372036854775807:9223372036854775809"), "seed must be below"),
     row("several numbers of heads without seeds", train("--n-future", "1,2"), "several numbers of heads", "need --seeds"),
-    row("so many at once of no population", train("--seeds", "0:2", "--at-once", "2"), "give --together"),
-    row("so many at once as text", train("--seeds", "0:2", "--together", "--at-once", "all"), "--at-once", "'all'"),
-    row("none at once", train("--seeds", "0:2", "--together", "--at-once", "0"), "at_once must be 1 or more"),
+    row("so many at once of no population", train("--seeds", "0:2", "--ensemble-size", "2"), "give --ensemble"),
+    row("so many at once as text", train("--seeds", "0:2", "--ensemble", "--ensemble-size", "all"), "--ensemble-size", "'all'"),
+    row("none at once", train("--seeds", "0:2", "--ensemble", "--ensemble-size", "0"), "at_once must be 1 or more"),
     row("more seeds than fit in memory", train("--seeds", "0:99999999999"), "--seeds must be at most 10000 numbers"),
     row("a seed of 5000 digits", train("--seed", "9" * 5000), "--seed: not YAML", "limit"),
     row(

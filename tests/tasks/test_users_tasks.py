@@ -43,7 +43,7 @@ print(json.dumps([tasks.names()[-1], task.length, same, task.solve([3, 4, 10]) =
 
 def test_commands_find_a_task_in_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "my_tasks.py").write_text(readme_example())
-    command = [sys.executable, "-P", "-m", "lab", "tasks", "certify", "my_tasks:Reverse", "--shown", "4", "--drawn", "50"]
+    command = [sys.executable, "-P", "-m", "lab", "tasks", "inspect", "my_tasks:Reverse", "--shown", "4", "--drawn", "50"]
     here = str(Path(lab.__file__).parents[1])
     answer = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": here}, capture_output=True, text=True, check=False

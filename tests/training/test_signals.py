@@ -139,7 +139,7 @@ def test_a_command_with_nothing_to_save_is_interrupted(
 WAYS = {
     "one run": ([], "stopped at step"),
     "seeds": (["--seeds", "0:2"], "stopped at step"),
-    "together": (["--seeds", "0:2", "--together"], "the same command again, for all 2 runs, goes on"),
+    "together": (["--seeds", "0:2", "--ensemble"], "the same command again, for all 2 runs, goes on"),
 }
 
 

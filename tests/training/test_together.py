@@ -126,7 +126,7 @@ def test_what_cannot_be_trained_together_is_refused(tmp_path: Path) -> None:
         lab.train_ensemble({one: tiny(seed=2)})
 
 
-@pytest.mark.parametrize("together", [[], ["--together"], ["--together", "--at-once", "1"]])
+@pytest.mark.parametrize("together", [[], ["--ensemble"], ["--ensemble", "--ensemble-size", "1"]])
 def test_the_command_trains_seeds_and_goes_on(together: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3:5", "--out", str(tmp_path / "runs"), *together]
@@ -139,7 +139,7 @@ def test_the_command_trains_seeds_and_goes_on(together: list[str], tmp_path: Pat
 
 def test_the_command_trains_several_numbers_of_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
-    words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3,4", "--n-future", "1,2", "--together"]
+    words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3,4", "--n-future", "1,2", "--ensemble"]
     assert main([*words, "--print-config"]) == 0
     told = capsys.readouterr().out
     assert ("n_future: 1" in told, "n_future: 2" in told) == (True, True)

@@ -1,46 +1,34 @@
-"""`lab tasks`: what can be learned, what it looks like, and what can be said of its data. One file for each subcommand."""
+"""List the tasks; subcommands print, draw, export and inspect their data."""
 
 from __future__ import annotations
-
-import importlib
 
 from rich.console import Console
 from rich.table import Table
 
 import tasks
-from lab.cli.arguments import Parser, first_word
+from lab.cli.arguments import Parser, split_first
+from lab.cli.commands import run_command, subcommands, table
 from lab.errors import LabError
 from tasks.errors import nearest
 
-COMMANDS = {
-    "show": "print instances, roles marked",
-    "draw": "draw instances, a cell a token",
-    "gallery": "draw every task into a folder",
-    "export": "write a test set, an instance a line",
-    "certify": "count instances, measure overlap between splits, chance, floors, speed",
-}
-
 
 def run(arguments: list[str]) -> int:
-    """List the tasks, or run a subcommand on one; a task alone is shown."""
-    command, left = first_word(arguments)
-    if command is None:
-        return _list(left)
-    if command in tasks.names() or ":" in command:
-        command, left = "show", [command, *left]
-    if command not in COMMANDS:
-        raise LabError(f"tasks: unknown command {command!r}; {nearest(command, [*COMMANDS, *tasks.names()])}")
-    status: int = importlib.import_module(f"lab.cli.tasks.{command}").run(left)
-    return status
+    """List the tasks, or print instances of the task that is named."""
+    name, _ = split_first(arguments)
+    if name is None:
+        return _list(arguments)
+    if name not in tasks.names() and ":" not in name:
+        raise LabError(f"tasks: unknown command {name!r}; {nearest(name, [*subcommands('tasks'), *tasks.names()])}")
+    return run_command(["tasks", "show", *arguments])
 
 
 def _list(arguments: list[str]) -> int:
-    listed = "\n".join(f"  lab tasks {name:<8} {line}" for name, line in COMMANDS.items())
-    Parser("tasks", "What can be learned, a line each.", epilog=f"also:\n{listed}").parse_args(arguments)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("task", no_wrap=True)
-    table.add_column("asks a model to", overflow="fold")
+    examples = "examples:\n  lab tasks show star --rows 5\n  lab tasks inspect star"
+    Parser("tasks", "List the tasks.", epilog=f"subcommands:\n{table('tasks')}\n\n{examples}").parse_args(arguments)
+    listed = Table(box=None, pad_edge=False, header_style="bold")
+    listed.add_column("task", no_wrap=True)
+    listed.add_column("a model learns to", overflow="fold")
     for name in tasks.names():
-        table.add_row(name, tasks.find(name).summary)
-    Console().print(table)
+        listed.add_row(name, tasks.find(name).summary)
+    Console().print(listed)
     return 0

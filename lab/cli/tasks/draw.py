@@ -1,10 +1,10 @@
-"""`lab tasks draw`: instances of a task as a picture."""
+"""Draw instances of a task as a picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lab.cli.tasks.chosen import chosen, parser_for
+from lab.cli.tasks.arguments import add_stream, parse_arguments, task_parser
 from lab.plots import gallery
 from lab.runs.files import write_atomic
 from lab.runs.outputs import check_file
@@ -12,26 +12,26 @@ from tasks import Task
 from tasks.settings import require
 
 _TOKENS, _ROWS = 60, 4
-"""Where nobody says how many instances, so many of them, or fewer with so many tokens, but one at least."""
-
+"""By default a picture shows at most this many tokens and instances, but at least one instance."""
 
 _MOST = 500
-"""Instances that are drawn at most; their picture is as tall as they are many."""
+"""Most instances of a picture, whose height grows with their number."""
 
 
 def run(arguments: list[str]) -> int:
     """Draw instances of a task into a file."""
-    parser = parser_for("draw", "Draw instances of a task, a cell a token, coloured and numbered by role.")
-    parser.add_argument("--rows", type=int, help="how many (as many as fit)")
-    parser.add_argument("--split", default="train", help="train, validation or test (train)")
-    parser.add_argument("--seed", type=int, default=0, help="of the stream they are drawn from (0)")
+    parser = task_parser(
+        "draw", "Draw instances of a task as a picture: one cell for each token, coloured and numbered by role."
+    )
+    parser.add_argument("--rows", type=int, help="number of instances (as many as fit)")
+    add_stream(parser, "train")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png")
     parser.add_force()
-    task, known = chosen(parser, arguments)
-    out = Path(known.out)
-    check_file(out, (".png",), force=known.force)
-    require(known.rows is None or 1 <= known.rows <= _MOST, "rows", known.rows, f"between 1 and {_MOST}")
-    write(task, out, rows=known.rows, split=known.split, seed=known.seed)
+    task, args = parse_arguments(parser, arguments)
+    out = Path(args.out)
+    check_file(out, (".png",), force=args.force)
+    require(args.rows is None or 1 <= args.rows <= _MOST, "rows", args.rows, f"between 1 and {_MOST}")
+    write(task, out, rows=args.rows, split=args.split, seed=args.seed)
     print(out)
     return 0
 
@@ -40,7 +40,7 @@ def write(task: Task, out: Path, *, rows: int | None = None, split: str = "train
     """Write the picture of a task.
 
     Raises:
-        LabError: If the system refuses.
+        OSError: If the file cannot be written.
         TaskError: For a wrong argument.
     """
     drawn = cells_of(task, rows, split, seed)
@@ -50,7 +50,7 @@ def write(task: Task, out: Path, *, rows: int | None = None, split: str = "train
 def cells_of(
     task: Task, rows: int | None = None, split: str = "train", seed: int = 0
 ) -> tuple[list[gallery.Cell], list[gallery.Role], str]:
-    """What the picture of a task shows: cells, roles and title."""
+    """Return the cells, roles and title of a task's picture."""
     batch = task.batch(seed, 0, rows or _ROWS, split)
     cells: list[gallery.Cell] = []
     for row in range(len(batch)):

@@ -1,4 +1,4 @@
-"""`lab tasks gallery`: a picture of every task, from the registry, so that documentation cannot lag."""
+"""Draw every task at its default settings into a folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lab.runs.outputs import check_file
 def run(arguments: list[str]) -> int:
     """Draw every task at its default settings into a folder."""
     parser = Parser("tasks gallery", "Draw every task at its default settings, as NAME.png in a folder.")
-    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="a folder that exists")
+    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="an existing folder")
     parser.add_force()
-    known = parser.parse_args(arguments)
-    folder = Path(known.out)
+    args = parser.parse_args(arguments)
+    folder = Path(args.out)
     if not folder.is_dir():
         raise LabError(f"{folder}: no such folder")
     paths = {name: folder / f"{name}.png" for name in tasks.names()}
     for path in paths.values():
-        check_file(path, (".png",), force=known.force)
+        check_file(path, (".png",), force=args.force)
     for name, path in paths.items():
         write(tasks.get(name), path)
         print(path)

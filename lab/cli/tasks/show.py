@@ -1,29 +1,28 @@
-"""`lab tasks show`: instances as people read them."""
+"""Print instances of a task with their roles."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.text import Text
 
-from lab.cli.tasks.chosen import chosen, parser_for
+from lab.cli.tasks.arguments import add_stream, parse_arguments, task_parser
 from tasks import Batch, Task
 from tasks.settings import require
 
 MOST = 100_000
-"""Instances that are printed at most."""
+"""Most instances that are printed."""
 
 COLOURS = ("white", "cyan", "yellow", "green", "magenta", "blue", "red", "bright_cyan", "bright_yellow", "bright_green")
 
 
 def run(arguments: list[str]) -> int:
     """Print instances of a task, each word coloured by its role."""
-    parser = parser_for("show", "Print instances of a task, each word coloured by its role.")
-    parser.add_argument("--rows", type=int, default=3, help="how many (3)")
-    parser.add_argument("--split", default="train", help="train, validation or test (train)")
-    parser.add_argument("--seed", type=int, default=0, help="of the stream they are drawn from (0)")
-    task, known = chosen(parser, arguments)
-    require(1 <= known.rows <= MOST, "rows", known.rows, f"between 1 and {MOST}")
-    batch = task.batch(known.seed, 0, known.rows, known.split)
+    parser = task_parser("show", "Print instances of a task, each word coloured by its role.")
+    parser.add_argument("--rows", type=int, default=3, help="number of instances (3)")
+    add_stream(parser, "train")
+    task, args = parse_arguments(parser, arguments)
+    require(1 <= args.rows <= MOST, "rows", args.rows, f"between 1 and {MOST}")
+    batch = task.batch(args.seed, 0, args.rows, args.split)
     console = Console()
     console.print(f"[bold]{task.name}[/]: {task.summary} ({task.source})")
     console.print(_legend(task))
@@ -42,7 +41,7 @@ def _legend(task: Task) -> Text:
 
 
 def _instance(task: Task, batch: Batch, row: int) -> Text:
-    """The words of one row; without colours, a role's name stands before its words wherever it changes."""
+    """Format one instance; where there are no colours, the name of a role stands before its words."""
     text = Text(f"{row + 1:>3}  ")
     before = ""
     plain = not Console().is_terminal

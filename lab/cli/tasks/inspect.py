@@ -1,4 +1,4 @@
-"""`lab tasks certify`: what can be said of a task's data at the settings at hand."""
+"""Count instances, measure overlap between splits, chance, floors and speed."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab.cli.tasks.chosen import chosen, parser_for
+from lab.cli.tasks.arguments import parse_arguments, task_parser
 from tasks import SPLITS
 from tasks.report import DataReport, inspect_data
 
 
 def run(arguments: list[str]) -> int:
-    """Print a certificate, and write it if asked."""
-    parser = parser_for("certify", "Count instances, measure overlap between splits; chance, floor and share of each role.")
-    parser.add_argument("--drawn", type=int, default=4000, help="rows of each split to look at (4000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the streams they are drawn from (0)")
-    parser.add_argument("-o", "--out", metavar="FILE", help="a .json with all of it")
+    """Print the report on a task's data, and write it if asked."""
+    parser = task_parser("inspect", __doc__)
+    parser.add_argument("--drawn", type=int, default=4000, help="sequences drawn from each split (4000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the stream of sequences (0)")
+    parser.add_argument("-o", "--out", metavar="FILE", help="a .json for the whole report")
     parser.add_force()
-    task, known = chosen(parser, arguments)
+    task, args = parse_arguments(parser, arguments)
     from lab.runs.files import write_json
     from lab.runs.outputs import check_file
 
-    if known.out is not None:
-        check_file(Path(known.out), (".json",), begins='{\n "task": {\n  "name": ', force=known.force)
-    report = inspect_data(task, known.drawn, known.seed)
+    if args.out is not None:
+        check_file(Path(args.out), (".json",), begins='{\n "task": {\n  "name": ', force=args.force)
+    report = inspect_data(task, args.drawn, args.seed)
     _print(report)
-    if known.out is not None:
-        write_json(Path(known.out), dataclasses.asdict(report))
-        print(known.out)
+    if args.out is not None:
+        write_json(Path(args.out), dataclasses.asdict(report))
+        print(args.out)
     return 0
 
 
@@ -39,11 +39,11 @@ def _print(found: DataReport) -> None:
     name, *settings = (f"{key} {value}" for key, value in found.task.items())
     console.print(f"[bold]{name.removeprefix('name ')}[/]: {', '.join(settings)}", markup=True)
     facts = {
-        "different instances": f"{in_words(found.instances)} ({found.instances_are})",
+        "different instances": f"{format_count(found.instances)} ({found.instances_are})",
         "in two splits": f"{sum(found.overlap.values())} instances, of {found.drawn} rows drawn of each",
         "met again": f"{found.met_again:.1%} of {found.drawn} training rows are among {found.drawn} others",
         "tokens of an instance": f"{found.shortest} to {found.longest}",
-        **{fact: in_words(count) for fact, count in found.facts.items()},
+        **{fact: format_count(count) for fact, count in found.facts.items()},
         "throughput": f"{found.tokens_per_second / 1e6:.2f} million tokens/s",
     }
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -55,7 +55,7 @@ def _print(found: DataReport) -> None:
         strata.add_column(title, justify="right")
     for name, stratum in found.strata.items():
         mark = {"exact": "", "about": "~", "seen": ">="}[stratum.instances_are]
-        shares = (f"{stratum.drawn[split]:.3f} ({mark}{in_words(stratum.instances[split])})" for split in SPLITS)
+        shares = (f"{stratum.drawn[split]:.3f} ({mark}{format_count(stratum.instances[split])})" for split in SPLITS)
         strata.add_row(name, f"{stratum.chance:.3f}", *shares)
     console.print("\nshare of each stratum (different instances) in each split", strata, sep="\n")
     roles = Table("role", box=None, pad_edge=False, header_style="bold")
@@ -68,7 +68,7 @@ def _print(found: DataReport) -> None:
     console.print("\nfloor of each role and mean loss of the optimal predictor in each split, in nats", roles, sep="\n")
 
 
-def in_words(number: int) -> str:
-    """A count for people: exact below a billion, then three digits and the magnitude."""
+def format_count(number: int) -> str:
+    """Format a count: exact below a billion, then three digits and the magnitude."""
     digits = str(number)
     return f"{number:,}" if number < 10**9 else f"{digits[0]}.{digits[1:3]} x 10^{len(digits) - 1}"
