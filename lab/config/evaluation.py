@@ -73,6 +73,8 @@ class EvaluationSettings(Settings):
     """Sequences that are measured, for the task and for each of its variants."""
     split: Literal["validation", "test"] = "validation"
     """Which held-out sequences are measured."""
-    measures: Annotated[dict[str, int], BeforeValidator(_check_measures)] = Field({}, validate_default=True)
+    measures: Annotated[dict[str, int], BeforeValidator(_check_measures)] = Field(
+        {name: entry.every for name, entry in MEASURES.items()}
+    )
     """At every how many evaluation points, and the last, each measure is taken; 0: never. A measure is one of `MEASURES`, or a
     function `module:function` of your own; loss and accuracy are always measured."""

@@ -140,6 +140,8 @@ def setting_names(kind: type[BaseModel] = Experiment, prefix: str = "") -> list[
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             names += setting_names(annotation, f"{prefix}{name}.")
+        elif isinstance(field.default, dict):
+            names += [f"{prefix}{name}.{key}" for key in field.default]
         else:
             names.append(prefix + name)
     return names

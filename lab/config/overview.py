@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from lab.config.evaluation import MEASURES
 from lab.config.experiment import Experiment
 from lab.config.files import flat
 from tasks import Task
@@ -40,6 +41,10 @@ def describe_settings(kind: type[BaseModel] = Experiment, prefix: str = "") -> I
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from describe_settings(annotation, f"{prefix}{name}.")
+        elif isinstance(field.default, dict):
+            allowed = "a number of evaluation points, 0 for never"
+            for key, entry in MEASURES.items():
+                yield Described(f"{prefix}{name}.{key}", str(entry.every), allowed, entry.metrics)
         elif annotation is not Task:
             yield Described(prefix + name, _text(field.default), _allowed(field), _first_sentence(field.description or ""))
 

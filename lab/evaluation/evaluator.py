@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -48,13 +49,20 @@ class Evaluator:
         }
 
     @torch.no_grad()
-    def __call__(self, network: Network, step: int = 0, training: Mapping[str, float] | None = None) -> dict[str, float]:
+    def __call__(
+        self,
+        network: Network,
+        step: int = 0,
+        training: Mapping[str, float] | None = None,
+        experiment: Experiment | None = None,
+    ) -> dict[str, float]:
         """Measure a network.
 
         Args:
             network: The network; its mode and weights are left as they are.
             step: Optimiser steps done.
             training: Metrics of the training steps since the last evaluation point.
+            experiment: The network's own, where members of an ensemble that differ in the seed share an evaluator.
 
         Returns:
             Every metric by its name, losses in nats. All are NaN if a weight or a logit is not finite.
@@ -62,22 +70,21 @@ class Evaluator:
         Raises:
             LabError: If two measures give a metric of the same name.
         """
+        own = {"step": step, "training": training or {}} | ({} if experiment is None else {"experiment": experiment})
         with evaluation_mode(network):
             values: dict[str, float] = {}
             for variant, batch in (self._variants | self._hidden).items():
                 values |= {in_variant(variant, name): value for name, value in measure_predictions(network, batch).items()}
             if math.isfinite(values[NEXT_TOKEN_LOSS]):
-                return self._add_measures(values, network, step, training or {})
+                return self._add_measures(values, network, own)
             with zero_weights(network):  # its metrics have the same names
-                names = self._add_measures(values, network, step, training or {})
+                names = self._add_measures(values, network, own)
             return {name: (training or {}).get(name, math.nan) for name in names}
 
-    def _add_measures(
-        self, values: dict[str, float], network: Network, step: int, training: Mapping[str, float]
-    ) -> dict[str, float]:
+    def _add_measures(self, values: dict[str, float], network: Network, own: dict[str, Any]) -> dict[str, float]:
         for name, (measure, points) in self._measures.items():
-            for variant, batch in self._variants.items() if step in points else ():
-                measured = measure(network, replace(batch, step=step, training=training))
+            for variant, batch in self._variants.items() if own["step"] in points else ():
+                measured = measure(network, replace(batch, **own))
                 found = {in_variant(variant, metric): float(value) for metric, value in measured.items()}
                 if twice := values.keys() & found.keys():
                     raise LabError(f"evaluation.measures {name}: {min(twice)} is a metric of another measure as well")

@@ -49,7 +49,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
     """Norm of each prediction head's gradient at the trunk's output, its cosine with the next-token head's, shares of roles.
 
     Args:
-        frame: A tidy frame of runs with `evaluation.gradient_audit`.
+        frame: A tidy frame of runs with `evaluation.measures.gradients`.
         by: Columns that tell conditions apart, by default all that vary; each condition has a column of panels.
 
     Returns:
@@ -63,7 +63,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
     names = {panel: _names(panel, metrics) for panel in PANELS}
     shown = [panel for panel in PANELS if names[panel]]
     if not shown:
-        raise LabError("no run has a metric 'gradient/trunk/1': train with evaluation.gradient_audit")
+        raise LabError("no run has a metric 'gradient/trunk/1': train with evaluation.measures.gradients")
     named = {metric: name for panel in shown for metric, name in names[panel].items()}
     found = conditions(frame[frame["metric"].isin(list(named))], by, keep="not diverged")
     reject_more(found, LINES_AT_MOST, f"{LINES_AT_MOST} columns")

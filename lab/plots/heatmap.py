@@ -42,7 +42,7 @@ def heatmap(
     heads = [str(each) for each in heads_of(frame, Metric(score))]
     rows = frame[frame["metric"].isin(heads) & frame["value"].notna()]
     if rows.empty:
-        raise LabError(f"the runs have no {score} scores (evaluation.induction_scores was false)")
+        raise LabError(f"the runs have no {score} scores (evaluation.measures.induction was 0)")
     found = conditions(rows, by, keep="finished")
     names = list(found.table["condition"])
     reject_more(found, LINES_AT_MOST if axes is None else 1, f"{LINES_AT_MOST} panels, or 1 in given axes")

@@ -104,7 +104,7 @@ class Measure(pl.Callback):
             if member in module.diverged:
                 continue
             with trainer.precision_plugin.forward_context():
-                values = self._evaluators[recorder.experiment.n_future](network, step, means)
+                values = self._evaluators[recorder.experiment.n_future](network, step, means, recorder.experiment)
             finite[member] = math.isfinite(values[NEXT_TOKEN_LOSS])
             tables.append_metrics(recorder.run_path / METRICS, step, tokens, scored_tokens, values)
             row = (step, f"{recorder.seconds():.3f}", f"{(tokens - before) / elapsed:.0f}")

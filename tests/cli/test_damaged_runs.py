@@ -98,7 +98,9 @@ DAMAGED = [
     ),
     pytest.param("plot importance run -o x.png", None, ("differ in no setting",), id="importance of one run"),
     pytest.param("plot parallel run -o x.png --by n_future", None, ("--by is for",), id="an option of another figure"),
-    pytest.param("plot gradients run -o x.png", None, ("train with evaluation.gradient_audit",), id="gradients of no audit"),
+    pytest.param(
+        "plot gradients run -o x.png", None, ("train with evaluation.measures.gradients",), id="gradients of no audit"
+    ),
     pytest.param("runs run", cut("run.json"), ("run.json: not JSON",), id="record cut short"),
 ]
 

@@ -69,7 +69,7 @@ def test_the_mode_from_before_comes_back_even_after_an_error() -> None:
 
 
 def test_induction_scores_can_be_left_out() -> None:
-    experiment = tiny(evaluation__induction_scores=False)
+    experiment = tiny(evaluation__measures__induction=0)
     values = Evaluator(experiment)(build(experiment))
     assert not any("prefix_matching" in name for name in values)
 

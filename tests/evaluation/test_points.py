@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lab
-from lab.evaluation.points import evaluation_points, rate_factor
+from lab.evaluation.points import evaluation_points
+from lab.training.learning_rate import rate_factor
 
 
 @given(st.integers(1, 5000), st.none() | st.integers(1, 700), st.none() | st.integers(1, 20))

@@ -10,7 +10,7 @@ from torch import Tensor
 import lab
 import tasks
 from lab.evaluation.evaluator import EVALUATION_SEED, Evaluator
-from lab.evaluation.task_metrics import task_metrics
+from lab.evaluation.task_metrics import measure_task
 from lab.model import build
 from lab.plots.curves import describe
 from lab.runs.names import headline, reference_lines
@@ -47,15 +47,15 @@ class Upwards:
 def test_sampled_rows_are_judged_by_the_task() -> None:
     walk = Walk()
     tokens = torch.from_numpy(walk.batch(0, 0, 400, "test").tokens)
-    assert task_metrics(Upwards(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0  # type: ignore[arg-type]
-    half = task_metrics(Upwards(walk.ring, 0.5), walk, tokens, 0)["sampled/legal"]  # type: ignore[arg-type]
+    assert measure_task(Upwards(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0  # type: ignore[arg-type]
+    half = measure_task(Upwards(walk.ring, 0.5), walk, tokens, 0)["sampled/legal"]  # type: ignore[arg-type]
     assert half == pytest.approx(2**-9, abs=4 * np.sqrt(2**-9 / 400)), "each of nine steps repeats the one before by chance"
 
 
 def test_imposed_choices_change_what_becomes_of_a_row() -> None:
     walk = Walk(strides=1)
     tokens = torch.from_numpy(walk.batch(0, 0, 4000, "test").tokens)
-    values = task_metrics(Upwards(walk.ring, 0.8), walk, tokens, 0)  # type: ignore[arg-type]
+    values = measure_task(Upwards(walk.ring, 0.8), walk, tokens, 0)  # type: ignore[arg-type]
     error = 4 * 0.5 / np.sqrt(4000)
     assert values["sampled/legal"] == pytest.approx(0.8**4 + 0.2**4, abs=error)
     assert values["forced/legal"] == pytest.approx(0.8**3, abs=error), "the first of four steps is up for sure"
@@ -66,7 +66,7 @@ def test_comparing_sees_the_next_token_heads_log_probabilities() -> None:
     tokens = torch.from_numpy(walk.batch(0, 0, 300, "test").tokens)
     experiment = lab.experiment(WALK, TINY | {"n_future": 2})
     network = build(experiment).eval()
-    values = task_metrics(network, walk, tokens, 0)
+    values = measure_task(network, walk, tokens, 0)
     expected = -network.logits(tokens).detach().log_softmax(-1).min()
     assert values["surprise/largest"] == pytest.approx(float(expected), rel=1e-5)
 
@@ -80,7 +80,7 @@ def test_log_probabilities_are_formed_only_for_a_task_that_compares(monkeypatch:
     experiment = lab.experiment("induction", TINY)
     network = build(experiment)
     monkeypatch.setattr(type(network), "logits", fail)
-    assert task_metrics(network, task, torch.from_numpy(task.batch(0, 0, 2).tokens), 0) == {}
+    assert measure_task(network, task, torch.from_numpy(task.batch(0, 0, 2).tokens), 0) == {}
 
 
 def test_an_evaluation_gives_them_beside_the_others_and_is_repeatable() -> None:
@@ -90,7 +90,7 @@ def test_an_evaluation_gives_them_beside_the_others_and_is_repeatable() -> None:
     assert {"sampled/legal", "forced/legal", "surprise/largest", "loss/step/1", "icl"} <= set(values)
     assert Evaluator(experiment)(network) == values
     tokens = torch.from_numpy(experiment.task.batch(EVALUATION_SEED, 0, 8, "validation").tokens)
-    alone = task_metrics(network.eval(), experiment.task, tokens, EVALUATION_SEED)
+    alone = measure_task(network.eval(), experiment.task, tokens, EVALUATION_SEED)
     assert alone.items() <= values.items()
 
 

@@ -2,14 +2,14 @@
 
 import torch
 
-from lab.objectives import Objective, Part, Targets, future_targets
+from lab.objectives import Objective, StepData, Targets, future_targets
 
 
-def past(part: Part, n_future: int, window: int) -> Targets:
+def past(step: StepData) -> Targets:
     """Head i predicts token t + 2 - i: head 2 the token it sees, head 3 the one before."""
-    own = future_targets(part.tokens_BT, part.scored_BT, 1)
-    behind = [part.tokens_BT.roll(i, dims=1)[None] for i in range(n_future - 1)]
-    return Targets(torch.cat([own, *behind]))
+    own = future_targets(step.tokens_BT, step.scored_BT, 1)
+    earlier = [step.tokens_BT.roll(i, dims=1)[None] for i in range(step.n_future - 1)]
+    return Targets(torch.cat([own, *earlier]))
 
 
-backwards = Objective(past, counts=lambda scored, n, window: [int(scored[:, 1:].sum())] + [scored.size] * (n - 1))
+backwards = Objective(past)

@@ -35,7 +35,7 @@ SETTINGS = [
     row("several numbers of heads without seeds", train("--n-future", "1,2"), "several numbers of heads", "need --seeds"),
     row("so many at once of no population", train("--seeds", "0:2", "--ensemble-size", "2"), "give --ensemble"),
     row("so many at once as text", train("--seeds", "0:2", "--ensemble", "--ensemble-size", "all"), "--ensemble-size", "'all'"),
-    row("none at once", train("--seeds", "0:2", "--ensemble", "--ensemble-size", "0"), "at_once must be 1 or more"),
+    row("none at once", train("--seeds", "0:2", "--ensemble", "--ensemble-size", "0"), "size must be at least 1, not 0"),
     row("more seeds than fit in memory", train("--seeds", "0:99999999999"), "--seeds must be at most 10000 numbers"),
     row("a seed of 5000 digits", train("--seed", "9" * 5000), "--seed: not YAML", "limit"),
     row(
@@ -161,7 +161,9 @@ SETTINGS = [
     row("nothing to evaluate on", replaced(**{"evaluation.examples": "0"}), "evaluation.examples must be at least 1"),
     row("evaluation on training data", train("--evaluation.split", "train"), "evaluation.split must be one of"),
     row(
-        "audit at every zeroth point", train("--evaluation.gradient-audit", "0"), "evaluation.gradient_audit must be at least 1"
+        "audit at every zeroth point",
+        train("--evaluation.gradient-audit", "0"),
+        "evaluation.measures.gradients must be at least 1",
     ),
     row("checkpoints in negative time", train("--checkpoint.seconds", "-1"), "checkpoint.seconds must be at least 0"),
     row("finite set below a batch", train("--examples", "3"), "examples must be at least batch_size = 4"),

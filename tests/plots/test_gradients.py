@@ -62,5 +62,5 @@ def test_rows_for_which_there_is_no_metric_are_left_out() -> None:
 
 def test_runs_without_an_audit_are_refused() -> None:
     frame = audited()
-    with pytest.raises(LabError, match=r"train with evaluation\.gradient_audit"):
+    with pytest.raises(LabError, match=r"evaluation\.measures\.gradients"):
         plots.gradients(frame[frame["metric"] == "loss/all/1"])

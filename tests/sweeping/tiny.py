@@ -26,7 +26,7 @@ BASE: dict[str, Any] = {
 
 
 TWELVE: dict[str, Any] = {"grid": {"n_future": [1, 2, 3]}, "seeds": 4}
-SHORT = {"steps": 2, "schedule.warmup_steps": 0, "evaluation.every": 2, "evaluation.induction_scores": False}
+SHORT = {"steps": 2, "schedule.warmup_steps": 0, "evaluation.every": 2, "evaluation.measures.induction": 0}
 
 
 def begun(description: dict[str, Any], out: Path, storage: str | None = None) -> Job:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import lab
+from lab.runs import writer
 from lab.runs.writer import git_commit
 
 
@@ -17,13 +17,13 @@ def git(folder: Path, *words: str) -> str:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Somebody's repository with our package installed in it, untracked."""
-    (tmp_path / "venv/lab").mkdir(parents=True)
+    (tmp_path / "venv/lab/runs").mkdir(parents=True)
     (tmp_path / "venv/lab/__init__.py").touch()
     (tmp_path / "theirs.py").touch()
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "theirs.py")
     git(tmp_path, "commit", "-qm", "theirs")
-    monkeypatch.setattr(lab, "__file__", str(tmp_path / "venv/lab/__init__.py"))
+    monkeypatch.setattr(writer, "__file__", str(tmp_path / "venv/lab/runs/writer.py"))
     return tmp_path
 
 

@@ -76,7 +76,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path, monkeypa
             network.embedding.weight.data.fill_(math.nan)
         return network
 
-    monkeypatch.setattr(ensemble, "build", poisoned)
+    monkeypatch.setattr("lab.training.ensemble.build", poisoned)
     with pytest.raises(Diverged) as caught:
         lab.train_ensemble(members)
     assert caught.value.steps == {tmp_path / f"all/seed{SEEDS[1]}": 1}

@@ -10,32 +10,32 @@ from tests.helpers.tiny import tiny
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (1, 4), (2, 2), (4, 1)])
 def test_ranks_and_parts_divide_the_one_global_batch(world: int, accumulate: int) -> None:
-    experiment = tiny(accumulate=accumulate)
-    parts = [part for rank in range(world) for part in Feed(experiment, rank=rank, world=world).parts(7)]
+    experiment = tiny(grad_accum_steps=accumulate)
+    parts = [part for rank in range(world) for part in Feed(experiment, rank=rank, world=world).microbatches(7)]
     whole = experiment.task.batch(experiment.seed, 7, experiment.batch_size, "train")
-    np.testing.assert_array_equal(torch.cat([part.tokens_BT for part in parts]), whole.tokens)
+    np.testing.assert_array_equal(torch.cat([part.inputs_BT for part in parts]), whole.tokens)
     counts = parts[0].counts_N * world * accumulate
     assert counts.tolist() == [whole.scored[:, 1:].sum(), whole.scored[:, 2:].sum()]
     assert all(torch.equal(part.counts_N, parts[0].counts_N) for part in parts)
 
 
 def test_the_stream_goes_on_from_any_step() -> None:
-    experiment = tiny(accumulate=2)
+    experiment = tiny(grad_accum_steps=2)
     whole = list(islice(Feed(experiment), 12))
     rest = list(islice(Feed(experiment, first_step=4), 4))
     for one, other in zip(whole[8:], rest, strict=True):
-        assert torch.equal(one.tokens_BT, other.tokens_BT)
+        assert torch.equal(one.inputs_BT, other.inputs_BT)
 
 
 def test_models_that_differ_in_n_see_the_same_tokens() -> None:
     one, two = (next(iter(Feed(tiny(n_future=n)))) for n in (1, 2))
-    assert torch.equal(one.tokens_BT, two.tokens_BT)
+    assert torch.equal(one.inputs_BT, two.inputs_BT)
 
 
 def test_a_finite_set_is_walked_once_each_epoch_in_another_order() -> None:
     experiment = tiny(examples=10)
     feed = Feed(experiment)
-    rows = np.concatenate([feed.rows(step).tokens for step in range(10)])  # 40 rows: four epochs of ten, across step borders
+    rows = np.concatenate([feed.batch(step).tokens for step in range(10)])  # 40 rows: four epochs of ten, across step borders
     epochs = [[row.tobytes() for row in rows[begin : begin + 10]] for begin in range(0, 40, 10)]
     assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
     assert len(set(epochs[0])) == 10

@@ -11,12 +11,13 @@ from torch.nn import functional as F
 import lab
 from lab.config import Experiment
 from lab.config.kinds import KINDS
-from lab.evaluation.points import rate_factor
+from lab.config.objective import OBJECTIVES
 from lab.model import build
-from lab.objectives import IGNORE, OBJECTIVES, future_targets, summed
+from lab.objectives import Targets, multi_head_loss
 from lab.runs.writer import Recorder
 from lab.training.affected import reached
 from lab.training.feed import Feed
+from lab.training.learning_rate import rate_factor
 from tests.helpers.tiny import tiny
 
 Make = Callable[..., Experiment]
@@ -35,10 +36,9 @@ def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
     decays = [{"params": [weight for weight in path if (weight.ndim > 1) == wide], "weight_decay": settings.weight_decay * wide}
               for wide in (True, False)]  # fmt: skip
     optimiser = torch.optim.AdamW(decays, lr=settings.peak_lr, betas=(settings.beta1, settings.beta2))
-    for step, part in zip(range(experiment.steps), Feed(lab.override(experiment, {"accumulate": 1})), strict=False):
-        targets = future_targets(part.tokens_BT, part.scored_BT, 1)
-        counts_N = (targets != IGNORE).sum((1, 2))
-        loss = summed(network(part.tokens_BT)[:1], network.unembedding.of_head(1), targets, counts_N).total
+    for step, part in zip(range(experiment.steps), Feed(lab.override(experiment, {"grad_accum_steps": 1})), strict=False):
+        targets = Targets(part.targets.tokens[:1])
+        loss = multi_head_loss(network(part.inputs_BT)[:1], network.unembedding.of_head(1), targets, targets.per_head()).total
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(path, settings.clip_norm or torch.inf)
@@ -54,7 +54,7 @@ def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
 def test_detached_heads_leave_the_next_token_model_as_it_would_be_alone(
     tmp_path: Path, accumulate: int, clip: float | None, kind: str
 ) -> None:
-    changed = {"model__heads": kind, "accumulate": accumulate, "optimiser__clip_norm": clip}
+    changed = {"model__heads": kind, "grad_accum_steps": accumulate, "optimiser__clip_norm": clip}
     experiment = tiny(objective__detached=True, n_future=2, **changed)
     wanted = next_token_alone(experiment)
     run = lab.train(experiment, tmp_path / "run")
@@ -84,20 +84,16 @@ def test_all_heads_together_reach_every_weight_even_behind_zeros(kind: str) -> N
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2)])
 def test_other_rows_are_drawn_from_the_whole_step(world: int, accumulate: int) -> None:
     settings = {"objective__name": "shuffled"}
-    (whole,) = Feed(tiny(**settings)).parts(5)
-    cut = tiny(accumulate=accumulate, **settings)
-    parts = [part for rank in range(world) for part in Feed(cut, rank=rank, world=world).parts(5)]
-    assert torch.equal(torch.cat([part.elsewhere_BT for part in parts]), whole.elsewhere_BT)
-    assert not (whole.elsewhere_BT == whole.tokens_BT).all(1).any()
-
-
-def test_a_feed_draws_other_rows_only_if_they_are_asked_for() -> None:
-    assert Feed(tiny()).parts(0)[0].elsewhere_BT is None
+    (whole,) = Feed(tiny(**settings)).microbatches(5)
+    cut = tiny(grad_accum_steps=accumulate, **settings)
+    parts = [part for rank in range(world) for part in Feed(cut, rank=rank, world=world).microbatches(5)]
+    assert torch.equal(torch.cat([part.targets.tokens for part in parts], dim=1), whole.targets.tokens)
+    assert not (whole.targets.tokens[1, :, :-2] == whole.inputs_BT[:, 2:]).all(1).any()
 
 
 def test_every_arm_sees_the_same_data() -> None:
     settings: list[dict[str, object]] = [{"objective__name": name} for name in OBJECTIVES]
-    streams = [Feed(tiny(**more)).parts(4)[0].tokens_BT for more in [*settings, {"objective__active": "up"}]]
+    streams = [Feed(tiny(**more)).microbatches(4)[0].inputs_BT for more in [*settings, {"objective__active": "up"}]]
     assert all(torch.equal(tokens, streams[0]) for tokens in streams)
 
 
@@ -151,8 +147,8 @@ def staged_loop(experiment: Experiment, weights_at: Callable[[int], list[float]]
     }  # fmt: skip
     for step, part in zip(range(experiment.steps), Feed(experiment), strict=False):
         weights = weights_at(step)
-        targets = future_targets(part.tokens_BT, part.scored_BT, experiment.n_future)
-        hidden = network(part.tokens_BT)
+        targets = part.targets.tokens
+        hidden = network(part.inputs_BT)
         losses = [
             weight * F.cross_entropy((hidden[i] @ network.unembedding.weight.T).flatten(0, 1), targets[i].flatten())
             for i, weight in enumerate(weights) if weight
@@ -186,7 +182,7 @@ def test_weights_and_schedules_are_those_of_a_plain_loop(
 ) -> None:
     experiment = tiny(n_future=3, model__layers=5, **settings)
     wanted = staged_loop(experiment, weights_at)
-    found = lab.train(lab.override(experiment, {"accumulate": accumulate}), tmp_path / "run").model().state_dict()
+    found = lab.train(lab.override(experiment, {"grad_accum_steps": accumulate}), tmp_path / "run").model().state_dict()
     for name, weight in wanted.items():
         assert (found[name] - weight).norm() <= 2e-5 * weight.norm(), name
 

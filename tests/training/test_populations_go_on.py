@@ -45,7 +45,7 @@ def after_some_members_checkpoints(patch: pytest.MonkeyPatch) -> None:
 
 
 def between_members_ends(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = fit.Recorder.note, []
+    usual, calls = fit.Recorder.set_state, []
 
     def note(self: Any, state: str) -> None:
         calls.append(state)
@@ -53,7 +53,7 @@ def between_members_ends(patch: pytest.MonkeyPatch) -> None:
             die()
         usual(self, state)
 
-    patch.setattr(fit.Recorder, "note", note)
+    patch.setattr(fit.Recorder, "set_state", note)
 
 
 def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:

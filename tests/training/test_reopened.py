@@ -32,7 +32,7 @@ def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lab.Run:
 
     with monkeypatch.context() as patch:
         patch.setattr(callbacks.Progress, "measured", end)
-        patch.setattr(Recorder, "note", lambda self, state: None)
+        patch.setattr(Recorder, "set_state", lambda self, state: None)
         with pytest.raises(BaseException):  # noqa: B017, PT011
             lab.train(tiny(), tmp_path / "run")
     return lab.Run(tmp_path / "run")

@@ -26,7 +26,7 @@ Make = Callable[..., Experiment]
 
 def after_metrics(patch: pytest.MonkeyPatch) -> None:
     """The third evaluation's metrics are written, its checkpoint is not."""
-    usual, calls = callbacks.metrics.append, []
+    usual, calls = callbacks.tables.append, []
 
     def append(*arguments: Any) -> None:
         usual(*arguments)
@@ -34,7 +34,7 @@ def after_metrics(patch: pytest.MonkeyPatch) -> None:
         if len(calls) == 3:  # timing comes after the metrics
             die()
 
-    patch.setattr(callbacks.metrics, "append", append)
+    patch.setattr(callbacks.tables, "append", append)
 
 
 def within_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
@@ -59,8 +59,8 @@ def before_the_weights_are_written(patch: pytest.MonkeyPatch) -> None:
 
 
 def before_the_record_says_finished(patch: pytest.MonkeyPatch) -> None:
-    usual = fit.Recorder.note
-    patch.setattr(fit.Recorder, "note", lambda self, state: die() if state == "finished" else usual(self, state))
+    usual = fit.Recorder.set_state
+    patch.setattr(fit.Recorder, "set_state", lambda self, state: die() if state == "finished" else usual(self, state))
 
 
 KILLS = [
@@ -72,7 +72,7 @@ KILLS = [
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.__name__)
 def test_a_killed_run_ends_as_if_it_never_had_been(tmp_path: Path, kill: Any, accumulate: int) -> None:
-    experiment = tiny(accumulate=accumulate)
+    experiment = tiny(grad_accum_steps=accumulate)
     train_killed(experiment, tmp_path / "killed", kill)
     assert lab.Run(tmp_path / "killed").state == "killed"
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))

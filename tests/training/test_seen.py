@@ -34,7 +34,7 @@ def seen(run: lab.Run) -> dict[int, tuple[int, float]]:
 
 @pytest.mark.parametrize("task", ["polynomial", "addition", "stories"])
 def test_a_run_counts_all_but_padding_and_what_trains_head_1(task: str, tmp_path: Path) -> None:
-    experiment = tiny(task, steps=4, evaluation__every=2, schedule__warmup_steps=1, evaluation__induction_scores=False)
+    experiment = tiny(task, steps=4, evaluation__every=2, schedule__warmup_steps=1, evaluation__measures__induction=0)
     run = lab.train(experiment, tmp_path / "run")
     assert seen(run) == {step: counted(experiment, step) for step in (0, 2, 4)}
     assert run.metrics()[-1].tokens < 4 * experiment.positions_per_step
@@ -46,10 +46,10 @@ def test_a_run_counts_all_but_padding_and_what_trains_head_1(task: str, tmp_path
 @pytest.mark.parametrize("task", ["agreement", "star", "induction"])
 def test_tasks_without_padding_count_every_position(task: str) -> None:
     experiment = lab.experiment(task)
-    (part,) = Feed(experiment).parts(3)
+    (part,) = Feed(experiment).microbatches(3)
     assert part.seen[0] == experiment.batch_size * experiment.task.length
     answer = lab.override(experiment, {"task.loss_on": "answer"}) if experiment.task.has_answer else experiment
-    (scored,) = Feed(answer).parts(3)
+    (scored,) = Feed(answer).microbatches(3)
     assert scored.seen[0] == part.seen[0]
     assert scored.seen[1] == scored.counts_N[0]
 
@@ -58,17 +58,17 @@ def test_longer_sequences_of_the_same_stories_count_no_more_tokens() -> None:
     means = []
     for length in (128, 256):
         experiment = lab.experiment("stories", {"task.length": length, "batch_size": 512})
-        (part,) = Feed(experiment).parts(0)
+        (part,) = Feed(experiment).microbatches(0)
         means.append(part.seen[0] / 512)
     assert means[1] == pytest.approx(means[0], rel=0.02)
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2), (4, 1)])
 def test_every_process_counts_the_whole_step_once(world: int, accumulate: int) -> None:
-    experiment = tiny("polynomial", accumulate=accumulate)
+    experiment = tiny("polynomial", grad_accum_steps=accumulate)
     for rank in range(world):
-        parts = Feed(experiment, rank=rank, world=world).parts(7)
-        whole = Feed(tiny("polynomial")).parts(7)[0]
+        parts = Feed(experiment, rank=rank, world=world).microbatches(7)
+        whole = Feed(tiny("polynomial")).microbatches(7)[0]
         assert tuple(map(sum, zip(*(part.seen for part in parts), strict=True))) == whole.seen
 
 

@@ -59,7 +59,7 @@ def handlers() -> Any:
 def test_a_signal_saves_says_how_to_go_on_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, accumulate: int, handlers: list[int]
 ) -> None:
-    experiment = tiny(accumulate=accumulate, checkpoint__seconds=1000.0)
+    experiment = tiny(grad_accum_steps=accumulate, checkpoint__seconds=1000.0)
     whole = lab.train(experiment, tmp_path / "whole")
     sending(monkeypatch, 7, number)
     with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run goes on") as stopped:

@@ -11,10 +11,11 @@ import lab
 import tasks
 from lab.config import Experiment
 from lab.evaluation.evaluator import EVALUATION_SEED
-from lab.evaluation.points import rate_factor
 from lab.model import build
+from lab.objectives import hide_answer
 from lab.training.affected import reached
-from lab.training.feed import Feed, without_answer
+from lab.training.feed import Feed
+from lab.training.learning_rate import rate_factor
 
 
 def tiny(**changed: object) -> Experiment:
@@ -56,7 +57,7 @@ def test_training_is_that_of_a_plain_loop_with_masked_answers(tmp_path: Path, ex
     optimiser = torch.optim.AdamW(groups, betas=(settings.beta1, settings.beta2))
     feed = Feed(experiment)
     for step in range(experiment.steps):
-        batch = feed.rows(step)
+        batch = feed.batch(step)
         tokens, answer = torch.from_numpy(batch.tokens), torch.from_numpy(batch.answer)
         logits = hidden_of(network, tokens, answer) @ network.unembedding.weight.T
         begin, end = answer[0].tolist()
@@ -91,7 +92,7 @@ def test_the_answer_is_measured_hidden_as_well_as_by_ordinary_decoding(tmp_path:
 def test_only_the_answer_is_hidden() -> None:
     task = tasks.get("star", arm=3, nodes=7)
     batch = task.batch(0, 0, 5)
-    shown = without_answer(batch, 99)
+    shown = hide_answer(batch, 99)
     begin, end = batch.answer[0].tolist()
     assert (shown[:, begin:end] == 99).all()
     shown[:, begin:end] = batch.tokens[:, begin:end]
@@ -108,9 +109,9 @@ def test_the_mask_leaves_all_other_initial_weights_as_they_are() -> None:
 def test_parts_show_what_the_whole_step_shows() -> None:
     experiment = tiny(accumulate=4)
     parts = list(islice(Feed(experiment), 4))
-    (whole,) = Feed(tiny()).parts(0)
-    assert torch.equal(torch.cat([part.shown for part in parts]), whole.shown)
-    assert not torch.equal(whole.shown, whole.tokens_BT)
+    (whole,) = Feed(tiny()).microbatches(0)
+    assert torch.equal(torch.cat([part.inputs_BT for part in parts]), whole.inputs_BT)
+    assert not torch.equal(whole.inputs_BT, torch.from_numpy(Feed(tiny()).batch(0).tokens))
 
 
 @pytest.mark.parametrize(

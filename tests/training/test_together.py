@@ -54,7 +54,7 @@ def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tmp_path: P
         {},
         {"model__heads": "causal"},
         {"model__mlp": "gelu", "objective__weights": "decay", "objective__extra_weight": 0.5, "accumulate": 2},
-        {"objective__name": "shuffled", "optimiser__clip_norm": 0.1, "evaluation__gradient_audit": 1},
+        {"objective__name": "shuffled", "optimiser__clip_norm": 0.1, "evaluation__measures__gradients": 1},
     ],
     ids=str,
 )
@@ -118,7 +118,7 @@ def test_what_cannot_be_trained_together_is_refused(tmp_path: Path) -> None:
     for message, experiments in wrong.items():
         with pytest.raises(LabError, match=message):
             lab.train_ensemble(experiments)
-    with pytest.raises(LabError, match="at_once must be 1 or more of the runs that are trained together, not 0"):
+    with pytest.raises(LabError, match="size must be at least 1, not 0"):
         lab.train_ensemble({one: tiny(seed=1)}, size=0)
     assert not one.exists()
     lab.train_ensemble({one: tiny(seed=1)})

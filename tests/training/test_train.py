@@ -8,10 +8,10 @@ import torch
 
 import lab
 from lab.config import Experiment
-from lab.evaluation.points import rate_factor
 from lab.model import build
-from lab.objectives import IGNORE, future_targets, summed
+from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 from lab.training.fit import quiet_lightning
+from lab.training.learning_rate import rate_factor
 from lab.training.module import TrainingModule
 from tests.helpers.tiny import tiny
 
@@ -32,7 +32,9 @@ def bare_loop(experiment: Experiment) -> tuple[dict[str, torch.Tensor], list[flo
         tokens, scored = torch.from_numpy(batch.tokens), torch.from_numpy(batch.scored)
         targets = future_targets(tokens, scored, experiment.n_future)
         with torch.autocast("cpu", torch.bfloat16, enabled=experiment.precision == "bfloat16"):
-            loss = summed(network(tokens), network.unembedding.weight, targets, (targets != IGNORE).sum((1, 2))).total
+            loss = multi_head_loss(
+                network(tokens), network.unembedding.weight, Targets(targets), (targets != IGNORE).sum((1, 2))
+            ).total
         optimiser.zero_grad()
         loss.backward()
         norm = math.sqrt(sum(float(weight.grad.norm()) ** 2 for weight in network.parameters()))
@@ -52,7 +54,7 @@ def bare_loop(experiment: Experiment) -> tuple[dict[str, torch.Tensor], list[flo
 def test_training_is_the_bare_loop(
     tmp_path: Path, accumulate: int, precision: str, tolerance: float, clip: float | None
 ) -> None:
-    experiment = tiny(accumulate=accumulate, precision=precision, optimiser__clip_norm=clip, steps=6)
+    experiment = tiny(grad_accum_steps=accumulate, precision=precision, optimiser__clip_norm=clip, steps=6)
     wanted, norms = bare_loop(experiment)
     run = lab.train(experiment, tmp_path / "run")
     found = run.model().state_dict()
