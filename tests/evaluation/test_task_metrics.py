@@ -43,6 +43,9 @@ class Upwards:
         law.scatter_(-1, up[..., None], self.share).scatter_(-1, down[..., None], 1 - self.share)
         return law.log()
 
+    def next_logits(self, tokens_BT: Tensor) -> Tensor:
+        return self.logits(tokens_BT)[:, -1]
+
 
 def test_sampled_rows_are_judged_by_the_task() -> None:
     walk = Walk()

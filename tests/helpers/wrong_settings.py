@@ -160,11 +160,7 @@ SETTINGS = [
     row("evaluation every zero steps", replaced(**{"evaluation.every": "0"}), "evaluation.every must be at least 1"),
     row("nothing to evaluate on", replaced(**{"evaluation.examples": "0"}), "evaluation.examples must be at least 1"),
     row("evaluation on training data", train("--evaluation.split", "train"), "evaluation.split must be one of"),
-    row(
-        "audit at every zeroth point",
-        train("--evaluation.gradient-audit", "0"),
-        "evaluation.measures.gradients must be at least 1",
-    ),
+    row("a measure at negative points", train("--evaluation.measures.gradients", "-1"), "gradients must be a whole number"),
     row("checkpoints in negative time", train("--checkpoint.seconds", "-1"), "checkpoint.seconds must be at least 0"),
     row("finite set below a batch", train("--examples", "3"), "examples must be at least batch_size = 4"),
     row("unknown precision", train("--precision", "fp8"), "precision must be one of 'float32' or 'bfloat16'"),
