@@ -12,7 +12,6 @@ import tasks
 from lab.evaluation.evaluator import EVALUATION_SEED, Evaluator
 from lab.evaluation.task_metrics import measure_task
 from lab.model import build
-from lab.plots.curves import describe
 from lab.runs.names import headline, reference_lines
 from lab.training import fit
 from tests.helpers.users_walk import Walk
@@ -126,8 +125,5 @@ def test_a_file_that_would_take_the_runs_own_place_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_axes_say_what_the_names_mean() -> None:
-    assert describe("sampled/legal") == "legal,\nof sampled rows"
-    assert describe("far:forced/legal") == "legal (far),\nof sampled rows with imposed choices"
-    assert describe("kl/bigram") == "divergence from the bigram predictor (nats)"
+def test_a_tasks_own_metrics_have_no_reference_lines() -> None:
     assert reference_lines(lab.experiment(WALK, TINY), "sampled/legal") == {}
