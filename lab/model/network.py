@@ -72,7 +72,8 @@ class Network(nn.Module):
         states_BTD = context.embedded_BTD
         for layer in self.trunk:
             states_BTD = layer(states_BTD, context)
-        return self._normed(self.heads(states_BTD, heads, context), heads, context)
+        hidden_NBTD = torch.stack(self.heads(states_BTD, heads, context))  # frees the single states before the norm
+        return self._normed(hidden_NBTD, heads, context)
 
     def logits(self, tokens_BT: Tensor, head: int = 1) -> Tensor:
         """Compute logits (B, T, V) of one prediction head, counted from 1: at position t they predict token t + head."""
@@ -106,14 +107,16 @@ class Network(nn.Module):
             return embedded_BTD
         return F.embedding(tokens_BT, torch.cat([self.embedding.weight, self.mask[None]]))
 
-    def _normed(self, states: list[Tensor], heads: Sequence[int], context: Context) -> Tensor:
+    def _normed(self, hidden_NBTD: Tensor, heads: Sequence[int], context: Context) -> Tensor:
         if context.detached:
-            normed = torch.stack([self.norm(each, frozen=head > 1) for head, each in zip(heads, states, strict=True)])
+            pairs = zip(heads, hidden_NBTD.unbind(), strict=True)
+            normed_NBTD = torch.stack([self.norm(each, frozen=head > 1) for head, each in pairs])
         else:
-            normed = self.norm(torch.stack(states))
+            normed_NBTD = self.norm(hidden_NBTD)
         if context.sites is None:
-            return normed
-        return torch.stack([context.visit(f"final.{head}", each) for head, each in zip(heads, normed, strict=True)])
+            return normed_NBTD
+        pairs = zip(heads, normed_NBTD.unbind(), strict=True)
+        return torch.stack([context.visit(f"final.{head}", each) for head, each in pairs])
 
     def _initialise(self) -> None:
         """Draw all weights, so that they depend on the generator and the spec alone."""

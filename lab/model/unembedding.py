@@ -9,15 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Matrices = Tensor | Sequence[Tensor]
-"""What makes logits of hidden states (N, ..., D): one matrix (V, D) for all, or one for each of the N."""
+"""Unembeddings of hidden states (N, ..., D): one matrix (V, D) for all, or one for each of the N."""
 
 
 class Unembedding(nn.Module):
-    """One matrix that all prediction heads share (the paper's default), or one for each ("replicated unembeddings", Tab S4).
+    """The LM head: one matrix that all prediction heads share (the paper's default), or one for each ("replicated", Tab S4).
 
     Attributes:
-        weight: (V, D) if shared; if replicated N of these, each a weight of its own, since a head may be trained without the
-            others.
+        weight: (V, D) if shared; if replicated a list of N, since a head may be trained without the others.
     """
 
     def __init__(self, width: int, vocabulary: int, replicas: int | None = None) -> None:
@@ -28,20 +27,20 @@ class Unembedding(nn.Module):
 
     @property
     def matrices(self) -> Matrices:
-        """What a loss of all heads takes."""
+        """The matrices as a loss of all heads takes them."""
         return self.weight if isinstance(self.weight, Tensor) else tuple(self.weight)
 
     def of_head(self, head: int) -> Tensor:
-        """The matrix (V, D) of a prediction head, counted from 1."""
+        """Return the matrix (V, D) of a prediction head, counted from 1."""
         return self.weight if isinstance(self.weight, Tensor) else self.weight[head - 1]
 
     def forward(self, hidden: Tensor, head: int = 1) -> Tensor:
-        """Logits (..., V) of hidden states (..., D) of a prediction head, counted from 1."""
+        """Compute logits (..., V) of hidden states (..., D) of a prediction head, counted from 1."""
         return F.linear(hidden, self.of_head(head))
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """Normal weights of variance 1 / D; replicas start equal, so that at step 0 they are the shared matrix."""
+        """Draw normal weights of variance 1 / D, the same for all replicas, so that at step 0 they are the shared matrix."""
         drawn = torch.randn_like(self.of_head(1)) * self.of_head(1).shape[1] ** -0.5
         for weight in self.parameters():
             weight.copy_(drawn)

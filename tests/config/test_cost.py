@@ -154,9 +154,6 @@ def test_unmatched_heads_come_on_top_of_one(kind: str) -> None:
     assert non_embedding_parameters(model, 1) == non_embedding_parameters(alone, 1)
     paths = [NetworkSpec(model, 12, n).path_layers for n in (1, 3)]
     assert (paths[0] == paths[1]) != KINDS[kind].on_path
-    for n in (2, 4):
-        layers = trunk_layers(model_of(kind, matched="layers"), n)
-        assert (layers == trunk_layers(model, n)) != KINDS[kind].on_path, "equal depth is the same network but on the path"
 
 
 @pytest.mark.parametrize("head", [1, 3])

@@ -1,12 +1,15 @@
 """Every kind of prediction heads: what it sees, what it trains, how it starts."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
+import lab
 from lab.config.kinds import KINDS, LAYER, NOTHING
 from lab.errors import LabError
-from lab.model import Context, Network, build
+from lab.model import Context, Network, build, site_names
 from lab.model.heads import shift_back
 from tests.helpers.networks import DETACHABLE, T, V, random_tokens, tiny_network, trunk_output
 from tests.helpers.tiny import tiny
@@ -179,3 +182,14 @@ def test_heads_on_the_path_cannot_be_detached_from_it(kind: str) -> None:
     with pytest.raises(LabError, match=kind):
         tiny_network(kind)(random_tokens(), context=DETACHED)
     tiny_network(kind, 1)(random_tokens(), context=DETACHED)
+
+
+def test_a_users_kind_is_counted_read_and_trained(tmp_path: Path) -> None:
+    experiment = tiny(model__heads="tests.helpers.users_heads:MLP", model__layers=4, n_future=3)
+    network = build(experiment)
+    assert network.non_embedding_parameters() == experiment.non_embedding_parameters
+    assert len(network.trunk) == experiment.trunk_layers == network.spec.path_layers == 2
+    heads = [name for name in site_names(network) if name.startswith("prediction")]
+    assert heads == [f"prediction.{head}.residual" for head in (1, 2, 3)]
+    run = lab.train(experiment, tmp_path / "run")
+    assert run.model().spec == network.spec
