@@ -1,4 +1,4 @@
-"""From "as much as n = 1 spends" to a number of optimiser steps."""
+"""Optimiser steps at a budget equal to that of n = 1, in FLOPs or wall time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lab.errors import LabError
 
 
 def resolve(experiment: Experiment) -> Experiment:
-    """An experiment whose steps are stated: where it is matched with n = 1 in FLOPs or time, as many as that budget pays for.
+    """Return the experiment with the steps that its budget pays for, if `model.matched` is `flops` or `time`.
 
-    `steps` becomes `budget.steps`, and the steps that follow take its place; with them the schedule's end and the evaluation
-    points. Warm-up keeps its steps. FLOPs are counted exactly (`cost.flops_per_token`), training alone. Resolving again
-    changes nothing, nor does it where nothing is to be resolved.
+    `steps` moves to `budget.steps`, and the affordable steps replace it; the schedule's end and the evaluation points follow,
+    warm-up keeps its steps. FLOPs are counted exactly (`cost.flops_per_token`), of training alone. A resolved experiment, or
+    one without a budget, is returned unchanged.
 
     Raises:
-        LabError: If wall times are to be equal and `budget.step_time` is unknown (`lab.with_step_time` measures it), or if the
-            steps that are left are too few for the schedule.
+        LabError: If wall times are to be equal and `budget.step_time` is unknown (`lab.with_step_time` measures it), or if
+            too few steps are left for the schedule.
     """
     if experiment.model.matched not in ("flops", "time") or experiment.budget.steps is not None:
         return experiment
@@ -32,13 +32,13 @@ def resolve(experiment: Experiment) -> Experiment:
 
 
 def not_measured(experiment: Experiment) -> bool:
-    """Whether the time of a step against n = 1's has to be measured before the steps are known."""
+    """Return whether the time of a step relative to n = 1 has to be measured before the steps are known."""
     unknown = experiment.budget.steps is None and experiment.budget.step_time is None
     return experiment.model.matched == "time" and experiment.n_future > 1 and unknown
 
 
 def unbudgeted(experiment: Experiment) -> dict[str, Any]:
-    """Settings that keep an experiment's network and drop its budget, so that a trial of a few steps can be made of it."""
+    """Return settings that keep an experiment's network and drop its budget, for a trial of a few steps."""
     if experiment.model.matched not in ("flops", "time"):
         return {}
     return {"model.matched": "none", "budget.steps": None, "budget.step_time": None}

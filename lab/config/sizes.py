@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Shape(NamedTuple):
-    """Width d, layers L (trunk and prediction heads together at equal parameters) and attention heads of a model."""
+    """Width d, layers L (of trunk and prediction heads together at equal parameters) and attention heads of a model."""
 
     width: int
     layers: int
