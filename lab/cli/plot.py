@@ -1,97 +1,107 @@
-"""Draw a figure of some runs."""
+"""`lab plot`: a figure of some runs."""
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.arguments import ALIASES, Parser
+from lab.cli.arguments import ALIASES, Parser, first_word
 from lab.errors import LabError
-from tasks.errors import nearest
 
 if TYPE_CHECKING:
+    from lab.plots import Draw
     from lab.runs import Run
 
-FIGURES = {
-    "emergence": "a metric against tokens seen, a line for each condition with its band",
-    "induction": "induction score of the strongest attention head against tokens seen",
-    "heatmap": "prefix-matching score of every attention head, by layer",
-    "grid": "a metric over conditions and sizes, each cell with its interval",
-    "size": "a metric against the model's size, a line for each condition",
-    "survival": "share of runs that have not passed a threshold yet",
-    "gradients": "what each prediction head's loss asks of the trunk, and how far heads agree, against tokens seen",
-    "pareto": "a metric against a cost, and the cells that no other beats in both",
-    "importance": "which of the varied settings it takes to be among the best cells",
-    "parallel": "every cell as a line through its settings and what it reached",
-}
-OPTIONS = {
-    "metric": ("emergence", "grid", "size", "survival", "pareto", "importance", "parallel"),
-    "by": ("emergence", "induction", "heatmap", "grid", "size", "survival", "pareto", "gradients"),
-    "x": ("emergence",),
-    "rule": ("grid", "size", "pareto", "importance", "parallel"),
-    "threshold": ("survival",),
-    "cost": ("pareto",),
-}
-"""Which figures an option is for."""
+_NO_OPTIONS = ("lines", "axes")
+"""Arguments of figures that a command line cannot give."""
 
 
 def run(arguments: list[str]) -> int:
     """Draw a figure of some runs and save it with its numbers."""
-    listed = "\n".join(f"  {name:<10} {line}" for name, line in FIGURES.items())
-    parser = Parser(
-        "plot", "Draw a figure of some runs; its numbers are written as CSV beside it.", epilog=f"figures:\n{listed}"
-    )
-    parser.add_argument("figure", help="one of those below")
-    parser.add_argument("runs", nargs="+", help="runs, or folders of runs")
-    parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png, .pdf or .svg")
-    parser.add_argument("--metric", help="what to draw (the task's own)")
-    parser.add_argument(
-        "--by", metavar="SETTINGS", help="what tells conditions apart, as n_future,objective.name (all that varies)"
-    )
-    parser.add_argument("--x", metavar="AXIS", help="tokens, scored, sequences, steps, flops or seconds (tokens)")
-    parser.add_argument("--rule", choices=("last", "best"), help="which evaluation of a run counts (last)")
-    parser.add_argument("--threshold", type=float, help="what a run must pass to escape the plateau (0.5)")
-    parser.add_argument("--cost", help="parameters, flops, seconds or tokens (parameters)")
-    parser.add_force()
-    args = parser.parse_args(arguments)
-    if args.figure not in FIGURES:
-        raise LabError(f"unknown figure {args.figure!r}; {nearest(args.figure, FIGURES)}")
-    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
-    for name in given:
-        if args.figure not in OPTIONS[name]:
-            raise LabError(f"--{name} is for {', '.join(OPTIONS[name])}, not {args.figure}")
-    if "by" in given:
-        given["by"] = [ALIASES.get(name, name) for name in given["by"].replace("-", "_").split(",")]
-
+    from lab import plots
     from lab.plots.save import check_path
 
+    name, rest = first_word(arguments)
+    draw = None if name is None else plots.find_figure(name)
+    parser = Parser(f"plot {name}" if draw else "plot", _description(draw), epilog=None if draw else _list_figures())
+    if draw is None:
+        parser.add_argument("figure", help="one of those below, or module:function of your own; `lab plot FIGURE --help`")
+    parser.add_argument("runs", nargs="+", help="runs, or folders of runs")
+    parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png, .pdf or .svg")
+    options = {} if draw is None else figure_options(draw)
+    for option, settings in options.items():
+        parser.add_argument(f"--{option}", **settings)
+    parser.add_force()
+    args = parser.parse_args(rest)
+    if name is None or draw is None:
+        raise LabError("plot: the figure comes first, as `lab plot emergence runs -o figure.png`")
+    given = {option: getattr(args, option) for option in options if getattr(args, option) is not None}
+    if "by" in given:
+        given["by"] = [ALIASES.get(setting, setting) for setting in given["by"].replace("-", "_").split(",")]
     check_path(Path(args.out), force=args.force)
-    for path in _draw(args.figure, args.runs, given, Path(args.out)):
+    for path in _draw(draw, args.runs, given, Path(args.out)):
         print(path)
     return 0
 
 
-def _draw(name: str, folders: list[str], options: dict[str, Any], out: Path) -> list[Path]:
+def figure_options(draw: Draw) -> dict[str, dict[str, Any]]:
+    """Return the options of a figure, which are its arguments after the frame, as `add_argument` takes them.
+
+    Types and choices follow from the signature, descriptions from the docstring.
+    """
+    _, *parameters = inspect.signature(draw).parameters.values()
+    hints = typing.get_type_hints(draw)
+    documented = dict(re.findall(r"^ +(\w+): ((?:[^\n]|\n {8,})*)", inspect.getdoc(draw) or "", re.MULTILINE))
+    options: dict[str, dict[str, Any]] = {}
+    for parameter in parameters:
+        if parameter.name not in _NO_OPTIONS:
+            text = " ".join(documented.get(parameter.name, "").split())
+            default = parameter.default if isinstance(parameter.default, (str, float)) else None
+            is_literal = typing.get_origin(hints.get(parameter.name)) is typing.Literal
+            options[parameter.name] = {
+                "help": (text if default is None else f"{text} ({default})").replace("%", "%%"),
+                "type": float if isinstance(default, float) else None,
+                "choices": typing.get_args(hints[parameter.name]) if is_literal else None,
+            }
+    return options
+
+
+def _description(draw: Draw | None) -> str:
+    if draw is None:
+        return "Draw a figure of some runs; its numbers are written as CSV beside it."
+    return (inspect.getdoc(draw) or draw.__name__).partition("\n")[0]
+
+
+def _list_figures() -> str:
+    from lab.plots import FIGURES
+
+    return "figures:\n" + "\n".join(f"  {name:<10} {_description(draw)}" for name, draw in FIGURES.items())
+
+
+def _draw(draw: Draw, folders: list[str], options: dict[str, Any], out: Path) -> list[Path]:
     from lab import plots
     from lab.runs import frame, open_runs
     from lab.runs.names import shared_lines
 
-    runs = open_runs([Path(folder) for folder in folders])
-    if name in OPTIONS["metric"] and "metric" not in options:
+    runs, parameters = open_runs([Path(folder) for folder in folders]), inspect.signature(draw).parameters
+    if "metric" in parameters and "metric" not in options:
         options["metric"] = _common_metric(runs)
-    if name in ("emergence", "size"):
+    if "lines" in parameters:
         options["lines"] = shared_lines([run.experiment for run in runs], options["metric"])
     with plots.style():
-        axes, numbers = plots.FIGURES[name](frame(runs), **options)
-        saved = plots.save(axes, numbers, out)
-    for line in numbers.attrs["notes"]:
+        figure, numbers = draw(frame(runs), **options)
+        saved = plots.save(figure, numbers, out)
+    for line in numbers.attrs.get("notes", ()):
         print(f"lab: {line}", file=sys.stderr)
     return saved
 
 
 def _common_metric(runs: list[Run]) -> str:
-    """The headline that the runs' tasks share."""
+    """Return the headline that the runs' tasks share."""
     from lab.runs.names import headline
 
     metrics = sorted({headline(run.experiment) for run in runs})

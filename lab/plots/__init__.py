@@ -1,43 +1,43 @@
 """Frames in, matplotlib figures out. Never imports torch.
 
-A new figure is one function from a frame to (axes, table) and one line in `FIGURES`.
+A new figure is one function from a frame, and options, to (figure, table of its numbers), and one line in `FIGURES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pandas as pd
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from lab.errors import LabError
 from lab.plots.axes import new_axes
-from lab.plots.curves import emergence, induction
+from lab.plots.emergence import emergence
 from lab.plots.gradients import gradients
 from lab.plots.grid import grid, size
 from lab.plots.heatmap import heatmap
 from lab.plots.importance import importance, parallel
+from lab.plots.induction import induction
 from lab.plots.pareto import pareto
 from lab.plots.save import save
 from lab.plots.style import style
 from lab.plots.survival import survival
+from lab.registry import load_object
+from tasks.errors import nearest
 
-FIGURES: dict[str, Callable[..., tuple[Axes, pd.DataFrame]]] = {
-    "emergence": emergence,
-    "induction": induction,
-    "heatmap": heatmap,
-    "grid": grid,
-    "size": size,
-    "survival": survival,
-    "pareto": pareto,
-    "importance": importance,
-    "parallel": parallel,
-    "gradients": gradients,
+Draw = Callable[..., tuple[Figure, pd.DataFrame]]
+FIGURES: dict[str, Draw] = {
+    draw.__name__: draw
+    for draw in (emergence, induction, heatmap, grid, size, survival, pareto, importance, parallel, gradients)
 }
-"""What `lab plot NAME` can draw."""
+"""Every figure by its name. Its description is the first line of its docstring, its options are its keyword arguments."""
 
 __all__ = [
     "FIGURES",
+    "Draw",
     "emergence",
+    "find_figure",
     "gradients",
     "grid",
     "heatmap",
@@ -51,3 +51,22 @@ __all__ = [
     "style",
     "survival",
 ]
+
+
+def find_figure(name: str) -> Draw:
+    """Return the function that draws a figure.
+
+    Args:
+        name: One of `FIGURES`, or `module:function` of a user's own.
+
+    Raises:
+        LabError: If there is none, or it cannot be imported.
+    """
+    if name in FIGURES:
+        return FIGURES[name]
+    if ":" not in name:
+        raise LabError(f"unknown figure {name!r}; {nearest(name, FIGURES)}, or module:function")
+    draw = load_object(name, "figure")
+    if not callable(draw):
+        raise LabError(f"figure {name!r} is not a function")
+    return cast(Draw, draw)

@@ -14,6 +14,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFor
 from matplotlib.transforms import ScaledTranslation
 
 import tasks
+from lab.errors import LabError
 from lab.metrics import Metric
 from tasks.errors import TaskError
 
@@ -39,6 +40,18 @@ def new_axes(width: float = 4.6, height: float = 3.1) -> Axes:
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
+def figure_of(axes: Axes) -> Figure:
+    """The figure that axes are on.
+
+    Raises:
+        LabError: If they were taken off it.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise LabError("these axes are on no figure")
+    return figure
+
+
 def note(axes: Axes, *lines: str, above: Sequence[str] = ()) -> None:
     """Small lines above the axes, wrapped at the figure's width.
 
@@ -47,10 +60,9 @@ def note(axes: Axes, *lines: str, above: Sequence[str] = ()) -> None:
         lines: What the figure shows and leaves out.
         above: Lines that stand first.
     """
-    figure = axes.get_figure(root=True)
     spec = axes.get_subplotspec()
-    beside = 1 if spec is None else spec.get_gridspec().ncols
-    width = (figure.get_figwidth() if figure is not None else 4.6) / beside - 0.8
+    columns = 1 if spec is None else spec.get_gridspec().ncols
+    width = figure_of(axes).get_figwidth() / columns - 0.8
     axes.set_title(wrapped([*above, *lines], width), **_NOTE)
 
 
@@ -67,9 +79,9 @@ def wrapped(lines: Iterable[str], inches: float) -> str:
 def legend_below(axes: Axes) -> None:
     """A legend below the label of the x-axis, where it covers nothing; a figure without other axes grows by its height."""
     labels = axes.get_legend_handles_labels()[1]
-    figure = axes.get_figure(root=True)
-    if not labels or figure is None:
+    if not labels:
         return
+    figure = figure_of(axes)
     columns = legend_columns(labels, figure.get_figwidth() / max(1, len(figure.axes)) - 0.6)
     points = 15 + (10 if axes.get_xlabel() else 0) + 10
     anchor = axes.transAxes + ScaledTranslation(0, -points / 72, figure.dpi_scale_trans)

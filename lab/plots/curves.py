@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,12 @@ from matplotlib.axes import Axes
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import AXES, log_axis, metric_label, reference
-from lab.plots.panels import Lines, in_panels
+from lab.plots.axes import AXES, log_axis
 from lab.plots.style import Look
 from lab.stats.conditions import Conditions, conditions, rows_of
 from lab.stats.statistics import FEWEST, bootstrap_band
 from tasks.errors import nearest
 
-SITES = {"trunk": "trunk", "prediction": "prediction heads"}
 SHARE = 0.5
 """Of a condition's seeds, that a point needs to be drawn."""
 
@@ -83,66 +81,6 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
         table.insert(1, column, where[kept.index].to_numpy(float))
     table = table.assign(seeds=seeds[kept.index].to_numpy(), condition_seeds=curves["seed"].nunique())
     return table.join(kept.rename(columns=lambda seed: f"seed {seed}").reset_index(drop=True))
-
-
-def emergence(
-    frame: pd.DataFrame,
-    metric: str,
-    *,
-    by: Sequence[str] | None = None,
-    x: str = "tokens",
-    lines: Mapping[str, float] | None = None,
-    axes: Axes | None = None,
-) -> tuple[Axes, pd.DataFrame]:
-    """The emergence curve: a metric against tokens seen, on a logarithmic axis, one line for each condition.
-
-    Args:
-        frame: A tidy frame.
-        metric: As `accuracy/copy/1`.
-        by: Columns that tell conditions apart; by default all that vary.
-        x: What to draw it against, one of `AXES`.
-        lines: Reference values by name, as `{"chance": 1 / 32}`, drawn as thin lines.
-        axes: Where to draw; by default a new figure's, with a panel for some conditions each if they are many.
-
-    Returns:
-        The (first) axes, and the numbers drawn: see `band_table`.
-    """
-    found = conditions(rows_of(frame, metric), by, keep="not diverged")
-    table = bands(found, [metric], x)
-
-    def draw(panel: Axes, shown: Lines) -> None:
-        for condition, (label, look) in shown.items():
-            draw_band(panel, table[table["condition"] == condition], look, label, x)
-        reference(panel, lines or {})
-        finish(panel, table, metric_label(metric, frame), x)
-
-    return in_panels(found, draw, band_note(table, x), axes), noted(table, found)
-
-
-def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
-    """Prefix-matching score of the strongest attention head against tokens seen, trunk and prediction heads separately.
-
-    The legend says of how many attention heads it is the strongest, where the frame has them all.
-    """
-    parts = {str(Metric("prefix_matching", site=site)): label for site, label in SITES.items()}
-    present = [metric for metric in parts if len(frame) and (frame["metric"] == metric).any()]
-    found = conditions(rows_of(frame, *present or parts), by, keep="not diverged")
-    table = bands(found, present)
-
-    def draw(panel: Axes, shown: Lines) -> None:
-        for condition, (label, look) in shown.items():
-            for metric, part in parts.items():
-                rows = table[(table["condition"] == condition) & (table["metric"] == metric)]
-                if not rows.empty:  # colour and marker tell the condition, the line tells the part
-                    runs = found.frame.loc[found.frame["condition"] == condition, "run"]
-                    heads = len(heads_of(frame[frame["run"].isin(runs)], Metric.parse(metric)))
-                    best_of = f" (best of {heads})" if heads else ""
-                    draw_band(panel, rows, look._replace(line="-" if part == "trunk" else ":"), f"{label}, {part}{best_of}")
-        reference(panel, chance_lines(frame))
-        finish(panel, table, "induction score (prefix matching)\nof the strongest attention head")
-        panel.set_ylim(-0.02, 1.02)
-
-    return in_panels(found, draw, band_note(table), axes), noted(table, found)
 
 
 def heads_of(frame: pd.DataFrame, whole: Metric) -> list[Metric]:

@@ -45,15 +45,15 @@ PANELS = (
 )
 
 
-def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Axes, pd.DataFrame]:
-    """Norm of each prediction head's gradient at the trunk's output, its cosine with the next-token head's, shares of roles.
+def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Figure, pd.DataFrame]:
+    """Draw norms, cosines and shares by role of the heads' gradients at the trunk's output.
 
     Args:
         frame: A tidy frame of runs with `evaluation.measures.gradients`.
-        by: Columns that tell conditions apart, by default all that vary; each condition has a column of panels.
+        by: Settings that distinguish conditions, by default all that vary; each condition has a column of panels.
 
     Returns:
-        The first panel's axes, and the numbers of all: those of `band_table` and the `line` that each is of. A row of panels
+        The figure, and the numbers of all: those of `band_table` and the `line` that each is of. A row of panels
         for which the runs have no metric is left out: shares where targets have several roles, cosines of one head alone.
 
     Raises:
@@ -91,8 +91,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
             axes.set_xlabel("")
         drawn[-1].tick_params(labelbottom=True)
     figure_note(figure, [*band_note(table), *found.notes])
-    top: Axes = grid[0, 0]
-    return top, noted(table, found)
+    return figure, noted(table, found)
 
 
 def _names(panel: Panel, metrics: Sequence[str]) -> dict[str, str]:

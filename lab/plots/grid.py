@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import count, log_axis, metric_label, new_axes, note, reference
+from lab.plots.axes import count, figure_of, log_axis, metric_label, new_axes, note, reference
 from lab.plots.curves import noted, seed_columns, seed_count
 from lab.plots.panels import Lines, in_panels, reject_more
 from lab.plots.style import LUMINANCE
@@ -49,7 +50,7 @@ def end_cells(found: Conditions, metric: str, rule: Rule = "last", axis: Sequenc
 
     Args:
         found: From `ended`.
-        metric: As `accuracy/copy/1`.
+        metric: Name of the metric, such as `accuracy/copy/1`.
         rule: Which evaluation of a run counts, see `lab.stats.configurations.run_values`.
         axis: Further columns that a cell agrees in.
 
@@ -92,19 +93,19 @@ def size(
     rule: Rule = "last",
     lines: Mapping[str, float] | None = None,
     axes: Axes | None = None,
-) -> tuple[Axes, pd.DataFrame]:
-    """A metric against the model's size, a line for each condition with its 90 % interval.
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw a metric against model size, a line for each condition.
 
     Args:
         frame: A tidy frame with a column `parameters`.
-        metric: As `accuracy/copy/1`.
-        by: Columns that tell conditions apart beside the size; by default all that vary.
+        metric: Name of the metric, such as `accuracy/copy/1`.
+        by: Settings that distinguish conditions beside the size; by default all that vary.
         rule: `last` or `best` evaluation of each finished run.
         lines: Reference values by name.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The (first) axes, and the numbers drawn: see `end_cells`.
+        The figure, and the numbers drawn: see `end_cells`.
     """
     found, table = by_size(frame, metric, by, rule)
 
@@ -134,8 +135,18 @@ def grid(
     by: Sequence[str] | None = None,
     rule: Rule = "last",
     axes: Axes | None = None,
-) -> tuple[Axes, pd.DataFrame]:
-    """A metric over conditions (rows) and sizes (columns), each cell with its mean, 90 % interval and number of seeds.
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw a metric over conditions and model sizes, each combination with its interval.
+
+    Args:
+        frame: A tidy frame with a column `parameters`.
+        metric: Name of the metric, such as `accuracy/copy/1`.
+        by: Settings that distinguish conditions beside the size; by default all that vary.
+        rule: `last` or `best` evaluation of each finished run.
+        axes: Where to draw; by default a new figure's.
+
+    Returns:
+        The figure, and the numbers drawn: see `end_cells`.
 
     Raises:
         LabError: If there are more than 24 conditions.
@@ -159,7 +170,7 @@ def grid(
     axes.grid(visible=False)
     axes.set_xlabel(PARAMETERS)
     note(axes, metric_label(metric, frame, width=200), f"mean [90 % interval] over {seed_count(table)}", *found.notes)
-    return axes, noted(table, found)
+    return figure_of(axes), noted(table, found)
 
 
 def cell_text(row: Mapping[Any, Any]) -> str:

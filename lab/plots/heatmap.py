@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import figure_note, new_axes, note
+from lab.plots.axes import figure_note, figure_of, new_axes, note
 from lab.plots.curves import chance_lines, from_to, heads_of, noted
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LUMINANCE
@@ -21,17 +21,17 @@ from lab.stats.conditions import conditions
 
 def heatmap(
     frame: pd.DataFrame, score: str = "prefix_matching", *, by: Sequence[str] | None = None, axes: Axes | None = None
-) -> tuple[Axes, pd.DataFrame]:
-    """Scores of all attention heads at the last evaluation, mean over the seeds of a condition, a panel for each condition.
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw a score of every attention head at the end of training, by layer.
 
     Args:
         frame: A tidy frame.
         score: `prefix_matching` or `copying`.
-        by: Columns that tell conditions apart; by default all that vary.
+        by: Settings that distinguish conditions, separated by commas; by default all that vary.
         axes: Where to draw, of one condition; by default a new figure's.
 
     Returns:
-        The (first) axes, and the matrix drawn: by condition, rows are layers of the trunk and prediction heads, columns
+        The figure, and the matrix drawn: by condition, rows are layers of the trunk and prediction heads, columns
         attention heads; `seeds` says how many stand behind it.
 
     Raises:
@@ -68,7 +68,7 @@ def heatmap(
         panels[0].set_title("")
         note(panels[0], *lines)
     told = [matrices[name].reset_index().assign(condition=name, seeds=seeds[name]) for name in names]
-    return panels[0], noted(pd.concat(told, ignore_index=True), found)
+    return figure_of(panels[0]), noted(pd.concat(told, ignore_index=True), found)
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,28 +8,31 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import metric_label, new_axes, note
+from lab.plots.axes import figure_of, metric_label, new_axes, note
 from lab.plots.curves import noted, seed_count
 from lab.plots.grid import cell_settings, end_cells, ended
 from lab.stats.conditions import Conditions
 from lab.stats.configurations import Rule, is_logarithmic, is_range
 
 
-def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
-    """How important each varied setting is for being among the best cells, beside what chance alone would give.
+def importance(
+    frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw how much each varied setting matters for being among the best configurations.
 
     Args:
         frame: A tidy frame.
-        metric: As `accuracy/copy/1`; of a loss, less is better.
+        metric: Name of the metric, such as `accuracy/copy/1`.
         rule: `last` or `best` evaluation of each finished run.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn, see `lab.stats.importance.importance_table`.
+        The figure, and the numbers drawn, see `lab.stats.importance.importance_table`.
 
     Raises:
         LabError: If no run has the metric, the cells are fewer than 8 or do not differ.
@@ -48,22 +51,22 @@ def importance(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: A
     axes.grid(visible=False, axis="y")
     axes.set_axisbelow(True)
     what = f"PED-ANOVA over {len(cells)} cells, {seed_count(cells)}"
-    marks = "a bar beyond its orange mark is longer than of 95 in 100 shuffled results"
+    marks = "orange mark: 95th percentile under permutation"
     note(axes, metric_label(metric, frame, width=200), what, marks, *found.notes)
-    return axes, noted(table, found)
+    return figure_of(axes), noted(table, found)
 
 
-def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Axes, pd.DataFrame]:
-    """Parallel coordinates: an upright line for each varied setting and one for the metric; every cell crosses them all.
+def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Figure, pd.DataFrame]:
+    """Draw every configuration as a line through its settings and its result.
 
     Args:
         frame: A tidy frame.
-        metric: As `accuracy/copy/1`.
+        metric: Name of the metric, such as `accuracy/copy/1`.
         rule: `last` or `best` evaluation of each finished run.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn: a row for each cell, as `lab.stats.configurations.cell_table` gives them.
+        The figure, and the numbers drawn: a row for each cell, as `lab.stats.configurations.cell_table` gives them.
 
     Raises:
         LabError: If no run has the metric, or the runs do not differ.
@@ -91,7 +94,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
     axes.grid(visible=False)
     told = f"{len(table)} cells, the best drawn darkest; {seed_count(table)}"
     note(axes, metric_label(metric, frame, width=200), told, *found.notes)
-    return axes, noted(table, found)
+    return figure_of(axes), noted(table, found)
 
 
 def _cells(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, list[str], Conditions]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import figure_note, legend_below, legend_columns, new_axes, note
+from lab.plots.axes import figure_note, figure_of, legend_below, legend_columns, new_axes, note
 from lab.plots.style import LOOKS, Look, looks
 from lab.stats.conditions import Conditions, labels_of
 
@@ -60,7 +60,7 @@ def in_panels(
     draw: Callable[[Axes, Lines], None],
     note_lines: Sequence[str],
     axes: Axes | None = None,
-) -> Axes:
+) -> Figure:
     """Draw conditions, in several panels if they are many.
 
     Args:
@@ -70,7 +70,7 @@ def in_panels(
         axes: Where to draw all of them; by default a new figure's.
 
     Returns:
-        The (first) axes.
+        The figure.
     """
     panels = split(found) if axes is None else {"": dict.fromkeys(found.table["condition"], "")}
     if len(panels) == 1:
@@ -79,7 +79,7 @@ def in_panels(
         draw(axes, {condition: (condition, look) for (condition, look) in zip(own, looks(own).values(), strict=True)})
         legend_below(axes)
         note(axes, *note_lines, *found.notes)
-        return axes
+        return figure_of(axes)
     columns = 2 if len(panels) in (2, 4) else 3
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(0.9 + 2.4 * columns, 1.0 + 2.1 * rows), layout="constrained")
@@ -99,8 +99,7 @@ def in_panels(
         panel.remove()
     _legend(figure, grid.flat[: len(panels)])
     figure_note(figure, [*note_lines, *found.notes])
-    first: Axes = grid[0, 0]
-    return first
+    return figure
 
 
 def _legend(figure: Figure, panels: Iterable[Axes]) -> None:

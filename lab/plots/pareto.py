@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import legend_below, log_axis, metric_label, new_axes, note
+from lab.plots.axes import figure_of, legend_below, log_axis, metric_label, new_axes, note
 from lab.plots.curves import noted
 from lab.plots.grid import PARAMETERS, cell_settings, draw_seeds, end_cells, ended, interval_note
 from lab.plots.style import looks
@@ -34,19 +35,19 @@ def pareto(
     by: Sequence[str] | None = None,
     rule: Rule = "last",
     axes: Axes | None = None,
-) -> tuple[Axes, pd.DataFrame]:
-    """A metric against a cost, one point for each cell, and the front of those that no other beats in both.
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw a metric against a cost, and the front of the best configurations.
 
     Args:
         frame: A tidy frame.
-        metric: As `accuracy/copy/1`; of a loss, less is better.
+        metric: Name of the metric, such as `accuracy/copy/1`.
         cost: `parameters`, `flops`, `seconds` or `tokens` of a run, mean over its seeds.
-        by: Columns that tell the colours apart (what varies first). A cell is a combination of all varied settings.
+        by: Settings that are distinguished by colour; by default the first that varies.
         rule: `last` or `best` evaluation of each finished run.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The axes, and the numbers drawn: one row for each cell, see `end_cells`, with the cost, `front`, and its settings.
+        The figure, and the numbers drawn: one row for each cell, see `end_cells`, with the cost, `front`, and its settings.
 
     Raises:
         LabError: For an unknown cost or metric, or a cost that some runs do not say.
@@ -80,7 +81,7 @@ def pareto(
     axes.set_ylabel(metric_label(metric, frame))
     legend_below(axes)
     note(axes, *interval_note(table, "interval"), *found.notes)
-    return axes, noted(table.merge(cell_settings(found), on="condition", validate="one_to_one"), found)
+    return figure_of(axes), noted(table.merge(cell_settings(found), on="condition", validate="one_to_one"), found)
 
 
 def side_by_side(costs: pd.Series) -> pd.Series:

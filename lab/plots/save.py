@@ -7,10 +7,8 @@ from base64 import b64encode
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.errors import LabError
 from lab.runs.files import write_atomic
 from lab.runs.outputs import PICTURES, check_file, mark_of
 
@@ -25,11 +23,11 @@ def check_path(path: Path, *, force: bool = False) -> None:
     check_file(path.with_suffix(".csv"), (".csv",), force=force)
 
 
-def save(drawn: Axes | Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
+def save(figure: Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
     """Write a figure and, beside it, its numbers as CSV; what stands there is replaced, but nothing of a run or a sweep.
 
     Args:
-        drawn: The figure, or axes of it.
+        figure: The figure.
         table: Its numbers.
         path: Of the figure.
 
@@ -41,24 +39,11 @@ def save(drawn: Axes | Figure, table: pd.DataFrame, path: Path | str) -> list[Pa
     """
     path = Path(path)
     check_path(path, force=True)
-    figure = drawn if isinstance(drawn, Figure) else figure_of(drawn)
     numbers = table.to_csv(index=False)
     write_atomic(path, image_bytes(figure, path.suffix[1:], mark_of(numbers)))
     beside = path.with_suffix(".csv")
     write_atomic(beside, numbers)
     return [path, beside]
-
-
-def figure_of(axes: Axes) -> Figure:
-    """The figure that axes are on.
-
-    Raises:
-        LabError: If they were taken off it.
-    """
-    figure = axes.get_figure(root=True)
-    if figure is None:
-        raise LabError("these axes are on no figure")
-    return figure
 
 
 def image_bytes(figure: Figure, kind: str = "png", mark: str | None = None) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lab.plots.axes import TOKENS, count, metric_label
 from lab.plots.curves import noted
@@ -27,18 +28,18 @@ def survival(
     threshold: float = 0.5,
     by: Sequence[str] | None = None,
     axes: Axes | None = None,
-) -> tuple[Axes, pd.DataFrame]:
-    """Share of runs whose metric has not passed a threshold yet, against tokens seen (Kaplan and Meier).
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw the share of runs that have not reached a threshold yet, against tokens seen.
 
     Args:
         frame: A tidy frame.
-        metric: As `accuracy/turn/1`.
-        threshold: To be met twice in a row.
-        by: Columns that tell conditions apart; by default all that vary.
+        metric: Name of the metric, such as `accuracy/turn/1`.
+        threshold: Value to be reached at two evaluation points in a row.
+        by: Settings that distinguish conditions, separated by commas; by default all that vary.
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The (first) axes, and the numbers drawn: the curve of each condition with its 90 % interval.
+        The figure, and the numbers drawn: the curve of each condition with its 90 % interval.
 
     Raises:
         LabError: If no run has the metric.

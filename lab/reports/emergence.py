@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab import plots
 from lab.metrics import Metric
 from lab.plots.axes import metric_label, role_label
-from lab.plots.save import embedded, figure_of
+from lab.plots.save import embedded
 from lab.runs import Run, frame
 from lab.runs.files import write_atomic
 from lab.runs.names import headline, reference_lines
@@ -84,9 +83,9 @@ def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence
     table, sentence, unexplained = findings(own, metric)
     with plots.style():
         drawn = _figures(tidy, metric, experiment.task.variants(), reference_lines(experiment, metric))
-        for name, (axes, numbers, _) in drawn.items():
-            plots.save(axes, numbers, out / f"{name}.png")
-        figures = {name: (figure_of(axes), caption) for name, (axes, _, caption) in drawn.items()}
+        for name, (figure, numbers, _) in drawn.items():
+            plots.save(figure, numbers, out / f"{name}.png")
+        figures = {name: (figure, caption) for name, (figure, _, caption) in drawn.items()}
         reading = [_RULE, *([_UNEXPLAINED] if unexplained else []), *found.notes]
         write_atomic(out / PAGE, page_of(runs, figures, table, sentence, reading, command))
     return Report(out / "emergence.png", out / PAGE, table, sentence)
@@ -192,8 +191,8 @@ def _excludes_zero(comparison: Comparison) -> bool:
 
 def _figures(
     tidy: pd.DataFrame, metric: str, variants: Iterable[str], lines: dict[str, float]
-) -> dict[str, tuple[Axes, pd.DataFrame, str]]:
-    """Axes, numbers and caption of each figure that the runs have metrics for, by name."""
+) -> dict[str, tuple[Figure, pd.DataFrame, str]]:
+    """Figure, numbers and caption of each figure that the runs have metrics for, by name."""
     thresholds = {} if Metric.parse(metric).lower_is_better else THRESHOLDS
     drawn = {"emergence": (*plots.emergence(tidy, metric, by=["n_future"], lines=lines | thresholds),
                            f"{metric_label(metric, tidy, width=200).capitalize()}, against training tokens seen.")}  # fmt: skip

@@ -129,9 +129,9 @@ def test_runs_and_sweeps_are_not_put_into_a_run(capsys: pytest.CaptureFixture[st
 
 
 def test_saving_in_python_spares_runs_as_well() -> None:
-    axes, table = plots.emergence(lab.frame(lab.open_runs(["runs"])), "accuracy/turn/1")
+    figure, table = plots.emergence(lab.frame(lab.open_runs(["runs"])), "accuracy/turn/1")
     with pytest.raises(lab.LabError, match="lies in the run seed0"):
-        plots.save(axes, table, "runs/seed0/metrics.png")
+        plots.save(figure, table, "runs/seed0/metrics.png")
     Path("x.png").write_text("mine")
-    assert plots.save(axes, table, "x.png")
+    assert plots.save(figure, table, "x.png")
     check_file(Path("x.png"), (".png",))

@@ -49,7 +49,8 @@ def test_end_values_are_of_finished_runs(figure: str, capsys: pytest.CaptureFixt
 
 def test_survival_says_which_runs_are_still_watched() -> None:
     runs = lab.frame(lab.open_runs(["runs"]))
-    axes, table = plots.survival(runs, METRIC, threshold=0.2)
+    figure, table = plots.survival(runs, METRIC, threshold=0.2)
+    axes = figure.axes[0]
     assert table["runs"].max() == 4
     assert "not finished, watched so far: seed3 (stopped at step 5)" in axes.get_title("left").replace("\n", " ")
 

@@ -21,8 +21,8 @@ def audited(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
 
 
 def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> None:
-    axes, table = plots.gradients(audited())
-    panels = axes.figure.axes
+    figure, table = plots.gradients(audited())
+    panels = figure.axes
     assert len(panels) == 6
     assert [text.get_text() for text in panels[1].get_legend().get_texts()] == ["head 1", "head 2", "head 3"]
     assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["head 2", "head 3"]
@@ -48,7 +48,7 @@ def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> N
 
 
 def test_a_head_looks_the_same_in_every_panel_and_heads_differ_in_line_and_marker() -> None:
-    panels = plots.gradients(audited((2, 3)))[0].figure.axes
+    panels = plots.gradients(audited((2, 3)))[0].axes
     two, three = ([line for line in panel.lines if line.get_label()[0] != "_"] for panel in panels[:2])
     assert [line.get_marker() for line in two] == [line.get_marker() for line in three][:2]
     assert len({(line.get_linestyle(), line.get_marker()) for line in three}) == 3
@@ -56,8 +56,8 @@ def test_a_head_looks_the_same_in_every_panel_and_heads_differ_in_line_and_marke
 
 def test_rows_for_which_there_is_no_metric_are_left_out() -> None:
     frame = audited((1,))
-    axes, _ = plots.gradients(frame[~frame["metric"].str.contains("share")])
-    assert len(axes.figure.axes) == 1
+    figure, _ = plots.gradients(frame[~frame["metric"].str.contains("share")])
+    assert len(figure.axes) == 1
 
 
 def test_runs_without_an_audit_are_refused() -> None:

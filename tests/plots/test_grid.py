@@ -34,7 +34,8 @@ def frame(seeds: int = 4) -> pd.DataFrame:
 def test_the_size_figure_has_a_point_with_its_interval_for_each_arm_and_size() -> None:
     tidy = frame(seeds=6)
     tidy = tidy[tidy["objective.name"] == "sum"]
-    axes, table = plots.size(tidy, METRIC, lines={"chance": 0.5})
+    figure, table = plots.size(tidy, METRIC, lines={"chance": 0.5})
+    axes = figure.axes[0]
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "non-embedding parameters"
     assert [line.get_label() for line in axes.get_lines()[:2]] == ["n = 1", "n = 2"]
@@ -45,23 +46,27 @@ def test_the_size_figure_has_a_point_with_its_interval_for_each_arm_and_size() -
 
 
 def test_every_cell_of_the_grid_says_its_mean_and_interval() -> None:
-    axes, table = plots.grid(frame(seeds=6), METRIC, by=["n_future", "objective.name"])
+    figure, table = plots.grid(frame(seeds=6), METRIC, by=["n_future", "objective.name"])
+    axes = figure.axes[0]
     assert len(axes.texts) == len(table) == 6
     assert all("[" in text.get_text() for text in axes.texts)
     assert "over 6 seeds" in axes.get_title("left")
 
 
 def test_cells_with_few_seeds_say_so() -> None:
-    axes, _ = plots.grid(frame(seeds=6), METRIC)
+    figure, _ = plots.grid(frame(seeds=6), METRIC)
+    axes = figure.axes[0]
     assert all("seeds" not in text.get_text() for text in axes.texts)
-    single, _ = plots.grid(frame(seeds=2).query("`objective.name` == 'sum'"), METRIC)
+    figure, _ = plots.grid(frame(seeds=2).query("`objective.name` == 'sum'"), METRIC)
+    single = figure.axes[0]
     assert all("2 seeds" in text.get_text() and "[" not in text.get_text() for text in single.texts)
 
 
 def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
     tidy = frame()
     tidy = tidy[(tidy["model.width"] == 64) & (tidy["objective.name"] == "sum")]
-    axes, table = plots.survival(tidy, METRIC, threshold=0.6)
+    figure, table = plots.survival(tidy, METRIC, threshold=0.6)
+    axes = figure.axes[0]
     ends = table.groupby("condition")["share"].last()
     assert ends["n = 1"] == 1.0
     assert ends["n = 2"] == 0.0
@@ -91,7 +96,7 @@ def test_a_point_is_on_the_front_unless_another_is_no_worse_in_both_and_better_i
 @pytest.mark.parametrize("name", ["size", "grid", "survival", "pareto"])
 def test_a_metric_that_no_run_has_is_refused_with_the_nearest(name: str) -> None:
     with pytest.raises(LabError, match="did you mean 'accuracy/turn/1'"):
-        plots.FIGURES[name](frame(), "accuracy/trun/1")
+        plots.find_figure(name)(frame(), "accuracy/trun/1")
 
 
 def test_of_a_loss_less_is_better() -> None:
@@ -105,7 +110,8 @@ def test_a_cost_that_is_not_known_of_all_runs_is_rejected() -> None:
     tidy = frame().assign(seconds=lambda rows: rows["step"].where(rows["n_future"] == 1) / 10.0)
     with pytest.raises(LabError, match="the runs do not all say their seconds"):
         plots.pareto(tidy, METRIC, cost="seconds")
-    axes, table = plots.pareto(tidy[tidy["n_future"] == 1], METRIC, cost="seconds")
+    figure, table = plots.pareto(tidy[tidy["n_future"] == 1], METRIC, cost="seconds")
+    axes = figure.axes[0]
     assert axes.get_xlabel() == "wall time (seconds)"
     legend = axes.get_legend()
     assert legend is not None
@@ -118,10 +124,10 @@ def test_a_run_that_ends_without_a_number_is_left_out_and_named(name: str) -> No
     rates = [frame().assign(**{"optimiser.peak_lr": rate, "run": lambda rows, r=rate: rows["run"] + str(r)}) for rate in (1, 2)]
     tidy = pd.concat(rates, ignore_index=True)
     tidy.loc[(tidy["run"] == "sum-n1-d64-s01") & (tidy["step"] == 100), "value"] = np.nan
-    _, table = plots.FIGURES[name](tidy, METRIC)
+    _, table = plots.find_figure(name)(tidy, METRIC)
     assert table.attrs["notes"][-1] == "1 of 48 runs left out, accuracy/turn/1 is not a number: sum-n1-d64-s01"
     if name != "importance":
         assert sorted(table["seeds"].tolist())[0] == 3
         assert table["mean"].notna().all()
     with pytest.raises(LabError, match="48 of 48 runs left out, accuracy/turn/1 is not a number"):
-        plots.FIGURES[name](tidy.assign(value=np.nan), METRIC)
+        plots.find_figure(name)(tidy.assign(value=np.nan), METRIC)

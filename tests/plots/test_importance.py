@@ -22,7 +22,8 @@ def frame(metric: str = METRIC, seeds: int = 3) -> pd.DataFrame:
 
 
 def test_importance_has_a_bar_for_each_setting_and_a_mark_for_chance() -> None:
-    axes, table = plots.importance(frame(), METRIC)
+    figure, table = plots.importance(frame(), METRIC)
+    axes = figure.axes[0]
     assert table["setting"][0] == "optimiser.peak_lr"
     assert axes.get_yticklabels()[0].get_text() == "peak lr"
     assert [bar.get_width() for bar in axes.patches] == table["importance"].tolist()
@@ -31,7 +32,8 @@ def test_importance_has_a_bar_for_each_setting_and_a_mark_for_chance() -> None:
 
 
 def test_parallel_coordinates_have_a_line_for_each_cell_which_ends_at_its_metric() -> None:
-    axes, table = plots.parallel(frame(), METRIC)
+    figure, table = plots.parallel(frame(), METRIC)
+    axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["n", "peak lr", "heads", "accuracy"]
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
     assert len(lines) == len(table) == 20
@@ -45,21 +47,23 @@ def test_parallel_coordinates_have_a_line_for_each_cell_which_ends_at_its_metric
 
 
 def test_the_best_of_a_loss_is_the_lowest_and_drawn_last() -> None:
-    axes, table = plots.parallel(frame("loss/turn/1"), "loss/turn/1")
+    figure, table = plots.parallel(frame("loss/turn/1"), "loss/turn/1")
+    axes = figure.axes[0]
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
     assert lines[-1].get_ydata()[-1] == 0
     assert table["mean"].is_monotonic_decreasing
 
 
 def test_levels_stand_evenly_with_their_names() -> None:
-    axes, _ = plots.parallel(frame(), METRIC)
+    figure, _ = plots.parallel(frame(), METRIC)
+    axes = figure.axes[0]
     assert {text.get_text() for text in axes.texts} >= {"1", "2", "parallel", "causal", "0.0001", "0.1"}
 
 
 @pytest.mark.parametrize("name", ["importance", "parallel"])
 def test_what_cannot_be_compared_is_refused(name: str) -> None:
     with pytest.raises(LabError, match="did you mean 'accuracy/turn/1'"):
-        plots.FIGURES[name](frame(), "accuracy/tun/1")
+        plots.find_figure(name)(frame(), "accuracy/tun/1")
     alike = frame()
     with pytest.raises(LabError, match="differ in no setting"):
-        plots.FIGURES[name](alike[(alike["run"] == "0-1-causal-0")], METRIC)
+        plots.find_figure(name)(alike[(alike["run"] == "0-1-causal-0")], METRIC)

@@ -10,8 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lab import plots
 from lab.errors import LabError
-from lab.plots.axes import count, log_axis, new_axes
-from lab.plots.save import figure_of
+from lab.plots.axes import count, figure_of, log_axis, new_axes
 from lab.plots.style import LOOKS, looks
 
 METRIC = "accuracy/copy/1"
@@ -41,10 +40,11 @@ def frame(conditions: int, seeds: int = 5, second: float = 0.3) -> pd.DataFrame:
 
 def drawn(name: str, conditions: int, **options: object) -> tuple[Axes, FigureCanvasAgg]:
     with plots.style():
-        axes, _ = plots.FIGURES[name](frame(conditions), METRIC, **options)
+        figure, _ = plots.find_figure(name)(frame(conditions), METRIC, **options)
+        axes = figure.axes[0]
         canvas = FigureCanvasAgg(figure_of(axes))
         canvas.draw()
-    return axes, canvas
+    return figure.axes[0], canvas
 
 
 @pytest.mark.parametrize("conditions", [1, 2, 4, 7, 12])
@@ -120,7 +120,8 @@ def test_ticks_of_parallel_coordinates_differ(conditions: int) -> None:
     ],
 )
 def test_wall_time_is_in_units_that_people_read(second: float, label: str, ticks: list[str]) -> None:
-    axes, _ = plots.emergence(frame(2, second=second), METRIC, x="seconds")
+    figure, _ = plots.emergence(frame(2, second=second), METRIC, x="seconds")
+    axes = figure.axes[0]
     assert axes.get_xlabel() == label
     shown = [axes.xaxis.get_major_formatter()(tick, 0) for tick in axes.get_xticks()]
     assert set(ticks) <= set(shown)
@@ -140,7 +141,8 @@ def test_scored_tokens_and_sequences_are_axes() -> None:
     tidy = frame(2)
     tidy = tidy.assign(scored_tokens=tidy["tokens"] / 2, sequences=tidy["step"] * 32)
     for x, label in (("scored", "scored training tokens"), ("sequences", "training sequences")):
-        axes, table = plots.emergence(tidy, METRIC, x=x)
+        figure, table = plots.emergence(tidy, METRIC, x=x)
+        axes = figure.axes[0]
         assert axes.get_xlabel() == label
         assert table.columns[3] == {"scored": "scored_tokens"}.get(x, x)
     with pytest.raises(LabError, match="the runs do not say their scored tokens: they were written before"):

@@ -8,7 +8,6 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from lab import plots
-from lab.cli.plot import FIGURES
 from lab.errors import LabError
 from lab.plots.curves import band_note, band_table
 from lab.plots.style import LOOKS, LUMINANCE
@@ -52,7 +51,8 @@ def test_a_curve_is_drawn_against_steps_flops_or_seconds_as_well() -> None:
     usual = plots.emergence(tidy, "accuracy/copy/1")[1]
     for x, column, label in (("steps", "step", "optimiser steps"), ("flops", "flops", "training FLOPs"),
                              ("seconds", "seconds", "wall time (seconds)")):  # fmt: skip
-        axes, table = plots.emergence(tidy, "accuracy/copy/1", x=x)
+        figure, table = plots.emergence(tidy, "accuracy/copy/1", x=x)
+        axes = figure.axes[0]
         assert axes.get_xlabel() == label
         assert table["mean"].tolist() == usual["mean"].tolist()
         assert "tokens" not in table.columns
@@ -72,7 +72,8 @@ def test_an_axis_that_is_unknown_or_not_known_of_the_runs_is_refused() -> None:
 
 
 def test_the_emergence_curve_has_what_a_reader_needs() -> None:
-    axes, table = plots.emergence(frame(seeds=6), "accuracy/copy/1", lines={"chance": 1 / 32})
+    figure, table = plots.emergence(frame(seeds=6), "accuracy/copy/1", lines={"chance": 1 / 32})
+    axes = figure.axes[0]
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "training tokens seen"
     assert "accuracy on the copied segment" in axes.get_ylabel()
@@ -96,7 +97,8 @@ def test_a_curve_goes_as_far_as_half_of_its_seeds_and_says_so() -> None:
     tidy = frame(seeds=6)
     cut = tidy[~(tidy["run"].isin(["n1s0", "n1s1"]) & (tidy["step"] > 100))]
     cut = cut[~(cut["run"].isin(["n1s2", "n1s3"]) & (cut["step"] > 160))]
-    axes, table = plots.emergence(cut, "accuracy/copy/1")
+    figure, table = plots.emergence(cut, "accuracy/copy/1")
+    axes = figure.axes[0]
     rows = table[table["condition"] == "n = 1"].set_index("step")
     assert rows["seeds"].tolist() == [6] * 6 + [4] * 3
     assert set(rows["condition_seeds"]) == {6}
@@ -117,7 +119,8 @@ def test_seeds_are_averaged_at_their_step_whatever_their_tokens() -> None:
 
 
 def test_few_seeds_are_drawn_themselves() -> None:
-    axes, table = plots.emergence(frame((1,), seeds=3), "accuracy/copy/1")
+    figure, table = plots.emergence(frame((1,), seeds=3), "accuracy/copy/1")
+    axes = figure.axes[0]
     drawn = [line.get_ydata().tolist() for line in axes.get_lines()]
     for seed in range(3):
         assert table[f"seed {seed}"].tolist()[1:] in drawn
@@ -126,7 +129,8 @@ def test_few_seeds_are_drawn_themselves() -> None:
 
 
 def test_the_induction_figure_tells_trunk_and_prediction_heads_apart() -> None:
-    axes, table = plots.induction(frame())
+    figure, table = plots.induction(frame())
+    axes = figure.axes[0]
     assert set(table["metric"]) == {"prefix_matching/trunk", "prefix_matching/prediction"}
     assert not axes.texts, "old runs do not say their chance"
     assert {line.get_linestyle() for line in axes.get_lines()} == {"-", ":"}
@@ -136,7 +140,8 @@ def test_induction_figures_say_of_how_many_heads_the_strongest_is_and_what_chanc
     tidy = frame()
     even = tidy[tidy["metric"] == "accuracy/copy/1"].assign(metric="prefix_matching/chance", value=0.05)
     tidy = pd.concat([tidy, even])
-    axes, _ = plots.induction(tidy)
+    figure, _ = plots.induction(tidy)
+    axes = figure.axes[0]
     legend = axes.get_legend()
     assert legend is not None
     words = [text.get_text() for text in legend.get_texts()]
@@ -144,13 +149,15 @@ def test_induction_figures_say_of_how_many_heads_the_strongest_is_and_what_chanc
         f"n = {n}, {part}" for n in (1, 2) for part in ("trunk (best of 2)", f"prediction heads (best of {2 * n})")
     ]
     assert "chance" in [text.get_text() for text in axes.texts]
-    axes, _ = plots.heatmap(tidy[tidy["n_future"] == 1])
+    figure, _ = plots.heatmap(tidy[tidy["n_future"] == 1])
+    axes = figure.axes[0]
     assert "chance: 0.05" in axes.get_title("left")
 
 
 def test_the_heat_map_shows_every_attention_head_at_the_end() -> None:
     tidy = frame()
-    axes, matrix = plots.heatmap(tidy[tidy["n_future"] == 2])
+    figure, matrix = plots.heatmap(tidy[tidy["n_future"] == 2])
+    axes = figure.axes[0]
     assert list(matrix["layer"]) == ["trunk layer 0", "prediction head 1", "prediction head 2"]
     last = tidy[(tidy["n_future"] == 2) & (tidy["step"] == 200) & (tidy["metric"] == "prefix_matching/prediction.2/1")]
     assert matrix.set_index("layer").loc["prediction head 2", 1] == pytest.approx(last["value"].mean())
@@ -158,8 +165,8 @@ def test_the_heat_map_shows_every_attention_head_at_the_end() -> None:
 
 
 def test_heat_maps_of_several_conditions_have_a_panel_each() -> None:
-    axes, matrix = plots.heatmap(frame())
-    assert [panel.get_title() for panel in axes.figure.axes] == ["n = 1", "n = 2"]
+    figure, matrix = plots.heatmap(frame())
+    assert [panel.get_title() for panel in figure.axes] == ["n = 1", "n = 2"]
     assert matrix.groupby("condition")["layer"].count().to_dict() == {"n = 1": 2, "n = 2": 3}
     with pytest.raises(LabError, match="7 conditions are too many"):
         plots.heatmap(frame(tuple(range(1, 8)), seeds=1))
@@ -182,8 +189,8 @@ def test_empty_frames_and_unknown_metrics_are_refused_by_name() -> None:
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_a_figure_is_saved_with_its_numbers_beside_it(tmp_path: Path, suffix: str) -> None:
     with plots.style():
-        axes, table = plots.emergence(frame(), "accuracy/copy/1")
-        saved = plots.save(axes, table, tmp_path / f"curve{suffix}")
+        figure, table = plots.emergence(frame(), "accuracy/copy/1")
+        saved = plots.save(figure, table, tmp_path / f"curve{suffix}")
     assert saved == [tmp_path / f"curve{suffix}", tmp_path / "curve.csv"]
     assert {path.name for path in tmp_path.iterdir()} == {"curve.csv", f"curve{suffix}"}
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "curve.csv"), table, check_dtype=False)
@@ -204,7 +211,3 @@ def test_neighbouring_looks_differ_in_lightness_line_and_marker() -> None:
         assert abs(lightness[one] - lightness[other]) > 0.1
         assert LOOKS[one].line != LOOKS[other].line
     assert len({look.marker for look in LOOKS}) == len(LOOKS)
-
-
-def test_the_command_offers_every_figure() -> None:
-    assert set(FIGURES) == set(plots.FIGURES)

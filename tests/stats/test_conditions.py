@@ -99,7 +99,7 @@ def test_no_figure_averages_different_configurations(frame: pd.DataFrame) -> Non
                 frame, metric, step
             )
     for name in ENDS:
-        table = drawn(lambda name=name: plots.FIGURES[name](frame, METRIC)[1])
+        table = drawn(lambda name=name: plots.find_figure(name)(frame, METRIC)[1])
         if table is not None:
             found = {(round(mean, 9), seeds) for mean, seeds in zip(table["mean"], table["seeds"], strict=True)}
             assert found == means(frame, METRIC, STEPS[-1])
