@@ -1,4 +1,4 @@
-"""`lab plot`: a figure of some runs."""
+"""Draw a figure of some runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.arguments import ALIASES, Parser, first_word
+from lab.cli.arguments import ALIASES, Parser, split_first
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     from lab import plots
     from lab.plots.save import check_path
 
-    name, rest = first_word(arguments)
+    name, rest = split_first(arguments)
     draw = None if name is None else plots.find_figure(name)
     parser = Parser(f"plot {name}" if draw else "plot", _description(draw), epilog=None if draw else _list_figures())
     if draw is None:
