@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow format clean
+.PHONY: demo test slow docs format clean
 
 demo: $(READY)
 	$(BIN)/lab demo --out demo
@@ -17,6 +17,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/pytest -m slow
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
