@@ -10,6 +10,15 @@ A new one is one module here and one line in `REPRODUCTIONS`. The module has
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.runs.files import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 REPRODUCTIONS: dict[str, str] = {
     "agreement": "lab.reproduce.agreement",
     "fig7": "lab.reproduce.fig7",
@@ -19,3 +28,11 @@ REPRODUCTIONS: dict[str, str] = {
 
 PAGE = "report.md"
 """The page that every one of them writes."""
+FRAME = "frame.csv.gz"
+"""The frame that a page follows from."""
+
+
+def write_frame(frame: pd.DataFrame, out: Path) -> Path:
+    """Write a frame as compressed CSV; the same frame gives the same bytes."""
+    write_atomic(out / FRAME, gzip.compress(frame.to_csv(index=False).encode(), mtime=0))
+    return out / FRAME

@@ -19,6 +19,7 @@ import pandas as pd
 from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import markdown_table, write_page
+from lab.reproduce import write_frame
 from lab.runs import Run, frame
 from lab.stats.configurations import comparison_table, run_values, seed_table
 from lab.stats.emergence import emergence_table
@@ -158,7 +159,7 @@ class Plateau:
         Args:
             scale: Of `scales`.
             finished: Runs of each of the `sweeps`.
-            out: Folder for `survival.png`, `emergence.png`, their numbers as CSV, `frame.csv`, `rates.csv` (if a rate was
+            out: Folder for `survival.png`, `emergence.png`, their numbers as CSV, `frame.csv.gz`, `rates.csv` (if a rate was
                 chosen), the measurements' files and `report.md`; figures of a further family have its name behind theirs.
         """
         *tuning, runs = finished
@@ -179,7 +180,7 @@ class Plateau:
             tables[self.rate_heading] = rate_table(values)
         sections = {heading: markdown_table(table) for heading, table in tables.items()}
         page = write_page(out / "report.md", self.title.format(scale=scale), sections, [*chain(*finished)])
-        return [*files, _write_csv(named, out / "frame.csv"), page]
+        return [*files, write_frame(named, out), page]
 
     def figures(self, family: str, named: pd.DataFrame, out: Path) -> list[Path]:
         """Survival and emergence of the arms of a family, from a frame with a column `arm`, and their numbers."""

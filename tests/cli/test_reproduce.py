@@ -31,7 +31,7 @@ def test_a_study_of_two_sweeps_goes_from_nothing_to_its_page_and_again_without_t
     words = ["reproduce", "fig7", "--steps", "4", "--schedule.warmup_steps", "1", "--examples", "32"]
     words += ["--evaluation.every", "2", "--evaluation.examples", "2", "--workers", "2"]
     assert main(words) == 0
-    names = ["emergence.csv", "emergence.png", "fig7.csv", "fig7.png", "frame.csv", "rates.csv", "report.md"]
+    names = ["emergence.csv", "emergence.png", "fig7.csv", "fig7.png", "frame.csv.gz", "rates.csv", "report.md"]
     out = tmp_path / "results" / "fig7"
     assert sorted(path.name for path in out.iterdir()) == names
     before = {name: (out / name).read_bytes() for name in names}

@@ -68,7 +68,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     written = agreement.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "survival-verb-first.png", "survival-verb-first.csv",
-        "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv", "report.md", "patching.csv", "rates.csv",
+        "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv.gz", "report.md", "patching.csv", "rates.csv",
     }  # fmt: skip
     page = (tmp_path / "report.md").read_text()
     assert "| n = 2 | 8 of 8 [0.69, 1.00] | 8 of 8 [0.69, 1.00] | 0.990 [0.990, 0.990]" in page

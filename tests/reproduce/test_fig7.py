@@ -77,7 +77,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
         runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.6 + ahead + 0.001 * (experiment.seed % 3))))
     written = fig7.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
-        "fig7.png", "fig7.csv", "emergence.png", "emergence.csv", "rates.csv", "frame.csv", "report.md"
+        "fig7.png", "fig7.csv", "emergence.png", "emergence.csv", "rates.csv", "frame.csv.gz", "report.md"
     }  # fmt: skip
     page = (tmp_path / "report.md").read_text()
     assert "best for n = 1, n = 2 is better at d32 (+0.200); worse at d48 (-0.200), d64 (-0.200), d96 (-0.200)" in page

@@ -21,7 +21,7 @@ RESULTS, SWEEPS = ROOT / "results", ROOT / "sweeps"
 @pytest.mark.parametrize("study", [star.STUDY, agreement.STUDY], ids=lambda study: study.name)
 def test_every_table_of_a_study_follows_from_its_frame(study: Plateau) -> None:
     page = (RESULTS / study.name / "report.md").read_text(encoding="utf-8")
-    tables = study.tables(pd.read_csv(RESULTS / study.name / "frame.csv"))
+    tables = study.tables(pd.read_csv(RESULTS / study.name / "frame.csv.gz"))
     assert len(tables) >= 4
     for heading, table in tables.items():
         assert f"## {heading}\n\n{markdown_table(table)}\n" in page
@@ -46,7 +46,7 @@ def test_agreement_states_the_ratio_that_its_frames_give() -> None:
         times = emergence_table(frame, agreement.STUDY.metric, thresholds={"left": agreement.STUDY.left})
         return times["left"].to_numpy(float)
 
-    one, two = (escapes(RESULTS / "agreement" / name) for name in ("longer/frame.csv", "frame.csv"))
+    one, two = (escapes(RESULTS / "agreement" / name) for name in ("longer/frame.csv.gz", "frame.csv.gz"))
     rng = np.random.default_rng(0)
     drawn = [np.median(rng.choice(times, (20_000, 8)), axis=1) for times in (one, two)]
     low, high = np.quantile(drawn[0] / drawn[1], [0.05, 0.95])
@@ -81,7 +81,7 @@ def test_published_studies_state_how_many_sequences_measure_them() -> None:
 
 def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
     page = (RESULTS / "fig7" / "report.md").read_text(encoding="utf-8")
-    named, chances = (pd.read_csv(RESULTS / "fig7" / name) for name in ("frame.csv", "rates.csv"))
+    named, chances = (pd.read_csv(RESULTS / "fig7" / name) for name in ("frame.csv.gz", "rates.csv"))
     order = list(named.sort_values("parameters")["size"].unique())
     named = named.assign(size=pd.Categorical(named["size"], categories=order, ordered=True))
     rates = best_rates("laptop", chances)

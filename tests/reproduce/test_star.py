@@ -48,7 +48,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
         runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
     written = star.report("laptop", [runs], tmp_path)
     assert {path.name for path in written} == {
-        "survival.png", "survival.csv", "emergence.png", "emergence.csv", "frame.csv", "report.md"
+        "survival.png", "survival.csv", "emergence.png", "emergence.csv", "frame.csv.gz", "report.md"
     }  # fmt: skip
     page = (tmp_path / "report.md").read_text()
     assert "| n = 2 | 8 of 8 [0.69, 1.00] | 8 of 8 [0.69, 1.00] | 0.990 [0.990, 0.990]" in page

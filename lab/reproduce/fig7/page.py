@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import markdown_table, write_page
+from lab.reproduce import write_frame
 from lab.reproduce.fig7.plan import ARMS, METRIC, RATE, SCALES, best_rates, sized, tuning_table
 from lab.runs import Run
 from lab.runs.names import reference_lines
@@ -34,7 +35,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     Args:
         scale: Of `SCALES`.
         finished: Runs of each of the `sweeps`.
-        out: Folder for `fig7.png` and `emergence.png`, their numbers as CSV, `frame.csv`, `report.md` and what was tuned,
+        out: Folder for `fig7.png` and `emergence.png`, their numbers as CSV, `frame.csv.gz`, `report.md` and what was tuned,
             `rates.csv`.
     """
     runs, tuned = finished[-1], finished[0] if len(finished) > 1 else ()
@@ -56,8 +57,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
         files.append(out / "rates.csv")
         sections |= tuning_sections(chances, rates)
     page = write_page(out / "report.md", "Induction by size (Fig 7)", sections, [run for each in finished for run in each])
-    named.to_csv(out / "frame.csv", index=False)
-    return [*files, out / "frame.csv", page]
+    return [*files, write_frame(named, out), page]
 
 
 def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> dict[str, str]:
