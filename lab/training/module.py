@@ -16,7 +16,7 @@ from lab.config import Experiment
 from lab.metrics import Metric
 from lab.model import Context, Network, build
 from lab.model.unembedding import Matrices
-from lab.objectives import Loss, Microbatch, Targets, multi_head_loss
+from lab.objectives import Loss, Microbatch, Targets, find_objective, multi_head_loss
 from lab.objectives.schedule import make_stages, stage_at
 from lab.training.affected import reached
 from lab.training.feed import Feed
@@ -40,6 +40,7 @@ class TrainingModule(pl.LightningModule):
 
     def __init__(self, experiment: Experiment, network: Network | None = None) -> None:
         super().__init__()
+        find_objective(experiment)  # raises before a run's folder exists
         self.experiment = experiment
         self.network = build(experiment) if network is None else network
         self._stages = make_stages(experiment)

@@ -36,7 +36,7 @@ def test_importing_lab_is_light_and_its_names_load_when_used() -> None:
     code = "import sys, lab; print('torch' in sys.modules, 'pydantic' in sys.modules, lab.LabError.__name__, len(dir(lab)) > 8)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "False", "LabError", "True"]
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match="nonsense"):
         _ = lab.nonsense
 
 

@@ -125,7 +125,7 @@ def test_runs_and_sweeps_are_not_put_into_a_run(capsys: pytest.CaptureFixture[st
     Path("data/frame.csv").write_text("mine")
     rejected(["sweep", "s.yaml", "--out", "data"], "data/frame.csv: exists already", capsys=capsys)
     Path("data/sweep.yaml").write_bytes(Path("s.yaml").read_bytes())
-    rejected(["sweep", "data/sweep.yaml", "--out", "data"], "holds a sweep that data knows nothing of", capsys=capsys)
+    rejected(["sweep", "data/sweep.yaml", "--out", "data"], "holds a sweep whose study is not in data", capsys=capsys)
 
 
 def test_saving_in_python_spares_runs_as_well() -> None:

@@ -12,14 +12,14 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_plan_is_told_without_running_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "star", "--plan", "--compile", "none"]) == 0
-    assert "star-laptop: 40 runs: 5 cells x 8 seeds" in capsys.readouterr().out
+    assert "star-laptop: 40 runs: 5 configurations x 8 seeds" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 
 def test_the_papers_scale_is_planned_in_gpu_hours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "fig7", "--scale", "paper", "--plan"]) == 0
     told = capsys.readouterr().out
-    assert "fig7-paper: 28 runs: 14 cells x 2 seeds" in told
+    assert "fig7-paper: 28 runs: 14 configurations x 2 seeds" in told
     assert "GPU-hours at 40% of an H100's 989 TFLOP/s" in told
     assert not list(tmp_path.iterdir())
 
