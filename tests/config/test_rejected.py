@@ -10,6 +10,9 @@ from tests.helpers.tiny import tiny_settings
 
 WRONG = [
     pytest.param(
+        "induction", {"evaluation.measures": {"gradients": -1}}, "gradients must be a whole number", id="negative points"
+    ),
+    pytest.param(
         "induction",
         {"n_future": 3},
         "n_future must be at most 2, not 3 ... model.layers = 3",
