@@ -123,7 +123,7 @@ WRONG = [
     row("evaluation without data", "evaluate runs", "required: --data"),
     row("evaluation into another kind of file", "evaluate r --data x.txt -o x.png", "x.png: the file must be a .csv"),
     row("unknown figure", "plot emergance r -o x.png", "did you mean 'emergence'"),
-    row("metric for another figure", "plot heatmap r -o x.png --metric icl", "--metric is for emergence, grid", "not heatmap"),
+    row("metric for another figure", "plot heatmap r -o x.png --metric icl", "unrecognized arguments: --metric"),
     row("unknown rule", "plot size r -o x.png --rule worst", "invalid choice: 'worst'"),
     row("demo over a file", "demo --out file", "file: is not a folder", files={"file": "mine"}),
 ]
