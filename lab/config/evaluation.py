@@ -46,7 +46,7 @@ def _check_measures(value: Any) -> Any:
     measures = {name: entry.every for name, entry in MEASURES.items()}
     for name, every in _flat(value):
         if name not in MEASURES and ":" not in name:
-            raise ValueError(f"unknown measure {name!r} in evaluation.measures; {nearest(name, MEASURES)}, or module:function")
+            raise ValueError(f"unknown measure {name!r} in evaluation.measures; {nearest(name, MEASURES)} (or module:function)")
         every = to_whole(0 if every is None else every)
         if not isinstance(every, int) or isinstance(every, bool) or not 0 <= every <= LARGEST:
             raise ValueError(f"evaluation.measures.{name} must be a whole number of evaluation points, or 0, not {every!r}")

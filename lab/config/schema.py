@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields
 from importlib.resources import files
 from typing import Any
 
+from lab.errors import LabError
 from tasks import Task
 
 RENAMED = {
@@ -28,6 +29,9 @@ def rename_settings(settings: Mapping[str, Any], group: str = "") -> dict[str, A
 
     Returns:
         The same settings; a renamed one stands by its dotted name, after all others.
+
+    Raises:
+        LabError: If a setting is given by both of its names.
     """
     kept: dict[str, Any] = {}
     renamed: dict[str, Any] = {}
@@ -41,6 +45,8 @@ def rename_settings(settings: Mapping[str, Any], group: str = "") -> dict[str, A
             kept[name] = inner
         else:
             kept[name] = value
+    for twice in kept.keys() & renamed.keys():
+        raise LabError(f"setting {twice} is given twice, by its present and an earlier name")
     return kept | renamed
 
 

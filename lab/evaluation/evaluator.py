@@ -42,10 +42,9 @@ class Evaluator:
         self._hidden = {}
         if experiment.objective.teacherless:
             self._hidden[TEACHERLESS] = self._draw(experiment, experiment.task, device, hidden=True)
-        self._measures: dict[str, tuple[Measure, set[int]]] = {
-            name: (load_measure(name), every_nth_point(experiment, every))
-            for name, every in experiment.evaluation.measures.items()
-            if every
+        every = experiment.evaluation.measures
+        self._measures = {
+            name: (measure, every_nth_point(experiment, every[name])) for name, measure in load_measures(experiment).items()
         }
 
     @torch.no_grad()
@@ -98,6 +97,15 @@ class Evaluator:
         settings = experiment.evaluation
         batch = task.batch(EVALUATION_SEED, 0, settings.examples, settings.split)
         return to_evaluation_batch(experiment, task, batch, device, variant=variant, hidden=hidden)
+
+
+def load_measures(experiment: Experiment) -> dict[str, Measure]:
+    """Load the measures that an experiment takes, by name.
+
+    Raises:
+        LabError: If one cannot be imported or is no function.
+    """
+    return {name: load_measure(name) for name, every in experiment.evaluation.measures.items() if every}
 
 
 def load_measure(name: str) -> Measure:

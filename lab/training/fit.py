@@ -16,6 +16,7 @@ import torch
 
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, Interrupted, LabError
+from lab.evaluation.evaluator import load_measures
 from lab.processes import handling, rank
 from lab.runs import tables
 from lab.runs.layout import METRICS, TIMING, WEIGHTS, checkpoint_step, checkpoints, remove_checkpoint, remove_leftovers
@@ -54,6 +55,7 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     if rank() == 0:
         check_free(path)
     check_accelerator(experiment)
+    load_measures(experiment)  # an error in one of a user's own ends the run before it begins
     with isolated_training(experiment):
         module = TrainingModule(experiment)
         started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}

@@ -12,6 +12,7 @@ import torch
 
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, LabError
+from lab.evaluation.evaluator import load_measures
 from lab.runs.layout import checkpoint_name, checkpoint_step, checkpoints
 from lab.runs.run import Run
 from lab.runs.writer import Recorder
@@ -114,6 +115,7 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
     first = next(iter(experiments.values()))
     check_launch(first)
     check_accelerator(first)
+    load_measures(first)
     paths = list(experiments)
     with ExitStack() as stack:
         reopened = {path: stack.enter_context(closing(Recorder.reopen(path))) for path in paths if path in there}
