@@ -12,6 +12,7 @@ from torch.nn import functional as F
 import lab
 import tasks
 from lab.config import Experiment
+from lab.model import Context, Network
 from lab.reproduce import agreement
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
@@ -108,29 +109,31 @@ class Known:
         return self.network
 
 
-class Oracle(nn.Module):
-    """Says the case of the verb behind the meant key, looked up at the key or where the case is due; a trunk of one layer."""
+class Oracle(Network):
+    """Predicts the case of the verb at the meant key, read at the key or where the case is due; a trunk of one layer."""
 
     def __init__(self, task: Any, *, at_the_key: bool) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.task, self.at_the_key = task, at_the_key
-        self.embedding, self.trunk, self.mask = nn.Identity(), nn.ModuleList([nn.Identity()]), None
+        self.sites, self.embedding, self.trunk = None, nn.Embedding(1, 1), nn.ModuleList([nn.Identity()])
 
-    def looked_up(self, tokens: torch.Tensor) -> torch.Tensor:
+    def find_verb(self, tokens: torch.Tensor) -> torch.Tensor:
         key = 2 * self.task.pairs
         meant = (tokens[:, 0:key:2] == tokens[:, key, None]).int().argmax(1)
         return tokens[torch.arange(len(tokens)), 2 * meant + 1]
 
-    def logits(self, tokens: torch.Tensor, head: int) -> torch.Tensor:
-        key = 2 * self.task.pairs
-        states = self.embedding(tokens).clone()
-        found = self.looked_up(states)
+    def forward(self, tokens_BT: torch.Tensor, heads: Any = None, context: Any = None) -> torch.Tensor:
+        key, context = 2 * self.task.pairs, Context(sites=self.sites)
+        states = context.visit("embedding", tokens_BT.expand(-1, self.task.length)).clone()
         if self.at_the_key:
-            states[:, key] = found
-        states = self.trunk[0](states)
-        verb = states[:, key] if self.at_the_key else self.looked_up(states)
+            states[:, key] = self.find_verb(states)
+        states = context.visit("trunk.0.residual", states)
+        verb = states[:, key] if self.at_the_key else self.find_verb(states)
         case = self.task.keys + self.task.verbs + self.task.stems + torch.tensor(self.task.lexicon)[verb - self.task.keys]
-        return F.one_hot(case, self.task.vocab_size)[:, None].expand(-1, self.task.length, -1).float()
+        return F.one_hot(case, self.task.vocab_size)[None, :, None].expand(-1, -1, self.task.length, -1).float()
+
+    def unembed(self, hidden_BTD: torch.Tensor, head: int) -> torch.Tensor:
+        return hidden_BTD
 
 
 @pytest.mark.parametrize("at_the_key", [True, False])
