@@ -19,7 +19,7 @@ def test_the_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_is_committed_with_outputs_and_without_paths_of_anybodys_machine(path: Path) -> None:
+def test_notebooks_have_outputs_and_no_local_paths(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))

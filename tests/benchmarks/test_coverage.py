@@ -16,7 +16,7 @@ def printed() -> dict[str, dict[int, int]]:
     return {name: {int(n): int(value) for n, value in zip(seeds, values, strict=True)} for name, *values in body}
 
 
-def test_the_documented_table_has_a_row_for_every_interval_and_number_of_seeds() -> None:
+def test_the_table_has_each_interval_and_number_of_seeds() -> None:
     rows = coverage.coverage_table(datasets=10)
     assert list(printed()) == [name for name, *_ in rows]
     assert all(tuple(row) == coverage.SEEDS for row in printed().values())
@@ -25,7 +25,7 @@ def test_the_documented_table_has_a_row_for_every_interval_and_number_of_seeds()
 @pytest.mark.parametrize(
     ("name", "seeds"), [("normal", 2), ("normal", 8), ("exponential", 8), ("two-peaked, 1 in 4", 5), ("two-peaked, 1 in 8", 8)]
 )
-def test_a_documented_coverage_is_what_a_simulation_finds(name: str, seeds: int) -> None:
+def test_documented_coverage_matches_a_simulation(name: str, seeds: int) -> None:
     draw, mean = coverage.SPREADS[name]
     found = coverage.interval_coverage(draw, mean, seeds, datasets=1000, seed=1)
     assert 100 * found == pytest.approx(printed()[f"mean, {name}"][seeds], abs=5)

@@ -28,7 +28,7 @@ def test_short_rounds_have_few_lines(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_what_takes_turns_is_named_with_its_rounds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_interleaved_timings_are_named_with_their_rounds(capsys: pytest.CaptureFixture[str]) -> None:
     interleaved({"ours": lambda: None, "theirs": lambda: None}, 3)
     out, err = capsys.readouterr()
     assert out == ""

@@ -147,7 +147,7 @@ def test_wrong_input_is_named_in_one_line(
     refused(arguments, expected, capsys)
 
 
-def test_a_folder_that_cannot_be_written_is_named_in_one_line(
+def test_a_read_only_folder_is_named_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -76,7 +76,7 @@ def test_every_output_has_its_short_option(command: str, capsys: pytest.CaptureF
     assert "-o" in re.findall(r"(-\w)[ ,]", capsys.readouterr().out)
 
 
-def test_a_run_is_written_where_the_short_option_says() -> None:
+def test_the_short_option_names_the_runs_folder() -> None:
     assert main(["train", "induction", *TINY, "-o", "runs/first"]) == 0
     assert lab.Run("runs/first").state == "finished"
 
@@ -116,7 +116,7 @@ def test_a_printed_experiment_can_be_run_from_its_file(capsys: pytest.CaptureFix
     assert lab.Run("runs/x").experiment.seed == 7
 
 
-def test_training_prints_a_line_for_each_evaluation_and_where_the_run_lies(capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_prints_its_evaluations_and_the_runs_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "induction", *TINY]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines[:-1]] == ["step 0/6", "step 2/6", "step 4/6", "step 6/6"]
@@ -127,7 +127,7 @@ def test_training_prints_a_line_for_each_evaluation_and_where_the_run_lies(capsy
     assert lines[-1].startswith(f"{path}: accuracy/copy/1 ")
 
 
-def test_runs_are_told_in_a_table_and_plotted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_listed_and_plotted(capsys: pytest.CaptureFixture[str]) -> None:
     for n in ("1", "2"):
         assert main(["train", "induction", *TINY, "--n-future", n, "--out", f"runs/n{n}"]) == 0
     capsys.readouterr()
@@ -147,7 +147,7 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert answer.stderr == ""
 
 
-def test_the_demo_trains_in_parallel_goes_on_and_writes_one_page(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_trains_resumes_and_writes_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["demo", "--out", "d", "--seeds", "2", "--workers", "2", *TINY]
     assert main(words) == 0
     out = capsys.readouterr().out
@@ -163,14 +163,14 @@ def test_the_demo_trains_in_parallel_goes_on_and_writes_one_page(capsys: pytest.
     assert Path("d/runs/n1-seed0/run.json").read_bytes() == before
 
 
-def test_a_demo_over_other_runs_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_demo_over_other_runs_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "induction", *TINY, "--out", "d/runs/n1-seed0"]) == 0
     capsys.readouterr()
     assert main(["demo", "--out", "d", "--seeds", "1"]) == 2
     assert "holds a run of another experiment" in capsys.readouterr().err
 
 
-def test_arms_of_the_demo_are_paired() -> None:
+def test_conditions_of_the_demo_are_paired() -> None:
     experiments = grid_experiments(described((1, 2), 3))
     assert list(experiments)[:2] == ["n1-seed0", "n2-seed0"]
     for seed in range(3):

@@ -88,7 +88,7 @@ def test_an_ascii_terminal_gets_escapes(monkeypatch: pytest.MonkeyPatch) -> None
     assert main(["runs", "."]) == 0
 
 
-def test_what_programs_read_is_utf_8_on_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_is_utf_8_on_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     assert main(["train", "induction", "--init", "Grüße", "--print-config"]) == 0

@@ -10,7 +10,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_plan_is_told_without_running_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_is_printed_without_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "star", "--plan", "--compile", "none"]) == 0
     assert "star-laptop: 40 runs: 5 configurations x 8 seeds" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
@@ -25,9 +25,7 @@ def test_the_papers_scale_is_planned_in_gpu_hours(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.slow
-def test_a_study_of_two_sweeps_goes_from_nothing_to_its_page_and_again_without_training(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_study_of_two_sweeps_is_trained_once_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["reproduce", "fig7", "--steps", "4", "--schedule.warmup_steps", "1", "--examples", "32"]
     words += ["--evaluation.every", "2", "--evaluation.examples", "2", "--workers", "2"]
     assert main(words) == 0
@@ -53,7 +51,7 @@ def test_a_study_of_two_sweeps_goes_from_nothing_to_its_page_and_again_without_t
         (["fig7", "--task", "induction"], "metric 'accuracy/second_again/1' is not reported"),
     ],
 )
-def test_what_cannot_be_reproduced_is_refused(
+def test_unknown_reproductions_are_rejected(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reproduce", *arguments]) == 2

@@ -52,7 +52,7 @@ def test_a_certificate_is_printed_and_written(capsys: pytest.CaptureFixture[str]
     assert tasks.from_description(written["task"]) == tasks.get("star", degree=2, arm=3, nodes=10)
 
 
-def test_counts_are_told_for_people() -> None:
+def test_counts_are_formatted_for_people() -> None:
     numbers = (7, 30_240, 10**9 - 1, 5 * 10**9 + 10**8, 3 * 10**400)
     assert [format_count(n) for n in numbers] == ["7", "30,240", "999,999,999", "5.10 x 10^9", "3.00 x 10^400"]
 

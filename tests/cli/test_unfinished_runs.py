@@ -30,7 +30,7 @@ def made(path: str, seed: int, steps: list[int], **settings: int) -> None:
     make_run(Path(path), experiment, {step: {METRIC: 0.001 * step + 0.01 * seed} for step in steps})
 
 
-def test_a_run_that_has_just_begun_shortens_no_curve(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_run_shortens_no_curve(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", "emergence", "runs", "-o", "a.png"]) == 0
     table = pd.read_csv("a.csv")
     assert table["step"].tolist() == [0, 5, *range(20, 401, 20)]
@@ -47,7 +47,7 @@ def test_end_values_are_of_finished_runs(figure: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "lab: 1 of 4 runs left out: seed3 (stopped at step 5)\n"
 
 
-def test_survival_says_which_runs_are_still_watched() -> None:
+def test_survival_names_censored_runs() -> None:
     runs = lab.frame(lab.open_runs(["runs"]))
     figure, table = plots.survival(runs, METRIC, threshold=0.2)
     axes = figure.axes[0]

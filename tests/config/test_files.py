@@ -174,7 +174,7 @@ def test_the_papers_scale_has_the_papers_numbers(task: str) -> None:
     assert lab.experiment(task, {"model.size": "10M"}, scale="paper", steps=5000).model.width == 384
 
 
-def test_a_scale_that_a_task_does_not_have_is_refused() -> None:
+def test_a_scale_that_a_task_lacks_is_rejected() -> None:
     with pytest.raises(
         lab.LabError, match="recall has no settings of the paper; tasks that have: induction, polynomial, stories"
     ):

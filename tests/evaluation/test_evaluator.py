@@ -9,7 +9,7 @@ from lab.model import Network, build
 from tests.helpers.tiny import tiny
 
 
-def test_losses_and_accuracies_are_those_of_a_loop_over_every_target() -> None:
+def test_losses_and_accuracies_match_a_loop_over_targets() -> None:
     experiment = tiny()
     network = build(experiment)
     values = Evaluator(experiment)(network)
@@ -74,7 +74,7 @@ def test_induction_scores_can_be_left_out() -> None:
     assert not any("prefix_matching" in name for name in values)
 
 
-def test_attention_heads_are_probed_in_and_out_of_the_range_of_training() -> None:
+def test_attention_heads_are_probed_beyond_training_lengths() -> None:
     settings = {"model.width": 16, "model.layers": 3, "model.n_heads": 2, "task.length": 32, "task.period": [4, 12]}
     experiment = lab.experiment("induction", {**settings, "task.test_period": [14, 16], "evaluation.examples": 2})
     network = build(experiment)
@@ -85,7 +85,7 @@ def test_attention_heads_are_probed_in_and_out_of_the_range_of_training() -> Non
         assert {name: values[name] for name in expected} == pytest.approx(expected)
 
 
-def test_every_run_of_a_task_is_measured_on_the_same_rows() -> None:
+def test_every_run_of_a_task_is_evaluated_on_the_same_data() -> None:
     network: Network = build(tiny())
     one, other = (Evaluator(tiny(seed=seed))(network) for seed in (0, 1))
     assert one == other
@@ -98,7 +98,7 @@ def test_scored_targets_alone_make_the_total() -> None:
     assert values["loss/all/1"] == pytest.approx(values["loss/parity/1"])
 
 
-def test_the_in_context_score_of_padded_rows_is_of_their_tokens_alone() -> None:
+def test_the_in_context_score_ignores_padding() -> None:
     settings = {"model.width": 8, "model.layers": 3, "model.n_heads": 2, "evaluation.examples": 6}
     experiment = lab.experiment("stories", settings, n_future=2)
     network = build(experiment).eval()

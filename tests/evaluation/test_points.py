@@ -26,7 +26,7 @@ def test_log_spaced_points_are_as_many_in_each_decade() -> None:
     assert evaluation_points(1000, None, 3) == [0, 1, 2, 5, 10, 22, 46, 100, 215, 464, 1000]
 
 
-def test_the_rate_warms_up_linearly_and_decays_by_a_cosine_to_its_ratio() -> None:
+def test_the_rate_warms_up_linearly_and_decays_by_a_cosine() -> None:
     experiment = lab.experiment(
         "induction", {"steps": 60, "schedule.warmup_steps": 10, "schedule.decay_ratio": 0.1, "optimiser.peak_lr": 1.0}
     )

@@ -46,7 +46,7 @@ class Upwards:
         return self.logits(tokens_BT)[:, -1]
 
 
-def test_sampled_rows_are_judged_by_the_task() -> None:
+def test_sampled_sequences_are_judged_by_the_task() -> None:
     walk = Walk()
     tokens = torch.from_numpy(walk.batch(0, 0, 400, "test").tokens)
     assert measure_task(Upwards(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_sampled_rows_are_judged_by_the_task() -> None:
     assert half == pytest.approx(2**-9, abs=4 * np.sqrt(2**-9 / 400)), "each of nine steps repeats the one before by chance"
 
 
-def test_imposed_choices_change_what_becomes_of_a_row() -> None:
+def test_imposed_choices_change_the_completion() -> None:
     walk = Walk(strides=1)
     tokens = torch.from_numpy(walk.batch(0, 0, 4000, "test").tokens)
     values = measure_task(Upwards(walk.ring, 0.8), walk, tokens, 0)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def test_comparing_sees_the_next_token_heads_log_probabilities() -> None:
     assert values["surprise/largest"] == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_log_probabilities_are_formed_only_for_a_task_that_compares(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_probabilities_are_formed_only_where_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tasks.get("induction")
 
     def fail(self: object, *_: object) -> Tensor:
@@ -85,7 +85,7 @@ def test_log_probabilities_are_formed_only_for_a_task_that_compares(monkeypatch:
     assert measure_task(network, task, torch.from_numpy(task.batch(0, 0, 2).tokens), 0) == {}
 
 
-def test_an_evaluation_gives_them_beside_the_others_and_is_repeatable() -> None:
+def test_an_evaluation_of_task_metrics_is_repeatable() -> None:
     experiment = lab.experiment(WALK, TINY)
     network = build(experiment)
     values = Evaluator(experiment)(network)
@@ -96,7 +96,7 @@ def test_an_evaluation_gives_them_beside_the_others_and_is_repeatable() -> None:
     assert alone.items() <= values.items()
 
 
-def test_a_run_holds_the_tasks_files_and_its_curve_and_resumes_to_the_same_numbers(tmp_path: Path) -> None:
+def test_a_run_keeps_the_tasks_files_and_resumes_exactly(tmp_path: Path) -> None:
     experiment = lab.experiment(WALK, TINY | {"checkpoint.seconds": 0.0})
     run = lab.train(experiment, tmp_path / "whole")
     assert (run.path / "places.json").read_text() == experiment.task.artifacts()["places.json"]
@@ -116,9 +116,7 @@ def test_a_run_holds_the_tasks_files_and_its_curve_and_resumes_to_the_same_numbe
 
 
 @pytest.mark.parametrize("name", ["run.json", "../away", "checkpoint-1", ".hidden"])
-def test_a_file_that_would_take_the_runs_own_place_is_refused(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_file_named_as_a_runs_file_is_rejected(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Walk, "artifacts", lambda self: {name: "text"})
     with pytest.raises(lab.LabError, match="plain file name"):
         lab.train(lab.experiment(WALK, TINY), tmp_path / "new")

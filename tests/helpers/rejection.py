@@ -1,4 +1,4 @@
-"""What every refusal looks like, and a training of a fraction of a second."""
+"""Commands that are rejected: one line, exit status 2, nothing written."""
 
 from pathlib import Path
 

@@ -37,7 +37,7 @@ def test_tensors_of_any_type_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert isinstance(found["list"][2], tuple)
 
 
-def test_what_only_a_pickle_could_hold_is_refused() -> None:
+def test_objects_that_need_a_pickle_are_rejected() -> None:
     with pytest.raises(LabError, match=r"callbacks\.thing: a set cannot be written without pickle"):
         pack({"callbacks": {"thing": {1, 2}}}, {})
 
@@ -50,7 +50,7 @@ def test_a_newer_checkpoint_replaces_the_older(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [STATE, TENSORS])
 @pytest.mark.parametrize("damage", ["cut", "gone", "empty"])
-def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path: Path, name: str, damage: str) -> None:
+def test_a_damaged_checkpoint_is_rejected_in_one_line(tmp_path: Path, name: str, damage: str) -> None:
     folder = tmp_path / "checkpoint-00000001"
     SafetensorsIO().save_checkpoint({"weights": torch.randn(50), "note": "x" * 50}, folder)
     file = folder / name

@@ -29,7 +29,7 @@ def made(
     return lab.Run(path)
 
 
-def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings(tmp_path: Path) -> None:
+def test_a_frame_has_a_row_for_each_run_step_and_metric(tmp_path: Path) -> None:
     for n in (1, 2):
         experiment = lab.experiment("induction", {"n_future": n, "model.width": 32 * n})
         made(tmp_path / f"n{n}", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 0.1 + 0.2})
@@ -56,7 +56,7 @@ def test_a_frame_has_a_row_for_each_run_point_and_metric_and_the_varied_settings
     assert (last["model.width"], last["tokens"], last["value"]) == (64, 10 * 32 * 64, 0.1 + 0.2)
 
 
-def test_a_frame_says_what_every_point_has_cost(tmp_path: Path) -> None:
+def test_a_frame_has_the_cost_of_every_point(tmp_path: Path) -> None:
     experiment = lab.experiment("induction", n_future=2)
     run = made(tmp_path / "run", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0, (20, "loss/all/1"): 2.0})
     tables.append(run.path / "timing.csv", tables.TIMING, [(0, "0.500", "0"), (10, "2.250", "9000")])
@@ -69,7 +69,7 @@ def test_a_frame_says_what_every_point_has_cost(tmp_path: Path) -> None:
         run.frame()
 
 
-def test_runs_that_differ_in_a_list_can_be_told_apart(tmp_path: Path) -> None:
+def test_runs_that_differ_in_a_list_are_distinguished(tmp_path: Path) -> None:
     for name, weights in {"one": [1, 0.5], "two": [1, 2]}.items():
         experiment = lab.experiment("induction", {"objective.weights": weights}, n_future=2)
         made(tmp_path / name, experiment, {(0, "loss/all/1"): 3.5})
@@ -78,7 +78,7 @@ def test_runs_that_differ_in_a_list_can_be_told_apart(tmp_path: Path) -> None:
     assert conditions(frame, ["objective.weights"]).frame["condition"].nunique() == 2
 
 
-def test_settings_that_agree_are_left_out_and_runs_without_metrics_give_no_rows(tmp_path: Path) -> None:
+def test_a_frame_leaves_out_equal_settings_and_empty_runs(tmp_path: Path) -> None:
     run = made(tmp_path / "run", lab.experiment("induction"), state="running")
     assert run.frame().empty
     assert {"n_future", "seed", "step", "tokens", "flops", "seconds", "metric", "value"} < set(run.frame().columns)
@@ -102,7 +102,7 @@ def test_a_table_of_an_older_version_is_read_as_it_is(tmp_path: Path) -> None:
     assert run.frame()["tokens"].tolist() == [0, 10240]
 
 
-def test_what_came_after_a_checkpoint_is_dropped(tmp_path: Path) -> None:
+def test_metrics_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     for step in (0, 5, 10):
         tables.append_metrics(path, step, step, step, {"a": float(step)})
@@ -145,7 +145,7 @@ def test_a_folder_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_runs_are_found_below_a_folder_and_those_in_the_making_are_not(tmp_path: Path) -> None:
+def test_runs_are_found_below_a_folder_once_they_exist(tmp_path: Path) -> None:
     experiment = lab.experiment("induction")
     for name in ("b/second", "a", ".c.partial"):
         made(tmp_path / name, experiment)
@@ -154,12 +154,12 @@ def test_runs_are_found_below_a_folder_and_those_in_the_making_are_not(tmp_path:
     assert [run.name for run in open_runs([tmp_path / "b" / "second"])] == ["second"]
 
 
-def test_a_run_without_weights_says_so(tmp_path: Path) -> None:
+def test_a_run_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="has no weights yet"):
         made(tmp_path / "run", lab.experiment("induction"), state="running").model()
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_rejected(tmp_path: Path) -> None:
     from lab.model import build
     from lab.runs.weights import save_weights
 
@@ -221,7 +221,7 @@ def test_links_to_runs_are_followed_and_each_run_is_opened_once(tmp_path: Path) 
     assert len(open_runs([tmp_path, tmp_path / "all", tmp_path / "all/a"])) == 2
 
 
-def test_what_cannot_be_read_is_named_and_hides_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_runs_are_named_and_hide_no_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = {(0, "accuracy/copy/1"): 0.1}
     made(tmp_path / "good", lab.experiment("induction"), rows)
     made(tmp_path / "begun", lab.experiment("induction", seed=1), state="running")

@@ -59,23 +59,21 @@ def stopped(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run("stopped")
 
 
-def test_a_run_holds_the_tokenizer_and_what_the_corpus_was(experiment: Experiment) -> None:
+def test_a_run_keeps_its_tokenizer_and_corpus_hash(experiment: Experiment) -> None:
     run = lab.train(experiment, "run")
     assert (run.path / "tokenizer.json").read_text() == experiment.task.artifacts()["tokenizer.json"]
     assert json.loads((run.path / "corpus.json").read_text())["made from"]["vocabulary"] == 400
     assert {row.metric for row in run.metrics()} >= {"accuracy/second_again/1", "loss/word/2"}
 
 
-def test_a_run_resumes_to_the_very_numbers_of_one_that_never_stopped(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_has_the_numbers_of_a_whole_one(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lab.train(experiment, "whole")
     again = resume(stopped(experiment, monkeypatch))
     assert (again.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     assert (again.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
 
 
-def test_a_run_does_not_go_on_with_another_corpus(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_does_not_resume_with_another_corpus(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     run = stopped(experiment, monkeypatch)
     Path("stories.txt").write_text("\n\n".join(stories(150, seed=1)))
     with pytest.raises(LabError, match="the files of its task stories have changed since it began"):

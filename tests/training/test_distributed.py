@@ -40,7 +40,7 @@ def changed(experiment: Experiment, **more: object) -> Experiment:
     return lab.override(experiment, {name.replace("__", "."): value for name, value in more.items()})
 
 
-def test_two_processes_with_accumulation_and_clipping_train_as_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     one = lab.override(tiny(batch_size=8), CLIPPED)
     two = two_processes(changed(one, devices=2, accumulate=2), tmp_path)
     single = lab.train(one, tmp_path / "one")
@@ -114,7 +114,7 @@ def test_the_end_of_one_process_ends_both(number: int, status: int, words: str, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_processes_stopped_between_evaluations_go_on_as_if_they_had_not_been(strategy: str, tmp_path: Path) -> None:
+def test_two_stopped_processes_resume_exactly(strategy: str, tmp_path: Path) -> None:
     one = tiny(batch_size=8, steps=200, evaluation__every=50, schedule__warmup_steps=3)
     experiment = changed(one, devices=2, strategy=strategy)
     (tmp_path / "e.yaml").write_text(dump(experiment))

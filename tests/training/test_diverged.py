@@ -56,7 +56,7 @@ def test_it_resumes_from_before_and_diverges_again(tmp_path: Path) -> None:
     assert "diverged_step" not in lab.Run(tmp_path / "run").record
 
 
-def test_seeds_go_on_after_one_that_diverged(tmp_path: Path) -> None:
+def test_seeds_train_on_after_one_diverged(tmp_path: Path) -> None:
     runs = {tmp_path / "wild": tiny(**WILD), tmp_path / "fine": tiny()}
     for _ in range(2):  # a diverged run is left as it is, and named again
         with pytest.raises(Diverged) as caught:

@@ -19,7 +19,7 @@ def test_ranks_and_parts_divide_the_one_global_batch(world: int, accumulate: int
     assert all(torch.equal(part.counts_N, parts[0].counts_N) for part in parts)
 
 
-def test_the_stream_goes_on_from_any_step() -> None:
+def test_the_stream_continues_from_any_step() -> None:
     experiment = tiny(grad_accum_steps=2)
     whole = list(islice(Feed(experiment), 12))
     rest = list(islice(Feed(experiment, first_step=4), 4))

@@ -51,7 +51,7 @@ def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("clip", [0.05, None])
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.on_path])
-def test_detached_heads_leave_the_next_token_model_as_it_would_be_alone(
+def test_detached_heads_leave_the_next_token_model_unchanged(
     tmp_path: Path, accumulate: int, clip: float | None, kind: str
 ) -> None:
     changed = {"model__heads": kind, "grad_accum_steps": accumulate, "optimiser__clip_norm": clip}
@@ -74,7 +74,7 @@ def test_the_next_token_path_is_all_but_the_other_heads() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_heads_together_reach_every_weight_even_behind_zeros(kind: str) -> None:
+def test_all_heads_reach_every_weight_even_after_zeros(kind: str) -> None:
     network = build(tiny(model__heads=kind, n_future=3, model__layers=6))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     assert reached(network, [1, 2, 3]) == {name for name, _ in network.named_parameters()}
@@ -82,7 +82,7 @@ def test_all_heads_together_reach_every_weight_even_behind_zeros(kind: str) -> N
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2)])
-def test_other_rows_are_drawn_from_the_whole_step(world: int, accumulate: int) -> None:
+def test_other_sequences_are_drawn_from_the_whole_step(world: int, accumulate: int) -> None:
     settings = {"objective__name": "shuffled"}
     (whole,) = Feed(tiny(**settings)).microbatches(5)
     cut = tiny(grad_accum_steps=accumulate, **settings)
@@ -91,13 +91,13 @@ def test_other_rows_are_drawn_from_the_whole_step(world: int, accumulate: int) -
     assert not (whole.targets.tokens[1, :, :-2] == whole.inputs_BT[:, 2:]).all(1).any()
 
 
-def test_every_arm_sees_the_same_data() -> None:
+def test_every_objective_sees_the_same_data() -> None:
     settings: list[dict[str, object]] = [{"objective__name": name} for name in OBJECTIVES]
     streams = [Feed(tiny(**more)).microbatches(4)[0].inputs_BT for more in [*settings, {"objective__active": "up"}]]
     assert all(torch.equal(tokens, streams[0]) for tokens in streams)
 
 
-def test_every_arm_changes_the_numbers(tmp_path: Path) -> None:
+def test_every_objective_changes_the_numbers(tmp_path: Path) -> None:
     runs = [lab.train(tiny(steps=6, **settings), tmp_path / str(number)) for number, settings in enumerate([{}, *ARMS])]
     assert len({(run.path / "model.safetensors").read_bytes() for run in runs}) == len(runs)
 
@@ -120,7 +120,7 @@ RECORDS = [
 
 
 @pytest.mark.parametrize(("settings", "stages"), RECORDS)
-def test_a_runs_record_says_what_each_head_counted_when(
+def test_a_runs_record_states_the_weights_of_each_stage(
     tmp_path: Path, settings: dict[str, object], stages: list[tuple[int, list[float]]]
 ) -> None:
     experiment = tiny(model__layers=5, **settings)
@@ -130,7 +130,7 @@ def test_a_runs_record_says_what_each_head_counted_when(
     ]
 
 
-def test_a_runs_record_says_what_each_head_predicts(tmp_path: Path) -> None:
+def test_a_runs_record_states_what_each_head_predicts(tmp_path: Path) -> None:
     experiment = tiny(objective__name="bag", objective__window=3)
     Recorder.create(tmp_path / "run", experiment)
     said = lab.Run(tmp_path / "run").record["predicts"]

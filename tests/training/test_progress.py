@@ -15,7 +15,7 @@ def test_a_terminal_gets_a_live_bar_and_a_file_gets_lines() -> None:
     assert isinstance(progress_for(tiny(), Console(file=io.StringIO(), force_terminal=False)), Lines)
 
 
-def test_the_live_bar_says_loss_metric_speed_and_steps(tmp_path: Path) -> None:
+def test_the_live_bar_shows_loss_metric_speed_and_steps(tmp_path: Path) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=160)
     lab.train(tiny(), tmp_path / "run", progress=progress_for(tiny(), console))

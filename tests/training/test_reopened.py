@@ -38,7 +38,7 @@ def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lab.Run:
     return lab.Run(tmp_path / "run")
 
 
-def test_wall_time_goes_on_from_the_table(killed: lab.Run) -> None:
+def test_wall_time_continues_from_the_table(killed: lab.Run) -> None:
     table = killed.path / TIMING
     table.write_text(f"{','.join(tables.TIMING)}\n0,5000.000,1\n3,6000.000,1\n")
     assert killed.record["wall_seconds"] == 0

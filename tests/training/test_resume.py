@@ -71,7 +71,7 @@ KILLS = [
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.__name__)
-def test_a_killed_run_ends_as_if_it_never_had_been(tmp_path: Path, kill: Any, accumulate: int) -> None:
+def test_a_killed_run_ends_as_one_never_killed(tmp_path: Path, kill: Any, accumulate: int) -> None:
     experiment = tiny(grad_accum_steps=accumulate)
     train_killed(experiment, tmp_path / "killed", kill)
     assert lab.Run(tmp_path / "killed").state == "killed"
@@ -102,7 +102,7 @@ ARMS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("settings", ARMS)
-def test_every_arm_resumes_exactly(tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_every_objective_resumes_exactly(tmp_path: Path, settings: dict[str, Any]) -> None:
     experiment = tiny(**settings)
     train_killed(experiment, tmp_path / "killed", kill_in_step)
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
@@ -115,7 +115,7 @@ def test_padded_tasks_resume_exactly(tmp_path: Path, settings: dict[str, Any]) -
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
-def test_a_checkpoint_of_before_tokens_were_counted_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_without_token_counts_is_rejected(tmp_path: Path) -> None:
     train_killed(tiny(), tmp_path / "run", kill_in_step)
     (folder,) = (tmp_path / "run").glob("checkpoint-*")
     state = json.loads((folder / checkpoint.STATE).read_text())
@@ -131,7 +131,7 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
         lab.resume(run)
 
 
-def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_rejected_before_any_write(tmp_path: Path) -> None:
     train_killed(tiny(), tmp_path / "run", kill_in_step)
     (tmp_path / "run" / ".lock").unlink()  # what the kill has left
     (folder,) = (tmp_path / "run").glob("checkpoint-*")

@@ -54,7 +54,7 @@ def test_tasks_without_padding_count_every_position(task: str) -> None:
     assert scored.seen[1] == scored.counts_N[0]
 
 
-def test_longer_sequences_of_the_same_stories_count_no_more_tokens() -> None:
+def test_padding_to_longer_sequences_counts_no_more_tokens() -> None:
     means = []
     for length in (128, 256):
         experiment = lab.experiment("stories", {"task.length": length, "batch_size": 512})
@@ -72,7 +72,7 @@ def test_every_process_counts_the_whole_step_once(world: int, accumulate: int) -
         assert tuple(map(sum, zip(*(part.seen for part in parts), strict=True))) == whole.seen
 
 
-def test_members_of_a_population_count_as_they_would_alone(tmp_path: Path) -> None:
+def test_members_of_an_ensemble_count_as_they_would_alone(tmp_path: Path) -> None:
     experiment = tiny("polynomial")
     together = lab.train_ensemble(ensemble(experiment, tmp_path / "together"))
     alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
@@ -80,7 +80,7 @@ def test_members_of_a_population_count_as_they_would_alone(tmp_path: Path) -> No
     assert seen(together[0]) != seen(together[1])
 
 
-def test_a_stopped_population_counts_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_ensemble_counts_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = tiny("polynomial")
     usual = module.TrainingModule.accumulate
 

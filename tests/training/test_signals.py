@@ -56,7 +56,7 @@ def handlers() -> Any:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_saves_says_how_to_go_on_and_loses_nothing(
+def test_a_signal_saves_the_run_and_names_the_way_to_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, accumulate: int, handlers: list[int]
 ) -> None:
     experiment = tiny(grad_accum_steps=accumulate, checkpoint__seconds=1000.0)

@@ -42,7 +42,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("before", "after", "fresh"), CHANGES)
-def test_the_next_token_model_goes_on_where_it_was(
+def test_the_next_token_model_starts_where_it_ended(
     trained: Callable[..., lab.Run], tmp_path: Path, before: dict[str, object], after: dict[str, object],
     fresh: list[str],
 ) -> None:  # fmt: skip
@@ -81,7 +81,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("settings", "message"), REFUSED)
-def test_a_run_that_does_not_fit_is_refused_before_anything_is_written(
+def test_a_start_that_does_not_fit_writes_nothing(
     trained: Callable[..., lab.Run], tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
     experiment = tiny(init=str(trained().path), **settings)
@@ -90,14 +90,14 @@ def test_a_run_that_does_not_fit_is_refused_before_anything_is_written(
     assert not (tmp_path / "second").exists()
 
 
-def test_a_next_token_path_that_would_begin_fresh_is_refused(trained: Callable[..., lab.Run], tmp_path: Path) -> None:
+def test_a_start_without_a_next_token_path_is_rejected(trained: Callable[..., lab.Run], tmp_path: Path) -> None:
     one = trained(model__heads="anticausal", n_future=1, model__layers=2)
     experiment = tiny(init=str(one.path), model__heads="anticausal", n_future=2)
     with pytest.raises(LabError, match=r"has no weights for heads\.layers\.1.*next-token head"):
         lab.train(experiment, tmp_path / "second")
 
 
-def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_rejected(tmp_path: Path) -> None:
     train_killed(tiny(), tmp_path / "first", kill_in_step)
     with pytest.raises(LabError, match=r"init must be a finished run, and .* is killed"):
         lab.train(tiny(init=str(tmp_path / "first")), tmp_path / "second")

@@ -22,7 +22,7 @@ def test_more_layers_a_step_take_more_time() -> None:
     assert 1.3 < step_time.step_time(experiment, rounds=3) < 7
 
 
-def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n_and_one_are_timed_interleaved_by_median_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([3.0, 2.0, 40.0, 20.0, 4.0, 2.0, 9.0, 10.0, 2.4, 2.0, 6.0, 3.0, 5.0, 4.0])
     timed: list[Experiment] = []
     monkeypatch.setattr(step_time, "seconds_a_step", lambda module: (timed.append(module.experiment), next(clock))[1])
@@ -36,9 +36,7 @@ def test_n_is_timed_against_one_in_turns_and_the_median_ratio_counts(monkeypatch
     assert timed[1].objective == lab.experiment("induction").objective
 
 
-def test_a_run_at_equal_time_states_its_steps_and_resumes_without_measuring(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_at_equal_time_resumes_without_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_time, "seconds_a_step", lambda module: float(module.experiment.n_future + 1))
     run = lab.train(with_step_time(tiny(model__matched="time", n_future=2)), tmp_path / "run")
     assert run.experiment == load(run.path / "experiment.yaml")
@@ -58,7 +56,7 @@ def test_an_unresolved_experiment_is_resolved_by_training_it(tmp_path: Path) -> 
     assert spent == run.experiment.steps * run.experiment.flops_per_step <= 12 * tiny(n_future=1).flops_per_step
 
 
-def test_what_cannot_be_measured_is_refused() -> None:
+def test_steps_that_cannot_be_timed_are_rejected() -> None:
     with pytest.raises(LabError, match=r"budget\.step_time must be given with devices = 2"):
         with_step_time(tiny(model__matched="time", n_future=2, devices=2))
     assert with_step_time(tiny(model__matched="time", n_future=1)).steps == 12

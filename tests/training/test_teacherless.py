@@ -73,7 +73,7 @@ def test_training_is_that_of_a_plain_loop_with_masked_answers(tmp_path: Path, ex
         assert (found[name] - weight).norm() <= 2e-5 * weight.norm(), name
 
 
-def test_the_answer_is_measured_hidden_as_well_as_by_ordinary_decoding(tmp_path: Path) -> None:
+def test_the_answer_is_measured_hidden_and_by_decoding(tmp_path: Path) -> None:
     run = lab.train(tiny(), tmp_path / "run")
     network, task = run.model(), run.experiment.task
     batch = task.batch(EVALUATION_SEED, 0, 16, "validation")
@@ -117,9 +117,7 @@ def test_parts_show_what_the_whole_step_shows() -> None:
 @pytest.mark.parametrize(
     "changed", [{"objective__weights": [1, 0]}, {"objective__active": "up"}, {"objective__detached": True}]
 )
-def test_the_embedding_of_a_hidden_token_learns_with_whatever_heads_are_trained(
-    tmp_path: Path, changed: dict[str, object]
-) -> None:
+def test_the_mask_embedding_learns_with_any_trained_heads(tmp_path: Path, changed: dict[str, object]) -> None:
     experiment = tiny(n_future=2, **changed)
     assert "mask" in reached(build(experiment), [1])
     trained = lab.train(experiment, tmp_path / "run").model().mask

@@ -1,4 +1,4 @@
-"""Populations that were killed or stopped go on, all together, in groups, or one by one."""
+"""Ensembles that were killed or stopped resume as one, in groups, or run by run."""
 
 import signal
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(several.Recorder, "create", create)
 
 
-def test_a_killed_population_goes_on_group_by_group(tmp_path: Path) -> None:
+def test_a_killed_ensemble_resumes_group_by_group(tmp_path: Path) -> None:
     """The first group is finished, the second one has begun and the third has no folder."""
 
     def child() -> None:
@@ -90,7 +90,7 @@ def test_a_killed_population_goes_on_group_by_group(tmp_path: Path) -> None:
         assert_close(one, other)
 
 
-def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tmp_path: Path) -> None:
+def test_runs_at_different_steps_resume_from_their_own_step(tmp_path: Path) -> None:
     """One member was begun alone, the others are new: it is not begun again."""
     whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
     begun = ensemble(tiny(), tmp_path / "begun")
@@ -111,7 +111,7 @@ def test_runs_that_are_at_different_steps_go_on_from_where_each_is(tmp_path: Pat
     assert steps == [checkpoint_step(step)]
 
 
-def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tmp_path: Path) -> None:
+def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
     """Else a later `resume` would go on from a checkpoint whose metrics before it are gone."""
     run_path = tmp_path / "run"
 
@@ -133,7 +133,7 @@ def test_what_a_run_wrote_after_the_step_that_it_goes_back_to_is_dropped(tmp_pat
     [in_step, after_some_members_checkpoints, between_members_ends, while_folders_are_made],
     ids=lambda kill: kill.__name__,
 )
-def test_a_killed_population_goes_on_together(
+def test_a_killed_ensemble_resumes_as_one(
     kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tmp_path: Path
 ) -> None:
     experiment = tiny(model__layers=4)
@@ -151,9 +151,7 @@ def test_a_killed_population_goes_on_together(
 
 
 @pytest.mark.parametrize("members", [ensemble, heads_and_seeds], ids=lambda members: members.__name__)
-def test_a_member_of_a_killed_population_can_go_on_alone(
-    members: Callable[..., dict[Path, Experiment]], tmp_path: Path
-) -> None:
+def test_a_member_of_a_killed_ensemble_resumes_alone(members: Callable[..., dict[Path, Experiment]], tmp_path: Path) -> None:
     experiment = tiny(model__layers=4)
 
     def child() -> None:
@@ -166,7 +164,7 @@ def test_a_member_of_a_killed_population_can_go_on_alone(
         assert_close(lab.resume(tmp_path / "killed" / run.name), run)
 
 
-def test_ctrl_c_says_how_all_of_them_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_names_the_way_to_resume_an_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = module.TrainingModule.accumulate
 
     def note(self: Any, heads: Any) -> None:

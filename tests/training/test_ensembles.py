@@ -58,7 +58,7 @@ def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tmp_path: P
     ],
     ids=str,
 )
-def test_runs_with_different_numbers_of_heads_end_as_they_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
+def test_members_that_differ_in_n_end_as_they_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
     experiment = tiny(optimiser__peak_lr=1e-3, model__layers=5, **changed)
     together = lab.train_ensemble(heads_and_seeds(experiment, tmp_path / "together"))
     alone = lab.train_each(heads_and_seeds(experiment, tmp_path / "alone"))
@@ -90,21 +90,21 @@ def test_groups_keep_the_order_and_are_few_and_even(size: int, at_once: int) -> 
     assert len(cut) - 1 < size / at_once <= len(cut)
 
 
-def test_a_cpu_trains_fewer_large_networks_at_once_and_always_one() -> None:
+def test_a_cpu_trains_smaller_ensembles_of_large_networks() -> None:
     small = several.default_ensemble_size(tiny(accelerator="cpu"))
     assert small > 8
     assert several.default_ensemble_size(tiny(accelerator="cpu", model__width=1024, batch_size=4096)) == 1
     assert several.default_ensemble_size(tiny(accelerator="cpu", accumulate=2)) in (2 * small, 2 * small + 1)
 
 
-def test_finished_populations_are_left_as_they_are(tmp_path: Path) -> None:
+def test_finished_ensembles_are_left_unchanged(tmp_path: Path) -> None:
     runs = lab.train_ensemble(ensemble(tiny(), tmp_path))
     before = [(run.path / "run.json").read_bytes() for run in runs]
     assert [run.path for run in lab.train_ensemble(ensemble(tiny(), tmp_path))] == [run.path for run in runs]
     assert [(run.path / "run.json").read_bytes() for run in runs] == before
 
 
-def test_what_cannot_be_trained_together_is_refused(tmp_path: Path) -> None:
+def test_members_that_do_not_fit_are_rejected(tmp_path: Path) -> None:
     one, other = tmp_path / "a", tmp_path / "b"
     wrong = {
         "different seeds": {one: tiny(seed=1), other: tiny(seed=1)},
@@ -127,7 +127,7 @@ def test_what_cannot_be_trained_together_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("together", [[], ["--ensemble"], ["--ensemble", "--ensemble-size", "1"]])
-def test_the_command_trains_seeds_and_goes_on(together: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_trains_seeds_and_resumes(together: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3:5", "--out", str(tmp_path / "runs"), *together]
     assert main(words) == 0
