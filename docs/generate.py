@@ -230,7 +230,7 @@ def _number(value: float | None) -> str:
 def picture(name: str) -> bytes:
     """Return the picture of a task at its default settings as a PNG."""
     drawn = cells_of(tasks.get(name))
-    return gallery.png(gallery.picture(*drawn), gallery.digest(*drawn))
+    return gallery.png(gallery.picture(*drawn))
 
 
 def api_page(package: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lab.plots.style import LUMINANCE, style
+from lab.runs.outputs import MARK
 
 WIDTH = 66.0
 """Of a picture, in units of 0.105 inches."""
@@ -100,15 +100,10 @@ def contrast(one: str, other: str) -> float:
     return high / low
 
 
-def digest(cells: Sequence[Cell], roles: Sequence[Role], title: str) -> str:
-    """16 hexadecimal digits that change with what a picture shows, and with nothing else: floors count as they are printed."""
-    return hashlib.sha256(repr((title, _legend_entries(roles), list(cells))).encode()).hexdigest()[:16]
-
-
-def png(figure: Figure, note: str) -> bytes:
-    """The picture as a PNG that carries a note (`digest`) of what it shows."""
+def png(figure: Figure) -> bytes:
+    """Return the picture as a PNG that names its maker; the same picture gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, bbox_inches=None, metadata={"Software": None, "Comment": note})
+    figure.savefig(buffer, format="png", dpi=150, bbox_inches=None, metadata={"Software": None, "Comment": MARK})
     return buffer.getvalue()
 
 

@@ -12,7 +12,7 @@ from lab.errors import LabError
 MARK = "mtp-lab"
 """Stands in every figure and page of ours."""
 PICTURES = (".png", ".pdf", ".svg")
-_PICTURE = MARK.encode() + rb" numbers [0-9a-f]{16}|tEXtComment\x00[0-9a-f]{16}"
+_PICTURE = MARK.encode() + rb" numbers [0-9a-f]{16}|tEXtComment\x00(" + MARK.encode() + rb"|[0-9a-f]{16})"
 """What stands in a figure (`mark_of`), or in the picture of a task (`lab.plots.gallery.png`)."""
 _OF_A_RUN = ("run.json", "experiment.yaml")
 _OF_A_SWEEP = ("sweep.yaml", "runs.csv", "frame.csv")

@@ -44,7 +44,7 @@ def write(task: Task, out: Path, *, rows: int | None = None, split: str = "train
         TaskError: For a wrong argument.
     """
     drawn = cells_of(task, rows, split, seed)
-    write_atomic(out, gallery.png(gallery.picture(*drawn), gallery.digest(*drawn)))
+    write_atomic(out, gallery.png(gallery.picture(*drawn)))
 
 
 def cells_of(
