@@ -67,7 +67,7 @@ def test_targets_outside_the_row_give_neither_loss_nor_gradient() -> None:
     assert gradient[1, :, -3].any()
 
 
-def test_the_mean_over_uneven_parts_is_the_whole_steps_loss_and_gradient() -> None:
+def test_uneven_microbatches_have_the_loss_of_the_whole_step() -> None:
     hidden, matrix, targets = example(3, torch.float64)
     targets[:, 0] = IGNORE  # one part has no target at all
     whole = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets))
@@ -86,7 +86,7 @@ def test_a_step_without_any_target_has_no_loss_and_no_gradient() -> None:
     assert not any(gradient.any() for gradient in gradients)
 
 
-def test_going_backward_twice_is_an_error_and_not_a_wrong_gradient() -> None:
+def test_a_second_backward_pass_is_an_error() -> None:
     hidden, matrix, targets = example(1, torch.float32)
     total = 2 * multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets)).total
     total.backward(retain_graph=True)
@@ -116,7 +116,7 @@ def test_score_predictions_are_the_naive_ones(monkeypatch: pytest.MonkeyPatch) -
     assert torch.equal(hits, logits.argmax(-1) == targets)
 
 
-def test_replicated_unembeddings_are_one_naive_loss_for_each_head(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replicated_unembeddings_match_a_naive_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 64 * V)
     hidden, matrix, targets = example(3, torch.float64)
     replicas = tuple(matrix.detach() + torch.randn(3, *matrix.shape, dtype=torch.float64))

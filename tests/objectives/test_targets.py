@@ -3,7 +3,7 @@ import torch
 from lab.objectives import IGNORE, future_targets
 
 
-def test_targets_are_the_tokens_that_follow_and_none_past_the_end() -> None:
+def test_targets_are_the_next_tokens_up_to_the_end() -> None:
     tokens_BT = torch.tensor([[5, 6, 7, 8]])
     targets = future_targets(tokens_BT, torch.ones(1, 4, dtype=torch.bool), 3)
     x = IGNORE

@@ -13,7 +13,7 @@ CELLS = [Cell(0, "one", 1, False), Cell(0, "two", 2, True), Cell(1, "three", 1, 
 ROLES = [Role("prompt", None), Role("answer", 0.5)]
 
 
-def test_every_word_and_role_is_drawn_once_and_answers_are_framed() -> None:
+def test_each_word_and_role_is_drawn_and_answers_are_framed() -> None:
     axes = picture(CELLS, ROLES, "a title").axes[0]
     texts = [text.get_text() for text in axes.texts]
     for words in ("a title", "one", "two", "three", "prompt", "answer (floor 0.5)"):

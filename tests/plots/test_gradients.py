@@ -20,7 +20,7 @@ def audited(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run", "n_future", "seed", "step", "tokens", "metric", "value"])
 
 
-def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> None:
+def test_every_condition_has_norms_and_cosines_with_head_1() -> None:
     figure, table = plots.gradients(audited())
     panels = figure.axes
     assert len(panels) == 6
@@ -47,7 +47,7 @@ def test_every_arm_has_its_norms_and_its_cosines_with_the_next_token_head() -> N
     assert second.get_ydata().tolist() == pytest.approx([2.6, 2.7])
 
 
-def test_a_head_looks_the_same_in_every_panel_and_heads_differ_in_line_and_marker() -> None:
+def test_a_head_has_one_look_in_every_panel() -> None:
     panels = plots.gradients(audited((2, 3)))[0].axes
     two, three = ([line for line in panel.lines if line.get_label()[0] != "_"] for panel in panels[:2])
     assert [line.get_marker() for line in two] == [line.get_marker() for line in three][:2]

@@ -31,7 +31,7 @@ def frame(seeds: int = 4) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "value"])
 
 
-def test_the_size_figure_has_a_point_with_its_interval_for_each_arm_and_size() -> None:
+def test_size_has_an_interval_for_each_condition_and_size() -> None:
     tidy = frame(seeds=6)
     tidy = tidy[tidy["objective.name"] == "sum"]
     figure, table = plots.size(tidy, METRIC, lines={"chance": 0.5})
@@ -85,7 +85,7 @@ def test_the_pareto_figure_marks_the_cells_that_no_other_beats() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8))
-def test_a_point_is_on_the_front_unless_another_is_no_worse_in_both_and_better_in_one(points: list[tuple[int, int]]) -> None:
+def test_the_front_has_the_points_that_none_dominates(points: list[tuple[int, int]]) -> None:
     front = pareto_front([cost for cost, _ in points], [value for _, value in points])
     assert any(front)
     for (cost, value), kept in zip(points, front, strict=True):

@@ -21,7 +21,7 @@ def frame(metric: str = METRIC, seeds: int = 3) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_importance_has_a_bar_for_each_setting_and_a_mark_for_chance() -> None:
+def test_importance_has_a_bar_and_a_chance_mark_per_setting() -> None:
     figure, table = plots.importance(frame(), METRIC)
     axes = figure.axes[0]
     assert table["setting"][0] == "optimiser.peak_lr"
@@ -31,7 +31,7 @@ def test_importance_has_a_bar_for_each_setting_and_a_mark_for_chance() -> None:
     assert "over 20 cells, 3 seeds" in axes.get_title(loc="left")
 
 
-def test_parallel_coordinates_have_a_line_for_each_cell_which_ends_at_its_metric() -> None:
+def test_parallel_has_a_line_for_each_configuration() -> None:
     figure, table = plots.parallel(frame(), METRIC)
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["n", "peak lr", "heads", "accuracy"]

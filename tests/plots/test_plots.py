@@ -63,7 +63,7 @@ def test_a_curve_is_drawn_against_steps_flops_or_seconds_as_well() -> None:
         assert mean.get_xdata().tolist() == pytest.approx([point for point in points if point > 0])
 
 
-def test_an_axis_that_is_unknown_or_not_known_of_the_runs_is_refused() -> None:
+def test_an_axis_without_data_is_rejected() -> None:
     tidy = frame().assign(seconds=np.nan)
     with pytest.raises(LabError, match="unknown x-axis 'flop'; did you mean 'flops'"):
         plots.emergence(tidy, "accuracy/copy/1", x="flop")
@@ -128,7 +128,7 @@ def test_few_seeds_are_drawn_themselves() -> None:
     assert "each seed" in axes.get_title("left")
 
 
-def test_the_induction_figure_tells_trunk_and_prediction_heads_apart() -> None:
+def test_the_induction_figure_separates_trunk_and_heads() -> None:
     figure, table = plots.induction(frame())
     axes = figure.axes[0]
     assert set(table["metric"]) == {"prefix_matching/trunk", "prefix_matching/prediction"}
@@ -136,7 +136,7 @@ def test_the_induction_figure_tells_trunk_and_prediction_heads_apart() -> None:
     assert {line.get_linestyle() for line in axes.get_lines()} == {"-", ":"}
 
 
-def test_induction_figures_say_of_how_many_heads_the_strongest_is_and_what_chance_is() -> None:
+def test_induction_figures_state_the_heads_and_chance() -> None:
     tidy = frame()
     even = tidy[tidy["metric"] == "accuracy/copy/1"].assign(metric="prefix_matching/chance", value=0.05)
     tidy = pd.concat([tidy, even])

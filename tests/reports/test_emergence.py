@@ -7,7 +7,7 @@ import pytest
 import lab
 from lab.errors import LabError
 from lab.reports.emergence import across, conclusion, report, summary_table
-from tests.reproduce.finished import finished
+from tests.helpers.runs import make_run
 
 METRIC = "accuracy/copy/1"
 LABEL = "copying accuracy"
@@ -23,7 +23,7 @@ def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_conclusion_is_one_sentence_that_follows_from_the_numbers() -> None:
+def test_the_conclusion_is_a_sentence_from_the_numbers() -> None:
     later, unexplained = conclusion(times([2e5 + 1e3 * seed for seed in range(6)]), LABEL)
     assert later.startswith("Onset: copying accuracy reaches one half 98 % later in tokens seen with n = 2 than with n = 1")
     assert not unexplained
@@ -53,7 +53,7 @@ def test_one_arm_alone_has_nothing_to_be_compared_with() -> None:
     assert "nothing to compare" in conclusion(table[table["n_future"] == 1], LABEL)[0]
 
 
-def test_an_interval_that_the_test_does_not_bear_out_is_explained() -> None:
+def test_an_interval_that_contradicts_the_test_is_explained() -> None:
     onset = [1e5 + 1e3 * seed + 2e4 * ahead for seed, ahead in enumerate((1, 1, 1, 1, -0.1, -0.1))]
     sentence, unexplained = conclusion(times(onset), LABEL)
     assert sentence.startswith("Onset: no reliable difference")
@@ -77,7 +77,7 @@ def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_p
     for n, seed in itertools.product((1, 2), range(5)):
         experiment = lab.experiment(task, n_future=n, seed=seed)
         curve = {step: {metric: 0.01 * step + 0.1 * (n - 1) + 1e-4 * seed} for step in (0, 20, 40, 60, 80)}
-        runs.append(finished(tmp_path / f"runs/n{n}-seed{seed}", experiment, curve))
+        runs.append(make_run(tmp_path / f"runs/n{n}-seed{seed}", experiment, curve))
     found = report(runs, tmp_path, "lab demo --out x")
     page = found.page.read_text()
     assert words.lower() in found.sentence.lower()
@@ -110,7 +110,7 @@ def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_p
 def test_a_report_of_mixed_runs_is_rejected(tmp_path: Path) -> None:
     for width in (32, 64):
         experiment = lab.experiment("induction", {"model.width": width}, n_future=1)
-        finished(tmp_path / f"w{width}", experiment, {step: {METRIC: 0.5} for step in (0, 20)})
+        make_run(tmp_path / f"w{width}", experiment, {step: {METRIC: 0.5} for step in (0, 20)})
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.width"):
         report(lab.open_runs([tmp_path]), tmp_path)
     assert not (tmp_path / "index.html").exists()

@@ -16,7 +16,7 @@ from lab.model import Context, Network
 from lab.reproduce import agreement
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
-from tests.reproduce.finished import finished
+from tests.helpers.runs import make_run
 
 STUDY = agreement.STUDY
 BEST = 4e-3
@@ -34,7 +34,7 @@ def curve(experiment: Experiment, leaves_at: int | None, end: float = 0.99) -> d
 def tuned(folder: Path) -> list[lab.Run]:
     (first, _) = agreement.sweeps("laptop")
     return [
-        finished(folder / name, each, curve(each, 500, 0.8 if each.optimiser.peak_lr == BEST else 0.5))
+        make_run(folder / name, each, curve(each, 500, 0.8 if each.optimiser.peak_lr == BEST else 0.5))
         for name, each in grid_experiments(first(())).items()
     ]
 
@@ -43,7 +43,7 @@ def main_sweep(runs: list[lab.Run]) -> Sweep:
     return agreement.sweeps("laptop")[1](runs)
 
 
-def test_the_next_token_model_alone_chooses_the_rate_of_all_arms_on_other_rows_and_seeds(tmp_path: Path) -> None:
+def test_n_1_alone_selects_the_rate_on_other_data(tmp_path: Path) -> None:
     tuning, planned = [run.experiment for run in tuned(tmp_path)], grid_experiments(main_sweep(tuned(tmp_path / "again")))
     assert {each.n_future for each in tuning} == {1}
     assert {each.evaluation.split for each in tuning} == {"validation"}
@@ -65,7 +65,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     tuning, runs = tuned(tmp_path / "tuning"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         leaves = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None
-        runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves), weights=True))
+        runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, leaves), weights=True))
     written = agreement.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "survival-verb-first.png", "survival-verb-first.csv",
@@ -86,7 +86,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     assert control == {"n = 1, verb first": 0, "n = 2, verb first": 0}
 
 
-def test_the_other_glossary_differs_in_the_meant_verb_alone_and_in_its_case() -> None:
+def test_the_other_glossary_differs_in_one_verb_and_its_case() -> None:
     task = tasks.get("agreement", words=1, keys=8, verbs=16, cases=8)
     rows = task.batch(0, 0, 64, "test").tokens
     others = agreement.other_glossary(task, rows)

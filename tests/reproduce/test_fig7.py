@@ -10,7 +10,7 @@ from lab.reproduce import fig7
 from lab.reproduce.fig7.page import by_rates
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
-from tests.reproduce.finished import finished
+from tests.helpers.runs import make_run
 
 BEST = {1: {"d32": 1.6e-2, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}, 2: {"d32": 4e-3, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}}
 """Rates that the runs below call best, by n and size: they differ at the smallest size alone."""
@@ -33,7 +33,7 @@ def tuned(folder: Path) -> list[lab.Run]:
     for name, experiment in grid_experiments(first(())).items():
         right = experiment.optimiser.peak_lr == BEST[experiment.n_future][size_of(experiment)]
         runs.append(
-            finished(folder / name, experiment, curve(experiment, 0.8 if right else 0.5 + 0.01 * (experiment.seed % 2)))
+            make_run(folder / name, experiment, curve(experiment, 0.8 if right else 0.5 + 0.01 * (experiment.seed % 2)))
         )
     return runs
 
@@ -42,7 +42,7 @@ def main_sweep(runs: list[lab.Run]) -> Sweep:
     return fig7.sweeps("laptop")[1](runs)
 
 
-def test_rates_are_tuned_on_validation_with_seeds_that_no_other_run_has() -> None:
+def test_rates_are_tuned_on_validation_and_separate_seeds() -> None:
     first, second = (sweep(()) for sweep in fig7.sweeps("laptop"))
     assert {each.evaluation.split for each in grid_experiments(first).values()} == {"validation"}
     assert {each.evaluation.split for each in grid_experiments(second).values()} == {"test"}
@@ -50,7 +50,7 @@ def test_rates_are_tuned_on_validation_with_seeds_that_no_other_run_has() -> Non
     assert len(second.seeds) == 8
 
 
-def test_the_main_sweep_has_the_best_rates_of_both_arms_for_both_arms(tmp_path: Path) -> None:
+def test_the_main_sweep_crosses_the_best_rates(tmp_path: Path) -> None:
     planned = grid_experiments(main_sweep(tuned(tmp_path)))
     cells = {(size_of(each), each.n_future, each.optimiser.peak_lr) for each in planned.values()}
     wanted = {(size, n, BEST[tuner][size]) for size in BEST[1] for n in (1, 2) for tuner in (1, 2)}
@@ -65,7 +65,7 @@ def test_arms_of_a_size_share_all_but_n() -> None:
             assert lab.override(one, {"n_future": 2}) == planned[name.replace("-n1-", "-n2-")]
 
 
-def test_the_plan_of_the_main_sweep_is_the_largest_that_it_can_be() -> None:
+def test_the_plan_of_the_main_sweep_is_an_upper_bound() -> None:
     assert len(main_sweep([]).configurations) == 4 * 2 * 2
 
 
@@ -74,7 +74,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     runs = []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         ahead = 0.2 * (experiment.n_future == 2) * (1 if size_of(experiment) == "d32" else -1)
-        runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.6 + ahead + 0.001 * (experiment.seed % 3))))
+        runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.6 + ahead + 0.001 * (experiment.seed % 3))))
     written = fig7.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "fig7.png", "fig7.csv", "emergence.png", "emergence.csv", "rates.csv", "frame.csv.gz", "report.md"
@@ -93,7 +93,7 @@ def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
     runs = []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         if experiment.optimiser.peak_lr == BEST[1][size_of(experiment)]:
-            runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
+            runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
     table = fig7.against_one({1: fig7.sized(runs)}, fig7.METRIC, "best")
     assert table["size"].tolist() == ["d32", "d48", "d64", "d96"]
     assert table["difference"].tolist() == pytest.approx([0.05] * 4)
@@ -102,11 +102,11 @@ def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
     assert together[["difference", "pairs"]].to_numpy().tolist() == [[pytest.approx(0.05), 8]]
 
 
-def test_runs_that_both_rates_share_are_one_comparison_of_one_family(tmp_path: Path) -> None:
+def test_shared_runs_are_one_comparison_of_one_family(tmp_path: Path) -> None:
     """AUDIT M2: d48, d64 and d96 have the same runs at both rates, and so one corrected p-value each."""
     tuning, runs = tuned(tmp_path / "rates"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
-        runs.append(finished(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
+        runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
     of_rate = by_rates(fig7.sized(runs), BEST)
     table = fig7.against_one(of_rate, fig7.METRIC, "best")
     assert table["rate chosen by"].tolist() == ["n = 2", "n = 1", *["n = 1 and n = 2"] * 3]

@@ -8,7 +8,7 @@ from lab.reproduce import star
 from lab.reproduce.plateau import folder
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
-from tests.reproduce.finished import finished
+from tests.helpers.runs import make_run
 
 
 def planned_sweep() -> Sweep:
@@ -24,7 +24,7 @@ def curve(experiment: Experiment, leaves_at: int | None) -> dict[int, dict[str, 
     return {step: {star.STUDY.metric: value, "exact": value, **stone[step]} for step, value in values.items()}
 
 
-def test_arms_share_seeds_data_and_everything_that_they_do_not_name() -> None:
+def test_conditions_share_all_that_they_do_not_set() -> None:
     planned = grid_experiments(planned_sweep())
     assert len(planned) == len(star.STUDY.arms) * 8
     assert len({(each.seed, each.task.fingerprint) for each in planned.values()}) == 8
@@ -45,7 +45,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     for name, experiment in grid_experiments(planned_sweep()).items():
         arm = star.STUDY.arm_of(name)
         leaves = 3000 + 1000 * (experiment.seed % 2) if arm == "n = 2" or (arm == "n = 1" and experiment.seed == 100) else None
-        runs.append(finished(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
+        runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
     written = star.report("laptop", [runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "frame.csv.gz", "report.md"

@@ -41,7 +41,7 @@ def test_of_a_loss_the_least_are_the_best() -> None:
     pd.testing.assert_frame_equal(importance_table(table, SETTINGS, lower_is_better=True), importance_table(flipped, SETTINGS))
 
 
-def test_settings_without_any_relation_pass_chance_about_as_rarely_as_it_says() -> None:
+def test_unrelated_settings_rarely_exceed_chance() -> None:
     passed = [
         (found["importance"] > found["chance"]).sum() for found in (importance_table(cells(k, 24), SETTINGS) for k in range(20))
     ]

@@ -22,7 +22,7 @@ DEALS = 200
 
 
 @pytest.mark.slow
-def test_models_that_differ_in_the_seed_alone_come_out_different_in_at_most_a_tenth(tmp_path: Path) -> None:
+def test_models_that_differ_in_seed_alone_rarely_differ(tmp_path: Path) -> None:
     done = lab.sweep({"name": "same", "base": SETTINGS, "grid": {"n_future": [1]}, "seeds": 16}, tmp_path, workers=2)
     tidy = lab.frame(done.complete())
     times = emergence_table(tidy, METRIC, thresholds={"passed": 0.5})

@@ -21,7 +21,7 @@ from lab.stats.statistics import (
 )
 
 
-def test_the_interval_is_scipys_percentile_bootstrap_at_an_expanded_level() -> None:
+def test_the_interval_is_scipys_at_an_expanded_level() -> None:
     values = np.random.default_rng(0).normal(3, 1, 12)
     ours = bootstrap_interval(values)
     level = 1 - 2 * expanded(0.9, 12)
@@ -56,7 +56,7 @@ def test_a_table_lists_few_values_and_brackets_more() -> None:
     assert mean_with_interval([0.5] * FEWEST) == "0.500 [0.500, 0.500]"
 
 
-def test_expanded_quantiles_are_those_of_a_t_interval_where_the_bootstrap_is_normal() -> None:
+def test_expanded_quantiles_match_a_t_interval() -> None:
     """A bootstrap's standard error is the usual one times sqrt((n - 1) / n)."""
     for seeds in (2, 5, 8, 30):
         half = stats.norm.isf(expanded(0.9, seeds)) * math.sqrt((seeds - 1) / seeds)
@@ -108,7 +108,7 @@ def test_the_p_value_is_that_of_every_flip_of_signs() -> None:
     assert comparison.low <= comparison.difference <= comparison.high
 
 
-def test_arms_that_are_the_same_come_out_different_in_about_ten_percent() -> None:
+def test_equal_conditions_differ_in_about_ten_percent() -> None:
     rng = np.random.default_rng(3)
     arms = ((rng.normal(size=8), rng.normal(size=8)) for _ in range(200))
     different = np.mean([paired_comparison(a, b).p_value <= 0.1 for a, b in arms])

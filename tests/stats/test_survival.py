@@ -45,7 +45,7 @@ def test_without_censoring_it_is_the_share_of_later_times() -> None:
     assert curve["share"].tolist() == [1.0, 0.75, 0.25, 0.0]
 
 
-def test_where_none_or_all_emerged_the_interval_is_the_exact_binomial_one() -> None:
+def test_all_or_none_emerged_gives_the_binomial_interval() -> None:
     none = survival_curve([9.0] * 8, [False] * 8).iloc[-1]
     every = survival_curve([9.0] * 8, [True] * 8).iloc[-1]
     exact = [stats.binomtest(count, 8).proportion_ci(0.9, method="exact") for count in (8, 0)]
@@ -73,7 +73,7 @@ def observed_minus_expected(a: Arm, b: Arm) -> float:
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), min_size=5, max_size=8), st.integers(2, 3))
 @settings(max_examples=60, deadline=None)
-def test_the_log_rank_test_goes_through_every_way_to_deal_the_runs(runs: Arm, size: int) -> None:
+def test_the_log_rank_test_permutes_runs_exhaustively(runs: Arm, size: int) -> None:
     dealt = []
     for chosen in itertools.combinations(range(len(runs)), size):
         rest = [run for place, run in enumerate(runs) if place not in chosen]
@@ -94,7 +94,7 @@ def test_with_many_runs_the_log_rank_test_is_the_usual_one() -> None:
     assert log_rank(times[0], seen[0], times[1], seen[1]) == pytest.approx(usual.pvalue, abs=0.02)
 
 
-def test_complete_separation_of_eight_and_eight_has_the_chance_of_one_deal_and_its_mirror() -> None:
+def test_complete_separation_of_eight_and_eight_has_the_least_p() -> None:
     found = log_rank([9.0] * 8, [False] * 8, list(range(1, 9)), [True] * 8)
     assert found == pytest.approx(2 / math.comb(16, 8))
 
@@ -133,7 +133,7 @@ def test_every_two_arms_are_compared_over_runs_and_over_pairs() -> None:
     assert found.loc[("plain", "two heads"), "high"] < -0.5
 
 
-def test_a_comparison_in_which_nothing_happened_stays_in_the_family() -> None:
+def test_a_comparison_without_events_stays_in_the_family() -> None:
     """AUDIT M1: without it the least p-value of eight pairs would look as if fewer comparisons had been made."""
     times = {"plain": 900.0, "again": 900.0, "two heads": 300.0}
     rows = [
@@ -147,7 +147,7 @@ def test_a_comparison_in_which_nothing_happened_stays_in_the_family() -> None:
 
 
 @pytest.mark.slow
-def test_the_log_rank_test_is_conservative_where_runs_of_a_seed_are_alike() -> None:
+def test_the_log_rank_test_is_conservative_for_similar_pairs() -> None:
     """Two conditions that are the same; the seed makes half of the variance of log times."""
     rng, found = np.random.default_rng(0), 0
     for _ in range(200):

@@ -26,7 +26,7 @@ def table(times: dict[int, list[float]], censored: Set[tuple[int, int]] = frozen
     return pd.DataFrame(rows)
 
 
-def test_times_that_all_runs_reach_are_compared_as_a_ratio_of_means() -> None:
+def test_uncensored_times_are_compared_as_a_ratio_of_means() -> None:
     comparison = compare_emergence(table({1: [100, 200, 300, 400, 500], 2: [60, 100, 150, 200, 240]}), 1, 2, "onset")
     assert comparison.difference == pytest.approx(750 / 1500 - 1)
     assert (comparison.n, comparison.p_value) == (5, pytest.approx(2 / 32))
@@ -34,7 +34,7 @@ def test_times_that_all_runs_reach_are_compared_as_a_ratio_of_means() -> None:
     assert comparison[-4:] == (0, 0, 0, 0)
 
 
-def test_no_pair_is_dropped_and_censored_runs_count_with_their_length() -> None:
+def test_censored_runs_count_with_their_length() -> None:
     """By hand: restricted times of n = 1 are 100, 200, 300, 900, 900 and of n = 2 900, 900, 100, 900, 200."""
     times = table({1: [100, 200, 300, 900, 900], 2: [900, 900, 100, 900, 200]}, {(2, 0), (2, 1), (1, 3), (2, 3), (1, 4)})
     comparison = compare_emergence(times, 1, 2, "onset")
@@ -57,7 +57,7 @@ PAIRS = st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.integers(1, 4), 
 
 
 @given(PAIRS)
-def test_restricted_times_are_those_of_every_truth_behind_the_runs(pairs: list[tuple[int, bool, int, bool]]) -> None:
+def test_restricted_times_hold_for_every_true_time(pairs: list[tuple[int, bool, int, bool]]) -> None:
     """Whatever the true times of censored runs are, beyond their ends: the comparison is the same, and by brute force."""
     times = table({1: [a for a, *_ in pairs], 2: [b for _, _, b, _ in pairs]})
     times["onset_observed"] = [seen for _, seen, _, _ in pairs] + [seen for *_, seen in pairs]
@@ -137,7 +137,7 @@ def test_the_corrected_p_value_alone_decides_what_is_found(p_value: float, high:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [6, 8])
-def test_two_arms_that_are_the_same_come_out_different_in_at_most_a_tenth(seeds: int) -> None:
+def test_equal_conditions_differ_in_at_most_a_tenth(seeds: int) -> None:
     """A/A: 200 studies of synthetic emergence curves; both conditions have one distribution and share their seeds' luck.
 
     In `censored` runs end when about two of three have emerged.
