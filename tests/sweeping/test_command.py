@@ -1,7 +1,6 @@
 """The commands: plan, start, show, dashboard."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from lab.cli.main import main
 from lab.sweeping import look
 from lab.sweeping.prepare import prepare
 from lab.sweeping.study import dashboard
-from tests.sweeping.tiny import begun, told
-
-Make = Callable[..., dict[str, Any]]
+from tests.helpers.sweeps import grid, run_worker, search, set_up_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +21,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_plan_counts_runs_and_writes_nothing(grid: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_counts_runs_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("s.yaml").write_text(yaml.safe_dump(grid(grid={"n_future": [1, 3], "model.layers": [3, 4]}, seeds=5)))
     assert main(["sweep", "s.yaml", "--plan", "--workers", "2"]) == 0
     out = capsys.readouterr().out
@@ -37,20 +34,21 @@ def test_the_plan_counts_runs_and_writes_nothing(grid: Make, capsys: pytest.Capt
     assert [path.name for path in Path.cwd().iterdir()] == ["s.yaml"]
 
 
-def test_the_planned_time_is_that_of_a_run(search: Make, tmp_path: Path) -> None:
+def test_the_planned_time_is_that_of_a_run(tmp_path: Path) -> None:
     """Within a factor of six, since the machine may be busy; the estimate comes from 8 steps, the run has 300."""
     width = {"model.width": {"kind": "int", "low": 8, "high": 16, "step": 8}}
     description = search({"steps": 300, "evaluation.every": 50}, budget={"trials": 1}, search=width)
     expected = prepare(description, tmp_path / "out").plan()
     assert (expected.runs, expected.configurations) == (1, 1)
     assert expected.seconds is not None
-    job = begun(description, tmp_path / "out")
-    told(job)
+    job = set_up_sweep(description, tmp_path / "out")
+    run_worker(job)
     (run,) = lab.open_runs([tmp_path / "out"])
     assert expected.seconds / 6 < run.record["wall_seconds"] < 6 * expected.seconds
 
 
-def test_a_sweep_is_started_shown_and_not_done_again(grid: Make, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.process
+def test_a_sweep_is_started_shown_and_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     Path("s.yaml").write_text(yaml.safe_dump(grid(name="s", seeds=1)))
     assert main(["sweep", "show", "s.yaml"]) == 2
     assert "runs/s: holds no study 's'; start it first" in capsys.readouterr().err
@@ -69,7 +67,8 @@ def test_a_sweep_is_started_shown_and_not_done_again(grid: Make, capsys: pytest.
     assert look("s.yaml").finished()[0].name == "n1-seed0"
 
 
-def test_failed_runs_are_counted_and_give_status_1(grid: Make, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.process
+def test_failed_runs_are_counted_and_give_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     wild = {"optimiser.peak_lr": 1e30, "optimiser.clip_norm": None}
     Path("all.yaml").write_text(yaml.safe_dump(grid(grid={"rate": {"a": wild}}, name="all", seeds=1)))
     Path("one.yaml").write_text(yaml.safe_dump(grid(grid={"rate": {"a": wild, "b": {"n_future": 1}}}, name="one", seeds=1)))
@@ -85,11 +84,9 @@ def test_failed_runs_are_counted_and_give_status_1(grid: Make, capsys: pytest.Ca
     assert main(["sweep", "show", "one.yaml"]) == 0
 
 
-def test_the_dashboard_serves_the_study(
-    grid: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_dashboard_serves_the_study(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna_dashboard")
-    job = begun(grid(seeds=1), Path("out"))
+    job = set_up_sweep(grid(seeds=1), Path("out"))
     served: list[Any] = []
     import optuna_dashboard
 

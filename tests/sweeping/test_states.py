@@ -17,9 +17,7 @@ from lab.sweeping.study.journal import StorageLost
 from lab.sweeping.study.place import Job
 from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
-from tests.sweeping.tiny import begun, told
-
-Make = Callable[..., dict[str, Any]]
+from tests.helpers.sweeps import grid, run_worker, search, set_up_sweep
 
 
 def states(job: Job) -> dict[str, str]:
@@ -36,11 +34,11 @@ def cut_short(job: Job, patch: pytest.MonkeyPatch, seen: Callable[[], object] = 
     with patch.context() as inside:
         inside.setattr(worker.Watch, "measured", end)
         with pytest.raises(StorageLost):
-            told(job)
+            run_worker(job)
 
 
-def test_only_what_a_process_works_on_is_running(grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = begun(grid(seeds=1), tmp_path)
+def test_only_a_run_held_by_a_process_is_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = set_up_sweep(grid(seeds=1), tmp_path)
     during: list[dict[str, str]] = []
     cut_short(job, monkeypatch, lambda: during.append(states(job)))
     assert during == [{"n1-seed0": "running", "n2-seed0": "waiting"}]
@@ -49,12 +47,12 @@ def test_only_what_a_process_works_on_is_running(grid: Make, tmp_path: Path, mon
     write_json(record, read_json(record) | {"state": "stopped"})
     assert states(job) == {"n1-seed0": "stopped", "n2-seed0": "waiting"}
     assert collect(job).sentence() == "2 runs of 2 configurations: 1 stopped, 1 waiting"
-    told(job)
+    run_worker(job)
     assert states(job) == {"n1-seed0": "finished", "n2-seed0": "finished"}
 
 
-def test_a_trial_that_is_claimed_runs_and_one_that_is_given_back_waits(grid: Make, tmp_path: Path) -> None:
-    job = begun(grid(seeds=1), tmp_path)
+def test_a_claimed_trial_is_running_and_a_released_one_waits(tmp_path: Path) -> None:
+    job = set_up_sweep(grid(seeds=1), tmp_path)
     claimed = claim(job, open_study(job))
     assert claimed is not None
     assert states(job) == {"n1-seed0": "running", "n2-seed0": "waiting"}
@@ -62,9 +60,7 @@ def test_a_trial_that_is_claimed_runs_and_one_that_is_given_back_waits(grid: Mak
     assert states(job) == {"n1-seed0": "waiting", "n2-seed0": "waiting"}
 
 
-def test_a_run_counts_once_it_is_finished_whatever_became_of_its_trial(
-    search: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_run_counts_in_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search's trial whose second seed fails: the first is a whole run, and the cell is marked as incomplete."""
     usual = worker.train
 
@@ -74,8 +70,8 @@ def test_a_run_counts_once_it_is_finished_whatever_became_of_its_trial(
         return usual(experiment, path, **options)
 
     monkeypatch.setattr(worker, "train", train)
-    job = begun(search(seeds=2, budget={"trials": 1}), tmp_path)
-    told(job)
+    job = set_up_sweep(search(seeds=2, budget={"trials": 1}), tmp_path)
+    run_worker(job)
     found = collect(job)
     assert states(job) == {"trial0000-seed0": "finished", "trial0000-seed1": "failed"}
     (cell,) = found.configurations().to_dict("records")
@@ -83,9 +79,9 @@ def test_a_run_counts_once_it_is_finished_whatever_became_of_its_trial(
     assert found.missing() == ["trial0000-seed1: failed: RuntimeError: lost"]
 
 
-def test_a_damaged_run_is_named_and_hides_no_other(search: Make, tmp_path: Path) -> None:
-    job = begun(search(budget={"trials": 2}), tmp_path)
-    told(job)
+def test_a_damaged_run_is_named_and_hides_no_other(tmp_path: Path) -> None:
+    job = set_up_sweep(search(budget={"trials": 2}), tmp_path)
+    run_worker(job)
     (tmp_path / "trial0000-seed0/metrics.csv").write_text("nonsense\n")
     assert states(job) == {"trial0000-seed0": "damaged", "trial0001-seed0": "finished"}
     (line,) = collect(job).missing()
@@ -120,13 +116,13 @@ def opened_for_writing(patch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-def test_a_sweep_is_shown_without_any_right_to_write(
-    grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_showing_a_sweep_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also one that was killed while it wrote its journal."""
     monkeypatch.chdir(tmp_path)
     Path("s.yaml").write_text(yaml.safe_dump(grid(seeds=1)))
-    job = begun(grid(seeds=1), Path("out"))
+    job = set_up_sweep(grid(seeds=1), Path("out"))
     cut_short(job, monkeypatch)
     with job.place.journal.open("a") as file:
         file.write('{"op_code": 4, "wor')
@@ -143,11 +139,11 @@ def test_a_sweep_is_shown_without_any_right_to_write(
 
 @pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"op_code": 4}'])
 def test_a_damaged_journal_is_named_with_its_line(
-    line: str, grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("s.yaml").write_text(yaml.safe_dump(grid(seeds=1)))
-    job = begun(grid(seeds=1), Path("out"))
+    job = set_up_sweep(grid(seeds=1), Path("out"))
     lines = job.place.journal.read_text().splitlines()
     job.place.journal.write_text("\n".join([lines[0], line, *lines[1:]]) + "\n")
     for command in (["sweep", "show"], ["sweep"]):

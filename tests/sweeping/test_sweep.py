@@ -1,6 +1,5 @@
 """A sweep from its description to its results, with a worker in this process."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ from lab.sweeping.results import collect
 from lab.sweeping.spec.plan import measure_pace
 from lab.sweeping.study.study import open_study, plan_retries
 from lab.sweeping.workers import worker
-from tests.sweeping.tiny import begun, numbers, told
-
-Make = Callable[..., dict[str, Any]]
+from tests.helpers.sweeps import grid, numbers, run_worker, search, set_up_sweep
 
 
-def test_a_grid_ends_as_run_folders_with_the_very_numbers_of_single_runs(grid: Make, tmp_path: Path) -> None:
-    job = begun(grid(), tmp_path / "out")
-    told(job)
+def test_runs_of_a_grid_equal_single_runs(tmp_path: Path) -> None:
+    job = set_up_sweep(grid(), tmp_path / "out")
+    run_worker(job)
     for n in (1, 2):
         for seed in (0, 1):
             run = lab.Run(tmp_path / f"out/n{n}-seed{seed}")
@@ -29,13 +26,13 @@ def test_a_grid_ends_as_run_folders_with_the_very_numbers_of_single_runs(grid: M
     assert numbers(tmp_path / "out") == numbers(tmp_path / "alone")
 
 
-def test_results_have_a_row_for_each_run_and_the_frame_knows_trials_and_axes(grid: Make, tmp_path: Path) -> None:
+def test_results_and_frame_cover_every_run(tmp_path: Path) -> None:
     sizes = {"small": {"model.width": 8}, "large": {"model.width": 16}}
-    job = begun(grid(grid={"n_future": [1, 2], "size": sizes}), tmp_path)
-    before = collect(job, open_study(job))
+    job = set_up_sweep(grid(grid={"n_future": [1, 2], "size": sizes}), tmp_path)
+    before = collect(job)
     assert before.sentence() == "8 runs of 4 configurations: 8 waiting"
-    told(job)
-    found = collect(job, open_study(job))
+    run_worker(job)
+    found = collect(job)
     assert found.sentence() == "8 runs of 4 configurations: 8 finished"
     assert found.missing() == []
     assert found.runs["trial"].tolist() == list(range(8))
@@ -54,7 +51,7 @@ def test_results_have_a_row_for_each_run_and_the_frame_knows_trials_and_axes(gri
     assert found.frame()["run"].nunique() == 7, "a run that cannot be read hides no other"
 
 
-def test_cells_that_fail_are_recorded_and_the_rest_goes_on(grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_are_recorded_and_the_rest_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell whose settings do not go together, one that diverges, and one for which there is no memory."""
     usual = worker.train
 
@@ -68,10 +65,10 @@ def test_cells_that_fail_are_recorded_and_the_rest_goes_on(grid: Make, tmp_path:
         "fine": {"n_future": 1}, "gap": {"n_future": 4}, "wild": {"optimiser.peak_lr": 1e30, "optimiser.clip_norm": None},
         "huge": {"model.width": 16},
     }  # fmt: skip
-    job = begun(grid(grid={"arm": arms, "model.layers": [4, 5]}, seeds=1), tmp_path)
-    updates = [update for update in told(job) if update.ended is not None]
+    job = set_up_sweep(grid(grid={"arm": arms, "model.layers": [4, 5]}, seeds=1), tmp_path)
+    updates = [update for update in run_worker(job) if update.ended is not None]
     assert len(updates) == 8
-    found = collect(job, open_study(job))
+    found = collect(job)
     states = found.runs.set_index("run")["state"].to_dict()
     assert states == {
         "fine-layers4-seed0": "finished", "fine-layers5-seed0": "finished", "gap-layers4-seed0": "failed",
@@ -87,35 +84,33 @@ def test_cells_that_fail_are_recorded_and_the_rest_goes_on(grid: Make, tmp_path:
     assert {run.name for run in lab.open_runs([tmp_path])} == kept
 
 
-def test_failed_runs_are_tried_again_only_when_asked_and_gone_folders_always(
-    grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_runs_are_retried_on_request_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "train", lambda *_, **__: 1 / 0)
-        job = begun(grid(seeds=1), tmp_path / "out")
-        told(job)
+        job = set_up_sweep(grid(seeds=1), tmp_path / "out")
+        run_worker(job)
     study = open_study(job)
-    assert collect(job, study).missing() == [f"n{n}-seed0: failed: ZeroDivisionError: division by zero" for n in (1, 2)]
+    assert collect(job).missing() == [f"n{n}-seed0: failed: ZeroDivisionError: division by zero" for n in (1, 2)]
     plan_retries(job, study, retry_failed=False)
-    assert told(job) == []
+    assert run_worker(job) == []
     plan_retries(job, study, retry_failed=True)
     plan_retries(job, study, retry_failed=True)  # asked twice before it was done: once is enough
-    told(job)
-    assert collect(job, study).sentence() == "2 runs of 2 configurations: 2 finished"
+    run_worker(job)
+    assert collect(job).sentence() == "2 runs of 2 configurations: 2 finished"
     assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] * 2
     before = numbers(tmp_path / "out")
     shutil.rmtree(tmp_path / "out/n2-seed0")
-    assert collect(job, study).missing() == ["n2-seed0: missing: its folder is gone"]
+    assert collect(job).missing() == ["n2-seed0: missing: its folder is gone"]
     plan_retries(job, study, retry_failed=False)
-    told(job)
+    run_worker(job)
     assert numbers(tmp_path / "out") == before
 
 
-def test_a_search_is_measured_by_its_mean_over_seeds(search: Make, tmp_path: Path) -> None:
-    job = begun(search(seeds=2, budget={"trials": 3}), tmp_path)
-    told(job)
+def test_a_search_scores_the_mean_over_seeds(tmp_path: Path) -> None:
+    job = set_up_sweep(search(seeds=2, budget={"trials": 3}), tmp_path)
+    run_worker(job)
     study = open_study(job)
     assert len(study.trials) == 3
     for trial in study.trials:
@@ -127,36 +122,36 @@ def test_a_search_is_measured_by_its_mean_over_seeds(search: Make, tmp_path: Pat
             ends.append([row.value for row in run.metrics() if row.metric == "loss/all/1"][-1])
         assert trial.value == pytest.approx(sum(ends) / 2)
     assert study.direction.name == "MINIMIZE"
-    assert collect(job, study).configurations()["seeds"].tolist() == ["2 of 2"] * 3
+    assert collect(job).configurations()["seeds"].tolist() == ["2 of 2"] * 3
 
 
-def test_time_is_a_budget_too(search: Make, tmp_path: Path) -> None:
-    job = begun(search(budget={"seconds": 1e-9}), tmp_path)
-    told(job)
+def test_training_time_is_a_budget(tmp_path: Path) -> None:
+    job = set_up_sweep(search(budget={"seconds": 1e-9}), tmp_path)
+    run_worker(job)
     assert len(open_study(job).trials) == 1
 
 
-def test_the_best_evaluation_counts_where_the_sweep_says_so(grid: Make, tmp_path: Path) -> None:
-    job = begun(grid(seeds=1, rule="best", metrics={"loss/all/1": "minimise"}), tmp_path)
-    told(job)
+def test_rule_best_takes_the_best_evaluation(tmp_path: Path) -> None:
+    job = set_up_sweep(grid(seeds=1, rule="best", metrics={"loss/all/1": "minimise"}), tmp_path)
+    run_worker(job)
     for trial in open_study(job).trials:
         run = lab.Run(tmp_path / f"n{trial.params['n_future']}-seed0")
         assert trial.value == min(row.value for row in run.metrics() if row.metric == "loss/all/1")
 
 
-def test_nothing_is_written_by_preparing(grid: Make, tmp_path: Path) -> None:
+def test_preparing_writes_nothing(tmp_path: Path) -> None:
     prepare(grid(), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_at_equal_flops_have_their_steps_when_they_are_planned_and_are_found_again(grid: Make, tmp_path: Path) -> None:
+def test_runs_at_equal_flops_resume(tmp_path: Path) -> None:
     description = grid({"model.matched": "flops"}, seeds=1)
     experiments = [experiment for _, experiment in prepare(description, tmp_path / "out").checked.possible]
     assert len({experiment.steps for experiment in experiments}) > 1
     assert {experiment.budget.steps for experiment in experiments} == {experiments[0].budget.steps}
     assert measure_pace(experiments[-1]).step > 0
-    job = begun(description, tmp_path / "out")
-    told(job)
+    job = set_up_sweep(description, tmp_path / "out")
+    run_worker(job)
     before = numbers(tmp_path / "out")
-    told(begun(description, tmp_path / "out"))
+    run_worker(set_up_sweep(description, tmp_path / "out"))
     assert numbers(tmp_path / "out") == before != {}

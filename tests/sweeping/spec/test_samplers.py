@@ -1,7 +1,6 @@
 """Searches: the same cells however often the study is opened anew, and cells that are ended early."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from lab.sweeping.spec.configurations import trial_experiments
 from lab.sweeping.study.claims import claim
 from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
-from tests.sweeping.tiny import begun, told
+from tests.helpers.sweeps import run_worker, search, set_up_sweep
 
-Make = Callable[..., dict[str, Any]]
 SAMPLERS = [
     "random",
     {"kind": "tpe", "startup_trials": 2},
@@ -28,7 +26,7 @@ SAMPLERS = [
 
 def asked(description: dict[str, Any], out: Path, trials: int, *, anew: bool) -> list[dict[str, Any]]:
     """The cells that a search chooses, its values a known function of them; `anew`: the study is opened again for each."""
-    job = begun(description, out)
+    job = set_up_sweep(description, out)
     study = open_study(job)
     for _ in range(trials):
         study = open_study(job) if anew else study
@@ -42,7 +40,7 @@ def asked(description: dict[str, Any], out: Path, trials: int, *, anew: bool) ->
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler if isinstance(sampler, str) else sampler["kind"])
-def test_a_study_that_is_opened_anew_chooses_the_same_cells(sampler: Any, search: Make, tmp_path: Path) -> None:
+def test_a_reopened_study_samples_the_same_configurations(sampler: Any, tmp_path: Path) -> None:
     description = search(sampler=sampler, budget={"trials": 20})
     once, again = asked(description, tmp_path / "a", 8, anew=False), asked(description, tmp_path / "b", 8, anew=True)
     assert once == again
@@ -51,7 +49,7 @@ def test_a_study_that_is_opened_anew_chooses_the_same_cells(sampler: Any, search
     assert asked(search(sampler=other | {"seed": 1}, budget={"trials": 20}), tmp_path / "c", 3, anew=False) != once[:3]
 
 
-def test_tpe_learns_where_chance_does_not(search: Make, tmp_path: Path) -> None:
+def test_tpe_learns_and_random_search_does_not(tmp_path: Path) -> None:
     """Of 30 cells the last ten of TPE are nearer to the optimum of a bowl than those of chance."""
     misses = {}
     for sampler in ("random", "tpe"):
@@ -60,17 +58,17 @@ def test_tpe_learns_where_chance_does_not(search: Make, tmp_path: Path) -> None:
     assert misses["tpe"] < misses["random"] / 2
 
 
-def test_several_metrics_make_a_front(search: Make, tmp_path: Path) -> None:
+def test_several_metrics_make_a_front(tmp_path: Path) -> None:
     wanted = {"loss/all/1": "minimise", "parameters": "minimise"}
-    job = begun(search(metrics=wanted, sampler=None, budget={"trials": 3}), tmp_path)
-    told(job)
+    job = set_up_sweep(search(metrics=wanted, sampler=None, budget={"trials": 3}), tmp_path)
+    run_worker(job)
     study = open_study(job)
     assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
     for trial in study.trials:
         run = lab.Run(tmp_path / f"trial{trial.number:04d}-seed0")
         assert trial.values[1] == run.record["non_embedding_parameters"]
     assert study.best_trials
-    assert set(collect(job, study).configurations()) >= {"loss/all/1", "parameters", "seeds"}
+    assert set(collect(job).configurations()) >= {"loss/all/1", "parameters", "seeds"}
 
 
 @pytest.mark.parametrize(
@@ -78,8 +76,8 @@ def test_several_metrics_make_a_front(search: Make, tmp_path: Path) -> None:
     [({"kind": "median", "startup_trials": 2, "warmup_steps": 4}, 2), ({"kind": "hyperband", "min_steps": 3}, 1)],
     ids=["median", "hyperband"],
 )
-def test_a_pruned_cell_is_marked_and_never_averaged(
-    pruner: dict[str, Any], kept: int, search: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_pruned_configurations_are_marked_and_left_out(
+    pruner: dict[str, Any], kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two good cells, then bad ones: the good ones come to their end, of the bad ones some do not."""
     usual = worker.Watch.measured
@@ -88,14 +86,14 @@ def test_a_pruned_cell_is_marked_and_never_averaged(
         usual(self, step, values | {"loss/all/1": 1.0 + self._trial.number - step / 1000})
 
     monkeypatch.setattr(worker.Watch, "measured", measured)
-    job = begun(search(pruner=pruner, budget={"trials": 6}), tmp_path)
-    told(job)
+    job = set_up_sweep(search(pruner=pruner, budget={"trials": 6}), tmp_path)
+    run_worker(job)
     study = open_study(job)
     states = [trial.state for trial in study.trials]
     assert states[:kept] == [TrialState.COMPLETE] * kept
     pruned = [trial.number for trial in study.trials if trial.state is TrialState.PRUNED]
     assert len(pruned) >= 2
-    found = collect(job, study)
+    found = collect(job)
     assert found.runs.loc[found.runs["state"] == "pruned", "trial"].tolist() == pruned
     assert found.runs.loc[found.runs["state"] == "pruned", "loss/all/1"].isna().all()
     assert [line for line in found.missing() if "pruned" in line] == [f"trial{number:04d}-seed0: pruned" for number in pruned]
@@ -111,17 +109,17 @@ def test_a_pruned_cell_is_marked_and_never_averaged(
     assert set(frame.loc[frame["state"] == "pruned", "trial"]) == set(pruned)
 
 
-def test_points_of_a_trials_seeds_follow_each_other(search: Make, tmp_path: Path) -> None:
-    job = begun(search(pruner="median", seeds=2, budget={"trials": 1}), tmp_path)
-    told(job)
+def test_evaluation_points_continue_through_seeds(tmp_path: Path) -> None:
+    job = set_up_sweep(search(pruner="median", seeds=2, budget={"trials": 1}), tmp_path)
+    run_worker(job)
     (trial,) = open_study(job).trials
     assert sorted(trial.intermediate_values) == [0, 3, 6, 9, 12, 15, 18, 21, 24]
     first = lab.Run(tmp_path / "trial0000-seed0").metrics()
     assert trial.intermediate_values[9] == next(row.value for row in first if row.metric == "loss/all/1" and row.step == 9)
 
 
-def test_cells_lie_within_their_ranges(search: Make, tmp_path: Path) -> None:
-    job = begun(search(budget={"trials": 12}), tmp_path)
+def test_samples_lie_within_their_ranges(tmp_path: Path) -> None:
+    job = set_up_sweep(search(budget={"trials": 12}), tmp_path)
     study = open_study(job)
     for _ in range(12):
         claimed = claim(job, study)

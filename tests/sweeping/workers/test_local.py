@@ -1,4 +1,4 @@
-"""Workers as processes: started, lost and replaced, stopped, blamed."""
+"""Workers as processes: started, lost and replaced, stopped."""
 
 import multiprocessing as mp
 import os
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,16 +24,14 @@ from lab.sweeping.workers import local, process
 from lab.sweeping.workers.local import run_local
 from lab.sweeping.workers.progress import SweepProgress
 from lab.sweeping.workers.settings import Demand, Workers
-from tests.sweeping.tiny import BASE, SHORT, begun, numbers, told
+from tests.helpers.sweeps import CRASHING, SHORT, grid, numbers, run_worker, set_up_sweep, train_sweep
 
-Make = Callable[..., dict[str, Any]]
+pytestmark = pytest.mark.process
 
 
-def test_a_lost_worker_is_replaced_and_the_sweep_ends_as_if_it_had_not_been(
-    grid: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lost_worker_is_replaced_without_a_trace(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     description = grid({"steps": 40, "evaluation.every": 20}, seeds=3)
-    job = begun(description, tmp_path / "out")
+    job = set_up_sweep(description, tmp_path / "out")
     kinds, hit = [signal.SIGKILL, signal.SIGTERM], list[int]()
 
     class Killing(SweepProgress):
@@ -51,13 +48,13 @@ def test_a_lost_worker_is_replaced_and_the_sweep_ends_as_if_it_had_not_been(
     assert "was lost (SIGKILL); another one takes its place" in out
     assert "was stopped (SIGTERM); another one takes its place" in out
     assert found.sentence() == "6 runs of 2 configurations: 6 finished"
-    told(begun(description, tmp_path / "whole"))
+    train_sweep(description, tmp_path / "whole")
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
 
 
-def test_ctrl_c_stops_cleanly_and_the_same_sweep_goes_on(grid: Make, tmp_path: Path) -> None:
+def test_ctrl_c_saves_every_run(tmp_path: Path) -> None:
     description = grid({"steps": 4000, "evaluation.every": 200}, seeds=1)
-    job = begun(description, tmp_path / "out")
+    job = set_up_sweep(description, tmp_path / "out")
 
     class Pressing(SweepProgress):
         def update(self, update: Any) -> None:
@@ -74,7 +71,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_sweep_goes_on(grid: Make, tmp_path: P
         assert 0 < int(next(path.glob("checkpoint-*")).name.removeprefix("checkpoint-")) < 4000
 
 
-def test_a_signal_to_all_processes_of_the_command_stops_cleanly(grid: Make, tmp_path: Path) -> None:
+def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
     """As a batch system, `timeout` or a terminal that closes sends it: to the server of the workers' processes as well."""
     description = grid({"steps": 10**6, "evaluation.every": 20, "checkpoint.seconds": 1000.0}, seeds=1)
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(description))
@@ -83,7 +80,8 @@ def test_a_signal_to_all_processes_of_the_command_stops_cleanly(grid: Make, tmp_
         words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     out = tmp_path / "out"
-    while not all((out / f"n{n}-seed0/metrics.csv").is_file() for n in (1, 2)):
+    tables = [out / f"n{n}-seed0/metrics.csv" for n in (1, 2)]
+    while not all("\n20," in path.read_text() for path in tables if path.is_file()) or not all(map(Path.is_file, tables)):
         assert process.poll() is None
         os.sched_yield()
     os.killpg(process.pid, signal.SIGTERM)
@@ -93,9 +91,9 @@ def test_a_signal_to_all_processes_of_the_command_stops_cleanly(grid: Make, tmp_
     assert all(run.checkpoint() for run in lab.open_runs([out]))
 
 
-def test_a_run_that_somebody_else_trains_ends_the_sweep_and_stays_as_it_is(grid: Make, tmp_path: Path) -> None:
-    job = begun(grid(seeds=1), tmp_path)
-    told(job)
+def test_a_run_trained_by_another_program_ends_the_sweep(tmp_path: Path) -> None:
+    job = set_up_sweep(grid(seeds=1), tmp_path)
+    run_worker(job)
     run = tmp_path / "n1-seed0"
     shutil.copytree(run, tmp_path / "copy")
     shutil.rmtree(run)
@@ -105,23 +103,21 @@ def test_a_run_that_somebody_else_trains_ends_the_sweep_and_stays_as_it_is(grid:
     lock = Lock(run)
     record = (run / "run.json").read_bytes()
     with pytest.raises(Busy, match="n1-seed0: another process trains this run"):
-        told(job)
+        run_worker(job)
     assert (run / "run.json").read_bytes() == record
     lock.release()
-    told(job)
-    assert collect(job, open_study(job)).sentence() == "2 runs of 2 configurations: 2 finished"
+    run_worker(job)
+    assert collect(job).sentence() == "2 runs of 2 configurations: 2 finished"
 
 
-def test_a_worker_that_crashes_fails_its_run_alone(grid: Make, tmp_path: Path) -> None:
-    base = {"task": "tests.sweeping.crashing:Crashing", "task.vocabulary": 12}
+def test_a_crashing_worker_fails_its_run_alone(tmp_path: Path) -> None:
     tasks = {"fine": {"task.crashes": False}, "crash": {"task.crashes": True}}
-    small = {name: value for name, value in BASE.items() if not name.startswith("task")} | base
-    found = lab.sweep(grid() | {"base": small, "grid": {"arm": tasks}, "seeds": 1}, tmp_path, workers=1)
+    found = lab.sweep(grid() | {"base": CRASHING, "grid": {"arm": tasks}, "seeds": 1}, tmp_path, workers=1)
     assert found.runs.set_index("run")["state"].to_dict() == {"fine-seed0": "finished", "crash-seed0": "failed"}
     assert found.missing() == ["crash-seed0: failed: its worker crashed (SIGSEGV)"]
 
 
-def test_the_kernels_own_count_tells_lack_of_memory_from_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernels_count_identifies_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "_OOM_KILLS", tmp_path / "vmstat")
     assert local.count_oom_kills() == 0, "a system that does not count"
     (tmp_path / "vmstat").write_text("pgfault 7\noom_kill 3\n")
@@ -131,9 +127,7 @@ def test_the_kernels_own_count_tells_lack_of_memory_from_a_kill(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["script.py", "<stdin>"])
-def test_workers_never_run_the_script_that_starts_them(
-    name: str, grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_never_run_the_script_that_starts_them(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script without `if __name__ == "__main__"`, and one from standard input, which no worker could find."""
     script = ModuleType("__main__")
     script.__file__ = str(tmp_path / name)
@@ -145,14 +139,14 @@ def test_workers_never_run_the_script_that_starts_them(
     assert sys.modules["__main__"] is script
 
 
-def test_a_long_temporary_folder_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_temporary_folder_is_replaced_by_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 100)))
     with process.short_temporary_folder():
         assert tempfile.gettempdir() == "/tmp"
     assert tempfile.gettempdir() == str(tmp_path / ("t" * 100))
 
 
-def test_there_are_as_many_workers_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_are_as_many_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert Workers().count_here(Demand(1, False)) == 8
     assert Workers().count_here(Demand(3, False)) == 2
@@ -161,11 +155,10 @@ def test_there_are_as_many_workers_as_there_is_room_for(monkeypatch: pytest.Monk
     assert Workers(5, per_device=2).count_here(Demand(1, True, (0, 1, 2))) == 5
 
 
-def test_each_worker_has_one_thread_set_and_its_own_device(grid: Make, tmp_path: Path) -> None:
+def test_each_worker_has_its_own_threads_and_device(tmp_path: Path) -> None:
     """What the process of a worker sees, told by a task that looks."""
-    base = {name: value for name, value in BASE.items() if not name.startswith("task")}
-    base |= {"task": "tests.sweeping.crashing:Crashing", "task.vocabulary": 12, "task.tells": str(tmp_path / "seen")}
-    job = begun(grid() | {"base": base}, tmp_path / "out")
+    base = CRASHING | {"task.log": str(tmp_path / "seen")}
+    job = set_up_sweep(grid() | {"base": base}, tmp_path / "out")
     run_local(job, 2, (3, 5), SweepProgress(Console(quiet=True), None))
     seen = {tuple(line.split()) for line in (tmp_path / "seen").read_text().splitlines()}
     assert {threads for threads, _ in seen} == {"1"}

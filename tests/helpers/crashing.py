@@ -1,4 +1,4 @@
-"""A task that kills its process, or tells what that process sees."""
+"""A task that kills its process, or logs the threads and the device of that process."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ from tasks import Batch, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Crashing(Task):
-    name: ClassVar[str] = "tests.sweeping.crashing:Crashing"
+    name: ClassVar[str] = "tests.helpers.crashing:Crashing"
     summary: ClassVar[str] = "random symbols"
     source: ClassVar[str] = "made for a test"
     headline: ClassVar[str] = "accuracy/symbol"
 
     vocabulary: int = 8
     crashes: bool = False
-    tells: str = ""
+    log: str = ""
 
     roles: ClassVar[tuple[str, ...]] = ("-", "symbol")
 
@@ -39,8 +39,8 @@ class Crashing(Task):
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         if self.crashes:
             os.kill(os.getpid(), signal.SIGSEGV)
-        if self.tells:
-            with Path(self.tells).open("a") as file:
+        if self.log:
+            with Path(self.log).open("a") as file:
                 file.write(f"{torch.get_num_threads()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\n")
         tokens = rng.integers(self.vocabulary, size=(size, self.length))
         return self.rows(tokens, np.ones_like(tokens))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ import lab
 from lab.sweeping.prepare import prepare
 from lab.sweeping.run import run
 from lab.sweeping.workers.settings import Workers
-from tests.sweeping.tiny import begun, numbers, told
+from tests.helpers.sweeps import grid, numbers, run_worker, set_up_sweep
 
 ray = pytest.importorskip("ray")
-Make = Callable[..., dict[str, Any]]
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ def cluster() -> Iterator[Any]:
     nodes.shutdown()
 
 
-def test_a_sweep_on_two_nodes_of_which_one_is_lost_ends_as_on_none(cluster: Any, grid: Make, tmp_path: Path) -> None:
+def test_a_lost_node_changes_nothing(cluster: Any, tmp_path: Path) -> None:
     description = grid({"steps": 1500, "evaluation.every": 50}, seeds=3)
     other = cluster.add_node(num_cpus=1)
     prepared = prepare(description, tmp_path / "out")
@@ -58,11 +57,11 @@ def test_a_sweep_on_two_nodes_of_which_one_is_lost_ends_as_on_none(cluster: Any,
     thread.join()
     assert len(lost) == 2
     assert found.sentence() == "6 runs of 2 configurations: 6 finished"
-    told(begun(description, tmp_path / "whole"))
+    run_worker(set_up_sweep(description, tmp_path / "whole"))
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
 
 
-def test_the_command_runs_on_a_ray_of_its_own(grid: Make, tmp_path: Path) -> None:
+def test_a_sweep_starts_its_own_ray(tmp_path: Path) -> None:
     try:
         found = lab.sweep(grid(seeds=1), tmp_path / "out", workers=Workers(1, "ray"))
     finally:
@@ -70,6 +69,6 @@ def test_the_command_runs_on_a_ray_of_its_own(grid: Make, tmp_path: Path) -> Non
     assert found.sentence() == "2 runs of 2 configurations: 2 finished"
 
 
-def test_a_cluster_that_does_not_answer_is_named(grid: Make, tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
     with pytest.raises(lab.LabError, match=r"Ray at 127\.0\.0\.1:1 does not answer"):
         lab.sweep(grid(), tmp_path / "out", workers=Workers(engine="ray", address="127.0.0.1:1"))

@@ -4,7 +4,7 @@ import multiprocessing as mp
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,21 @@ from lab.sweeping.study.journal import JournalLock, drop_incomplete_line
 from lab.sweeping.study.leases import Leases
 from lab.sweeping.study.storage import open_storage
 from lab.sweeping.study.study import open_study
-from tests.sweeping.tiny import SHORT, TWELVE, begun, in_a_child, numbers, told, twelve_runs_by_four
-
-Make = Callable[..., dict[str, Any]]
+from tests.helpers.sweeps import (
+    SHORT,
+    TWELVE,
+    fork,
+    grid,
+    numbers,
+    run_worker,
+    search,
+    set_up_sweep,
+    train_twelve_by_four,
+)
 
 
 @given(whole=st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"")), max_size=5), torn=st.binary(max_size=9))
-def test_only_a_line_that_is_not_whole_is_dropped(
+def test_only_an_incomplete_last_line_is_dropped(
     tmp_path_factory: pytest.TempPathFactory, whole: list[bytes], torn: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"
@@ -39,7 +47,7 @@ def test_only_a_line_that_is_not_whole_is_dropped(
     assert path.read_bytes() == lines
 
 
-def test_a_journal_that_was_cut_in_a_line_goes_on(tmp_path: Path) -> None:
+def test_a_journal_cut_within_a_line_continues(tmp_path: Path) -> None:
     """Without the repair, Optuna cannot read such a journal any more once another line follows."""
     journal = tmp_path / "journal"
     journal.touch()
@@ -53,7 +61,8 @@ def test_a_journal_that_was_cut_in_a_line_goes_on(tmp_path: Path) -> None:
     assert [trial.value for trial in again.trials] == [1.0, 2.0, 3.0]
 
 
-def test_a_writer_that_is_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> None:
+@pytest.mark.process
+def test_a_writer_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     journal.touch()
     study = optuna.create_study(storage=open_storage(None, journal), study_name="s")
@@ -64,7 +73,7 @@ def test_a_writer_that_is_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> 
         ready.set()
         time.sleep(60)
 
-    holder = in_a_child(hold)
+    holder = fork(hold)
     assert ready.wait(10)
     holder.kill()
     began = time.monotonic()
@@ -73,7 +82,8 @@ def test_a_writer_that_is_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> 
     holder.join()
 
 
-def test_a_lease_is_free_when_its_holder_has_ended_and_not_before(tmp_path: Path) -> None:
+@pytest.mark.process
+def test_a_lease_is_free_exactly_after_its_holder_ends(tmp_path: Path) -> None:
     leases = Leases(tmp_path)
     taken = mp.get_context("fork").Event()
 
@@ -82,7 +92,7 @@ def test_a_lease_is_free_when_its_holder_has_ended_and_not_before(tmp_path: Path
         taken.set()
         time.sleep(60)
 
-    holder = in_a_child(hold)
+    holder = fork(hold)
     assert taken.wait(10)
     assert leases.take(3) is None
     other = leases.take(4)
@@ -95,7 +105,7 @@ def test_a_lease_is_free_when_its_holder_has_ended_and_not_before(tmp_path: Path
     other.release()
 
 
-def test_a_lease_of_another_host_counts_until_its_heart_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_of_another_host_expires_without_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system that keeps locks to one machine: the lock is free here, though a worker elsewhere holds the trial."""
     path = tmp_path / "000003"
     path.write_text("elsewhere")
@@ -110,7 +120,8 @@ def test_a_lease_of_another_host_counts_until_its_heart_is_silent(tmp_path: Path
     assert path.read_text() == ""
 
 
-def test_one_worker_at_a_time_has_the_turn_until_it_ends(tmp_path: Path) -> None:
+@pytest.mark.process
+def test_one_worker_at_a_time_holds_the_creation_lock(tmp_path: Path) -> None:
     leases = Leases(tmp_path)
     taken = mp.get_context("fork").Event()
 
@@ -119,7 +130,7 @@ def test_one_worker_at_a_time_has_the_turn_until_it_ends(tmp_path: Path) -> None
             taken.set()
             time.sleep(60)
 
-    holder = in_a_child(hold)
+    holder = fork(hold)
     assert taken.wait(10)
     waiting = threading.Thread(target=lambda: leases.creation_lock().__enter__())
     waiting.start()
@@ -131,11 +142,9 @@ def test_one_worker_at_a_time_has_the_turn_until_it_ends(tmp_path: Path) -> None
     holder.join()
 
 
-def test_workers_that_wait_for_a_trial_leave_the_storage_alone(
-    grid: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_workers_do_not_poll_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reads the trials as often as it would alone, however slowly trials are made."""
-    job = begun(grid(seeds=3), tmp_path / "out")
+    job = set_up_sweep(grid(seeds=3), tmp_path / "out")
     reads, claims = [], []
     usual_ask, usual_read = optuna.Study.ask, optuna.Study.get_trials
 
@@ -171,7 +180,7 @@ def test_a_held_lease_has_a_heartbeat(tmp_path: Path, monkeypatch: pytest.Monkey
     lease.release()
 
 
-def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Leases(tmp_path).check()
     monkeypatch.setattr(leases_module.fcntl, "flock", lambda *_: None)
     with pytest.raises(lab.LabError, match="has no locks"):
@@ -187,35 +196,38 @@ def server() -> Iterator[str]:
         yield url
 
 
-def test_four_workers_on_a_database_lose_and_double_no_trial(server: str, grid: Make, tmp_path: Path) -> None:
-    job = begun(grid(SHORT, **TWELVE), tmp_path / "out", server)
-    names = sorted(name for name, _ in twelve_runs_by_four(job, tmp_path / "log"))
+@pytest.mark.process
+def test_four_workers_on_a_database_share_trials(server: str, tmp_path: Path) -> None:
+    job = set_up_sweep(grid(SHORT, **TWELVE), tmp_path / "out", server)
+    names = sorted(name for name, _ in train_twelve_by_four(job, tmp_path / "log"))
     assert names == sorted(f"n{n}-seed{seed}" for n in (1, 2, 3) for seed in range(4))
     study = open_study(job)
     assert [trial.number for trial in study.trials] == list(range(12))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
-    assert collect(job, study).sentence() == "12 runs of 3 configurations: 12 finished"
+    assert collect(job).sentence() == "12 runs of 3 configurations: 12 finished"
     assert not job.place.journal.exists()
 
 
-def test_a_worker_killed_on_a_database_is_replaced_by_the_next(server: str, search: Make, tmp_path: Path) -> None:
+@pytest.mark.process
+def test_a_worker_killed_on_a_database_is_replaced(server: str, tmp_path: Path) -> None:
     description = search({"steps": 30}, name="killed", budget={"trials": 3})
-    job = begun(description, tmp_path / "out", server)
-    process = in_a_child(lambda: told(job))
+    job = set_up_sweep(description, tmp_path / "out", server)
+    process = fork(lambda: run_worker(job))
     while len(open_study(job).trials) < 2:
         time.sleep(0.02)
     process.kill()
     process.join()
-    told(job)
-    whole = begun(description, tmp_path / "whole")
-    told(whole)
+    run_worker(job)
+    whole = set_up_sweep(description, tmp_path / "whole")
+    run_worker(whole)
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
     found, expected = open_study(job).trials, open_study(whole).trials
     assert [(trial.params, trial.values) for trial in found] == [(trial.params, trial.values) for trial in expected]
 
 
-def test_a_database_with_another_study_of_this_name_is_refused(server: str, grid: Make, tmp_path: Path) -> None:
-    begun(grid(name="mine"), tmp_path / "one", server)
+@pytest.mark.process
+def test_a_database_with_another_study_is_rejected(server: str, tmp_path: Path) -> None:
+    set_up_sweep(grid(name="mine"), tmp_path / "one", server)
     with pytest.raises(lab.LabError, match="holds a study 'mine' with other settings"):
-        begun(grid(name="mine", seeds=3), tmp_path / "two", server)
+        set_up_sweep(grid(name="mine", seeds=3), tmp_path / "two", server)
     assert not (tmp_path / "two").exists()

@@ -1,7 +1,5 @@
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -12,13 +10,13 @@ import lab
 from lab.sweeping.spec.check import check, known_metrics, measured_metrics
 from lab.sweeping.spec.configurations import build_experiment, grid_trial, run_name, run_names, trial_experiments
 from lab.sweeping.spec.files import dump, from_mapping, load
+from tests.helpers.sweeps import grid, search
 
-SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
-Make = Callable[..., dict[str, Any]]
+SWEEPS = sorted((Path(__file__).parents[3] / "sweeps").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_every_sweep_of_the_laboratory_can_be_run_and_says_what_it_is(path: Path) -> None:
+def test_published_sweeps_are_valid_and_described(path: Path) -> None:
     assert check(load(path)).possible
     header = path.read_text().partition("base:")[0]
     first = header.splitlines()[0]
@@ -27,7 +25,7 @@ def test_every_sweep_of_the_laboratory_can_be_run_and_says_what_it_is(path: Path
     assert all(f"# {word}: " in header for word in ("Expected", "Cost", "Command"))
 
 
-def test_a_grid_is_every_combination_on_every_seed_pairs_first(grid: Make) -> None:
+def test_a_grid_combines_all_values_and_completes_pairs_first() -> None:
     sizes = {"small": {"model.width": 8}, "large": {"model.width": 16, "optimiser.peak_lr": 1e-3}}
     sweep = from_mapping(grid(grid={"n_future": [1, 2], "size": sizes}, seeds=[5, 7]))
     trials = [grid_trial(sweep, number) for number in range(8)]
@@ -41,17 +39,17 @@ def test_a_grid_is_every_combination_on_every_seed_pairs_first(grid: Make) -> No
 
 
 @pytest.mark.parametrize("seeds", ["3:6", "3,4,5", [3, 4, 5]])
-def test_seeds_of_a_sweep_are_written_as_for_the_command(seeds: object, grid: Make) -> None:
+def test_seeds_are_written_as_for_the_command(seeds: object) -> None:
     assert from_mapping(grid(seeds=seeds)).seeds == (3, 4, 5)
 
 
-def test_cells_differ_in_what_varies_and_in_nothing_else(grid: Make) -> None:
+def test_configurations_differ_only_in_what_varies() -> None:
     sweep = from_mapping(grid())
     one, two = (build_experiment(sweep, cell, 3) for cell in sweep.configurations)
     assert lab.override(one, {"n_future": 2}) == two
 
 
-def test_a_base_can_be_a_whole_experiment(grid: Make) -> None:
+def test_a_base_can_be_a_whole_experiment() -> None:
     whole = yaml.safe_load(lab.dump(lab.experiment("induction", {"steps": 77, "model.size": "1M"})))
     del whole["seed"]
     sweep = from_mapping(grid() | {"base": whole, "grid": {"model.width": [32, 64]}})
@@ -59,7 +57,7 @@ def test_a_base_can_be_a_whole_experiment(grid: Make) -> None:
     assert build_experiment(sweep, sweep.configurations[0], 0).steps == 77
 
 
-def test_the_task_itself_can_vary_each_with_its_own_defaults(grid: Make) -> None:
+def test_tasks_can_vary_with_their_own_defaults() -> None:
     sweep = from_mapping(grid() | {"base": {"batch_size": 8}, "grid": {"task": ["induction", "star"]}})
     names = [run_name(sweep, cell, 0) for cell in sweep.configurations]
     assert names == ["induction-seed0", "star-seed0"]
@@ -68,7 +66,7 @@ def test_the_task_itself_can_vary_each_with_its_own_defaults(grid: Make) -> None
 
 
 @given(st.data())
-def test_a_sweep_is_the_same_after_its_yaml(data: st.DataObject) -> None:
+def test_yaml_preserves_a_sweep(data: st.DataObject) -> None:
     scalars = st.one_of(st.integers(-9, 9), st.floats(0.1, 9), st.text("abc", min_size=1), st.none())
     values = st.lists(st.one_of(scalars, st.lists(st.integers(0, 9), max_size=3)), min_size=1, max_size=3, unique_by=str)
     groups = st.dictionaries(st.text("abc", min_size=1), st.just({"steps": 5}), min_size=1, max_size=3)
@@ -81,7 +79,7 @@ def test_a_sweep_is_the_same_after_its_yaml(data: st.DataObject) -> None:
 
 
 @given(st.lists(st.one_of(st.text("a./-_ é1", max_size=4), st.just("cell0"), st.just("é" * 99)), min_size=1, unique=True))
-def test_folders_of_any_labels_are_safe_and_unique(labels: list[str]) -> None:
+def test_run_folders_have_safe_and_unique_names(labels: list[str]) -> None:
     """No hidden folder, which is passed over, no separator, no option, nothing too long."""
     axes = {"x": {label: {"steps": 5} for label in labels}}
     sweep = from_mapping({"name": "n", "base": {"task": "star"}, "grid": axes})
@@ -90,14 +88,14 @@ def test_folders_of_any_labels_are_safe_and_unique(labels: list[str]) -> None:
     assert all(re.fullmatch(r"\w[\w.+-]*", name) and len(name.encode()) <= 100 for name in names)
 
 
-def test_its_identity_changes_with_all_but_the_budget(search: Make) -> None:
+def test_identity_depends_on_everything_but_the_budget() -> None:
     sweep = from_mapping(search())
     assert from_mapping(search(budget={"trials": 9})).identity == sweep.identity
     for change in ({"seeds": 2}, {"base": {"steps": 13}}, {"rule": "best"}, {"sampler": {"kind": "random", "seed": 1}}):
         assert from_mapping(search(**change)).identity != sweep.identity
 
 
-def test_a_combination_that_cannot_be_is_a_gap_and_a_value_that_cannot_be_a_mistake(grid: Make) -> None:
+def test_an_impossible_combination_is_a_gap() -> None:
     checked = check(from_mapping(grid(grid={"n_future": [1, 3], "model.layers": [3, 4]})))
     assert len(checked.possible) == 3
     ((labels, why),) = checked.impossible
@@ -107,7 +105,7 @@ def test_a_combination_that_cannot_be_is_a_gap_and_a_value_that_cannot_be_a_mist
         check(from_mapping(grid(grid={"n_future": [1, 9], "model.layers": [3, 4]})))
 
 
-def test_ends_of_a_search_are_tried_in_combination(search: Make) -> None:
+def test_ends_of_a_search_are_checked_in_combination() -> None:
     space = {
         "n_future": {"kind": "int", "low": 1, "high": 3},
         "model.layers": {"kind": "categorical", "choices": [3, 4]},
@@ -119,7 +117,7 @@ def test_ends_of_a_search_are_tried_in_combination(search: Make) -> None:
 
 
 @pytest.mark.parametrize("task", ["induction", "star"])
-def test_the_metrics_that_a_task_promises_are_measured(task: str) -> None:
+def test_known_metrics_are_measured(task: str) -> None:
     small = {"model.width": 8, "model.n_heads": 2, "model.layers": 4, "evaluation.examples": 64, "n_future": 2}
     experiment = lab.experiment(task, small)
     assert known_metrics(experiment) <= measured_metrics(experiment)
