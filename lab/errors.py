@@ -1,4 +1,4 @@
-"""The errors of the laboratory that a user should see as a line, not as a traceback."""
+"""Errors that a user sees as one line, not as a traceback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Occupied(LabError):
 
 
 class Interrupted(LabError):
-    """A signal ended the work (Ctrl-C, SIGTERM, SIGHUP); its state is saved and the message says how to go on.
+    """A signal ended the work (Ctrl-C, SIGTERM, SIGHUP); its state is saved and the message says how to resume.
 
     Attributes:
         number: The signal; a command's exit status is 128 + number.
@@ -36,7 +36,7 @@ class Interrupted(LabError):
 
 
 class Diverged(LabError):
-    """Runs had a loss or gradient that is not finite; each can go on from its checkpoint of before.
+    """Runs had a loss or gradient that is not finite; each can resume from its last checkpoint.
 
     Attributes:
         steps: The step, counted from 1, at which each of them diverged, by the run's folder.

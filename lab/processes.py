@@ -1,7 +1,7 @@
 """This process: the signals that end it, and its place among the processes that train one run.
 
-Only what starts processes on purpose counts: this laboratory (several devices) or torchrun. RANK, LOCAL_RANK, Slurm's variables
-and the like alone say nothing about an experiment.
+Only this laboratory (several devices) and torchrun start processes for a run. RANK, LOCAL_RANK, Slurm's variables and the like
+alone do not make this process part of one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _VARIABLES = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"),
     *("MASTER_ADDR", "MASTER_PORT", "STANDALONE_PORT", "SLURM_NTASKS", "SLURM_PROCID", "JSM_NAMESPACE_RANK"),
 )
-"""Environment variables by which Lightning would take this process for a part of a job."""
+"""Environment variables from which Lightning would conclude that this process is part of a job."""
 
-_launcher = os.environ.pop(LAUNCHER, None)  # taken out, so that programs that this process starts are no part of the run
+_launcher = os.environ.pop(LAUNCHER, None)  # removed: programs that this process starts are not part of the run
 _started = {name: os.environ.get(name, "") for name in _VARIABLES}
 _by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ and _started["WORLD_SIZE"] not in ("", "1")
 
@@ -45,7 +45,7 @@ class Ended(KeyboardInterrupt):
 
 
 def end(number: int, _: FrameType | None) -> None:
-    """Handle a signal by ending what the process does.
+    """Handle a signal by ending the work of the process.
 
     Raises:
         Ended: Always.
@@ -78,7 +78,7 @@ def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 
 @contextmanager
 def resumable(sentence: str) -> Iterator[None]:
-    """Turn the end by a signal inside into one line that says how to go on.
+    """Turn a signal inside into one line that says how to resume.
 
     Raises:
         Interrupted: With this sentence.
@@ -90,17 +90,17 @@ def resumable(sentence: str) -> Iterator[None]:
 
 
 def by_torchrun() -> bool:
-    """Whether torchrun started this process and others to train together."""
+    """Whether torchrun started this process as one of several of a run."""
     return _by_torchrun
 
 
 def by_launcher() -> bool:
-    """Whether this laboratory started this process to train together with its parent."""
+    """Whether this laboratory started this process as one of several of a run."""
     return _launcher is not None
 
 
 def is_orphan() -> bool:
-    """Whether the process that started this one to train together is gone."""
+    """Whether the process of the run that started this one has ended."""
     return by_launcher() and str(os.getppid()) != _launcher
 
 

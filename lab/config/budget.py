@@ -1,4 +1,4 @@
-"""What a run may spend where it is matched with n = 1 in FLOPs or wall time."""
+"""The budget of a run that is matched with n = 1 in FLOPs or wall time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.config.settings import Settings
 
 
 class BudgetSettings(Settings):
-    """What n = 1 of the same settings spends, where `model.matched` is `flops` or `time`; `lab.resolve` works the steps out."""
+    """The cost of n = 1 with the same settings, if `model.matched` is `flops` or `time`; `lab.resolve` computes the steps."""
 
     steps: int | None = Field(None, ge=1)
     """Optimiser steps of n = 1, from which those of the run follow; null until resolved."""
@@ -18,7 +18,7 @@ class BudgetSettings(Settings):
     """Time of one optimiser step, as a multiple of n = 1's; null to have it measured before the run."""
 
     def check(self, model: ModelSettings, n: int) -> None:
-        """Refuse a budget where nothing is matched with it (ValueError)."""
+        """Raise a ValueError for a budget that `model.matched` does not use."""
         if self.steps is not None and model.matched not in ("flops", "time"):
             raise ValueError(f"budget.steps must be null with model.matched {model.matched}, not {self.steps}")
         if self.step_time is not None and model.matched != "time":
@@ -27,7 +27,7 @@ class BudgetSettings(Settings):
             raise ValueError("budget.step_time must be a number where budget.steps is one: the steps follow from both")
 
     def pays_for(self, model: ModelSettings, n: int, length: int, vocabulary: int) -> int:
-        """Whole optimiser steps, at least one, that n prediction heads can do with what n = 1 spends on `steps` of them.
+        """Compute the optimiser steps, at least one, of n prediction heads at the cost of `steps` of n = 1.
 
         Args:
             model: The network, matched in FLOPs or time.

@@ -10,14 +10,17 @@ from pydantic import BeforeValidator, Field
 from lab.config.settings import LARGEST, Settings, to_whole
 from tasks.errors import nearest
 
+MOST_POINTS = 1_000_000
+"""Evaluation points of a run."""
+
 
 class MeasureEntry(NamedTuple):
     """An entry of the table of measures.
 
     Attributes:
         path: Where the function is.
-        every: Default: at every so many evaluation points; 0: never.
-        metrics: What it measures.
+        every: Default number of evaluation points from one measurement to the next; 0: never.
+        metrics: Its metrics in words.
     """
 
     path: str
@@ -76,5 +79,13 @@ class EvaluationSettings(Settings):
     measures: Annotated[dict[str, int], BeforeValidator(_check_measures)] = Field(
         {name: entry.every for name, entry in MEASURES.items()}
     )
-    """At every how many evaluation points, and the last, each measure is taken; 0: never. A measure is one of `MEASURES`, or a
-    function `module:function` of your own; loss and accuracy are always measured."""
+    """Measures with their interval in evaluation points; the last point is always included; 0: never. A measure is one of
+    `MEASURES`, or `module:function` of your own; loss and accuracy are always measured."""
+
+    def check(self, steps: int) -> None:
+        """Raise a ValueError if there are too many evaluation points in so many steps."""
+        if self.every is not None and steps // self.every > MOST_POINTS:
+            raise ValueError(
+                f"evaluation.every must be at least {-(-steps // MOST_POINTS)} with steps = {steps}, "
+                f"not {self.every}: more than {MOST_POINTS} evaluation points"
+            )

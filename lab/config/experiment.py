@@ -1,6 +1,6 @@
 """The typed description of an experiment; everything else is derived from it.
 
-Every class is frozen, refuses unknown names and wrong values at construction, and says them in the user's words.
+Every class is frozen and rejects unknown names and wrong values at construction, naming the setting.
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ from lab.config.schema import to_schema_1
 from lab.config.settings import Settings
 from tasks import Task
 
-MOST_POINTS = 1_000_000
-"""Evaluation points of a run."""
-
 
 class OptimiserSettings(Settings):
     """AdamW with decoupled weight decay on matrices (the paper's Tab S13)."""
@@ -38,7 +35,7 @@ class OptimiserSettings(Settings):
     beta2: float = Field(0.95, ge=0, lt=1)
     """Decay of AdamW's mean of squared gradients."""
     epsilon: float = Field(1e-8, ge=0)
-    """What AdamW adds to the root of the mean of squared gradients."""
+    """AdamW's epsilon, added to the root of the mean of squared gradients."""
     weight_decay: float = Field(0.1, ge=0)
     """Decoupled weight decay, of matrices alone."""
     clip_norm: float | None = Field(1.0, gt=0)
@@ -53,12 +50,17 @@ class ScheduleSettings(Settings):
     decay_ratio: float = Field(0.03, ge=0, le=1)
     """Last learning rate as a fraction of the peak."""
 
+    def check(self, steps: int) -> None:
+        """Raise a ValueError if the schedule does not fit the number of steps."""
+        if self.warmup_steps >= steps:
+            raise ValueError(f"schedule.warmup_steps must be below steps = {steps}, not {self.warmup_steps}")
+
 
 class CheckpointSettings(Settings):
     """When a run's state is written, so that it can be resumed exactly."""
 
     seconds: float = Field(10.0, ge=0)
-    """At an evaluation point, if the last one is at least so many seconds old."""
+    """Least seconds between checkpoints, which are written at evaluation points; 0 for one at every point."""
 
 
 def _plain(task: Task) -> dict[str, Any]:
@@ -83,54 +85,65 @@ class Experiment(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     init: str | None = None
-    """A finished run whose weights training begins with; null for the seed's. Optimiser, schedule and data begin anew."""
+    """A finished run from whose weights training begins; null for random ones. Optimiser, schedule and data begin anew."""
     steps: int = Field(600, ge=1)
     """Optimiser steps; of n = 1, where `model.matched` is `flops` or `time` and `budget.steps` is not resolved yet."""
     budget: BudgetSettings = BudgetSettings()
     batch_size: int = Field(32, ge=1)
-    """Rows of one optimiser step, over all devices and accumulated parts."""
+    """Sequences of one optimiser step, over all devices and microbatches."""
     grad_accum_steps: int = Field(1, ge=1)
     """Microbatches into which a device splits its share of a step, to save memory."""
     examples: int | None = Field(None, ge=1)
     """Size of a finite training set, walked in a new order each epoch; null for fresh data at every step."""
     seed: int = Field(0, ge=0, lt=2**63)
-    """Of the data and of the initial weights. Runs that differ in n_future alone see the very same data."""
+    """Of the data and the initial weights. Runs that differ in n_future alone see the same data."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of matrix products and, on a CPU, of attention's weights; all other weights, norms and the optimiser stay float32."""
+    """Of matrix products and, on a CPU, of attention patterns; weights, norms and the optimiser stay float32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """What trains; `auto` takes a GPU if there is one."""
+    """Device kind; `auto` takes a GPU if there is one."""
     devices: int = Field(1, ge=1)
-    """Devices of the accelerator; above 1 with data-parallel training."""
+    """Devices; above 1 for data-parallel training."""
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    """How several devices share the work: `ddp`, which `auto` chooses, has everything on each; `fsdp` spreads weights,
-    gradients and optimiser over them, for models from about 300M on."""
+    """How several devices share the work: `ddp`, the choice of `auto`, keeps everything on each; `fsdp` shards weights,
+    gradients and optimiser, for models from about 300M parameters."""
     compile: Literal["none", "default", "reduce-overhead"] = "none"
-    """Whether training steps go through `torch.compile`; `reduce-overhead` with CUDA graphs as well. Runs move in rounding."""
+    """Mode of `torch.compile` for training steps; `reduce-overhead` adds CUDA graphs. Numbers change by rounding."""
     threads: int = Field(1, ge=1)
-    """CPU threads. Two runs with one thread each are faster than one after the other with two."""
+    """CPU threads. Two runs at a time with one thread each are faster than one at a time with two."""
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check(self) -> Self:
+        self._check_network()
+        self.schedule.check(self.steps)
+        self.evaluation.check(self.steps)
+        self._check_devices()
+        if self.examples is not None and self.examples < self.batch_size:
+            raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
+        self.objective.check(self.n_future, self.steps)
+        if self.objective.teacherless and not self.task.has_answer:
+            raise ValueError(f"objective.teacherless must be false for {self.task.name}: there is no answer to hide")
+        if self.objective.detached and find_kind(self.model.heads).on_path and self.n_future > 1:
+            raise ValueError(
+                f"objective.detached must be false with model.heads {self.model.heads}: "
+                "prediction heads 2..n are layers of the next-token path"
+            )
+        return self
+
+    def _check_network(self) -> None:
         n = self.n_future
         if self.trunk_layers < 1:
             raise ValueError(_no_trunk(self.model, n))
         self.budget.check(self.model, n)
         if self.budget.steps is not None and self.steps != self.affordable_steps:
             raise ValueError(
-                f"steps must be {self.affordable_steps} at equal {self.model.matched}, what budget.steps = {self.budget.steps} "
-                f"of n = 1 pay for, not {self.steps} (or set budget.steps to null, and steps to those of n = 1)"
+                f"steps must be {self.affordable_steps}, at equal {self.model.matched} to budget.steps = {self.budget.steps} "
+                f"of n = 1, not {self.steps} (or set budget.steps to null, and steps to those of n = 1)"
             )
         if n >= self.task.length:
-            raise ValueError(f"n_future must be below {self.task.length}, the row length of {self.task.name}, not {n}")
-        if self.schedule.warmup_steps >= self.steps:
-            raise ValueError(f"schedule.warmup_steps must be below steps = {self.steps}, not {self.schedule.warmup_steps}")
-        if self.evaluation.every is not None and self.steps // self.evaluation.every > MOST_POINTS:
-            raise ValueError(
-                f"evaluation.every must be at least {-(-self.steps // MOST_POINTS)} with steps = {self.steps}, "
-                f"not {self.evaluation.every}: more than {MOST_POINTS} evaluation points"
-            )
-        shares = self.devices * self.grad_accum_steps
-        if self.batch_size % shares:
+            raise ValueError(f"n_future must be below {self.task.length}, the sequence length of {self.task.name}, not {n}")
+
+    def _check_devices(self) -> None:
+        if self.batch_size % (self.devices * self.grad_accum_steps):
             raise ValueError(
                 f"batch_size must be a multiple of devices x grad_accum_steps = {self.devices} x {self.grad_accum_steps}, "
                 f"not {self.batch_size}"
@@ -139,17 +152,6 @@ class Experiment(Settings):
             raise ValueError(f"strategy must be auto with devices = 1, not {self.strategy!r}: there is nothing to share")
         if self.strategy == "fsdp" and self.compile != "none":
             raise ValueError(f"compile must be none with strategy fsdp, not {self.compile!r}: layers are gathered one by one")
-        if self.examples is not None and self.examples < self.batch_size:
-            raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
-        self.objective.check(n, self.steps)
-        if self.objective.teacherless and not self.task.has_answer:
-            raise ValueError(f"objective.teacherless must be false for {self.task.name}: there is no answer to hide")
-        if self.objective.detached and find_kind(self.model.heads).on_path and n > 1:
-            raise ValueError(
-                f"objective.detached must be false with model.heads {self.model.heads}: "
-                "prediction heads 2..n are layers of the next-token path"
-            )
-        return self
 
     @property
     def fingerprint(self) -> str:
@@ -162,7 +164,7 @@ class Experiment(Settings):
 
     @property
     def positions_per_step(self) -> int:
-        """Positions of one optimiser step, padding included: what is computed, not the tokens that are seen."""
+        """Positions of one optimiser step, with padding: those computed, not the tokens seen."""
         return self.batch_size * self.task.length
 
     @property
@@ -172,7 +174,7 @@ class Experiment(Settings):
 
     @property
     def affordable_steps(self) -> int:
-        """Optimiser steps that the budget pays for: `steps` where there is no budget."""
+        """Optimiser steps that the budget allows; `steps` without a budget."""
         if self.budget.steps is None:
             return self.steps
         return self.budget.pays_for(self.model, self.n_future, self.task.length, self.task.vocab_size)
@@ -202,7 +204,7 @@ def _defaults(kind: type[BaseModel], group: str = "") -> dict[str, Any]:
 
 
 def _no_trunk(model: ModelSettings, n: int) -> str:
-    """The complaint about more prediction heads than the layers allow."""
+    """Explain that there are more prediction heads than the layers allow."""
     most = bisect_right(range(1, n), False, key=lambda fewer: cost.trunk_layers(model, fewer) < 1)
     if not most:
         return (

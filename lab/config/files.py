@@ -1,4 +1,4 @@
-"""Experiments from names and dotted settings, and as YAML: the ways in, all with one kind of complaint."""
+"""Make experiments from names, dotted settings and YAML, with one style of error messages."""
 
 from __future__ import annotations
 
@@ -183,10 +183,10 @@ _ALLOWED = {
 
 
 def complaint(error: ValidationError, known: Sequence[str] | None = None) -> str:
-    """The first of pydantic's complaints, in one line.
+    """Return the first of pydantic's errors as one line.
 
     Args:
-        error: What pydantic raised.
+        error: The error that pydantic raised.
         known: The settings that there are; an experiment's by default.
     """
     first = error.errors(include_url=False)[0]

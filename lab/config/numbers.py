@@ -13,8 +13,8 @@ def numbers_from(name: str, text: str) -> list[int]:
     """Parse `0:16` (from 0 to 15) or `0,3,7`, each number once.
 
     Args:
-        name: Of the option or setting, for messages.
-        text: What the user wrote.
+        name: The option or setting, for messages.
+        text: The user's text.
 
     Raises:
         LabError: If it is neither, has no number or more than `MOST`.

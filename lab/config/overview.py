@@ -1,4 +1,4 @@
-"""Every setting with its default, what is allowed and what it means, from the fields themselves."""
+"""A list of all settings with defaults, allowed values and meanings, made from their fields."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Described(NamedTuple):
     Attributes:
         name: Dotted.
         default: As YAML writes it.
-        allowed: A range or the values; empty where the meaning says it.
+        allowed: A range or a list of values; empty if the meaning has it.
         meaning: The first sentence.
     """
 
@@ -70,7 +70,7 @@ def _text(value: Any) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    """What a field takes, in words: its bounds, or its values."""
+    """Describe the values that a field allows: its bounds, or a list."""
     words = [f"{_BOUNDS[type(bound)]} {astuple(bound)[0]}" for bound in field.metadata if type(bound) in _BOUNDS]
     words += [", ".join(map(str, field.examples))] if field.examples else []
     for kind in (field.annotation, *get_args(field.annotation)):

@@ -1,4 +1,4 @@
-"""What `lab train TASK` does with nothing else, and with `--scale paper`: where settings differ from an experiment's defaults.
+"""Settings of each task's default experiment, at the scales `laptop` and `paper`, where they differ from the general defaults.
 
 A task's own settings are those of its class, so that `tasks.get`, `lab tasks` and `lab train` have the same defaults.
 Steps, rates and sizes of `PRESETS` were measured, so that a task is learned on two cores; docs/tasks.md has the numbers. Those
@@ -84,7 +84,7 @@ _TABLE_S13: dict[str, Any] = {
     "evaluation.every": 1000,
     "checkpoint.seconds": 600.0,
 }
-"""Of every experiment here; a step has 2^18 tokens, which each `batch_size` below makes of rows of its task."""
+"""Shared by all; each `batch_size` below gives a step 2^18 tokens."""
 
 PAPER: dict[str, dict[str, Any]] = {
     "induction": _TABLE_S13 | {"model.size": "1M", "task.length": 2048, "batch_size": 128},
@@ -103,4 +103,4 @@ PAPER: dict[str, dict[str, Any]] = {
 """Sizes are the smallest that the paper trains; `--size` gives the others."""
 
 SCALES = {"laptop": PRESETS, "paper": PAPER}
-"""What `--scale` takes."""
+"""Settings by scale and task."""

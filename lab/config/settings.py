@@ -1,4 +1,4 @@
-"""What every group of settings is."""
+"""The base class of all groups of settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 LARGEST = 10**12
-"""Of every whole number but a seed: beyond any machine, and small enough to compute with."""
+"""Upper bound of every whole number but a seed: beyond any machine, and small enough to compute with."""
 
 
 class Settings(BaseModel):

@@ -1,1 +1,1 @@
-"""What is measured at an evaluation point, and where the points are."""
+"""Measurements of networks: evaluation points, predictions and measures."""

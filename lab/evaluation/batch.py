@@ -21,7 +21,7 @@ class EvaluationBatch:
     """The sequences of a task or of one of its variants at an evaluation point.
 
     Attributes:
-        experiment: What is run.
+        experiment: The run's settings.
         task: The task whose sequences these are.
         variant: The variant's name; empty for the task itself.
         tokens_BT: (B, T) int64.

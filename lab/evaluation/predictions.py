@@ -27,7 +27,7 @@ def measure_predictions(network: Network, batch: EvaluationBatch) -> dict[str, f
 
     Args:
         network: In evaluation mode.
-        batch: What it is measured on.
+        batch: The held-out sequences.
 
     Returns:
         Metrics by name. All are NaN if a weight or a logit is not finite: an argmax or a sample of such logits would look like
@@ -63,7 +63,7 @@ def answer_accuracy(hits_BT: Tensor, answer_B2: Tensor) -> dict[str, float]:
     """Compute `exact`, the share of whole answers that greedy decoding gets right, and `first`, that of their first tokens.
 
     Greedy decoding gives the true answer if and only if each of its tokens is the most probable one after the true ones before
-    it, so that one teacher-forced pass says exactly what generation would.
+    it: one teacher-forced pass gives exactly the result of generation.
 
     Args:
         hits_BT: (B, T) bool, whether the next-token head is right at each position about the token after it.

@@ -16,7 +16,7 @@ def has_finite_weights(network: nn.Module) -> bool:
 
 @contextmanager
 def zero_weights(network: nn.Module) -> Iterator[None]:
-    """All weights are 0 inside, in no memory, and what they were before afterwards."""
+    """Set all weights to 0 inside, without memory for them, and restore them afterwards."""
     kept = [weight.data for weight in network.parameters()]
     try:
         for weight in network.parameters():
@@ -29,7 +29,7 @@ def zero_weights(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, the mode from before afterwards."""
+    """Set evaluation mode inside, and restore the mode afterwards."""
     training = network.training
     network.eval()
     try:

@@ -1,4 +1,4 @@
-"""Metrics that a task brings itself: of the next-token head's whole distribution, and of rows that it samples."""
+"""The task's own metrics: of the next-token distribution, and of sampled sequences."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _ROWS_AT_ONCE = 128
 
 @torch.no_grad()
 def measure_task(network: Network, task: Task, tokens_BT: Tensor, seed: int) -> dict[str, float]:
-    """What `task.compare` and `task.judge` say of a network; nothing for a task that has neither.
+    """Compute the metrics of `task.compare` and `task.judge`; none for a task that has neither.
 
     Args:
         network: In evaluation mode.
-        task: Says what is measured.
-        tokens_BT: (B, T) int64, the evaluation's rows, on the network's device.
-        seed: Of the sampling: the same network and rows always give the same values.
+        task: The task.
+        tokens_BT: (B, T) int64, the held-out sequences, on the network's device.
+        seed: Of the sampling: the same network and sequences always give the same values.
 
     Returns:
-        Values by name: those of `compare`; `sampled/<name>` of rows sampled from `sampled_from` on; where the task forces
-        tokens, `forced/<name>` of rows sampled with these imposed, by the same draws.
+        Metrics by name: those of `compare`; `sampled/<name>` of sequences sampled from `sampled_from` on; where the task forces
+        tokens, `forced/<name>` of sequences sampled with these imposed, by the same draws.
     """
     values: dict[str, float] = {}
     if task.compares:

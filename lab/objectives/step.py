@@ -18,10 +18,10 @@ def make_microbatches(experiment: Experiment, objective: Objective, batch: Batch
     """Split the batch of an optimiser step into equal microbatches with their targets.
 
     Args:
-        experiment: What is run.
+        experiment: The run's settings.
         objective: Its objective.
         batch: All sequences of the step.
-        step: The optimiser step, counted from 0: what the objective draws depends on it.
+        step: The optimiser step, counted from 0, which keys the objective's random draws.
         count: Microbatches of the step, over all devices.
     """
     targets = objective.targets(make_step_data(experiment, objective, batch, step))
@@ -32,7 +32,7 @@ def make_microbatches(experiment: Experiment, objective: Objective, batch: Batch
 
 
 def make_step_data(experiment: Experiment, objective: Objective, batch: Batch, step: int) -> StepData:
-    """Collect what an objective may use of an optimiser step; arguments as of `make_microbatches`."""
+    """Collect the input of an objective for an optimiser step; arguments as of `make_microbatches`."""
     shuffled_BT = None
     if objective.shuffles:
         visible = np.where(batch.scored, batch.tokens, IGNORE)

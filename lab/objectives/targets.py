@@ -48,7 +48,7 @@ class Targets(NamedTuple):
         return (counted if self.scores_NBTK is None else counted.any(-1)).sum((1, 2))
 
     def split(self, size: int) -> list[Targets]:
-        """Split along the sequences, `size` in each part."""
+        """Split into groups of `size` sequences."""
         tokens = torch.split(self.tokens, size, dim=1)
         scores = [None] * len(tokens) if self.scores_NBTK is None else torch.split(self.scores_NBTK, size, dim=1)
         return [Targets(*each) for each in zip(tokens, scores, strict=True)]

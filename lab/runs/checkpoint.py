@@ -1,6 +1,6 @@
 """Checkpoints without pickle: tensors as safetensors, everything else as JSON, in a folder that appears as a whole.
 
-Lightning hands over one nested structure; `pack` takes the tensors out of it and `unpack` puts them back.
+Lightning gives one nested structure; `pack` separates the tensors and `unpack` puts them back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.runs.tensors import load_tensors, save_tensors
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint as a whole; one that is there already is of the same step of the same run: the very same state."""
+    """Write a checkpoint in one step; an existing one is of the same step of the same run and stays."""
     if path in checkpoints(path.parent):
         return
     tensors: dict[str, Tensor] = {}
@@ -47,10 +47,10 @@ def remove_older(path: Path) -> None:
 
 
 def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> Any:
-    """A structure as JSON can hold it; its tensors are put aside under the names of their places.
+    """Encode a structure as JSON and move its tensors into a dict under the names of their places.
 
-    Lists and plain values stay; what JSON does not know becomes a mapping with one marked key: `$tensor` the name of a tensor,
-    `$tuple` a list, `$pairs` a mapping as a list of pairs, since its keys need not be texts.
+    Lists and plain values stay. Other values become a mapping with one marked key: `$tensor` with the name of a tensor,
+    `$tuple` with a list, `$pairs` with a mapping as a list of pairs, since its keys need not be strings.
 
     Raises:
         LabError: For a value of another kind, which only a pickle could hold.
@@ -70,7 +70,7 @@ def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> Any:
 
 
 def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The structure that `pack` took apart.
+    """Rebuild a structure from `pack`'s encoding and tensors.
 
     Raises:
         LabError: If a tensor is missing.

@@ -1,4 +1,4 @@
-"""Files that a kill at any moment leaves either old or new, and the system's refusals as one line."""
+"""Write files so that a kill at any moment leaves the old or the new one, and report system errors in one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.errors import LabError
 
 @contextmanager
 def readable_errors(path: Path) -> Iterator[None]:
-    """Turn the system's refusal (full disk, read-only folder, ...) into one line that names the path.
+    """Turn a system error (full disk, read-only folder, ...) into one line that names the path.
 
     Raises:
         LabError: For any OSError inside.
@@ -30,15 +30,15 @@ def readable_errors(path: Path) -> Iterator[None]:
 
 
 def partial_of(path: Path) -> Path:
-    """A hidden path beside another one, for what is to take its place; no other process has the same."""
+    """Return a hidden temporary path beside another one, unique to this call."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace a file's content in one step; text becomes UTF-8, with names of files that are not as they are.
+    """Replace a file's content in one step; text is encoded as UTF-8 (with surrogateescape, for odd file names).
 
     Raises:
-        LabError: If the system refuses.
+        LabError: If the file cannot be written.
     """
     partial = partial_of(path)
     with readable_errors(path):
@@ -54,10 +54,10 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def folder_atomic(path: Path) -> Iterator[Path]:
-    """A new folder that appears with all its files or not at all: yields where to write them.
+    """Create a folder that appears with all its files or not at all; yields where to write them.
 
     Raises:
-        LabError: If the system refuses, or the folder exists already.
+        LabError: If the folder cannot be written or exists already.
     """
     partial = partial_of(path)
     with readable_errors(path):
@@ -99,7 +99,7 @@ def read_json(path: Path) -> Any:
 
 
 def report_unreadable(errors: Sequence[LabError], *, all_failed: bool) -> None:
-    """Name on standard error what cannot be read and is left out.
+    """Name on standard error the runs that cannot be read and are left out.
 
     Raises:
         LabError: The first, if nothing is left.

@@ -1,4 +1,4 @@
-"""The layout of a run's folder: names of its files, its checkpoints, and what a kill can leave behind.
+"""The layout of a run's folder: names of its files, its checkpoints, and files that a kill can leave.
 
 experiment.yaml     every setting
 run.json            state, versions, git commit, host, seed, parameters, wall time

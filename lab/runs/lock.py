@@ -1,4 +1,4 @@
-"""Locks on files that the kernel holds: a lock is free if and only if no living process has it.
+"""File locks of the kernel: a lock is free if and only if no living process holds it.
 
 The lock is the file system's. On one machine it is certain. NFS shares it between all machines unless it is mounted with
 `local_lock`; another network file system may keep it to one machine, or have none: there nobody is kept out.
@@ -16,9 +16,9 @@ from lab.errors import LabError
 from lab.runs.files import readable_errors
 
 LOCK = ".lock"
-"""The file in a run's folder that is there and locked while a process trains the run; a kill leaves it, unlocked."""
+"""The file in a run's folder that the training process holds locked; a kill leaves it unlocked."""
 _PATIENCE_SECONDS = 1.0
-"""How long a reader's look at a lock, or the end of a killed process, may keep it from others."""
+"""Seconds for which a reader's check, or the end of a killed process, may delay others."""
 
 
 class Busy(LabError):
@@ -26,7 +26,7 @@ class Busy(LabError):
 
 
 class Lock:
-    """The lock of a run's folder while this process trains the run; a copy or a rename of the folder does not matter."""
+    """The lock of a run's folder while this process trains the run; it survives a copy or a rename of the folder."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock.
@@ -57,7 +57,7 @@ class Lock:
             time.sleep(0.05)
 
     def release(self) -> None:
-        """Let others have the lock, and remove its file."""
+        """Release the lock and remove its file."""
         with suppress(OSError):
             os.unlink(LOCK, dir_fd=self._folder)
         os.close(self._descriptor)
@@ -65,7 +65,7 @@ class Lock:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file; False while somebody else has the lock. Where there are no locks, everybody gets it."""
+    """Lock an open file; False while another process holds the lock. A system without locks always grants it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,7 +76,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process has the lock of a file; nothing is written."""
+    """Whether a living process holds the lock of a file; nothing is written."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""Where commands may write: never into a run's folder or over a sweep's files, and over files of others only when forced."""
+"""Check paths of outputs: never in a run's folder or over a sweep's files; over files of others only when forced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MARK = "mtp-lab"
 """Stands in every figure and page of ours."""
 PICTURES = (".png", ".pdf", ".svg")
 _PICTURE = MARK.encode() + rb" numbers [0-9a-f]{16}|tEXtComment\x00(" + MARK.encode() + rb"|[0-9a-f]{16})"
-"""What stands in a figure (`mark_of`), or in the picture of a task (`lab.plots.gallery.png`)."""
+"""The mark in a figure (`mark_of`), or in the picture of a task (`lab.plots.gallery.png`)."""
 _OF_A_RUN = ("run.json", "experiment.yaml")
 _OF_A_SWEEP = ("sweep.yaml", "runs.csv", "frame.csv")
 _FORCE = "exists, and no such command wrote it; choose another, or --force replaces it"
@@ -25,8 +25,8 @@ def check_file(path: Path, suffixes: tuple[str, ...], *, begins: str = "", force
     Args:
         path: Of the file.
         suffixes: Kinds of files that it may be.
-        begins: What a file of this kind begins with if we wrote it. Pictures carry a mark, and that of a figure also says
-            which numbers stand in the table beside it: an edited table is no longer ours.
+        begins: The first characters of a file of this kind if we wrote it. Pictures carry a mark; that of a figure includes a
+            digest of the table beside it, so that an edited table is no longer ours.
         force: Whether a file that we did not write may be replaced.
 
     Raises:
@@ -62,7 +62,7 @@ def check_folder(folder: Path, page: str, *, force: bool = False) -> None:
 
     Args:
         folder: It need not exist.
-        page: The page's name; one of ours says that the figures and numbers beside it are ours as well.
+        page: The page's name; if the page is ours, the figures and tables beside it are ours as well.
         force: Whether files that we did not write may be replaced.
 
     Raises:
@@ -80,7 +80,7 @@ def check_folder(folder: Path, page: str, *, force: bool = False) -> None:
 
 
 def mark_of(numbers: str) -> str:
-    """What a figure's file carries: that we wrote it, and a digest of the table beside it."""
+    """Return the mark of a figure's file: our name and a digest of the table beside it."""
     return f"{MARK} numbers {hashlib.sha256(numbers.encode()).hexdigest()[:16]}"
 
 

@@ -32,9 +32,9 @@ class Run:
 
     Attributes:
         path: The folder.
-        key: What tells it from other runs in a frame: its path below the folder that it was opened from, else its name.
-        experiment: What was run.
-        record: What `run.json` says.
+        key: Its name in a frame: the path below the folder that it was opened from, else the folder's name.
+        experiment: Its settings.
+        record: The content of `run.json`.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -62,7 +62,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`running` (a process trains it now), `killed`, `stopped` (by a signal; it has saved), `finished` or `diverged`.
+        """`running` (a process trains it now), `killed`, `stopped` (by a signal, state saved), `finished` or `diverged`.
 
         Of a sweep also `pruned` (ended early) or `failed`.
         """
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def is_edited(self) -> bool:
-        """Whether `experiment.yaml` is another experiment than the one that the run began with.
+        """Whether `experiment.yaml` describes another experiment than at the start of the run.
 
         Comments do not matter. A run of an older version has no digest of the file, and its fingerprint may lack settings that
         have come since: it does not count as edited.
@@ -85,7 +85,7 @@ class Run:
         return bool(self.record["fingerprint"] != self.experiment.fingerprint)
 
     def check_unedited(self) -> None:
-        """Reject a run whose settings are not those that its numbers come from.
+        """Reject a run whose settings were edited after it began.
 
         Raises:
             LabError: Naming the file.
@@ -95,7 +95,7 @@ class Run:
 
     @property
     def last_sign(self) -> datetime:
-        """When the run last wrote something, in local time."""
+        """The last time the run wrote a file, in local time."""
         times = [path.stat().st_mtime for name in (RECORD, METRICS, TIMING) if (path := self.path / name).exists()]
         return datetime.fromtimestamp(max(times)).astimezone()
 
@@ -104,7 +104,7 @@ class Run:
         return frame([self])
 
     def model(self) -> Network:
-        """The network with the trained weights, on the CPU, in evaluation mode; of an unfinished run, those of its checkpoint.
+        """Load the network with the trained weights, or those of the newest checkpoint, on the CPU, in evaluation mode.
 
         Raises:
             LabError: If there are no weights yet, or they are cut short or do not fit the experiment.
@@ -114,16 +114,16 @@ class Run:
         return load_network(self.path, self.experiment)
 
     def metrics(self) -> list[tables.Row]:
-        """The rows of its table of metrics, empty before the first evaluation."""
+        """Read the table of metrics; empty before the first evaluation."""
         path = self.path / METRICS
         return tables.read_metrics(path) if path.exists() else []
 
     def seconds(self) -> dict[int, float]:
-        """Wall time in seconds at each evaluation point, by step."""
+        """Read the wall time in seconds at each evaluation point, by step."""
         return tables.read_seconds(self.path / TIMING)
 
     def checkpoint(self) -> Path | None:
-        """The folder of its newest checkpoint."""
+        """Return the folder of the newest checkpoint, None if there is none."""
         return newest_checkpoint(self.path)
 
     def _checked_record(self) -> dict[str, Any]:
@@ -137,7 +137,9 @@ class Run:
 
 
 def frame(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row for each (run, step, metric). Runs whose tables cannot be read are left out and named on standard error.
+    """Return runs as one tidy table: a row for each (run, step, metric).
+
+    Runs whose tables cannot be read are left out and named on standard error.
 
     Returns:
         Columns `run` (a path that no other run has: below the folder that was opened, else below one that holds all), `task`
@@ -179,7 +181,7 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def keys(runs: Sequence[Run]) -> list[str]:
-    """What tells runs apart: their keys, or where two share one their paths below the folder that holds all of them."""
+    """Return unique names of runs: their keys, or if two are equal the paths below the folder that holds all of them."""
     own = [run.key for run in runs]
     if len(set(own)) == len(own):
         return own
@@ -189,7 +191,7 @@ def keys(runs: Sequence[Run]) -> list[str]:
 
 
 def _measurements(run: Run) -> pd.DataFrame:
-    """What a run measured, and what it had cost by then.
+    """Return the metrics of a run with its cost at each step.
 
     Raises:
         LabError: If its tables cannot be read, have two values of a metric at a step, or are missing though it is finished.
@@ -207,5 +209,5 @@ def _measurements(run: Run) -> pd.DataFrame:
 
 
 def _cell(value: Any) -> Any:
-    """A setting as a table can group it: a list as its text."""
+    """Return a setting in a form that a table can group: a list as text."""
     return str(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The table of a run's metrics: one line for each (step, metric), appended while the run goes on.
+"""The tables of a run: metrics, one line for each (step, metric), and timing; both are appended during the run.
 
 Floats are written so that they read back bit for bit; wall time stands in a table of its own, so that two runs of the same
 experiment and seed have the very same metrics.
@@ -30,7 +30,7 @@ class Row(NamedTuple):
         tokens: Input tokens seen, all but padding.
         scored_tokens: Targets of the next-token head that trained it; NaN in tables of older runs.
         metric: Its name.
-        value: What was measured.
+        value: Of the metric, in its unit.
     """
 
     step: int
@@ -41,10 +41,10 @@ class Row(NamedTuple):
 
 
 def append(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    """Append lines to a table, with its header if it is new; what is written stays written after a kill.
+    """Append lines to a table, with its header if it is new; a kill does not lose them.
 
     Raises:
-        LabError: If the system refuses.
+        LabError: If the table cannot be written.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -56,12 +56,12 @@ def append(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]])
 
 
 def append_metrics(path: Path, step: int, tokens: int, scored_tokens: int, values: Mapping[str, float]) -> None:
-    """Append what one evaluation measured."""
+    """Append the metrics of one evaluation point."""
     append(path, METRICS, [(step, tokens, scored_tokens, metric, repr(float(value))) for metric, value in values.items()])
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Every whole line of a table of metrics; a last line that a kill cut short is left out.
+    """Read every whole line of a table of metrics; a last line that a kill cut short is left out.
 
     Raises:
         LabError: If the table cannot be read or is none.
@@ -87,7 +87,7 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def read_seconds(path: Path) -> dict[int, float]:
-    """Wall time in seconds at each evaluation point, by step, from a table of timing; none where there is no table yet."""
+    """Read the wall time in seconds at each evaluation point, by step; empty without a table."""
     if not path.exists():
         return {}
     lines, seconds = _lines(path), {}
@@ -105,7 +105,7 @@ def read_seconds(path: Path) -> dict[int, float]:
 
 
 def keep_until(path: Path, step: int) -> None:
-    """Drop what was written after a step (-1: the table), as a run does that goes on from its checkpoint at that step.
+    """Drop the lines after a step (-1: the whole table), before a run resumes from its checkpoint at that step.
 
     Args:
         path: A table whose lines can be read.

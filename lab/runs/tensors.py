@@ -16,7 +16,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Write a safetensors file.
 
     Raises:
-        LabError: If the system refuses, as on a full disk.
+        LabError: If the file cannot be written, as on a full disk.
     """
     with readable_errors(path):
         try:
@@ -29,7 +29,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file onto the CPU.
 
     Raises:
-        LabError: If it is missing, cut short or none.
+        LabError: If it is missing, cut short or not a safetensors file.
     """
     if not path.is_file():
         raise LabError(f"{path}: no such file")

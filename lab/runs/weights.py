@@ -21,7 +21,7 @@ def save_weights(network: Network, path: Path) -> None:
     """Write a network's weights as safetensors, in one step.
 
     Raises:
-        LabError: If the system refuses.
+        LabError: If the file cannot be written.
     """
     partial = partial_of(path)
     try:
@@ -36,7 +36,7 @@ def load_network(path: Path, experiment: Experiment) -> Network:
 
     Args:
         path: The run's folder.
-        experiment: What was run.
+        experiment: The run's settings.
 
     Raises:
         LabError: If there are no weights yet, or they are cut short or do not fit the experiment.

@@ -1,4 +1,4 @@
-"""The writing side of a run's folder."""
+"""Write a run's folder."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _LIBRARIES = ("mtp-lab", "torch", "lightning", "numpy")
 
 
 class Recorder:
-    """Writes a run's folder; nothing of it exists before `create`.
+    """Writes a run's folder, which `create` makes.
 
     Attributes:
         run_path: The folder.
-        experiment: What is run.
+        experiment: Its settings.
         lock: The run's lock, which `close` gives back; None in processes that do not write.
     """
 
@@ -44,15 +44,15 @@ class Recorder:
 
     @classmethod
     def create(cls, run_path: Path, experiment: Experiment, more: Mapping[str, Any] | None = None) -> Recorder:
-        """Start a new run's folder.
+        """Create a new run's folder.
 
         Args:
             run_path: The folder.
-            experiment: What is run.
-            more: What else its record says.
+            experiment: Its settings.
+            more: Further entries of its record.
 
         Raises:
-            LabError: If there is something at the path already, or the system refuses.
+            LabError: If the path exists already or cannot be written.
         """
         check_free(run_path)
         heads, text = range(1, experiment.n_future + 1), dump(experiment)
@@ -87,9 +87,9 @@ class Recorder:
 
     @classmethod
     def reopen(cls, run_path: Path) -> Recorder:
-        """Go on with a run's folder.
+        """Open a run's folder to resume it.
 
-        Its wall time goes on from the last that its tables tell, since a kill leaves no time in the record.
+        Its wall time continues from the last one in its tables, since a kill leaves none in the record.
 
         Raises:
             LabError: If another process trains the run, it is finished, its experiment was changed, or its tables are damaged.
@@ -108,7 +108,7 @@ class Recorder:
         return cls(run_path, run.experiment, run.record | {"wall_seconds": seconds}, lock)
 
     def close(self) -> None:
-        """Let other processes have the run."""
+        """Release the run's lock."""
         if self.lock is not None:
             self.lock.release()
 
@@ -127,16 +127,16 @@ class Recorder:
         write_json(self.run_path / RECORD, self._record)
 
     def seconds(self) -> float:
-        """Wall time of the run so far, over all its stops."""
+        """Return the wall time of the run so far in seconds, over all resumptions."""
         return self._before + time.monotonic() - self._began
 
     def checkpoint_path(self, step: int) -> Path:
-        """Where the state at a step is written."""
+        """Return the folder of the checkpoint at a step."""
         return self.run_path / checkpoint_name(step)
 
 
 def check_free(run_path: Path) -> None:
-    """Refuse a path at which something stands.
+    """Reject a path that exists already.
 
     Raises:
         LabError: Naming the path and the way out.
@@ -153,7 +153,7 @@ def check_free(run_path: Path) -> None:
 
 
 def _write_artifact(folder: Path, name: str, text: str) -> None:
-    """Write a file that a task wants in its runs, unless it would leave the folder or take the place of a run's own."""
+    """Write a task's file into the folder; reject names outside it and those of the run's own files."""
     own = (EXPERIMENT, RECORD, METRICS, TIMING, WEIGHTS)
     if Path(name).name != name or name in own or name.startswith((".", "checkpoint-")):
         raise LabError(f"the task's artifact {name!r} must be a plain file name other than {', '.join(own)}")
@@ -161,9 +161,9 @@ def _write_artifact(folder: Path, name: str, text: str) -> None:
 
 
 def git_commit() -> str | None:
-    """The commit of the code that runs, with a plus sign if files were changed since.
+    """Return the commit of this code, with a plus sign if tracked files differ from it.
 
-    None where no repository tracks the code: a package that is installed below somebody's repository is no part of it.
+    None if no repository tracks the code: a package installed below another repository is not part of it.
     """
     package = Path(__file__).resolve().parents[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

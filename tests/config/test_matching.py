@@ -69,7 +69,7 @@ def test_there_is_always_one_step() -> None:
             "budget.step_time must be null with model.matched flops, not 1.5",
         ),
         ({"matched": "time", "budget__steps": 900}, "budget.step_time must be a number where budget.steps is one"),
-        ({"budget__steps": 1000}, r"steps must be \d+ at equal flops, what budget.steps = 1000 of n = 1"),
+        ({"budget__steps": 1000}, r"steps must be \d+, at equal flops to budget.steps = 1000 of n = 1"),
         ({"matched": "time", "budget__step_time": 0.0}, "budget.step_time must be above 0"),
     ],
     ids=str,

@@ -87,7 +87,7 @@ WRONG = [
     pytest.param(
         "induction",
         {"model.matched": "flops", "n_future": 2, "budget.steps": 4},
-        "at equal flops, what budget.steps = 4 of n = 1 pay for, not 4",
+        "at equal flops to budget.steps = 4 of n = 1, not 4",
         id="steps that the budget does not pay for",
     ),
     pytest.param(
