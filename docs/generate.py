@@ -29,6 +29,7 @@ from lab.config.evaluation import MEASURES
 from lab.config.head_table import LAYERS, WIDTH, head_table, kind_table
 from lab.config.objective import OBJECTIVES, WEIGHTS
 from lab.config.overview import describe_settings
+from lab.metrics import QUANTITIES
 from lab.objectives import Objective
 from lab.plots import gallery
 from lab.registry import load_entry
@@ -101,15 +102,26 @@ The settings of the tasks are on [their page](tasks.md).
 
 
 def metrics_page() -> str:
-    """List the measures whose metrics a run has."""
-    rows = [(code(name), each.metrics, each.every or "off") for name, each in MEASURES.items()]
+    """List the kinds of metrics, and the measures that report them."""
+    metrics = []
+    for name, each in QUANTITIES.items():
+        full = "/".join([name, *(f"<{part}>" for part in each.parts)])
+        metrics.append((code(full), each.label, each.unit, "lower" if each.lower_is_better else "higher"))
+    measures = [(code(name), each.metrics, each.every or "off") for name, each in MEASURES.items()]
     return f"""# Metrics
+
+[Metrics](../experiments.md#metrics) explains the names.
+A name of a variant of the task begins with the variant, as `far:accuracy/copy/1`.
+In a label `{{}}` stands for the rest of the name, such as the predictor of `kl/bayes`.
+
+{table(["name", "label", "unit", "better"], metrics)}
+
+## Measures
 
 Loss and accuracy of every head and role are always measured.
 `evaluation.measures` sets how often the other measures are taken; a measure of your own is `module:function`.
-[Metrics](../experiments.md#metrics) explains the names.
 
-{table(["measure", "metrics", "default: at every so many evaluation points"], rows)}
+{table(["measure", "metrics", "default: every so many evaluation points"], measures)}
 """
 
 

@@ -15,11 +15,12 @@ from lab.config.evaluation import MEASURES
 from lab.config.files import setting_names
 from lab.config.kinds import KINDS
 from lab.config.objective import OBJECTIVES, WEIGHTS
+from lab.metrics import QUANTITIES
 
 ROOT = Path(__file__).parents[1]
 TABLES: dict[str, Iterable[str]] = {
     "reference/settings.md": [f"`{name}`" for name in setting_names() if name != "task"],
-    "reference/metrics.md": [f"`{name}`" for name in MEASURES],
+    "reference/metrics.md": [*(f"`{name}`" for name in MEASURES), *(f"`{name}" for name in QUANTITIES)],
     "reference/heads.md": [f"`{name}`" for name in KINDS],
     "reference/objectives.md": [f"`{name}`" for name in (*OBJECTIVES, *WEIGHTS)],
     "reference/figures.md": [f"## {name}\n" for name in plots.FIGURES],
