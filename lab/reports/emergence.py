@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from lab import plots
 from lab.metrics import Metric
 from lab.plots.axes import metric_label, role_label
-from lab.plots.save import embedded
+from lab.reports.section import Section, render_html
 from lab.runs import Run, frame
 from lab.runs.files import write_atomic
 from lab.runs.names import headline, reference_lines
@@ -87,7 +86,9 @@ def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence
             plots.save(figure, numbers, out / f"{name}.png")
         figures = {name: (figure, caption) for name, (figure, _, caption) in drawn.items()}
         reading = [_RULE, *([_UNEXPLAINED] if unexplained else []), *found.notes]
-        write_atomic(out / PAGE, page_of(runs, figures, table, sentence, reading, command))
+        title = f"{experiment.task.name.partition(':')[2] or experiment.task.name}, with one prediction head and with more"
+        sections = sections_of(runs, figures, table, sentence, reading, command)
+        write_atomic(out / PAGE, render_html(title, sections))
     return Report(out / "emergence.png", out / PAGE, table, sentence)
 
 
@@ -211,72 +212,42 @@ def _figures(
     return drawn
 
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fdfdfb; --line: #cfcfc8; }
-body { margin: 2rem auto; max-width: 46rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.found { border-left: 4px solid #d55e00; padding-left: 1rem; font-size: 1.05rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
-figure { margin: 1.2rem 0; } img { max-width: 100%; background: white; padding: .4rem; box-sizing: border-box; }
-figcaption { font-size: .9rem; opacity: .85; } code { font-size: .92em; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e3; --paper: #1d1e20; --line: #4a4b4e; }
-  img { filter: invert(.89) hue-rotate(180deg); } a { color: #8ab4f8; } }
-"""
-
-
-def page_of(
+def sections_of(
     runs: Sequence[Run],
     figures: dict[str, tuple[Figure, str]],
     table: pd.DataFrame,
     sentence: str,
     reading: Sequence[str],
     command: str,
-) -> str:
-    """One HTML page that needs no other file; the tables of its figures lie beside it."""
-    task = runs[0].experiment.task
-    shown = "".join(
-        f"<figure>{embedded(figure, html.escape(caption))}<figcaption>{html.escape(caption)}"
-        f' (<a href="{name}.csv">numbers</a>)</figcaption></figure>'
-        for name, (figure, caption) in figures.items()
-    )
-    title = f"{html.escape(task.name.partition(':')[2] or task.name)}, with one prediction head and with more"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="mtp-lab"><title>{title}</title><style>{_STYLE}</style></head><body>
-<h1>{title}: when is it learnt?</h1>
-<p>The task: {html.escape(task.summary)}.</p>
-<p class="found">{html.escape(sentence)}</p>
-<div class="wide">{across(table).to_html(index=False, border=0)}</div>
-<p>In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the same
-{runs[0].experiment.evaluation.examples} sequences; what others would give is not in the intervals. Times are tokens seen at the
-first of two evaluation points in a row at or above the threshold; points are {runs[0].experiment.evaluation.every} steps apart.
-{html.escape(" ".join(reading))}</p>
-{shown}
-<h2>What was run</h2>
-{_setting(runs)}
-<p>Made on {date.today().isoformat()} by <code>{html.escape(command)}</code>; the numbers of each figure lie beside this page as
-CSV.</p>
-</body></html>
-"""
+) -> list[Section]:
+    """Return the sections of the page; the tables of its figures lie beside it."""
+    one = runs[0].experiment
+    how = f"""In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the
+same {one.evaluation.examples} sequences; what others would give is not in the intervals. Times are tokens seen at the first of two
+evaluation points in a row at or above the threshold; points are {one.evaluation.every} steps apart. {" ".join(reading)}"""
+    made = f"Made on {date.today().isoformat()} by `{command}`; the numbers of each figure lie beside this page as CSV."
+    return [
+        Section(text=f"The task: {one.task.summary}."),
+        Section(text=f"> {sentence}", table=across(table)),
+        Section(text=how),
+        *(Section(text=f"{text} ([numbers]({name}.csv))", figure=figure) for name, (figure, text) in figures.items()),
+        Section("Runs", f"{_describe_runs(runs)}\n\n{made}"),
+    ]
 
 
-def _setting(runs: Sequence[Run]) -> str:
-    """What was trained, on what, and with which code."""
+def _describe_runs(runs: Sequence[Run]) -> str:
+    """Return what was trained, on what, and with which code."""
     one = runs[0].experiment
     trunks = {run.experiment.n_future: run.experiment.trunk_layers for run in runs}
     trunk = ", ".join(f"{counted(layers, 'layer')} with n = {n}" for n, layers in sorted(trunks.items()))
-    depth = "" if len(set(trunks.values())) == 1 else (
-        " More prediction heads leave fewer layers to the trunk, so that a difference can also come from depth."
-    )  # fmt: skip
+    same_depth = len(set(trunks.values())) == 1
+    depth = "" if same_depth else " More heads leave fewer layers to the trunk, so that a difference can also come from depth."
     parameters = sorted({int(run.record["non_embedding_parameters"]) for run in runs})
     seconds = sum(float(run.record["wall_seconds"]) for run in runs)
     versions = ", ".join(f"{name} {version}" for name, version in runs[0].record["versions"].items())
     commits = ", ".join(sorted({str(run.record["commit"]) for run in runs}))
     size = " or ".join(f"{count:,}" for count in parameters)
-    return f"""<p>{len(runs)} models of width {one.model.width} with {size} non-embedding parameters, on the task
-<code>{html.escape(one.task.name)}</code>. The trunk, which all prediction heads share, has {trunk}.{depth} Models of the same
-seed see the same data in the same order. {one.steps} steps of {one.batch_size} sequences, peak learning rate
-{one.optimiser.peak_lr:g}; {seconds:.0f} s of training in all. Code at {html.escape(commits)}; {html.escape(versions)}.</p>
-"""
+    return f"""{len(runs)} models of width {one.model.width} with {size} non-embedding parameters, on the task
+`{one.task.name}`. The trunk, which all prediction heads share, has {trunk}.{depth} Models of the same seed see the same data in
+the same order. {one.steps} steps of {one.batch_size} sequences, peak learning rate {one.optimiser.peak_lr:g}; {seconds:.0f} s
+of training in all. Code at {commits}; {versions}."""

@@ -18,7 +18,8 @@ import pandas as pd
 
 from lab import plots
 from lab.plots.save import save
-from lab.reports.markdown import markdown_table, write_page
+from lab.reports.markdown import write_page
+from lab.reports.section import Section
 from lab.reproduce import write_frame
 from lab.runs import Run, frame
 from lab.stats.configurations import comparison_table, run_values, seed_table
@@ -178,7 +179,7 @@ class Plateau:
             values = self.rate_values(tuned)
             files.append(_write_csv(values, out / "rates.csv"))
             tables[self.rate_heading] = rate_table(values)
-        sections = {heading: markdown_table(table) for heading, table in tables.items()}
+        sections = [Section(heading, table=table) for heading, table in tables.items()]
         page = write_page(out / "report.md", self.title.format(scale=scale), sections, [*chain(*finished)])
         return [*files, write_frame(named, out), page]
 

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from lab import plots
 from lab.plots.save import save
-from lab.reports.markdown import markdown_table, write_page
+from lab.reports.markdown import write_page
+from lab.reports.section import Section
 from lab.reproduce import write_frame
 from lab.reproduce.fig7.plan import ARMS, METRIC, RATE, SCALES, best_rates, sized, tuning_table
 from lab.runs import Run
@@ -55,42 +56,41 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     if chances is not None:
         chances.to_csv(out / "rates.csv", index=False)
         files.append(out / "rates.csv")
-        sections |= tuning_sections(chances, rates)
+        sections += tuning_sections(chances, rates)
     page = write_page(out / "report.md", "Induction by size (Fig 7)", sections, [run for each in finished for run in each])
     return [*files, write_frame(named, out), page]
 
 
-def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> dict[str, str]:
-    """What follows from the frames alone, by heading.
+def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> list[Section]:
+    """Return the sections that follow from the frames alone.
 
     Args:
         of_rate: By the n that chose the rates.
         tunings: Each in words.
     """
-    sections = {"In one line": "\n".join(f"- {line}" for line in findings(of_rate))}
+    sections = [Section("In one line", "\n".join(f"- {line}" for line in findings(of_rate)))]
     for table, tuning in zip(of_rate.values(), tunings, strict=True):
-        sections[f"Accuracy on second tokens of names met again, best epoch, {tuning}"] = markdown_table(_summary(table))
+        title = f"Accuracy on second tokens of names met again, best epoch, {tuning}"
+        sections.append(Section(title, table=_summary(table)))
     for metric, rule in TOLD:
-        by_size, over_sizes = (
-            markdown_table(against(of_rate, metric, rule)) for against in (against_one, against_one_over_sizes)
-        )
-        heading = f"n = 2 against n = 1: `{metric}`, {rule} evaluation"
-        sections[heading] = f"{by_size}\n\nMeans of each seed over all sizes:\n\n{over_sizes}"
-    sections["Cost of n = 2 at equal tokens"] = markdown_table(cost_table(of_rate[1]))
-    return sections
+        title = f"n = 2 against n = 1: `{metric}`, {rule} evaluation"
+        sections.append(Section(title, table=against_one(of_rate, metric, rule)))
+        over_sizes = against_one_over_sizes(of_rate, metric, rule)
+        sections.append(Section(text="Means of each seed over all sizes:", table=over_sizes))
+    return [*sections, Section("Cost of n = 2 at equal tokens", table=cost_table(of_rate[1]))]
 
 
-def tuning_sections(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> dict[str, str]:
-    """What follows from the tuning runs, by heading.
+def tuning_sections(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> list[Section]:
+    """Return the sections that follow from the tuning runs.
 
     Args:
         chances: From `tuning_table`.
         rates: The rate that each n chose, by size.
     """
-    return {
-        "Choice of the rate (best epoch on validation, seeds of its own)": markdown_table(_choice(chances, rates)),
-        "n = 2 minus n = 1 at each rate, on the tuning seeds": markdown_table(tuning_differences(chances)),
-    }
+    return [
+        Section("Choice of the rate (best epoch on validation, seeds of its own)", table=_choice(chances, rates)),
+        Section("n = 2 minus n = 1 at each rate, on the tuning seeds", table=tuning_differences(chances)),
+    ]
 
 
 def tuning_differences(chances: pd.DataFrame) -> pd.DataFrame:
