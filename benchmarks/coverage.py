@@ -16,7 +16,7 @@ from scipy import stats
 
 from benchmarks.progress import each
 from benchmarks.timing import print_table
-from lab.stats.statistics import LEVEL, escaped_share, expanded_percentile, resample
+from lab.stats.bootstrap import LEVEL, escaped_share, expanded_percentile, resample
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]

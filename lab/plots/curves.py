@@ -12,8 +12,8 @@ from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import AXES, log_axis
 from lab.plots.style import Look
+from lab.stats.bootstrap import FEWEST, bootstrap_band
 from lab.stats.conditions import Conditions, conditions, rows_of
-from lab.stats.statistics import FEWEST, bootstrap_band
 from tasks.errors import nearest
 
 SHARE = 0.5

@@ -16,9 +16,9 @@ from lab.plots.axes import count, figure_of, log_axis, metric_label, new_axes, n
 from lab.plots.curves import noted, seed_columns, seed_count
 from lab.plots.panels import Lines, in_panels, reject_more
 from lab.plots.style import LUMINANCE
+from lab.stats.bootstrap import FEWEST
 from lab.stats.conditions import Conditions, conditions, enumerated, rows_of, varied_settings
 from lab.stats.configurations import Rule, cell_table, run_values
-from lab.stats.statistics import FEWEST
 
 PARAMETERS = "non-embedding parameters"
 ROWS_AT_MOST = 24

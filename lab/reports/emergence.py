@@ -18,19 +18,11 @@ from lab.reports.section import Section, render_html
 from lab.runs import Run, frame
 from lab.runs.files import write_atomic
 from lab.runs.names import headline, reference_lines
+from lab.stats.bootstrap import FEWEST, counted, mean_beside_share, mean_with_interval, share_with_interval
 from lab.stats.conditions import conditions, rows_of
 from lab.stats.configurations import comparison_table, run_values
 from lab.stats.emergence import COMPLETION, ONSET, emergence_table
-from lab.stats.statistics import (
-    ALPHA,
-    FEWEST,
-    Comparison,
-    counted,
-    holm,
-    mean_beside_share,
-    mean_with_interval,
-    share_with_interval,
-)
+from lab.stats.paired import ALPHA, Comparison, holm
 from lab.stats.times import compare_emergence, emergence_sentence
 
 PAGE = "index.html"
@@ -224,7 +216,8 @@ def sections_of(
     one = runs[0].experiment
     how = f"""In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the
 same {one.evaluation.examples} sequences; what others would give is not in the intervals. Times are tokens seen at the first
-of two evaluation points in a row at or above the threshold; points are {one.evaluation.every} steps apart. {" ".join(reading)}"""
+of two evaluation points in a row at or above the threshold; points are {one.evaluation.every} steps
+apart. {" ".join(reading)}"""
     made = f"Made on {date.today().isoformat()} by `{command}`; the numbers of each figure lie beside this page as CSV."
     return [
         Section(text=f"The task: {one.task.summary}."),

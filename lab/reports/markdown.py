@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.reports.section import Section, render_markdown
 from lab.runs import Run
 from lab.runs.files import write_atomic
-from lab.stats.statistics import RULE
+from lab.stats.paired import RULE
 
 READING = f"""\
 {RULE}

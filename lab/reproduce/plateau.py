@@ -22,9 +22,9 @@ from lab.reports.markdown import write_page
 from lab.reports.section import Section
 from lab.reproduce import write_frame
 from lab.runs import Run, frame
+from lab.stats.bootstrap import mean_beside_share, share_with_interval
 from lab.stats.configurations import comparison_table, run_values, seed_table
 from lab.stats.emergence import emergence_table
-from lab.stats.statistics import mean_beside_share, share_with_interval
 from lab.stats.survival import survival_comparisons
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping

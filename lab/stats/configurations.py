@@ -9,15 +9,9 @@ import pandas as pd
 
 from lab.errors import LabError
 from lab.metrics import Metric
+from lab.stats.bootstrap import bootstrap_interval
 from lab.stats.conditions import finished, require_one_configuration
-from lab.stats.statistics import (
-    ALPHA,
-    bootstrap_interval,
-    corrected,
-    least_p_of_pairs,
-    one_run_a_seed,
-    paired_comparison,
-)
+from lab.stats.paired import ALPHA, corrected, least_p_of_pairs, one_run_a_seed, paired_comparison
 
 Rule = Literal["last", "best"]
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lab.stats.bootstrap import escaped_share
 from lab.stats.conditions import require_one_configuration
-from lab.stats.statistics import escaped_share
 
 ONSET, COMPLETION = 0.5, 0.9
 HOLD = 2

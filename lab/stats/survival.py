@@ -1,6 +1,6 @@
-"""Emergence as survival: which share of runs is still on the plateau, where some never leave it within their run.
+"""Emergence as survival: the share of runs that are still on the plateau, where some never escape it within their run.
 
-A mean over the runs that did emerge would flatter the arm in which fewer do; these estimates use every run.
+A mean over the runs that did emerge would flatter the condition in which fewer do; these estimates use every run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lab.stats.statistics import ALPHA, EXACT_UP_TO, LEVEL, Floats, corrected, least_p_of_pairs, least_p_of_runs
+from lab.stats.bootstrap import LEVEL, Floats
+from lab.stats.paired import ALPHA, EXACT_UP_TO, corrected, least_p_of_pairs, least_p_of_runs
 from lab.stats.times import compare_emergence
 
 
@@ -59,27 +60,30 @@ def survival_curve(times: Sequence[float], observed: Sequence[bool], level: floa
     return pd.concat([start, curve], ignore_index=True)
 
 
-def log_rank(times_a: Sequence[float], seen_a: Sequence[bool], times_b: Sequence[float], seen_b: Sequence[bool]) -> float:
-    """Two-sided p-value of the log-rank test that two arms emerge alike, by permutation.
+def log_rank(
+    times_a: Sequence[float], observed_a: Sequence[bool], times_b: Sequence[float], observed_b: Sequence[bool]
+) -> float:
+    """Compute the two-sided p-value of the log-rank test that two conditions emerge alike, by permutation.
 
-    The statistic is the test's own, how many runs of an arm emerged minus how many were to be expected: the sum of its runs'
-    scores, each of which is whether the run emerged minus the hazard of all runs together until then (Nelson and Aalen). So
-    runs can be dealt to the arms in every way with their scores: exact up to 8 + 8 of them, where the usual chi-squared
-    distribution says 4e-5 for what has a chance of 1.6e-4. It takes for granted that both arms were watched as long. nan with
-    a single run in an arm.
+    The statistic is the test's own, how many runs of a condition emerged minus how many were to be expected: the sum of its
+    runs' scores, each of which is whether the run emerged minus the hazard of all runs together until then (Nelson and Aalen).
+    Runs are permuted between the conditions with their scores: exact up to 8 + 8 of them, where the usual chi-squared
+    distribution says 4e-5 for what has a chance of 1.6e-4. It assumes that both conditions were observed as long. nan with a
+    single run in a condition.
     """
     if min(len(times_a), len(times_b)) < 2:
         return math.nan
-    times, seen = np.array([*times_a, *times_b], dtype=float), np.array([*seen_a, *seen_b], dtype=bool)
-    moments, events = np.unique(times[seen], return_counts=True)
+    times = np.array([*times_a, *times_b], dtype=float)
+    observed = np.array([*observed_a, *observed_b], dtype=bool)
+    moments, events = np.unique(times[observed], return_counts=True)
     at_risk = (times[:, None] >= moments).sum(0)
-    scores = seen - ((times[:, None] >= moments) * (events / at_risk)).sum(1)
-    arms = scores[: len(times_a)], scores[len(times_a) :]
+    scores = observed - ((times[:, None] >= moments) * (events / at_risk)).sum(1)
+    conditions = scores[: len(times_a)], scores[len(times_a) :]
 
     def difference(a: Floats, b: Floats, axis: int) -> Any:
         return a.mean(axis) - b.mean(axis)
 
-    return float(stats.permutation_test(arms, difference, n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue)
+    return float(stats.permutation_test(conditions, difference, n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue)
 
 
 def survival_comparisons(table: pd.DataFrame, which: str, arm: str = "n_future") -> pd.DataFrame:

@@ -7,17 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from lab.stats.statistics import (
-    ALPHA,
-    FEWEST,
-    LEVEL,
-    Comparison,
-    counted,
-    expanded_percentile,
-    one_run_a_seed,
-    resample,
-    sign_flip,
-)
+from lab.stats.bootstrap import FEWEST, LEVEL, counted, expanded_percentile, resample
+from lab.stats.paired import ALPHA, Comparison, one_run_a_seed, sign_flip
 
 
 def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm: str = "n_future") -> Comparison:

@@ -74,7 +74,7 @@ class Results:
         """
         import pandas as pd
 
-        from lab.stats.statistics import mean_with_interval
+        from lab.stats.bootstrap import mean_with_interval
 
         rows: list[dict[str, Any]] = []
         for _, group in self.runs.groupby(self._keys, sort=False, dropna=False):

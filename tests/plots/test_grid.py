@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lab import plots
 from lab.errors import LabError
 from lab.plots.pareto import pareto_front
-from lab.stats.statistics import bootstrap_interval
+from lab.stats.bootstrap import bootstrap_interval
 
 METRIC = "accuracy/turn/1"
 

@@ -11,7 +11,7 @@ from lab import plots
 from lab.errors import LabError
 from lab.plots.curves import band_note, band_table
 from lab.plots.style import LOOKS, LUMINANCE
-from lab.stats.statistics import bootstrap_interval
+from lab.stats.bootstrap import bootstrap_interval
 
 
 def frame(ns: tuple[int, ...] = (1, 2), seeds: int = 4) -> pd.DataFrame:

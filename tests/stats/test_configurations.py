@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 
 from lab.errors import LabError
+from lab.stats.bootstrap import bootstrap_interval
 from lab.stats.configurations import cell_table, comparison_table, run_values, seed_table
-from lab.stats.statistics import bootstrap_interval, paired_comparison
+from lab.stats.paired import paired_comparison
 
 
 def frame(seeds: int = 4) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from lab.errors import LabError
 from lab.stats.emergence import emergence_table
-from lab.stats.statistics import ALPHA, Comparison, paired_comparison
+from lab.stats.paired import ALPHA, Comparison, paired_comparison
 from lab.stats.times import compare_emergence, emergence_sentence
 
 WHAT = "copying reaches 50 % accuracy"

@@ -17,8 +17,8 @@ from lab.reproduce import write_frame
 from lab.reproduce.fig7.plan import ARMS, METRIC, RATE, SCALES, best_rates, sized, tuning_table
 from lab.runs import Run
 from lab.runs.names import reference_lines
+from lab.stats.bootstrap import mean_with_interval
 from lab.stats.configurations import Rule, comparison_table, run_values
-from lab.stats.statistics import mean_with_interval
 
 CHOSEN_BY = "rate chosen by"
 TOLD: tuple[tuple[str, Rule], ...] = (

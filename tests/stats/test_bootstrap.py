@@ -7,18 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lab.stats.statistics import (
+from lab.stats.bootstrap import (
     FEWEST,
     bootstrap_band,
     bootstrap_interval,
     escaped_share,
     expanded,
-    holm,
     mean_beside_share,
     mean_with_interval,
-    paired_comparison,
     share_with_interval,
 )
+from lab.stats.paired import holm, paired_comparison
 
 
 def test_the_interval_is_scipys_at_an_expanded_level() -> None:
@@ -133,7 +132,7 @@ def test_statistics_need_no_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, lab.plots, lab.stats.statistics, lab.stats.emergence; print('torch' in sys.modules)"
+    code = "import sys, lab.plots, lab.stats.bootstrap, lab.stats.emergence; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
