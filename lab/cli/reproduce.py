@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lab.cli.arguments import Parser, parse_settings
 from lab.errors import LabError
 from lab.processes import resumable
-from lab.reproduce import PAGE, REPRODUCTIONS
+from lab.registry import load_object
+from lab.reproduce import PAGE, STUDIES, Study
 from lab.runs.outputs import check_folder
 from tasks.errors import nearest
 
@@ -29,7 +29,7 @@ comes out is another study, and lies in a folder of its own (--runs, --out)."""
 
 def run(arguments: list[str]) -> int:
     """Train what a figure needs, or go on with it, and write the figure, its numbers and a page."""
-    listed = "\n".join(f"  {name}" for name in REPRODUCTIONS)
+    listed = "\n".join(f"  {name}" for name in STUDIES)
     parser = Parser(
         "reproduce",
         "A figure of a paper from nothing; the same command goes on after any stop.",
@@ -45,13 +45,13 @@ def run(arguments: list[str]) -> int:
     parser.add_force()
     args, rest = parser.parse_known_args(arguments)
     settings = parse_settings(rest)
-    if args.name not in REPRODUCTIONS:
-        raise LabError(f"unknown reproduction {args.name!r}; {nearest(args.name, REPRODUCTIONS)}")
+    if args.name not in STUDIES:
+        raise LabError(f"unknown reproduction {args.name!r}; {nearest(args.name, STUDIES)}")
     if args.workers is not None and args.workers < 1:
         raise LabError(f"reproduce: --workers must be at least 1, not {args.workers}")
-    study = importlib.import_module(REPRODUCTIONS[args.name])
-    if args.scale not in study.SCALES:
-        raise LabError(f"{args.name} has no scale {args.scale!r}; it has: {', '.join(study.SCALES)}")
+    study: Study = load_object(STUDIES[args.name], "study")
+    if args.scale not in study.scales:
+        raise LabError(f"{args.name} has no scale {args.scale!r}; it has: {', '.join(study.scales)}")
 
     out = Path(args.out or f"results/{args.name}")
     if not args.plan:

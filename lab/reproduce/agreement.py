@@ -142,4 +142,3 @@ STUDY = Plateau(
         ),
     ),
 )
-SCALES, sweeps, report = STUDY.scales, STUDY.sweeps, STUDY.report

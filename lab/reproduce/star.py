@@ -51,4 +51,3 @@ STUDY = Plateau(
     stone_words="the goal's predecessor",
     told=r"(accuracy|loss)/(turn|follow)/\d|exact",
 )
-SCALES, sweeps, report = STUDY.scales, STUDY.sweeps, STUDY.report

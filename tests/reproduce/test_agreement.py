@@ -32,7 +32,7 @@ def curve(experiment: Experiment, leaves_at: int | None, end: float = 0.99) -> d
 
 
 def tuned(folder: Path) -> list[lab.Run]:
-    (first, _) = agreement.sweeps("laptop")
+    (first, _) = agreement.STUDY.sweeps("laptop")
     return [
         make_run(folder / name, each, curve(each, 500, 0.8 if each.optimiser.peak_lr == BEST else 0.5))
         for name, each in grid_experiments(first(())).items()
@@ -40,7 +40,7 @@ def tuned(folder: Path) -> list[lab.Run]:
 
 
 def main_sweep(runs: list[lab.Run]) -> Sweep:
-    return agreement.sweeps("laptop")[1](runs)
+    return agreement.STUDY.sweeps("laptop")[1](runs)
 
 
 def test_n_1_alone_selects_the_rate_on_other_data(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         leaves = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None
         runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, leaves), weights=True))
-    written = agreement.report("laptop", [tuning, runs], tmp_path)
+    written = agreement.STUDY.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "survival-verb-first.png", "survival-verb-first.csv",
         "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv.gz", "report.md", "patching.csv", "rates.csv",

@@ -7,7 +7,8 @@ import pytest
 import lab
 from lab.config import SIZES, Experiment
 from lab.reproduce import fig7
-from lab.reproduce.fig7.page import by_rates
+from lab.reproduce.fig7.page import against_one, against_one_over_sizes, by_rates
+from lab.reproduce.fig7.plan import METRIC, sized
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
 from tests.helpers.runs import make_run
@@ -24,11 +25,11 @@ def curve(experiment: Experiment, best: float) -> Mapping[int, Mapping[str, floa
     """A metric that is best in the middle."""
     half = experiment.steps // 2
     values = {0: 0.0, half: best, experiment.steps: best - 0.1}
-    return {step: {fig7.METRIC: value, "loss/second_again/1": 1 - value, "loss/all/1": 2.0} for step, value in values.items()}
+    return {step: {METRIC: value, "loss/second_again/1": 1 - value, "loss/all/1": 2.0} for step, value in values.items()}
 
 
 def tuned(folder: Path) -> list[lab.Run]:
-    (first, _) = fig7.sweeps("laptop")
+    (first, _) = fig7.STUDY.sweeps("laptop")
     runs = []
     for name, experiment in grid_experiments(first(())).items():
         right = experiment.optimiser.peak_lr == BEST[experiment.n_future][size_of(experiment)]
@@ -39,11 +40,11 @@ def tuned(folder: Path) -> list[lab.Run]:
 
 
 def main_sweep(runs: list[lab.Run]) -> Sweep:
-    return fig7.sweeps("laptop")[1](runs)
+    return fig7.STUDY.sweeps("laptop")[1](runs)
 
 
 def test_rates_are_tuned_on_validation_and_separate_seeds() -> None:
-    first, second = (sweep(()) for sweep in fig7.sweeps("laptop"))
+    first, second = (sweep(()) for sweep in fig7.STUDY.sweeps("laptop"))
     assert {each.evaluation.split for each in grid_experiments(first).values()} == {"validation"}
     assert {each.evaluation.split for each in grid_experiments(second).values()} == {"test"}
     assert not set(first.seeds) & set(second.seeds)
@@ -75,7 +76,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         ahead = 0.2 * (experiment.n_future == 2) * (1 if size_of(experiment) == "d32" else -1)
         runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.6 + ahead + 0.001 * (experiment.seed % 3))))
-    written = fig7.report("laptop", [tuning, runs], tmp_path)
+    written = fig7.STUDY.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "fig7.png", "fig7.csv", "emergence.png", "emergence.csv", "rates.csv", "frame.csv.gz", "report.md"
     }  # fmt: skip
@@ -94,11 +95,11 @@ def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         if experiment.optimiser.peak_lr == BEST[1][size_of(experiment)]:
             runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
-    table = fig7.against_one({1: fig7.sized(runs)}, fig7.METRIC, "best")
+    table = against_one({1: sized(runs)}, METRIC, "best")
     assert table["size"].tolist() == ["d32", "d48", "d64", "d96"]
     assert table["difference"].tolist() == pytest.approx([0.05] * 4)
     assert table["pairs"].tolist() == [8] * 4
-    together = fig7.against_one_over_sizes({1: fig7.sized(runs)}, fig7.METRIC, "best")
+    together = against_one_over_sizes({1: sized(runs)}, METRIC, "best")
     assert together[["difference", "pairs"]].to_numpy().tolist() == [[pytest.approx(0.05), 8]]
 
 
@@ -107,14 +108,14 @@ def test_shared_runs_are_one_comparison_of_one_family(tmp_path: Path) -> None:
     tuning, runs = tuned(tmp_path / "rates"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
-    of_rate = by_rates(fig7.sized(runs), BEST)
-    table = fig7.against_one(of_rate, fig7.METRIC, "best")
+    of_rate = by_rates(sized(runs), BEST)
+    table = against_one(of_rate, METRIC, "best")
     assert table["rate chosen by"].tolist() == ["n = 2", "n = 1", *["n = 1 and n = 2"] * 3]
     assert table["p_holm"].tolist() == pytest.approx([5 * 2 / 2**8] * 5)
 
 
 def test_the_papers_scale_has_the_papers_sizes_and_tunes_nothing() -> None:
-    (only,) = fig7.sweeps("paper")
+    (only,) = fig7.STUDY.sweeps("paper")
     planned = list(grid_experiments(only(())).values())
     assert [each.model.size for each in planned[:14:2]] == list(SIZES)
     assert {each.optimiser.peak_lr for each in planned} == {1e-4}

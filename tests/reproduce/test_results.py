@@ -75,7 +75,7 @@ def test_every_page_says_how_its_tables_are_to_be_read(name: str) -> None:
 
 def test_published_studies_state_how_many_sequences_measure_them() -> None:
     """256 sequences, whatever a task's default becomes: the numbers of published runs must not move."""
-    published = [sweep(()) for study in (star, agreement, fig7) for sweep in study.sweeps("laptop")]
+    published = [sweep(()) for study in (star, agreement, fig7) for sweep in study.STUDY.sweeps("laptop")]
     published += [load(SWEEPS / f"{name}.yaml") for name in ("longer", "two_words")]
     assert [sweep.base["evaluation.examples"] for sweep in published] == [256] * len(published)
 

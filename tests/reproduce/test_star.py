@@ -12,7 +12,7 @@ from tests.helpers.runs import make_run
 
 
 def planned_sweep() -> Sweep:
-    (only,) = star.sweeps("laptop")
+    (only,) = star.STUDY.sweeps("laptop")
     return only(())
 
 
@@ -46,7 +46,7 @@ def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
         arm = star.STUDY.arm_of(name)
         leaves = 3000 + 1000 * (experiment.seed % 2) if arm == "n = 2" or (arm == "n = 1" and experiment.seed == 100) else None
         runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
-    written = star.report("laptop", [runs], tmp_path)
+    written = star.STUDY.report("laptop", [runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "frame.csv.gz", "report.md"
     }  # fmt: skip
