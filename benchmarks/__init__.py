@@ -1,5 +1,5 @@
-"""Speed and memory, against peers, in one run.
+"""Speed and memory, against peers.
 
-Each file prints its tables and its numbers beside their targets: `python -m benchmarks.<name>`; all of them, and one table at
-the end: `python -m benchmarks`.
+`python -m benchmarks` runs the benchmarks that have targets and prints one table of their numbers at the end; `--only NAME` runs
+one. The others are programs of their own: coverage, objectives, population (for a GPU), precision, profile, storage.
 """

@@ -1,7 +1,7 @@
 """Every benchmark, then one table of all numbers that have a target.
 
 python -m benchmarks --threads 1                 about 20 minutes; docs/performance.md has a run of it
-python -m benchmarks --only peak memory          some of them
+python -m benchmarks --only peak memory          some of them, with --rounds ROUNDS each
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -16,13 +17,13 @@ from benchmarks import heads, memory, overhead, peak, peers, population, scaling
 from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
-ALL: dict[str, Callable[[], list[Finding]]] = {
+ALL: dict[str, Callable[..., list[Finding]]] = {
     "tasks": tasks.run,
     "heads": heads.run,
     "peak": peak.run,
     "memory": memory.run,
     "overhead": overhead.run,
-    "scaling": lambda: scaling.run(figure=scaling.FIGURE),
+    "scaling": partial(scaling.run, figure=scaling.FIGURE),
     "population": population.run,
     "sweep": sweep.run,
     "peers": peers.run,
@@ -33,12 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
     parser.add_argument("--only", nargs="+", choices=list(ALL), default=list(ALL))
+    parser.add_argument("--rounds", type=int, help="of interleaved timing (each benchmark's own)")
     options = parser.parse_args()
+    rounds = {} if options.rounds is None else {"rounds": options.rounds}
     torch.set_num_threads(options.threads)
     findings: list[Finding] = []
     for name in each("benchmark", options.only):
         began = time.monotonic()
-        findings += ALL[name]()
+        findings += ALL[name](**rounds)
         print(f"{name}: {time.monotonic() - began:.0f} s\n", flush=True)
     print_findings("Everything that has a target", findings)
 

@@ -1,18 +1,14 @@
 """What prediction heads cost at a small vocabulary: step time of n = 2, 4 against n = 1 at equal parameters.
 
-python -m benchmarks.heads --threads 1
+python -m benchmarks --only heads
 """
 
 from __future__ import annotations
 
-import argparse
-
-import torch
-
 import lab
 from benchmarks.progress import each
 from benchmarks.steps import ROWS, ours, tokens_of
-from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
+from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_table
 
 VOCABULARY = 32
 LIMITS = {2: 1.03, 4: 1.05}
@@ -36,16 +32,3 @@ def run(rounds: int = 12) -> list[Finding]:
             findings.append(Finding(f"step time, {name}, n = {n} x n = 1", ratio, limit, False))
     print_table(f"Steps at equal parameters, vocabulary {VOCABULARY}", ["arm", "ms"], rows)
     return findings
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
-    parser.add_argument("--rounds", type=int, default=12)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print_findings("Prediction heads", run(options.rounds))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Memory and time of many prediction heads at a large vocabulary, against one head and against a loss that holds all logits.
 
-    python -m benchmarks.memory --threads 1
+    python -m benchmarks --only memory
 
 Memory is the peak of the process's resident memory above its level before the step, the median of fresh processes (on a GPU, of
 what its allocator held at most).
@@ -8,7 +8,6 @@ what its allocator held at most).
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import statistics
@@ -25,7 +24,7 @@ from torch.nn import functional as F
 import lab
 from benchmarks.progress import each
 from benchmarks.steps import Step, device, ours, stepper, tokens_of
-from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
+from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
 from lab.model import build
 from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
@@ -157,16 +156,3 @@ def run(rounds: int = 6) -> list[Finding]:
         Finding("step time, n = 8 x (step of n = 1 and 7 x one head's loss)", steps[8].seconds / without_overhead, 1.10, False),
         Finding(f"time of the loss x all logits, n = {MANY}", paired_ratio(seconds, "ours", "naive"), 1.15, False),
     ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
-    parser.add_argument("--rounds", type=int, default=6)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print_findings("Memory-efficient loss", run(options.rounds))
-
-
-if __name__ == "__main__":
-    main()

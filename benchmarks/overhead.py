@@ -1,6 +1,6 @@
 """What surrounds the training step: Lightning, the data feed, evaluation, start-up.
 
-    python -m benchmarks.overhead --threads 1
+    python -m benchmarks --only overhead
 
 Lightning is compared with a bare loop of plain torch over the same network and feed, in turns, at the 1M size and at the one
 at which the star graph is learned, where a step takes milliseconds; evaluation is its share of a demo run's time.
@@ -8,7 +8,6 @@ at which the star graph is learned, where a step takes milliseconds; evaluation 
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from torch import Tensor
 import lab
 from benchmarks.progress import each
 from benchmarks.steps import ROWS, Step, shaped, stepper
-from benchmarks.timing import Finding, interleaved, medians, print_findings
+from benchmarks.timing import Finding, interleaved, medians
 from lab.config import Experiment
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
@@ -120,16 +119,3 @@ def run(rounds: int = 7) -> list[Finding]:
         evaluation_share(3 * rounds),
         start_up(rounds),
     ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print_findings("What surrounds the training step", run(options.rounds))
-
-
-if __name__ == "__main__":
-    main()

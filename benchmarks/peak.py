@@ -1,6 +1,6 @@
 """Share of the machine's measured matmul peak that a 3M training step reaches, in float32 and in bfloat16.
 
-    python -m benchmarks.peak --threads 1
+    python -m benchmarks --only peak
 
 Counted are the products that a step cannot do without: every matrix once forward and twice backward, and attention's two
 products forward and four backward over the past alone. The peak is the fastest of a few large products on the same threads.
@@ -8,7 +8,6 @@ products forward and four backward over the past alone. The peak is the fastest 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.progress import each
 from benchmarks.steps import ROWS, device, ours, shaped, tokens_of
-from benchmarks.timing import Finding, interleaved, medians, print_findings, print_table
+from benchmarks.timing import Finding, interleaved, medians, print_table
 from lab.config import Experiment
 from lab.config.cost import matrix_parameters, network_counts
 
@@ -55,16 +54,3 @@ def run(rounds: int = 8, size: str = "3M") -> list[Finding]:
         findings.append(Finding(f"share of the measured {name} peak, {size} step", rate / peak, TARGETS[dtype], True))
     print_table("Matrix products", ["dtype", "peak GFLOP/s", "step GFLOP/s", "step ms"], rows)
     return findings
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
-    parser.add_argument("--rounds", type=int, default=8)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print_findings("Share of the peak", run(options.rounds))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Training step against `transformers`' Llama and x-transformers of equal shape: same batch, threads, optimiser and clipping.
 
-    python -m benchmarks.peers --threads 1 --rounds 12
+    python -m benchmarks --only peers
 
 Every network is first tried in every setting (float32 or bfloat16 autocast, eager or `torch.compile`, all with torch's fused
 attention); then each one's best takes turns with ours.
@@ -8,7 +8,6 @@ attention); then each one's best takes turns with ours.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -19,7 +18,7 @@ from torch.nn import functional as F
 
 from benchmarks.progress import each
 from benchmarks.steps import LENGTH, ROWS, VOCABULARY, Step, ours, shaped, stepper, tokens_of
-from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
+from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
 from lab.config.cost import inner_width
 
@@ -122,17 +121,3 @@ def run(rounds: int = 12, sizes: tuple[str, ...] = SIZES) -> list[Finding]:
     title = f"Training step, {ROWS} rows of {LENGTH} tokens, vocabulary {VOCABULARY}"
     print_table(title, ["network and setting", "ms", "tokens/s"], rows)
     return findings
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES))
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print_findings("Against peers", run(options.rounds, tuple(options.sizes)))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What a step costs in n, T, d and L, up to 100M parameters, beside a fitted law.
 
-    python -m benchmarks.scaling --threads 1                    measures, fits, writes docs/scaling.png and docs/scaling.csv
+    python -m benchmarks --only scaling
 
 The law has four prices, fitted to all steps at once by their relative errors:
 
@@ -12,7 +12,6 @@ residual sums touch. A price is what one more unit costs; none can be negative.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -29,7 +27,7 @@ from scipy.optimize import nnls
 import lab
 from benchmarks.progress import each
 from benchmarks.steps import ours, tokens_of
-from benchmarks.timing import Finding, clock, print_findings, print_table
+from benchmarks.timing import Finding, clock, print_table
 from lab.config import SIZES
 from lab.config.cost import matrix_parameters, network_counts
 from lab.plots.save import save
@@ -159,17 +157,3 @@ def run(rounds: int = 5, figure: Path | None = None) -> list[Finding]:
     if figure is not None:
         save(draw(table), table, figure)
     return [Finding("scaling law, largest relative error", float(off.max()), WITHIN, False)]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--figure", type=Path, default=FIGURE)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print_findings("Scaling", run(options.rounds, options.figure))
-
-
-if __name__ == "__main__":
-    main()

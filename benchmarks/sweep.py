@@ -1,6 +1,6 @@
 """Throughput of two workers against one, on the same sweep, in turns.
 
-    python -m benchmarks.sweep
+    python -m benchmarks --only sweep
 
 Each round trains the whole sweep twice, once with each number of workers, after a first one that has loaded the libraries.
 A run is long enough that taking a trial and writing its folder are a small part of it, as in any sweep of use.
@@ -8,7 +8,6 @@ A run is long enough that taking a trial and writing its folder are a small part
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Any
 
 import lab
 from benchmarks.progress import note
-from benchmarks.timing import Finding, in_turns, medians, paired_ratio, print_findings
+from benchmarks.timing import Finding, in_turns, medians, paired_ratio
 
 SWEEP: dict[str, Any] = {
     "name": "throughput",
@@ -54,15 +53,3 @@ def run(rounds: int = 3, workers: int = 2) -> list[Finding]:
     median = medians(seconds)
     what = f"sweep, throughput of {several} ({median[several]:.0f} s) x {one} ({median[one]:.0f} s)"
     return [Finding(what, paired_ratio(seconds, one, several), 1.85, True)]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    print_findings("A sweep", run(options.rounds, options.workers))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,14 @@
 """Throughput of every task at its default settings, on one core.
 
-OMP_NUM_THREADS=1 python -m benchmarks.tasks
+python -m benchmarks --only tasks
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 
 import tasks
-from benchmarks.timing import Finding, interleaved, medians, print_findings, print_table
+from benchmarks.timing import Finding, interleaved, medians, print_table
 from tasks import Task
 
 FAST = ("induction", "bigram", "markov", "recall", "modular")
@@ -28,14 +27,3 @@ def run(rounds: int = 15) -> list[Finding]:
     rows = [[name, f"{1e3 * seconds[name]:.2f}", f"{rate:.2f}"] for name, rate in rates.items()]
     print_table(f"Batches of {ROWS} rows, train split", ["task", "ms a batch", "million tokens/s"], rows)
     return [Finding(f"{name}, million tokens/s", rates[name], target, True) for name, target in TARGETS.items()]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    print_findings("Tasks", run(options.rounds))
-
-
-if __name__ == "__main__":
-    main()
