@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import heads, memory, overhead, peak, peers, population, scaling, sweep, tasks
+from benchmarks import ensemble, heads, memory, overhead, peak, peers, scaling, sweep, tasks
 from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
@@ -24,7 +24,7 @@ ALL: dict[str, Callable[..., list[Finding]]] = {
     "memory": memory.run,
     "overhead": overhead.run,
     "scaling": partial(scaling.run, figure=scaling.FIGURE),
-    "population": population.run,
+    "ensemble": ensemble.run,
     "sweep": sweep.run,
     "peers": peers.run,
 }

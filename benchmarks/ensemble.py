@@ -1,7 +1,7 @@
-"""Many seeds as one program, as many at once as suit the device, against one after the other: seconds of a step of all of them.
+"""Many seeds trained as an ensemble against separate runs: seconds of a step of all of them.
 
-python -m benchmarks.population                    a laptop's core: no slower is the aim
-python -m benchmarks.population --accelerator cuda --seeds 16      a GPU: 8 x for 16 seeds is the aim
+python -m benchmarks.ensemble                                   one core of a laptop: the target is 1
+python -m benchmarks.ensemble --accelerator cuda --seeds 16     a GPU: the target is 8
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def run(rounds: int = 3, seeds: int = 8, accelerator: str = "cpu") -> list[Finding]:
-    """One after the other x together."""
+    """Seconds of a step of separate runs x of an ensemble."""
     findings = []
     for name in each("shape", SHAPES):
         task, settings = SHAPES[name]
         short = {"steps": 13, "schedule.warmup_steps": 0, "accelerator": accelerator, **settings}
         members = [lab.experiment(task, short, seed=seed) for seed in range(seeds)]
-        seconds = in_turns({"together": partial(together, members), "apart": partial(apart, members)}, rounds)
-        ratio = paired_ratio(seconds, "apart", "together")
+        timed = {"ensemble": partial(ensemble_seconds, members), "separate": partial(separate_seconds, members)}
+        ratio = paired_ratio(in_turns(timed, rounds), "separate", "ensemble")
         aim = 8.0 if accelerator == "cuda" else 1.0
-        findings.append(Finding(f"{seeds} seeds apart x together, {name}", ratio, aim, True))
+        findings.append(Finding(f"{seeds} seeds separately x as an ensemble, {name}", ratio, aim, True))
     return findings
 
 
@@ -49,17 +49,17 @@ def main() -> None:
     parser.add_argument("--accelerator", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print_findings("Populations", run(options.rounds, options.seeds, options.accelerator))
+    print_findings("Ensembles", run(options.rounds, options.seeds, options.accelerator))
 
 
-def together(members: list[Experiment]) -> float:
-    """Seconds of a step of all of them at once."""
+def ensemble_seconds(members: list[Experiment]) -> float:
+    """Seconds of a step of the ensembles that the device trains."""
     parts = groups(members, default_ensemble_size(members[0]))
     return sum(seconds_a_step(EnsembleModule(part), clock) for part in parts)
 
 
-def apart(members: list[Experiment]) -> float:
-    """Seconds of a step of each, one after the other."""
+def separate_seconds(members: list[Experiment]) -> float:
+    """Seconds of a step of each run, separately."""
     return sum(seconds_a_step(TrainingModule(member), clock) for member in members)
 
 
