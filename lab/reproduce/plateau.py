@@ -53,7 +53,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Plateau:
-    """What is compared, on what, and what counts as having left.
+    """A study of the conditions that escape a plateau.
 
     Attributes:
         name: Of the study; its sweeps are named after it.
@@ -62,14 +62,14 @@ class Plateau:
         seeds: Of each arm.
         families: Arms that are compared with one another, by what makes the family; `""` is the question itself.
         metric: The accuracy that stays on a plateau, in runs and in figures.
-        what: The metric in words.
-        chance: Levels to draw as lines.
-        left: Accuracy that has left the plateau, twice in a row.
-        solved: Accuracy that has solved it.
-        stone: Head 2's accuracy on the stepping stone.
-        stone_words: What head 2 then knows.
-        known: Accuracy at which it knows.
-        told: Pattern of metrics that the frame keeps.
+        label: The metric in words.
+        levels: Levels to draw as lines.
+        escape_threshold: Accuracy that counts as an escape at two evaluation points in a row.
+        solve_threshold: Accuracy that has solved it.
+        stepping_stone: Head 2's accuracy on the stepping stone.
+        stepping_stone_label: The stepping stone in words.
+        stone_threshold: Accuracy of head 2 that counts as knowing it.
+        metric_pattern: Pattern of metrics that the frame keeps.
         rates: Peak learning rates to choose from, by how the first arm, n = 1, ends on validation; all arms have the chosen
             one and are measured on the test split. None: nothing is chosen.
         tuning_seeds: Of the runs that choose.
@@ -82,14 +82,14 @@ class Plateau:
     seeds: range
     families: Mapping[str, Arms]
     metric: str
-    what: str
-    chance: Mapping[str, float]
-    left: float = 0.6
-    solved: float = 0.9
-    stone: str
-    stone_words: str
-    known: float = 0.95
-    told: str
+    label: str
+    levels: Mapping[str, float]
+    escape_threshold: float = 0.6
+    solve_threshold: float = 0.9
+    stepping_stone: str
+    stepping_stone_label: str
+    stone_threshold: float = 0.95
+    metric_pattern: str
     rates: Sequence[float] = ()
     tuning_seeds: Sequence[int] = ()
     measurements: Sequence[Measurement] = ()
@@ -148,7 +148,7 @@ class Plateau:
     def rate_heading(self) -> str:
         """Heading of the table of rates."""
         seeds = " and ".join(map(str, self.tuning_seeds))
-        return f"The rate, which n = 1 chose alone on seeds {seeds} ({self.what} at the end)"
+        return f"The rate, which n = 1 chose alone on seeds {seeds} ({self.label} at the end)"
 
     def arm_of(self, run_name: str) -> str:
         """The arm that a run's name stands for."""
@@ -165,7 +165,7 @@ class Plateau:
         """
         *tuning, runs = finished
         named = frame(runs)
-        named = named[named["metric"].str.match(self.told)]
+        named = named[named["metric"].str.match(self.metric_pattern)]
         named = named.assign(arm=[self.arm_of(run) for run in named["run"]])
         named = named.drop(columns=["objective.name", "task.order"], errors="ignore")
         files = [file for family in self.families for file in self.figures(family, named, out)]
@@ -190,8 +190,8 @@ class Plateau:
         by_arm = part.assign(arm=pd.Categorical(part["arm"], categories=pd.Index(arms), ordered=True))
         behind = "".join(f"-{word}" for word in family.split())
         with plots.style():
-            survival, curves = plots.survival(by_arm, self.metric, threshold=self.left, by=["arm"])
-            emergence, bands = plots.emergence(by_arm, self.metric, by=["arm"], lines=self.chance)
+            survival, curves = plots.survival(by_arm, self.metric, threshold=self.escape_threshold, by=["arm"])
+            emergence, bands = plots.emergence(by_arm, self.metric, by=["arm"], lines=self.levels)
             return [
                 *save(survival, curves, out / f"survival{behind}.png"),
                 *save(emergence, bands, out / f"emergence{behind}.png"),
@@ -199,18 +199,21 @@ class Plateau:
 
     def tables(self, named: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """What follows from a frame with a column `arm` alone, by heading."""
-        times = emergence_table(named, self.metric, thresholds={"left": self.left, "solved": self.solved}, by=["arm"])
+        thresholds = {"left": self.escape_threshold, "solved": self.solve_threshold}
+        times = emergence_table(named, self.metric, thresholds=thresholds, by=["arm"])
         ends = run_values(named, self.metric)
         tables = {"Runs": summary(times, ends, list(self.arms))}
         for family, of_family in self.families.items():
             arms, where = list(of_family), f", {family}" if family else ""
             own = times.set_index("arm").loc[arms].reset_index()
-            left = f"Leaving the plateau{where} ({self.what} past {self.left:g}, twice in a row)"
+            left = f"Escape from the plateau{where} ({self.label} past {self.escape_threshold:g}, twice in a row)"
             tables[left] = survival_comparisons(own, "left", arm="arm")
-            end = f"{self.what.capitalize()} at the end{where}, against {arms[0]}"
+            end = f"{self.label.capitalize()} at the end{where}, against {arms[0]}"
             tables[end] = comparison_table(ends[ends["arm"].isin(arms)], arm="arm", baseline=arms[0])
-        stones = emergence_table(named, self.stone, thresholds={"known": self.known}, by=["arm"])
-        stone = f"Head 2 knows {self.stone_words} (`{self.stone}` past {self.known:g}, twice in a row)"
+        stones = emergence_table(named, self.stepping_stone, thresholds={"known": self.stone_threshold}, by=["arm"])
+        stone = (
+            f"Head 2 knows {self.stepping_stone_label} (`{self.stepping_stone}` past {self.stone_threshold:g}, twice in a row)"
+        )
         return tables | {stone: stone_summary(stones, list(self.arms))}
 
 

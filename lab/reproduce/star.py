@@ -43,11 +43,11 @@ STUDY = Plateau(
         }
     },
     metric="accuracy/turn/1",
-    what="accuracy on the first step",
-    chance={"chance": 0.5},
+    label="accuracy on the first step",
+    levels={"chance": 0.5},
     # At the goal head 2 must find the goal's predecessor, one look-up away, where head 1 must go all the way back to the first
     # step. (A table of it was added after the runs had been seen.)
-    stone="accuracy/follow/2",
-    stone_words="the goal's predecessor",
-    told=r"(accuracy|loss)/(turn|follow)/\d|exact",
+    stepping_stone="accuracy/follow/2",
+    stepping_stone_label="the goal's predecessor",
+    metric_pattern=r"(accuracy|loss)/(turn|follow)/\d|exact",
 )

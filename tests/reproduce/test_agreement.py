@@ -27,7 +27,7 @@ def curve(experiment: Experiment, leaves_at: int | None, end: float = 0.99) -> d
     """An accuracy on the case that jumps at a step; head 2 knows it at once."""
     steps = range(0, experiment.steps + 1, 500)
     values = {step: 0.41 if leaves_at is None or step < leaves_at else end for step in steps}
-    stone = {STUDY.stone: 0.99} if experiment.n_future == 2 else {}
+    stone = {STUDY.stepping_stone: 0.99} if experiment.n_future == 2 else {}
     return {step: {STUDY.metric: value, **stone} for step, value in values.items()}
 
 
@@ -75,7 +75,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     assert "| n = 2 | 8 of 8 [0.69, 1.00] | 8 of 8 [0.69, 1.00] | 0.990 [0.990, 0.990]" in page
     assert "| n = 1 | 0 of 8 [0.00, 0.31] | 0 of 8 [0.00, 0.31] |" in page
     assert "| n = 2, verb first | 8 of 8 [0.69, 1.00] | 8 of 8" in page
-    assert page.count("Leaving the plateau") == 2
+    assert page.count("Escape from the plateau") == 2
     assert page.count("against n = 1, verb first") == 1
     assert "| 0.004 | 0.8 | 0.8 0.8 |" in page
     assert page.count("| n = 2, detached | 2 |") == 1, "of a trunk of two layers"

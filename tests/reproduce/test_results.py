@@ -44,7 +44,7 @@ def test_agreement_states_the_ratio_that_its_frames_give() -> None:
     def escapes(path: Path) -> np.ndarray:
         frame = pd.read_csv(path)
         frame = frame[frame["arm"] == "n = 2"] if "arm" in frame else frame
-        times = emergence_table(frame, agreement.STUDY.metric, thresholds={"left": agreement.STUDY.left})
+        times = emergence_table(frame, agreement.STUDY.metric, thresholds={"left": agreement.STUDY.escape_threshold})
         return times["left"].to_numpy(float)
 
     one, two = (escapes(RESULTS / "agreement" / name) for name in ("longer/frame.csv.gz", "frame.csv.gz"))

@@ -20,7 +20,7 @@ def curve(experiment: Experiment, leaves_at: int | None) -> dict[int, dict[str, 
     """An accuracy on the turn that jumps at a step."""
     steps = range(0, experiment.steps + 1, 1000)
     values = {step: 0.5 if leaves_at is None or step < leaves_at else 0.99 for step in steps}
-    stone = {step: {star.STUDY.stone: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
+    stone = {step: {star.STUDY.stepping_stone: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
     return {step: {star.STUDY.metric: value, "exact": value, **stone[step]} for step, value in values.items()}
 
 
