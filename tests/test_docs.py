@@ -1,7 +1,9 @@
 """Pages that are generated from a table in the code have every entry of it; `make docs` builds the whole site."""
 
 import re
+import shlex
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ import lab
 import tasks
 from docs import generate
 from lab import plots
-from lab.cli.commands import COMMANDS
+from lab.cli.arguments import ALIASES
+from lab.cli.commands import COMMANDS, find_command
 from lab.config.evaluation import MEASURES
 from lab.config.files import setting_names
 from lab.config.kinds import KINDS
@@ -49,3 +52,25 @@ def test_every_package_has_an_api_page() -> None:
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_every_task_has_a_section(name: str) -> None:
     assert re.search(rf"^## {name}$", (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("**/README.md")]
+COMMAND = re.compile(r"^    (?:\$ |exec )?lab ((?:\S+ ?)+)", re.MULTILINE)
+LINES = sorted({line.strip() for page in PAGES for line in COMMAND.findall(page.read_text(encoding="utf-8"))})
+
+
+def options(text: str) -> set[str]:
+    """Find the options in a text, with underscores."""
+    return {option.replace("-", "_") for option in re.findall(r"(?<!\S)--([a-z][\w.-]*)", text)}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_documented_command_has_its_options(line: str) -> None:
+    name, words = find_command(shlex.split(line))
+    if any(re.fullmatch(r"\w+(\.\w+)*:[A-Z]\w*", word) for word in words[:1]):
+        pytest.skip("of a task that the reader writes")
+    known = options(generate.help_of(f"{name} {words[0]}" if name == "plot" else name)) | {*ALIASES, *setting_names()}
+    known |= {field.name for word in words if word in tasks.TASKS for field in fields(tasks.find(word))}
+    assert {
+        option for option in options(line) if option.removeprefix("task.").partition(".")[0] not in {*known, "task", "name"}
+    } <= known
