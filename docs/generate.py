@@ -87,17 +87,20 @@ def first_line(value: object) -> str:
 def settings_page() -> str:
     """List every setting of an experiment with its default, the allowed values and its meaning."""
     short = {full: f"--{name.replace('_', '-')}" for name, full in ALIASES.items()}
-    rows = [
-        (code(each.name), code(short.get(each.name)), code(each.default), each.allowed, each.meaning)
-        for each in describe_settings()
-    ]
+    groups: dict[str, list[Sequence[str]]] = {}
+    for each in describe_settings():
+        group = each.name.rpartition(".")[0] or "the run"
+        row = (code(each.name), code(short.get(each.name)), code(each.default), each.allowed, each.meaning)
+        groups.setdefault(group, []).append(row)
+    columns = ["setting", "short", "default", "allowed", "meaning"]
+    tables = "\n\n".join(f"## {group}\n\n{table(columns, rows)}" for group, rows in groups.items())
     return f"""# Settings
 
 A setting is `--name VALUE` on the command line, a key of an experiment's YAML file, or of `lab.experiment(task, {{...}})`.
 The defaults are those of `lab.Experiment`; `lab train TASK --help` shows the defaults of a task.
 The settings of the tasks are on [their page](tasks.md).
 
-{table(["setting", "short", "default", "allowed", "meaning"], rows)}
+{tables}
 """
 
 
@@ -220,8 +223,12 @@ def tasks_page() -> str:
 
 def _task_section(name: str) -> str:
     task = tasks.get(name)
-    settings = [(code(field.name), code(getattr(task, field.name))) for field in fields(task)]
-    roles = [(code(role), _number(task.floor(role)), _number(task.chance(role))) for role in task.roles[1:]]
+    settings = [
+        (code(field.name), code("null" if (value := getattr(task, field.name)) is None else value)) for field in fields(task)
+    ]
+    roles = [
+        (code(role), task.role_label(role), _number(task.floor(role)), _number(task.chance(role))) for role in task.roles[1:]
+    ]
     return f"""## {name}
 
 {task.summary[0].upper()}{task.summary[1:]}.
@@ -229,7 +236,7 @@ def _task_section(name: str) -> str:
 
 ![{name}](../tasks/{name}.png)
 
-{table(["role", "floor (nats)", "chance"], roles)}
+{table(["role", "targets", "floor (nats)", "chance"], roles)}
 
 {table(["setting", "default"], settings)}
 """
