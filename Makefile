@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow docs format clean
+.PHONY: demo test quick slow docs format clean
 
 demo: $(READY)
 	$(BIN)/lab demo --out demo
@@ -14,6 +14,9 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+quick: $(READY)
+	$(BIN)/pytest -n 2 -m 'not slow and not process'
 
 slow: $(READY)
 	$(BIN)/pytest -m slow

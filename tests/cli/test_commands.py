@@ -11,6 +11,8 @@ from lab.cli.main import main
 from lab.reproduce.demo import described
 from lab.sweeping.spec.configurations import grid_experiments
 
+pytestmark = pytest.mark.process
+
 TINY = [
     *("--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "6", "--batch-size", "4", "--schedule.warmup-steps", "1"),
     *("--evaluation.every", "2", "--evaluation.examples", "4"),

@@ -13,6 +13,8 @@ from lab.cli.arguments import parse_settings
 from lab.training.checkpoint_io import SafetensorsIO
 from tests.helpers.rejection import TINY, refused
 
+pytestmark = pytest.mark.process
+
 
 def cut(name: str) -> Callable[[Path], None]:
     def damage(run: Path) -> None:

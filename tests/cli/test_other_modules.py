@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 FOREIGN = ["tasks.py", "tasks/__init__.py"]
 IMPORTS = {
     "script": ["script.py"],

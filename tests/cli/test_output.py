@@ -14,6 +14,8 @@ import lab
 from lab.cli.main import main
 from tests.helpers.rejection import TINY, TRAIN
 
+pytestmark = pytest.mark.process
+
 FULL = "lab: standard output: No space left on device\n"
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from lab.cli.main import main
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from lab.errors import LabError
 from lab.plots.gallery import picture, png
 from tasks.export import export_lines
 
+pytestmark = pytest.mark.process
+
 STAR = ["--degree", "2", "--arm", "3", "--nodes", "10"]
 
 

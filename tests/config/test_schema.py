@@ -76,7 +76,7 @@ def test_old_names_mean_the_new_ones_nested_or_dotted(settings: dict[str, int], 
     }
 
 
-def test_younger_settings_at_their_defaults_leave_the_fingerprint() -> None:
+def test_newer_settings_at_their_defaults_keep_the_fingerprint() -> None:
     plain = tiny()
     assert tiny(evaluation__measures__training=1, optimiser__epsilon=1e-8).fingerprint == plain.fingerprint
     younger = [{"evaluation__measures__training": 0}, {"optimiser__epsilon": 1e-7}, {"evaluation__measures__induction": 2}]

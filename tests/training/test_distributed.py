@@ -12,6 +12,8 @@ import lab
 from lab.config import Experiment, dump
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 CLIPPED = {"optimiser.clip_norm": 0.05}
 """So small that every step is clipped."""
 

@@ -16,6 +16,8 @@ from lab.training import several
 from tests.helpers.ensembles import assert_close, ensemble, heads_and_seeds, values
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., Experiment]
 
 

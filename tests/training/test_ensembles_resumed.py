@@ -17,6 +17,8 @@ from tests.helpers.ensembles import SEEDS, assert_close, ensemble, heads_and_see
 from tests.helpers.killing import die, run_killed
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., Experiment]
 
 

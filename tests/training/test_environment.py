@@ -20,6 +20,8 @@ from lab.training.launch import check_launch
 from tasks.export import export_lines
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., Experiment]
 
 JOB = {

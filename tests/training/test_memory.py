@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 _COUNT = """
 import resource, torch
 from lab.training.memory import keep_freed_memory

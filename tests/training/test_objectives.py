@@ -20,6 +20,8 @@ from lab.training.feed import Feed
 from lab.training.learning_rate import rate_factor
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., Experiment]
 ARMS: list[dict[str, object]] = [
     {"objective__name": "shuffled"}, {"objective__name": "bag"}, {"objective__name": "order"}, {"objective__detached": True},

@@ -19,6 +19,8 @@ from lab.training import callbacks, module
 from tests.helpers.killing import run_killed
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., Experiment]
 
 

@@ -21,6 +21,8 @@ from lab.training import callbacks, fit
 from tests.helpers.killing import assert_same_run, die, kill_before_any_checkpoint, kill_in_step, train_killed
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., Experiment]
 
 

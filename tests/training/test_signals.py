@@ -21,6 +21,8 @@ from lab.training import fit
 from lab.training.fit import make_trainer
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., lab.Experiment]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

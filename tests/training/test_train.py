@@ -15,6 +15,8 @@ from lab.training.learning_rate import rate_factor
 from lab.training.module import TrainingModule
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., Experiment]
 
 

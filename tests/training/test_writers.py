@@ -16,6 +16,8 @@ from lab.errors import LabError
 from lab.runs.lock import LOCK, Lock
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process
+
 Make = Callable[..., lab.Experiment]
 
 
