@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lab.model.cache import Cache
+
 Edit = Callable[[Tensor], Tensor]
 """Takes an activation and returns what replaces it, of the same shape."""
 _UNSET = torch.empty(0)
@@ -48,6 +50,8 @@ class Context:
         positions: (T,) or (B, T) int64, the position of each token for RoPE; None for 0 to T - 1.
         mask: What each position attends to, broadcastable to (B, H, T, T): bool, True where it does, or float, added to the
             scores. None for causal attention; a mask replaces causality. Each position has to attend to one at least.
+        cache: Keys and values of earlier positions, which the pass continues and extends; None for a whole sequence. Positions
+            and mask default to those after it; a mask is then broadcastable to (B, H, T, S + T).
         detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction head 1 or the final
             norm. Every kind of heads honours it or raises. The loss detaches the unembedding.
         rope: Set by the network: cosines and sines of the positions, (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
@@ -57,6 +61,7 @@ class Context:
 
     positions: Tensor | None = None
     mask: Tensor | None = None
+    cache: Cache | None = None
     detached: bool = False
     rope: Tensor = _UNSET
     embedded_BTD: Tensor = _UNSET

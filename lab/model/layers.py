@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from lab.config import ModelSettings
 from lab.config.cost import inner_width
 from lab.model.attention import attend, attention_pattern
+from lab.model.cache import Cache
 from lab.model.context import Context
 from lab.model.kernels import apply_rope, gated_unit, rms_norm
 
@@ -102,11 +103,20 @@ class Attention(nn.Module):
 
     def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
         qkv_BT3HK = self.qkv(states_BTD).unflatten(-1, (3, self.n_heads, -1))
-        if context.sites is None:
+        if context.cache is not None:
+            heads_BTHK = self._attend_from_cache(qkv_BT3HK, context.cache, context)
+        elif context.sites is None:
             heads_BTHK = attend(qkv_BT3HK, context.rope, context.mask)
         else:
             heads_BTHK = context.visit(f"{self.name}.heads", self._attend_at_sites(qkv_BT3HK, context))
         return context.visit(self.name, self.out(heads_BTHK.flatten(2)))
+
+    def _attend_from_cache(self, qkv_BT3HK: Tensor, cache: Cache, context: Context) -> Tensor:
+        """Let new positions attend to the cached ones and themselves. Sites are not visited."""
+        queries, keys = apply_rope(qkv_BT3HK[:, :, :2], context.rope).transpose(1, 3).unbind(2)
+        keys, values = cache.extend(self.name, keys, qkv_BT3HK[:, :, 2].transpose(1, 2))
+        mask = context.mask if context.mask is None or context.mask.dtype == torch.bool else context.mask.to(queries.dtype)
+        return F.scaled_dot_product_attention(queries, keys, values, mask).transpose(1, 2)
 
     def _attend_at_sites(self, qkv_BT3HK: Tensor, context: Context) -> Tensor:
         """Compute what `attend` does, with values and pattern edited and recorded; by the same kernel if none is edited."""

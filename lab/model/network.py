@@ -57,22 +57,26 @@ class Network(nn.Module):
         Args:
             tokens_BT: (B, T) int64; V for a hidden token.
             heads: Which heads, counted from 1; None for all. Others are computed only if these depend on them.
-            context: Positions, mask, and whether heads 2..N are detached; by default causal attention from position 0.
+            context: Positions, mask, cache, and whether heads 2..N are detached; by default causal attention from position 0.
 
         Returns:
             (heads, B, T, D).
 
         Raises:
-            LabError: If there is no such head.
+            LabError: If there is no such head, or a head cannot be computed from a cache.
         """
         heads = range(1, self.n_future + 1) if heads is None else heads
         if not heads or min(heads) < 1 or max(heads) > self.n_future:
             raise LabError(f"heads must be between 1 and n_future = {self.n_future}, not {list(heads)}")
         context = self.resolve(tokens_BT, context)
+        if context.cache is not None and self.spec.kind.teacher_forced and max(heads) > 1:
+            raise LabError(f"heads must be [1] with a cache, not {list(heads)}: the others read tokens ahead")
         states_BTD = context.embedded_BTD
         for layer in self.trunk:
             states_BTD = layer(states_BTD, context)
         hidden_NBTD = torch.stack(self.heads(states_BTD, heads, context))  # frees the single states before the norm
+        if context.cache is not None:
+            context.cache.length += tokens_BT.shape[1]
         return self._normed(hidden_NBTD, heads, context)
 
     def logits(self, tokens_BT: Tensor, head: int = 1) -> Tensor:
@@ -91,6 +95,13 @@ class Network(nn.Module):
     def resolve(self, tokens_BT: Tensor, context: Context | None = None) -> Context:
         """Complete a context with what layers need: RoPE of the positions, embeddings, sites."""
         context = context or Context()
+        if (cache := context.cache) is not None:
+            if self.sites is not None:
+                raise LabError("context.cache must be None where activations are read or edited: give the whole sequence")
+            length, device = tokens_BT.shape[1], tokens_BT.device
+            positions = cache.positions(length, device) if context.positions is None else context.positions
+            mask = cache.causal_mask(length, device) if context.mask is None else context.mask
+            context = replace(context, positions=positions, mask=mask)
         rope = self.rope(context.positions, tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
         context = replace(context, rope=rope, sites=self.sites)
         return replace(context, embedded_BTD=context.visit("embedding", self._embed(tokens_BT)))

@@ -60,7 +60,7 @@ def states(network: Network, tokens_BT: Tensor, names: Iterable[str], context: C
         context: As of `Network.forward`.
 
     Raises:
-        LabError: If the network has no activation of a name.
+        LabError: If the network has no activation of a name, or the context has a cache.
     """
     names = list(names)
     _check_names(network, names)
