@@ -1,4 +1,4 @@
-"""What prediction heads cost at a small vocabulary: step time of n = 2, 4 against n = 1 at equal parameters.
+"""Cost of prediction heads at a small vocabulary: step time of n = 2, 4 against n = 1 at equal parameters.
 
 python -m benchmarks --only heads
 """
@@ -21,12 +21,12 @@ def run(rounds: int = 12) -> list[Finding]:
     rows, findings = [], []
     for name, layers, width, length in each("shape", SHAPES):
         settings = {"model.width": width, "model.layers": layers, "task.vocabulary": VOCABULARY, "task.length": length}
-        arms = {}
+        candidates = {}
         for n in (1, *LIMITS):
             experiment = lab.experiment("induction", {**settings, "task.test_period": None}, n_future=n)
-            arms[f"n = {n}"] = ours(experiment, tokens_of(experiment, ROWS))
-        seconds = interleaved(arms, rounds)
-        rows += [[f"{name}, {arm}", f"{1e3 * median:.1f}"] for arm, median in medians(seconds).items()]
+            candidates[f"n = {n}"] = ours(experiment, tokens_of(experiment, ROWS))
+        seconds = interleaved(candidates, rounds)
+        rows += [[f"{name}, {candidate}", f"{1e3 * median:.1f}"] for candidate, median in medians(seconds).items()]
         for n, limit in LIMITS.items():
             ratio = paired_ratio(seconds, f"n = {n}", "n = 1")
             findings.append(Finding(f"step time, {name}, n = {n} x n = 1", ratio, limit, False))

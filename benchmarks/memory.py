@@ -2,8 +2,8 @@
 
     python -m benchmarks --only memory
 
-Memory is the peak of the process's resident memory above its level before the step, the median of fresh processes (on a GPU, of
-what its allocator held at most).
+Memory is the peak of the process's resident memory above its level before the step, the median over fresh processes (on a GPU,
+the peak of its allocator).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
 VOCABULARY, WIDTH, ROWS = 32768, 256, 8
 LAYERS = 10
-"""So many that n = 8 leaves a trunk at equal parameters."""
+"""Enough that n = 8 leaves a trunk at equal parameters."""
 MANY = 4
 """Prediction heads at which the two losses are compared."""
 
@@ -70,7 +70,7 @@ def targets_of(tokens_BT: Tensor, n_future: int) -> Tensor:
     return future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), n_future)
 
 
-ARMS: dict[str, Callable[[Experiment, Tensor], Step]] = {"ours": ours, "naive": naive}
+CANDIDATES: dict[str, Callable[[Experiment, Tensor], Step]] = {"ours": ours, "naive": naive}
 
 
 class Measured(NamedTuple):
@@ -80,25 +80,25 @@ class Measured(NamedTuple):
     seconds: float
 
 
-def fresh(arm: str, n_future: int, processes: int = 3) -> Measured:
-    """What `measure` says in fresh processes, medians: what an allocator holds at most differs by some percent."""
-    said = [in_a_process(arm, n_future) for _ in each(f"{arm}, n = {n_future}: process", range(processes))]
+def fresh(candidate: str, n_future: int, processes: int = 3) -> Measured:
+    """Return the medians of `measure` over fresh processes: the peak of an allocator varies by some per cent."""
+    said = [in_a_process(candidate, n_future) for _ in each(f"{candidate}, n = {n_future}: process", range(processes))]
     return Measured(statistics.median(each.mb for each in said), statistics.median(each.seconds for each in said))
 
 
-def in_a_process(arm: str, n_future: int) -> Measured:
-    """What `measure` says in a fresh process."""
+def in_a_process(candidate: str, n_future: int) -> Measured:
+    """Return the result of `measure` in a fresh process."""
     threads = f"torch.set_num_threads({torch.get_num_threads()})"
-    code = f"import torch, benchmarks.memory; {threads}; benchmarks.memory.measure({arm!r}, {n_future})"
+    code = f"import torch, benchmarks.memory; {threads}; benchmarks.memory.measure({candidate!r}, {n_future})"
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return Measured(*json.loads(answer.stdout.splitlines()[-1]))
 
 
-def measure(arm: str, n_future: int) -> None:
+def measure(candidate: str, n_future: int) -> None:
     """In a fresh process: print the peak memory of two steps above what stood before, and the time of the second."""
     experiment = large(n_future)
     before = _held()
-    step = ARMS[arm](experiment, tokens_of(experiment, ROWS))
+    step = CANDIDATES[candidate](experiment, tokens_of(experiment, ROWS))
     (seconds,) = interleaved({"step": step}, 1, warm_up=1)["step"]
     print(json.dumps([(_held() - before) / 2**20, seconds]))
 
@@ -115,7 +115,7 @@ def _held() -> int:
 
 
 def loss_times(n_future: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of both losses alone, forward and backward, in turns; and of one head's, ours."""
+    """Seconds of both losses alone, forward and backward, interleaved; and of one head's, ours."""
     hidden = torch.randn(n_future, ROWS, 256, WIDTH, device=device(), requires_grad=True)
     matrix = torch.randn(VOCABULARY, WIDTH, device=device()).mul_(WIDTH**-0.5).requires_grad_()
     targets_NBT = targets_of(tokens_of(large(1), ROWS), n_future)

@@ -28,7 +28,7 @@ from lab.reproduce.demo import SETTINGS
 from lab.training.module import TrainingModule
 from lab.training.step_time import seconds_a_step
 
-ARMS: dict[str, dict[str, Any]] = {
+CONDITIONS: dict[str, dict[str, Any]] = {
     "sum": {},
     "shuffled": {"objective.name": "shuffled"},
     "bag, window 8": {"objective.name": "bag", "objective.window": 8},
@@ -38,17 +38,17 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-def arm_ratios(rounds: int) -> list[list[str]]:
+def objective_ratios(rounds: int) -> list[list[str]]:
     """A step's time, the feed included, over that of the plain sum, at two sizes."""
     bases = {"demo": lab.experiment("induction", SETTINGS), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
-    ratios: dict[str, list[str]] = {name: [] for name in ARMS}
+    ratios: dict[str, list[str]] = {name: [] for name in CONDITIONS}
     for size in each("size", bases):
         steps = {}
-        for name, settings in ARMS.items():
+        for name, settings in CONDITIONS.items():
             short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
             steps[name] = partial(seconds_of, lab.override(bases[size], short))
         seconds = in_turns(steps, rounds)
-        for name in ARMS:
+        for name in CONDITIONS:
             ratios[name].append(f"{paired_ratio(seconds, name, 'sum'):.3f}")
     return [[f"step, {name}", *values] for name, values in ratios.items()]
 
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print_table("Arms of the objective, time over the plain sum's", ["what", "demo", "1M"], arm_ratios(options.rounds))
+    print_table("Objectives, time over that of the plain sum's", ["what", "demo", "1M"], objective_ratios(options.rounds))
     rows = [diagnostics_share(n, options.rounds) for n in each("diagnostics of n", (1, 2, 4))]
     print_table("Gradient diagnostics, demo with 6 layers", ["", "once", "in steps", "share of the run"], rows)
 

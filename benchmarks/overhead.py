@@ -1,9 +1,9 @@
-"""What surrounds the training step: Lightning, the data feed, evaluation, start-up.
+"""Overhead around the training step: Lightning, the data feed, evaluation, start-up.
 
     python -m benchmarks --only overhead
 
-Lightning is compared with a bare loop of plain torch over the same network and feed, in turns, at the 1M size and at the one
-at which the star graph is learned, where a step takes milliseconds; evaluation is its share of a demo run's time.
+Lightning is compared with a bare loop of plain torch over the same network and feed, interleaved, at the 1M size and at the
+size of the star graph, where a step takes milliseconds; evaluation is its share of a demo run's time.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def lightning_overhead(name: str, experiment: Experiment, rounds: int, steps: in
     """A step through Lightning x a bare one, by the difference of long and short runs, so that set-up does not count."""
     long = lab.override(experiment, {"steps": steps, "schedule.warmup_steps": 1, "threads": torch.get_num_threads()})
     short = lab.override(long, {"steps": 2})
-    arms = {
+    candidates = {
         "bare long": partial(loop, long),
         "lightning long": partial(fit, long),
         "bare short": partial(loop, short),
         "lightning short": partial(fit, short),
     }
-    seconds = interleaved(arms, rounds, warm_up=1)
+    seconds = interleaved(candidates, rounds, warm_up=1)
     per_step = {
         kind: statistics.median(
             (a - b) / (steps - 2) for a, b in zip(seconds[f"{kind} long"], seconds[f"{kind} short"], strict=True)

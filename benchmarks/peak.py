@@ -2,7 +2,7 @@
 
     python -m benchmarks --only peak
 
-Counted are the products that a step cannot do without: every matrix once forward and twice backward, and attention's two
+The count has the necessary products of a step: every matrix once forward and twice backward, and attention's two
 products forward and four backward over the past alone. The peak is the fastest of a few large products on the same threads.
 """
 
@@ -25,7 +25,7 @@ TARGETS = {torch.float32: 0.60, torch.bfloat16: 0.35}
 
 
 def needed_flops(experiment: Experiment, rows: int) -> float:
-    """Floating-point operations that a step on so many rows cannot do without."""
+    """Floating-point operations that a step on this many sequences needs."""
     counts, task = network_counts(experiment.model, experiment.n_future), experiment.task
     matrices = matrix_parameters(experiment.model, counts) + experiment.n_future * task.vocab_size * experiment.model.width
     past = (task.length + 1) / 2
@@ -40,14 +40,14 @@ def products(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
 
 
 def run(rounds: int = 8, size: str = "3M") -> list[Finding]:
-    """Shares of the peak; peak and step take turns."""
+    """Shares of the peak, with peak and step interleaved."""
     experiment, findings, rows = shaped(size), [], []
     tokens_BT = tokens_of(experiment, ROWS)
     flops = needed_flops(experiment, ROWS)
     for dtype in each("type", TARGETS):
         name = str(dtype).removeprefix("torch.")
-        arms = {**products(dtype), "step": ours(experiment, tokens_BT, bf16=dtype == torch.bfloat16)}
-        median = medians(interleaved(arms, rounds))
+        candidates = {**products(dtype), "step": ours(experiment, tokens_BT, bf16=dtype == torch.bfloat16)}
+        median = medians(interleaved(candidates, rounds))
         peak = max(2 * side**3 / median[str(side)] for side in SQUARES)
         rate = flops / median["step"]
         rows.append([name, f"{peak / 1e9:.0f}", f"{rate / 1e9:.0f}", f"{1e3 * median['step']:.0f}"])

@@ -3,7 +3,7 @@
     python -m benchmarks --only peers
 
 Every network is first tried in every setting (float32 or bfloat16 autocast, eager or `torch.compile`, all with torch's fused
-attention); then each one's best takes turns with ours.
+attention); then the fastest setting of each is interleaved with ours.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def best_settings(size: str, rounds: int) -> tuple[dict[str, Step], list[list[st
         fastest = min(seconds, key=seconds.__getitem__)
         best[fastest] = tried[fastest]
         rows += [
-            [f"{size} {arm}", f"{1e3 * median:.0f}", f"{tokens_BT.numel() / median:,.0f}"] for arm, median in seconds.items()
+            [f"{size} {candidate}", f"{1e3 * median:.0f}", f"{tokens_BT.numel() / median:,.0f}"]
+            for candidate, median in seconds.items()
         ]
     return best, rows
 

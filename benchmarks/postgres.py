@@ -21,7 +21,7 @@ def programs() -> Path | None:
 def server() -> Iterator[str]:
     """A server that is gone afterwards with all that was in it.
 
-    It runs as the user `postgres` where this process is root, as which it would refuse to.
+    It runs as the user `postgres` where this process is root, since PostgreSQL rejects root.
 
     Yields:
         The URL of its storage.

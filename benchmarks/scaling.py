@@ -1,4 +1,4 @@
-"""What a step costs in n, T, d and L, up to 100M parameters, beside a fitted law.
+"""Cost of a step in n, T, d and L, up to 100M parameters, with a fitted model.
 
     python -m benchmarks --only scaling
 

@@ -1,4 +1,4 @@
-"""Throughput of two workers against one, on the same sweep, in turns.
+"""Throughput of two workers against one, on the same sweep, interleaved.
 
     python -m benchmarks --only sweep
 

@@ -1,4 +1,4 @@
-"""Interleaved timing: what is compared takes turns, so that a noisy machine disturbs all alike; medians are reported."""
+"""Interleaved timing, so that noise of the machine affects all candidates equally; medians are reported."""
 
 from __future__ import annotations
 
@@ -46,42 +46,42 @@ def clock() -> float:
     return time.process_time() if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter()
 
 
-def interleaved(arms: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
-    """Seconds that each arm took in each round, in turns.
+def interleaved(candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
+    """Time every candidate in each round, interleaved, in seconds.
 
     Args:
-        arms: What to call, by name.
+        candidates: What to call, by name.
         rounds: How often each is timed.
         warm_up: How often each is called before.
     """
-    for name in each("warm-up", arms):
+    for name in each("warm-up", candidates):
         for _ in range(warm_up):
-            arms[name]()
+            candidates[name]()
 
-    def timed(arm: Callable[[], object]) -> float:
+    def timed(candidate: Callable[[], object]) -> float:
         began = clock()
-        arm()
+        candidate()
         return clock() - began
 
-    return in_turns({name: partial(timed, arm) for name, arm in arms.items()}, rounds)
+    return in_turns({name: partial(timed, candidate) for name, candidate in candidates.items()}, rounds)
 
 
-def in_turns(arms: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each arm gives in each round, in turns: for arms that measure their own seconds."""
-    values: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in each(f"{', '.join(arms)}: round", range(rounds), at_most_every=1.0):
-        for name, arm in arms.items():
-            values[name].append(arm())
+def in_turns(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Call every candidate in each round, interleaved, and return the values: for candidates that measure their own seconds."""
+    values: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in each(f"{', '.join(candidates)}: round", range(rounds), at_most_every=1.0):
+        for name, candidate in candidates.items():
+            values[name].append(candidate())
     return values
 
 
 def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
-    """The median of each arm, seconds."""
+    """Return the median of each candidate, in seconds."""
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def paired_ratio(seconds: Mapping[str, list[float]], above: str, below: str) -> float:
-    """Median over rounds of one arm's time divided by another's in the same round."""
+    """Return the median over rounds of one candidate's time divided by another's in the same round."""
     return statistics.median(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
 
 
