@@ -9,7 +9,7 @@ from benchmarks.progress import each
 from benchmarks.timing import interleaved
 
 SHORT = {
-    "tasks": ["--rounds", "1"],
+    "__main__": ["--only", "tasks", "--rounds", "1"],
     "coverage": ["--datasets", "2"],
 }
 """Benchmarks that take a second at these arguments."""
