@@ -109,7 +109,9 @@ def metrics_page() -> str:
     metrics = []
     for name, each in QUANTITIES.items():
         full = "/".join([name, *(f"<{part}>" for part in each.parts)])
-        metrics.append((code(full), each.label, each.unit, "lower" if each.lower_is_better else "higher"))
+        metrics.append(
+            (code(full), each.label, each.unit, ("lower" if each.lower_is_better else "higher") if each.unit else "")
+        )
     measures = [(code(name), each.metrics, each.every or "off") for name, each in MEASURES.items()]
     return f"""# Metrics
 
@@ -184,18 +186,13 @@ def _figure_section(name: str) -> str:
     draw = plots.FIGURES[name]
     path = f"{draw.__module__}.{draw.__qualname__}"
     description = (inspect.getdoc(draw) or "").partition("\n\nArgs:")[0]
-    options = [
-        (code(f"--{each.name}"), code(each.default))
-        for each in inspect.signature(draw).parameters.values()
-        if each.name not in ("frame", "lines")
-    ]
     return f"""## {name}
 
 {description}
 
-    lab plot {name} RUNS -o FILE
-
-{table(["option", "default"], options)}
+```text
+{help_of(f"plot {name}")}
+```
 
 In Python: [`{path}`][{path}].
 """
@@ -203,6 +200,7 @@ In Python: [`{path}`][{path}].
 
 def help_of(command: str) -> str:
     """Return what `lab COMMAND --help` prints."""
+    os.environ["COLUMNS"] = "110"
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         run_command([*command.split(), "--help"])
@@ -211,7 +209,6 @@ def help_of(command: str) -> str:
 
 def commands_page() -> str:
     """Print the help of every command."""
-    os.environ["COLUMNS"] = "110"
     helps = {"": usage(), **{f" {name}": help_of(name) for name in COMMANDS}}
     return "# Commands\n\n" + "\n\n".join(f"## lab{name}\n\n```text\n{text}\n```" for name, text in helps.items())
 
