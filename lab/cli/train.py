@@ -146,7 +146,7 @@ def _train_seeds(experiments: Sequence[Experiment], args: Namespace) -> None:
 
 def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | None) -> dict[Path, Experiment]:
     """Return each experiment with each seed by the folder of its run. Several experiments differ in n_future."""
-    from lab.training.fit import default_path
+    from lab.runs.layout import default_path
 
     several = len(experiments) > 1
     if several and out is None:

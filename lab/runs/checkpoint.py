@@ -39,6 +39,19 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def check_checkpoint(path: Path) -> None:
+    """Reject a checkpoint that is cut short, or that training cannot resume from.
+
+    Raises:
+        LabError: Naming the checkpoint.
+    """
+    state = read_checkpoint(path)
+    if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
+        raise LabError(f"{path}: not a checkpoint of a run")
+    if "seen" not in state:
+        raise LabError(f"{path}: of an older version, which counted padding as tokens; train its run anew")
+
+
 def remove_older(path: Path) -> None:
     """Remove the checkpoints of a run that are older than this one."""
     for older in checkpoints(path.parent):

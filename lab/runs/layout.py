@@ -15,6 +15,8 @@ import re
 import shutil
 from pathlib import Path
 
+from lab.config import Experiment
+
 FORMAT = 1
 """Version of the layout; a reader rejects others."""
 EXPERIMENT = "experiment.yaml"
@@ -28,6 +30,11 @@ _LEFTOVER = re.compile(
     r"\.checkpoint-[0-9]{8,}(\.[0-9a-f]{8}\.partial)?|\.(run\.json|.*\.csv|model\.safetensors)\.[0-9a-f]{8}\.partial"
 )
 """Names of files that a kill during writing or removing leaves in a run's folder."""
+
+
+def default_path(experiment: Experiment) -> Path:
+    """Return the folder of a new run for which the caller names none."""
+    return Path("runs") / f"{experiment.task.name}-n{experiment.n_future}-seed{experiment.seed}-{experiment.fingerprint[:8]}"
 
 
 def is_run(path: Path) -> bool:

@@ -93,6 +93,15 @@ class Run:
         if self.is_edited:
             raise LabError(f"{self.path / EXPERIMENT}: was changed since the run began; restore it, or train a new run")
 
+    def check_data(self) -> None:
+        """Reject a run whose task reads files that have changed since the run began.
+
+        Raises:
+            LabError: Naming the run.
+        """
+        if self.record.get("data", "") not in ("", self.experiment.task.fingerprint):
+            raise LabError(f"{self.path}: the files of its task {self.experiment.task.name} have changed since it began")
+
     @property
     def last_sign(self) -> datetime:
         """The last time the run wrote a file, in local time."""

@@ -18,8 +18,22 @@ from lab.config.kinds import find_kind
 from lab.errors import LabError
 from lab.objectives import describe_target
 from lab.objectives.schedule import make_stages
+from lab.runs import tables
 from lab.runs.files import folder_atomic, write_json
-from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, WEIGHTS, checkpoint_name, is_run
+from lab.runs.layout import (
+    EXPERIMENT,
+    FORMAT,
+    METRICS,
+    RECORD,
+    TIMING,
+    WEIGHTS,
+    checkpoint_name,
+    checkpoint_step,
+    checkpoints,
+    is_run,
+    remove_checkpoint,
+    remove_leftovers,
+)
 from lab.runs.lock import Lock
 from lab.runs.outputs import check_place
 from lab.runs.run import Run
@@ -33,7 +47,7 @@ class Recorder:
     Attributes:
         run_path: The folder.
         experiment: Its settings.
-        lock: The run's lock, which `close` gives back; None in processes that do not write.
+        lock: The run's lock, which `close` releases; None in a `NullRecorder`.
     """
 
     def __init__(self, run_path: Path, experiment: Experiment, record: dict[str, Any], lock: Lock | None = None) -> None:
@@ -122,6 +136,32 @@ class Recorder:
         """Record that a loss or gradient of a step, counted from 1, was not finite."""
         self._write({"state": "diverged", "diverged_step": step, "error": f"diverged at step {step}"})
 
+    def record_metrics(self, step: int, tokens: int, scored_tokens: int, values: Mapping[str, float], speed: float) -> None:
+        """Append an evaluation point to the run's tables.
+
+        Args:
+            step: Optimiser steps so far.
+            tokens: Tokens seen so far.
+            scored_tokens: Scored tokens seen so far.
+            values: Metrics by name.
+            speed: Tokens per second since the last evaluation point.
+        """
+        tables.append_metrics(self.run_path / METRICS, step, tokens, scored_tokens, values)
+        tables.append(self.run_path / TIMING, tables.TIMING, [(step, f"{self.seconds():.3f}", f"{speed:.0f}")])
+
+    def rewind(self, step: int) -> None:
+        """Remove what the run wrote after a step (-1: everything), from which it resumes.
+
+        The wall time is recorded first: a kill in between must not lose the seconds in the tables.
+        """
+        self.set_state("running")
+        remove_leftovers(self.run_path)
+        for checkpoint in checkpoints(self.run_path):  # before the tables: a kill must not leave one without its metrics
+            if checkpoint_step(checkpoint) > step:
+                remove_checkpoint(checkpoint)
+        for table in (METRICS, TIMING):
+            tables.keep_until(self.run_path / table, step)
+
     def _write(self, changed: dict[str, Any]) -> None:
         self._record |= changed | {"wall_seconds": round(self.seconds(), 3)}
         write_json(self.run_path / RECORD, self._record)
@@ -133,6 +173,22 @@ class Recorder:
     def checkpoint_path(self, step: int) -> Path:
         """Return the folder of the checkpoint at a step."""
         return self.run_path / checkpoint_name(step)
+
+
+class NullRecorder(Recorder):
+    """The recorder of a process that writes nothing: every process that trains a run but the first."""
+
+    def __init__(self, run_path: Path, experiment: Experiment) -> None:
+        super().__init__(run_path, experiment, {})
+
+    def record_metrics(self, *_: Any, **__: Any) -> None:
+        """Write nothing."""
+
+    def rewind(self, step: int) -> None:
+        """Remove nothing."""
+
+    def _write(self, changed: dict[str, Any]) -> None:
+        """Write nothing."""
 
 
 def check_free(run_path: Path) -> None:

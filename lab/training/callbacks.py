@@ -14,8 +14,6 @@ from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
 from lab.evaluation.state import has_finite_weights
 from lab.metrics import NEXT_TOKEN_LOSS
-from lab.runs import tables
-from lab.runs.layout import METRICS, TIMING
 from lab.runs.writer import Recorder
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
@@ -106,9 +104,7 @@ class Measure(pl.Callback):
             with trainer.precision_plugin.forward_context():
                 values = self._evaluators[recorder.experiment.n_future](network, step, means, recorder.experiment)
             finite[member] = math.isfinite(values[NEXT_TOKEN_LOSS])
-            tables.append_metrics(recorder.run_path / METRICS, step, tokens, scored_tokens, values)
-            row = (step, f"{recorder.seconds():.3f}", f"{(tokens - before) / elapsed:.0f}")
-            tables.append(recorder.run_path / TIMING, tables.TIMING, [row])
+            recorder.record_metrics(step, tokens, scored_tokens, values, speed=(tokens - before) / elapsed)
             self._progress.measured(step, values)
         return finite
 

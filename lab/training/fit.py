@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,19 +10,19 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
-import torch
 
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, Interrupted, LabError
 from lab.evaluation.evaluator import load_measures
 from lab.processes import handling, rank
-from lab.runs import tables
-from lab.runs.layout import METRICS, TIMING, WEIGHTS, checkpoint_step, checkpoints, remove_checkpoint, remove_leftovers
+from lab.runs.checkpoint import check_checkpoint
+from lab.runs.layout import WEIGHTS, checkpoint_step, checkpoints, default_path, remove_checkpoint
 from lab.runs.run import Run
 from lab.runs.weights import save_weights
-from lab.runs.writer import Recorder, check_free
+from lab.runs.writer import NullRecorder, Recorder, check_free
 from lab.training.callbacks import Measure, StopOnSignal, StoppedAtOnce
 from lab.training.checkpoint_io import SafetensorsIO
+from lab.training.devices import accelerator_name, check_accelerator
 from lab.training.launch import OwnProcesses, check_launch, isolated_training, lost_process
 from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
@@ -51,15 +49,13 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     """
     experiment = resolve(experiment)
     path = Path(out) if out is not None else default_path(experiment)
-    check_launch(experiment)
     if rank() == 0:
         check_free(path)
-    check_accelerator(experiment)
-    load_measures(experiment)  # an error in one of a user's own ends the run before it begins
+    check_ready(experiment)
     with isolated_training(experiment):
         module = TrainingModule(experiment)
         started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
-        with closing(Recorder(path, experiment, {}) if rank() else Recorder.create(path, experiment, started)) as recorder:
+        with closing(NullRecorder(path, experiment) if rank() else Recorder.create(path, experiment, started)) as recorder:
             fit(module, [recorder], progress or Progress(experiment))
     return Run(path)
 
@@ -76,87 +72,30 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
     run = run if isinstance(run, Run) else Run(run)
     if run.state == "finished":
         raise LabError(f"{run.path}: is finished; nothing to resume")
-    check_data(run)
-    check_launch(run.experiment)
-    check_accelerator(run.experiment)
-    reopened = Recorder(run.path, run.experiment, {}) if rank() else Recorder.reopen(run.path)
+    run.check_data()
+    check_ready(run.experiment)
+    reopened = NullRecorder(run.path, run.experiment) if rank() else Recorder.reopen(run.path)
     with closing(reopened) as recorder, isolated_training(run.experiment):
         checkpoint = run.checkpoint()
         module = TrainingModule(run.experiment)
-        if checkpoint is not None:  # a damaged one is refused before anything is touched
+        if checkpoint is not None:  # reject a damaged one before anything changes
             check_checkpoint(checkpoint)
         elif run.experiment.init is not None:
             start_from(module.network, run.experiment, run.record.get("init", {}).get("weights", ""))
-        step = -1 if checkpoint is None else checkpoint_step(checkpoint)
-        if rank() == 0:
-            rewind(recorder, step)
+        recorder.rewind(-1 if checkpoint is None else checkpoint_step(checkpoint))
         fit(module, [recorder], progress or Progress(run.experiment), checkpoint)
     return Run(run.path)
 
 
-def check_data(run: Run) -> None:
-    """Refuse to go on with a run whose task reads files that are others now.
+def check_ready(experiment: Experiment) -> None:
+    """Reject an experiment that these processes, this machine or its measures cannot train, before a folder is made.
 
     Raises:
-        LabError: Naming the run.
+        LabError: Naming the setting and what is possible.
     """
-    if run.record.get("data", "") not in ("", run.experiment.task.fingerprint):
-        raise LabError(f"{run.path}: the files of its task {run.experiment.task.name} have changed since it began")
-
-
-def check_checkpoint(checkpoint: Path) -> None:
-    """Refuse a checkpoint that is cut short or none.
-
-    Raises:
-        LabError: Naming it.
-    """
-    state = SafetensorsIO().load_checkpoint(checkpoint)
-    if not {"state_dict", "optimizer_states", "loops", "totals"} <= set(state):
-        raise LabError(f"{checkpoint}: not a checkpoint of a run")
-    if "seen" not in state:
-        raise LabError(f"{checkpoint}: of an older version, which counted padding as tokens; train its run anew")
-
-
-def rewind(recorder: Recorder, step: int) -> None:
-    """Drop what a run wrote after a step (-1: everything), from which it goes on.
-
-    Its wall time is recorded first: a kill in between must not lose the seconds that the tables told.
-    """
-    recorder.set_state("running")
-    remove_leftovers(recorder.run_path)
-    for checkpoint in checkpoints(recorder.run_path):
-        if checkpoint_step(checkpoint) > step:
-            remove_checkpoint(checkpoint)
-    for table in (METRICS, TIMING):  # the later: a kill in between must not leave a checkpoint of what is no longer told
-        tables.keep_until(recorder.run_path / table, step)
-
-
-def default_path(experiment: Experiment) -> Path:
-    """Where a run is written if nobody says."""
-    return Path("runs") / f"{experiment.task.name}-n{experiment.n_future}-seed{experiment.seed}-{experiment.fingerprint[:8]}"
-
-
-def check_accelerator(experiment: Experiment) -> None:
-    """Reject an accelerator, threads or a compiler that this machine lacks.
-
-    Raises:
-        LabError: Naming it and what there is.
-    """
-    have = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not have[experiment.accelerator]:
-        there = ", ".join(name for name, available in have.items() if available)
-        raise LabError(f"accelerator must be one that this machine has ({there}), not {experiment.accelerator!r}")
-    if experiment.accelerator == "cuda" and experiment.devices > torch.cuda.device_count():
-        raise LabError(
-            f"devices must be at most {torch.cuda.device_count()}, the GPUs of this machine, not {experiment.devices}"
-        )
-    if experiment.threads > (cores := os.cpu_count() or 1):
-        raise LabError(f"threads must be at most {cores}, the cores of this machine, not {experiment.threads}")
-    on_gpu = torch.cuda.is_available() and experiment.accelerator in ("auto", "cuda")
-    if experiment.compile == "reduce-overhead" and not on_gpu:
-        raise LabError("compile must be none or default without a CUDA GPU, which has the graphs, not 'reduce-overhead'")
-    if experiment.compile != "none" and not on_gpu and shutil.which(os.environ.get("CXX", "g++")) is None:
-        raise LabError(f"compile must be none where there is no C++ compiler (g++, or CXX), not {experiment.compile!r}")
+    check_launch(experiment)
+    check_accelerator(experiment)
+    load_measures(experiment)
 
 
 def fit(
@@ -240,7 +179,7 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
     keep_freed_memory()
     with quiet_lightning():
         trainer = pl.Trainer(
-            accelerator=_accelerator(experiment),
+            accelerator=accelerator_name(experiment),
             devices=experiment.devices,
             strategy=_strategy(experiment),
             precision=_PRECISION[experiment.precision],  # type: ignore[arg-type]
@@ -259,13 +198,6 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
     trainer.callbacks = callbacks  # type: ignore[attr-defined]  # without those that installed packages add
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # `handling` does it
     return trainer
-
-
-def _accelerator(experiment: Experiment) -> str:
-    """The accelerator by name; what `auto` means is not left to Lightning, which also looks for a TPU."""
-    if experiment.accelerator != "auto":
-        return experiment.accelerator
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _strategy(experiment: Experiment) -> str | ShardedStrategy:

@@ -12,13 +12,13 @@ import torch
 
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, LabError
-from lab.evaluation.evaluator import load_measures
+from lab.runs.checkpoint import check_checkpoint
 from lab.runs.layout import checkpoint_name, checkpoint_step, checkpoints
 from lab.runs.run import Run
 from lab.runs.writer import Recorder
 from lab.training.ensemble import EnsembleIO, EnsembleModule, check_ensemble
-from lab.training.fit import check_accelerator, check_checkpoint, check_data, fit, resume, rewind, train
-from lab.training.launch import check_launch, isolated_training
+from lab.training.fit import check_ready, fit, resume, train
+from lab.training.launch import isolated_training
 from lab.training.progress import Progress
 
 ProgressFactory = Callable[[Experiment], Progress]
@@ -113,9 +113,7 @@ def groups(members: Sequence[Member], size: int) -> list[Sequence[Member]]:
 
 def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], progress: Progress) -> None:
     first = next(iter(experiments.values()))
-    check_launch(first)
-    check_accelerator(first)
-    load_measures(first)
+    check_ready(first)
     paths = list(experiments)
     with ExitStack() as stack:
         reopened = {path: stack.enter_context(closing(Recorder.reopen(path))) for path in paths if path in there}
@@ -128,7 +126,7 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
         recorders = []
         for path, experiment in experiments.items():
             if path in there:
-                rewind(reopened[path], step)
+                reopened[path].rewind(step)
                 recorders.append(reopened[path])
             else:
                 recorders.append(stack.enter_context(closing(Recorder.create(path, experiment))))
@@ -158,5 +156,5 @@ def _existing_runs(experiments: Mapping[Path, Experiment]) -> dict[Path, Run]:
         if run.experiment != experiments[path]:
             raise LabError(f"{path}: holds a run of another experiment; choose another --out")
         run.check_unedited()
-        check_data(run)
+        run.check_data()
     return there

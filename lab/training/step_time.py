@@ -15,7 +15,8 @@ from lab.config import Experiment, override
 from lab.config.matching import not_measured, resolve, unbudgeted
 from lab.config.objective import ObjectiveSettings
 from lab.errors import LabError
-from lab.training.fit import check_accelerator, make_trainer, quiet_lightning
+from lab.training.devices import check_accelerator
+from lab.training.fit import make_trainer, quiet_lightning
 from lab.training.launch import isolated_training
 from lab.training.module import TrainingModule
 

@@ -12,7 +12,7 @@ from lab.config import Experiment
 from lab.runs import checkpoint
 from lab.runs.layout import checkpoint_step
 from lab.runs.writer import Recorder
-from lab.training import fit, module, several
+from lab.training import module, several
 from tests.helpers.ensembles import SEEDS, assert_close, ensemble, heads_and_seeds
 from tests.helpers.killing import die, run_killed
 from tests.helpers.tiny import tiny
@@ -47,7 +47,7 @@ def after_some_members_checkpoints(patch: pytest.MonkeyPatch) -> None:
 
 
 def between_members_ends(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = fit.Recorder.set_state, []
+    usual, calls = Recorder.set_state, []
 
     def note(self: Any, state: str) -> None:
         calls.append(state)
@@ -55,11 +55,11 @@ def between_members_ends(patch: pytest.MonkeyPatch) -> None:
             die()
         usual(self, state)
 
-    patch.setattr(fit.Recorder, "set_state", note)
+    patch.setattr(Recorder, "set_state", note)
 
 
 def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
-    usual, calls = several.Recorder.create, []
+    usual, calls = Recorder.create, []
 
     def create(*arguments: Any) -> Any:
         calls.append(None)
@@ -67,7 +67,7 @@ def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
             die()
         return usual(*arguments)
 
-    patch.setattr(several.Recorder, "create", create)
+    patch.setattr(Recorder, "create", create)
 
 
 def test_a_killed_ensemble_resumes_group_by_group(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_runs_at_different_steps_resume_from_their_own_step(tmp_path: Path) -> N
     assert step is not None
     steps: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        usual = several.rewind
-        patch.setattr(several, "rewind", lambda recorder, step: (steps.append(step), usual(recorder, step)))
+        usual = Recorder.rewind
+        patch.setattr(Recorder, "rewind", lambda recorder, step: (steps.append(step), usual(recorder, step)))
         for one, other in zip(lab.train_ensemble(begun), whole, strict=True):
             assert_close(one, other)
     assert steps == [checkpoint_step(step)]
@@ -124,7 +124,7 @@ def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
     run_killed(child)
     run = lab.Run(run_path)
     assert run.checkpoint() is not None
-    fit.rewind(Recorder(run_path, run.experiment, dict(run.record)), -1)
+    Recorder(run_path, run.experiment, dict(run.record)).rewind(-1)
     assert run.checkpoint() is None
     assert lab.resume(run_path).metrics() == lab.train(tiny(), tmp_path / "whole").metrics()
 

@@ -16,8 +16,8 @@ import pytest
 import lab
 from lab.config import Experiment, dump
 from lab.errors import LabError
-from lab.runs import checkpoint
-from lab.training import callbacks, fit
+from lab.runs import checkpoint, tables
+from lab.training import fit
 from tests.helpers.killing import assert_same_run, die, kill_before_any_checkpoint, kill_in_step, train_killed
 from tests.helpers.tiny import tiny
 
@@ -28,7 +28,7 @@ Make = Callable[..., Experiment]
 
 def after_metrics(patch: pytest.MonkeyPatch) -> None:
     """The third evaluation's metrics are written, its checkpoint is not."""
-    usual, calls = callbacks.tables.append, []
+    usual, calls = tables.append, []
 
     def append(*arguments: Any) -> None:
         usual(*arguments)
@@ -36,7 +36,7 @@ def after_metrics(patch: pytest.MonkeyPatch) -> None:
         if len(calls) == 3:  # timing comes after the metrics
             die()
 
-    patch.setattr(callbacks.tables, "append", append)
+    patch.setattr(tables, "append", append)
 
 
 def within_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
