@@ -200,7 +200,7 @@ In Python: [`{path}`][{path}].
 
 def help_of(command: str) -> str:
     """Return what `lab COMMAND --help` prints."""
-    os.environ["COLUMNS"] = "110"
+    os.environ["COLUMNS"] = "88"
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         run_command([*command.split(), "--help"])
