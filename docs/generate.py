@@ -50,21 +50,8 @@ OUTSIDE = (
     "notebooks/*.ipynb",
 )
 """Files outside docs/ that belong to the site."""
-PACKAGES = (
-    "tasks",
-    "lab.config",
-    "lab.model",
-    "lab.objectives",
-    "lab.decoding",
-    "lab.stats",
-    "lab.interp",
-    "lab.runs",
-    "lab.evaluation",
-    "lab.plots",
-    "lab.training",
-    "lab.reports",
-    "lab.sweeping",
-)
+_FOLDERS = sorted(path.parent.name for path in ROOT.glob("lab/*/__init__.py"))
+PACKAGES = ("tasks", *(f"lab.{name}" for name in _FOLDERS if name not in ("cli", "reproduce")))
 """Packages with an API page of their own."""
 
 
@@ -174,12 +161,8 @@ def objectives_page() -> str:
 
 def figures_page() -> str:
     """List the figures with their options."""
-    return "\n".join(
-        [
-            "# Figures\n\n`lab plot NAME RUNS -o FILE` draws a figure and writes its numbers as CSV beside it.\n",
-            *map(_figure_section, plots.FIGURES),
-        ]
-    )
+    title = "# Figures\n\n`lab plot NAME RUNS -o FILE` draws a figure and writes its numbers as CSV beside it.\n"
+    return "\n".join([title, *map(_figure_section, plots.FIGURES)])
 
 
 def _figure_section(name: str) -> str:
