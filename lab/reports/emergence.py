@@ -153,9 +153,10 @@ def end_conclusion(rows: pd.DataFrame, metric: str) -> tuple[str, bool]:
         found, excludes = row["p_holm"] <= ALPHA, row["low"] > 0 or row["high"] < 0
         interval = "" if math.isnan(row["low"]) else f"90 % interval {row['low']:+.3g} to {row['high']:+.3g}, "
         p_value = "" if math.isnan(row["p_holm"]) else f"p = {row['p_holm']:.2g}, "
-        way = "lower" if row["difference"] < 0 else "higher"
-        size = f"{abs(row['difference']):.3g}{' nats' if Metric.parse(metric).unit == 'nats' else ''}"
-        effect = f"{label} is {size} {way} with n = {row['n_future']} than with n = {first}"
+        n, nats = row["n_future"], " nats" if Metric.parse(metric).unit == "nats" else ""
+        way = f"{abs(row['difference']):.3g}{nats} {'lower' if row['difference'] < 0 else 'higher'}"
+        effect = f"{label} is {way} with n = {n} than" if row["difference"] else f"{label} is the same with n = {n} as"
+        effect += f" with n = {first}"
         judged = "too few seeds to tell: " if row["pairs"] < FEWEST else "" if found else "no reliable difference: "
         clauses.append(f"at the end {judged}{effect} ({interval}{p_value}{counted(int(row['pairs']), 'pair')} of seeds)")
         unexplained |= bool(excludes and not found)

@@ -77,14 +77,13 @@ def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_
     if math.isnan(comparison.difference):
         effect = f"{what} from the start with n = {n_a}, so that there is no size to n = {n_b}"
     else:
-        way = "earlier" if comparison.difference < 0 else "later"
-        effect = f"{what} {100 * abs(comparison.difference):.0f} % {way} in tokens seen with n = {n_b} than with n = {n_a}"
+        effect = f"{what} {_describe_shift(comparison.difference, n_a, n_b)}"
     numbers = f"{counted(comparison.n, 'pair')} of seeds"
     if not math.isnan(p_value):
         corrected = p_holm is not None and p_holm != comparison.p_value
         numbers = f"{'p_holm' if corrected else 'p'} = {p_value:.2g}, {numbers}"
     if not math.isnan(comparison.low):
-        numbers = f"90 % interval {100 * comparison.low:+.0f} to {100 * comparison.high:+.0f} %, {numbers}"
+        numbers = f"90 % interval {round(100 * comparison.low):+d} to {round(100 * comparison.high):+d} %, {numbers}"
     if comparison.never_a or comparison.never_b:
         both = f" (both of {counted(comparison.neither, 'pair')})" if comparison.neither else ""
         numbers += (
@@ -98,3 +97,11 @@ def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_
     if p_value <= ALPHA:
         return f"{effect[0].upper()}{effect[1:]} ({numbers})."
     return f"No reliable difference: {effect} ({numbers})."
+
+
+def _describe_shift(difference: float, n_a: int, n_b: int) -> str:
+    """Return in words how much earlier or later b is than a."""
+    if not difference:
+        return f"at the same number of tokens with n = {n_b} as with n = {n_a}"
+    percent = f"{100 * abs(difference):.0f} %" if abs(difference) >= 0.005 else "less than 1 %"
+    return f"{percent} {'earlier' if difference < 0 else 'later'} in tokens seen with n = {n_b} than with n = {n_a}"

@@ -124,6 +124,20 @@ def test_sentences_claim_what_the_numbers_allow_and_no_more() -> None:
     assert emergence_sentence(alone, 1, 2, WHAT).endswith("; 1 run without a partner of the same seed left out).")
 
 
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.0, "accuracy at the same number of tokens with n = 2 as with n = 1"),
+        (0.14, "accuracy 14 % later in tokens seen with n = 2 than with n = 1"),
+        (-0.14, "accuracy 14 % earlier in tokens seen with n = 2 than with n = 1"),
+        (-0.002, "accuracy less than 1 % earlier in tokens seen with n = 2 than with n = 1"),
+    ],
+)
+def test_a_sentence_reads_well_for_every_sign(difference: float, words: str) -> None:
+    text = emergence_sentence(CLEAR._replace(difference=difference, low=-0.002, high=0.002), 1, 2, WHAT)
+    assert f"{words} (90 % interval +0 to +0 %" in text
+
+
 @pytest.mark.parametrize("p_value", [0.01, ALPHA, 0.11, 1.0])
 @pytest.mark.parametrize("high", [-0.1, 0.1])
 def test_the_corrected_p_value_alone_decides_what_is_found(p_value: float, high: float) -> None:
