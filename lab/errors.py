@@ -16,11 +16,12 @@ class Occupied(LabError):
 
     Attributes:
         argument: The argument of the call that names the place, as `out` or `port`; commands advise the option of that name.
+        forcible: Whether `force` would replace it.
     """
 
-    def __init__(self, message: str, argument: str = "out") -> None:
+    def __init__(self, message: str, argument: str = "out", *, forcible: bool = False) -> None:
         super().__init__(message)
-        self.argument = argument
+        self.argument, self.forcible = argument, forcible
 
 
 class Interrupted(LabError):

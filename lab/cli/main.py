@@ -57,7 +57,7 @@ def _status(arguments: list[str]) -> int:
             complain(str(error))
         return DIVERGED
     except Occupied as error:
-        complain(f"{error}; choose another --{error.argument}")
+        complain(f"{error}; choose another --{error.argument}{', or --force replaces it' if error.forcible else ''}")
         return WRONG
     except (LabError, TaskError) as error:
         complain(str(error))

@@ -18,7 +18,7 @@ from lab.plots.panels import Lines, in_panels, reject_more
 from lab.plots.style import LUMINANCE
 from lab.stats.bootstrap import FEWEST
 from lab.stats.conditions import Conditions, conditions, enumerated, rows_of, varied_settings
-from lab.stats.configurations import Rule, cell_table, run_values
+from lab.stats.configurations import Rule, configuration_table, run_values
 
 PARAMETERS = "non-embedding parameters"
 ROWS_AT_MOST = 24
@@ -45,7 +45,7 @@ def ended(
     return Conditions(kept, found.table[found.table["condition"].isin(kept["condition"])], (*found.notes, line))
 
 
-def end_cells(found: Conditions, metric: str, rule: Rule = "last", axis: Sequence[str] = ()) -> pd.DataFrame:
+def end_table(found: Conditions, metric: str, rule: Rule = "last", axis: Sequence[str] = ()) -> pd.DataFrame:
     """What each condition reached: the numbers that figures of end values draw.
 
     Args:
@@ -61,7 +61,7 @@ def end_cells(found: Conditions, metric: str, rule: Rule = "last", axis: Sequenc
     values = run_values(found.frame, metric, rule)
     keys = ["condition", *axis]
     each = values.pivot(index=keys, columns="seed", values="value").rename(columns=lambda seed: f"seed {seed}").reset_index()
-    table = cell_table(values.astype({"condition": "str"}), keys)
+    table = configuration_table(values.astype({"condition": "str"}), keys)
     table = table.merge(each.astype({"condition": "str"}), on=keys, validate="one_to_one")
     names = list(found.table["condition"])
     return table.sort_values(keys, key=lambda column: column.map(names.index) if column.name == "condition" else column,
@@ -82,7 +82,7 @@ def by_size(frame: pd.DataFrame, metric: str, by: Sequence[str] | None, rule: Ru
     rows = rows_of(frame, metric)
     rows = rows.assign(parameters=[float(f"{value:.1e}") for value in rows["parameters"]])
     found = ended(rows, metric, rule, by, ["parameters"])
-    return found, end_cells(found, metric, rule, ["parameters"])
+    return found, end_table(found, metric, rule, ["parameters"])
 
 
 def size(
@@ -105,7 +105,7 @@ def size(
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The figure, and the numbers drawn: see `end_cells`.
+        The figure, and the numbers drawn: see `end_table`.
     """
     found, table = by_size(frame, metric, by, rule)
 
@@ -146,7 +146,7 @@ def grid(
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The figure, and the numbers drawn: see `end_cells`.
+        The figure, and the numbers drawn: see `end_table`.
 
     Raises:
         LabError: If there are more than 24 conditions.

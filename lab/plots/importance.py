@@ -15,7 +15,7 @@ from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_of, metric_label, new_axes, note
 from lab.plots.curves import noted, seed_count
-from lab.plots.grid import cell_settings, end_cells, ended
+from lab.plots.grid import cell_settings, end_table, ended
 from lab.stats.conditions import Conditions
 from lab.stats.configurations import Rule, is_logarithmic, is_range
 
@@ -66,7 +66,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The figure, and the numbers drawn: a row for each cell, as `lab.stats.configurations.cell_table` gives them.
+        The figure, and the numbers drawn: a row for each cell, as `lab.stats.configurations.configuration_table` gives them.
 
     Raises:
         LabError: If no run has the metric, or the runs do not differ.
@@ -103,7 +103,7 @@ def _cells(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, 
     settings = cell_settings(found)
     if settings.shape[1] == 1:
         raise LabError("the runs differ in no setting: there is nothing to compare")
-    cells = end_cells(found, metric, rule).merge(settings, on="condition", validate="one_to_one")
+    cells = end_table(found, metric, rule).merge(settings, on="condition", validate="one_to_one")
     return cells, list(settings.columns[1:]), found
 
 

@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_of, legend_below, log_axis, metric_label, new_axes, note
 from lab.plots.curves import noted
-from lab.plots.grid import PARAMETERS, cell_settings, draw_seeds, end_cells, ended, interval_note
+from lab.plots.grid import PARAMETERS, cell_settings, draw_seeds, end_table, ended, interval_note
 from lab.plots.style import looks
 from lab.stats.conditions import labelled
 from lab.stats.configurations import Rule, run_values
@@ -47,7 +47,7 @@ def pareto(
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The figure, and the numbers drawn: one row for each cell, see `end_cells`, with the cost, `front`, and its settings.
+        The figure, and the numbers drawn: one row for each cell, see `end_table`, with the cost, `front`, and its settings.
 
     Raises:
         LabError: For an unknown cost or metric, or a cost that some runs do not say.
@@ -55,7 +55,7 @@ def pareto(
     if cost not in COSTS or cost not in frame.columns:
         raise LabError(f"unknown cost {cost!r}; {nearest(cost, [name for name in COSTS if name in frame.columns])}")
     found = ended(frame, metric, rule)
-    table = end_cells(found, metric, rule)
+    table = end_table(found, metric, rule)
     values = run_values(found.frame, metric, rule)
     by = list(by) if by is not None else found.settings[:1]
     told = values.assign(colour=labelled(values, by)).groupby("condition", observed=True).agg({"colour": "first", cost: "mean"})

@@ -99,6 +99,6 @@ def _note(times: pd.DataFrame, *, crowded: bool) -> list[str]:
     where = "at the end, right" if crowded else "pointwise"
     lines = [f"Kaplan-Meier, 90 % intervals {where};", "ticks: runs that ended on the plateau"]
     if times["condition"].nunique() == 2:
-        p_value = survival_comparisons(times, "emerged", arm="condition")["p_log_rank"].iloc[0]
+        p_value = survival_comparisons(times, "emerged", column="condition")["p_log_rank"].iloc[0]
         lines[1] += f"; log-rank p = {p_value:.2g}" if math.isfinite(p_value) else ""
     return lines

@@ -207,9 +207,9 @@ class Plateau:
             arms, where = list(of_family), f", {family}" if family else ""
             own = times.set_index("arm").loc[arms].reset_index()
             left = f"Escape from the plateau{where} ({self.label} past {self.escape_threshold:g}, twice in a row)"
-            tables[left] = survival_comparisons(own, "left", arm="arm")
+            tables[left] = survival_comparisons(own, "left", column="arm")
             end = f"{self.label.capitalize()} at the end{where}, against {arms[0]}"
-            tables[end] = comparison_table(ends[ends["arm"].isin(arms)], arm="arm", baseline=arms[0])
+            tables[end] = comparison_table(ends[ends["arm"].isin(arms)], column="arm", baseline=arms[0])
         stones = emergence_table(named, self.stepping_stone, thresholds={"known": self.stone_threshold}, by=["arm"])
         stone = (
             f"Head 2 knows {self.stepping_stone_label} (`{self.stepping_stone}` past {self.stone_threshold:g}, twice in a row)"

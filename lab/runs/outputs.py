@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import LabError, Occupied
 
 MARK = "mtp-lab"
 """Stands in every figure and page of ours."""
@@ -16,7 +16,7 @@ _PICTURE = MARK.encode() + rb" numbers [0-9a-f]{16}|tEXtComment\x00(" + MARK.enc
 """The mark in a figure (`mark_of`), or in the picture of a task (`lab.plots.gallery.png`)."""
 _OF_A_RUN = ("run.json", "experiment.yaml")
 _OF_A_SWEEP = ("sweep.yaml", "runs.csv", "frame.csv")
-_FORCE = "exists, and no such command wrote it; choose another, or --force replaces it"
+_FOREIGN = "exists, and no such command wrote it"
 
 
 def check_file(path: Path, suffixes: tuple[str, ...], *, begins: str = "", force: bool = False) -> None:
@@ -41,7 +41,7 @@ def check_file(path: Path, suffixes: tuple[str, ...], *, begins: str = "", force
         raise LabError(f"{path}: cannot be written")
     check_place(path)
     if path.exists() and not force and not _is_ours(path, begins):
-        raise LabError(f"{path}: {_FORCE}")
+        raise Occupied(f"{path}: {_FOREIGN}", forcible=True)
 
 
 def check_place(path: Path) -> None:
@@ -52,9 +52,9 @@ def check_place(path: Path) -> None:
     """
     for folder in path.resolve().parents:
         if all((folder / name).is_file() for name in _OF_A_RUN):
-            raise LabError(f"{path}: lies in the run {folder.name}, whose folder holds nothing else; choose another")
+            raise Occupied(f"{path}: lies in the run {folder.name}, whose folder holds nothing else")
     if path.name in _OF_A_SWEEP and (path.parent / _OF_A_SWEEP[0]).is_file():
-        raise LabError(f"{path}: belongs to the sweep in {path.parent}; choose another")
+        raise Occupied(f"{path}: belongs to the sweep in {path.parent}")
 
 
 def check_folder(folder: Path, page: str, *, force: bool = False) -> None:
@@ -70,13 +70,13 @@ def check_folder(folder: Path, page: str, *, force: bool = False) -> None:
             did not write.
     """
     if folder.exists() and not folder.is_dir():
-        raise LabError(f"{folder}: is not a folder; choose another --out")
+        raise Occupied(f"{folder}: is not a folder")
     check_place(folder / page)
     if force or not folder.is_dir() or ((folder / page).is_file() and MARK.encode() in (folder / page).read_bytes()):
         return
     theirs = [path for path in folder.iterdir() if path.name == page or path.suffix in (*PICTURES, ".csv")]
     if theirs:
-        raise LabError(f"{min(theirs)}: {_FORCE}")
+        raise Occupied(f"{min(theirs)}: {_FOREIGN}", forcible=True)
 
 
 def mark_of(numbers: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.config import Experiment, dump
 from lab.config.kinds import find_kind
-from lab.errors import LabError
+from lab.errors import LabError, Occupied
 from lab.objectives import describe_target
 from lab.objectives.schedule import make_stages
 from lab.runs import tables
@@ -202,9 +202,9 @@ def check_free(run_path: Path) -> None:
         hint = {"finished": "", "running": " (another process trains it)"}.get(
             state, f" (lab resume {run_path} goes on with it)"
         )
-        raise LabError(f"{run_path}: a run is there already{hint}; choose another --out")
+        raise Occupied(f"{run_path}: a run is there already{hint}")
     if run_path.exists():
-        raise LabError(f"{run_path}: exists already and is no run; choose another --out")
+        raise Occupied(f"{run_path}: exists already and is no run")
     check_place(run_path)
 
 

@@ -34,7 +34,7 @@ class Interval(NamedTuple):
 def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) -> tuple[Floats, Floats, Floats]:
     """Expanded percentile bootstrap over seeds of the mean at every point.
 
-    Whole curves are drawn again, not single points, so that a band keeps what each seed does over time. A plain percentile
+    Whole curves are resampled, not single points, so that a band keeps each seed's course over time. A plain percentile
     interval is too narrow for few seeds: of 90 % ones 79 % hold the mean of five normal values, 82 % that of eight. Its
     quantiles are moved out by what a t interval is wider (Hesterberg 2015, The American Statistician 69, "expanded
     percentile"), which makes that 89 and 90 %. Of skewed or two-peaked values it holds the mean less often than its level
@@ -71,7 +71,7 @@ def expanded_percentile(resampled_RP: Floats, level: float, seeds: int) -> Float
 
 
 def expanded(level: float, seeds: int) -> float:
-    """Share of resampled means that an expanded percentile interval of two seeds or more leaves out at each end."""
+    """Return the share of resampled means outside an expanded percentile interval at each end; from two seeds on."""
     return float(stats.norm.sf(math.sqrt(seeds / (seeds - 1)) * stats.t.ppf((1 + level) / 2, seeds - 1)))
 
 

@@ -16,18 +16,18 @@ MEASURED = ("step", "tokens", "scored_tokens", "sequences", "flops", "seconds", 
 DERIVED = ("run", "seed", "parameters", "state", "trial")
 """Columns that name a run or follow from its settings."""
 _BARE = ("arm", "task", "name", "heads", "size", "cell")
-"""Settings whose values say what they are."""
+"""Settings whose values are clear without the setting's name."""
 _NAMED_AT_MOST = 3
 
 Keep = Literal["all", "not diverged", "ended", "finished"]
 
 
 class Conditions(NamedTuple):
-    """The runs of a frame by what is compared.
+    """The runs of a frame by condition.
 
     Attributes:
         frame: The rows of the runs that count, with a column `condition` (ordered categories).
-        table: One row for each condition, in order: `condition`, and each setting that tells conditions apart, as text.
+        table: One row for each condition, in order: `condition`, and each setting that distinguishes conditions, as text.
         notes: One line for each reason why a run was left out, and for what varies with the conditions without being named.
     """
 
@@ -37,7 +37,7 @@ class Conditions(NamedTuple):
 
     @property
     def settings(self) -> list[str]:
-        """What tells conditions apart."""
+        """The settings that distinguish conditions."""
         return list(self.table.columns[1:])
 
 
@@ -48,15 +48,15 @@ def conditions(
 
     Args:
         frame: A tidy frame.
-        by: Columns that tell conditions apart; by default as many of the varied settings as it takes.
+        by: Columns that distinguish conditions; by default the varied settings that are needed.
         axis: Columns that a figure has as an axis: within a condition, runs may differ in settings that these columns show.
         keep: Which runs count: all, those that have not diverged, that ended (finished or diverged), or finished ones. A
             frame without a column `state`, as an older CSV, has finished runs. Of runs with the same configuration and seed
             the furthest counts.
 
     Raises:
-        LabError: If no run counts, `by` names no column that tells runs apart, or runs of a condition differ in more than it
-            names.
+        LabError: If no run counts, `by` names a column in which no runs differ, or runs of a condition differ in other
+            settings.
     """
     if frame.empty:
         raise LabError("the runs have no metrics yet")
@@ -77,7 +77,7 @@ def conditions(
 
 
 def labelled(frame: pd.DataFrame, by: Sequence[str]) -> pd.Categorical:
-    """What some columns say of each row's run, as conditions are named; runs of different configurations may share a name.
+    """Name each row's run by some columns, as conditions are named; runs of different configurations may share a name.
 
     Raises:
         LabError: If the frame has no such column.
@@ -88,14 +88,14 @@ def labelled(frame: pd.DataFrame, by: Sequence[str]) -> pd.Categorical:
 
 
 def varied_settings(frame: pd.DataFrame) -> list[str]:
-    """The columns of a frame that are settings in which its runs differ; the seed is none."""
+    """List the settings in which the runs of a frame differ, without the seed."""
     runs = frame.drop_duplicates("run")
     settings = [name for name in frame.columns if name not in (*MEASURED, *DERIVED, "condition")]
     return [name for name in settings if _texts(runs, [name])[name].nunique() > 1]
 
 
 def require_one_configuration(frame: pd.DataFrame, by: Sequence[str]) -> None:
-    """Check that runs which agree in some columns agree in all settings: what is averaged differs in the seed alone.
+    """Check that runs that agree in some columns agree in all settings, so that averages are over seeds alone.
 
     Args:
         frame: A tidy frame, or one row for each run.
@@ -123,7 +123,7 @@ def require_one_configuration(frame: pd.DataFrame, by: Sequence[str]) -> None:
 
 
 def rows_of(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
-    """The rows of some metrics.
+    """Return the rows of some metrics.
 
     Raises:
         LabError: If the frame is empty, or no run has one of them.
@@ -137,7 +137,7 @@ def rows_of(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
 
 
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of finished runs; all of them where nothing is known of states."""
+    """Return the rows of finished runs; all rows if the frame has no states."""
     return frame[frame["state"] == "finished"] if "state" in frame.columns else frame
 
 
@@ -207,7 +207,7 @@ def _checked(runs: pd.DataFrame, by: Sequence[str]) -> Sequence[str]:
 
 
 def _enough(runs: pd.DataFrame, varied: Sequence[str], axis: Sequence[str]) -> list[str]:
-    """The first varied settings which, with the axis, tell all configurations apart."""
+    """Choose the first varied settings that, with the axis, distinguish all configurations."""
     texts = _texts(runs, [*varied, *axis]).assign(**{"": ""})
     chosen = [name for name in ("n_future",) if name in varied]
     for name in varied:
@@ -218,7 +218,7 @@ def _enough(runs: pd.DataFrame, varied: Sequence[str], axis: Sequence[str]) -> l
 
 
 def _texts(runs: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    """Some columns with each value as a text, the same for the same value whatever its type; "" where there is none."""
+    """Return columns as text, equal for equal values of any type; "" where a value is missing."""
     return pd.DataFrame({name: [_text(value) for value in runs[name]] for name in names}, index=runs.index)
 
 
@@ -231,7 +231,7 @@ def _text(value: object) -> str:
 
 
 def labels_of(texts: pd.DataFrame) -> list[str]:
-    """A name for each row of a table of settings, as `n = 2, detached = True`; full names of settings where it takes them."""
+    """Name each row of a table of settings, as `n = 2, detached = True`; with dotted names where short ones are ambiguous."""
     rows = list(texts.itertuples(index=False, name=None))
     last = [name.rpartition(".")[2] for name in texts.columns]
     full = [name for name in texts.columns if last.count(name.rpartition(".")[2]) > 1]
@@ -257,7 +257,7 @@ def _words(name: str, value: str, full: Sequence[str]) -> str:
 
 
 def _ranks(runs: pd.DataFrame, name: str) -> dict[str, int]:
-    """The place of each value of a column: numbers by size, categories in their order, what is missing first."""
+    """Rank the values of a column: missing first, numbers by size, categories in their order."""
     column = runs[name]
     ordered = isinstance(column.dtype, pd.CategoricalDtype)
     values = list(column.cat.categories) if ordered else sorted(column.unique(), key=_key)
@@ -271,6 +271,6 @@ def _key(value: object) -> tuple[int, float, str]:
 
 
 def enumerated(names: Sequence[str]) -> str:
-    """Some names, the first few of many."""
+    """List some names in words, the first few of many."""
     more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
     return ", ".join(names[:_NAMED_AT_MOST]) + more

@@ -1,4 +1,4 @@
-"""Cells of a study: one value a run, its mean and interval over seeds, and every arm against the first on the same seeds."""
+"""Configurations: one value per run, its mean and interval over seeds, and conditions compared on the same seeds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Rule = Literal["last", "best"]
 
 
 def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.DataFrame:
-    """What every finished run reached.
+    """Return the value of a metric of every finished run.
 
     Args:
         frame: A tidy frame (`lab.frame`).
         metric: As `accuracy/copy/1`.
         rule: `last`: at the last evaluation; `best`: the best evaluation (the paper's rule in section 4.1: the largest, of a
-            loss the smallest). The best of many noisy points flatters all arms, and the noisier more.
+            loss the smallest). The best of many noisy points flatters all conditions, and the noisier more.
 
     Returns:
         One row for each finished run: the frame's columns at that evaluation.
@@ -42,88 +42,88 @@ LEVELS_AT_MOST = 8
 
 
 def is_range(column: pd.Series) -> bool:
-    """Whether a setting's values are to be read as numbers of a range, not as levels."""
+    """Whether a setting's values are numbers of a range, not levels."""
     return pd.api.types.is_numeric_dtype(column) and column.nunique() > LEVELS_AT_MOST
 
 
 def is_logarithmic(low: float, high: float) -> bool:
-    """Whether a range is to be read by factors: it is positive and spans one of ten."""
+    """Whether a range is logarithmic: positive, and spanning a factor of ten."""
     return low > 0 and high / low >= 10
 
 
-def cell_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and 90 % bootstrap interval of every cell.
+def configuration_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Compute mean and 90 % bootstrap interval of every configuration.
 
     Args:
         values: From `run_values`.
-        by: The columns that make a cell.
+        by: The columns that make a configuration.
 
     Returns:
-        The columns of `by`, then `mean`, `low`, `high` (nan below five seeds) and `seeds`, how many runs stand behind it.
+        The columns of `by`, then `mean`, `low`, `high` (nan below five seeds) and `seeds`, the number of its runs.
 
     Raises:
-        LabError: If runs of a cell differ in a setting.
+        LabError: If runs of a configuration differ in a setting.
     """
     require_one_configuration(values, by)
     rows = []
-    for cell, part in values.groupby(list(by), sort=True, dropna=False):
+    for key, part in values.groupby(list(by), sort=True, dropna=False):
         if "seed" in part and part["seed"].duplicated().any():
-            raise LabError(f"several runs of {', '.join(map(str, cell))} have one seed and the same settings: keep one of them")
+            raise LabError(f"several runs of {', '.join(map(str, key))} have one seed and the same settings: keep one of them")
         interval = bootstrap_interval(part["value"].to_numpy(float))
-        rows.append([*cell, interval.mean, interval.low, interval.high, interval.n])
+        rows.append([*key, interval.mean, interval.low, interval.high, interval.n])
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds"])
 
 
 def seed_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Mean of every cell and the values behind it, for cells of too few seeds for an interval.
+    """Mean of every configuration and its values, for those of too few seeds for an interval.
 
     Args:
         values: From `run_values`.
-        by: The columns that make a cell.
+        by: The columns that make a configuration.
 
     Returns:
         The columns of `by`, then `mean` and `each seed`, the values in the order of their seeds.
     """
     rows = []
-    for cell, part in values.groupby(list(by), sort=True, dropna=False, observed=True):
+    for key, part in values.groupby(list(by), sort=True, dropna=False, observed=True):
         each = part.sort_values("seed")["value"]
-        rows.append([*cell, float(each.mean()), " ".join(f"{value:.4g}" for value in each)])
+        rows.append([*key, float(each.mean()), " ".join(f"{value:.4g}" for value in each)])
     return pd.DataFrame(rows, columns=[*by, "mean", "each seed"])
 
 
 def comparison_table(
-    values: pd.DataFrame, arm: str = "n_future", baseline: object = 1, within: Sequence[str] = ()
+    values: pd.DataFrame, column: str = "n_future", baseline: object = 1, within: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Every arm against the baseline, on the seeds that both have, in every cell of `within`.
+    """Compare every condition with the baseline on the seeds that both have, separately for each value of `within`.
 
     Args:
         values: From `run_values`.
-        arm: The column that tells arms apart.
-        baseline: Its value for the arm that the others are compared with.
+        column: The column that names the condition.
+        baseline: Its value for the condition that the others are compared with.
         within: Columns in which compared runs agree, as the model's size.
 
     Returns:
-        The columns of `within`, the arm's, then `pairs`, `difference` (arm minus baseline), its 90 % interval `low`, `high`,
+        The columns of `within`, `column`, then `pairs`, `difference` (to the baseline), its 90 % interval `low`, `high`,
         `p_value` (exact sign-flip permutation), `p_holm`, corrected over all rows, `p_least`, the least that this can be with
-        so many pairs and rows, and `found`, whether it is at most `ALPHA`. Arms without a common seed are left out, and are not
-        counted in the correction.
+        these numbers of pairs and rows, and `found`, whether it is at most `ALPHA`. Conditions without a common seed are left
+        out, and are not counted in the correction.
 
     Raises:
-        LabError: If in a cell an arm has several runs of one seed, or runs that differ in a setting.
+        LabError: If a condition has several runs of one seed, or runs that differ in a setting.
     """
-    require_one_configuration(values, [*within, arm])
+    require_one_configuration(values, [*within, column])
     rows = []
-    cells = [((), values)] if not within else [(key, part) for key, part in values.groupby(list(within), sort=True)]
-    for cell, part in cells:
-        base = one_run_a_seed(part[part[arm] == baseline], f"{arm} = {baseline}").set_index("seed")["value"]
-        for value, others in part[part[arm] != baseline].groupby(arm, sort=True):
-            other = one_run_a_seed(others, f"{arm} = {value}").set_index("seed")["value"]
+    groups = [((), values)] if not within else [(key, part) for key, part in values.groupby(list(within), sort=True)]
+    for key, part in groups:
+        base = one_run_a_seed(part[part[column] == baseline], f"{column} = {baseline}").set_index("seed")["value"]
+        for value, others in part[part[column] != baseline].groupby(column, sort=True):
+            other = one_run_a_seed(others, f"{column} = {value}").set_index("seed")["value"]
             seeds = base.index.intersection(other.index).sort_values()
             if seeds.empty:
                 continue
             found = paired_comparison(base[seeds].to_numpy(float), other[seeds].to_numpy(float))
-            rows.append([*cell, value, found.n, found.difference, found.low, found.high, found.p_value])
-    columns = [*within, arm, "pairs", "difference", "low", "high", "p_value"]
+            rows.append([*key, value, found.n, found.difference, found.low, found.high, found.p_value])
+    columns = [*within, column, "pairs", "difference", "low", "high", "p_value"]
     table = pd.DataFrame(rows, columns=columns)
     table = corrected(table, "p_value", [least_p_of_pairs(pairs) for pairs in table["pairs"]])
     return table.assign(found=table["p_holm"] <= ALPHA)

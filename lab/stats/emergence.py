@@ -1,6 +1,6 @@
 """Emergence: the tokens seen at which a capability passes a threshold and stays there.
 
-Two thresholds are told apart, since they can move in opposite directions: onset, where a capability begins, and completion.
+There are two thresholds, since they can move in opposite directions: onset, where a capability begins, and completion.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Emergence(NamedTuple):
     Attributes:
         tokens: Tokens seen at the first evaluation point of those that hold; the last point where it never did. The resolution
             is the distance between evaluation points: nothing is interpolated.
-        observed: False if it never happened within the run: the time is right-censored, known only to be later.
+        observed: False if it never happened within the run: the time is right-censored: only known to be later.
     """
 
     tokens: float
@@ -78,8 +78,8 @@ def emergence_table(
         frame: A tidy frame (`lab.frame`).
         metric: As `accuracy/copy/1`.
         hold: As for `emergence`.
-        thresholds: By the name of what passing them means.
-        by: Columns of the frame that tell arms apart.
+        thresholds: By name.
+        by: Columns of the frame that name the condition.
 
     Returns:
         One row for each run: `run`, the columns of `by`, `seed`, and for each threshold its name with the tokens seen, and

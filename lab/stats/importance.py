@@ -1,4 +1,4 @@
-"""Which of the varied settings decides what a cell reaches, by Optuna's PED-ANOVA."""
+"""The importance of varied settings for the result of a configuration, by Optuna's PED-ANOVA."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ Params = dict[str, str | float]
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-FEWEST_CELLS = 8
+FEWEST_CONFIGURATIONS = 8
 SHUFFLES, LEVEL = 100, 0.95
-_TOP_SHARE, _TOP_CELLS = 0.25, 5
-"""The best cells that are compared with all: so large a share, but not fewer (if half of all cells are that many). Of Optuna's
-default, a tenth, chance alone makes more than a setting that decides everything, where a study has some tens of cells."""
+_TOP_SHARE, _TOP_CONFIGURATIONS = 0.25, 5
+"""The best configurations, which are compared with all: their share, and their least number (if half of all are as many). With
+Optuna's default share of a tenth, chance alone gives more than a decisive setting where a sweep has tens of configurations."""
 
 
-def importance_table(cells: pd.DataFrame, settings: Sequence[str], *, lower_is_better: bool = False) -> pd.DataFrame:
-    """How far the settings of the best cells differ from those of all cells.
+def importance_table(configurations: pd.DataFrame, settings: Sequence[str], *, lower_is_better: bool = False) -> pd.DataFrame:
+    """Measure how far the settings of the best configurations differ from those of all.
 
     PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv 2304.10255): the Pearson divergence between the density of a setting's
-    values among the best quarter of the cells and among all of them. It says what it takes to be among the best, not how much
-    of the variance a setting explains, and it never is exactly 0: `chance` is what values without any relation to the settings
-    give, so a setting below it has not been shown to matter. The unit is the cell, not the run: runs that differ in the seed
-    alone are no independent evidence about settings.
+    values among the best quarter of the configurations and among all. It shows which settings the best ones have, not how much
+    of the variance a setting explains, and it is never exactly 0: `chance` is the importance under permutation, and a setting
+    below it has not been shown to matter. The unit is the configuration, not the run: runs that differ in the seed alone are
+    not independent evidence about settings.
 
     Args:
-        cells: One row for each cell with its `mean` over seeds and the settings (see `cell_table`); what a cell does not have
-            is missing.
+        configurations: One row for each with its `mean` over seeds and its settings (see `configuration_table`), which may be
+            missing.
         settings: Columns.
         lower_is_better: Whether the least values are the best, as of a loss.
 
     Returns:
         `setting`, `importance` (shares of 1), `chance` (on the same scale: the 95 % quantile over 100 shuffles of the means
-        among the cells), `cells`, sorted from the most important.
+        among the configurations), `cells` (their number), sorted from the most important.
 
     Raises:
-        LabError: If there are fewer than 8 cells.
+        LabError: If there are fewer than 8 configurations.
     """
-    if len(cells) < FEWEST_CELLS:
-        raise LabError(f"importance needs at least {FEWEST_CELLS} cells, not {len(cells)}")
-    params, distributions = _params(cells, settings)
-    reached = cells["mean"].to_numpy(float) * (1 if lower_is_better else -1)
+    if len(configurations) < FEWEST_CONFIGURATIONS:
+        raise LabError(f"importance needs at least {FEWEST_CONFIGURATIONS} configurations, not {len(configurations)}")
+    params, distributions = _params(configurations, settings)
+    reached = configurations["mean"].to_numpy(float) * (1 if lower_is_better else -1)
     found = _importances(params, distributions, reached)
     rng = np.random.default_rng(0)
     shuffled = [_importances(params, distributions, rng.permutation(reached)) for _ in range(SHUFFLES)]
@@ -60,7 +60,7 @@ def importance_table(cells: pd.DataFrame, settings: Sequence[str], *, lower_is_b
             "setting": list(settings),
             "importance": [found[name] / whole for name in settings],
             "chance": [float(np.quantile([each[name] for each in shuffled], LEVEL)) / whole for name in settings],
-            "cells": len(cells),
+            "cells": len(configurations),
         }
     )
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
@@ -75,15 +75,15 @@ def _importances(
         optuna.create_trial(params=own, distributions=theirs, value=float(value))
         for own, theirs, value in zip(params, distributions, reached, strict=True)
     )
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=min(0.5, max(_TOP_SHARE, _TOP_CELLS / len(reached))))
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=min(0.5, max(_TOP_SHARE, _TOP_CONFIGURATIONS / len(reached))))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of `normalize`
         return get_param_importances(study, evaluator=evaluator, normalize=False)
 
 
-def _params(cells: pd.DataFrame, settings: Sequence[str]) -> tuple[list[Params], list[dict[str, BaseDistribution]]]:
-    """Each cell's settings and what they could have been."""
-    columns = {name: _levels(cells[name]) for name in settings}
+def _params(configurations: pd.DataFrame, settings: Sequence[str]) -> tuple[list[Params], list[dict[str, BaseDistribution]]]:
+    """Return the settings of each configuration and their distributions, as Optuna has them."""
+    columns = {name: _levels(configurations[name]) for name in settings}
     spaces = {name: _distribution(column) for name, column in columns.items()}
     rows = zip(*columns.values(), strict=True)
     params = [{name: value for name, value in zip(columns, row, strict=True) if value is not None} for row in rows]
@@ -91,7 +91,7 @@ def _params(cells: pd.DataFrame, settings: Sequence[str]) -> tuple[list[Params],
 
 
 def _levels(column: pd.Series) -> list[str | float | None]:
-    """A column's values as Optuna takes them; None where there is none."""
+    """Return a column's values as Optuna takes them; None where one is missing."""
     missing = column.isna().tolist()
     ranged = is_range(column)
     return [

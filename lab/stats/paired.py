@@ -91,20 +91,20 @@ def sign_flip(differences: Floats) -> tuple[float, str]:
     return float(result.pvalue), f"{exact}sign-flip permutation"
 
 
-def one_run_a_seed(arm: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the runs of a condition, which are to be paired by their seeds.
+def one_run_a_seed(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Check that a condition has one run of each seed, so that runs can be paired; return its runs.
 
     Raises:
         LabError: If there are several of one seed, naming the condition.
     """
-    again = arm.loc[arm["seed"].duplicated(), "seed"]
+    again = runs.loc[runs["seed"].duplicated(), "seed"]
     if not again.empty:
         raise LabError(f"{name} has several runs of seed {again.iloc[0]}, which cannot be paired; compare within one setting")
-    return arm
+    return runs
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number, so that the chance of any false finding in the family stays at the level.
+    """Correct p-values for their number, so that the chance of any false finding in the family stays at the level.
 
     Holm 1979: the smallest is multiplied by the size of the family, the next by one less, ..., and none may fall below one
     that was smaller. A nan (nothing could be tested) stays nan, and counts as a member of the family like a p-value of 1: the
@@ -122,17 +122,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def least_p_of_pairs(pairs: int) -> float:
-    """The least p-value that `sign_flip` can give for so many pairs: that of differences which all have one sign."""
+    """Return the least p-value of `sign_flip` for a number of pairs: that of differences with one sign."""
     return 2 / min(2**pairs, EXACT_UP_TO + 1) if pairs > 1 else 1.0
 
 
 def least_p_of_runs(runs_a: int, runs_b: int) -> float:
-    """The least p-value that `log_rank` can give for so many runs: that of two conditions which are separated altogether."""
+    """Return the least p-value of `log_rank` for numbers of runs: that of two conditions that are fully separated."""
     return 2 / min(math.comb(runs_a + runs_b, runs_a), EXACT_UP_TO + 1) if min(runs_a, runs_b) > 1 else 1.0
 
 
 def corrected(table: pd.DataFrame, p_value: str, least: Sequence[float]) -> pd.DataFrame:
-    """A table of comparisons with what is to be known of one of its columns of p-values, its rows being the family.
+    """Add corrected and least p-values to a table of comparisons, whose rows are the family.
 
     Args:
         table: Comparisons.
@@ -140,8 +140,8 @@ def corrected(table: pd.DataFrame, p_value: str, least: Sequence[float]) -> pd.D
         least: The least p-value that the test of each row can give.
 
     Returns:
-        The table with `p_holm` (`<column>_holm` for another column than `p_value`) and `p_least` (`<column>_least`), the least
-        that this can be: Holm's correction of the least p-values.
+        The table with `p_holm` (`<column>_holm` for another column than `p_value`) and `p_least` (`<column>_least`), its least
+        value: Holm's correction of the least p-values.
     """
     name = "p" if p_value == "p_value" else p_value
     own = table[p_value].astype(float).tolist()

@@ -86,7 +86,7 @@ def log_rank(
     return float(stats.permutation_test(conditions, difference, n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue)
 
 
-def survival_comparisons(table: pd.DataFrame, which: str, arm: str = "n_future") -> pd.DataFrame:
+def survival_comparisons(table: pd.DataFrame, which: str, column: str = "n_future") -> pd.DataFrame:
     """Every two conditions compared: log-rank over all runs, and restricted mean times over pairs of seeds.
 
     The log-rank test decides what is found. It treats the runs of two conditions as unpaired, which is conservative where runs
@@ -95,7 +95,7 @@ def survival_comparisons(table: pd.DataFrame, which: str, arm: str = "n_future")
     Args:
         table: From `emergence_table`.
         which: `onset`, `completion`, or another threshold of the table.
-        arm: The column that tells the conditions apart.
+        column: The column that names the condition.
 
     Returns:
         One row for each two conditions: `a`, `b`, how many runs of each emerged (`emerged_a` of `runs_a`, ...), `p_log_rank`;
@@ -104,14 +104,14 @@ def survival_comparisons(table: pd.DataFrame, which: str, arm: str = "n_future")
         over this family (`..._holm`), with the least that this can be (`..._least`); `found`: `p_log_rank_holm` is at most
         `ALPHA`.
     """
-    arms = [(value, table[table[arm] == value]) for value in table[arm].unique()]
+    groups = [(value, table[table[column] == value]) for value in table[column].unique()]
     of_runs = ["a", "b", "emerged_a", "runs_a", "emerged_b", "runs_b", "p_log_rank"]
     of_pairs = ["pairs", "neither", "later", "low", "high", "p_paired"]
     rows = []
-    for (a, part_a), (b, part_b) in itertools.combinations(arms, 2):
+    for (a, part_a), (b, part_b) in itertools.combinations(groups, 2):
         seen = [part[f"{which}_observed"].astype(bool).tolist() for part in (part_a, part_b)]
         p_log_rank = log_rank(part_a[which].tolist(), seen[0], part_b[which].tolist(), seen[1])
-        paired = compare_emergence(table, a, b, which, arm)
+        paired = compare_emergence(table, a, b, which, column)
         rows.append(
             [
                 *(a, b, sum(seen[0]), len(part_a), sum(seen[1]), len(part_b), p_log_rank),

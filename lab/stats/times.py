@@ -1,4 +1,4 @@
-"""Emergence times of two conditions compared over pairs of seeds, and the sentence that follows; no pair is left out."""
+"""Compare emergence times of two conditions over all pairs of seeds, and put the result in a sentence."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from lab.stats.bootstrap import FEWEST, LEVEL, counted, expanded_percentile, res
 from lab.stats.paired import ALPHA, Comparison, one_run_a_seed, sign_flip
 
 
-def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm: str = "n_future") -> Comparison:
-    """Emergence times of two conditions, compared by their restricted means over pairs of seeds.
+def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, column: str = "n_future") -> Comparison:
+    """Compare emergence times of two conditions by their restricted means over pairs of seeds.
 
-    A censored time is known only to be later than its run. What is known of every run is its restricted time: tokens seen
-    until it got there, or until a moment up to which both runs of its pair were watched, whichever came first (Royston and
-    Parmar 2013, BMC Medical Research Methodology 13:152). That moment is the end of the pair's run that did not get there, of
-    two such the earlier end; a pair in which both got there needs none. So every pair counts, also one in which neither got
-    there: its difference is 0.
+    A censored time is only known to be later than the end of its run. Every run has a restricted time: the tokens seen until it
+    passed the threshold, or until a limit up to which both runs of its pair were observed, whichever came first (Royston and
+    Parmar 2013, BMC Medical Research Methodology 13:152). The limit is the end of the run of the pair that did not pass, of two
+    such runs the earlier end; a pair in which both passed needs none. So every pair counts, also one in which neither passed:
+    its difference is 0.
 
     Args:
         table: From `emergence_table`.
-        a: Value of the arm's column for condition a.
+        a: Value of the column for condition a.
         b: The same for condition b.
         which: `onset`, `completion`, or another threshold of the table.
-        arm: The column that tells the conditions apart.
+        column: The column that names the condition.
 
     Returns:
         As `difference` the mean restricted time of b as a share of a's, less 1 (0.14: b is 14 % later), with its bootstrap
-        interval over pairs; nan if every run of a got there at 0 tokens. The p-value is that of the sign-flip test of the
+        interval over pairs; nan if every run of a passed at 0 tokens. The p-value is that of the sign-flip test of the
         differences in tokens.
 
     Raises:
         LabError: If a condition has several runs of one seed.
     """
-    arms = [one_run_a_seed(table[table[arm] == value], f"{arm} = {value}") for value in (a, b)]
-    pairs = arms[0].merge(arms[1], on="seed", suffixes=("_a", "_b"))
-    unpaired = len(arms[0]) + len(arms[1]) - 2 * len(pairs)
+    sides = [one_run_a_seed(table[table[column] == value], f"{column} = {value}") for value in (a, b)]
+    pairs = sides[0].merge(sides[1], on="seed", suffixes=("_a", "_b"))
+    unpaired = len(sides[0]) + len(sides[1]) - 2 * len(pairs)
     if pairs.empty:
         return Comparison(0, math.nan, math.nan, math.nan, math.nan, "none: no pair of seeds", unpaired=unpaired)
     seen_a, seen_b = (pairs[f"{which}_observed_{side}"].to_numpy(bool) for side in "ab")
@@ -56,7 +56,7 @@ def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, arm
 
 
 def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_holm: float | None = None) -> str:
-    """What a comparison of emergence times allows one to say, in one sentence; no more than the numbers.
+    """Put a comparison of emergence times in one sentence that claims no more than the numbers.
 
     A difference is found if its corrected p-value is at most `ALPHA`, and by no other rule: the interval shows its size, and
     can exclude 0 where the exact test does not find it.

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from lab.config import Experiment, resolve
-from lab.errors import Diverged, LabError
+from lab.errors import Diverged, LabError, Occupied
 from lab.runs.checkpoint import check_checkpoint
 from lab.runs.layout import checkpoint_name, checkpoint_step, checkpoints
 from lab.runs.run import Run
@@ -154,7 +154,7 @@ def _existing_runs(experiments: Mapping[Path, Experiment]) -> dict[Path, Run]:
     there = {path: Run(path) for path in experiments if path.exists()}
     for path, run in there.items():
         if run.experiment != experiments[path]:
-            raise LabError(f"{path}: holds a run of another experiment; choose another --out")
+            raise Occupied(f"{path}: holds a run of another experiment")
         run.check_unedited()
         run.check_data()
     return there

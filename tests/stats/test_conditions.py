@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lab import plots
 from lab.errors import LabError
 from lab.stats.conditions import conditions, varied_settings
-from lab.stats.configurations import cell_table, run_values
+from lab.stats.configurations import configuration_table, run_values
 from lab.stats.emergence import emergence_table
 
 METRIC = "accuracy/copy/1"
@@ -83,7 +83,7 @@ def drawn(draw: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
     try:
         return draw()
     except LabError as error:
-        if not re.search("too many|nothing to compare|at least 8 cells", str(error)):
+        if not re.search("too many|nothing to compare|at least 8 configurations", str(error)):
             raise
         return None
 
@@ -224,13 +224,13 @@ def test_unfinished_runs_have_no_end_value() -> None:
 def test_tables_of_mixed_cells_are_rejected() -> None:
     frame = pair(**{"model.width": [32, 64]})
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.width"):
-        cell_table(run_values(frame, METRIC), ["n_future"])
+        configuration_table(run_values(frame, METRIC), ["n_future"])
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.width"):
         emergence_table(frame, METRIC)
-    assert len(cell_table(run_values(frame, METRIC), ["n_future", "model.width"])) == 4
+    assert len(configuration_table(run_values(frame, METRIC), ["n_future", "model.width"])) == 4
     copy = frame[frame["run"] == "r0"].assign(run="r0 (copy)")
     with pytest.raises(LabError, match="several runs of 1, 32 have one seed and the same settings"):
-        cell_table(run_values(pd.concat([frame, copy]), METRIC), ["n_future", "model.width"])
+        configuration_table(run_values(pd.concat([frame, copy]), METRIC), ["n_future", "model.width"])
 
 
 def test_a_value_that_is_not_a_number_is_no_value() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.stats.bootstrap import bootstrap_interval
-from lab.stats.configurations import cell_table, comparison_table, run_values, seed_table
+from lab.stats.configurations import comparison_table, configuration_table, run_values, seed_table
 from lab.stats.paired import paired_comparison
 
 
@@ -41,7 +41,7 @@ def test_of_a_loss_the_best_is_the_smallest() -> None:
 
 def test_a_cell_is_mean_interval_and_the_number_of_seeds() -> None:
     values = run_values(frame(seeds=6), "accuracy/copy/1")
-    table = cell_table(values, ["model.size", "n_future"])
+    table = configuration_table(values, ["model.size", "n_future"])
     assert len(table) == 4
     row = table[(table["model.size"] == "3M") & (table["n_future"] == 2)].iloc[0]
     raw = values[(values["model.size"] == "3M") & (values["n_future"] == 2)]["value"]

@@ -8,7 +8,7 @@ from lab.stats.importance import importance_table
 SETTINGS = ["rate", "kind", "width"]
 
 
-def cells(seed: int, count: int = 60) -> pd.DataFrame:
+def configurations(seed: int, count: int = 60) -> pd.DataFrame:
     """Cells whose mean nothing decides yet."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
@@ -22,7 +22,7 @@ def cells(seed: int, count: int = 60) -> pd.DataFrame:
 
 
 def test_what_decides_comes_first_and_far_beyond_chance() -> None:
-    table = cells(0).assign(mean=lambda each: (each["kind"] == "b") + 0.01 * each["mean"])
+    table = configurations(0).assign(mean=lambda each: (each["kind"] == "b") + 0.01 * each["mean"])
     found = importance_table(table, SETTINGS)
     assert found["setting"][0] == "kind"
     assert found["importance"].sum() == pytest.approx(1)
@@ -31,28 +31,31 @@ def test_what_decides_comes_first_and_far_beyond_chance() -> None:
 
 
 def test_a_range_is_weighed_by_where_the_best_lie() -> None:
-    table = cells(1).assign(mean=lambda each: -np.abs(np.log10(each["rate"]) + 2.5))
+    table = configurations(1).assign(mean=lambda each: -np.abs(np.log10(each["rate"]) + 2.5))
     assert importance_table(table, SETTINGS)["setting"][0] == "rate"
 
 
 def test_of_a_loss_the_least_are_the_best() -> None:
-    table = cells(2).assign(mean=lambda each: np.where(each["kind"] == "a", 0.1, np.where(each["kind"] == "b", 5.0, 1.0)))
+    table = configurations(2).assign(
+        mean=lambda each: np.where(each["kind"] == "a", 0.1, np.where(each["kind"] == "b", 5.0, 1.0))
+    )
     flipped = table.assign(mean=-table["mean"])
     pd.testing.assert_frame_equal(importance_table(table, SETTINGS, lower_is_better=True), importance_table(flipped, SETTINGS))
 
 
 def test_unrelated_settings_rarely_exceed_chance() -> None:
     passed = [
-        (found["importance"] > found["chance"]).sum() for found in (importance_table(cells(k, 24), SETTINGS) for k in range(20))
+        (found["importance"] > found["chance"]).sum()
+        for found in (importance_table(configurations(k, 24), SETTINGS) for k in range(20))
     ]
     assert sum(passed) <= 9  # of 60, where 3 are expected: more happens once in 400 times
 
 
 def test_what_a_cell_does_not_have_is_left_out() -> None:
-    table = cells(3).assign(width=lambda each: each["width"].where(each["kind"] == "a"))
+    table = configurations(3).assign(width=lambda each: each["width"].where(each["kind"] == "a"))
     assert set(importance_table(table, SETTINGS)["setting"]) == set(SETTINGS)
 
 
-def test_too_few_cells_are_refused() -> None:
-    with pytest.raises(LabError, match="at least 8 cells, not 7"):
-        importance_table(cells(0, 7), SETTINGS)
+def test_too_few_configurations_are_rejected() -> None:
+    with pytest.raises(LabError, match="at least 8 configurations, not 7"):
+        importance_table(configurations(0, 7), SETTINGS)

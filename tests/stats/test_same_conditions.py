@@ -36,8 +36,8 @@ def test_models_that_differ_in_seed_alone_rarely_differ(tmp_path: Path) -> None:
         accuracies, moments = (
             table.merge(dealt, on="seed").drop(columns="seed").rename(columns={"pair": "seed"}) for table in (early, times)
         )
-        compared = survival_comparisons(moments, "passed", arm="arm")
-        called["accuracy"] += int(comparison_table(accuracies, arm="arm", baseline=0)["p_value"].iloc[0] <= 0.1)
+        compared = survival_comparisons(moments, "passed", column="arm")
+        called["accuracy"] += int(comparison_table(accuracies, column="arm", baseline=0)["p_value"].iloc[0] <= 0.1)
         called["time"] += int(compared["p_paired"].iloc[0] <= 0.1)
         called["log-rank"] += int(compared["p_log_rank"].iloc[0] <= 0.1)
     print(called)

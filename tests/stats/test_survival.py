@@ -119,7 +119,7 @@ def test_every_two_arms_are_compared_over_runs_and_over_pairs() -> None:
         for seed in range(8):
             time = min(1000.0, late * rng.uniform(0.8, 1.2))
             rows.append({"arm": arm, "seed": seed, "onset": time, "onset_observed": time < 1000.0})
-    found = survival_comparisons(pd.DataFrame(rows), "onset", arm="arm").set_index(["a", "b"])
+    found = survival_comparisons(pd.DataFrame(rows), "onset", column="arm").set_index(["a", "b"])
     assert list(found.index) == [("plain", "two heads"), ("plain", "again"), ("two heads", "again")]
     assert found.loc[("plain", "two heads"), "p_log_rank_holm"] < 0.01
     assert found.loc[("plain", "two heads"), "p_paired"] == pytest.approx(2 / 2**8)
@@ -141,7 +141,7 @@ def test_a_comparison_without_events_stays_in_the_family() -> None:
         for arm, time in times.items()
         for seed in range(8)
     ]
-    found = survival_comparisons(pd.DataFrame(rows), "onset", arm="arm").set_index(["a", "b"])
+    found = survival_comparisons(pd.DataFrame(rows), "onset", column="arm").set_index(["a", "b"])
     assert found.loc[("plain", "again"), ["pairs", "neither", "p_paired"]].tolist() == [8, 8, 1.0]
     assert found.loc[("plain", "two heads"), "p_paired_holm"] == pytest.approx(3 * 2 / 2**8)
 
