@@ -1,4 +1,4 @@
-"""One run: the Lightning module, the data feed, callbacks, checkpoints; and several at a time."""
+"""Train one run or several: Lightning module, data feed, callbacks, checkpoints."""
 
 from lab.processes import own_environment
 

@@ -1,4 +1,4 @@
-"""What happens around the steps of a run: measuring and recording, stopping on a signal."""
+"""Callbacks of a training: measure and record the runs, and stop on a signal."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from lab.training.progress import Progress
 
 
 class Measure(pl.Callback):
-    """Measures networks at the experiment's evaluation points, records it, and then writes a checkpoint if it is time."""
+    """Measure and record the runs at the evaluation points, then write a checkpoint if one is due."""
 
     def __init__(self, recorders: Sequence[Recorder], progress: Progress) -> None:
         self._recorders, self._progress = recorders, progress
         self._experiment = recorders[0].experiment
         self._points = set(points_of(self._experiment))
         self._evaluators: dict[int, Evaluator] = {}  # by the number of prediction heads
-        self._seen = -1
+        self._last_step = -1
         self._written = time.monotonic()
         self._since, self._from_tokens = self._written, [0] * len(recorders)
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        self._seen, self._from_tokens = trainer.global_step, tokens_seen(module)
+        self._last_step, self._from_tokens = trainer.global_step, tokens_seen(module)
         module.gather()
         if trainer.is_global_zero:
             experiments = {recorder.experiment.n_future: recorder.experiment for recorder in self._recorders}
@@ -44,55 +44,56 @@ class Measure(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         step = trainer.global_step
-        if step == self._seen:
-            return  # a part of a step
-        self._seen = step
+        if step == self._last_step:
+            return  # not the last microbatch of a step
+        self._last_step = step
         if trainer.is_global_zero:
             self._progress.advance(step)
         if step in self._points:
             bad_steps, training = module.first_bad_steps(), module.take_training_metrics()
             module.gather()
             if trainer.is_global_zero:
-                self._note_diverged(module, bad_steps, self._measure(trainer, module, training))
+                self._record_diverged(module, bad_steps, self._measure(trainer, module, training))
             self._share_diverged(trainer, module)
-            if self._due(trainer) and self.sound(module):
+            if self._due(trainer) and self.sound_recorders(module):
                 trainer.save_checkpoint(self._recorders[0].checkpoint_path(step))
                 self._written = time.monotonic()
             self._since, self._from_tokens = time.monotonic(), tokens_seen(module)
 
     def check_weights(self, trainer: pl.Trainer, module: TrainingModule) -> None:
-        """Find the runs that have diverged since the last evaluation, before a checkpoint replaces the one from before."""
+        """Find the runs that have diverged since the last evaluation point, before a checkpoint replaces the last one."""
         bad_steps = module.first_bad_steps()
         module.gather()
         if trainer.is_global_zero:
-            self._note_diverged(module, bad_steps, [has_finite_weights(network) for network in module.networks()])
+            self._record_diverged(module, bad_steps, [has_finite_weights(network) for network in module.networks()])
         self._share_diverged(trainer, module)
 
-    def sound(self, module: TrainingModule) -> list[Recorder]:
-        """The recorders of the runs that have not diverged."""
+    def sound_recorders(self, module: TrainingModule) -> list[Recorder]:
+        """Return the recorders of the runs that have not diverged."""
         return [recorder for member, recorder in enumerate(self._recorders) if member not in module.diverged]
 
-    def _note_diverged(self, module: TrainingModule, bad_steps: list[int | None], sound: list[bool]) -> None:
-        """Record the runs that had a loss or gradient that is not finite, or have such weights now."""
+    def _record_diverged(self, module: TrainingModule, bad_steps: list[int | None], sound: list[bool]) -> None:
+        """Record the runs with a loss, gradient or weight that is not finite."""
         for member, (recorder, bad_step) in enumerate(zip(self._recorders, bad_steps, strict=True)):
             if member not in module.diverged and (bad_step is not None or not sound[member]):
                 module.diverged[member] = module.global_step if bad_step is None else bad_step
                 recorder.set_diverged(module.diverged[member])
 
     def _share_diverged(self, trainer: pl.Trainer, module: TrainingModule) -> None:
-        """Bring what the first process found to all of them, and end training if no run is left."""
+        """Broadcast the diverged runs from the first process, and end training if no run is left."""
         if trainer.world_size > 1:
             module.diverged = trainer.strategy.broadcast(module.diverged)
-        if not self.sound(module):
+        if not self.sound_recorders(module):
             trainer.should_stop = True
 
     def _due(self, trainer: pl.Trainer) -> bool:
+        """Return whether a checkpoint is due; the first process decides."""
         old_enough = time.monotonic() - self._written >= self._experiment.checkpoint.seconds
         due: bool = trainer.strategy.broadcast(old_enough) if trainer.world_size > 1 else old_enough
         return due and trainer.global_step < self._experiment.steps
 
     def _measure(self, trainer: pl.Trainer, module: TrainingModule, training: list[dict[str, float]]) -> list[bool]:
-        """Measure and record each run that has not diverged; whether the measured loss of each is finite."""
+        """Measure and record each run that has not diverged, and return for each run whether its loss is finite."""
         step, now = trainer.global_step, time.monotonic()
         seen, elapsed = module.seen.view(-1, 2).tolist(), max(now - self._since, 1e-9)
         members = zip(self._recorders, module.networks(), training, seen, self._from_tokens, strict=True)
@@ -110,21 +111,21 @@ class Measure(pl.Callback):
 
 
 def tokens_seen(module: TrainingModule) -> list[int]:
-    """The tokens that each run of a module has seen."""
+    """Return the tokens that each run of a module has seen."""
     tokens: list[int] = module.seen.view(-1, 2)[:, 0].tolist()
     return tokens
 
 
 class StoppedAtOnce(BaseException):
-    """A second signal ends training before its state is saved. No KeyboardInterrupt, at which Lightning exits by itself."""
+    """Raised at a second signal, before the state is saved; Lightning would exit at a KeyboardInterrupt."""
 
 
 class StopOnSignal(pl.Callback):
-    """Ends training after the current step when a signal asks for it; a second signal ends it at once.
+    """End training after the current step at a first signal, and at once at a second.
 
     Attributes:
         asked: The first signal; 0 if there was none.
-        saving: Whether the state is being saved, at which signals change nothing.
+        saving: Whether the state is being saved; signals then change nothing.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""Many seeds, or numbers of prediction heads, of one experiment trained as one program, each to the numbers that it would have
-alone (to rounding).
+"""Train many seeds, or numbers of prediction heads, of one experiment as one program.
 
-Small runs leave a large device idle; stacked (`lab.model.ensemble`) they share each operation. Every member has a run folder of
-its own, with the metrics and checkpoints of a run alone, so that a stopped population goes on together or one by one.
+Small runs leave a large device idle; stacked (`lab.model.ensemble`) they share each operation. Each member ends with the
+numbers of a run trained separately, up to rounding. It has its own run folder, with the metrics and checkpoints of a separate
+run, so a stopped ensemble resumes as an ensemble or run by run.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from lab.training.feed import Feed
 from lab.training.module import TrainingModule
 
 _NETWORK = "network."
-"""What stands before the names of a network's weights in a checkpoint."""
+"""Prefix of the names of a network's weights in a checkpoint."""
 
 
 class EnsembleModule(TrainingModule):
-    """Networks of several seeds, and perhaps numbers of prediction heads, under training, stacked.
+    """Train the stacked networks of several seeds, and perhaps numbers of prediction heads.
 
-    A member with fewer heads than the widest, N, has the last places wherever there are N.
+    N is the largest number of heads. A member with n heads uses the last n entries of every dimension of size N.
 
     Attributes:
-        network: All members' weights, each with a first dimension of M.
-        weights_MSN: (M, S, N) float32, what each prediction head's loss counts in each stage of training.
-        totals: (M, N + 3), as of each member alone.
-        seen: (M, 2), as of each member alone.
+        network: The weights of all members, each with a first dimension of M.
+        weights_MSN: The weight of each prediction head's loss in each stage of training, (M, S, N) float32.
+        totals: The totals of each member, (M, N + 3).
+        seen: Tokens and scored tokens that each member has seen, (M, 2).
     """
 
     weights_MSN: Tensor
@@ -48,9 +48,10 @@ class EnsembleModule(TrainingModule):
     def __init__(self, experiments: Sequence[Experiment]) -> None:
         check_ensemble(experiments)
         networks = [build(experiment) for experiment in experiments]
-        super().__init__(*max(zip(experiments, networks, strict=True), key=lambda member: member[1].n_future))
+        widest = max(range(len(networks)), key=lambda member: networks[member].n_future)
+        super().__init__(experiments[widest], networks[widest])
         self._experiments = experiments
-        self._solo = {network.n_future: network for network in networks}  # in a dict they are no part of what is trained
+        self._scratch_by_n = {network.n_future: network for network in networks}  # in a dict, Lightning does not train them
         self._first = [self.network.n_future - network.n_future for network in networks]
         self.network = stack(networks)
         weights = [self._padded(torch.tensor([stage.weights for stage in make_stages(each)])) for each in experiments]
@@ -60,7 +61,7 @@ class EnsembleModule(TrainingModule):
 
     def training_step(self, microbatches: Sequence[Microbatch], batch_idx: int) -> Tensor:  # type: ignore[override]
         states = self.hidden(torch.cat([each.inputs_BT for each in microbatches]))
-        # Unbound, since the gradient of each slice would be as large as the whole.
+        # Unbind, since the gradient of a slice would be as large as that of the whole.
         hidden = torch.unflatten(states, 1, (len(microbatches), -1)).unbind(1)
         matrices, weights = split_members(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
         losses = [
@@ -74,7 +75,7 @@ class EnsembleModule(TrainingModule):
         return torch.stack([loss.total for loss in losses]).sum()
 
     def _padded(self, values: Tensor) -> Tensor:
-        """Values of fewer heads, or what else ends with them, with zeros in the first places."""
+        """Pad the last dimension of a member's values with zeros in front, up to N."""
         return F.pad(values, (self.experiment.n_future - values.shape[-1], 0))
 
     def by_run(self, totals: Tensor) -> list[Tensor]:
@@ -84,12 +85,12 @@ class EnsembleModule(TrainingModule):
         return weight.ndim > 2
 
     def clip(self, weights: list[Parameter], limit: float) -> Tensor:
-        """Clip each member's gradient on its own; (M,) norms before."""
+        """Clip the gradient of each member separately and return the norms before clipping, (M,)."""
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         if not gradients:
             return torch.zeros(len(self._experiments), device=self.device)
-        parts = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
-        norms_M: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+        norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
+        norms_M: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
         shares_M = (limit / (norms_M + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(shares_M.view(-1, *[1] * (gradient.ndim - 1)))
@@ -99,27 +100,27 @@ class EnsembleModule(TrainingModule):
         return EnsembleFeed(self._experiments, first_step)
 
     def networks(self) -> Iterator[Network]:
-        """Each member's network in turn: of one number of heads the same object, with that member's weights."""
+        """Yield the network of each member; members with the same number of heads share one object, which is loaded anew."""
         for member, experiment in enumerate(self._experiments):
-            solo = self._solo[experiment.n_future].to(self.device)
-            solo.load_state_dict(member_state(self.network, member, experiment.n_future))
-            yield solo
+            network = self._scratch_by_n[experiment.n_future].to(self.device)
+            network.load_state_dict(member_state(self.network, member, experiment.n_future))
+            yield network
 
-    def apart(self, checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
-        """The checkpoint of each member, as it would write it alone."""
-        checkpoints = [_taken(checkpoint, member) for member in range(len(self._experiments))]
+    def split_checkpoint(self, checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
+        """Split an ensemble's checkpoint into those of its members, as separate runs write them."""
+        checkpoints = [_take_member(checkpoint, member) for member in range(len(self._experiments))]
         for own, experiment, totals in zip(checkpoints, self._experiments, self.by_run(checkpoint["totals"]), strict=True):
             own["state_dict"] = {self._member_name(name, experiment): weight for name, weight in own["state_dict"].items()}
             own["totals"] = totals
         return checkpoints
 
-    def joined(self, checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The checkpoint of which these are the members'."""
+    def merge_checkpoints(self, checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Merge the checkpoints of the members into the ensemble's."""
         for own, experiment in zip(checkpoints, self._experiments, strict=True):
             weights = own["state_dict"]
             own["state_dict"] = {name: weights[self._member_name(name, experiment)] for name in self.state_dict()}
             own["totals"] = F.pad(own["totals"], (len(self.totals[0]) - len(own["totals"]), 0))
-        whole: dict[str, Any] = _joined(checkpoints)
+        whole: dict[str, Any] = _merge(checkpoints)
         return whole
 
     def _member_name(self, name: str, experiment: Experiment) -> str:
@@ -127,7 +128,7 @@ class EnsembleModule(TrainingModule):
 
 
 class EnsembleFeed:
-    """The members' feeds side by side: what each would see alone."""
+    """An endless stream of tuples with a microbatch of each member, from the member's own feed."""
 
     def __init__(self, experiments: Sequence[Experiment], first_step: int) -> None:
         self._feeds = [Feed(experiment, first_step=first_step) for experiment in experiments]
@@ -137,9 +138,9 @@ class EnsembleFeed:
 
 
 class EnsembleIO(SafetensorsIO):
-    """One checkpoint for each member that has not diverged, the same as of a run alone.
+    """Write a checkpoint for each member that has not diverged, as a separate run does.
 
-    Older ones are removed when all of them are written.
+    The older checkpoints are removed after all new ones are written.
     """
 
     def __init__(self, module: EnsembleModule, run_paths: Sequence[Path]) -> None:
@@ -147,7 +148,7 @@ class EnsembleIO(SafetensorsIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None) -> None:
         name = Path(path).name
-        members = enumerate(zip(self._module.apart(checkpoint), self._run_paths, strict=True))
+        members = enumerate(zip(self._module.split_checkpoint(checkpoint), self._run_paths, strict=True))
         sound = {run_path: own for member, (own, run_path) in members if member not in self._module.diverged}
         for run_path, own in sound.items():
             write_checkpoint(own, run_path / name)
@@ -156,54 +157,56 @@ class EnsembleIO(SafetensorsIO):
 
     def load_checkpoint(self, path: Path | str, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
         name = Path(path).name
-        return self._module.joined([super(EnsembleIO, self).load_checkpoint(run_path / name) for run_path in self._run_paths])
+        return self._module.merge_checkpoints(
+            [super(EnsembleIO, self).load_checkpoint(run_path / name) for run_path in self._run_paths]
+        )
 
 
-def _taken(value: Any, member: int) -> Any:
-    """One member's part of a checkpoint: all tensors but single numbers (AdamW's step) are stacked."""
+def _take_member(value: Any, member: int) -> Any:
+    """Take one member out of a nested value; tensors are stacked, except single numbers such as AdamW's step."""
     if isinstance(value, Tensor):
         return value[member] if value.ndim else value
     if isinstance(value, dict):
-        return {key: _taken(item, member) for key, item in value.items()}
+        return {key: _take_member(item, member) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_taken(item, member) for item in value)
+        return type(value)(_take_member(item, member) for item in value)
     return value
 
 
-def _joined(values: Sequence[Any]) -> Any:
-    """The checkpoint of which these are the members' parts."""
+def _merge(values: Sequence[Any]) -> Any:
+    """Merge the nested values of the members: stack their tensors, except single numbers."""
     first = values[0]
     if isinstance(first, Tensor):
         return torch.stack(list(values)) if first.ndim else first
     if isinstance(first, dict):
-        return {key: _joined([value[key] for value in values]) for key in first}
+        return {key: _merge([value[key] for value in values]) for key in first}
     if isinstance(first, (list, tuple)):
-        return type(first)(_joined(list(items)) for items in zip(*values, strict=True))
+        return type(first)(_merge(list(items)) for items in zip(*values, strict=True))
     return first
 
 
 def check_ensemble(experiments: Sequence[Experiment]) -> None:
-    """Refuse experiments that cannot be trained together.
+    """Reject experiments that cannot train as an ensemble.
 
     Raises:
-        LabError: If they differ in more than the seed and the number of prediction heads, do not differ in these, are to train
-            on several devices, or have settings that only experiments with one number of heads can have.
+        LabError: If they differ in more than the seed and the number of prediction heads, two are equal, they train on several
+            devices, or a setting needs all members to have the same number of heads.
     """
     members = [(experiment.seed, experiment.n_future) for experiment in experiments]
     if len(set(members)) < len(members) or not members:
         seeds = ", ".join(str(seed) for seed, _ in members) or "none"
-        raise LabError(f"runs that are trained together need different seeds (or numbers of prediction heads), not {seeds}")
+        raise LabError(f"the runs of an ensemble must have different seeds (or numbers of prediction heads), not {seeds}")
     if len({experiment.model_copy(update={"seed": 0, "n_future": 1}).fingerprint for experiment in experiments}) > 1:
         raise LabError(
-            "runs that are trained together must agree in everything but the seed and n_future, and so in their steps, which"
-            " model.matched flops and time do not leave alike"
+            "the runs of an ensemble must agree in all settings but the seed and n_future, and so in their steps, which differ"
+            " with model.matched flops or time"
         )
     first = experiments[0]
     if first.devices > 1:
-        raise LabError(f"devices must be 1 for runs that are trained together, not {first.devices}")
+        raise LabError(f"devices must be 1 for the runs of an ensemble, not {first.devices}")
     if first.objective.teacherless or first.init is not None:
-        raise LabError("runs that are trained together cannot be teacherless, nor begin with the weights of another run (init)")
+        raise LabError("the runs of an ensemble cannot be teacherless, nor start from the weights of another run (init)")
     several = len({experiment.n_future for experiment in experiments}) > 1
     partly = any(len(stage.trained) < each.n_future for each in experiments for stage in make_stages(each))
     if several and (first.objective.detached or partly):
-        raise LabError("runs with different n_future that are trained together need all heads trained and none detached")
+        raise LabError("the runs of an ensemble with different n_future must train all heads and detach none")

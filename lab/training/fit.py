@@ -1,4 +1,4 @@
-"""One run, from an experiment to a folder of numbers, and on from where it stopped."""
+"""Train one run from its experiment, or resume it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     """Train one experiment.
 
     Args:
-        experiment: What to run; resolved first if it is not yet (`lab.resolve`).
+        experiment: The experiment, which `lab.resolve` resolves first if necessary.
         out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
-        progress: What to tell meanwhile; by default nothing.
+        progress: Shows the progress; by default nothing is shown.
 
     Raises:
         LabError: If the folder exists or cannot be written, the accelerator is missing, the steps cannot be resolved, or the
@@ -61,13 +61,13 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
 
 
 def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
-    """Go on with a run that was stopped or killed; it ends with the very metrics of one that never stopped.
+    """Resume a run that was stopped or killed; it ends with exactly the metrics of an uninterrupted run.
 
     Raises:
-        LabError: If it is no run, is finished, another process trains it, its checkpoint is cut short, or its task's files have
-            changed.
+        LabError: If the folder is no run, the run is finished, another process trains it, its checkpoint is cut short, or its
+            task's files have changed.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
-        Diverged: If a loss or gradient is not finite, again or anew.
+        Diverged: If a loss or gradient is not finite.
     """
     run = run if isinstance(run, Run) else Run(run)
     if run.state == "finished":
@@ -105,14 +105,14 @@ def fit(
     checkpoint: Path | None = None,
     io: SafetensorsIO | None = None,
 ) -> None:
-    """Train what a module holds, to the end or until a signal (Ctrl-C, SIGTERM, SIGHUP).
+    """Train the runs of a module to the end or until a signal (Ctrl-C, SIGTERM, SIGHUP).
 
     Args:
-        module: One run's, or a population's.
-        recorders: Of the runs, in the module's order.
-        progress: What to tell meanwhile.
-        checkpoint: From which to go on; by default from the beginning.
-        io: How checkpoints are written; by default as one run's.
+        module: The module of one run or of an ensemble.
+        recorders: The recorders of the runs, in the module's order.
+        progress: Shows the progress.
+        checkpoint: The checkpoint to resume from; by default training begins at step 0.
+        io: Reads and writes checkpoints; by default those of one run.
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
@@ -133,7 +133,7 @@ def fit(
             stopped = trainer.global_step < experiment.steps
             if stopped:
                 measure.check_weights(trainer, module)
-            if stopped and (sound := measure.sound(module)):
+            if stopped and (sound := measure.sound_recorders(module)):
                 trainer.save_checkpoint(first.checkpoint_path(trainer.global_step), weights_only=False)
                 if trainer.is_global_zero:
                     for recorder in sound:
@@ -152,11 +152,11 @@ def fit(
     finally:
         progress.stop()
     if stop.asked:
-        signal.raise_signal(stop.asked)  # too late for this run, but not for what follows
+        signal.raise_signal(stop.asked)  # too late for this run; the caller must still stop
 
 
 def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:
-    """Write the weights of runs that have come to their end, and remove their checkpoints.
+    """Write the weights of the runs that have not diverged, mark them finished and remove their checkpoints.
 
     Raises:
         Diverged: If some have diverged; their checkpoints stay.
@@ -175,7 +175,7 @@ def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Tr
 
 
 def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: SafetensorsIO | None = None) -> pl.Trainer:
-    """A Lightning trainer that does the experiment's steps and nothing that nobody asked for, in memory that is kept."""
+    """Build a Lightning trainer for the experiment's steps, without Lightning's logging, checkpoints and other extras."""
     keep_freed_memory()
     with quiet_lightning():
         trainer = pl.Trainer(
@@ -195,12 +195,13 @@ def make_trainer(experiment: Experiment, callbacks: list[pl.Callback], io: Safet
             limit_val_batches=0,
             num_sanity_val_steps=0,
         )
-    trainer.callbacks = callbacks  # type: ignore[attr-defined]  # without those that installed packages add
+    trainer.callbacks = callbacks  # type: ignore[attr-defined]  # drop callbacks that installed packages add
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # `handling` does it
     return trainer
 
 
 def _strategy(experiment: Experiment) -> str | ShardedStrategy:
+    """Return Lightning's strategy for the experiment."""
     if experiment.strategy == "fsdp":
         return ShardedStrategy(experiment.devices)
     return "ddp" if experiment.devices > 1 else "auto"
@@ -208,7 +209,7 @@ def _strategy(experiment: Experiment) -> str | ShardedStrategy:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's notes on hardware and loaders, which say nothing about a run."""
+    """Silence Lightning's messages and warnings about hardware and data loaders."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)

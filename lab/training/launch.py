@@ -1,4 +1,4 @@
-"""Which processes train: this one, those that it starts for its devices, or those that torchrun has started."""
+"""Check and describe the processes that train: this one, its children for further devices, or those of torchrun."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _TASKS = {
     "PMI_SIZE": "mpiexec",
     "JSM_NAMESPACE_SIZE": "jsrun",
 }
-"""Variables in which other launchers say how many processes they have started, and the launchers."""
+"""Environment variables with the number of processes of another launcher, and the launcher."""
 
 
 class OwnProcesses(LightningEnvironment):
-    """Tells Lightning about the processes of a run, whatever environment variables say."""
+    """Describe the processes of a run to Lightning, whatever environment variables say."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class OwnProcesses(LightningEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
-        return processes.by_torchrun() or processes.by_launcher() or _together() > 1
+        return processes.by_torchrun() or processes.by_launcher() or _world_size() > 1
 
     @property
     def main_address(self) -> str:
@@ -55,7 +55,7 @@ class OwnProcesses(LightningEnvironment):
         os.environ[processes.LAUNCHER] = str(os.getpid())  # for the children, which are started next
 
     def set_global_rank(self, rank: int) -> None:
-        os.environ.pop(processes.LAUNCHER, None)  # they are there
+        os.environ.pop(processes.LAUNCHER, None)  # the children have started
         super().set_global_rank(rank)
 
     def teardown(self) -> None:
@@ -63,7 +63,7 @@ class OwnProcesses(LightningEnvironment):
 
 
 def check_launch(experiment: Experiment) -> None:
-    """Reject a launch that does not have the experiment's number of processes.
+    """Reject a launch whose number of processes is not the experiment's number of devices.
 
     Raises:
         LabError: Naming the launcher and what is possible.
@@ -77,11 +77,11 @@ def check_launch(experiment: Experiment) -> None:
             where = "" if local == world else " on several machines"
             raise LabError(f"devices must be {world}, the processes that torchrun started{where}, not {devices}")
         return
-    if _together() not in (1, devices):
+    if _world_size() not in (1, devices):
         if processes.rank() > 0:
-            sys.exit(0)  # the main process says so
-        raise LabError(f"devices must be {_together()}, as for the run before in this process, not {devices}")
-    if devices == 1 or processes.rank() > 0 or _together() > 1:
+            sys.exit(0)  # the main process raises
+        raise LabError(f"devices must be {_world_size()}, as for the run before in this process, not {devices}")
+    if devices == 1 or processes.rank() > 0 or _world_size() > 1:
         return
     for name, launcher in _TASKS.items():
         if os.environ.get(name, "1") not in ("", "1"):
@@ -96,7 +96,7 @@ def check_launch(experiment: Experiment) -> None:
 
 
 def lost_process(trainer: pl.Trainer) -> str | None:
-    """Name a process that trained with this one and is gone, which breaks their connection a moment before it is gone."""
+    """Name a process of this run that has ended, if one ends within a second: its connection breaks a moment before it ends."""
     children = getattr(trainer.strategy.launcher, "procs", ()) if trainer.strategy.launcher is not None else ()
     until = time.monotonic() + 1.0
     while children or processes.by_launcher():
@@ -111,14 +111,14 @@ def lost_process(trainer: pl.Trainer) -> str | None:
     return None
 
 
-def _together() -> int:
-    """How many processes train together with this one since an earlier run."""
+def _world_size() -> int:
+    """Return the number of processes of the process group that an earlier run made; 1 without a group."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 @contextmanager
 def isolated_training(experiment: Experiment) -> Iterator[None]:
-    """Isolate a training as `isolated` does, with Lightning's rank being this process's."""
+    """Isolate training as `isolated` does, and set Lightning's rank to this process's."""
     before = getattr(rank_zero_only, "rank", 0)
     with isolated(experiment):
         setattr(rank_zero_only, "rank", processes.rank())  # noqa: B010

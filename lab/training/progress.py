@@ -1,4 +1,4 @@
-"""Progress of a run: a live line in a terminal, one plain line for each evaluation elsewhere, or whatever a caller wants."""
+"""Show the progress of a run: a live bar in a terminal, elsewhere a plain line for each evaluation point."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from lab.runs.names import headline
 
 
 class Progress:
-    """What a run tells while it goes on. This one is silent; `Lines` and `Live` speak."""
+    """The base class of a run's progress, which shows nothing; `Lines` and `Live` do."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self._began, self._first = time.monotonic(), 0
 
     def start(self, step: int) -> None:
-        """Training begins at a step."""
+        """Begin at a step."""
         self._began, self._first = time.monotonic(), step
 
     def advance(self, step: int) -> None:
-        """A step is done."""
+        """Show that a step is done."""
 
     def measured(self, step: int, values: Mapping[str, float]) -> None:
-        """An evaluation is done."""
+        """Show the metrics of an evaluation point."""
 
     def stop(self) -> None:
-        """Training has ended."""
+        """End, finished or not."""
 
     def summary(self, step: int, values: Mapping[str, float]) -> str:
-        """Loss, the task's metric and speed, in a few words."""
+        """Summarise loss, the task's metric and speed in one line."""
         name = headline(self.experiment)
         elapsed = time.monotonic() - self._began
         rate = (step - self._first) * self.experiment.batch_size / max(elapsed, 1e-9)
@@ -48,7 +48,7 @@ class Progress:
 
 
 class Lines(Progress):
-    """One plain line for each evaluation."""
+    """Write one plain line for each evaluation point."""
 
     def __init__(self, experiment: Experiment, write: Callable[[str], object] = print) -> None:
         super().__init__(experiment)
@@ -62,7 +62,7 @@ class Lines(Progress):
 
 
 class Live(Progress):
-    """A live bar in a terminal."""
+    """Show a live bar in a terminal."""
 
     def __init__(self, experiment: Experiment, console: Console) -> None:
         super().__init__(experiment)
@@ -92,7 +92,7 @@ class Live(Progress):
 
 
 def progress_for(experiment: Experiment, console: Console) -> Progress:
-    """A live bar if the console is a terminal, else plain lines."""
+    """Return a live bar if the console is a terminal, else plain lines."""
     return (
         Live(experiment, console) if console.is_terminal else Lines(experiment, lambda line: console.out(line, highlight=False))
     )

@@ -1,4 +1,4 @@
-"""Several runs at a time: one after the other, or as one program."""
+"""Train several runs: one after the other, or as ensembles."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ Runs = Mapping[Path, Experiment] | Mapping[str, Experiment]
 Member = TypeVar("Member")
 
 _ENDED = ("finished", "diverged")
-"""States of runs that are left as they are; `resume` goes on with a diverged one."""
+"""States of runs that `train_each` and `train_ensemble` do not resume; `resume` does resume a diverged run."""
 
 CPU_STATES = 2**20
-"""Numbers in the hidden states of all members, rows x T x d, up to which a CPU trains them at once: more do not fit its cache,
-which makes twice as many 1 % slower, and fill a laptop's memory."""
+"""Size of the hidden states of all members, sequences x T x d, up to which a CPU trains them as one ensemble: larger ones
+do not fit its cache (twice the size is 1 % slower) and fill a laptop's memory."""
 
 
 def train_each(experiments: Runs, *, progress: ProgressFactory = Progress) -> list[Run]:
-    """Train runs one after the other, or go on with them.
+    """Train runs one after the other; resume those that have begun.
 
     Args:
-        experiments: By the folder of each run. Finished and diverged runs that are there are left as they are; others go on.
-        progress: What to tell of each run meanwhile; by default nothing.
+        experiments: By the folder of each run. Finished and diverged runs stay as they are.
+        progress: Makes the progress of each run; by default nothing is shown.
 
     Raises:
-        LabError: If a folder holds something else.
+        LabError: If a folder holds something else than the run of its experiment.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
         Diverged: If runs have diverged, now or before, after all others.
     """
@@ -58,18 +58,18 @@ def train_each(experiments: Runs, *, progress: ProgressFactory = Progress) -> li
 
 
 def train_ensemble(experiments: Runs, *, size: int | None = None, progress: ProgressFactory = Progress) -> list[Run]:
-    """Train runs that differ in the seed and the number of prediction heads alone as one program, or go on with them.
+    """Train runs that differ only in the seed and the number of prediction heads as ensembles; resume those that have begun.
 
     Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
 
     Args:
-        experiments: By the folder of each run. Finished and diverged runs that are there are left as they are; others go on,
-            from the newest step of which all have a checkpoint, or where there is none, those at one step together.
+        experiments: By the folder of each run. Finished and diverged runs stay as they are; others resume from the newest step
+            at which all have a checkpoint, or without such a step, in groups whose newest checkpoints are of one step.
         size: Runs in one ensemble; by default `default_ensemble_size`.
-        progress: What to tell meanwhile, of one run after the other; by default nothing.
+        progress: Makes the progress of each ensemble; by default nothing is shown.
 
     Raises:
-        LabError: If the experiments cannot be trained together, size is below 1, or a folder holds something else.
+        LabError: If the experiments cannot train as an ensemble, size is below 1, or a folder holds something else.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
         Diverged: If runs have diverged, now or before, after all others.
     """
@@ -79,17 +79,21 @@ def train_ensemble(experiments: Runs, *, size: int | None = None, progress: Prog
         size = default_ensemble_size(next(iter(runs.values())))
     if size < 1:
         raise LabError(f"size must be at least 1, not {size}")
-    there = _existing_runs(runs)
+    existing = _existing_runs(runs)
     for paths in groups(list(runs), size):
-        left = [path for path in paths if path not in there or there[path].state not in _ENDED]
-        for part in _group_by_checkpoint(left):
+        left = [path for path in paths if path not in existing or existing[path].state not in _ENDED]
+        for group in _group_by_checkpoint(left):
             with suppress(Diverged):
-                _train({path: runs[path] for path in part}, there, progress(runs[part[0]]))
+                _train_group({path: runs[path] for path in group}, existing, progress(runs[group[0]]))
     return _all_finished(runs)
 
 
 def _all_finished(paths: Iterable[Path]) -> list[Run]:
-    """The runs of some folders, unless some have diverged."""
+    """Return the runs in some folders.
+
+    Raises:
+        Diverged: If some have diverged.
+    """
     runs = [Run(path) for path in paths]
     diverged = {run.path: int(run.record["diverged_step"]) for run in runs if run.state == "diverged"}
     if diverged:
@@ -98,25 +102,26 @@ def _all_finished(paths: Iterable[Path]) -> list[Run]:
 
 
 def default_ensemble_size(experiment: Experiment) -> int:
-    """How many such runs this machine trains at once without loss: a GPU all, a CPU as many as its cache is good for."""
+    """Return the number of runs that this machine trains as one ensemble: all on a GPU, as many as fit the cache on a CPU."""
     if experiment.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
         return sys.maxsize
-    rows = experiment.batch_size // experiment.grad_accum_steps
-    return max(1, CPU_STATES // (rows * experiment.task.length * experiment.model.width))
+    sequences = experiment.batch_size // experiment.grad_accum_steps
+    return max(1, CPU_STATES // (sequences * experiment.task.length * experiment.model.width))
 
 
 def groups(members: Sequence[Member], size: int) -> list[Sequence[Member]]:
-    """Members in their order, as few groups as can be and all about as large."""
+    """Split members in order into as few groups as possible, of about equal size."""
     count = -(-len(members) // size)
     return [members[len(members) * i // count : len(members) * (i + 1) // count] for i in range(count)]
 
 
-def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], progress: Progress) -> None:
+def _train_group(experiments: Mapping[Path, Experiment], existing: Mapping[Path, Run], progress: Progress) -> None:
+    """Train or resume one ensemble."""
     first = next(iter(experiments.values()))
     check_ready(first)
     paths = list(experiments)
     with ExitStack() as stack:
-        reopened = {path: stack.enter_context(closing(Recorder.reopen(path))) for path in paths if path in there}
+        reopened = {path: stack.enter_context(closing(Recorder.reopen(path))) for path in paths if path in existing}
         step = common_checkpoint(paths)
         if step >= 0:
             for path in paths:
@@ -125,7 +130,7 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
         module = EnsembleModule(list(experiments.values()))
         recorders = []
         for path, experiment in experiments.items():
-            if path in there:
+            if path in existing:
                 reopened[path].rewind(step)
                 recorders.append(reopened[path])
             else:
@@ -135,7 +140,7 @@ def _train(experiments: Mapping[Path, Experiment], there: Mapping[Path, Run], pr
 
 
 def _group_by_checkpoint(paths: Sequence[Path]) -> list[list[Path]]:
-    """Runs that can go on together: all of them, or, rather than that any begins again, those of the same newest step."""
+    """Group runs that can resume as one ensemble: all, or those with the same newest step if all would lose their progress."""
     by_step: dict[int, list[Path]] = {}
     shared = common_checkpoint(paths) if paths else -1
     for path in paths:
@@ -144,17 +149,21 @@ def _group_by_checkpoint(paths: Sequence[Path]) -> list[list[Path]]:
 
 
 def common_checkpoint(run_paths: Sequence[Path]) -> int:
-    """The newest step of which every member has a checkpoint; -1 if there is none."""
+    """Return the newest step at which every run has a checkpoint; -1 if there is none."""
     steps = [{checkpoint_step(path) for path in checkpoints(run_path)} for run_path in run_paths]
     return max(set.intersection(*steps), default=-1)
 
 
 def _existing_runs(experiments: Mapping[Path, Experiment]) -> dict[Path, Run]:
-    """The runs that exist already, refused unless they are those that are wanted."""
-    there = {path: Run(path) for path in experiments if path.exists()}
-    for path, run in there.items():
+    """Open the runs that exist already.
+
+    Raises:
+        LabError: If one is of another experiment, or its settings or the files of its task have changed.
+    """
+    existing = {path: Run(path) for path in experiments if path.exists()}
+    for path, run in existing.items():
         if run.experiment != experiments[path]:
             raise Occupied(f"{path}: holds a run of another experiment")
         run.check_unedited()
         run.check_data()
-    return there
+    return existing

@@ -1,7 +1,7 @@
-"""Weights, gradients and optimiser spread over devices (FSDP): what a model needs that is too large for each to hold all.
+"""Shard weights, gradients and optimiser over devices (FSDP), for a model too large for one device.
 
-Every layer's weights are gathered when it computes and dropped again; what lies outside the layers (embedding, unembedding,
-norm) is one group that stays from the forward pass to the end of the backward pass, since the loss uses the unembedding.
+The weights of a layer are gathered while it computes and then freed. The weights outside the layers (embedding, unembedding,
+norm) are one group, gathered from the forward pass to the end of the backward pass, since the loss uses the unembedding.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ON_FIRST = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 class ShardedStrategy(ModelParallelStrategy):
-    """Lightning's FSDP, whose checkpoints are the run's own: gathered on the first process, written without pickle."""
+    """Lightning's FSDP with the checkpoints of a run: gathered on the first process, written without pickle."""
 
     def __init__(self, devices: int) -> None:
         super().__init__(data_parallel_size=devices, tensor_parallel_size=1, save_distributed_checkpoint=False)
@@ -50,7 +50,7 @@ class ShardedStrategy(ModelParallelStrategy):
 
 
 def shard(network: Network, mesh: DeviceMesh) -> None:
-    """Spread a network's weights over the devices of a mesh, in place."""
+    """Shard a network's weights over the devices of a mesh, in place."""
     for module in network.modules():
         if isinstance(module, Layer):
             fully_shard(module, mesh=mesh)
@@ -58,12 +58,12 @@ def shard(network: Network, mesh: DeviceMesh) -> None:
 
 
 def is_sharded(network: Network) -> bool:
-    """Whether `shard` has been here."""
+    """Return whether a network is sharded."""
     return any(isinstance(weight, DTensor) for weight in network.parameters())
 
 
-def gathered(network: Network) -> tuple[Network, ...]:
-    """On the first process a network with all weights of a sharded one, on its device; elsewhere none. All must ask for it."""
+def gather_network(network: Network) -> tuple[Network, ...]:
+    """Gather a sharded network on the first process, on its device; elsewhere return none. Every process must call it."""
     device = next(network.parameters()).device
     weights = get_model_state_dict(network, options=_ON_FIRST)
     if not weights:
@@ -74,6 +74,6 @@ def gathered(network: Network) -> tuple[Network, ...]:
     return (whole.to(device),)
 
 
-def whole_tensor(value: Tensor) -> Tensor:
-    """A tensor of which each device may hold a part, whole. All processes must ask for it."""
+def gather_tensor(value: Tensor) -> Tensor:
+    """Gather a tensor that may be sharded. Every process must call it."""
     return value.full_tensor() if isinstance(value, DTensor) else value

@@ -1,7 +1,8 @@
-"""Training that begins with the weights of a finished run: fine-tuning, or prediction heads added to a trained model.
+"""Start training from the weights of a finished run: fine-tune it, or add prediction heads to a trained model.
 
-Embedding, unembedding, norms, trunk and the prediction heads that both networks have are taken over; heads that only the new
-one has begin fresh, those that only the old one has are left (Gloeckle et al. 2024, section 3.6 and appendix D).
+The new network takes embedding, unembedding, norms, trunk and the prediction heads that both networks have. Heads of the new
+network alone keep their initial weights; heads of the old network alone are dropped (Gloeckle et al. 2024, section 3.6 and
+appendix D).
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from lab.model import Network
 from lab.runs.layout import WEIGHTS
 from lab.runs.run import Run
 from lab.runs.weights import load_network
-from lab.training.affected import reached
+from lab.training.affected import affected_parameters
 
 _ALIKE = ("width", "n_heads", "heads", "mlp", "rope_base")
-"""Settings of the model in which both must agree."""
+"""Settings of the model that must be equal in both runs."""
 
 
 def start_from(network: Network, experiment: Experiment, before: str = "") -> dict[str, Any]:
-    """Give a new network the weights of the run that the experiment's `init` names.
+    """Load the weights of the run that the experiment's `init` names into a new network.
 
     Args:
-        network: With its initial weights, which are replaced in place.
-        experiment: What the network is trained for.
-        before: SHA-256 of the weights with which the training began that is begun again; empty if it is new.
+        network: A network with its initial weights, which this replaces in place.
+        experiment: The experiment of the new run.
+        before: SHA-256 of the weights from which the run started before; empty if it is new.
 
     Returns:
-        For the run's record: what was loaded from where, and what began fresh.
+        Entries for the run's record: the run, its weights, and the parts of the network that keep their initial weights.
 
     Raises:
-        LabError: If there is no such run, it is not finished, its network does not fit, or its weights are not those of
+        LabError: If the run does not exist or is not finished, its network does not fit, or the digest of its weights is not
             `before`.
     """
     assert experiment.init is not None
@@ -49,8 +50,8 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
     fresh = [name for name in new if name not in old]
     for name in set(new) - set(fresh):
         new[name].copy_(old[name])
-    path = reached(network, [1])
-    missing = [name for name in fresh if name in path and name != "mask"]
+    needed = affected_parameters(network, [1])
+    missing = [name for name in fresh if name in needed and name != "mask"]
     if missing:
         raise LabError(f"init {run.path}: has no weights for {missing[0]}, which the next-token head computes with")
     return {
@@ -63,6 +64,7 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
 
 
 def _check_fit(run: Run, experiment: Experiment) -> None:
+    """Reject a run whose network does not fit the experiment's."""
     before = run.experiment
     for name in _ALIKE:
         old, new = getattr(before.model, name), getattr(experiment.model, name)

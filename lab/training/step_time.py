@@ -1,4 +1,4 @@
-"""What a training step costs in wall time against one of n = 1: measured on this machine, in turns."""
+"""Measure the wall time of a training step relative to n = 1, on this machine."""
 
 from __future__ import annotations
 
@@ -21,51 +21,52 @@ from lab.training.launch import isolated_training
 from lab.training.module import TrainingModule
 
 ROUNDS, STEPS, WARM_UP = 7, 10, 3
-"""Turns of each network, its steps in a turn, and how many of them are not counted."""
+"""Rounds in which the two networks alternate, steps of each in a round, and the first steps that are not timed."""
 
 
 def with_step_time(experiment: Experiment) -> Experiment:
-    """An experiment whose steps are stated, `budget.step_time` measured if they depend on it and nobody has given it.
+    """Resolve an experiment; measure `budget.step_time` first if its steps depend on it and it is not set.
 
     Raises:
-        LabError: If it has to be measured over several devices, or `resolve` refuses.
+        LabError: If the step time is not set and the experiment has several devices, or `resolve` raises.
     """
     if not_measured(experiment):
         if experiment.devices > 1:
-            raise LabError(f"budget.step_time must be given with devices = {experiment.devices}: it is measured on one alone")
+            raise LabError(f"budget.step_time must be given with devices = {experiment.devices}: it is measured on one device")
         check_accelerator(experiment)
         experiment = override(experiment, {"budget.step_time": round(step_time(experiment), 4)})
     return resolve(experiment)
 
 
 def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
-    """Seconds of a training step divided by those of n = 1 with the plain objective: the median over rounds of ratios.
+    """Measure the time of a training step as a multiple of the time of n = 1 with the default objective.
 
-    Both take turns of a few steps of real training, so that what else the machine does disturbs both alike.
+    Each round trains both networks for a few steps, so that other load on the machine slows both. The result is the median of
+    the ratios of all rounds.
     """
     short = {"steps": STEPS, "schedule.warmup_steps": 0, **unbudgeted(experiment)}
-    many = override(experiment, short | {"objective.active": "all"})
-    one = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
+    own = override(experiment, short | {"objective.active": "all"})
+    base = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     with isolated_training(experiment):
-        ratios = [seconds_a_step(TrainingModule(many)) / seconds_a_step(TrainingModule(one)) for _ in range(rounds)]
+        ratios = [seconds_a_step(TrainingModule(own)) / seconds_a_step(TrainingModule(base)) for _ in range(rounds)]
     return statistics.median(ratios)
 
 
 def seconds_a_step(module: TrainingModule, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Median seconds of an optimiser step of a short training, of which nothing is kept, by a clock."""
-    ends = _Ends(clock)
-    trainer = make_trainer(module.experiment, [ends])
+    """Train briefly, keep nothing, and return the median time of an optimiser step in seconds."""
+    timer = _StepTimer(clock)
+    trainer = make_trainer(module.experiment, [timer])
     with quiet_lightning():
         trainer.fit(module, module.feed(0, trainer.global_rank, trainer.world_size))
-    marks = ends.marks[WARM_UP:]
-    return statistics.median(after - before for before, after in itertools.pairwise(marks))
+    times = timer.end_times[WARM_UP:]
+    return statistics.median(after - before for before, after in itertools.pairwise(times))
 
 
-class _Ends(pl.Callback):
-    """Notes when each optimiser step ended."""
+class _StepTimer(pl.Callback):
+    """Record the time at the end of each optimiser step."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.marks: list[float] = []
+        self.end_times: list[float] = []
         self._clock = clock
         self._step = 0
 
@@ -74,4 +75,4 @@ class _Ends(pl.Callback):
             self._step = trainer.global_step
             if module.device.type == "cuda":
                 torch.cuda.synchronize(module.device)
-            self.marks.append(self._clock())
+            self.end_times.append(self._clock())

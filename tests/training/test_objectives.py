@@ -15,7 +15,7 @@ from lab.config.objective import OBJECTIVES
 from lab.model import build
 from lab.objectives import Targets, multi_head_loss
 from lab.runs.writer import Recorder
-from lab.training.affected import reached
+from lab.training.affected import affected_parameters
 from lab.training.feed import Feed
 from lab.training.learning_rate import rate_factor
 from tests.helpers.tiny import tiny
@@ -33,7 +33,7 @@ ARMS: list[dict[str, object]] = [
 def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
     """Plain torch: the same network, of which head 1's loss alone is minimised. Weights at the end."""
     network, settings = build(experiment), experiment.optimiser
-    names = reached(network, [1])
+    names = affected_parameters(network, [1])
     path = [weight for name, weight in network.named_parameters() if name in names]
     decays = [{"params": [weight for weight in path if (weight.ndim > 1) == wide], "weight_decay": settings.weight_decay * wide}
               for wide in (True, False)]  # fmt: skip
@@ -60,7 +60,7 @@ def test_detached_heads_leave_the_next_token_model_unchanged(
     experiment = tiny(objective__detached=True, n_future=2, **changed)
     wanted = next_token_alone(experiment)
     run = lab.train(experiment, tmp_path / "run")
-    found, first, path = run.model().state_dict(), build(experiment).state_dict(), reached(build(experiment), [1])
+    found, first, path = run.model().state_dict(), build(experiment).state_dict(), affected_parameters(build(experiment), [1])
     assert len(path) < len(found)
     for name, weight in found.items():
         if name not in path:
@@ -71,7 +71,7 @@ def test_detached_heads_leave_the_next_token_model_unchanged(
 
 def test_the_next_token_path_is_all_but_the_other_heads() -> None:
     network = build(tiny(n_future=2))
-    outside = {name for name, _ in network.named_parameters()} - reached(network, [1])
+    outside = {name for name, _ in network.named_parameters()} - affected_parameters(network, [1])
     assert outside == {name for name, _ in network.named_parameters() if name.startswith("heads.layers.1.")}
 
 
@@ -79,7 +79,7 @@ def test_the_next_token_path_is_all_but_the_other_heads() -> None:
 def test_all_heads_reach_every_weight_even_after_zeros(kind: str) -> None:
     network = build(tiny(model__heads=kind, n_future=3, model__layers=6))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    assert reached(network, [1, 2, 3]) == {name for name, _ in network.named_parameters()}
+    assert affected_parameters(network, [1, 2, 3]) == {name for name, _ in network.named_parameters()}
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 

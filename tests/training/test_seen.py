@@ -1,4 +1,4 @@
-"""Tokens seen: what is counted of a step, and that every run, process and member of a population counts it alike."""
+"""Tokens seen: what is counted of a step, and that every run, process and member of an ensemble counts it alike."""
 
 import signal
 from collections.abc import Callable

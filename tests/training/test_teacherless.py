@@ -13,7 +13,7 @@ from lab.config import Experiment
 from lab.evaluation.evaluator import EVALUATION_SEED
 from lab.model import build
 from lab.objectives import hide_answer
-from lab.training.affected import reached
+from lab.training.affected import affected_parameters
 from lab.training.feed import Feed
 from lab.training.learning_rate import rate_factor
 
@@ -119,7 +119,7 @@ def test_parts_show_what_the_whole_step_shows() -> None:
 )
 def test_the_mask_embedding_learns_with_any_trained_heads(tmp_path: Path, changed: dict[str, object]) -> None:
     experiment = tiny(n_future=2, **changed)
-    assert "mask" in reached(build(experiment), [1])
+    assert "mask" in affected_parameters(build(experiment), [1])
     trained = lab.train(experiment, tmp_path / "run").model().mask
     assert trained is not None
     assert not torch.equal(trained, build(experiment).mask)
