@@ -110,12 +110,12 @@ def test_members_that_do_not_fit_are_rejected(tmp_path: Path) -> None:
     one, other = tmp_path / "a", tmp_path / "b"
     wrong = {
         "different seeds": {one: tiny(seed=1), other: tiny(seed=1)},
-        "agree in everything but the seed": {one: tiny(seed=1), other: tiny(seed=2, steps=8)},
+        "agree in all settings but the seed": {one: tiny(seed=1), other: tiny(seed=2, steps=8)},
         "devices must be 1": {one: tiny(devices=2)},
         "heads parallel or causal": {one: tiny(model__heads="residual"), other: tiny(model__heads="residual", n_future=1)},
         "matched parameters": {one: tiny(model__matched="none"), other: tiny(model__matched="none", n_future=1)},
-        "none detached": {one: tiny(objective__detached=True), other: tiny(objective__detached=True, n_future=1)},
-        "all heads trained": {one: tiny(objective__active="up"), other: tiny(objective__active="up", n_future=1)},
+        "detach none": {one: tiny(objective__detached=True), other: tiny(objective__detached=True, n_future=1)},
+        "train all heads": {one: tiny(objective__active="up"), other: tiny(objective__active="up", n_future=1)},
     }
     for message, experiments in wrong.items():
         with pytest.raises(LabError, match=message):
