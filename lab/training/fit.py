@@ -118,41 +118,48 @@ def fit(
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
         Diverged: If a loss or gradient is not finite, after all other runs have finished.
     """
-    experiment, first, stop = recorders[0].experiment, recorders[0], StopOnSignal()
+    experiment, again, stop = recorders[0].experiment, resume_advice(recorders), StopOnSignal()
     measure = Measure(recorders, progress)
     trainer = make_trainer(experiment, [measure, stop], io)
     first_step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     feed = module.feed(first_step, trainer.global_rank, trainer.world_size)
-    several = f"the same command again, for all {len(recorders)} runs,"
-    again = f"{f'lab resume {first.run_path}' if len(recorders) == 1 else several} goes on"
     try:
         with handling(stop.ask):
             with quiet_lightning():
                 trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
             stop.saving = True
-            stopped = trainer.global_step < experiment.steps
-            if stopped:
+            if trainer.global_step < experiment.steps:
                 measure.check_weights(trainer, module)
-            if stopped and (sound := measure.sound_recorders(module)):
-                trainer.save_checkpoint(first.checkpoint_path(trainer.global_step), weights_only=False)
-                if trainer.is_global_zero:
-                    for recorder in sound:
-                        recorder.set_state("stopped")
-                raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
+                if sound := measure.sound_recorders(module):
+                    save_stopped(sound, trainer)
+                    raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
             finish(module, recorders, trainer)
     except StoppedAtOnce:
         if trainer.strategy.launcher is not None:
             trainer.strategy.launcher.kill(signal.SIGKILL)
         raise Interrupted(f"ended at once; {again} from the last checkpoint", stop.asked) from None
     except RuntimeError as error:
-        lost = lost_process(trainer)
-        if lost is None:
-            raise
-        raise LabError(f"{lost} has ended; {again} from the last checkpoint") from error
+        if lost := lost_process(trainer):
+            raise LabError(f"{lost} has ended; {again} from the last checkpoint") from error
+        raise
     finally:
         progress.stop()
     if stop.asked:
         signal.raise_signal(stop.asked)  # too late for this run; the caller must still stop
+
+
+def resume_advice(recorders: Sequence[Recorder]) -> str:
+    """Say how to resume the runs, for a message."""
+    if len(recorders) == 1:
+        return f"lab resume {recorders[0].run_path} goes on"
+    return f"the same command again, for all {len(recorders)} runs, goes on"
+
+
+def save_stopped(recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:
+    """Write a checkpoint of stopped runs and mark them stopped."""
+    trainer.save_checkpoint(recorders[0].checkpoint_path(trainer.global_step), weights_only=False)
+    for recorder in recorders:
+        recorder.set_state("stopped")
 
 
 def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:

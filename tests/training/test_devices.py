@@ -1,6 +1,6 @@
-"""Nothing assumes a CPU: every kind of network runs on the meta device, where a tensor of the CPU in between is refused.
+"""Nothing assumes a CPU: every kind of network runs on the meta device, which rejects a tensor of the CPU.
 
-Where there is a GPU it runs there too. Fake CUDA tensors do not help elsewhere: torch built for CPUs refuses to index them.
+Where there is a GPU it runs there too. Fake CUDA tensors do not help elsewhere: torch built for CPUs cannot index them.
 """
 
 from collections.abc import Callable

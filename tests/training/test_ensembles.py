@@ -1,4 +1,4 @@
-"""Several seeds trained as one program: each ends with the numbers that it would have alone."""
+"""Ensembles: each member ends with the numbers of a run trained separately."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -134,8 +134,8 @@ def test_the_command_trains_seeds_and_resumes(together: list[str], tmp_path: Pat
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3:5", "--out", str(tmp_path / "runs"), *together]
     assert main(words) == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed3", "seed4"]
-    told = capsys.readouterr().out
-    assert told.count("after 12 steps") == 2
+    output = capsys.readouterr().out
+    assert output.count("after 12 steps") == 2
     assert main(words) == 0, "again: nothing to do"
 
 
@@ -143,8 +143,8 @@ def test_the_command_trains_several_numbers_of_heads(tmp_path: Path, capsys: pyt
     (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3,4", "--n-future", "1,2", "--ensemble"]
     assert main([*words, "--print-config"]) == 0
-    told = capsys.readouterr().out
-    assert ("n_future: 1" in told, "n_future: 2" in told) == (True, True)
+    output = capsys.readouterr().out
+    assert ("n_future: 1" in output, "n_future: 2" in output) == (True, True)
     assert main(words) == 2
     assert "need --out" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "runs")]) == 0

@@ -93,7 +93,7 @@ def test_a_killed_ensemble_resumes_group_by_group(tmp_path: Path) -> None:
 
 
 def test_runs_at_different_steps_resume_from_their_own_step(tmp_path: Path) -> None:
-    """One member was begun alone, the others are new: it is not begun again."""
+    """One member has begun separately and the others are new: it does not start again."""
     whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
     begun = ensemble(tiny(), tmp_path / "begun")
 
@@ -114,7 +114,7 @@ def test_runs_at_different_steps_resume_from_their_own_step(tmp_path: Path) -> N
 
 
 def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
-    """Else a later `resume` would go on from a checkpoint whose metrics before it are gone."""
+    """Otherwise a later `resume` starts from a checkpoint whose earlier metrics are gone."""
     run_path = tmp_path / "run"
 
     def child() -> None:

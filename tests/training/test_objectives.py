@@ -1,4 +1,4 @@
-"""The arms in training: what they change of a run, and what they must not."""
+"""Objectives in training: the parts of a run that they change, and those that they must not."""
 
 import json
 from collections.abc import Callable

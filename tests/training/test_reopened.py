@@ -1,4 +1,4 @@
-"""What a run's folder tells is checked before the run goes on, and wall time adds up."""
+"""The files of a run are checked before it resumes, and wall time adds up."""
 
 import os
 import signal

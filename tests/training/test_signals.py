@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP save and say how to go on; nothing is lost, and handlers are as they were."""
+"""SIGINT, SIGTERM and SIGHUP save the run and report how to resume it; nothing is lost, and handlers are restored."""
 
 import multiprocessing as mp
 import os
@@ -46,7 +46,7 @@ def sending(patch: pytest.MonkeyPatch, step: int, *numbers: int) -> None:
 
 @pytest.fixture(autouse=True)
 def handlers() -> Any:
-    """Handlers that tell of a signal; they are there again after every call."""
+    """Handlers that report a signal; every call restores them."""
     heard: list[int] = []
     before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in SIGNALS}
     ours = {number: signal.getsignal(number) for number in SIGNALS}
