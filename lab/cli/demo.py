@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from lab.reports.emergence import PAGE
-    from lab.reproduce.demo import described, train_all
+    from lab.reproduce.demo import plan_sweep, train_all
     from lab.runs.outputs import check_folder
 
     console = Console()
@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     settings = parse_settings(rest)
     if "n_future" in settings:
         raise LabError("demo: --n-future cannot be given: --n says which numbers of prediction heads are compared")
-    sweep = described(tuple(dict.fromkeys(args.n)), args.seeds, settings)
+    sweep = plan_sweep(tuple(dict.fromkeys(args.n)), args.seeds, settings)
     check_folder(out, PAGE, force=args.force)
     with resumable(f"stopped; the same command goes on with what lies in {out}"):
         runs = train_all(sweep, out, args.workers, console)

@@ -10,7 +10,7 @@ from lab.cli.arguments import Parser, parse_settings
 from lab.errors import LabError
 from lab.processes import resumable
 from lab.registry import load_object
-from lab.reproduce import PAGE, STUDIES, Study
+from lab.reproduce import STUDIES, Study
 from lab.runs.outputs import check_folder
 from tasks.errors import nearest
 
@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> int:
 
     out = Path(args.out or f"results/{args.name}")
     if not args.plan:
-        check_folder(out, PAGE, force=args.force)
+        check_folder(out, study.page, force=args.force)
 
     from rich.console import Console
 
@@ -64,13 +64,14 @@ def run(arguments: list[str]) -> int:
     from lab.sweeping.workers.settings import Workers
 
     finished: list[list[Run]] = []
-    for place, planned in enumerate(study.sweeps(args.scale)):
-        sweep = _changed(planned(finished[-1] if finished else ()), settings)
+    for number, stage in enumerate(study.stages(args.scale)):
+        planned = stage.largest if args.plan else stage.plan(finished[-1] if finished else ())
+        sweep = _override(planned, settings)
         prepared = prepare(sweep, Path(args.runs or "runs") / sweep.name)
         workers = Workers(args.workers)
         if args.plan:
             cost = prepared.plan().text(workers.count_here(prepared.demand))
-            print(f"{sweep.name}{', at most' if place else ''}: {cost}")
+            print(f"{sweep.name}{', at most' if number else ''}: {cost}")
             continue
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         with resumable("stopped; the same command goes on"):
@@ -82,8 +83,8 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _changed(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:
-    """A sweep whose runs have some other settings in common."""
+def _override(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:
+    """Return a sweep with other settings that all its runs share."""
     from lab.config.files import flat
     from lab.sweeping.spec.configurations import varied_names
 

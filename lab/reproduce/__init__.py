@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lab.runs.files import write_atomic
 
@@ -20,33 +21,52 @@ if TYPE_CHECKING:
 
 STUDIES: dict[str, str] = {
     "agreement": "lab.reproduce.agreement:STUDY",
+    "demo": "lab.reproduce.demo:STUDY",
     "fig7": "lab.reproduce.fig7:STUDY",
     "star": "lab.reproduce.star:STUDY",
 }
-"""What `lab reproduce NAME` can do."""
-
-
-class Study(Protocol):
-    """A study of one question."""
-
-    @property
-    def scales(self) -> Mapping[str, Any]:
-        """Scales at which it can be run."""
-
-    def sweeps(self, scale: str) -> list[Callable[[Sequence[Run]], Sweep]]:
-        """Return its sweeps in order, each a function from the finished runs of the one before to the sweep.
-
-        From no runs it plans the largest sweep that it can become.
-        """
-
-    def report(self, scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
-        """Write figures, numbers and page from the finished runs of each sweep."""
+"""Dotted path of each study that `lab reproduce NAME` can run."""
 
 
 PAGE = "report.md"
-"""The page that every one of them writes."""
+"""Name of a study's page."""
 FRAME = "frame.csv.gz"
-"""The frame that a page follows from."""
+"""The frame that the page's tables follow from."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A sweep of a study, which can depend on the runs of the stage before.
+
+    Attributes:
+        largest: The largest sweep that it can become, for a plan before any run.
+        plan: Return the sweep from the finished runs of the stage before; the first stage gets none.
+    """
+
+    largest: Sweep
+    plan: Callable[[Sequence[Run]], Sweep]
+
+
+def fixed_stage(sweep: Sweep) -> Stage:
+    """Return a stage whose sweep depends on no runs."""
+    return Stage(sweep, lambda _: sweep)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study of one question.
+
+    Attributes:
+        scales: Settings of each scale at which it can be run.
+        stages: Return the stages at a scale, in order.
+        report: Write figures, numbers and page at a scale from the finished runs of each stage, and return their paths.
+        page: Name of the page.
+    """
+
+    scales: Mapping[str, Any]
+    stages: Callable[[str], list[Stage]]
+    report: Callable[[str, Sequence[Sequence[Run]], Path], list[Path]]
+    page: str = PAGE
 
 
 def write_frame(frame: pd.DataFrame, out: Path) -> Path:

@@ -1,10 +1,10 @@
-"""Is a case learnt sooner when the position that can know it is asked for it?
+"""Do models learn a case sooner if an earlier position, which has the information, must predict it?
 
-Agreement with a verb that is still to come (Gloeckle et al. 2024, L.4, as a task): a glossary of keys and verbs, the key that
-is meant, then a random stem, the case that the verb governs, and the verb. The case needs the glossary and then the lexicon. A
-second head is asked for it one position earlier, at the key, where the look-up begins; head 1 only when the stem, which says
-nothing, stands in between. With the verb said first each target is one look-up away, and nothing is left to look ahead for.
-All settings were fixed before any of these runs, but the rate, which n = 1 alone chose; the seeds are fresh.
+Agreement with a later verb (Gloeckle et al. 2024, L.4, as a task): a glossary of keys and verbs, one of the keys, a random
+stem, the case that the key's verb governs, and the verb. The case needs the glossary and then the lexicon. Head 2 predicts it
+at the key, where the look-up begins; head 1 predicts it one position later, at the stem, which holds no information about it.
+With the verb first each target is one look-up away, so that looking ahead cannot help. All settings were fixed before any of
+these runs except the rate, which n = 1 alone chose; no earlier run had these seeds.
 
     lab reproduce agreement --scale laptop      64 runs, about an hour on two cores
 """
@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from lab.interp.patching import patch_position
-from lab.reproduce.plateau import Measurement, Plateau
+from lab.reproduce.plateau import plateau_study
+from lab.reproduce.plateau.configuration import Measurement, Plateau
 from lab.runs import Run
 from tasks.agreement import Agreement
 from tasks.core.rng import stream
@@ -28,20 +29,20 @@ _SEQUENCES = 512
 
 
 def other_glossary(task: Agreement, tokens: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
-    """The same rows with another verb at the meant key, whose case is another, (B, T); what follows the prompt is as it was."""
+    """Return sequences (B, T) with a verb of another case at the prompt's key in the glossary; the rest stays the same."""
     keys, prompt = slice(0, 2 * task.pairs, 2), 2 * task.pairs
     pair_B = (tokens[:, keys] == tokens[:, prompt : prompt + 1]).argmax(axis=1)
-    place_B, row_B = 2 * pair_B + 1, np.arange(len(tokens))
-    case_B = task.lexicon[tokens[row_B, place_B] - task.keys]
+    position_B, sequence_B = 2 * pair_B + 1, np.arange(len(tokens))
+    case_B = task.lexicon[tokens[sequence_B, position_B] - task.keys]
     other_BV = task.lexicon != case_B[:, None]
     chosen_B = (stream("other glossary", seed=seed, index=0).random(other_BV.shape) * other_BV).argmax(axis=1)
     changed = tokens.copy()
-    changed[row_B, place_B] = task.keys + chosen_B
+    changed[sequence_B, position_B] = task.keys + chosen_B
     return changed
 
 
 def patch_key(run: Run) -> pd.DataFrame:
-    """Activation patching of the key's position (see `lab.interp.patching`) on 512 sequences of the test split.
+    """Patch the activation at the key's position (see `lab.interp.patching`) on 512 sequences of the test split.
 
     The state at the key, after some layers of the trunk, is replaced by that of a sequence whose glossary gives the same key a
     verb of another case. Head 1 is read where the case is due.
@@ -71,36 +72,39 @@ def patch_key(run: Run) -> pd.DataFrame:
 
 
 def patch_keys(runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
-    """`patch_key` of every run whose verb is last, with the columns `arm` and `seed`."""
+    """Return `patch_key` of every run whose verb is last, with the columns `arm` (the condition) and `seed`."""
     found = [
-        patch_key(run).assign(arm=arm, seed=run.experiment.seed) for arm, each in runs.items() for run in each if arm in LAST
+        patch_key(run).assign(arm=condition, seed=run.experiment.seed)
+        for condition, each in runs.items()
+        for run in each
+        if condition in LAST
     ]
     return pd.concat(found, ignore_index=True)[["arm", "seed", "layers", "own", "other"]]
 
 
 def summarise_patching(patching: pd.DataFrame) -> pd.DataFrame:
-    """One row for each arm and number of layers: both shares of each seed. They have two peaks, so a mean would mislead."""
+    """Return both shares of each seed by condition and number of layers; they have two peaks, so that a mean would mislead."""
     rows = []
-    for (arm, layers), part in patching.groupby(["arm", "layers"], sort=False):
+    for (condition, layers), part in patching.groupby(["arm", "layers"], sort=False):
         own, other = (" ".join(f"{share:.2f}" for share in part[name]) for name in ("own", "other"))
-        rows.append({"arm": arm, "layers of the trunk": layers, "own case": own, "the other's case": other})
+        rows.append({"condition": condition, "layers of the trunk": layers, "own case": own, "the other's case": other})
     return pd.DataFrame(rows)
 
 
 LAST: Mapping[str, Mapping[str, object]] = {
-    # As in `star`: the next-token path of n = 2 in one layer fewer, a probe that sends nothing to the trunk, and the same work
-    # without information.
+    # As in `star`: the next-token path of n = 2 with one layer fewer, a probe that sends no gradient to the trunk, and the same
+    # work without information.
     "n = 1": {"n_future": 1},
     "n = 1, depth of n = 2": {"n_future": 1, "model.layers": 3},
     "n = 2": {"n_future": 2},
     "n = 2, detached": {"n_future": 2, "objective.detached": True},
     "n = 2, shuffled": {"n_future": 2, "objective.name": "shuffled"},
 }
-"""Arms in which the verb is last."""
+"""Conditions in which the verb is last."""
 
-STUDY = Plateau(
+PLATEAU = Plateau(
     name="agreement",
-    title="Agreement at {scale} scale: who learns the case of a verb that is still to come?",
+    title="Agreement at {scale} scale: which conditions learn the case of a later verb?",
     scales={
         "laptop": {
             "task.words": 1,
@@ -142,3 +146,5 @@ STUDY = Plateau(
         ),
     ),
 )
+
+STUDY = plateau_study(PLATEAU)

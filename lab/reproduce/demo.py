@@ -1,16 +1,19 @@
-"""The main job in about two minutes: next-token against multi-token models learn induction, paired over seeds.
+"""Next-token and multi-token models learn induction, compared over paired seeds in about two minutes.
 
-Every number comes from runs that are trained while one waits; the sentence at the end is made from them, whatever they say.
+Every number, and the sentence at the end, comes from the runs that the command trains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from lab.reports.emergence import PAGE
+from lab.reports.emergence import report as report_emergence
+from lab.reproduce import Stage, Study, fixed_stage
 from lab.runs import Run
 from lab.sweeping.prepare import prepare
 from lab.sweeping.run import run
@@ -19,6 +22,7 @@ from lab.sweeping.spec.files import from_mapping
 from lab.sweeping.workers.settings import Workers
 
 TASK = "induction"
+SEEDS = 6
 SETTINGS: dict[str, Any] = {
     "task.length": 32,
     "task.period": [4, 12],
@@ -29,13 +33,27 @@ SETTINGS: dict[str, Any] = {
     "evaluation.every": 20,
     "evaluation.examples": 64,
 }
-"""Short rows, in which copying emerges within seconds; docs/experiments.md says how this was chosen."""
+"""Short sequences, in which copying emerges within seconds; docs/experiments.md says how this was chosen."""
 
 
-def described(n_futures: tuple[int, ...], seeds: int, settings: Mapping[str, Any] | None = None) -> Sweep:
-    """The demo as a sweep; its runs come seed by seed, so that pairs are complete as early as possible."""
+def plan_sweep(n_futures: tuple[int, ...], seeds: int, settings: Mapping[str, Any] | None = None) -> Sweep:
+    """Return the demo's sweep; its runs come seed by seed, so that pairs are complete as early as possible."""
     base = {"task": TASK, **SETTINGS, **(settings or {})}
     return from_mapping({"name": "demo", "base": base, "grid": {"n_future": list(n_futures)}, "seeds": seeds})
+
+
+def stages(_scale: str) -> list[Stage]:
+    """Return the only stage."""
+    return [fixed_stage(plan_sweep((1, 2), SEEDS))]
+
+
+def report(_scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
+    """Write the figures and the page of the only stage's runs, and return the paths of the first figure and of the page."""
+    written = report_emergence(finished[0], out, "lab reproduce demo")
+    return [written.figure, written.page]
+
+
+STUDY = Study({"laptop": SETTINGS}, stages, report, PAGE)
 
 
 def train_all(sweep: Sweep, out: Path, workers: int | None, console: Console) -> list[Run]:

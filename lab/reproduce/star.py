@@ -1,19 +1,20 @@
-"""Does a second prediction head help to leave a plateau that next-token training may never leave, and why?
+"""Does a second prediction head help to escape a plateau that next-token training may never escape, and why?
 
-Path-star graphs (Bachmann and Nagarajan 2024): the first step of the path can only be known by reading a whole arm backwards,
-while every later step can be read off the edges. Next-token models may sit at chance on that step for ever. All settings were
-fixed before any of these runs; the seeds are fresh.
+Path-star graphs (Bachmann and Nagarajan 2024): the first step of the path depends on a whole arm, read backwards, while
+every later step follows from one edge. Next-token models may stay at chance on that step. All settings were fixed before any of
+these runs, and no earlier run had these seeds.
 
     lab reproduce star --scale laptop      40 runs, about 90 minutes on two cores and with a C++ compiler
 """
 
 from __future__ import annotations
 
-from lab.reproduce.plateau import Plateau
+from lab.reproduce.plateau import plateau_study
+from lab.reproduce.plateau.configuration import Plateau
 
-STUDY = Plateau(
+PLATEAU = Plateau(
     name="star",
-    title="Star graphs at {scale} scale: who leaves the plateau?",
+    title="Star graphs at {scale} scale: which conditions escape the plateau?",
     scales={
         "laptop": {
             "task.degree": 2,
@@ -31,8 +32,8 @@ STUDY = Plateau(
         },
     },
     seeds=range(100, 108),
-    # The second arm has the next-token path of n = 2, one layer shorter; the fourth learns the second token by a probe that
-    # sends nothing to the trunk; the fifth has the same work and gradient to the trunk without information.
+    # The second condition has the next-token path of n = 2, one layer shorter. The fourth learns the second token by a probe
+    # that sends no gradient to the trunk. The fifth has the same work and a gradient to the trunk without information.
     families={
         "": {
             "n = 1": {"n_future": 1},
@@ -45,9 +46,11 @@ STUDY = Plateau(
     metric="accuracy/turn/1",
     label="accuracy on the first step",
     levels={"chance": 0.5},
-    # At the goal head 2 must find the goal's predecessor, one look-up away, where head 1 must go all the way back to the first
-    # step. (A table of it was added after the runs had been seen.)
+    # At the goal head 2 must predict the predecessor, one look-up away; head 1 must follow the whole arm back to the first
+    # step. (The table of the stepping stone was added after the runs.)
     stepping_stone="accuracy/follow/2",
     stepping_stone_label="the goal's predecessor",
     metric_pattern=r"(accuracy|loss)/(turn|follow)/\d|exact",
 )
+
+STUDY = plateau_study(PLATEAU)

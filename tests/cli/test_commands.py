@@ -8,7 +8,7 @@ import pytest
 import lab
 from lab.cli.commands import COMMANDS, RENAMED, find_command
 from lab.cli.main import main
-from lab.reproduce.demo import described
+from lab.reproduce.demo import plan_sweep
 from lab.sweeping.spec.configurations import grid_experiments
 
 pytestmark = pytest.mark.process
@@ -173,7 +173,7 @@ def test_a_demo_over_other_runs_is_rejected(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_conditions_of_the_demo_are_paired() -> None:
-    experiments = grid_experiments(described((1, 2), 3))
+    experiments = grid_experiments(plan_sweep((1, 2), 3))
     assert list(experiments)[:2] == ["n1-seed0", "n2-seed0"]
     for seed in range(3):
         one, two = experiments[f"n1-seed{seed}"], experiments[f"n2-seed{seed}"]

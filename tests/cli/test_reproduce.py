@@ -18,11 +18,16 @@ def test_the_plan_is_printed_without_training(tmp_path: Path, capsys: pytest.Cap
     assert not list(tmp_path.iterdir())
 
 
+def test_the_demo_is_a_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "demo", "--plan"]) == 0
+    assert "demo: 12 runs: 2 configurations x 6 seeds" in capsys.readouterr().out
+
+
 def test_the_papers_scale_is_planned_in_gpu_hours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "fig7", "--scale", "paper", "--plan"]) == 0
-    told = capsys.readouterr().out
-    assert "fig7-paper: 28 runs: 14 configurations x 2 seeds" in told
-    assert "GPU-hours at 40% of an H100's 989 TFLOP/s" in told
+    printed = capsys.readouterr().out
+    assert "fig7-paper: 28 runs: 14 configurations x 2 seeds" in printed
+    assert "GPU-hours at 40% of an H100's 989 TFLOP/s" in printed
     assert not list(tmp_path.iterdir())
 
 

@@ -14,33 +14,35 @@ import tasks
 from lab.config import Experiment
 from lab.model import Context, Network
 from lab.reproduce import agreement
+from lab.reproduce.plateau.plan import condition_of
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
 from tests.helpers.runs import make_run
 
-STUDY = agreement.STUDY
+PLATEAU, STUDY = agreement.PLATEAU, agreement.STUDY
 BEST = 4e-3
 """The rate that the tuning runs below call best."""
 
 
-def curve(experiment: Experiment, leaves_at: int | None, end: float = 0.99) -> dict[int, dict[str, float]]:
+def curve(experiment: Experiment, escape_at: int | None, end: float = 0.99) -> dict[int, dict[str, float]]:
     """An accuracy on the case that jumps at a step; head 2 knows it at once."""
     steps = range(0, experiment.steps + 1, 500)
-    values = {step: 0.41 if leaves_at is None or step < leaves_at else end for step in steps}
-    stone = {STUDY.stepping_stone: 0.99} if experiment.n_future == 2 else {}
-    return {step: {STUDY.metric: value, **stone} for step, value in values.items()}
+    values = {step: 0.41 if escape_at is None or step < escape_at else end for step in steps}
+    stone = {PLATEAU.stepping_stone: 0.99} if experiment.n_future == 2 else {}
+    return {step: {PLATEAU.metric: value, **stone} for step, value in values.items()}
 
 
 def tuned(folder: Path) -> list[lab.Run]:
-    (first, _) = agreement.STUDY.sweeps("laptop")
+    first, _ = STUDY.stages("laptop")
     return [
         make_run(folder / name, each, curve(each, 500, 0.8 if each.optimiser.peak_lr == BEST else 0.5))
-        for name, each in grid_experiments(first(())).items()
+        for name, each in grid_experiments(first.largest).items()
     ]
 
 
 def main_sweep(runs: list[lab.Run]) -> Sweep:
-    return agreement.STUDY.sweeps("laptop")[1](runs)
+    _, main = STUDY.stages("laptop")
+    return main.plan(runs) if runs else main.largest
 
 
 def test_n_1_alone_selects_the_rate_on_other_data(tmp_path: Path) -> None:
@@ -52,21 +54,21 @@ def test_n_1_alone_selects_the_rate_on_other_data(tmp_path: Path) -> None:
     assert not {each.seed for each in tuning} & {each.seed for each in planned.values()}
 
 
-def test_arms_share_seeds_and_everything_that_they_do_not_name() -> None:
+def test_conditions_share_seeds_and_everything_that_they_do_not_name() -> None:
     planned = grid_experiments(main_sweep([]))
     assert len(planned) == 7 * 8
     plain = planned["n1-seed200"]
     for name, experiment in planned.items():
-        assert lab.override(plain, {**STUDY.arms[STUDY.arm_of(name)], "seed": experiment.seed}) == experiment
+        assert lab.override(plain, {**PLATEAU.conditions[condition_of(PLATEAU, name)], "seed": experiment.seed}) == experiment
     assert planned["n1-depth-of-n2-seed200"].trunk_layers == planned["n2-seed200"].trunk_layers
 
 
 def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     tuning, runs = tuned(tmp_path / "tuning"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
-        leaves = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None
-        runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, leaves), weights=True))
-    written = agreement.STUDY.report("laptop", [tuning, runs], tmp_path)
+        escape = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None
+        runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, escape), weights=True))
+    written = STUDY.report("laptop", [tuning, runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "survival-verb-first.png", "survival-verb-first.csv",
         "emergence-verb-first.png", "emergence-verb-first.csv", "frame.csv.gz", "report.md", "patching.csv", "rates.csv",
@@ -81,7 +83,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     assert page.count("| n = 2, detached | 2 |") == 1, "of a trunk of two layers"
     question = pd.read_csv(tmp_path / "survival.csv").groupby("condition")["share"].last().to_dict()
     control = pd.read_csv(tmp_path / "survival-verb-first.csv").groupby("condition")["share"].last().to_dict()
-    assert set(question) == set(STUDY.families[""])
+    assert set(question) == set(PLATEAU.families[""])
     assert (question["n = 1"], question["n = 2"]) == (1, 0)
     assert control == {"n = 1, verb first": 0, "n = 2, verb first": 0}
 

@@ -29,9 +29,9 @@ def curve(experiment: Experiment, best: float) -> Mapping[int, Mapping[str, floa
 
 
 def tuned(folder: Path) -> list[lab.Run]:
-    (first, _) = fig7.STUDY.sweeps("laptop")
+    first, _ = fig7.STUDY.stages("laptop")
     runs = []
-    for name, experiment in grid_experiments(first(())).items():
+    for name, experiment in grid_experiments(first.largest).items():
         right = experiment.optimiser.peak_lr == BEST[experiment.n_future][size_of(experiment)]
         runs.append(
             make_run(folder / name, experiment, curve(experiment, 0.8 if right else 0.5 + 0.01 * (experiment.seed % 2)))
@@ -40,11 +40,12 @@ def tuned(folder: Path) -> list[lab.Run]:
 
 
 def main_sweep(runs: list[lab.Run]) -> Sweep:
-    return fig7.STUDY.sweeps("laptop")[1](runs)
+    _, main = fig7.STUDY.stages("laptop")
+    return main.plan(runs) if runs else main.largest
 
 
 def test_rates_are_tuned_on_validation_and_separate_seeds() -> None:
-    first, second = (sweep(()) for sweep in fig7.STUDY.sweeps("laptop"))
+    first, second = (stage.largest for stage in fig7.STUDY.stages("laptop"))
     assert {each.evaluation.split for each in grid_experiments(first).values()} == {"validation"}
     assert {each.evaluation.split for each in grid_experiments(second).values()} == {"test"}
     assert not set(first.seeds) & set(second.seeds)
@@ -53,13 +54,13 @@ def test_rates_are_tuned_on_validation_and_separate_seeds() -> None:
 
 def test_the_main_sweep_crosses_the_best_rates(tmp_path: Path) -> None:
     planned = grid_experiments(main_sweep(tuned(tmp_path)))
-    cells = {(size_of(each), each.n_future, each.optimiser.peak_lr) for each in planned.values()}
+    configurations = {(size_of(each), each.n_future, each.optimiser.peak_lr) for each in planned.values()}
     wanted = {(size, n, BEST[tuner][size]) for size in BEST[1] for n in (1, 2) for tuner in (1, 2)}
-    assert cells == wanted
+    assert configurations == wanted
     assert len(planned) == len(wanted) * 8
 
 
-def test_arms_of_a_size_share_all_but_n() -> None:
+def test_conditions_of_a_size_share_all_but_n() -> None:
     planned = grid_experiments(main_sweep([]))
     for name, one in planned.items():
         if one.n_future == 1:
@@ -115,8 +116,8 @@ def test_shared_runs_are_one_comparison_of_one_family(tmp_path: Path) -> None:
 
 
 def test_the_papers_scale_has_the_papers_sizes_and_tunes_nothing() -> None:
-    (only,) = fig7.STUDY.sweeps("paper")
-    planned = list(grid_experiments(only(())).values())
+    (only,) = fig7.STUDY.stages("paper")
+    planned = list(grid_experiments(only.largest).values())
     assert [each.model.size for each in planned[:14:2]] == list(SIZES)
     assert {each.optimiser.peak_lr for each in planned} == {1e-4}
     assert {each.positions_per_step for each in planned} == {2**18}

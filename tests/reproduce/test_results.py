@@ -11,7 +11,9 @@ from lab.reports.section import markdown_table, section_markdown
 from lab.reproduce import agreement, fig7, star
 from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
-from lab.reproduce.plateau import Plateau, rate_table
+from lab.reproduce.plateau.configuration import Plateau
+from lab.reproduce.plateau.page import rate_heading, tables_of
+from lab.reproduce.plateau.plan import rate_table
 from lab.stats.emergence import emergence_table
 from lab.sweeping.spec.files import load
 
@@ -19,20 +21,20 @@ ROOT = Path(__file__).parents[2]
 RESULTS, SWEEPS = ROOT / "results", ROOT / "sweeps"
 
 
-@pytest.mark.parametrize("study", [star.STUDY, agreement.STUDY], ids=lambda study: study.name)
+@pytest.mark.parametrize("study", [star.PLATEAU, agreement.PLATEAU], ids=lambda study: study.name)
 def test_every_table_of_a_study_follows_from_its_frame(study: Plateau) -> None:
     page = (RESULTS / study.name / "report.md").read_text(encoding="utf-8")
-    tables = study.tables(pd.read_csv(RESULTS / study.name / "frame.csv.gz"))
+    tables = tables_of(study, pd.read_csv(RESULTS / study.name / "frame.csv.gz"))
     assert len(tables) >= 4
     for heading, table in tables.items():
         assert f"## {heading}\n\n{markdown_table(table)}\n" in page
 
 
 def test_agreement_follows_from_the_files_beside_it() -> None:
-    folder, study = RESULTS / "agreement", agreement.STUDY
+    folder, study = RESULTS / "agreement", agreement.PLATEAU
     page = (folder / "report.md").read_text(encoding="utf-8")
     tables = {each.heading: each.summarise(pd.read_csv(folder / each.file)) for each in study.measurements}
-    tables[study.rate_heading] = rate_table(pd.read_csv(folder / "rates.csv"))
+    tables[rate_heading(study)] = rate_table(pd.read_csv(folder / "rates.csv"))
     assert len(tables) == 2
     for heading, table in tables.items():
         assert f"## {heading}\n\n{markdown_table(table)}\n" in page
@@ -44,8 +46,8 @@ def test_agreement_states_the_ratio_that_its_frames_give() -> None:
     def escapes(path: Path) -> np.ndarray:
         frame = pd.read_csv(path)
         frame = frame[frame["arm"] == "n = 2"] if "arm" in frame else frame
-        times = emergence_table(frame, agreement.STUDY.metric, thresholds={"left": agreement.STUDY.escape_threshold})
-        return times["left"].to_numpy(float)
+        times = emergence_table(frame, agreement.PLATEAU.metric, thresholds={"escape": agreement.PLATEAU.escape_threshold})
+        return times["escape"].to_numpy(float)
 
     one, two = (escapes(RESULTS / "agreement" / name) for name in ("longer/frame.csv.gz", "frame.csv.gz"))
     rng = np.random.default_rng(0)
@@ -75,7 +77,7 @@ def test_every_page_says_how_its_tables_are_to_be_read(name: str) -> None:
 
 def test_published_studies_state_how_many_sequences_measure_them() -> None:
     """256 sequences, whatever a task's default becomes: the numbers of published runs must not move."""
-    published = [sweep(()) for study in (star, agreement, fig7) for sweep in study.STUDY.sweeps("laptop")]
+    published = [stage.largest for study in (star, agreement, fig7) for stage in study.STUDY.stages("laptop")]
     published += [load(SWEEPS / f"{name}.yaml") for name in ("longer", "two_words")]
     assert [sweep.base["evaluation.examples"] for sweep in published] == [256] * len(published)
 

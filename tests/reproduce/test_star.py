@@ -5,33 +5,33 @@ import pandas as pd
 import lab
 from lab.config import Experiment
 from lab.reproduce import star
-from lab.reproduce.plateau import folder
+from lab.reproduce.plateau.plan import condition_of, folder_name
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
 from tests.helpers.runs import make_run
 
 
 def planned_sweep() -> Sweep:
-    (only,) = star.STUDY.sweeps("laptop")
-    return only(())
+    (only,) = star.STUDY.stages("laptop")
+    return only.largest
 
 
-def curve(experiment: Experiment, leaves_at: int | None) -> dict[int, dict[str, float]]:
+def curve(experiment: Experiment, escape_at: int | None) -> dict[int, dict[str, float]]:
     """An accuracy on the turn that jumps at a step."""
     steps = range(0, experiment.steps + 1, 1000)
-    values = {step: 0.5 if leaves_at is None or step < leaves_at else 0.99 for step in steps}
-    stone = {step: {star.STUDY.stepping_stone: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
-    return {step: {star.STUDY.metric: value, "exact": value, **stone[step]} for step, value in values.items()}
+    values = {step: 0.5 if escape_at is None or step < escape_at else 0.99 for step in steps}
+    stone = {step: {star.PLATEAU.stepping_stone: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
+    return {step: {star.PLATEAU.metric: value, "exact": value, **stone[step]} for step, value in values.items()}
 
 
 def test_conditions_share_all_that_they_do_not_set() -> None:
     planned = grid_experiments(planned_sweep())
-    assert len(planned) == len(star.STUDY.arms) * 8
+    assert len(planned) == len(star.PLATEAU.conditions) * 8
     assert len({(each.seed, each.task.fingerprint) for each in planned.values()}) == 8
     plain = planned["n1-seed100"]
-    for arm, settings in star.STUDY.arms.items():
-        assert lab.override(plain, settings) == planned[f"{folder(arm)}-seed100"]
-        assert star.STUDY.arm_of(f"{folder(arm)}-seed100") == arm
+    for condition, settings in star.PLATEAU.conditions.items():
+        assert lab.override(plain, settings) == planned[f"{folder_name(condition)}-seed100"]
+        assert condition_of(star.PLATEAU, f"{folder_name(condition)}-seed100") == condition
 
 
 def test_the_depth_control_has_the_next_token_path_of_two_heads() -> None:
@@ -43,9 +43,13 @@ def test_the_depth_control_has_the_next_token_path_of_two_heads() -> None:
 def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
     runs = []
     for name, experiment in grid_experiments(planned_sweep()).items():
-        arm = star.STUDY.arm_of(name)
-        leaves = 3000 + 1000 * (experiment.seed % 2) if arm == "n = 2" or (arm == "n = 1" and experiment.seed == 100) else None
-        runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, leaves)))
+        condition = condition_of(star.PLATEAU, name)
+        escape = (
+            3000 + 1000 * (experiment.seed % 2)
+            if condition == "n = 2" or (condition == "n = 1" and experiment.seed == 100)
+            else None
+        )
+        runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, escape)))
     written = star.STUDY.report("laptop", [runs], tmp_path)
     assert {path.name for path in written} == {
         "survival.png", "survival.csv", "emergence.png", "emergence.csv", "frame.csv.gz", "report.md"

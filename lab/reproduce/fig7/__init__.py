@@ -14,29 +14,8 @@ The stories are the grammar's unless `--task.corpus FILE` names a text; rows of 
 tokens as before, are `--task.length 2048 --batch-size 128` with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
+from lab.reproduce import Study
 from lab.reproduce.fig7.page import report
-from lab.reproduce.fig7.plan import SCALES, Scale, sweeps
-from lab.runs import Run
-from lab.sweeping import Sweep
+from lab.reproduce.fig7.plan import SCALES, stages
 
-
-@dataclass(frozen=True)
-class Fig7:
-    """The study of induction by size."""
-
-    scales: Mapping[str, Scale]
-
-    def sweeps(self, scale: str) -> list[Callable[[Sequence[Run]], Sweep]]:
-        """Return the sweep that chooses rates, unless there is nothing to choose, and the one that the figure shows."""
-        return sweeps(scale)
-
-    def report(self, scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
-        """Write figures, numbers and page."""
-        return report(scale, finished, out)
-
-
-STUDY = Fig7(SCALES)
+STUDY = Study(SCALES, stages, report)

@@ -35,13 +35,14 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
 
     Args:
         scale: Of `SCALES`.
-        finished: Runs of each of the `sweeps`.
+        finished: Runs of each stage.
         out: Folder for `fig7.png` and `emergence.png`, their numbers as CSV, `frame.csv.gz`, `report.md` and what was tuned,
             `rates.csv`.
     """
     runs, tuned = finished[-1], finished[0] if len(finished) > 1 else ()
     chances = tuning_table(tuned) if tuned else None
-    rates = best_rates(scale, chances)
+    only = dict.fromkeys(SCALES[scale].sizes, SCALES[scale].rates[0])
+    rates = dict.fromkeys(ARMS, only) if chances is None else best_rates(scale, chances)
     named = sized(runs)
     named = named[named["metric"].str.match(r"(accuracy|loss)/(second_again|first_again|second_new|word|all)/\d")]
     of_rate = by_rates(named, rates)

@@ -1,16 +1,16 @@
-"""What Fig 7 trains: sizes, rates, and the sweep of each stage."""
+"""The plan of Fig 7: sizes, rates, and the sweep of each stage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from lab.config import SIZES
 from lab.config.presets import PAPER
+from lab.reproduce import Stage, fixed_stage
 from lab.runs import Run, frame
 from lab.stats.configurations import run_values
 from lab.sweeping import Sweep
@@ -23,10 +23,10 @@ RATE = "optimiser.peak_lr"
 
 @dataclass(frozen=True)
 class Scale:
-    """A size of the study.
+    """The settings of one scale of the study.
 
     Attributes:
-        base: What all runs share.
+        base: Settings that all runs share.
         sizes: Settings by the name of a size, from the smallest up.
         seeds: Of the runs that the figure shows.
         rates: Peak learning rates to choose from; one: nothing is tuned.
@@ -40,8 +40,8 @@ class Scale:
     tuning_seeds: Sequence[int] = ()
 
 
-_PAPER_PARTS = {"1M": 4, "3M": 4, "10M": 8, "30M": 16, "100M": 32, "300M": 64, "1B": 128}
-"""Into how many parts a step of 2^18 tokens is cut, to fit the memory of one GPU."""
+_PAPER_MICROBATCHES = {"1M": 4, "3M": 4, "10M": 8, "30M": 16, "100M": 32, "300M": 64, "1B": 128}
+"""Microbatches of a step of 2^18 tokens, such that each fits the memory of one GPU."""
 
 SCALES: dict[str, Scale] = {
     "laptop": Scale(
@@ -61,7 +61,7 @@ SCALES: dict[str, Scale] = {
     ),
     "paper": Scale(
         base={"task": "stories", **PAPER["stories"], "precision": "bfloat16", "compile": "default"},
-        sizes={name: {"model.size": name, "accumulate": _PAPER_PARTS[name]} for name in SIZES},
+        sizes={name: {"model.size": name, "accumulate": _PAPER_MICROBATCHES[name]} for name in SIZES},
         seeds=range(2),
         rates=(PAPER["stories"][RATE],),
     ),
@@ -69,42 +69,51 @@ SCALES: dict[str, Scale] = {
 """`laptop`: an epoch of 1600 stories has 100 steps, and ends with an evaluation. `paper`: tables S13 and S14 and two seeds."""
 
 
-def sweeps(scale: str) -> list[Callable[[Sequence[Run]], Sweep]]:
-    """The sweep that chooses rates, unless there is nothing to choose, and the one that the figure shows."""
-    main = partial(_main_sweep, scale)
-    return [main] if len(SCALES[scale].rates) == 1 else [lambda _: _tuning_sweep(scale), main]
+def stages(scale: str) -> list[Stage]:
+    """Return the stage that chooses rates, unless there is nothing to choose, and the one that the figure shows."""
+    chosen = SCALES[scale]
+    # Each n chooses one rate for a size, so that a size has at most as many rates as there are n.
+    largest = _main_sweep(scale, dict.fromkeys(chosen.sizes, chosen.rates[: len(ARMS)]))
+    if len(chosen.rates) == 1:
+        return [fixed_stage(largest)]
+
+    def plan_main(tuned: Sequence[Run]) -> Sweep:
+        rates = best_rates(scale, tuning_table(tuned))
+        return _main_sweep(scale, {name: sorted({rates[n][name] for n in ARMS}) for name in chosen.sizes})
+
+    return [fixed_stage(_tuning_sweep(scale)), Stage(largest, plan_main)]
 
 
 def _tuning_sweep(scale: str) -> Sweep:
-    """Every size, n and rate on validation, on seeds of its own."""
+    """Return the sweep of every size, n and rate on validation, on seeds of its own."""
     chosen = SCALES[scale]
+    sizes = {name: dict(size) for name, size in chosen.sizes.items()}
     return from_mapping(
         {
             "name": f"fig7-{scale}-rates",
             "base": dict(chosen.base),
-            "grid": {"size": {name: dict(size) for name, size in chosen.sizes.items()}, "n_future": list(ARMS),
-                     RATE: list(chosen.rates)},
+            "grid": {"size": sizes, "n_future": list(ARMS), RATE: list(chosen.rates)},
             "seeds": list(chosen.tuning_seeds),
             "metrics": {METRIC: "maximise"},
             "rule": "best",
         }
-    )  # fmt: skip
+    )
 
 
-def _main_sweep(scale: str, tuned: Sequence[Run]) -> Sweep:
-    """Every size and n on the test split, with the rates that either n chose."""
-    chosen, rates = SCALES[scale], best_rates(scale, tuning_table(tuned) if tuned else None)
-    cells = {
+def _main_sweep(scale: str, rates: Mapping[str, Sequence[float]]) -> Sweep:
+    """Return the sweep of every size and n on the test split, with the rates of each size."""
+    chosen = SCALES[scale]
+    configurations = {
         f"{name}-n{n}-lr{rate:g}": {**size, "n_future": n, RATE: rate}
         for name, size in chosen.sizes.items()
-        for rate in sorted({rates[tuner][name] for tuner in ARMS})
+        for rate in rates[name]
         for n in ARMS
     }
     return from_mapping(
         {
             "name": f"fig7-{scale}",
             "base": {**chosen.base, "evaluation.split": "test"},
-            "grid": {"cell": cells},
+            "grid": {"configuration": configurations},
             "seeds": list(chosen.seeds),
             "metrics": {METRIC: "maximise"},
             "rule": "best",
@@ -112,23 +121,20 @@ def _main_sweep(scale: str, tuned: Sequence[Run]) -> Sweep:
     )
 
 
-def best_rates(scale: str, means: pd.DataFrame | None) -> dict[int, dict[str, float]]:
-    """The best rate by n and size.
+def best_rates(scale: str, means: pd.DataFrame) -> dict[int, dict[str, float]]:
+    """Return the rate with the best mean, by n and size.
 
     Args:
         scale: Of `SCALES`.
-        means: From `tuning_table`; without it the rates are as different as they can become, so that a plan has the largest
-            sweep, or all are the one that there is.
+        means: From `tuning_table`.
     """
     chosen = SCALES[scale]
-    if means is None:
-        return {n: dict.fromkeys(chosen.sizes, chosen.rates[place % len(chosen.rates)]) for place, n in enumerate(ARMS)}
     best = means.loc[means.groupby(["n_future", "size"])["mean"].idxmax()].set_index(["n_future", "size"])[RATE]
     return {n: {name: float(best[n, name]) for name in chosen.sizes} for n in ARMS}
 
 
 def tuning_table(tuned: Sequence[Run]) -> pd.DataFrame:
-    """What each rate reached on validation at the best epoch.
+    """Return the accuracy on validation at the best epoch, by size, n and rate.
 
     Returns:
         One row for each size, n and rate: `size`, `n_future`, the rate, `mean`, `lowest`, `highest`, `seeds`.
@@ -138,7 +144,7 @@ def tuning_table(tuned: Sequence[Run]) -> pd.DataFrame:
 
 
 def sized(runs: Sequence[Run]) -> pd.DataFrame:
-    """The frame of some runs with a column `size`, in order; a run's name begins with it."""
+    """Return the frame of runs with an ordered column `size`, which a run's name begins with."""
     table = frame(runs)
     names = table["run"].str.partition("-")[0]
     order = list(dict.fromkeys(run.name.partition("-")[0] for run in sorted(runs, key=_parameters)))
