@@ -19,6 +19,7 @@ from lab.metrics import Metric
 from tasks.errors import TaskError
 
 TOKENS = "training tokens seen"
+PARAMETERS = "non-embedding parameters"
 AXES = {
     "tokens": ("tokens", TOKENS),
     "scored": ("scored_tokens", "scored training tokens"),
@@ -115,7 +116,7 @@ def log_axis(axes: Axes, label: str, values: pd.Series) -> None:
         unit, name = next((unit, name) for least, unit, name in _UNITS if values.max() >= least)
     axes.set_xscale("log")
     low, high = float(values.min()) / unit, float(values.max()) / unit
-    own = np.unique([float(f"{value:.3g}") for value in values / unit])
+    own = np.unique([round_significant(value, 3) for value in values / unit])
     ticks = own
     if len(own) > 6 or (len(own) > 1 and (own[1:] / own[:-1]).min() < 1.3):
         steps = (1, 2, 5) if high / low < 300 else (1,)
@@ -152,5 +153,10 @@ def role_label(frame: pd.DataFrame) -> Callable[[str], str] | None:
 
 
 def count(value: float) -> str:
-    """A count to three digits, as `195k`."""
-    return str(EngFormatter(sep="")(float(f"{value:.3g}")))
+    """Return a count to three digits, as `195k`."""
+    return str(EngFormatter(sep="")(round_significant(value, 3)))
+
+
+def round_significant(value: float, digits: int) -> float:
+    """Round a number to some significant digits."""
+    return float(f"{value:.{digits}g}")

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.errors import LabError
-from lab.metrics import Metric
 from lab.plots.axes import AXES, log_axis
 from lab.plots.style import Look
+from lab.plots.tables import format_range, seed_columns
 from lab.stats.bootstrap import FEWEST, bootstrap_band
 from lab.stats.conditions import Conditions, conditions, rows_of
 from tasks.errors import nearest
@@ -83,31 +83,12 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.join(kept.rename(columns=lambda seed: f"seed {seed}").reset_index(drop=True))
 
 
-def heads_of(frame: pd.DataFrame, whole: Metric) -> list[Metric]:
-    """Return the metrics of a frame that are of one attention head each, within the site of another metric."""
-    found = map(Metric.parse, frame["metric"].unique())
-    same = [each for each in found if (each.name, each.variant) == (whole.name, whole.variant)]
-    return [each for each in same if each.attention_head is not None and each.site.startswith(whole.site)]
-
-
-def chance_lines(frame: pd.DataFrame) -> dict[str, float]:
-    """What evenly spread attention scores in prefix matching, for `reference`; nothing where the runs do not say it."""
-    values = sorted(frame.loc[frame["metric"] == str(Metric("prefix_matching/chance")), "value"].unique())
-    return {"chance" if len(values) == 1 else f"chance {value:.2g}": float(value) for value in values}
-
-
-def noted(table: pd.DataFrame, found: Conditions) -> pd.DataFrame:
-    """A table that says in `attrs["notes"]` which runs were left out, and why."""
-    table.attrs["notes"] = found.notes
-    return table
-
-
 def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
     """What the lines and bands are, and how many seeds stand behind them."""
     whole = table["condition_seeds"]
     if whole.max() == 1:
         return ["one seed a line: no band"]
-    count = from_to(whole)
+    count = format_range(whole)
     if whole.max() < FEWEST:
         lines = [f"mean over {count} seeds and each seed; fewer than {FEWEST} seeds say little"]
     elif whole.min() >= FEWEST:
@@ -116,21 +97,9 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
         lines = [f"mean over {count} seeds, 90 % bootstrap band of {FEWEST} or more, else each seed"]
     short = table[table["seeds"] < whole]
     if len(short):
-        lines.append(f"thin: over {from_to(short['seeds'])} of them, as far as half of a condition's seeds go")
+        lines.append(f"thin: over {format_range(short['seeds'])} of them, as far as half of a condition's seeds go")
     never = [str(name) for name, rows in table.groupby("condition", sort=False) if not (rows[AXES[x][0]] > 0).any()]
     return lines + ([f"no point after step 0 yet: {', '.join(never)}"] if never else [])
-
-
-def seed_count(table: pd.DataFrame) -> str:
-    """How many seeds stand behind the rows of a table, and that they are few where they are."""
-    few = f"; fewer than {FEWEST} seeds say little" if table["seeds"].min() < FEWEST else ""
-    return f"{from_to(table['seeds'])} seed{'s' if table['seeds'].max() > 1 else ''}{few}"
-
-
-def from_to(counts: pd.Series) -> str:
-    """The range of some counts, as `3 to 6`."""
-    low, high = int(counts.min()), int(counts.max())
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:
@@ -154,11 +123,6 @@ def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "
     if 1 < rows["condition_seeds"].iloc[0] < FEWEST:
         for name in seed_columns(rows):
             axes.plot(rows[column], rows[name], color=look.colour, linewidth=0.5, alpha=0.7)
-
-
-def seed_columns(rows: pd.DataFrame) -> list[str]:
-    """The columns of a table that hold the values of one seed each, of those that have any in these rows."""
-    return [name for name in rows.columns if str(name).startswith("seed ") and rows[name].notna().any()]
 
 
 def finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> None:

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.plots.axes import metric_label, reference
-from lab.plots.curves import band_note, bands, draw_band, finish, noted
+from lab.plots.curves import band_note, bands, draw_band, finish
 from lab.plots.panels import Lines, in_panels
+from lab.plots.tables import attach_notes
 from lab.stats.conditions import conditions, rows_of
 
 
@@ -45,4 +46,4 @@ def emergence(
         reference(panel, lines or {})
         finish(panel, table, metric_label(metric, frame), x)
 
-    return in_panels(found, draw, band_note(table, x), axes), noted(table, found)
+    return in_panels(found, draw, band_note(table, x), axes), attach_notes(table, found)

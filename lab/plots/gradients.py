@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.plots.axes import figure_note
-from lab.plots.curves import band_note, bands, draw_band, finish, noted
+from lab.plots.curves import band_note, bands, draw_band, finish
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
+from lab.plots.tables import attach_notes
 from lab.stats.conditions import conditions
 
 
@@ -91,7 +92,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
             axes.set_xlabel("")
         drawn[-1].tick_params(labelbottom=True)
     figure_note(figure, [*band_note(table), *found.notes])
-    return figure, noted(table, found)
+    return figure, attach_notes(table, found)
 
 
 def _names(panel: Panel, metrics: Sequence[str]) -> dict[str, str]:

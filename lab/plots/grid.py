@@ -1,4 +1,4 @@
-"""A study as a whole: a metric over conditions and sizes, as a heat map with intervals and as lines (Fig 7 and 8)."""
+"""End values over conditions and sizes: a heat map with intervals, and lines (figures 7 and 8 of the paper)."""
 
 from __future__ import annotations
 
@@ -10,78 +10,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import count, figure_of, log_axis, metric_label, new_axes, note, reference
-from lab.plots.curves import noted, seed_columns, seed_count
+from lab.plots.axes import PARAMETERS, count, figure_of, log_axis, metric_label, new_axes, note, reference, round_significant
 from lab.plots.panels import Lines, in_panels, reject_more
 from lab.plots.style import LUMINANCE
+from lab.plots.tables import attach_notes, describe_seeds, end_table, finished_with, seed_columns
 from lab.stats.bootstrap import FEWEST
-from lab.stats.conditions import Conditions, conditions, enumerated, rows_of, varied_settings
-from lab.stats.configurations import Rule, configuration_table, run_values
+from lab.stats.conditions import Conditions, rows_of
+from lab.stats.configurations import Rule
 
-PARAMETERS = "non-embedding parameters"
 ROWS_AT_MOST = 24
 
 
-def ended(
-    frame: pd.DataFrame, metric: str, rule: Rule, by: Sequence[str] | None = None, axis: Sequence[str] = ()
-) -> Conditions:
-    """Conditions of the finished runs whose metric ends with a number.
-
-    Raises:
-        LabError: If there is no such run; see also `lab.stats.conditions.conditions`.
-    """
-    found = conditions(rows_of(frame, metric), by, axis=axis, keep="finished")
-    numbers = run_values(found.frame, metric, rule).dropna(subset="value")["run"]
-    counts = found.frame["run"].isin(numbers)
-    if counts.all():
-        return found
-    lost = found.frame.loc[~counts, "run"].unique()
-    line = f"{len(lost)} of {found.frame['run'].nunique()} runs left out, {metric} is not a number: {enumerated(list(lost))}"
-    if not counts.any():
-        raise LabError(line)
-    kept = found.frame[counts]
-    return Conditions(kept, found.table[found.table["condition"].isin(kept["condition"])], (*found.notes, line))
-
-
-def end_table(found: Conditions, metric: str, rule: Rule = "last", axis: Sequence[str] = ()) -> pd.DataFrame:
-    """What each condition reached: the numbers that figures of end values draw.
-
-    Args:
-        found: From `ended`.
-        metric: Name of the metric, such as `accuracy/copy/1`.
-        rule: Which evaluation of a run counts, see `lab.stats.configurations.run_values`.
-        axis: Further columns that a cell agrees in.
-
-    Returns:
-        `condition` and the columns of `axis`, then `mean`, `low`, `high` (90 % bootstrap interval over seeds; none below 5),
-        `seeds`, and `seed <s>`, the value of each.
-    """
-    values = run_values(found.frame, metric, rule)
-    keys = ["condition", *axis]
-    each = values.pivot(index=keys, columns="seed", values="value").rename(columns=lambda seed: f"seed {seed}").reset_index()
-    table = configuration_table(values.astype({"condition": "str"}), keys)
-    table = table.merge(each.astype({"condition": "str"}), on=keys, validate="one_to_one")
-    names = list(found.table["condition"])
-    return table.sort_values(keys, key=lambda column: column.map(names.index) if column.name == "condition" else column,
-                             ignore_index=True)  # fmt: skip
-
-
-def cell_settings(found: Conditions) -> pd.DataFrame:
-    """One row for each condition: `condition`, and every setting that varies."""
-    settings = varied_settings(found.frame)
-    return found.frame.drop_duplicates("condition")[["condition", *settings]].astype({"condition": "str"})
-
-
 def by_size(frame: pd.DataFrame, metric: str, by: Sequence[str] | None, rule: Rule) -> tuple[Conditions, pd.DataFrame]:
-    """Conditions of the finished runs, and what each reached at each size.
+    """Return the conditions of the finished runs, and the end values of each at each size.
 
     Sizes are non-embedding parameters to two digits: conditions that are matched in size differ by less.
     """
     rows = rows_of(frame, metric)
-    rows = rows.assign(parameters=[float(f"{value:.1e}") for value in rows["parameters"]])
-    found = ended(rows, metric, rule, by, ["parameters"])
+    rows = rows.assign(parameters=[round_significant(value, 2) for value in rows["parameters"]])
+    found = finished_with(rows, metric, rule, by, ["parameters"])
     return found, end_table(found, metric, rule, ["parameters"])
 
 
@@ -125,7 +73,7 @@ def size(
         log_axis(panel, PARAMETERS, table["parameters"])
         panel.set_ylabel(metric_label(metric, frame) + (", best evaluation" if rule == "best" else ""))
 
-    return in_panels(found, draw, interval_note(table, "band"), axes), noted(table, found)
+    return in_panels(found, draw, interval_note(table, "band"), axes), attach_notes(table, found)
 
 
 def grid(
@@ -169,8 +117,8 @@ def grid(
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
     axes.set_xlabel(PARAMETERS)
-    note(axes, metric_label(metric, frame, width=200), f"mean [90 % interval] over {seed_count(table)}", *found.notes)
-    return figure_of(axes), noted(table, found)
+    note(axes, metric_label(metric, frame, width=200), f"mean [90 % interval] over {describe_seeds(table)}", *found.notes)
+    return figure_of(axes), attach_notes(table, found)
 
 
 def cell_text(row: Mapping[Any, Any]) -> str:
@@ -195,4 +143,4 @@ def interval_note(table: pd.DataFrame, what: str) -> list[str]:
         return ["one seed a point: no interval"]
     few = "" if table["seeds"].min() >= FEWEST else f", small circles: seeds where they are fewer than {FEWEST}"
     shown = f"mean and 90 % bootstrap {what}" if table["seeds"].max() >= FEWEST else "mean"
-    return [f"{shown} over {seed_count(table).partition(';')[0]}{few}"]
+    return [f"{shown} over {describe_seeds(table).partition(';')[0]}{few}"]

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_note, figure_of, new_axes, note
-from lab.plots.curves import chance_lines, from_to, heads_of, noted
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LUMINANCE
+from lab.plots.tables import attach_notes, chance_lines, format_range, heads_of
 from lab.stats.conditions import conditions
 
 
@@ -59,7 +59,7 @@ def heatmap(
     for panel, name in zip(panels, names, strict=True):
         _draw(panel, matrices[name], score)
         panel.set_title(name, fontsize=8)
-    what = f"{score.replace('_', ' ')} score at the end, mean of {from_to(seeds)} seeds"
+    what = f"{score.replace('_', ' ')} score at the end, mean of {format_range(seeds)} seeds"
     even = [f"chance: {value:.2g}" for value in chance_lines(frame).values()] if score == "prefix_matching" else []
     lines = [what if seeds.max() > 1 else what.partition(",")[0], *even, *found.notes]
     if len(panels) > 1:
@@ -68,7 +68,7 @@ def heatmap(
         panels[0].set_title("")
         note(panels[0], *lines)
     told = [matrices[name].reset_index().assign(condition=name, seeds=seeds[name]) for name in names]
-    return figure_of(panels[0]), noted(pd.concat(told, ignore_index=True), found)
+    return figure_of(panels[0]), attach_notes(pd.concat(told, ignore_index=True), found)
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What decides a study: how important each varied setting is, and which combinations reach what."""
+"""Figures of searches: the importance of each varied setting, and every configuration with its result."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_of, metric_label, new_axes, note
-from lab.plots.curves import noted, seed_count
-from lab.plots.grid import cell_settings, end_table, ended
+from lab.plots.tables import attach_notes, configuration_settings, describe_seeds, end_table, finished_with
 from lab.stats.conditions import Conditions
 from lab.stats.configurations import Rule, is_logarithmic, is_range
 
@@ -35,12 +34,12 @@ def importance(
         The figure, and the numbers drawn, see `lab.stats.importance.importance_table`.
 
     Raises:
-        LabError: If no run has the metric, the cells are fewer than 8 or do not differ.
+        LabError: If no run has the metric, there are fewer than 8 configurations, or the runs do not differ.
     """
     from lab.stats.importance import importance_table  # optuna takes its time
 
-    cells, settings, found = _cells(frame, metric, rule)
-    table = importance_table(cells, settings, lower_is_better=Metric.parse(metric).lower_is_better)
+    configurations, settings, found = _configurations(frame, metric, rule)
+    table = importance_table(configurations, settings, lower_is_better=Metric.parse(metric).lower_is_better)
     axes = axes or new_axes(4.8, 1.1 + 0.32 * len(table))
     places = np.arange(len(table))[::-1]
     axes.barh(places, table["importance"], height=0.6, color="#56B4E9", edgecolor="black", linewidth=0.6)
@@ -50,10 +49,10 @@ def importance(
     axes.set_xlabel("importance (share of all)")
     axes.grid(visible=False, axis="y")
     axes.set_axisbelow(True)
-    what = f"PED-ANOVA over {len(cells)} cells, {seed_count(cells)}"
+    what = f"PED-ANOVA over {len(configurations)} configurations, {describe_seeds(configurations)}"
     marks = "orange mark: 95th percentile under permutation"
     note(axes, metric_label(metric, frame, width=200), what, marks, *found.notes)
-    return figure_of(axes), noted(table, found)
+    return figure_of(axes), attach_notes(table, found)
 
 
 def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axes | None = None) -> tuple[Figure, pd.DataFrame]:
@@ -66,18 +65,18 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The figure, and the numbers drawn: a row for each cell, as `lab.stats.configurations.configuration_table` gives them.
+        The figure, and the numbers drawn: a row for each configuration, see `lab.stats.configurations.configuration_table`.
 
     Raises:
         LabError: If no run has the metric, or the runs do not differ.
     """
-    cells, settings, found = _cells(frame, metric, rule)
-    table = cells.sort_values("mean", ascending=not Metric.parse(metric).lower_is_better, ignore_index=True)
+    configurations, settings, found = _configurations(frame, metric, rule)
+    table = configurations.sort_values("mean", ascending=not Metric.parse(metric).lower_is_better, ignore_index=True)
     ranged = [name for name in settings if is_range(table[name]) and not table[name].isna().any()]
     scales = [_range(table[name]) if name in ranged else _levels(table[name]) for name in settings] + [_range(table["mean"])]
-    points = np.column_stack([scale.places for scale in scales])
+    points = np.column_stack([scale.heights for scale in scales])
     axes = axes or new_axes(1.6 + 1.15 * len(scales), 3.2)
-    ranks = np.linspace(0, 1, len(table))  # the best cell last, above the others, darkest and widest
+    ranks = np.linspace(0, 1, len(table))  # the best configuration is drawn last, darkest and widest
     for rank, heights in zip(ranks, points, strict=True):
         axes.plot(range(len(scales)), heights, color=colormaps["cividis"](1 - rank), linewidth=0.7 + 1.5 * rank)
     for position, scale in enumerate(scales):
@@ -92,42 +91,42 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
-    told = f"{len(table)} cells, the best drawn darkest; {seed_count(table)}"
-    note(axes, metric_label(metric, frame, width=200), told, *found.notes)
-    return figure_of(axes), noted(table, found)
+    counts = f"{len(table)} configurations, the best drawn darkest; {describe_seeds(table)}"
+    note(axes, metric_label(metric, frame, width=200), counts, *found.notes)
+    return figure_of(axes), attach_notes(table, found)
 
 
-def _cells(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, list[str], Conditions]:
-    """What every cell reached, the settings in which they differ, and the runs that count."""
-    found = ended(frame, metric, rule)
-    settings = cell_settings(found)
+def _configurations(frame: pd.DataFrame, metric: str, rule: Rule) -> tuple[pd.DataFrame, list[str], Conditions]:
+    """Return the end values of every configuration, the settings in which they differ, and the runs that count."""
+    found = finished_with(frame, metric, rule)
+    settings = configuration_settings(found)
     if settings.shape[1] == 1:
         raise LabError("the runs differ in no setting: there is nothing to compare")
-    cells = end_table(found, metric, rule).merge(settings, on="condition", validate="one_to_one")
-    return cells, list(settings.columns[1:]), found
+    table = end_table(found, metric, rule).merge(settings, on="condition", validate="one_to_one")
+    return table, list(settings.columns[1:]), found
 
 
 class _Scale(NamedTuple):
-    """An upright axis: where each value stands between 0 and 1, and what is written where."""
+    """A vertical axis: the height of each value, from 0 to 1, and the heights and texts of ticks."""
 
-    places: NDArray[np.float64]
+    heights: NDArray[np.float64]
     ticks: list[tuple[float, str]]
 
 
 def _range(column: pd.Series) -> _Scale:
-    """Numbers by their value, or by its logarithm where they span a factor of ten."""
+    """Scale numbers linearly, or logarithmically where they span a factor of ten."""
     numbers = column.to_numpy(float)
     logarithmic = is_logarithmic(float(np.min(numbers)), float(np.max(numbers)))
     scaled = np.log(numbers) if logarithmic else numbers
     low, high = float(np.min(scaled)), float(np.max(scaled))
     marks = np.linspace(low, high, 5)
-    texts = _distinct(np.exp(marks) if logarithmic else marks)
-    reach = (high - low) or 1.0
-    return _Scale((scaled - low) / reach, [((mark - low) / reach, text) for mark, text in zip(marks, texts, strict=True)])
+    texts = _format_distinct(np.exp(marks) if logarithmic else marks)
+    span = (high - low) or 1.0
+    return _Scale((scaled - low) / span, [((mark - low) / span, text) for mark, text in zip(marks, texts, strict=True)])
 
 
-def _distinct(values: NDArray[np.float64]) -> list[str]:
-    """Numbers with as few digits as it takes to tell them apart, two at least; equal ones once, the others without a text."""
+def _format_distinct(values: NDArray[np.float64]) -> list[str]:
+    """Format numbers with the fewest digits, at least two, that distinguish them; a repeated text is left empty."""
     texts: list[str] = []
     for digits in range(2, 18):
         texts = [f"{value:.{digits}g}" for value in values]
@@ -137,7 +136,7 @@ def _distinct(values: NDArray[np.float64]) -> list[str]:
 
 
 def _levels(column: pd.Series) -> _Scale:
-    """Levels evenly, numbers in their order."""
+    """Space levels evenly, numbers in ascending order."""
     numeric = pd.api.types.is_numeric_dtype(column) and not column.isna().any()
     names: list[Any] = column.to_list() if numeric else [_text(value) for value in column]
     levels = sorted(set(names))

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from lab.metrics import Metric
 from lab.plots.axes import reference
-from lab.plots.curves import band_note, bands, chance_lines, draw_band, finish, heads_of, noted
+from lab.plots.curves import band_note, bands, draw_band, finish
 from lab.plots.panels import Lines, in_panels
+from lab.plots.tables import attach_notes, chance_lines, heads_of
 from lab.stats.conditions import conditions, rows_of
 
 SITES = {"trunk": "trunk", "prediction": "prediction heads"}
@@ -48,4 +49,4 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
         finish(panel, table, "induction score (prefix matching)\nof the strongest attention head")
         panel.set_ylim(-0.02, 1.02)
 
-    return in_panels(found, draw, band_note(table), axes), noted(table, found)
+    return in_panels(found, draw, band_note(table), axes), attach_notes(table, found)

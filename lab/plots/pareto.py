@@ -1,4 +1,4 @@
-"""What a study's cells reach against what they cost, and which of them no other one beats in both."""
+"""A metric against a cost for each configuration, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import figure_of, legend_below, log_axis, metric_label, new_axes, note
-from lab.plots.curves import noted
-from lab.plots.grid import PARAMETERS, cell_settings, draw_seeds, end_table, ended, interval_note
+from lab.plots.axes import PARAMETERS, TOKENS, figure_of, legend_below, log_axis, metric_label, new_axes, note
+from lab.plots.grid import draw_seeds, interval_note
 from lab.plots.style import looks
+from lab.plots.tables import attach_notes, configuration_settings, end_table, finished_with
 from lab.stats.conditions import labelled
 from lab.stats.configurations import Rule, run_values
 from tasks.errors import nearest
@@ -23,7 +23,7 @@ COSTS = {
     "parameters": PARAMETERS,
     "flops": "training FLOPs",
     "seconds": "wall time",
-    "tokens": "training tokens seen",
+    "tokens": TOKENS,
 }
 
 
@@ -47,28 +47,29 @@ def pareto(
         axes: Where to draw; by default a new figure's.
 
     Returns:
-        The figure, and the numbers drawn: one row for each cell, see `end_table`, with the cost, `front`, and its settings.
+        The figure, and the numbers drawn: one row for each configuration, see `end_table`, with the cost, `front`, and its
+        settings.
 
     Raises:
-        LabError: For an unknown cost or metric, or a cost that some runs do not say.
+        LabError: For an unknown cost or metric, or a cost that some runs do not have.
     """
     if cost not in COSTS or cost not in frame.columns:
         raise LabError(f"unknown cost {cost!r}; {nearest(cost, [name for name in COSTS if name in frame.columns])}")
-    found = ended(frame, metric, rule)
+    found = finished_with(frame, metric, rule)
     table = end_table(found, metric, rule)
     values = run_values(found.frame, metric, rule)
     by = list(by) if by is not None else found.settings[:1]
-    told = values.assign(colour=labelled(values, by)).groupby("condition", observed=True).agg({"colour": "first", cost: "mean"})
-    table.insert(1, cost, told.loc[table["condition"], cost].to_numpy(float))
+    runs = values.assign(colour=labelled(values, by)).groupby("condition", observed=True).agg({"colour": "first", cost: "mean"})
+    table.insert(1, cost, runs.loc[table["condition"], cost].to_numpy(float))
     if not (table[cost] > 0).all():
-        raise LabError(f"the runs do not all say their {cost}")
+        raise LabError(f"some runs have no {cost}")
     better = table["mean"] * (-1 if Metric.parse(metric).lower_is_better else 1)
     table.insert(2, "front", pareto_front(table[cost].tolist(), better.tolist()))
-    colours = told.loc[table["condition"], "colour"].astype(str).to_numpy()
+    colours = runs.loc[table["condition"], "colour"].astype(str).to_numpy()
     axes = axes or new_axes()
     front = table[table["front"]].sort_values(cost)
     axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1.2, label="front", zorder=3)
-    names = [str(name) for name in told["colour"].cat.categories]
+    names = [str(name) for name in runs["colour"].cat.categories]
     spread = table.assign(**{cost: side_by_side(table[cost])})
     for name, look in looks(names).items():
         rows = spread[colours == name]
@@ -81,11 +82,13 @@ def pareto(
     axes.set_ylabel(metric_label(metric, frame))
     legend_below(axes)
     note(axes, *interval_note(table, "interval"), *found.notes)
-    return figure_of(axes), noted(table.merge(cell_settings(found), on="condition", validate="one_to_one"), found)
+    return figure_of(axes), attach_notes(
+        table.merge(configuration_settings(found), on="condition", validate="one_to_one"), found
+    )
 
 
 def side_by_side(costs: pd.Series) -> pd.Series:
-    """Positive costs moved by some percent such that points which cost almost the same stand side by side."""
+    """Shift positive costs by some percent, so that points of almost equal cost do not overlap."""
     near = costs.apply(math.log).sort_values().diff().gt(0.05).cumsum()
     place, many = near.groupby(near).cumcount(), near.groupby(near).transform("size")
     moved: pd.Series = costs * (math.log(1.03) * (place - (many - 1) / 2)).apply(math.exp)
@@ -93,11 +96,11 @@ def side_by_side(costs: pd.Series) -> pd.Series:
 
 
 def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[bool]:
-    """Which points no other one beats: none costs as little or less and reaches as much or more, and one of the two strictly.
+    """Return whether each point is on the Pareto front: no other is at least as good in both and better in one.
 
     Args:
-        costs: Less is better.
-        values: More is better.
+        costs: Cost of each point; less is better.
+        values: Value of each point; more is better.
     """
     points = list(zip(costs, values, strict=True))
     return [not any(c <= cost and v >= value and (c, v) != (cost, value) for c, v in points) for cost, value in points]

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.plots.axes import TOKENS, count, metric_label
-from lab.plots.curves import noted
 from lab.plots.panels import Lines, in_panels
 from lab.plots.style import Look
+from lab.plots.tables import attach_notes
 from lab.stats.conditions import conditions, rows_of, where_they_are
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons, survival_curve
@@ -69,7 +69,7 @@ def survival(
         lines.append(f"not finished, watched so far: {where_they_are(found.frame[~ended])}")
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
     table = table[["condition", "tokens", "share", "low", "high", "runs"]]
-    return in_panels(found, draw, lines, axes), noted(table, found)
+    return in_panels(found, draw, lines, axes), attach_notes(table, found)
 
 
 def _draw_interval(axes: Axes, curve: pd.DataFrame, look: Look, aside: float | None) -> None:

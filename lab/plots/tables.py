@@ -1,0 +1,99 @@
+"""Helpers for the frames that figures read and the tables that they return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lab.errors import LabError
+from lab.metrics import Metric
+from lab.stats.bootstrap import FEWEST
+from lab.stats.conditions import Conditions, conditions, enumerated, rows_of, varied_settings
+from lab.stats.configurations import Rule, configuration_table, run_values
+
+
+def finished_with(
+    frame: pd.DataFrame, metric: str, rule: Rule, by: Sequence[str] | None = None, axis: Sequence[str] = ()
+) -> Conditions:
+    """Return the conditions of the finished runs whose end value is a number.
+
+    Raises:
+        LabError: If there is no such run; see also `lab.stats.conditions.conditions`.
+    """
+    found = conditions(rows_of(frame, metric), by, axis=axis, keep="finished")
+    numbers = run_values(found.frame, metric, rule).dropna(subset="value")["run"]
+    counts = found.frame["run"].isin(numbers)
+    if counts.all():
+        return found
+    lost = found.frame.loc[~counts, "run"].unique()
+    line = f"{len(lost)} of {found.frame['run'].nunique()} runs left out, {metric} is not a number: {enumerated(list(lost))}"
+    if not counts.any():
+        raise LabError(line)
+    kept = found.frame[counts]
+    return Conditions(kept, found.table[found.table["condition"].isin(kept["condition"])], (*found.notes, line))
+
+
+def end_table(found: Conditions, metric: str, rule: Rule = "last", axis: Sequence[str] = ()) -> pd.DataFrame:
+    """Compute the end value of each condition.
+
+    Args:
+        found: From `finished_with`.
+        metric: Name of the metric, such as `accuracy/copy/1`.
+        rule: Which evaluation of a run counts, see `lab.stats.configurations.run_values`.
+        axis: Columns, beside the condition, by which runs are grouped.
+
+    Returns:
+        `condition` and the columns of `axis`, then `mean`, `low`, `high` (90 % bootstrap interval over seeds; none below 5),
+        `seeds`, and `seed <s>`, the value of each.
+    """
+    values = run_values(found.frame, metric, rule)
+    keys = ["condition", *axis]
+    each = values.pivot(index=keys, columns="seed", values="value").rename(columns=lambda seed: f"seed {seed}").reset_index()
+    table = configuration_table(values.astype({"condition": "str"}), keys)
+    table = table.merge(each.astype({"condition": "str"}), on=keys, validate="one_to_one")
+    names = list(found.table["condition"])
+    return table.sort_values(keys, key=lambda column: column.map(names.index) if column.name == "condition" else column,
+                             ignore_index=True)  # fmt: skip
+
+
+def configuration_settings(found: Conditions) -> pd.DataFrame:
+    """Return one row for each condition: `condition`, and every setting that varies."""
+    settings = varied_settings(found.frame)
+    return found.frame.drop_duplicates("condition")[["condition", *settings]].astype({"condition": "str"})
+
+
+def heads_of(frame: pd.DataFrame, whole: Metric) -> list[Metric]:
+    """Return the metrics of a frame that are of one attention head each, within the site of another metric."""
+    found = map(Metric.parse, frame["metric"].unique())
+    same = [each for each in found if (each.name, each.variant) == (whole.name, whole.variant)]
+    return [each for each in same if each.attention_head is not None and each.site.startswith(whole.site)]
+
+
+def chance_lines(frame: pd.DataFrame) -> dict[str, float]:
+    """Return the prefix-matching score of uniform attention, for `reference`; nothing where the runs do not have it."""
+    values = sorted(frame.loc[frame["metric"] == str(Metric("prefix_matching/chance")), "value"].unique())
+    return {"chance" if len(values) == 1 else f"chance {value:.2g}": float(value) for value in values}
+
+
+def attach_notes(table: pd.DataFrame, found: Conditions) -> pd.DataFrame:
+    """Store in `attrs["notes"]` of a table which runs were left out, and why."""
+    table.attrs["notes"] = found.notes
+    return table
+
+
+def describe_seeds(table: pd.DataFrame) -> str:
+    """Describe the number of seeds of the rows of a table, with a caution where they are few."""
+    few = f"; fewer than {FEWEST} seeds say little" if table["seeds"].min() < FEWEST else ""
+    return f"{format_range(table['seeds'])} seed{'s' if table['seeds'].max() > 1 else ''}{few}"
+
+
+def format_range(counts: pd.Series) -> str:
+    """Format the range of some counts, as `3 to 6`."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def seed_columns(rows: pd.DataFrame) -> list[str]:
+    """Return the columns of single seeds that have a value in these rows."""
+    return [name for name in rows.columns if str(name).startswith("seed ") and rows[name].notna().any()]
