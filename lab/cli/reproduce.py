@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _SETTINGS = """\
 examples:
   lab reproduce agreement --plan         how many runs and about how long
-  lab reproduce agreement --workers 2    trains, or goes on, and writes results/agreement
+  lab reproduce agreement --workers 2    train or resume, and write results/agreement
 
-A setting that the study does not vary can be given by its dotted name, as --task.corpus stories.txt or --compile none: what
-comes out is another study, and lies in a folder of its own (--runs, --out)."""
+A setting that the study does not vary can be given by its dotted name, as --task.corpus stories.txt or --compile none. The
+result is another study: give it separate folders (--runs, --out)."""
 
 
 def run(arguments: list[str]) -> int:
-    """Train what a figure needs, or go on with it, and write the figure, its numbers and a page."""
+    """Train the runs of a study, or resume them, and write its figures, their numbers and a page."""
     listed = "\n".join(f"  {name}" for name in STUDIES)
     parser = Parser(
         "reproduce",
@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("-o", "--out", metavar="DIR", help="folder for figure, numbers and page (results/NAME)")
     parser.add_argument("--runs", metavar="DIR", help="folder of its sweeps (runs)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
-    parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
+    parser.add_argument("--plan", action="store_true", help="print the planned runs and their cost, and stop")
     parser.add_force()
     args, rest = parser.parse_known_args(arguments)
     settings = parse_settings(rest)

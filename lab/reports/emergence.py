@@ -1,4 +1,4 @@
-"""What runs of one task with one and with more prediction heads show: figures, a table, one sentence, and a page."""
+"""Report how runs of one task with one and with more prediction heads differ: figures, a table, one sentence, and a page."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _UNEXPLAINED = (
 
 
 class Report(NamedTuple):
-    """What was found.
+    """The result of a report.
 
     Attributes:
         figure: Path of the emergence curve.
         page: Path of the HTML page.
         table: One row for each n: emergence times in thousands of tokens and end values, with 90 % intervals.
-        sentence: What follows from the numbers.
+        sentence: The conclusion from the numbers.
     """
 
     figure: Path
@@ -55,12 +55,12 @@ class Report(NamedTuple):
 
 
 def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence.report(runs, out)") -> Report:
-    """Draw, compare and write what some runs of one task show, by the task's own headline metric.
+    """Compare runs of one task by its headline metric, and write figures and a page.
 
     Args:
-        runs: Runs that differ in n_future and seed alone; those that ended count, a diverged one as not getting there.
+        runs: Runs that differ in n_future and seed alone; those that ended count, a diverged one as one that never passes.
         out: The folder for `emergence.png` and further figures, their numbers as CSV, and `index.html`.
-        command: What made the page.
+        command: The command or call that makes the page.
 
     Raises:
         LabError: If the runs differ in more, or a file cannot be written.
@@ -85,11 +85,11 @@ def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence
 
 
 def findings(rows: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str, bool]:
-    """A table with a row for each n, a sentence, and whether an interval excludes 0 where no difference is claimed.
+    """Return a table with a row for each n, a sentence, and whether an interval excludes 0 where no difference is claimed.
 
     Args:
-        rows: Of the metric, from runs that differ in n_future and seed alone.
-        metric: When it reaches the thresholds is compared, or if less of it is better what it is at the end.
+        rows: Rows of the metric in a frame of runs that differ in n_future and seed alone.
+        metric: The times at which it reaches the thresholds are compared, or its values at the end if less of it is better.
     """
     if Metric.parse(metric).lower_is_better:
         return summary_table(rows, metric), *end_conclusion(rows, metric)
@@ -98,12 +98,12 @@ def findings(rows: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str, bool]:
 
 
 def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row for each n: how many runs reach each threshold, when (thousands of tokens seen), and the last value.
+    """Return one row for each n: how many runs reach each threshold, when (thousands of tokens seen), and the last value.
 
     Each has its 90 % interval. A time that some run did not reach has no mean, since one over the others would flatter.
     """
     last = run_values(rows, metric)
-    told = []
+    summaries = []
     for n, of_n in rows.groupby("n_future", sort=True):
         ends = last[last["n_future"] == n]
         row: dict[str, object] = {"prediction heads (n)": n, "seeds": of_n["run"].nunique()}
@@ -115,18 +115,18 @@ def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = 
             row[f"{100 * threshold:.0f} % reached after (thousands of tokens)"] = thousands if seen.all() else "-"
         escaped = [] if times is None else times.loc[times["n_future"] == n, "onset_observed"].tolist()
         row[f"{metric_label(metric, rows, width=200)} at the end"] = mean_beside_share(ends["value"].tolist(), escaped)
-        told.append(row)
-    return pd.DataFrame(told)
+        summaries.append(row)
+    return pd.DataFrame(summaries)
 
 
 def across(table: pd.DataFrame) -> pd.DataFrame:
-    """A summary table with a column for each n, which a page or a terminal has room for."""
+    """Return a summary table with a column for each n, which fits a page or a terminal."""
     turned = table.set_index(table.columns[0]).T
     return turned.set_axis([f"n = {n}" for n in turned.columns], axis="columns").rename_axis(None).reset_index(names="")
 
 
 def conclusion(times: pd.DataFrame, label: str) -> tuple[str, bool]:
-    """One sentence: each n against the smallest, at onset and at completion; no more than the numbers allow.
+    """Compare each n with the smallest, at onset and at completion, in one sentence that claims no more than the numbers.
 
     Each of the two thresholds is a question of its own: p-values are corrected over the n that are compared there.
 
@@ -146,7 +146,7 @@ def conclusion(times: pd.DataFrame, label: str) -> tuple[str, bool]:
 
 
 def end_conclusion(rows: pd.DataFrame, metric: str) -> tuple[str, bool]:
-    """As `conclusion`, of what a metric is at the end."""
+    """Compare as `conclusion` does, by the values of a metric at the end."""
     first, label = rows["n_future"].min(), _label(metric, rows)
     clauses, unexplained = [], False
     for row in comparison_table(run_values(rows, metric), baseline=first).to_dict("records"):
@@ -186,22 +186,22 @@ def _excludes_zero(comparison: Comparison) -> bool:
 def _figures(
     tidy: pd.DataFrame, metric: str, variants: Iterable[str], lines: dict[str, float]
 ) -> dict[str, tuple[Figure, pd.DataFrame, str]]:
-    """Figure, numbers and caption of each figure that the runs have metrics for, by name."""
+    """Return figure, numbers and caption of each figure that the runs have metrics for, by name."""
     thresholds = {} if Metric.parse(metric).lower_is_better else THRESHOLDS
-    drawn = {"emergence": (*plots.emergence(tidy, metric, by=["n_future"], lines=lines | thresholds),
-                           f"{metric_label(metric, tidy, width=200).capitalize()}, against training tokens seen.")}  # fmt: skip
+    caption = f"{metric_label(metric, tidy, width=200).capitalize()}, against training tokens seen."
+    drawn = {"emergence": (*plots.emergence(tidy, metric, by=["n_future"], lines=lines | thresholds), caption)}
     for variant in variants:
         if (tidy["metric"] == f"{variant}:{metric}").any():
-            told = f"The same on instances of another kind (`{variant}`), which training never showed."
-            drawn[variant] = (*plots.emergence(tidy, f"{variant}:{metric}", by=["n_future"], lines=thresholds), told)
+            caption = f"The same on the task's `{variant}` instances, which training never shows."
+            drawn[variant] = (*plots.emergence(tidy, f"{variant}:{metric}", by=["n_future"], lines=thresholds), caption)
     found = [Metric.parse(name) for name in tidy["metric"].unique()]
     if any(each.name == "prefix_matching" and each.attention_head is None for each in found):
-        told = "How strongly the best attention head looks at what followed this token last time (prefix matching)."
-        drawn["induction"] = (*plots.induction(tidy, by=["n_future"]), told)
+        caption = "Attention of the best attention head to the token after the last occurrence of this one (prefix matching)."
+        drawn["induction"] = (*plots.induction(tidy, by=["n_future"]), caption)
     for n, part in tidy.groupby("n_future"):
         if any(Metric.parse(name).attention_head is not None for name in part["metric"].unique()):
-            told = f"The same score of every attention head at the end of training, n = {n}."
-            drawn[f"heatmap-n{n}"] = (*plots.heatmap(part), told)
+            caption = f"The same score of every attention head at the end of training, n = {n}."
+            drawn[f"heatmap-n{n}"] = (*plots.heatmap(part), caption)
     return drawn
 
 
@@ -230,7 +230,7 @@ apart. {" ".join(reading)}"""
 
 
 def _describe_runs(runs: Sequence[Run]) -> str:
-    """Return what was trained, on what, and with which code."""
+    """Return a description of the models, their task, and the code that trained them."""
     one = runs[0].experiment
     trunks = {run.experiment.n_future: run.experiment.trunk_layers for run in runs}
     trunk = ", ".join(f"{counted(layers, 'layer')} with n = {n}" for n, layers in sorted(trunks.items()))

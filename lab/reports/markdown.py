@@ -1,4 +1,4 @@
-"""A page of tables in Markdown, made of nothing but what runs say."""
+"""Pages of tables in Markdown."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Where there are two p-values it is the log-rank test's that decides; `later` is 
 Intervals are of 90 %: of means by expanded percentile bootstrap over seeds, of shares exact (Clopper and Pearson).
 They do not decide what is found.
 All runs of a sweep are measured on the same {{sequences}} sequences; what others would give is not in the intervals."""
-"""How a page's tables are to be read."""
+"""Notes on how to read a page's tables."""
 
 
 def write_page(path: Path, title: str, sections: Sequence[Section], runs: Sequence[Run]) -> Path:
     """Write a page.
 
     Args:
-        path: Its file.
-        title: Its heading.
-        sections: What it shows.
-        runs: The runs that it rests on: their versions, commits and wall time stand at the end.
+        path: File of the page.
+        title: Heading of the page.
+        sections: Sections of the page; notes for reading and the origin of the numbers follow them.
+        runs: The runs behind the numbers; the page ends with their versions, commits and wall time.
 
     Raises:
-        LabError: If the system refuses.
+        LabError: If the file cannot be written.
     """
     seconds = sum(float(run.record["wall_seconds"]) for run in runs)
     commits = ", ".join(sorted({str(run.record["commit"]) for run in runs}))

@@ -3,15 +3,15 @@
 Stories whose characters have names of two tokens; the metric is the accuracy on the second token of names that the story has
 mentioned before and training has never shown, at the best epoch on the test split, as in the paper.
 
-The peak learning rate is the first thing that such a curve can hang on. It is tuned for every size on validation, on seeds
-that no other run has: once with n = 1, whose rate both arms then get (what the figure shows first), and once with n = 2, as a
-control. Of two equal rates the runs are the same.
+Such a curve can depend on the peak learning rate. It is tuned for every size on validation, on seeds that no other run has:
+once with n = 1, whose rate both conditions then get (the figure's first panel), and once with n = 2, as a control. Where both
+choose the same rate, they share their runs.
 
     lab reproduce fig7 --scale laptop             about 60 minutes on two cores
     lab reproduce fig7 --scale paper --plan       what the paper's own settings would cost
 
-The stories are the grammar's unless `--task.corpus FILE` names a text; rows of the paper's 2048 tokens, a step of as many
-tokens as before, are `--task.length 2048 --batch-size 128` with it.
+A grammar generates the stories unless `--task.corpus FILE` names a text; with it, `--task.length 2048 --batch-size 128` gives
+the paper's sequences of 2048 tokens and the same tokens per step.
 """
 
 from lab.reproduce import Study

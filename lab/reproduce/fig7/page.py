@@ -1,4 +1,4 @@
-"""What the runs of Fig 7 show: the figure, curves, and a page of tables."""
+"""The report of Fig 7: the figure, curves, and a page of tables."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from lab.stats.bootstrap import mean_with_interval
 from lab.stats.configurations import Rule, comparison_table, run_values
 
 CHOSEN_BY = "rate chosen by"
-TOLD: tuple[tuple[str, Rule], ...] = (
+COMPARED: tuple[tuple[str, Rule], ...] = (
     (METRIC, "best"),
     (METRIC, "last"),
     ("loss/second_again/1", "last"),
     ("loss/all/1", "last"),
 )
-"""What the page compares: the paper's rule, the same without its choice on the test split, nats there and on all tokens."""
+"""Metrics and rules that the page compares: the paper's, the same without its choice on the test split, and two losses."""
 
 
 def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
-    """Figures, numbers and page of what the runs show.
+    """Write figures, numbers and page from finished runs.
 
     Args:
-        scale: Of `SCALES`.
+        scale: One of `SCALES`.
         finished: Runs of each stage.
-        out: Folder for `fig7.png` and `emergence.png`, their numbers as CSV, `frame.csv.gz`, `report.md` and what was tuned,
-            `rates.csv`.
+        out: Folder for `fig7.png` and `emergence.png`, their numbers as CSV, `frame.csv.gz`, `report.md` and
+            `rates.csv`, the tuning (if there was one).
     """
     runs, tuned = finished[-1], finished[0] if len(finished) > 1 else ()
     chances = tuning_table(tuned) if tuned else None
@@ -66,14 +66,14 @@ def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> 
     """Return the sections that follow from the frames alone.
 
     Args:
-        of_rate: By the n that chose the rates.
-        tunings: Each in words.
+        of_rate: The frame for each n that chose the rates.
+        tunings: Each choice in words.
     """
     sections = [Section("In one line", "\n".join(f"- {line}" for line in findings(of_rate)))]
     for table, tuning in zip(of_rate.values(), tunings, strict=True):
         title = f"Accuracy on second tokens of names met again, best epoch, {tuning}"
         sections.append(Section(title, table=_summary(table)))
-    for metric, rule in TOLD:
+    for metric, rule in COMPARED:
         title = f"n = 2 against n = 1: `{metric}`, {rule} evaluation"
         sections.append(Section(title, table=against_one(of_rate, metric, rule)))
         over_sizes = against_one_over_sizes(of_rate, metric, rule)
@@ -95,14 +95,18 @@ def tuning_sections(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, floa
 
 
 def tuning_differences(chances: pd.DataFrame) -> pd.DataFrame:
-    """Mean of n = 2 minus mean of n = 1 at each size and rate, from `tuning_table`: a lead, since the seeds are few."""
+    """Return the mean of n = 2 minus that of n = 1 at each size and rate; the seeds are too few for a finding.
+
+    Args:
+        chances: From `tuning_table`.
+    """
     wide = chances.pivot_table(index=["size", RATE], columns="n_future", values="mean", observed=True, sort=False)
     differences: pd.DataFrame = (wide[2] - wide[1]).unstack(RATE)
     return differences.set_axis([f"{float(rate):g}" for rate in differences.columns], axis="columns").reset_index()
 
 
 def cost_table(table: pd.DataFrame) -> pd.DataFrame:
-    """FLOPs and wall time of a run with n = 2 as a share of one with n = 1, at equal tokens.
+    """Return FLOPs and wall time of a run with n = 2 as a share of one with n = 1, at equal tokens.
 
     Returns:
         One row for each size: `size`, `FLOPs`, `seconds` (ratios of means over seeds; wall time includes evaluation).
@@ -115,7 +119,7 @@ def cost_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_one(of_rate: Mapping[int, pd.DataFrame], metric: str, rule: Rule) -> pd.DataFrame:
-    """Two heads against one at every size and every rate that some n chose there, paired over seeds.
+    """Compare two heads with one at every size and every rate that some n chose there, paired over seeds.
 
     Runs that both n chose are one comparison: p-values are corrected over all different ones together.
     """
@@ -127,13 +131,13 @@ def against_one(of_rate: Mapping[int, pd.DataFrame], metric: str, rule: Rule) ->
     )
     if RATE in values.columns:
         own = {n: set(zip(part["size"].astype(str), part[RATE], strict=True)) for n, part in of_rate.items()}
-        cells = zip(table["size"], table[RATE], strict=True)
-        table.insert(2, CHOSEN_BY, [" and ".join(f"n = {n}" for n in own if cell in own[n]) for cell in cells])
+        configurations = zip(table["size"], table[RATE], strict=True)
+        table.insert(2, CHOSEN_BY, [" and ".join(f"n = {n}" for n in own if each in own[n]) for each in configurations])
     return table
 
 
 def against_one_over_sizes(of_rate: Mapping[int, pd.DataFrame], metric: str, rule: Rule) -> pd.DataFrame:
-    """Two heads against one in each seed's mean over sizes, at the rates that each n chose: the power of all runs."""
+    """Compare two heads with one by each seed's mean over sizes, at the rates that each n chose, with the power of all runs."""
     means = [
         run_values(table, metric, rule)
         .groupby(["n_future", "seed"])["value"]
@@ -146,7 +150,7 @@ def against_one_over_sizes(of_rate: Mapping[int, pd.DataFrame], metric: str, rul
 
 
 def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:
-    """A sentence for each way in which the rate was tuned: where n = 2 copies better, where worse, and over all sizes."""
+    """Return a sentence for each n that chose the rates: where n = 2 copies better, where worse, and over all sizes."""
     lines = []
     every = against_one_over_sizes(of_rate, METRIC, "best").to_dict("records")
     rows = against_one(of_rate, METRIC, "best").to_dict("records")
@@ -165,7 +169,7 @@ def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:
 
 
 def by_rates(named: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> dict[int, pd.DataFrame]:
-    """The rows of the runs with the rates that each n chose; one n suffices where both chose the same for every size."""
+    """Return the rows of the runs with the rates that each n chose; one n suffices where both chose the same for every size."""
     tuners = list(ARMS) if rates[1] != rates[2] else [1]
     if RATE not in named.columns:
         return dict.fromkeys(tuners, named)
@@ -173,7 +177,7 @@ def by_rates(named: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> d
 
 
 def _summary(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each size and n."""
+    """Return mean and single values for each size and n."""
     values = run_values(table, METRIC, "best")
     rows = []
     for (size, n), part in values.groupby(["size", "n_future"], sort=True):
@@ -191,16 +195,16 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _choice(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> pd.DataFrame:
-    """A row for each size and n: what every rate reached, and which was chosen."""
+    """Return one row for each size and n: the accuracy with every rate, and the chosen rate."""
     wide = chances.pivot_table(index=["size", "n_future"], columns=RATE, values="mean", observed=True)
     tried = [float(rate) for rate in wide.columns]
     chosen = [rates[n][str(size)] for size, n in wide.index]
-    told = [f"{rate:g}" + (" (an end of the range)" if rate in (min(tried), max(tried)) else "") for rate in chosen]
-    return wide.set_axis([f"{rate:g}" for rate in tried], axis="columns").assign(chosen=told).reset_index()
+    labels = [f"{rate:g}" + (" (an end of the range)" if rate in (min(tried), max(tried)) else "") for rate in chosen]
+    return wide.set_axis([f"{rate:g}" for rate in tried], axis="columns").assign(chosen=labels).reset_index()
 
 
 def _figure(of_rate: Mapping[int, pd.DataFrame], lines: Mapping[str, float], path: Path) -> list[Path]:
-    """A panel for each way in which the rate was tuned."""
+    """Write the figure, with a panel for each n that chose the rates, and its numbers."""
     figure = Figure(figsize=(1.4 + 3.2 * len(of_rate), 3.1), layout="constrained")
     panels = figure.subplots(1, len(of_rate), sharey=True, squeeze=False)[0]
     numbers = []
@@ -215,7 +219,7 @@ def _figure(of_rate: Mapping[int, pd.DataFrame], lines: Mapping[str, float], pat
 
 
 def _curves(table: pd.DataFrame, path: Path) -> list[Path]:
-    """The metric against tokens seen, a panel for each size."""
+    """Write the metric against tokens seen, with a panel for each size, and its numbers."""
     sizes = list(table["size"].cat.categories)
     figure = Figure(figsize=(2.3 * len(sizes), 2.8), layout="constrained")
     numbers = []
