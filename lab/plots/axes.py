@@ -1,4 +1,4 @@
-"""What all figures share: new axes, logarithmic axes in words, notes, and legends that cover nothing."""
+"""Helpers of all figures: new axes, logarithmic axes, notes, legends, and labels of metrics."""
 
 from __future__ import annotations
 
@@ -28,57 +28,56 @@ AXES = {
     "flops": ("flops", "training FLOPs"),
     "seconds": ("seconds", "wall time"),
 }
-"""What a curve can be drawn against: the frame's column and the axis's label."""
+"""The x-axes of curves: the frame's column and the label."""
 _UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
-"""Of wall time: from so many seconds on, of so many seconds."""
+"""Units of wall time: the least number of seconds for the unit, its length in seconds, its name."""
 _NOTE: dict[str, Any] = {"loc": "left", "color": "#555555", "fontsize": 7.5}
 _CHARACTERS = 19.5
-"""Of a note or legend in an inch."""
+"""Characters of a note in an inch."""
 
 
 def new_axes(width: float = 4.6, height: float = 3.1) -> Axes:
-    """Axes of a new figure, inches."""
+    """Create axes on a new figure of this size in inches."""
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
 def figure_of(axes: Axes) -> Figure:
-    """The figure that axes are on.
+    """Return the figure of some axes.
 
     Raises:
-        LabError: If they were taken off it.
+        LabError: If they have none.
     """
     figure = axes.get_figure(root=True)
     if figure is None:
-        raise LabError("these axes are on no figure")
+        raise LabError("the axes have no figure")
     return figure
 
 
-def note(axes: Axes, *lines: str, above: Sequence[str] = ()) -> None:
-    """Small lines above the axes, wrapped at the figure's width.
+def note(axes: Axes, *lines: str) -> None:
+    """Write small lines above the axes, wrapped at the figure's width.
 
     Args:
         axes: The axes.
-        lines: What the figure shows and leaves out.
-        above: Lines that stand first.
+        lines: Description of the figure and of the runs left out.
     """
     spec = axes.get_subplotspec()
     columns = 1 if spec is None else spec.get_gridspec().ncols
     width = figure_of(axes).get_figwidth() / columns - 0.8
-    axes.set_title(wrapped([*above, *lines], width), **_NOTE)
+    axes.set_title(wrap(lines, width), **_NOTE)
 
 
 def figure_note(figure: Figure, lines: Sequence[str]) -> None:
-    """Small lines above all panels of a figure."""
-    figure.suptitle(wrapped(lines, figure.get_figwidth()), x=0.01, ha="left", fontsize=7.5, color="#555555")
+    """Write small lines above all panels of a figure."""
+    figure.suptitle(wrap(lines, figure.get_figwidth()), x=0.01, ha="left", fontsize=7.5, color="#555555")
 
 
-def wrapped(lines: Iterable[str], inches: float) -> str:
-    """Lines of a note, broken where the width ends."""
+def wrap(lines: Iterable[str], inches: float) -> str:
+    """Wrap the lines of a note at a width."""
     return "\n".join(part for line in lines for part in textwrap.wrap(line, max(30, int(inches * _CHARACTERS))))
 
 
 def legend_below(axes: Axes) -> None:
-    """A legend below the label of the x-axis, where it covers nothing; a figure without other axes grows by its height."""
+    """Draw a legend below the label of the x-axis; a figure without other axes grows by its height."""
     labels = axes.get_legend_handles_labels()[1]
     if not labels:
         return
@@ -86,30 +85,35 @@ def legend_below(axes: Axes) -> None:
     columns = legend_columns(labels, figure.get_figwidth() / max(1, len(figure.axes)) - 0.6)
     points = 15 + (10 if axes.get_xlabel() else 0) + 10
     anchor = axes.transAxes + ScaledTranslation(0, -points / 72, figure.dpi_scale_trans)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=anchor, ncols=columns, handlelength=3, frameon=False,
-                borderaxespad=0, borderpad=0)  # fmt: skip
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": anchor, "borderaxespad": 0}
+    axes.legend(**place, ncols=columns, handlelength=3, frameon=False, borderpad=0)
     if len(figure.axes) == 1:
         figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(labels) // columns))
 
 
+def line_handles(panels: Iterable[Axes]) -> dict[str, Any]:
+    """Return the handles of all labelled lines of some panels by label, each label once."""
+    return {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+
+
 def legend_columns(labels: Sequence[str], inches: float) -> int:
-    """How many columns of such labels fit side by side."""
+    """Return the number of columns of a legend that fit into a width."""
     longest = max(map(len, labels)) + 9  # with its line
     return int(np.clip(inches * 17 // longest, 1, len(labels)))
 
 
 def reference(axes: Axes, lines: Mapping[str, float]) -> None:
-    """Values to read a metric against, by name: thin dashed lines with their names at the right edge."""
+    """Draw reference values as thin dashed lines with their names at the right edge."""
     for name, value in lines.items():
         axes.axhline(value, color="#777777", linewidth=0.8, linestyle=(0, (6, 3)), zorder=1)
-        axes.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      va="center", color="#555555", fontsize=7.5, annotation_clip=False)  # fmt: skip
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+        axes.annotate(name, (1, value), (3, 0), **place, color="#555555", fontsize=7.5, annotation_clip=False)
 
 
 def log_axis(axes: Axes, label: str, values: pd.Series) -> None:
-    """A logarithmic x-axis for counts, or for seconds if the label is wall time's, with ticks that do not overlap.
+    """Make the x-axis logarithmic, with ticks that do not overlap; seconds of wall time are in a suitable unit.
 
-    Few values that stand well apart are the ticks themselves.
+    A few values that are well separated are themselves the ticks.
     """
     unit, name = 1.0, ""
     if label == AXES["seconds"][1]:

@@ -17,32 +17,32 @@ from lab.stats.conditions import Conditions, conditions, rows_of
 from tasks.errors import nearest
 
 SHARE = 0.5
-"""Of a condition's seeds, that a point needs to be drawn."""
+"""Share of a condition's seeds that a point needs to be drawn."""
 
 
 def band_table(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] | None = None, x: str = "tokens") -> pd.DataFrame:
-    """The very numbers that a curve is drawn from.
+    """Compute the numbers from which a curve is drawn.
 
     Args:
         frame: A tidy frame.
         metrics: Names of metrics.
-        by: Columns that tell conditions apart, see `lab.stats.conditions.conditions`.
+        by: Columns that distinguish conditions, see `lab.stats.conditions.conditions`.
         x: One of `AXES`.
 
     Returns:
         One row for each (condition, metric, step): the column of `x` (mean over seeds: tokens and wall time at a step may
-        differ); `mean`, `low` and `high` of the 90 % bootstrap interval over seeds; `seeds`, how many stand behind it;
-        `condition_seeds`, how many the condition has; and `seed <s>`, the value of each. Points that fewer than half of the
+        differ); `mean`, `low` and `high` of the 90 % bootstrap interval over seeds; `seeds`, their number;
+        `condition_seeds`, the number of the condition; and `seed <s>`, the value of each. Points that fewer than half of the
         condition's seeds have are left out, diverged runs as well.
 
     Raises:
-        LabError: If the frame is empty, has no such metric, or nothing is known of `x`.
+        LabError: If the frame is empty, has no such metric, or has no values of `x`.
     """
     return bands(conditions(rows_of(frame, *metrics), by, keep="not diverged"), metrics, x)
 
 
 def bands(found: Conditions, metrics: Sequence[str], x: str = "tokens") -> pd.DataFrame:
-    """As `band_table`, of conditions that are known."""
+    """Compute a `band_table` of given conditions."""
     if x not in AXES:
         raise LabError(f"unknown x-axis {x!r}; {nearest(x, AXES)}")
     column, words = AXES[x][0], AXES[x][0].replace("_", " ")
@@ -64,7 +64,7 @@ def bands(found: Conditions, metrics: Sequence[str], x: str = "tokens") -> pd.Da
 
 
 def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The rows of one condition and metric, step by step."""
+    """Compute the rows of one condition and metric, one for each step."""
     matrix_PS = curves.pivot_table(index="step", columns="seed", values="value", aggfunc="last")
     seeds = matrix_PS.count(axis=1)
     kept = matrix_PS[seeds >= SHARE * curves["seed"].nunique()]
@@ -84,7 +84,7 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
-    """What the lines and bands are, and how many seeds stand behind them."""
+    """Describe lines and bands, and the number of their seeds."""
     whole = table["condition_seeds"]
     if whole.max() == 1:
         return ["one seed a line: no band"]
@@ -103,9 +103,9 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
 
 
 def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:
-    """One line of a `band_table` with its band; each seed's own line where they are too few for one.
+    """Draw one line of a `band_table` with its band, or with a line for each seed if they are too few.
 
-    The line is thin where not all seeds of the condition stand behind it.
+    The line is thin where some seeds of the condition are missing.
     """
     column = AXES[x][0]
     rows = rows[rows[column] > 0]  # nothing at 0 can stand on a logarithmic axis
@@ -114,8 +114,8 @@ def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "
     every = max(1, len(rows) // 8)
     whole = rows["seeds"] == rows["condition_seeds"]
     thick = rows["mean"].where(whole) if whole.any() else rows["mean"]
-    axes.plot(rows[column], thick, color=look.colour, linestyle=look.line, marker=look.marker, markevery=every, markersize=4,
-              linewidth=1.6 if whole.any() else 0.8, label=label)  # fmt: skip
+    width = 1.6 if whole.any() else 0.8
+    axes.plot(rows[column], thick, **look.options, markevery=every, markersize=4, linewidth=width, label=label)
     if whole.any() and not whole.all():
         axes.plot(rows[column], rows["mean"], color=look.colour, linestyle=look.line, linewidth=0.8)
     if rows["low"].notna().any():
@@ -126,7 +126,7 @@ def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "
 
 
 def finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> None:
-    """Axes of curves that are drawn from a `band_table`.
+    """Set labels and limits of axes with curves of a `band_table`.
 
     Raises:
         LabError: If no run has a point that a logarithmic axis can show.

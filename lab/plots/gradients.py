@@ -1,4 +1,4 @@
-"""What each prediction head's loss, and the targets of each role, ask of the trunk, against tokens seen."""
+"""Gradients of each prediction head's loss and of each role at the trunk's output, against tokens seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import figure_note
+from lab.plots.axes import figure_note, line_handles
 from lab.plots.curves import band_note, bands, draw_band, finish
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
@@ -20,14 +20,14 @@ from lab.stats.conditions import conditions
 
 
 class Panel(NamedTuple):
-    """What a row of panels shows.
+    """The content of a row of panels.
 
     Attributes:
-        label: Of its axis.
-        metric: Pattern of the metrics that it draws; its group says of what.
-        line: What a line is called, with the group in it.
-        scale: Of its axis.
-        limits: Of its axis; None for those of the numbers.
+        label: Label of the y-axis.
+        metric: Pattern of the metrics; its group is the head or the role.
+        line: Label of a line; `{}` is the group.
+        scale: Scale of the y-axis.
+        limits: Limits of the y-axis; None for those of the numbers.
     """
 
     label: str
@@ -58,7 +58,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
         for which the runs have no metric is left out: shares where targets have several roles, cosines of one head alone.
 
     Raises:
-        LabError: If no run has been audited, or there are more than 6 conditions.
+        LabError: If no run has gradient diagnostics, or there are more than 6 conditions.
     """
     metrics = list(frame["metric"].unique()) if len(frame) else []
     names = {panel: _names(panel, metrics) for panel in PANELS}
@@ -96,14 +96,14 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
 
 
 def _names(panel: Panel, metrics: Sequence[str]) -> dict[str, str]:
-    """What a panel calls the metrics that it draws."""
+    """Return the labels of the metrics of a panel."""
     found = {metric: re.fullmatch(panel.metric, metric) for metric in metrics}
     return {metric: panel.line.format(match[1]) for metric, match in found.items() if match}
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: str) -> None:
     if rows.empty:
-        axes.set_axis_off()  # one head alone agrees with nobody
+        axes.set_axis_off()  # a cosine needs two heads
         return
     for name, curve in rows.groupby("line"):
         draw_band(axes, curve, same[name], str(name))
@@ -111,8 +111,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: s
 
 
 def _legend(row: Iterable[Axes]) -> None:
-    """A legend of all lines in a row of panels, right of the last one that is drawn."""
+    """Draw a legend of all lines in a row of panels, right of the last one that is drawn."""
     drawn = [axes for axes in row if axes.axison]
-    handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = line_handles(drawn)
     place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
     drawn[-1].legend(handles.values(), handles.keys(), **place, handlelength=2.5, frameon=False)

@@ -65,8 +65,7 @@ def size(
                 rows = rows.assign(parameters=rows["parameters"] * 1.04 ** (place - (len(shown) - 1) / 2))
                 reach = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
                 panel.errorbar(rows["parameters"], rows["mean"], yerr=np.nan_to_num(reach), color=look.colour, linewidth=0.9)
-            panel.plot(rows["parameters"], rows["mean"], color=look.colour, linestyle=look.line, marker=look.marker,
-                       markersize=4.5, label=label)  # fmt: skip
+            panel.plot(rows["parameters"], rows["mean"], **look.options, markersize=4.5, label=label)
             panel.fill_between(rows["parameters"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
             draw_seeds(panel, rows, "parameters", look.colour)
         reference(panel, lines or {})
@@ -122,14 +121,14 @@ def grid(
 
 
 def cell_text(row: Mapping[Any, Any]) -> str:
-    """A cell in words: mean and interval, or how many seeds where they are too few for one."""
+    """Return the text of a cell: the mean, and the interval, or the number of seeds if they are too few."""
     seeds = int(row["seeds"])
     few = f"{seeds} seed{'s' if seeds > 1 else ''}"
     return f"{row['mean']:.2f}\n" + (few if seeds < FEWEST else f"[{row['low']:.2f}, {row['high']:.2f}]")
 
 
 def draw_seeds(axes: Axes, rows: pd.DataFrame, x: str, colour: str) -> None:
-    """Each seed's value as a small open circle, where seeds are too few for an interval."""
+    """Draw each seed's value as a small open circle, where seeds are too few for an interval."""
     few = rows[(rows["seeds"] > 1) & (rows["seeds"] < FEWEST)]
     for name in seed_columns(few):
         axes.plot(
@@ -138,7 +137,7 @@ def draw_seeds(axes: Axes, rows: pd.DataFrame, x: str, colour: str) -> None:
 
 
 def interval_note(table: pd.DataFrame, what: str) -> list[str]:
-    """What the intervals are and how many seeds stand behind them."""
+    """Describe the intervals and the number of their seeds."""
     if table["seeds"].max() == 1:
         return ["one seed a point: no interval"]
     few = "" if table["seeds"].min() >= FEWEST else f", small circles: seeds where they are fewer than {FEWEST}"

@@ -1,4 +1,4 @@
-"""Head by layer: which attention head matches prefixes, in the trunk and in the prediction heads."""
+"""Scores of attention heads by layer, in the trunk and in the prediction heads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def heatmap(
 
     Returns:
         The figure, and the matrix drawn: by condition, rows are layers of the trunk and prediction heads, columns
-        attention heads; `seeds` says how many stand behind it.
+        attention heads; `seeds` is the number of seeds.
 
     Raises:
         LabError: If the runs have no such scores, or there are more than 6 conditions.
@@ -67,12 +67,12 @@ def heatmap(
     else:
         panels[0].set_title("")
         note(panels[0], *lines)
-    told = [matrices[name].reset_index().assign(condition=name, seeds=seeds[name]) for name in names]
-    return figure_of(panels[0]), attach_notes(pd.concat(told, ignore_index=True), found)
+    tables = [matrices[name].reset_index().assign(condition=name, seeds=seeds[name]) for name in names]
+    return figure_of(panels[0]), attach_notes(pd.concat(tables, ignore_index=True), found)
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean over runs: layers by attention heads."""
+    """Return the mean over runs as a matrix of layers by attention heads."""
     found = [Metric.parse(name) for name in rows["metric"]]
     sites = {each.site: replace(each, attention_head=None).site_label for each in found}
     rows = rows.assign(site=[each.site for each in found], head=pd.Series([each.attention_head for each in found], rows.index))

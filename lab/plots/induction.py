@@ -40,7 +40,7 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
         for condition, (label, look) in shown.items():
             for metric, part in parts.items():
                 rows = table[(table["condition"] == condition) & (table["metric"] == metric)]
-                if not rows.empty:  # colour and marker tell the condition, the line tells the part
+                if not rows.empty:  # colour and marker show the condition, the line style shows the part
                     runs = found.frame.loc[found.frame["condition"] == condition, "run"]
                     heads = len(heads_of(frame[frame["run"].isin(runs)], Metric.parse(metric)))
                     best_of = f" (best of {heads})" if heads else ""

@@ -1,29 +1,28 @@
-"""Many conditions as several panels, so that no panel has more lines than can be told apart."""
+"""Figures of many conditions in several panels, so that the lines of each panel can be distinguished."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import figure_note, figure_of, legend_below, legend_columns, new_axes, note
+from lab.plots.axes import figure_note, figure_of, legend_below, legend_columns, line_handles, new_axes, note
 from lab.plots.style import LOOKS, Look, looks
 from lab.stats.conditions import Conditions, labels_of
 
 LINES_AT_MOST, PANELS_AT_MOST = 6, 12
-"""Of a panel, where a setting is there to make panels of; and of a figure."""
+"""Lines of a panel, if a setting can be divided into panels; panels of a figure."""
 Lines = Mapping[str, tuple[str, Look]]
-"""What a panel shows: by condition, the label and the look of its line."""
+"""The lines of a panel: label and look by condition."""
 
 
 def split(found: Conditions) -> dict[str, dict[str, str]]:
-    """Conditions by panel: the last of the settings that tell them apart become panels where one would have too many lines.
+    """Distribute conditions over panels by the last of their settings, where one panel would have too many lines.
 
     Returns:
-        By the panel's name, and in it by condition, the label of its line; a single panel has no name.
+        The labels of lines by the panel's name and the condition; the name of a single panel is empty.
 
     Raises:
         LabError: If there are more than 12 panels, or more than 12 lines in one.
@@ -48,7 +47,7 @@ def reject_more(found: Conditions, most: int, room: str) -> None:
     """Reject more conditions than a figure has room for.
 
     Raises:
-        LabError: Naming the settings of which fewer values are to be kept.
+        LabError: If there are more; it names the settings to restrict.
     """
     if len(found.table) > most:
         settings = ", ".join(found.settings)
@@ -66,7 +65,7 @@ def in_panels(
     Args:
         found: The conditions.
         draw: Draws some of them into axes.
-        note_lines: What stands above; reasons why runs are left out follow.
+        note_lines: Lines above the figure; reasons why runs are left out follow.
         axes: Where to draw all of them; by default a new figure's.
 
     Returns:
@@ -103,11 +102,8 @@ def in_panels(
 
 
 def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
-    """One legend of the lines of all panels, below them."""
-    handles: dict[str, Any] = {}
-    for panel in panels:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
+    """Draw one legend of the lines of all panels, below them."""
+    handles = line_handles(panels)
     columns = legend_columns(list(handles), figure.get_figwidth())
     figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, handlelength=3, frameon=False)
     figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(handles) // columns))

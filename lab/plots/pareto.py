@@ -74,9 +74,9 @@ def pareto(
     for name, look in looks(names).items():
         rows = spread[colours == name]
         errors = [(rows["mean"] - rows["low"]).fillna(0), (rows["high"] - rows["mean"]).fillna(0)]
-        axes.errorbar(rows[cost], rows["mean"], yerr=errors, color=look.colour, linestyle="none", marker=look.marker,
-                      markersize=5, markeredgecolor="white", markeredgewidth=0.4, elinewidth=0.9, zorder=2,
-                      label=name)  # fmt: skip
+        marks = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.4, "elinewidth": 0.9, "zorder": 2}
+        options = look._replace(line="none").options | marks
+        axes.errorbar(rows[cost], rows["mean"], yerr=errors, label=name, **options)
         draw_seeds(axes, rows, cost, look.colour)
     log_axis(axes, COSTS[cost], table[cost])
     axes.set_ylabel(metric_label(metric, frame))

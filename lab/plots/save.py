@@ -1,4 +1,4 @@
-"""Figures as files, each with the numbers that it shows beside it."""
+"""Save figures as files, each with its numbers beside it."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def check_path(path: Path, *, force: bool = False) -> None:
 
 
 def save(figure: Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
-    """Write a figure and, beside it, its numbers as CSV; what stands there is replaced, but nothing of a run or a sweep.
+    """Write a figure and, beside it, its numbers as CSV; earlier figures are replaced, files of runs and sweeps are not.
 
     Args:
         figure: The figure.
         table: Its numbers.
-        path: Of the figure.
+        path: File of the figure.
 
     Returns:
         Both paths.
 
     Raises:
-        LabError: If the path is no figure's, or the system refuses.
+        LabError: If the path is not a figure's, or cannot be written.
     """
     path = Path(path)
     check_path(path, force=True)
@@ -47,12 +47,12 @@ def save(figure: Figure, table: pd.DataFrame, path: Path | str) -> list[Path]:
 
 
 def image_bytes(figure: Figure, kind: str = "png", mark: str | None = None) -> bytes:
-    """A figure as the bytes of a file of that kind; no date in it, so that the same numbers give the same file.
+    """Return the bytes of a figure's file, without a date, so that the same numbers give the same file.
 
     Args:
         figure: The figure.
         kind: `png`, `pdf` or `svg`.
-        mark: What the file says of itself.
+        mark: Description in the metadata of the file.
     """
     buffer = io.BytesIO()
     metadata: dict[str, dict[str, str | None]] = {
@@ -65,11 +65,11 @@ def image_bytes(figure: Figure, kind: str = "png", mark: str | None = None) -> b
 
 
 def embedded(figure: Figure, alternative: str) -> str:
-    """A figure as an HTML image that needs no other file.
+    """Return a figure as an HTML image that needs no other file.
 
     Args:
         figure: The figure.
-        alternative: What it shows, for who cannot see it.
+        alternative: Text for readers who cannot see it.
     """
     data = b64encode(image_bytes(figure)).decode()
     return f'<img alt="{alternative}" src="data:image/png;base64,{data}">'

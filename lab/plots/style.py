@@ -1,10 +1,10 @@
-"""One look for all figures: fits a paper's column, safe for colour-blind readers, told apart in grey too."""
+"""The style of all figures: it fits a paper's column, and its lines differ for colour-blind readers and in grey."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib import style as mpl_style
 
@@ -12,11 +12,16 @@ from lab.errors import LabError
 
 
 class Look(NamedTuple):
-    """How a condition is drawn."""
+    """Colour, line style and marker of a condition."""
 
     colour: str
     line: str | tuple[int, tuple[int, ...]]
     marker: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The look as arguments of `Axes.plot`."""
+        return {"color": self.colour, "linestyle": self.line, "marker": self.marker}
 
 
 _COLOURS = ("#000000", "#D55E00", "#56B4E9", "#B08D00", "#5B2A86", "#8FCB6B")
@@ -29,7 +34,7 @@ LOOKS = tuple(
 """No two share a marker, and of the same colour no two share a line."""
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
-"""Weights of red, green and blue in what an eye, or a grey print, sees as lightness."""
+"""Weights of red, green and blue in relative luminance."""
 
 _SETTINGS = {
     "figure.dpi": 110,
@@ -54,18 +59,18 @@ _SETTINGS = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in this look inside, without changing anybody's settings."""
+    """Apply the style inside the context; settings of matplotlib are restored afterwards."""
     with mpl_style.context(_SETTINGS):
         yield
 
 
 def looks(names: Iterable[object]) -> dict[object, Look]:
-    """A look for each name, in order; all differ.
+    """Assign each name a look, in order; all differ.
 
     Raises:
         LabError: If there are more than `LOOKS`.
     """
     names = list(dict.fromkeys(names))
     if len(names) > len(LOOKS):
-        raise LabError(f"{len(names)} lines in one panel cannot be told apart, at most {len(LOOKS)}: name fewer runs")
+        raise LabError(f"{len(names)} lines are too many for one panel, at most {len(LOOKS)}: name fewer runs")
     return dict(zip(names, LOOKS, strict=False))

@@ -1,9 +1,10 @@
-"""Emergence as survival: which share of runs is still on the plateau, condition by condition."""
+"""Survival curves of emergence: the share of runs that are still on the plateau, for each condition."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons, survival_curve
 
 _BANDS_AT_MOST = 3
-"""Conditions whose bands can be told apart; of more, the intervals are drawn at the end alone."""
+"""The largest number of conditions with full bands; with more, intervals are drawn at the end alone."""
 
 
 def survival(
@@ -49,41 +50,41 @@ def survival(
         found.frame.astype({"condition": "str"}), metric, thresholds={"emerged": threshold}, by=["condition"]
     )
     runs = {condition: times[times["condition"] == condition] for condition in found.table["condition"]}
-    curves = {name: survival_curve(part["emerged"].tolist(), _seen(part).tolist()) for name, part in runs.items()}
+    curves = {name: survival_curve(part["emerged"].tolist(), _observed(part).tolist()) for name, part in runs.items()}
     crowded = len(runs) > _BANDS_AT_MOST
 
     def draw(panel: Axes, shown: Lines) -> None:
         for place, (condition, (label, look)) in enumerate(shown.items()):
             part, curve = runs[condition], curves[condition]
-            counted = f"{label}: {_seen(part).sum()} of {len(part)} emerged"
+            counted = f"{label}: {_observed(part).sum()} of {len(part)} emerged"
             label = counted if len(shown) == len(runs) else label  # panels share a legend
             panel.step(curve["tokens"], curve["share"], where="post", color=look.colour, linestyle=look.line, label=label)
             aside = times["emerged"].max() * (1.03 + 0.03 * place) if crowded else None
             _draw_interval(panel, curve, look, aside)
-            ends = part.loc[~_seen(part), "emerged"]
+            ends = part.loc[~_observed(part), "emerged"]
             panel.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
         _finish(panel, threshold)
 
     lines = [metric_label(metric, frame, width=200), *_note(times, crowded=crowded)]
     if "state" in found.frame and not (ended := found.frame["state"].isin(["finished", "diverged"])).all():
-        lines.append(f"not finished, watched so far: {where_they_are(found.frame[~ended])}")
+        lines.append(f"not finished, observed so far: {where_they_are(found.frame[~ended])}")
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
     table = table[["condition", "tokens", "share", "low", "high", "runs"]]
     return in_panels(found, draw, lines, axes), attach_notes(table, found)
 
 
 def _draw_interval(axes: Axes, curve: pd.DataFrame, look: Look, aside: float | None) -> None:
-    """The interval of a curve: all along it, or at its end alone, drawn aside."""
+    """Draw the interval of a curve: along all of it, or at its end alone, to the right of it."""
     if aside is None:
         axes.fill_between(curve["tokens"], curve["low"], curve["high"], step="post", color=look.colour, alpha=0.1, linewidth=0)
         return
     last = curve.iloc[-1]
-    reach = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
-    axes.errorbar([aside], [last["share"]], yerr=reach, color=look.colour, marker=look.marker, markersize=4, elinewidth=0.9,
-                  capsize=2)  # fmt: skip
+    errors = [[last["share"] - last["low"]], [last["high"] - last["share"]]]
+    marks: dict[str, Any] = {"marker": look.marker, "markersize": 4, "elinewidth": 0.9, "capsize": 2}
+    axes.errorbar([aside], [last["share"]], yerr=errors, color=look.colour, **marks)
 
 
-def _seen(times: pd.DataFrame) -> pd.Series:
+def _observed(times: pd.DataFrame) -> pd.Series:
     return times["emerged_observed"].astype(bool)
 
 

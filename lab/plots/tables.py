@@ -53,8 +53,11 @@ def end_table(found: Conditions, metric: str, rule: Rule = "last", axis: Sequenc
     table = configuration_table(values.astype({"condition": "str"}), keys)
     table = table.merge(each.astype({"condition": "str"}), on=keys, validate="one_to_one")
     names = list(found.table["condition"])
-    return table.sort_values(keys, key=lambda column: column.map(names.index) if column.name == "condition" else column,
-                             ignore_index=True)  # fmt: skip
+
+    def rank(column: pd.Series) -> pd.Series:
+        return column.map(names.index) if column.name == "condition" else column
+
+    return table.sort_values(keys, key=rank, ignore_index=True)
 
 
 def configuration_settings(found: Conditions) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from lab import plots
 from lab.errors import LabError
 
 
-def audited(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
+def gradient_frame(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
     rows = []
     for n in ns:
         for seed in range(seeds):
@@ -21,7 +21,7 @@ def audited(ns: tuple[int, ...] = (1, 3), seeds: int = 2) -> pd.DataFrame:
 
 
 def test_every_condition_has_norms_and_cosines_with_head_1() -> None:
-    figure, table = plots.gradients(audited())
+    figure, table = plots.gradients(gradient_frame())
     panels = figure.axes
     assert len(panels) == 6
     assert [text.get_text() for text in panels[1].get_legend().get_texts()] == ["head 1", "head 2", "head 3"]
@@ -31,8 +31,8 @@ def test_every_condition_has_norms_and_cosines_with_head_1() -> None:
     low, high = panels[1].get_ylim()
     assert low < 1.6 < 3.6 < high, "nothing is cut off"
     assert panels[3].get_ylim() == (-1.05, 1.05)
-    assert not panels[2].axison, "one head alone agrees with nobody"
-    assert "cosine" in panels[3].get_ylabel(), "where the first arm has no panel the next one says what is drawn"
+    assert not panels[2].axison, "a cosine needs two heads"
+    assert "cosine" in panels[3].get_ylabel(), "the first drawn panel has the label"
     assert any(label.get_visible() and label.get_text() for label in panels[3].get_yticklabels())
     assert set(table["metric"]) == {
         "gradient/trunk/1", "gradient/trunk/2", "gradient/trunk/3", "gradient/cosine/trunk/1/2", "gradient/cosine/trunk/1/3",
@@ -48,19 +48,19 @@ def test_every_condition_has_norms_and_cosines_with_head_1() -> None:
 
 
 def test_a_head_has_one_look_in_every_panel() -> None:
-    panels = plots.gradients(audited((2, 3)))[0].axes
+    panels = plots.gradients(gradient_frame((2, 3)))[0].axes
     two, three = ([line for line in panel.lines if line.get_label()[0] != "_"] for panel in panels[:2])
     assert [line.get_marker() for line in two] == [line.get_marker() for line in three][:2]
     assert len({(line.get_linestyle(), line.get_marker()) for line in three}) == 3
 
 
 def test_rows_for_which_there_is_no_metric_are_left_out() -> None:
-    frame = audited((1,))
+    frame = gradient_frame((1,))
     figure, _ = plots.gradients(frame[~frame["metric"].str.contains("share")])
     assert len(figure.axes) == 1
 
 
-def test_runs_without_an_audit_are_refused() -> None:
-    frame = audited()
+def test_runs_without_gradient_metrics_are_rejected() -> None:
+    frame = gradient_frame()
     with pytest.raises(LabError, match=r"evaluation\.measures\.gradients"):
         plots.gradients(frame[frame["metric"] == "loss/all/1"])

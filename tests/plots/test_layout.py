@@ -78,7 +78,7 @@ def test_more_lines_than_looks_are_rejected() -> None:
     assert (
         len({(look.colour, look.line) for look in LOOKS}) == len({look.marker for look in LOOKS}) == len(looks(range(12))) == 12
     )
-    with pytest.raises(LabError, match="13 lines in one panel cannot be told apart, at most 12"):
+    with pytest.raises(LabError, match="13 lines are too many for one panel, at most 12"):
         looks(range(13))
     many = pd.concat(
         [frame(1).assign(run=lambda rows, n=n: rows["run"] + str(n), n_future=n) for n in range(1, 14)], ignore_index=True
