@@ -1,4 +1,4 @@
-"""Instances of a task as cells coloured by role: what a model reads, what each position is as a target, where answers stand."""
+"""Instances of a task as cells, one for each token, coloured by the role of the target; answers are framed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lab.plots.style import LUMINANCE, style
 from lab.runs.outputs import MARK
 
 WIDTH = 66.0
-"""Of a picture, in units of 0.105 inches."""
+"""Width of a picture, in units of 0.105 inches."""
 _INCHES, _CELL, _LINE, _GAP = 0.105, 1.6, 1.75, 0.6
 """Inches of a unit; height of a cell, of a line of cells, and of the gap between instances, in units."""
 
 
 class Role(NamedTuple):
-    """What a position can be as a target.
+    """A role of target positions.
 
     Attributes:
-        name: As the task calls it.
-        floor: Nats; None where it has no closed form.
+        name: Name in the task.
+        floor: Irreducible loss, nats; None where it has no closed form.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Cell(NamedTuple):
     """A token.
 
     Attributes:
-        row: Which instance.
-        word: As people read it.
+        row: Number of the instance.
+        word: Its text.
         role: Number of its role, from 1.
-        answer: Whether it is part of one.
+        answer: Whether it is part of an answer.
     """
 
     row: int
@@ -59,9 +59,9 @@ def picture(cells: Sequence[Cell], roles: Sequence[Role], title: str) -> Figure:
     """Draw cells like words on a page, and a legend of their roles; legible in grey, since roles have numbers.
 
     Args:
-        cells: Of all instances, in order.
+        cells: The tokens of all instances, in order.
         roles: All roles but padding, in the order of their numbers.
-        title: What stands above.
+        title: Title of the picture.
     """
     places = _flow([(cell.row, max(1.7, 0.62 * len(cell.word) + 1.1)) for cell in cells], _LINE, _GAP)
     below = places[-1].top + _LINE + 0.6
@@ -87,15 +87,15 @@ def picture(cells: Sequence[Cell], roles: Sequence[Role], title: str) -> Figure:
 
 
 def role_colours(roles: int) -> list[str]:
-    """A colour for each role, from light to dark, so that a grey print tells neighbours apart as well.
+    """Return a colour for each role, from light to dark, so that neighbours differ in grey as well.
 
-    The first is the palest, since it is most often what surrounds the others.
+    The first is the palest, since the first role usually has the most positions.
     """
     return ["#efece2", *(to_hex(colormaps["viridis"](0.92 - 0.75 * number / max(roles - 2, 4))) for number in range(roles - 1))]
 
 
 def contrast(one: str, other: str) -> float:
-    """How well two colours can be told apart, 1 to 21; text asks for 4.5 (WCAG 2.2, contrast ratio)."""
+    """Return the contrast ratio of two colours, 1 to 21; text needs 4.5 (WCAG 2.2)."""
     low, high = sorted(0.05 + _luminance(colour) for colour in (one, other))
     return high / low
 
@@ -108,7 +108,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _legend_entries(roles: Sequence[Role]) -> list[str]:
-    """The text of each role in the legend."""
+    """Return the text of each role in the legend."""
     return [role.name if role.floor is None else f"{role.name} (floor {role.floor:.3g})" for role in roles]
 
 
@@ -118,7 +118,7 @@ def _luminance(colour: str) -> float:
 
 
 def _flow(pieces: Sequence[tuple[int, float]], line: float, gap: float) -> list[_Place]:
-    """Where pieces of (group, width) stand that follow each other like words; a new group begins a new line after a gap."""
+    """Place pieces of (group, width) one after another like words; a new group begins a new line after a gap."""
     places: list[_Place] = []
     left = top = 0.0
     before = pieces[0][0]

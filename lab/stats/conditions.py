@@ -142,7 +142,7 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def where_they_are(frame: pd.DataFrame) -> str:
-    """The first few runs of a frame with their states and last steps."""
+    """Name the first few runs of a frame with their states and last steps."""
     last = frame.groupby("run", sort=False).agg({"state": "last", "step": "max"})
     return enumerated([f"{run} ({state} at step {step})" for run, state, step in last.itertuples()])
 
@@ -161,7 +161,7 @@ def _check_names(frame: pd.DataFrame) -> None:
 
 
 def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of the runs that count, and a line about those that do not."""
+    """Return the rows of the runs that count, and a line about those that do not."""
     if keep == "all" or "state" not in frame.columns:
         return frame, []
     states = {"ended": ["finished", "diverged"], "finished": ["finished"]}.get(keep)
@@ -176,7 +176,7 @@ def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows without further runs of the same configuration and seed, and a line that names those."""
+    """Return the rows without further runs of the same configuration and seed, and a line that names those."""
     runs = frame.drop_duplicates("run").set_index("run", drop=False).rename_axis(None)
     texts = _texts(runs, [*varied_settings(runs), "seed"])
     if not texts.duplicated().any():

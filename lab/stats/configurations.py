@@ -42,12 +42,12 @@ LEVELS_AT_MOST = 8
 
 
 def is_range(column: pd.Series) -> bool:
-    """Whether a setting's values are numbers of a range, not levels."""
+    """Return whether a setting's values are numbers of a range, not levels."""
     return pd.api.types.is_numeric_dtype(column) and column.nunique() > LEVELS_AT_MOST
 
 
 def is_logarithmic(low: float, high: float) -> bool:
-    """Whether a range is logarithmic: positive, and spanning a factor of ten."""
+    """Return whether a range is logarithmic: positive, and spanning a factor of ten."""
     return low > 0 and high / low >= 10
 
 
@@ -75,7 +75,7 @@ def configuration_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame
 
 
 def seed_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Mean of every configuration and its values, for those of too few seeds for an interval.
+    """Compute the mean of every configuration and list its values, for too few seeds for an interval.
 
     Args:
         values: From `run_values`.

@@ -21,7 +21,7 @@ HOLD = 2
 
 
 class Emergence(NamedTuple):
-    """When a curve passed a threshold.
+    """The time at which a curve passed a threshold.
 
     Attributes:
         tokens: Tokens seen at the first evaluation point of those that hold; the last point where it never did. The resolution
@@ -34,7 +34,7 @@ class Emergence(NamedTuple):
 
 
 def emergence(tokens_seen: Sequence[float], values: Sequence[float], threshold: float, hold: int = HOLD) -> Emergence:
-    """The first evaluation point from which on a metric is at or above a threshold `hold` times in a row.
+    """Find the first evaluation point from which on a metric is at or above a threshold `hold` times in a row.
 
     A curve that ends before the threshold is confirmed counts as not having passed it: too few points are no evidence.
 
@@ -72,7 +72,7 @@ def emergence_table(
     thresholds: Mapping[str, float] = THRESHOLDS,
     by: Sequence[str] = ("n_future",),
 ) -> pd.DataFrame:
-    """When a metric of every run passed some thresholds.
+    """Compute when a metric of every run passed some thresholds.
 
     Args:
         frame: A tidy frame (`lab.frame`).
@@ -107,7 +107,7 @@ def emergence_table(
 
 
 def escape_table(times: pd.DataFrame, which: str, by: Sequence[str] = ("n_future",)) -> pd.DataFrame:
-    """Share of runs that passed a threshold within their run.
+    """Compute the share of runs that passed a threshold, for each condition.
 
     Args:
         times: From `emergence_table`.

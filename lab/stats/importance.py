@@ -69,7 +69,7 @@ def importance_table(configurations: pd.DataFrame, settings: Sequence[str], *, l
 def _importances(
     params: Sequence[Params], distributions: Sequence[dict[str, BaseDistribution]], reached: np.ndarray
 ) -> dict[str, float]:
-    """PED-ANOVA's divergences, not normalised."""
+    """Compute the divergences of PED-ANOVA, not normalised."""
     study = optuna.create_study(direction="minimize")
     study.add_trials(
         optuna.create_trial(params=own, distributions=theirs, value=float(value))

@@ -1,4 +1,4 @@
-"""Emergence as survival: the share of runs that are still on the plateau, where some never escape it within their run.
+"""Survival analysis of emergence: the share of runs still on the plateau, where some never escape it within their run.
 
 A mean over the runs that did emerge would flatter the condition in which fewer do; these estimates use every run.
 """
@@ -21,7 +21,7 @@ from lab.stats.times import compare_emergence
 
 
 def survival_curve(times: Sequence[float], observed: Sequence[bool], level: float = LEVEL) -> pd.DataFrame:
-    """Kaplan and Meier's estimate of the share of runs that have not emerged yet.
+    """Compute the Kaplan-Meier estimate of the share of runs that have not emerged yet.
 
     Args:
         times: Tokens seen when each run emerged, or when it ended without.
@@ -87,7 +87,7 @@ def log_rank(
 
 
 def survival_comparisons(table: pd.DataFrame, which: str, column: str = "n_future") -> pd.DataFrame:
-    """Every two conditions compared: log-rank over all runs, and restricted mean times over pairs of seeds.
+    """Compare every two conditions: log-rank over all runs, and restricted mean times over pairs of seeds.
 
     The log-rank test decides what is found. It treats the runs of two conditions as unpaired, which is conservative where runs
     of one seed are alike. The paired comparison gives the size.

@@ -42,9 +42,9 @@ def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, col
         return Comparison(0, math.nan, math.nan, math.nan, math.nan, "none: no pair of seeds", unpaired=unpaired)
     seen_a, seen_b = (pairs[f"{which}_observed_{side}"].to_numpy(bool) for side in "ab")
     times_a, times_b = (pairs[f"{which}_{side}"].to_numpy(float) for side in "ab")
-    watched = np.minimum(np.where(seen_a, np.inf, times_a), np.where(seen_b, np.inf, times_b))
-    neither = ~(seen_a & (times_a <= watched)) & ~(seen_b & (times_b <= watched))
-    times_a, times_b = np.minimum(times_a, watched), np.minimum(times_b, watched)
+    limits = np.minimum(np.where(seen_a, np.inf, times_a), np.where(seen_b, np.inf, times_b))
+    neither = ~(seen_a & (times_a <= limits)) & ~(seen_b & (times_b <= limits))
+    times_a, times_b = np.minimum(times_a, limits), np.minimum(times_b, limits)
     n, low, high = len(pairs), math.nan, math.nan
     with np.errstate(divide="ignore", invalid="ignore"):  # where all of a are 0
         difference = float(times_b.sum() / times_a.sum() - 1) if times_a.any() else math.nan

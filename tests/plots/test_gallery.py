@@ -36,7 +36,7 @@ def test_cells_flow_like_words_without_overlap_or_overhang() -> None:
 
 
 @pytest.mark.parametrize("roles", range(1, 13))
-def test_colours_tell_roles_apart_in_grey_and_bear_text(roles: int) -> None:
+def test_colours_of_roles_differ_in_grey_and_bear_text(roles: int) -> None:
     colours = role_colours(roles)
     assert len(set(colours)) == roles
     for one, other in itertools.pairwise(colours):

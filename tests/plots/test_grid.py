@@ -94,7 +94,7 @@ def test_the_front_has_the_points_that_none_dominates(points: list[tuple[int, in
 
 
 @pytest.mark.parametrize("name", ["size", "grid", "survival", "pareto"])
-def test_a_metric_that_no_run_has_is_refused_with_the_nearest(name: str) -> None:
+def test_a_metric_that_no_run_has_is_rejected_with_the_nearest(name: str) -> None:
     with pytest.raises(LabError, match="did you mean 'accuracy/turn/1'"):
         plots.find_figure(name)(frame(), "accuracy/trun/1")
 

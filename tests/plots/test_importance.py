@@ -61,7 +61,7 @@ def test_levels_stand_evenly_with_their_names() -> None:
 
 
 @pytest.mark.parametrize("name", ["importance", "parallel"])
-def test_what_cannot_be_compared_is_refused(name: str) -> None:
+def test_what_cannot_be_compared_is_rejected(name: str) -> None:
     with pytest.raises(LabError, match="did you mean 'accuracy/turn/1'"):
         plots.find_figure(name)(frame(), "accuracy/tun/1")
     alike = frame()

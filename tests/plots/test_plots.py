@@ -179,7 +179,7 @@ def test_heat_maps_of_nothing_are_rejected(kind: str) -> None:
         plots.heatmap(wrong[kind])
 
 
-def test_empty_frames_and_unknown_metrics_are_refused_by_name() -> None:
+def test_empty_frames_and_unknown_metrics_are_rejected_by_name() -> None:
     with pytest.raises(LabError, match="no metrics yet"):
         plots.emergence(frame()[:0], "accuracy/copy/1")
     with pytest.raises(LabError, match="did you mean 'accuracy/copy/1'"):

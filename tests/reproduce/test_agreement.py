@@ -54,7 +54,7 @@ def test_n_1_alone_selects_the_rate_on_other_data(tmp_path: Path) -> None:
     assert not {each.seed for each in tuning} & {each.seed for each in planned.values()}
 
 
-def test_conditions_share_seeds_and_everything_that_they_do_not_name() -> None:
+def test_conditions_share_seeds_and_all_other_settings() -> None:
     planned = grid_experiments(main_sweep([]))
     assert len(planned) == 7 * 8
     plain = planned["n1-seed200"]

@@ -114,7 +114,7 @@ def test_equal_conditions_differ_in_about_ten_percent() -> None:
     assert 0.04 < different < 0.16
 
 
-def test_one_pair_has_no_p_value_and_wrong_arms_are_refused() -> None:
+def test_one_pair_has_no_p_value_and_unequal_ones_are_rejected() -> None:
     assert math.isnan(paired_comparison([1.0], [2.0]).p_value)
     with pytest.raises(ValueError, match="as many of each"):
         paired_comparison([1.0, 2.0], [1.0])

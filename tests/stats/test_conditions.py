@@ -221,7 +221,7 @@ def test_unfinished_runs_have_no_end_value() -> None:
     assert len(run_values(frame.drop(columns="state"), METRIC)) == 4, "an older table counts as finished"
 
 
-def test_tables_of_mixed_cells_are_rejected() -> None:
+def test_tables_of_mixed_configurations_are_rejected() -> None:
     frame = pair(**{"model.width": [32, 64]})
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.width"):
         configuration_table(run_values(frame, METRIC), ["n_future"])

@@ -29,7 +29,7 @@ def test_the_last_or_the_best_evaluation_of_each_run_is_taken() -> None:
     assert set(best["step"]) == {10}
 
 
-def test_several_runs_of_a_seed_in_a_cell_are_refused() -> None:
+def test_repeated_seeds_of_a_configuration_are_rejected() -> None:
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.size"):
         comparison_table(run_values(frame(), "accuracy/copy/1"))
 
@@ -39,7 +39,7 @@ def test_of_a_loss_the_best_is_the_smallest() -> None:
     assert set(best["step"]) == {10}
 
 
-def test_a_cell_is_mean_interval_and_the_number_of_seeds() -> None:
+def test_a_configuration_has_mean_interval_and_seeds() -> None:
     values = run_values(frame(seeds=6), "accuracy/copy/1")
     table = configuration_table(values, ["model.size", "n_future"])
     assert len(table) == 4
@@ -49,7 +49,7 @@ def test_a_cell_is_mean_interval_and_the_number_of_seeds() -> None:
     assert row[["mean", "low", "high", "seeds"]].tolist() == pytest.approx([interval.mean, interval.low, interval.high, 6])
 
 
-def test_arms_are_compared_on_the_seeds_that_both_have() -> None:
+def test_conditions_are_compared_on_the_seeds_that_both_have() -> None:
     values = run_values(frame(), "accuracy/copy/1").sample(frac=1, random_state=0)
     values = values[~((values["seed"] == 3) & (values["n_future"] == 2) & (values["model.size"] == "1M"))]
     table = comparison_table(values, within=["model.size"])
@@ -76,7 +76,7 @@ def test_few_seeds_are_listed_beside_their_mean() -> None:
     assert seed_table(values, ["rate"]).to_numpy().tolist() == [[1, 0.5, "0.75 0.25"], [2, pytest.approx(5 / 12), "0.5 0.3333"]]
 
 
-def test_arms_without_a_common_seed_are_left_out() -> None:
+def test_conditions_without_a_common_seed_are_left_out() -> None:
     values = run_values(frame(), "accuracy/copy/1")
     apart = values[(values["seed"] < 2) == (values["n_future"] == 1)]
     assert comparison_table(apart, within=["model.size"]).empty

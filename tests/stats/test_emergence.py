@@ -40,7 +40,7 @@ def test_emergence_agrees_with_its_definition(values: list[float], hold: int) ->
 @pytest.mark.parametrize(
     ("tokens", "values", "hold"), [([], [], 2), ([1, 2], [0.1], 2), ([2, 1], [0.1, 0.2], 2), ([1, 1], [0, 0], 2), ([1], [0], 0)]
 )
-def test_what_is_no_curve_is_refused(tokens: list[float], values: list[float], hold: int) -> None:
+def test_what_is_no_curve_is_rejected(tokens: list[float], values: list[float], hold: int) -> None:
     with pytest.raises(ValueError, match=r"must|needs"):
         emergence(tokens, values, 0.5, hold)
 

@@ -51,7 +51,7 @@ def test_unrelated_settings_rarely_exceed_chance() -> None:
     assert sum(passed) <= 9  # of 60, where 3 are expected: more happens once in 400 times
 
 
-def test_what_a_cell_does_not_have_is_left_out() -> None:
+def test_what_a_configuration_does_not_have_is_left_out() -> None:
     table = configurations(3).assign(width=lambda each: each["width"].where(each["kind"] == "a"))
     assert set(importance_table(table, SETTINGS)["setting"]) == set(SETTINGS)
 

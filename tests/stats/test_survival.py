@@ -53,7 +53,7 @@ def test_all_or_none_emerged_gives_the_binomial_interval() -> None:
     assert (every["low"], every["high"]) == pytest.approx((0.0, exact[1].high))
 
 
-def test_a_survival_curve_of_nothing_is_refused() -> None:
+def test_a_survival_curve_of_nothing_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least one run"):
         survival_curve([], [])
 
@@ -106,13 +106,13 @@ def test_runs_that_begin_with_it_have_emerged_at_the_start() -> None:
     ]
 
 
-def test_arms_in_which_nothing_happened_do_not_differ() -> None:
+def test_conditions_in_which_nothing_happened_do_not_differ() -> None:
     assert log_rank([5.0, 5.0], [False, False], [5.0, 6.0], [False, False]) == 1.0
     assert log_rank([5.0, 5.0], [True, True], [5.0, 5.0], [True, True]) == 1.0, "all at one time"
     assert math.isnan(log_rank([5.0, 5.0], [True, True], [6.0], [True])), "a single run"
 
 
-def test_every_two_arms_are_compared_over_runs_and_over_pairs() -> None:
+def test_every_two_conditions_are_compared_by_runs_and_pairs() -> None:
     rng = np.random.default_rng(0)
     rows = []
     for arm, late in (("plain", 1000.0), ("two heads", 300.0), ("again", 300.0)):

@@ -87,7 +87,7 @@ def test_what_is_there_from_the_start_has_no_size() -> None:
     assert some.difference == pytest.approx(31 / 26 - 1)
 
 
-def test_several_runs_of_one_seed_are_refused() -> None:
+def test_several_runs_of_one_seed_are_rejected() -> None:
     times = pd.concat([table({1: [1.0], 2: [2.0]}), table({1: [3.0]})])
     with pytest.raises(LabError, match="n_future = 1 has several runs of seed 0"):
         compare_emergence(times, 1, 2, "onset")
