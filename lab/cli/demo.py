@@ -12,14 +12,14 @@ from lab.processes import resumable
 
 
 def run(arguments: list[str]) -> int:
-    """Train n = 1 and n = 2 over paired seeds in parallel; print the figure's path, a table and what follows from it."""
+    """Train n = 1 and n = 2 over paired seeds in parallel; print a table, the conclusion and the paths of figure and page."""
     parser = Parser(
         "demo",
         "Train next-token and multi-token models on induction, several seeds each, and compare when they learn to copy.\n"
         "Any setting of the experiments can be changed by its dotted name, as --steps 600 --lr 3e-3.",
     )
     parser.add_argument(
-        "-o", "--out", default="demo", metavar="DIR", help="folder for runs and figures (demo); goes on if it is there"
+        "-o", "--out", default="demo", metavar="DIR", help="folder for runs and figures (demo); resumes what is there"
     )
     parser.add_argument("--n", type=int, nargs="+", default=[1, 2], help="numbers of prediction heads (1 2)")
     parser.add_argument("--seeds", type=int, default=6, help="paired seeds (6)")

@@ -216,7 +216,7 @@ def sections_of(
     """Return the sections of the page; the tables of its figures lie beside it."""
     one = runs[0].experiment
     how = f"""In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the
-same {one.evaluation.examples} sequences; what others would give is not in the intervals. Times are tokens seen at the first
+same {one.evaluation.examples} sequences; the intervals do not cover their choice. Times are tokens seen at the first
 of two evaluation points in a row at or above the threshold; points are {one.evaluation.every} steps
 apart. {" ".join(reading)}"""
     made = f"Made on {date.today().isoformat()} by `{command}`; the numbers of each figure lie beside this page as CSV."

@@ -12,10 +12,10 @@ from lab.stats.paired import RULE
 
 READING = f"""\
 {RULE}
-Where there are two p-values it is the log-rank test's that decides; `later` is how much later b emerges than a, as a share.
+Where there are two p-values, that of the log-rank test decides; `later` is how much later b emerges than a, as a share.
 Intervals are of 90 %: of means by expanded percentile bootstrap over seeds, of shares exact (Clopper and Pearson).
 They do not decide what is found.
-All runs of a sweep are measured on the same {{sequences}} sequences; what others would give is not in the intervals."""
+All runs of a sweep are measured on the same {{sequences}} sequences; the intervals do not cover their choice."""
 """Notes on how to read a page's tables."""
 
 

@@ -48,7 +48,7 @@ def test_times_that_no_run_reached_are_not_averaged() -> None:
     assert shown["seeds"].tolist() == [6, 6]
 
 
-def test_one_arm_alone_has_nothing_to_be_compared_with() -> None:
+def test_one_condition_alone_has_nothing_to_be_compared_with() -> None:
     table = times([2e5] * 6)
     assert "nothing to compare" in conclusion(table[table["n_future"] == 1], LABEL)[0]
 
@@ -84,15 +84,15 @@ def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_p
     assert task in page
     assert "nduction" not in page
     assert "copying" not in page
-    for told in (
+    for text in (
         "lab demo --out x",
         "0123abc",
         'href="emergence.csv"',
         "fewer layers to the trunk",
         "p-value of the exact test",
-        f"{runs[0].experiment.evaluation.examples} sequences; what others would give is not in the intervals",
+        f"{runs[0].experiment.evaluation.examples} sequences; the intervals do not cover their choice",
     ):
-        assert told in page
+        assert text in page
     assert found.table["seeds"].tolist() == [5, 5]
     assert across(found.table).columns.tolist() == ["", "n = 1", "n = 2"]
     assert across(found.table)["n = 2"].tolist() == found.table.iloc[1, 1:].tolist()

@@ -71,7 +71,7 @@ def test_the_plan_of_the_main_sweep_is_an_upper_bound() -> None:
     assert len(main_sweep([]).configurations) == 4 * 2 * 2
 
 
-def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
+def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
     tuning = tuned(tmp_path / "rates")
     runs = []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():

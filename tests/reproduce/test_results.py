@@ -1,4 +1,4 @@
-"""The pages in results/ say what follows from the frames beside them, by today's code."""
+"""The pages in results/ follow from the frames beside them, by today's code."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def test_agreement_states_the_clipping_of_its_file() -> None:
 
 
 @pytest.mark.parametrize("name", ["agreement", "fig7", "star"])
-def test_every_page_says_how_its_tables_are_to_be_read(name: str) -> None:
+def test_every_page_explains_how_to_read_its_tables(name: str) -> None:
     page = (RESULTS / name / "report.md").read_text(encoding="utf-8")
     assert f"## How to read the tables\n\n{READING.format(sequences=256)}\n" in page
     assert page.count("p_least") >= 1

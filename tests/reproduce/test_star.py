@@ -40,7 +40,7 @@ def test_the_depth_control_has_the_next_token_path_of_two_heads() -> None:
     assert shorter.trunk_layers + 1 == two.trunk_layers + 1 == planned["n1-seed100"].trunk_layers
 
 
-def test_the_page_says_what_the_runs_say(tmp_path: Path) -> None:
+def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
     runs = []
     for name, experiment in grid_experiments(planned_sweep()).items():
         condition = condition_of(star.PLATEAU, name)
