@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -84,8 +84,13 @@ def sign_flip(differences: Floats) -> tuple[float, str]:
     """Two-sided p-value of the sign-flip permutation test of differences of pairs, and the test's name; nan of one pair."""
     if len(differences) < 2:
         return math.nan, "none: one pair"
+    scale = np.abs(differences).max() or 1.0
+
+    def mean(values: Floats, axis: int) -> Any:
+        return np.round(values.mean(axis) / scale, 12)  # so that ties are equal
+
     result = stats.permutation_test(
-        (differences,), np.mean, permutation_type="samples", n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)
+        (differences,), mean, permutation_type="samples", n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)
     )
     exact = "exact " if 2 ** len(differences) <= EXACT_UP_TO else ""
     return float(result.pvalue), f"{exact}sign-flip permutation"

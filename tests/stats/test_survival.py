@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from lab.stats.paired import sign_flip
 from lab.stats.survival import log_rank, survival_comparisons, survival_curve
 
 RUNS = st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=12)
@@ -82,6 +83,11 @@ def test_the_log_rank_test_permutes_runs_exhaustively(runs: Arm, size: int) -> N
     arms = runs[:size], runs[size:]
     found = log_rank(*(list(column) for arm in arms for column in zip(*arm, strict=True)))
     assert found == pytest.approx(min(1.0, 2 * min(below, above)))
+
+
+def test_ties_up_to_rounding_are_ties() -> None:
+    assert log_rank([1, 2, 2], [True] * 3, [1, 1, 1], [False, False, True]) == 1.0
+    assert sign_flip(np.array([0.1, 0.2, -0.3]))[0] == 1.0
 
 
 def test_with_many_runs_the_log_rank_test_is_the_usual_one() -> None:
