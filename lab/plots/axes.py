@@ -142,7 +142,8 @@ def metric_label(metric: str, frame: pd.DataFrame, *, width: int = 38) -> str:
         frame: A tidy frame; a column `task` names the task.
         width: Characters of a line.
     """
-    return textwrap.fill(Metric.parse(metric).axis_label(role_label(frame)), width)
+    label = Metric.parse(metric).axis_label(role_label(frame)).replace("(next token)", "(next\N{NO-BREAK SPACE}token)")
+    return textwrap.fill(label, width).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def role_label(frame: pd.DataFrame) -> Callable[[str], str] | None:
