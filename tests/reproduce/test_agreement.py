@@ -19,6 +19,8 @@ from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
 from tests.helpers.runs import make_run
 
+pytestmark = pytest.mark.process  # seconds each
+
 PLATEAU, STUDY = agreement.PLATEAU, agreement.STUDY
 BEST = 4e-3
 """The rate that the tuning runs below call best."""

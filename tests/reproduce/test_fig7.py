@@ -13,6 +13,8 @@ from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
 from tests.helpers.runs import make_run
 
+pytestmark = pytest.mark.process  # seconds each
+
 BEST = {1: {"d32": 1.6e-2, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}, 2: {"d32": 4e-3, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}}
 """Rates that the runs below call best, by n and size: they differ at the smallest size alone."""
 

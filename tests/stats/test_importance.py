@@ -5,6 +5,8 @@ import pytest
 from lab.errors import LabError
 from lab.stats.importance import importance_table
 
+pytestmark = pytest.mark.process  # seconds each
+
 SETTINGS = ["rate", "kind", "width"]
 
 

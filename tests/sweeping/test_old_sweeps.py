@@ -3,10 +3,14 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 import lab
 from lab.sweeping import look
 from lab.sweeping.prepare import prepare
 from lab.sweeping.workers.worker import work
+
+pytestmark = pytest.mark.process  # seconds each
 
 OLD = Path(__file__).parent / "old"
 

@@ -19,6 +19,8 @@ from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
 from tests.helpers.sweeps import grid, run_worker, search, set_up_sweep
 
+pytestmark = pytest.mark.process  # seconds each
+
 
 def states(job: Job) -> dict[str, str]:
     return dict(collect(job).runs.set_index("run")["state"])

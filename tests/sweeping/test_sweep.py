@@ -14,6 +14,8 @@ from lab.sweeping.study.study import open_study, plan_retries
 from lab.sweeping.workers import worker
 from tests.helpers.sweeps import grid, numbers, run_worker, search, set_up_sweep
 
+pytestmark = pytest.mark.process  # seconds each
+
 
 def test_runs_of_a_grid_equal_single_runs(tmp_path: Path) -> None:
     job = set_up_sweep(grid(), tmp_path / "out")

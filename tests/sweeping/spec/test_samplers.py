@@ -16,6 +16,8 @@ from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
 from tests.helpers.sweeps import run_worker, search, set_up_sweep
 
+pytestmark = pytest.mark.process  # seconds each
+
 SAMPLERS = [
     "random",
     {"kind": "tpe", "startup_trials": 2},
