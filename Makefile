@@ -22,7 +22,7 @@ slow: $(READY)
 	$(BIN)/pytest -m slow
 
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -1,45 +1,22 @@
-"""Generate the pages that list the entries of a table in the code, and adapt links to the site.
+"""Add generated pages and files outside docs/ to the site, and adapt their links.
 
 MkDocs calls `on_files` and `on_page_markdown` (a hook in mkdocs.yml).
-The pages exist in the site only, so that they cannot differ from the code.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import inspect
-import io
-import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lab
 import tasks
-from lab import plots
-from lab.cli.arguments import ALIASES
-from lab.cli.commands import COMMANDS, run_command
-from lab.cli.main import usage
-from lab.cli.tasks.draw import cells_of
-from lab.config.evaluation import MEASURES
-from lab.config.head_table import LAYERS, WIDTH, head_table, kind_table
-from lab.config.objective import OBJECTIVES, WEIGHTS
-from lab.config.overview import describe_settings
-from lab.metrics import QUANTITIES
-from lab.objectives import Objective
-from lab.plots import gallery
-from lab.registry import load_entry
+from docs.pages import PAGES, ROOT, picture
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).parents[1]
 OUTSIDE = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -50,221 +27,6 @@ OUTSIDE = (
     "notebooks/*.ipynb",
 )
 """Files outside docs/ that belong to the site."""
-_FOLDERS = sorted(path.parent.name for path in ROOT.glob("lab/*/__init__.py"))
-PACKAGES = ("tasks", *(f"lab.{name}" for name in _FOLDERS if name not in ("cli", "reproduce")))
-"""Packages with an API page of their own."""
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-
-
-def code(text: object) -> str:
-    """Return text as code, or nothing for nothing."""
-    return f"`{text}`" if text not in (None, "") else ""
-
-
-def first_line(value: object) -> str:
-    """Return the first line of a docstring."""
-    return (inspect.getdoc(value) or "").partition("\n")[0]
-
-
-def settings_page() -> str:
-    """List every setting of an experiment with its default, the allowed values and its meaning."""
-    short = {full: f"--{name.replace('_', '-')}" for name, full in ALIASES.items()}
-    groups: dict[str, list[Sequence[str]]] = {}
-    for each in describe_settings():
-        group = each.name.rpartition(".")[0] or "the run"
-        row = (code(each.name), code(short.get(each.name)), code(each.default), each.allowed, each.meaning)
-        groups.setdefault(group, []).append(row)
-    columns = ["setting", "short", "default", "allowed", "meaning"]
-    tables = "\n\n".join(f"## {group}\n\n{table(columns, rows)}" for group, rows in groups.items())
-    return f"""# Settings
-
-A setting is `--name VALUE` on the command line, a key of an experiment's YAML file, or of `lab.experiment(task, {{...}})`.
-The defaults are those of `lab.Experiment`; `lab train TASK --help` shows the defaults of a task.
-The settings of the tasks are on [their page](tasks.md).
-
-{tables}
-"""
-
-
-def metrics_page() -> str:
-    """List the kinds of metrics, and the measures that report them."""
-    metrics = []
-    for name, each in QUANTITIES.items():
-        full = "/".join([name, *(f"<{part}>" for part in each.parts)])
-        metrics.append(
-            (code(full), each.label, each.unit, ("lower" if each.lower_is_better else "higher") if each.unit else "")
-        )
-    measures = [(code(name), each.metrics, each.every or "off") for name, each in MEASURES.items()]
-    return f"""# Metrics
-
-[Metrics](../experiments.md#metrics) explains the names.
-A name of a variant of the task begins with the variant, as `far:accuracy/copy/1`.
-In a label `{{}}` stands for the rest of the name, such as the predictor of `kl/bayes`.
-
-{table(["name", "label", "unit", "better"], metrics)}
-
-## Measures
-
-Loss and accuracy of every head and role are always measured.
-`evaluation.measures` sets how often the other measures are taken; a measure of your own is `module:function`.
-
-{table(["measure", "metrics", "default: every so many evaluation points"], measures)}
-"""
-
-
-def heads_page() -> str:
-    """List the kinds of prediction heads, and their cost at equal parameters."""
-    return f"""# Prediction heads
-
-`model.heads` is one of these, or `module:name` of your own.
-Head i computes h_i from the trunk's output z; its logits are U norm(h_i).
-`Layer` is a whole transformer layer, W a d x d matrix, E the embedding, U the unembedding.
-[Prediction heads](../heads.md) explains the kinds and what `model.matched` keeps equal.
-
-{kind_table()}
-
-## Cost at equal parameters
-
-Width {WIDTH}, {LAYERS} layers, SwiGLU; FLOPs are those of training, forward and backward.
-
-{head_table()}
-"""
-
-
-def objectives_page() -> str:
-    """List the objectives and the rules for the weights of heads."""
-    kinds = []
-    for name, path in OBJECTIVES.items():
-        objective = load_entry(path, Objective, "objective.name")
-        kinds.append((code(name), objective.predicts.format(i="i", window="window"), first_line(objective.targets)))
-    rules = [
-        (code(name), code([round(weight, 3) for weight in rule(4, 0.5)]), first_line(rule)) for name, rule in WEIGHTS.items()
-    ]
-    return f"""# Objectives
-
-[Objectives](../objectives.md) explains what each one separates.
-
-## `objective.name`: the targets of heads 2..N
-
-{table(["name", "head i predicts", "meaning"], kinds)}
-
-## `objective.weights`: the weight of each head
-
-{table(["rule", "n = 4, extra weight 0.5", "meaning"], rules)}
-"""
-
-
-def figures_page() -> str:
-    """List the figures with their options."""
-    title = "# Figures\n\n`lab plot NAME RUNS -o FILE` draws a figure and writes its numbers as CSV beside it.\n"
-    return "\n".join([title, *map(_figure_section, plots.FIGURES)])
-
-
-def _figure_section(name: str) -> str:
-    draw = plots.FIGURES[name]
-    path = f"{draw.__module__}.{draw.__qualname__}"
-    description = (inspect.getdoc(draw) or "").partition("\n\nArgs:")[0]
-    return f"""## {name}
-
-{description}
-
-```text
-{help_of(f"plot {name}")}
-```
-
-In Python: [`{path}`][{path}].
-"""
-
-
-def help_of(command: str) -> str:
-    """Return what `lab COMMAND --help` prints."""
-    os.environ["COLUMNS"] = "88"
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
-        run_command([*command.split(), "--help"])
-    return output.getvalue().strip()
-
-
-def commands_page() -> str:
-    """Print the help of every command."""
-    helps = {"": usage(), **{f" {name}": help_of(name) for name in COMMANDS}}
-    return "# Commands\n\n" + "\n\n".join(f"## lab{name}\n\n```text\n{text}\n```" for name, text in helps.items())
-
-
-def tasks_page() -> str:
-    """Show every task: a picture, its settings and its roles."""
-    return "# Tasks\n\n" + "\n".join(_task_section(name) for name in tasks.TASKS)
-
-
-def _task_section(name: str) -> str:
-    task = tasks.get(name)
-    settings = [
-        (code(field.name), code("null" if (value := getattr(task, field.name)) is None else value)) for field in fields(task)
-    ]
-    roles = [
-        (code(role), task.role_label(role), _number(task.floor(role)), _number(task.chance(role))) for role in task.roles[1:]
-    ]
-    return f"""## {name}
-
-{task.summary[0].upper()}{task.summary[1:]}.
-[About this task](../tasks.md#{name}) · source: {task.source}
-
-![{name}](../tasks/{name}.png)
-
-{table(["role", "targets", "floor (nats)", "chance"], roles)}
-
-{table(["setting", "default"], settings)}
-"""
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
-
-
-def picture(name: str) -> bytes:
-    """Return the picture of a task at its default settings as a PNG."""
-    drawn = cells_of(tasks.get(name))
-    return gallery.png(gallery.picture(*drawn))
-
-
-def api_page(package: str) -> str:
-    """Document the public functions and classes of a package, module by module."""
-    folder = ROOT / package.replace(".", "/")
-    modules = sorted(
-        ".".join([package, *path.relative_to(folder).with_suffix("").parts])
-        for path in folder.rglob("*.py")
-        if not path.name.startswith("_")
-    )
-    doc = inspect.getdoc(importlib.import_module(package)) or ""
-    return "\n\n".join([f"# {package}", doc, *(f"::: {module}" for module in modules)])
-
-
-def exports_page() -> str:
-    """List the names of `import lab`, with links to the packages that define them, and document the errors."""
-    rows = []
-    for name in dir(lab):
-        value = getattr(lab, name)
-        rows.append((f"[`lab.{name}`][{value.__module__}.{value.__qualname__}]", first_line(value)))
-    return f"# lab\n\n{table(['name', ''], rows)}\n\n::: lab.errors\n"
-
-
-PAGES: dict[str, Callable[[], str]] = {
-    "reference/settings.md": settings_page,
-    "reference/metrics.md": metrics_page,
-    "reference/heads.md": heads_page,
-    "reference/objectives.md": objectives_page,
-    "reference/figures.md": figures_page,
-    "reference/tasks.md": tasks_page,
-    "reference/commands.md": commands_page,
-    "api/lab.md": exports_page,
-    **{f"api/{package}.md": lambda package=package: api_page(package) for package in PACKAGES},  # type: ignore[misc]
-}
-"""Every generated page, by its place in the site."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -10,7 +10,7 @@ import pytest
 
 import lab
 import tasks
-from docs import generate
+from docs import pages
 from lab import plots
 from lab.cli.arguments import ALIASES
 from lab.cli.commands import COMMANDS, find_command
@@ -35,13 +35,13 @@ TABLES: dict[str, Iterable[str]] = {
 
 @pytest.mark.parametrize("page", TABLES)
 def test_a_generated_page_has_every_entry(page: str) -> None:
-    text = generate.PAGES[page]()
+    text = pages.PAGES[page]()
     assert [entry for entry in TABLES[page] if entry not in text] == []
 
 
 def test_every_generated_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert [page for page in generate.PAGES if page not in navigation] == []
+    assert [page for page in pages.PAGES if page not in navigation] == []
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
@@ -64,7 +64,7 @@ def test_a_documented_command_has_its_options(line: str) -> None:
     name, words = find_command(shlex.split(line))
     if any(re.fullmatch(r"\w+(\.\w+)*:[A-Z]\w*", word) for word in words[:1]):
         pytest.skip("of a task that the reader writes")
-    known = options(generate.help_of(f"{name} {words[0]}" if name == "plot" else name)) | {*ALIASES, *setting_names()}
+    known = options(pages.help_of(f"{name} {words[0]}" if name == "plot" else name)) | {*ALIASES, *setting_names()}
     known |= {field.name for task in tasks.TASKS for field in fields(tasks.find(task))}
     used = {option.removeprefix("task.") for option in options(line)}
     assert {option for option in used - {"name"} if not option.startswith("task.")} <= known
