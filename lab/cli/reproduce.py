@@ -1,4 +1,4 @@
-"""Reproduce a figure of a paper, with its numbers."""
+"""Train the runs of a whole study and write its figures, tables and page."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def run(arguments: list[str]) -> int:
     listed = "\n".join(f"  {name}" for name in STUDIES)
     parser = Parser(
         "reproduce",
-        "A figure of a paper from nothing; the same command goes on after any stop.",
+        "Train the runs of a study and write its figures, their numbers and a page; the same command resumes after any stop.",
         usage="lab reproduce NAME [options] [--SETTING VALUE ...]",
-        epilog=f"there are:\n{listed}\n\n{_SETTINGS}",
+        epilog=f"studies:\n{listed}\n\n{_SETTINGS}",
     )
     parser.add_argument("name", help="one of those below")
     parser.add_argument("--scale", default="laptop", help="laptop, or paper where there is one (laptop)")

@@ -18,7 +18,7 @@ from tasks.errors import nearest
 
 
 def from_settings(settings: Mapping[str, Any], *, check_files: bool = True) -> Experiment:
-    """An experiment from nested settings.
+    """Make an experiment from nested settings.
 
     Args:
         settings: By name.
@@ -36,25 +36,25 @@ def from_settings(settings: Mapping[str, Any], *, check_files: bool = True) -> E
 
 
 def experiment(task: str, settings: Mapping[str, Any] | None = None, *, scale: str = "laptop", **more: Any) -> Experiment:
-    """The default experiment of a task, with some settings changed.
+    """Return the default experiment of a task with some settings changed.
 
     Args:
         task: A task's name, or `module:Class`.
-        settings: By dotted name, as `{"model.size": "1M", "task.vocabulary": 64}`.
-        scale: `laptop`: learns on two cores; `paper`: the paper's settings, of those tasks that it has.
-        more: Settings whose names have no dot, as `n_future=2`.
+        settings: By dotted name, such as `{"model.size": "1M", "task.vocabulary": 64}`.
+        scale: `laptop`: learns on two cores; `paper`: the paper's settings, for the tasks that it has.
+        more: Settings without a dot in their names, such as `n_future=2`.
 
     Raises:
-        LabError: For an unknown task or setting, a wrong value, or the paper's scale of a task that it does not have.
+        LabError: For an unknown task or setting, a wrong value, or the scale `paper` of a task that the paper does not have.
     """
     return from_settings(changed(defaults(task, scale), {**(settings or {}), **more}))
 
 
 def defaults(task: str, scale: str = "laptop") -> dict[str, Any]:
-    """The nested settings by which a task's default experiment differs from all defaults.
+    """Return the nested settings of a task's default experiment that differ from the general defaults.
 
     Raises:
-        LabError: For an unknown scale, or the paper's of a task that it does not have.
+        LabError: For an unknown scale, or the scale `paper` of a task that the paper does not have.
     """
     if scale not in SCALES:
         raise LabError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
@@ -67,7 +67,7 @@ def defaults(task: str, scale: str = "laptop") -> dict[str, Any]:
 
 
 def override(base: Experiment, settings: Mapping[str, Any]) -> Experiment:
-    """A copy of an experiment with settings changed by their dotted names.
+    """Return a copy of an experiment with settings changed by their dotted names.
 
     Raises:
         LabError: For an unknown setting or a wrong value.
@@ -76,9 +76,9 @@ def override(base: Experiment, settings: Mapping[str, Any]) -> Experiment:
 
 
 def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings with some changed by dotted names.
+    """Return nested settings with some changed by dotted names.
 
-    A named size and its numbers exclude each other: the one that is given replaces the other.
+    A named size and its numbers exclude each other: the given one replaces the other.
     """
     nested: dict[str, Any] = copy.deepcopy(dict(base))
     settings = rename_settings(settings)
@@ -112,12 +112,12 @@ def load(path: Path | str, *, check_files: bool = True) -> Experiment:
 
 
 def dump(settings: Experiment) -> str:
-    """An experiment as YAML, every setting stated; `load` gives it back without loss."""
+    """Return an experiment as YAML with every setting; `load` reads it back without loss."""
     return write_yaml(settings.model_dump(mode="json"))
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names.
+    """Return nested settings by their dotted names.
 
     Raises:
         LabError: For a setting that is given twice.
@@ -134,7 +134,7 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def setting_names(kind: type[BaseModel] = Experiment, prefix: str = "") -> list[str]:
-    """Every setting of an experiment by its dotted name, a task's own left out."""
+    """List every setting of an experiment by its dotted name, without the task's own."""
     names: list[str] = []
     for name, field in kind.model_fields.items():
         annotation = field.annotation
@@ -187,7 +187,7 @@ def complaint(error: ValidationError, known: Sequence[str] | None = None) -> str
 
     Args:
         error: The error that pydantic raised.
-        known: The settings that there are; an experiment's by default.
+        known: Names of all settings; by default those of an experiment.
     """
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])

@@ -12,6 +12,8 @@ from lab.config import Experiment
 from lab.objectives import hide_answer
 from tasks import Batch, Task
 
+SEQUENCES_AT_ONCE = 128
+"""Sequences of one forward pass in evaluation."""
 EVALUATION_SEED = 0
 """Every run of a task is measured on the same sequences, whatever its own seed."""
 

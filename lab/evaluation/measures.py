@@ -54,8 +54,8 @@ def measure_gradients(network: Network, batch: EvaluationBatch) -> dict[str, flo
     sequences = experiment.task.batch(EVALUATION_SEED, 0, size, experiment.evaluation.split)
     objective, device = find_objective(experiment), batch.tokens_BT.device
 
-    def make(rows: Batch) -> Microbatch:
-        (microbatch,) = make_microbatches(experiment, objective, rows, 0, 1)
+    def make(batch: Batch) -> Microbatch:
+        (microbatch,) = make_microbatches(experiment, objective, batch, 0, 1)
         return microbatch
 
     inputs_BT, targets, counts_N, _ = make(sequences)

@@ -7,16 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from lab.evaluation.batch import EVALUATION_SEED, EvaluationBatch
+from lab.evaluation.batch import EVALUATION_SEED, SEQUENCES_AT_ONCE, EvaluationBatch
 from lab.evaluation.state import has_finite_weights, zero_weights
 from lab.evaluation.task_metrics import measure_task
 from lab.interp.attention_scores import in_context_score
 from lab.metrics import EVERY_TARGET, Metric
 from lab.model import Network
 from lab.objectives import future_targets, score_predictions
-
-SEQUENCES_AT_ONCE = 128
-"""Sequences of one forward pass in evaluation."""
 
 
 def measure_predictions(network: Network, batch: EvaluationBatch) -> dict[str, float]:

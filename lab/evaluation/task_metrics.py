@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from lab.decoding import Forced, sample
+from lab.evaluation.batch import SEQUENCES_AT_ONCE
 from lab.metrics import Metric
 from lab.model import Network
 from tasks import Task
-
-_ROWS_AT_ONCE = 128
 
 
 @torch.no_grad()
@@ -29,7 +28,7 @@ def measure_task(network: Network, task: Task, tokens_BT: Tensor, seed: int) -> 
     """
     values: dict[str, float] = {}
     if task.compares:
-        parts = torch.split(tokens_BT, _ROWS_AT_ONCE)
+        parts = torch.split(tokens_BT, SEQUENCES_AT_ONCE)
         log_probs_BTV = torch.cat([network.logits(part).float().log_softmax(-1) for part in parts])
         values |= task.compare(tokens_BT.cpu().numpy(), log_probs_BTV.cpu().numpy())
     begin = task.sampled_from

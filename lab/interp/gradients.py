@@ -25,7 +25,7 @@ from lab.objectives import IGNORE, Loss, Targets, multi_head_loss
 @torch.enable_grad()
 def gradient_metrics(
     network: Network,
-    shown_BT: Tensor,
+    inputs_BT: Tensor,
     targets: Targets,
     counts_N: Tensor,
     weights: Sequence[float],
@@ -38,7 +38,7 @@ def gradient_metrics(
 
     Args:
         network: The network.
-        shown_BT: (B, T) int64, its input.
+        inputs_BT: (B, T) int64, its input.
         targets: Of its heads.
         counts_N: (N,) targets of each head.
         weights: N weights of the heads in the objective at the trunk's output, for the shares of the whole.
@@ -48,7 +48,7 @@ def gradient_metrics(
         Metrics by name, without those of a zero gradient.
     """
     layers = {module.name: list(module.parameters()) for module in network.modules() if isinstance(module, Layer)}
-    trunk_BTD, losses = _head_losses(network, shown_BT, targets, counts_N)
+    trunk_BTD, losses = _head_losses(network, inputs_BT, targets, counts_N)
     heads, sizes = range(network.n_future), [sum(weight.numel() for weight in layer) for layer in layers.values()]
     at_output, by_layer = [], []
     for head in heads:
@@ -69,12 +69,12 @@ def gradient_metrics(
 
 
 def _head_losses(
-    network: Network, shown_BT: Tensor, targets: Targets, counts_N: Tensor
+    network: Network, inputs_BT: Tensor, targets: Targets, counts_N: Tensor
 ) -> tuple[Tensor, Callable[[int, Tensor], Loss]]:
     """Run the network; return the trunk's output and a function for the loss of a head, from 0, on some targets."""
     output = f"trunk.{len(network.trunk) - 1}.residual"
     finals = [f"final.{head}" for head in range(1, network.n_future + 1)]
-    found = states(network, shown_BT, [output, *finals])
+    found = states(network, inputs_BT, [output, *finals])
     matrices = network.unembedding.matrices
 
     def loss(head: int, tokens: Tensor) -> Loss:
