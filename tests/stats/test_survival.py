@@ -88,6 +88,7 @@ def test_the_log_rank_test_permutes_runs_exhaustively(runs: Arm, size: int) -> N
 def test_ties_up_to_rounding_are_ties() -> None:
     assert log_rank([1, 2, 2], [True] * 3, [1, 1, 1], [False, False, True]) == 1.0
     assert sign_flip(np.array([0.1, 0.2, -0.3]))[0] == 1.0
+    assert sign_flip(np.array([0.2, 0.1, -0.1, -0.2, 0.0]))[0] == 1.0
 
 
 def test_with_many_runs_the_log_rank_test_is_the_usual_one() -> None:
