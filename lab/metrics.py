@@ -94,7 +94,7 @@ class Metric:
     def parse(cls, text: str) -> Metric:
         """Parse a name as it stands in `metrics.csv`; `str()` of the result is the same text."""
         variant, colon, rest = text.partition(":")
-        if not colon or not rest or "/" in variant:
+        if not variant or not colon or not rest or "/" in variant:
             variant, rest = "", text
         for name, pattern in _patterns():
             if match := pattern.fullmatch(rest):
@@ -117,7 +117,7 @@ class Metric:
             value = getattr(self, part.partition(" ")[0])
             if value is not None and value != "":
                 parts.append(str(value))
-            elif part == "head or all":
+            elif part == "head or all" and self.role:
                 parts.append(EVERY_TARGET)
         return f"{self.variant}:{'/'.join(parts)}" if self.variant else "/".join(parts)
 
@@ -194,7 +194,7 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
         parts = [f"/{_FIELDS[part]}" for part in QUANTITIES[name].parts]
         if parts and QUANTITIES[name].parts[-1] == "attention_head":  # the strongest of a site has none
             parts[-1] = f"(?:{parts[-1]})?"
-        found.append((name, re.compile(re.escape(name) + "".join(parts))))
+        found.append((name, re.compile(re.escape(name) + "".join(parts), re.ASCII)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lab
@@ -38,6 +38,9 @@ def test_a_metric_is_its_name_parsed(metric: Metric) -> None:
 
 
 @given(st.text(min_size=1))
+@example(":0")
+@example("gradient/share")
+@example("loss/all/1\u0663")
 def test_any_name_is_kept_verbatim(name: str) -> None:
     assert str(Metric.parse(name)) == name
 
