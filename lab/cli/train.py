@@ -78,7 +78,9 @@ def _parser(arguments: list[str]) -> Parser:
         " runs that exist are resumed",
     )
     parser.add_argument("--ensemble", action="store_true", help="train these runs as one program, for a large device")
-    parser.add_argument("--ensemble-size", metavar="K", type=int, help="train K runs as one program (what suits the device)")
+    parser.add_argument(
+        "--ensemble-size", metavar="K", type=int, help="runs of one ensemble (all on a GPU; on a CPU those that fit its cache)"
+    )
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
     return parser
 

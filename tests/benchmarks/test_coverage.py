@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks import coverage
 
+pytestmark = pytest.mark.process  # seconds each
+
 DOCS = Path(__file__).parents[2] / "docs" / "statistics.md"
 
 

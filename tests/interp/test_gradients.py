@@ -18,6 +18,8 @@ from lab.model import Network, build
 from tests.helpers.networks import trunk_output
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process  # seconds each
+
 
 def experiment_of(**changes: Any) -> Experiment:
     return tiny(**{"n_future": 3, "model__layers": 5, "batch_size": 3, **changes})

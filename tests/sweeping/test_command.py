@@ -15,6 +15,8 @@ from lab.sweeping.prepare import prepare
 from lab.sweeping.study import dashboard
 from tests.helpers.sweeps import grid, run_worker, search, set_up_sweep
 
+pytestmark = pytest.mark.process  # seconds each
+
 
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from lab.training.start import start_from
 from tests.helpers.killing import assert_same_run, kill_before_any_checkpoint, kill_in_step, train_killed
 from tests.helpers.tiny import tiny
 
+pytestmark = pytest.mark.process  # seconds each
+
 Make = Callable[..., Experiment]
 
 
