@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.splits import fingerprint_rows, hash_instances
 from tasks.core.strata import Ranks, Stratum, ranked_size
 from tasks.errors import TaskError, shown
@@ -98,10 +98,10 @@ class Addition(Task):
         both = np.where(swapped_B1, second_B2, first_B2), np.where(swapped_B1, first_B2, second_B2)
         return np.concatenate(both, axis=1)
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """Unordered pairs of numbers of at most the largest number of digits."""
         numbers = 10 ** self.digits[1]
-        return numbers * (numbers + 1) // 2, "exact"
+        return Bound(numbers * (numbers + 1) // 2)
 
     def strata(self) -> tuple[Stratum, ...]:
         """The numbers of digits, uniform. Blocks: pairs of equal or different numbers, by the digits of the larger one."""

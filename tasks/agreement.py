@@ -25,7 +25,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.rng import stream
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
@@ -145,12 +145,12 @@ class Agreement(Task):
         glossary = np.sort(keys_BP * self.vocab_size + verbs_BP, axis=1)
         return np.concatenate([glossary, tokens[:, self._prompt - 1 : self._prompt]], axis=1)
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """Choices of the keys, times a verb for each, times the choice of one key."""
-        return comb(self.keys, self.pairs) * self.verbs**self.pairs * self.pairs, "exact"
+        return Bound(comb(self.keys, self.pairs) * self.verbs**self.pairs * self.pairs)
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        if self.pairs > 14 or self.instance_count()[0] > MOST_LISTED:  # 2^15 choices of verbs are too many
+        if self.pairs > 14 or self.instance_count().value > MOST_LISTED:  # 2^15 choices of verbs are too many
             return None
         keys = np.array(list(combinations(range(self.keys), self.pairs)))[:, None, None]
         verbs = self.keys + np.array(list(product(range(self.verbs), repeat=self.pairs)))[:, None]

@@ -19,7 +19,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.categorical import Aliases, build_aliases, draw_by_aliases, entropies, quantise, stationary_distribution
 from tasks.core.rng import stream
 from tasks.errors import TaskError
@@ -136,9 +136,9 @@ class Bigram(Task):
             raise TaskError(f"bigram: token {place + 1} cannot be {after_BT[row, place]} after {before_BT[row, place]}")
         return self.rows(tokens, self._roles_of(tokens))
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """All sequences of tokens, many of which are impossible."""
-        return self.vocabulary**self.length, "at most"
+        return Bound(self.vocabulary**self.length, "at most")
 
     def _roles_of(self, tokens_BT: NDArray[np.int64]) -> NDArray[np.int8]:
         """The role of each token; the first of a sequence is `global`, though nothing predicts it."""

@@ -21,7 +21,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.rng import stream
 from tasks.core.splits import SPLITS, partition
 from tasks.core.strata import Stratum
@@ -197,8 +197,8 @@ class Discovery(Task):
         same = self.valid[(self.valid[:, :2] == sorted(nodes[:2])).all(axis=1), 2] if self._siblings else []
         return "".join(f", which is {parent} ({self.word(int(parent))})" for parent in same)
 
-    def instance_count(self) -> Count:
-        return len(self.valid), "exact"
+    def instance_count(self) -> Bound:
+        return Bound(len(self.valid))
 
     def _with_begin(self, drawn_B3: NDArray[np.int64]) -> Batch:
         tokens = np.concatenate([np.full((len(drawn_B3), 1), BEGIN), drawn_B3], axis=1)

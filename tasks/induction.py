@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.splits import hash_instances
 from tasks.core.strata import MOST_RANKED, Ranks, Stratum, capped_permutations, ranked_size
 from tasks.errors import TaskError
@@ -98,10 +98,10 @@ class Induction(Task):
         padded[:, : segment.shape[1]] = np.where(np.arange(segment.shape[1]) < period_B1, segment, -1)
         return padded
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """Ordered choices of `period` out of `vocabulary` tokens, summed over the periods."""
         low, high = self.period
-        return sum(perm(self.vocabulary, period) for period in range(low, high + 1)), "exact"
+        return Bound(sum(perm(self.vocabulary, period) for period in range(low, high + 1)))
 
     def strata(self) -> tuple[Stratum, ...]:
         """The periods, uniform; each is a block of equally likely segments."""

@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.categorical import cumulative_steps, draw_by_steps
 from tasks.core.splits import MOST_LISTED
 from tasks.settings import require
@@ -139,8 +139,8 @@ class Markov(Task):
         roles = np.where(np.arange(self.length) < self.order, START, STATE)
         return self.rows(tokens, np.broadcast_to(roles, tokens.shape))
 
-    def instance_count(self) -> Count:
-        return self.states**self.length, "exact"
+    def instance_count(self) -> Bound:
+        return Bound(self.states**self.length)
 
     def every_instance(self) -> NDArray[np.integer] | None:
         few = self.length * np.log(self.states) <= np.log(MOST_LISTED)

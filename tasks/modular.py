@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.splits import SPLITS, partition
 from tasks.core.strata import Stratum
 from tasks.errors import TaskError, shown
@@ -116,9 +116,9 @@ class Modular(Task):
         """The pair (a, b)."""
         return np.stack(self._read(tokens), axis=1)
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """All pairs; for `/` those with b other than 0."""
-        return self.p * (self.p - (self.operation == "/")), "exact"
+        return Bound(self.p * (self.p - (self.operation == "/")))
 
     def strata(self) -> tuple[Stratum, ...]:
         train, validation, test = (len(self.pairs(split)) for split in SPLITS)

@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.settings import require
@@ -124,13 +124,13 @@ class Recall(Task):
         keys_BP, values_BP = tokens[:, 0 : 2 * self.pairs : 2], tokens[:, 1 : 2 * self.pairs : 2]
         return np.sort(keys_BP * self.vocabulary + values_BP, axis=1)
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """Choices of the keys, times ordered choices of their values."""
         half = self.vocabulary // 2
-        return comb(half - 1, self.pairs) * perm(half, self.pairs), "exact"
+        return Bound(comb(half - 1, self.pairs) * perm(half, self.pairs))
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        if self.pairs > 8 or self.instance_count()[0] > MOST_LISTED:  # 8! orders of values are too many
+        if self.pairs > 8 or self.instance_count().value > MOST_LISTED:  # 8! orders of values are too many
             return None
         half, pairs = self.vocabulary // 2, self.pairs
         keys = np.array(list(combinations(range(1, half), pairs)))

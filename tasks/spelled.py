@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.rng import stream
 from tasks.core.strata import Ranks, Stratum
 from tasks.errors import TaskError
@@ -108,7 +108,7 @@ class Spelled(Task):
         """The inner task's: spelling does not change the split of an instance."""
         return self.task.instances(self.read(tokens)[0])
 
-    def instance_count(self) -> Count | None:
+    def instance_count(self) -> Bound | None:
         return self.task.instance_count()
 
     def every_instance(self) -> NDArray[np.integer] | None:

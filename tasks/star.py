@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.splits import MOST_LISTED
 from tasks.core.text import read_numbers
 from tasks.errors import TaskError
@@ -109,9 +109,9 @@ class Star(Task):
         codes_BE = np.sort(edges_BE2[:, :, 0] * self.nodes + edges_BE2[:, :, 1], axis=1)
         return np.concatenate([codes_BE, goal_B[:, None]], axis=1)
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """Ordered choices of a graph's nodes, centre and goal's arm first; the order of the other arms does not count."""
-        return perm(self.nodes, 1 + self.edges) // factorial(self.degree - 1), "exact"
+        return Bound(perm(self.nodes, 1 + self.edges) // factorial(self.degree - 1))
 
     def every_instance(self) -> NDArray[np.integer] | None:
         """Listed for a few thousand ordered choices of nodes at most."""

@@ -12,13 +12,13 @@ from typing import Any, final
 
 from tasks.core import division, text
 from tasks.core.batch import PADDING, Batch
-from tasks.core.bounds import Count
+from tasks.core.bounds import Bound
 from tasks.core.contract import Contract
 from tasks.core.rng import digest, stream
 from tasks.core.splits import check_split
 from tasks.settings import check_types, require
 
-__all__ = ["PADDING", "Batch", "Count", "Task"]
+__all__ = ["PADDING", "Batch", "Bound", "Task"]
 
 
 @dataclass(frozen=True, kw_only=True)

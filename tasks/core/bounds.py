@@ -5,15 +5,24 @@ Shapes: B sequences, T positions.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.strata import Ranks, Stratum
 
-Count = tuple[int, Literal["exact", "at most", "at least"]]
-"""A number of instances, and whether it is exact or a bound."""
+
+class Bound(NamedTuple):
+    """A number of instances.
+
+    Attributes:
+        value: The number.
+        kind: Whether it is exact or a bound.
+    """
+
+    value: int
+    kind: Literal["exact", "at most", "at least"] = "exact"
 
 
 class Bounds:
@@ -38,7 +47,7 @@ class Bounds:
         """
         return None
 
-    def instance_count(self) -> Count | None:
+    def instance_count(self) -> Bound | None:
         """Return the number of different `instances` of these settings over all splits; None if it is unknown."""
         return None
 

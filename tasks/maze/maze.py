@@ -21,7 +21,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.maze import text
@@ -130,9 +130,9 @@ class Maze(Task):
         codes_BE = np.sort(edges_BE2[:, :, 0] * 1000 + edges_BE2[:, :, 1], axis=1)
         return np.concatenate([codes_BE, ends_B2[:, 1:]], axis=1)
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """Orders of turns and detours, times choices of ids for the nodes; the two ways of a detour are interchangeable."""
-        return comb(self.turns + self.detours, self.turns) * perm(self.nodes, self.used) // 2**self.detours, "exact"
+        return Bound(comb(self.turns + self.detours, self.turns) * perm(self.nodes, self.used) // 2**self.detours)
 
     def every_instance(self) -> NDArray[np.integer] | None:
         choices = self.turns + self.detours

@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Count, Task
+from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.splits import fingerprint_rows, hash_instances
 from tasks.core.strata import MOST_RANKED, Ranks, Stratum, ranked_size
 from tasks.errors import TaskError, shown
@@ -121,14 +121,14 @@ class Polynomial(Task):
         """Two 64-bit fingerprints of the expression, independent of sequence length and pauses."""
         return fingerprint_rows((tokens + 1) * self._inside(tokens))
 
-    def instance_count(self) -> Count:
+    def instance_count(self) -> Bound:
         """Expressions: p^k without operations; of m operations, a unary over m - 1 or a binary over any split of m - 1."""
         expressions = [self.p**self.k]
         binary = int(BINARY.sum())
         for m in range(self.operations[1]):
             pairs = sum(expressions[left] * expressions[m - left] for left in range(m + 1))
             expressions.append((len(OPERATORS) - binary) * expressions[m] + binary * pairs)
-        return sum(expressions[self.operations[0] :]), "exact"
+        return Bound(sum(expressions[self.operations[0] :]))
 
     def strata(self) -> tuple[Stratum, ...]:
         """The numbers of operations, uniform. A block is all expressions with the same operators in the same order."""
