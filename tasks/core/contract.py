@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from tasks.core.batch import Batch
 from tasks.core.bounds import Bounds
+from tasks.core.insight import Insight
 from tasks.core.task_metrics import TaskMetrics
 from tasks.errors import TaskError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contract(Bounds, TaskMetrics, ABC):
+class Contract(Bounds, Insight, TaskMetrics, ABC):
     """The settings, vocabulary, roles, instances and answers of a task."""
 
     name: ClassVar[str]
