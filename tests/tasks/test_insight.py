@@ -1,0 +1,290 @@
+"""What instruments ask of a task, for every task that answers: contrasts, latents, exact distributions, consistency."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tasks
+from tasks import Batch, Task
+from tasks.core.insight import Contrast, Insight, choose
+from tests.helpers.every_task import EVERY
+from tests.helpers.small_tasks import SMALL
+
+ROWS = 64
+SETTINGS: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in EVERY), *SMALL]
+
+
+def for_tasks_with(*questions: str) -> Callable[..., Any]:
+    """Run a test over all settings of the tasks that answer one of the questions."""
+    answered = [
+        (name, settings)
+        for name, settings in SETTINGS
+        if any(getattr(tasks.find(name), question) is not getattr(Insight, question) for question in questions)
+    ]
+    names = [" ".join([name, *(f"{key}={value}" for key, value in settings.items())]) for name, settings in answered]
+    return pytest.mark.parametrize("task", [tasks.get(name, **settings) for name, settings in answered], ids=names)
+
+
+for_tasks_with_distribution = for_tasks_with("next_distribution", "joint")
+
+
+def unrestricted(task: Task, size: int, seed: int = 0) -> Batch:
+    """Sequences of the stated distribution, whatever their split; of a task that divides itself, those of training."""
+    return task.draw(np.random.default_rng(seed), size, "train")
+
+
+def with_tokens(batch: Batch, tokens: np.ndarray) -> Batch:
+    return dataclasses.replace(batch, tokens=tokens)
+
+
+def reordered(batch: Batch, order: np.ndarray) -> Batch:
+    return Batch(**{field.name: getattr(batch, field.name)[order] for field in dataclasses.fields(Batch)})
+
+
+# --- contrasts -----------------------------------------------------------------------------------------------------
+
+
+def contrasted(task: Task) -> tuple[Batch, Contrast]:
+    batch = task.batch(0, 0, ROWS, "test")
+    contrast = task.contrast(batch)
+    if contrast is None:
+        pytest.skip("no contrast at these settings")
+    return batch, contrast
+
+
+@for_tasks_with("contrast")
+def test_a_contrast_changes_one_cause_and_its_answer(task: Task) -> None:
+    batch, contrast = contrasted(task)
+    count = len(contrast.sequence)
+    assert count > 0
+    assert (np.diff(contrast.sequence) > 0).all()
+    assert contrast.tokens.shape == (count, task.length)
+    assert contrast.changed.shape == contrast.answer.shape == (count,)
+    assert all(getattr(contrast, field.name).dtype == np.int64 for field in dataclasses.fields(contrast))
+    assert (contrast.changed < contrast.answer).all()
+    differs = contrast.tokens != batch.tokens[contrast.sequence]
+    assert differs[np.arange(count), contrast.answer].all()
+    before = np.where(np.arange(task.length) < contrast.answer[:, None], differs, False)
+    np.testing.assert_array_equal(before, np.arange(task.length) == contrast.changed[:, None])
+    assert (batch.roles[contrast.sequence, contrast.answer] != 0).all()
+
+
+@for_tasks_with("contrast")
+def test_a_contrast_is_an_instance_of_the_task(task: Task) -> None:
+    batch, contrast = contrasted(task)
+    assert contrast.tokens.min() >= 0
+    assert contrast.tokens.max() < task.vocab_size
+    for number, sequence in enumerate(contrast.sequence.tolist()[:24]):
+        row = with_tokens(batch.row(sequence), contrast.tokens[number : number + 1])
+        np.testing.assert_array_equal(task.parse(task.format(row)).tokens, row.tokens)
+
+
+@for_tasks_with("contrast")
+def test_a_contrast_is_a_function_of_its_sequence(task: Task) -> None:
+    batch, contrast = contrasted(task)
+    order = np.random.default_rng(0).permutation(ROWS)
+    again = task.contrast(reordered(batch, order))
+    assert again is not None
+    back = np.argsort(order[again.sequence])
+    np.testing.assert_array_equal(order[again.sequence][back], contrast.sequence)
+    for name in ("tokens", "changed", "answer"):
+        np.testing.assert_array_equal(getattr(again, name)[back], getattr(contrast, name))
+
+
+# --- latents -------------------------------------------------------------------------------------------------------
+
+
+@for_tasks_with("latents")
+def test_latents_are_classes_or_vectors(task: Task) -> None:
+    for name, values in task.latents(task.batch(0, 0, ROWS)).items():
+        assert name == name.strip().lower()
+        assert values.shape[:2] == (ROWS, task.length)
+        if values.dtype == np.int64:
+            assert values.ndim == 2
+            assert values.min() >= -1
+            assert len(np.unique(values)) > 1, f"{name} is a constant"
+        else:
+            assert (values.dtype, values.ndim) == (np.float64, 3)
+            known = ~np.isnan(values)
+            assert (known.all(axis=2) == known.any(axis=2)).all(), f"{name} is known in part"
+            assert known.any()
+
+
+@for_tasks_with("latents")
+@pytest.mark.parametrize("suffix", ["of another sequence", "of random tokens"])
+def test_latents_are_functions_of_the_prefix(task: Task, suffix: str) -> None:
+    """Roles and answers, which tell what comes, are another sequence's too."""
+    batch = task.batch(0, 0, ROWS)
+    other = reordered(batch, np.roll(np.arange(ROWS), 1))
+    if suffix == "of random tokens":
+        tokens = np.random.default_rng(0).integers(task.vocab_size, size=batch.tokens.shape)
+        other = with_tokens(other, tokens)
+    expected = task.latents(batch)
+    for position in range(task.length - 1):
+        before = np.arange(task.length) <= position
+        found = task.latents(with_tokens(other, np.where(before, batch.tokens, other.tokens)))
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name][:, : position + 1], values[:, : position + 1], f"{name} at {position}")
+
+
+# --- exact distributions -------------------------------------------------------------------------------------------
+
+
+def known_joints(task: Task, batch: Batch, most: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The joints at up to `most` positions, those at both ends among them."""
+    last = task.length - 3
+    for position in np.unique(np.linspace(0, last, min(most, last + 1)).astype(int)).tolist():
+        joint = task.joint(batch, position)
+        if joint is not None:
+            yield position, joint
+
+
+def surprisals(batch: Batch, position: int, joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nats of the next token, and of the token after it given the next."""
+    row = np.arange(len(batch))
+    next_token, after = batch.tokens[:, position + 1], batch.tokens[:, position + 2]
+    first = joint.sum(axis=2)[row, next_token]
+    return -np.log(first), -np.log(joint[row, next_token, after] / first)
+
+
+@for_tasks_with_distribution
+def test_a_joint_is_a_distribution_given_the_prefix(task: Task) -> None:
+    batch = unrestricted(task, 16)
+    for position, joint in known_joints(task, batch, 24):
+        assert joint.shape == (16, task.vocab_size, task.vocab_size)
+        assert (joint >= 0).all()
+        np.testing.assert_allclose(joint.sum(axis=(1, 2)), 1, atol=1e-9)
+        later = np.arange(task.length) > position
+        again = task.joint(with_tokens(batch, np.where(later, 0, batch.tokens)), position)
+        np.testing.assert_array_equal(again, joint)
+
+
+@for_tasks_with_distribution
+def test_both_tokens_of_a_joint_cost_the_optimum(task: Task) -> None:
+    batch = unrestricted(task, ROWS)
+    optimum = task.optimum(batch.tokens)
+    if optimum is None:
+        pytest.skip("no optimum")
+    for position, joint in known_joints(task, batch, 24):
+        first, second = surprisals(batch, position, joint)
+        np.testing.assert_allclose(first, optimum[:, position + 1], atol=1e-9)
+        np.testing.assert_allclose(second, optimum[:, position + 2], atol=1e-9)
+
+
+@for_tasks_with_distribution
+def test_the_mean_cost_of_a_role_is_its_floor(task: Task) -> None:
+    """Up to five standard errors, for roles all of whose targets have a known distribution."""
+    batch = unrestricted(task, 4 * ROWS)
+    nats = np.full(batch.tokens.shape, np.nan)
+    for position, joint in known_joints(task, batch, task.length):
+        nats[:, position + 1], nats[:, position + 2] = surprisals(batch, position, joint)
+    for number, role in enumerate(task.roles[1:], start=1):
+        values = nats[:, 1:][batch.roles[:, 1:] == number]
+        floor = task.floor(role)
+        if floor is not None and len(values) and not np.isnan(values).any():
+            error = values.std() / np.sqrt(len(values))
+            assert abs(values.mean() - floor) <= 5 * error + 1e-9, role
+
+
+@for_tasks_with_distribution
+def test_pairs_of_tokens_are_as_frequent_as_the_joint_states(task: Task) -> None:
+    """Every pair of tokens at a position: the number drawn against the sum of its probabilities, within six deviations."""
+    if task.vocab_size > 40:
+        pytest.skip("too many pairs")
+    size = 2000
+    batch = unrestricted(task, size, seed=1)
+    for position, joint in known_joints(task, batch, 8):
+        pair = batch.tokens[:, position + 1] * task.vocab_size + batch.tokens[:, position + 2]
+        drawn = np.bincount(pair, minlength=task.vocab_size**2)
+        chances = joint.reshape(size, -1)
+        expected, variance = chances.sum(axis=0), (chances * (1 - chances)).sum(axis=0)
+        assert (abs(drawn - expected) <= 6 * np.sqrt(variance) + 6 * (variance > 0) + 1e-6).all(), position
+
+
+# --- consistency ---------------------------------------------------------------------------------------------------
+
+
+def of_floor_zero(task: Task, batch: Batch) -> np.ndarray:
+    """The targets that their prefix determines."""
+    return np.isin(batch.roles, [number for number, role in enumerate(task.roles) if number and task.floor(role) == 0])
+
+
+def answered(task: Task, batch: Batch) -> np.ndarray:
+    """The positions of answers; without them, those that their prefix determines."""
+    if not task.has_answer:
+        return of_floor_zero(task, batch)
+    position_T = np.arange(task.length)
+    return (position_T >= batch.answer[:, :1]) & (position_T < batch.answer[:, 1:])
+
+
+@for_tasks_with("consistent")
+def test_right_sequences_are_consistent(task: Task) -> None:
+    tokens = task.batch(0, 0, ROWS).tokens
+    consistent = task.consistent(tokens)
+    if consistent is not None:
+        assert (consistent.shape, consistent.dtype) == (tokens.shape, np.bool_)
+        assert consistent.all()
+
+
+@for_tasks_with("consistent")
+def test_a_wrong_token_is_inconsistent(task: Task) -> None:
+    """At each position of an answer whose token the prefix determines; nothing changes before it."""
+    batch = task.batch(0, 0, ROWS)
+    if task.consistent(batch.tokens) is None:
+        pytest.skip("not known at these settings")
+    position_T = np.arange(task.length)
+    determined = answered(task, batch) & of_floor_zero(task, batch)
+    assert determined.any()
+    shift = np.random.default_rng(0).integers(1, task.vocab_size, size=batch.tokens.shape)
+    for position in np.flatnonzero(determined.any(axis=0)).tolist():
+        wrong = np.where(position_T == position, (batch.tokens + shift) % task.vocab_size, batch.tokens)
+        consistent = task.consistent(wrong)
+        assert consistent is not None
+        assert not consistent[determined[:, position], position].any(), position
+        assert consistent[:, :position].all()
+
+
+@for_tasks_with("consistent")
+def test_consistency_is_a_function_of_the_prefix(task: Task) -> None:
+    batch = task.batch(0, 0, ROWS)
+    rng = np.random.default_rng(0)
+    position_T = np.arange(task.length)
+    answers = answered(task, batch) & (rng.random(batch.tokens.shape) < 0.3)
+    wrong = np.where(answers, rng.integers(task.vocab_size, size=batch.tokens.shape), batch.tokens)
+    expected = task.consistent(wrong)
+    if expected is None:
+        pytest.skip("not known at these settings")
+    assert expected[~answered(task, batch)].all()
+    for position in range(task.length - 1):
+        found = task.consistent(np.where(answers & (position_T > position), batch.tokens, wrong))
+        assert found is not None
+        np.testing.assert_array_equal(found[:, : position + 1], expected[:, : position + 1])
+
+
+# --- defaults ------------------------------------------------------------------------------------------------------
+
+
+def test_a_task_that_answers_nothing_returns_nothing() -> None:
+    task = tasks.get("tests.helpers.users_task:Parity")
+    batch = task.batch(0, 0, 4)
+    assert (task.contrast(batch), task.latents(batch), task.joint(batch, 3), task.consistent(batch.tokens)) == (
+        None,
+        {},
+        None,
+        None,
+    )
+
+
+def test_a_choice_is_a_function_of_the_sequence_and_uniform() -> None:
+    tokens = np.random.default_rng(0).integers(9, size=(6000, 5))
+    chosen = choose(tokens, 6)
+    np.testing.assert_array_equal(choose(tokens[::-1], np.full(6000, 6))[::-1], chosen)
+    counts = np.bincount(chosen, minlength=6)
+    assert abs(counts - 1000).max() < 5 * np.sqrt(1000 * 5 / 6)
+    assert (choose(tokens, 6, key=1) != chosen).mean() > 0.7
