@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
-from tasks.core.categorical import Aliases, build_aliases, draw_by_aliases, entropies, quantise, stationary_distribution
+from tasks.core.categorical import (
+    Aliases,
+    build_aliases,
+    draw_by_aliases,
+    entropies,
+    find_modes,
+    quantise,
+    stationary_distribution,
+)
 from tasks.core.rng import stream
 from tasks.errors import TaskError
 from tasks.settings import require
@@ -122,6 +130,26 @@ class Bigram(Task):
         losses[self._roles_of(tokens) == COPY] = 0
         return losses
 
+    def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """`next token`: its distribution, (B, T, V); its mode; and the `follower` of a trigger that has been met before."""
+        tokens, position = batch.tokens, np.arange(self.length)
+        at_BK, follower_BK = self._first_followers(tokens)
+        trigger_BT = np.minimum(tokens, self.triggers - 1)
+        known_BT = (tokens < self.triggers) & (np.take_along_axis(at_BK, trigger_BT, axis=1) <= position)
+        follower_BT = np.where(known_BT, np.take_along_axis(follower_BK, trigger_BT, axis=1), -1)
+        next_BTV = self.chain[tokens]
+        next_BTV[known_BT] = np.eye(self.vocabulary)[follower_BT[known_BT]]
+        return {"next token": next_BTV, "likeliest next token": find_modes(next_BTV), "follower": follower_BT}
+
+    def joint(self, batch: Batch, position: int) -> NDArray[np.float64]:
+        """Two steps of the chain, in which triggers that have been met have their follower of this sequence."""
+        given = batch.tokens[:, : position + 1]
+        at_BK, follower_BK = self._first_followers(given)
+        chain_BVV = np.tile(self.chain, (len(given), 1, 1))
+        known = np.nonzero(at_BK <= position)
+        chain_BVV[known] = np.eye(self.vocabulary)[follower_BK[known]]
+        return np.asarray(chain_BVV[np.arange(len(given)), given[:, -1], :, None] * chain_BVV)
+
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         before_BT, after_BT = tokens[:, :-1], tokens[:, 1:]
         right_BT = after_BT.copy()
@@ -139,6 +167,13 @@ class Bigram(Task):
     def instance_count(self) -> Bound:
         """All sequences of tokens, many of which are impossible."""
         return Bound(self.vocabulary**self.length, "at most")
+
+    def _first_followers(self, tokens_BT: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The position of the first follower of each trigger, (B, K), T if there is none; and this follower, else arbitrary."""
+        here_BKT = tokens_BT[:, None] == np.arange(self.triggers)[:, None]
+        here_BKT[:, :, -1] = True  # the last token has no follower
+        at_BK = here_BKT.argmax(axis=2) + 1
+        return at_BK, np.take_along_axis(tokens_BT, np.minimum(at_BK, tokens_BT.shape[1] - 1), axis=1)
 
     def _roles_of(self, tokens_BT: NDArray[np.int64]) -> NDArray[np.int8]:
         """The role of each token; the first of a sequence is `global`, though nothing predicts it."""

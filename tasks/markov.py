@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
-from tasks.core.categorical import cumulative_steps, draw_by_steps
+from tasks.core.categorical import chain_rule, cumulative_steps, draw_by_steps, find_modes
 from tasks.core.splits import MOST_LISTED
 from tasks.settings import require
 
@@ -133,6 +133,21 @@ class Markov(Task):
             reference = chances_BTS[:, self.order :]
             distances[f"kl/{name}"] = float((reference * (np.log(reference) - model_BTS)).sum(axis=2).mean())
         return distances
+
+    def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """`transition row`: the posterior mean of the row that the last `order` states choose, (B, T, S); and its mode."""
+        one_more = np.pad(batch.tokens, ((0, 0), (0, 1)))
+        row_BTS = self.predict(one_more, self.order)[:, 1:]
+        row_BTS[:, : self.order - 1] = np.nan
+        return {"transition row": row_BTS, "likeliest next state": find_modes(row_BTS)}
+
+    def joint(self, batch: Batch, position: int) -> NDArray[np.float64]:
+        """The posterior predictive: a first state that repeats the context changes the counts of the second."""
+
+        def next_chances(tokens: NDArray[np.int64], position: int) -> NDArray[np.float64]:
+            return self.predict(tokens[:, : position + 2], self.order)[:, -1]
+
+        return chain_rule(next_chances, batch.tokens, position)
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         """Roles depend on positions alone; all sequences are possible."""

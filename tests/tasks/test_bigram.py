@@ -165,3 +165,40 @@ def test_lines_in_which_a_trigger_changes_its_mind_are_rejected(line: str, messa
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("bigram", **wrong)
+
+
+def test_joints_and_latents_are_exact_by_enumeration() -> None:
+    prefixes: dict[tuple[int, ...], float] = defaultdict(float)
+    for row, chance in distribution_of_sequences(SMALL).items():
+        for end in range(len(row) + 1):
+            prefixes[row[:end]] += chance
+    batch = SMALL.batch(0, 0, 64)
+    rows = list(map(tuple, batch.tokens.tolist()))
+    for position in range(SMALL.length - 2):
+        for row, joint in zip(rows, SMALL.joint(batch, position), strict=True):
+            given = row[: position + 1]
+            exact = [[prefixes[*given, x, y] / prefixes[given] for y in range(4)] for x in range(4)]
+            np.testing.assert_allclose(joint, exact, atol=1e-9)
+    latents = SMALL.latents(batch)
+    for number, row in enumerate(rows):
+        for t in range(SMALL.length - 1):
+            exact_V = np.array([prefixes[*row[: t + 1], x] / prefixes[row[: t + 1]] for x in range(4)])
+            np.testing.assert_allclose(latents["next token"][number, t], exact_V, atol=1e-9)
+            largest = np.flatnonzero(exact_V > exact_V.max() - 1e-9)
+            assert latents["likeliest next token"][number, t] == (largest[0] if len(largest) == 1 else -1)
+            met = [after for before, after in itertools.pairwise(row[: t + 1]) if before == 0]
+            assert latents["follower"][number, t] == (met[0] if met and row[t] == 0 else -1)
+
+
+def test_joints_know_the_followers_of_several_triggers() -> None:
+    task = tasks.get("bigram", vocabulary=6, triggers=2, length=16)
+    batch = task.batch(0, 0, 256)
+    roles = batch.roles
+    for position in range(14):
+        joint = task.joint(batch, position)
+        np.testing.assert_allclose(joint.sum(axis=(1, 2)), 1)
+        first, second = batch.tokens[:, position + 1], batch.tokens[:, position + 2]
+        follows = (roles[:, position + 2] == task.role("copy")) & (roles[:, position + 1] == task.role("global"))
+        pair = joint[np.arange(256), first, second]
+        np.testing.assert_allclose(pair[follows], joint.sum(axis=2)[follows, first[follows]])
+        assert (pair > 0).all()

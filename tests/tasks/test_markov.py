@@ -154,3 +154,33 @@ def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: st
 def test_a_sequence_of_states_is_a_line_of_ids() -> None:
     task: Task = tasks.get("markov", states=3, length=5)
     assert task.format(task.parse("2 0 0 1 2")) == "2 0 0 1 2"
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_joint_is_the_ratio_of_likelihoods(order: int) -> None:
+    task = tasks.get("markov", states=3, order=order, alpha=0.6, length=7)
+    batch = task.batch(0, 0, 8)
+    for position in range(5):
+        every = task.joint(batch, position)
+        for row, joint_VV in zip(batch.tokens[:, : position + 1].tolist(), every, strict=True):
+            whole = urn(tuple(row), 3, order, 0.6) if position + 1 >= order else 3.0 ** -(position + 1)
+            for pair in itertools.product(range(3), repeat=2):
+                exact = urn((*row, *pair), 3, order, 0.6) / whole
+                assert joint_VV[pair] == pytest.approx(exact, abs=1e-12), (row, pair)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_latents_are_the_posterior_of_the_present_row(order: int) -> None:
+    task = tasks.get("markov", states=3, order=order, alpha=0.6, length=12)
+    batch = task.batch(0, 0, 8)
+    latents = task.latents(batch)
+    for row, vectors, modes in zip(batch.tokens.tolist(), *latents.values(), strict=True):
+        for t in range(12):
+            if t + 1 < order:
+                assert np.isnan(vectors[t]).all()
+                assert modes[t] == -1
+                continue
+            exact = naive_chances([*row[: t + 1], 0], t + 1, order, 3, 0.6)
+            assert vectors[t] == pytest.approx(exact)
+            likeliest = [state for state in range(3) if exact[state] == max(exact)]
+            assert modes[t] == (likeliest[0] if len(likeliest) == 1 else -1)
