@@ -18,6 +18,7 @@ from lab.config.evaluation import MEASURES
 from lab.config.files import setting_names
 from lab.config.kinds import KINDS
 from lab.config.objective import OBJECTIVES, WEIGHTS
+from lab.inspection.instruments import INSTRUMENTS
 from lab.metrics import QUANTITIES
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,15 @@ def test_every_generated_page_is_in_the_navigation() -> None:
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_every_task_has_a_section(name: str) -> None:
     assert re.search(rf"^## {name}$", (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_every_instrument_has_a_section(name: str) -> None:
+    text = (ROOT / "docs" / "inspection.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {name}: .*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    assert "**It cannot show**" in section[0]
+    assert f"lab inspect {name} " in section[0]
 
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("**/README.md")]

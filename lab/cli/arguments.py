@@ -132,6 +132,11 @@ def parse_task(name: str, words: list[str]) -> Task:
     return tasks.from_description(changed(defaults(name), settings)["task"])
 
 
+def setting_names(words: str) -> list[str]:
+    """Return the dotted names of settings from words separated by commas, as `lr,n-future`."""
+    return [ALIASES.get(setting, setting) for setting in words.replace("-", "_").split(",")]
+
+
 def split_first(arguments: list[str]) -> tuple[str | None, list[str]]:
     """Return the first argument, if it is no option, and the rest.
 

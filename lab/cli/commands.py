@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "resume": "lab.cli.resume",
     "runs": "lab.cli.runs",
     "evaluate": "lab.cli.evaluate",
+    "inspect": "lab.cli.inspect",
     "plot": "lab.cli.plot",
     "sweep": "lab.cli.sweep",
     "reproduce": "lab.cli.reproduce",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
-import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.arguments import ALIASES, Parser, split_first
+from lab.cli.arguments import Parser, setting_names, split_first
+from lab.cli.options import description, function_options
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def run(arguments: list[str]) -> int:
         parser.add_argument("figure", help="one of those below, or module:function of your own; `lab plot FIGURE --help`")
     parser.add_argument("runs", nargs="+", help="runs, or folders of runs")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png, .pdf or .svg")
-    options = {} if draw is None else figure_options(draw)
+    options = {} if draw is None else function_options(draw, skip=1, leave_out=_NO_OPTIONS)
     for option, settings in options.items():
         parser.add_argument(f"--{option}", **settings)
     parser.add_force()
@@ -41,39 +40,17 @@ def run(arguments: list[str]) -> int:
         raise LabError("plot: the figure comes first, as `lab plot emergence runs -o figure.png`")
     given = {option: getattr(args, option) for option in options if getattr(args, option) is not None}
     if "by" in given:
-        given["by"] = [ALIASES.get(setting, setting) for setting in given["by"].replace("-", "_").split(",")]
+        given["by"] = setting_names(given["by"])
     check_path(Path(args.out), force=args.force)
     for path in _draw(draw, args.runs, given, Path(args.out)):
         print(path)
     return 0
 
 
-def figure_options(draw: Draw) -> dict[str, dict[str, Any]]:
-    """Return the options of a figure, which are its arguments after the frame, as `add_argument` takes them.
-
-    Types and choices follow from the signature, descriptions from the docstring.
-    """
-    _, *parameters = inspect.signature(draw).parameters.values()
-    hints = typing.get_type_hints(draw)
-    documented = dict(re.findall(r"^ +(\w+): ((?:[^\n]|\n {8,})*)", inspect.getdoc(draw) or "", re.MULTILINE))
-    options: dict[str, dict[str, Any]] = {}
-    for parameter in parameters:
-        if parameter.name not in _NO_OPTIONS:
-            text = " ".join(documented.get(parameter.name, "").split())
-            default = parameter.default if isinstance(parameter.default, (str, float)) else None
-            is_literal = typing.get_origin(hints.get(parameter.name)) is typing.Literal
-            options[parameter.name] = {
-                "help": (text if default is None else f"{text} ({default})").replace("%", "%%"),
-                "type": float if isinstance(default, float) else None,
-                "choices": typing.get_args(hints[parameter.name]) if is_literal else None,
-            }
-    return options
-
-
 def _description(draw: Draw | None) -> str:
     if draw is None:
         return "Draw a figure of some runs; its numbers are written as CSV beside it."
-    return (inspect.getdoc(draw) or draw.__name__).partition("\n")[0]
+    return description(draw)
 
 
 def _list_figures() -> str:

@@ -15,7 +15,17 @@ from lab.config.files import flat
 from lab.errors import LabError
 from lab.runs import tables
 from lab.runs.files import read_json, report_unreadable
-from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, is_run, newest_checkpoint
+from lab.runs.layout import (
+    EXPERIMENT,
+    FORMAT,
+    METRICS,
+    RECORD,
+    TIMING,
+    WEIGHTS,
+    checkpoint_step,
+    is_run,
+    newest_checkpoint,
+)
 from lab.runs.lock import LOCK, is_locked
 
 if TYPE_CHECKING:
@@ -112,14 +122,26 @@ class Run:
         """Return the metrics of this run as a tidy table; see `frame`."""
         return frame([self])
 
-    def model(self) -> Network:
-        """Load the network with the trained weights, or those of the newest checkpoint, on the CPU, in evaluation mode.
+    def steps(self) -> list[int]:
+        """List the optimiser steps whose weights there are, in order; the last are the trained ones if the run is finished."""
+        if (self.path / WEIGHTS).is_file():
+            return [max((row[0] for row in self.metrics()), default=self.experiment.steps)]
+        checkpoint = self.checkpoint()
+        return [] if checkpoint is None else [checkpoint_step(checkpoint)]
+
+    def model(self, step: int | None = None) -> Network:
+        """Load the network on the CPU, in evaluation mode.
+
+        Args:
+            step: One of `steps()`; None for the last.
 
         Raises:
-            LabError: If there are no weights yet, or they are cut short or do not fit the experiment.
+            LabError: If there are no such weights, or they are cut short or do not fit the experiment.
         """
         from lab.runs.weights import load_network
 
+        if step is not None and step not in self.steps():
+            raise LabError(f"step must be one of {self.steps()}, whose weights {self.path} has, not {step}")
         return load_network(self.path, self.experiment)
 
     def metrics(self) -> list[tables.Row]:
@@ -174,19 +196,35 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     for run, _ in measured:
         if run.is_edited:
             print(f"lab: {run.path / EXPERIMENT}: was changed since the run began; its settings may be wrong", file=sys.stderr)
-    settings = [flat(run.experiment.model_dump(mode="json")) for run, _ in measured]
-    names = list(dict.fromkeys(name for values in settings for name in values))
-    varied = [name for name in names if len({str(values.get(name)) for values in settings}) > 1]
-    columns = [*ALWAYS, *(name for name in varied if name not in (*ALWAYS, "task.name"))]
+    described = describe([run for run, _ in measured])
     parts = []
-    for (run, part), values, key in zip(measured, settings, keys([run for run, _ in measured]), strict=True):
-        described = {"run": key, "task": run.experiment.task.name, **{name: _cell(values.get(name)) for name in columns}}
-        described |= {"parameters": run.record["non_embedding_parameters"], "state": run.state}
-        for position, (name, value) in enumerate(described.items()):
-            part.insert(position, name, pd.Series([value] * len(part), index=part.index))
+    for (_, part), (_, columns) in zip(measured, described.iterrows(), strict=True):
+        for position, (name, value) in enumerate(columns.items()):
+            part.insert(position, str(name), pd.Series([value] * len(part), index=part.index))
         parts.append(part)
     filled = [part for part in parts if len(part)] or parts[:1]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def describe(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return one row for each run, in order: the columns of `frame` that describe a run, from `run` to `state`."""
+    import pandas as pd
+
+    settings = [flat(run.experiment.model_dump(mode="json")) for run in runs]
+    names = list(dict.fromkeys(name for values in settings for name in values))
+    varied = [name for name in names if len({str(values.get(name)) for values in settings}) > 1]
+    columns = [*ALWAYS, *(name for name in varied if name not in (*ALWAYS, "task.name"))]
+    rows = [
+        {
+            "run": key,
+            "task": run.experiment.task.name,
+            **{name: _cell(values.get(name)) for name in columns},
+            "parameters": run.record["non_embedding_parameters"],
+            "state": run.state,
+        }
+        for run, values, key in zip(runs, settings, keys(runs), strict=True)
+    ]
+    return pd.DataFrame(rows, dtype=object)
 
 
 def keys(runs: Sequence[Run]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 import lab
 from lab import plots
 from lab.cli.main import main
-from lab.cli.plot import figure_options
+from lab.cli.options import function_options
 from tests.helpers.runs import make_run
 
 PAIRED = '''
@@ -39,7 +39,7 @@ def paired(frame: pd.DataFrame, metric: str, *, alpha: float = 0.5) -> tuple[Fig
 def test_every_figure_documents_its_options(name: str) -> None:
     draw = plots.find_figure(name)
     assert (inspect.getdoc(draw) or "").startswith("Draw ")
-    for option, settings in figure_options(draw).items():
+    for option, settings in function_options(draw, skip=1).items():
         assert settings["help"], option
 
 

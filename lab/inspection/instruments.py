@@ -1,0 +1,69 @@
+"""The table of instruments: what each computes, from which module, and how it is drawn.
+
+A new instrument is a function in `lab.interp`, one in `lab.plots`, and one line here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+from lab.registry import load_object
+from tasks.errors import nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """An instrument.
+
+    Attributes:
+        measure: `module:function` of a network, a task and options that returns a tidy frame.
+        draw: `module:function` of such a frame for several runs that returns a figure and the table of its numbers.
+        coordinates: Columns of the frame that say what each value is of.
+        page: `module:function` of such a frame that returns a page of HTML; "" for none.
+    """
+
+    measure: str
+    draw: str
+    coordinates: tuple[str, ...]
+    page: str = ""
+
+    def load_measure(self) -> Callable[..., pd.DataFrame]:
+        """Import the function that measures."""
+        measure: Callable[..., pd.DataFrame] = load_object(self.measure, "instrument")
+        return measure
+
+    def load_draw(self) -> Callable[..., tuple[Figure, pd.DataFrame]]:
+        """Import the function that draws."""
+        draw: Callable[..., tuple[Figure, pd.DataFrame]] = load_object(self.draw, "instrument")
+        return draw
+
+
+INSTRUMENTS: dict[str, Instrument] = {
+    "rank": Instrument("lab.interp.rank:rank", "lab.plots.rank:draw_rank", ("site", "layer")),
+}
+"""Every instrument by its name. Its description is the first line of its measure's docstring."""
+
+
+def find_instrument(name: str) -> Instrument:
+    """Return an instrument by its name.
+
+    Raises:
+        LabError: If there is none.
+    """
+    if name not in INSTRUMENTS:
+        raise LabError(f"unknown instrument {name!r}; {nearest(name, INSTRUMENTS)}")
+    return INSTRUMENTS[name]
+
+
+def options_of(measure: Callable[..., object]) -> dict[str, object]:
+    """Return the options of a measure with their defaults: its keyword-only arguments."""
+    parameters = inspect.signature(measure).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}

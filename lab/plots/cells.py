@@ -1,0 +1,80 @@
+"""Heat maps: a matrix as coloured cells with their values, and a colour bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from lab.plots.axes import figure_of
+from lab.plots.style import LUMINANCE
+
+SEQUENTIAL, DIVERGING = "cividis", "RdGy_r"
+"""Colour maps of values from a least one on, and of values around 0; both are legible in grey."""
+_MOST_NUMBERS = 12
+"""Columns up to which cells show their value."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The colours of a heat map.
+
+    Attributes:
+        label: Of the colour bar, with unit.
+        low: Value of the first colour.
+        high: Value of the last colour.
+        colours: `SEQUENTIAL` or `DIVERGING`.
+    """
+
+    label: str
+    low: float
+    high: float
+    colours: str = SEQUENTIAL
+
+    @classmethod
+    def around_zero(cls, label: str, values: NDArray[np.float64]) -> Scale:
+        """Return a diverging scale that holds all values, with 0 in its middle."""
+        most = float(np.nanmax(np.abs(values), initial=1e-9))
+        return cls(label, -most, most, DIVERGING)
+
+
+def draw_cells(
+    axes: Axes, values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], scale: Scale, form: str = "{:.2f}"
+) -> AxesImage:
+    """Draw a matrix as cells; missing values (nan) are left white.
+
+    Args:
+        axes: Where to draw.
+        values: (rows, columns).
+        rows: Labels of rows.
+        columns: Labels of columns; of many, some.
+        scale: Colours.
+        form: Format of the value in a cell; matrices of more than 12 columns show none.
+
+    Returns:
+        The image, for `colour_bar`.
+    """
+    image = axes.imshow(values, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
+    colours = image.to_rgba(values)
+    if len(columns) <= _MOST_NUMBERS:
+        for (row, column), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                dark = colours[row, column, :3] @ LUMINANCE < 0.5
+                text = form.format(value + 0.0)
+                axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=7.5)
+    every = -(-len(columns) // 24)
+    axes.set_xticks(range(0, len(columns), every), list(columns[::every]))
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.grid(visible=False)
+    return image
+
+
+def colour_bar(image: AxesImage, panels: Sequence[Axes], scale: Scale) -> None:
+    """Draw one colour bar for some panels on their right."""
+    bar = figure_of(panels[0]).colorbar(image, ax=list(panels), shrink=0.9, pad=0.02)
+    bar.set_label(scale.label)
+    bar.outline.set_visible(False)

@@ -1,0 +1,95 @@
+"""Every instrument on several runs, in Python and as a command."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import lab
+from lab.cli.main import main
+from lab.cli.options import function_options
+from lab.errors import LabError
+from lab.inspection.instruments import INSTRUMENTS
+from tests.helpers.runs import make_run
+from tests.helpers.tiny import tiny
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write runs of agreement with n = 1 and n = 2, two seeds each, at initial weights."""
+    folder = tmp_path_factory.mktemp("runs")
+    for n in (1, 2):
+        for seed in (0, 1):
+            make_run(folder / f"n{n}-{seed}", tiny("agreement", n_future=n, seed=seed), {12: {"loss/all/1": 1.0}}, weights=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_every_instrument_measures_and_draws(name: str, runs: Path) -> None:
+    instrument = INSTRUMENTS[name]
+    frame = lab.inspect(name, runs, sequences=16)
+    assert frame["run"].nunique() == 4
+    assert set(frame["step"]) == {12}
+    assert not frame.duplicated(["run", "step", *instrument.coordinates]).any()
+    figure, numbers = instrument.load_draw()(frame)
+    assert figure.axes
+    assert len(numbers)
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_every_option_is_described(name: str) -> None:
+    instrument = INSTRUMENTS[name]
+    options = function_options(instrument.load_measure(), skip=2) | function_options(instrument.load_draw(), 1, ("by", "axes"))
+    assert options
+    for option, settings in options.items():
+        assert settings["help"], option
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_a_saved_frame_draws_the_same_figure(name: str, runs: Path, tmp_path: Path) -> None:
+    once, again = tmp_path / "once.png", tmp_path / "again.png"
+    assert main(["inspect", name, str(runs), "--sequences", "16", "-o", str(once)]) == 0
+    assert main(["inspect", name, str(once.with_suffix(".csv")), "-o", str(again)]) == 0
+    assert once.read_bytes() == again.read_bytes()
+
+
+def test_bad_input_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = make_run(tmp_path / "empty", tiny("agreement"))
+    (tmp_path / "a.csv").write_text("run,task,value\na,b,1\n")
+    for words, named in (
+        (["ranks", str(runs)], "unknown instrument 'ranks'; did you mean 'rank'"),
+        (["rank", str(runs), "--step", "13"], "step must be last, all, or one of [12]"),
+        (["rank", str(runs), "--step", "first"], "step must be last, all"),
+        (["rank", str(runs), "--sequences", "0"], "size must be at least 1"),
+        (["rank", str(runs), "--split", "dev"], "split"),
+        (["rank", str(runs), "-o", "a.txt"], "a.txt: the file must be"),
+        (["rank", str(empty.path)], "has no weights yet"),
+        (["rank", str(tmp_path / "a.csv")], "is no frame of rank: it has no n_future"),
+        (["rank", str(runs), "--by", "widht"], "the runs do not differ in 'widht'"),
+    ):
+        assert main(["inspect", *words]) == 2, words
+        error = capsys.readouterr().err
+        assert named in error, error
+        assert error.count("\n") == 1, error
+
+
+def test_steps_and_options_are_checked(runs: Path) -> None:
+    with pytest.raises(LabError, match="rank has no option 'sequence'; did you mean 'sequences'"):
+        lab.inspect("rank", runs, sequence=3)
+    assert len(lab.inspect("rank", lab.Run(runs / "n1-0"), step="all", sequences=4)) == len(
+        lab.inspect("rank", runs / "n1-0", step=12, sequences=4)
+    )
+
+
+def test_the_command_prints_means_and_differences(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "rank", str(runs), "--sequences", "16"]) == 0
+    printed = capsys.readouterr().out
+    assert "n = 2 against n = 1" in printed
+    assert "p_holm" in printed
+
+
+def test_a_frame_has_the_columns_of_its_runs(runs: Path) -> None:
+    frame: pd.DataFrame = lab.inspect("rank", runs, sequences=16)
+    assert list(frame.columns[:4]) == ["run", "task", "n_future", "seed"]
+    assert frame.attrs["instrument"] == "rank"
+    assert (frame["tokens"] == 12 * tiny("agreement").positions_per_step).all()
