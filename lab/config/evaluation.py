@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from lab.config.points import evaluation_points
 from lab.config.settings import LARGEST, Settings, to_whole
 from tasks.errors import nearest
 
@@ -81,6 +82,10 @@ class EvaluationSettings(Settings):
     )
     """Measures with their interval in evaluation points; the last point is always included; 0: never. A measure is one of
     `MEASURES`, or `module:function` of your own; loss and accuracy are always measured."""
+
+    def points(self, steps: int) -> list[int]:
+        """List the steps at which a run of so many optimiser steps is measured."""
+        return evaluation_points(steps, self.every, self.per_decade)
 
     def check(self, steps: int) -> None:
         """Raise a ValueError if there are too many evaluation points in so many steps."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, Validat
 import tasks
 from lab.config import cost
 from lab.config.budget import BudgetSettings
+from lab.config.checkpoint import CheckpointSettings
 from lab.config.evaluation import EvaluationSettings
 from lab.config.kinds import find_kind
 from lab.config.model import ModelSettings
@@ -54,13 +55,6 @@ class ScheduleSettings(Settings):
         """Raise a ValueError if the schedule does not fit the number of steps."""
         if self.warmup_steps >= steps:
             raise ValueError(f"schedule.warmup_steps must be below steps = {steps}, not {self.warmup_steps}")
-
-
-class CheckpointSettings(Settings):
-    """When a run's state is written, so that it can be resumed exactly."""
-
-    seconds: float = Field(10.0, ge=0)
-    """Least seconds between checkpoints, which are written at evaluation points; 0 for one at every point."""
 
 
 def _plain(task: Task) -> dict[str, Any]:
@@ -116,6 +110,7 @@ class Experiment(Settings):
         self._check_network()
         self.schedule.check(self.steps)
         self.evaluation.check(self.steps)
+        self.checkpoint.check(self.evaluation, self.steps)
         self._check_devices()
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")

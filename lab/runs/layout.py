@@ -5,6 +5,7 @@ run.json            state, versions, git commit, host, seed, parameters, wall ti
 metrics.csv         step, tokens, scored_tokens, metric, value
 timing.csv          step, seconds, tokens_per_second
 model.safetensors   the trained weights
+weights-<step>.safetensors  the weights at a step, where checkpoint.keep asks for them
 checkpoint-<step>/  until the run finishes: everything it needs to resume
 .lock               empty; locked by the process that trains the run
 """
@@ -27,7 +28,8 @@ WEIGHTS = "model.safetensors"
 STATE, TENSORS = "state.json", "state.safetensors"
 """The files of a checkpoint."""
 _LEFTOVER = re.compile(
-    r"\.checkpoint-[0-9]{8,}(\.[0-9a-f]{8}\.partial)?|\.(run\.json|.*\.csv|model\.safetensors)\.[0-9a-f]{8}\.partial"
+    r"\.checkpoint-[0-9]{8,}(\.[0-9a-f]{8}\.partial)?|\.(run\.json|.*\.csv|(model|weights-[0-9]{8,})\.safetensors)"
+    r"\.[0-9a-f]{8}\.partial"
 )
 """Names of files that a kill during writing or removing leaves in a run's folder."""
 
@@ -64,6 +66,34 @@ def checkpoints(path: Path) -> list[Path]:
 def newest_checkpoint(path: Path) -> Path | None:
     """Return the newest checkpoint in a run's folder, None if there is none."""
     return max(checkpoints(path), key=checkpoint_step, default=None)
+
+
+def kept_name(step: int) -> str:
+    """Return the name of the file with the weights that are kept of a step."""
+    return f"weights-{step:08d}.safetensors"
+
+
+def kept_weights(path: Path) -> dict[int, Path]:
+    """Return the files of weights that are kept in a run's folder, by step; other files are left out."""
+    files = sorted(path.glob("weights-*.safetensors"))
+    return {int(match[1]): file for file in files if (match := re.fullmatch(r"weights-([0-9]{8,})\.safetensors", file.name))}
+
+
+def weights_by_step(path: Path, steps: int) -> dict[int, Path]:
+    """Return the file with the weights at each step that a run's folder has, sorted by step.
+
+    They are the kept weights, then the trained weights or, before the run has finished, those in its newest checkpoint.
+
+    Args:
+        path: The run's folder.
+        steps: Optimiser steps of the whole run.
+    """
+    files = kept_weights(path)
+    if (path / WEIGHTS).is_file():
+        files[steps] = path / WEIGHTS
+    elif newest := newest_checkpoint(path):
+        files[checkpoint_step(newest)] = newest / TENSORS
+    return dict(sorted(files.items()))
 
 
 def remove_checkpoint(path: Path) -> None:

@@ -15,17 +15,7 @@ from lab.config.files import flat
 from lab.errors import LabError
 from lab.runs import tables
 from lab.runs.files import read_json, report_unreadable
-from lab.runs.layout import (
-    EXPERIMENT,
-    FORMAT,
-    METRICS,
-    RECORD,
-    TIMING,
-    WEIGHTS,
-    checkpoint_step,
-    is_run,
-    newest_checkpoint,
-)
+from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, is_run, newest_checkpoint, weights_by_step
 from lab.runs.lock import LOCK, is_locked
 
 if TYPE_CHECKING:
@@ -123,26 +113,24 @@ class Run:
         return frame([self])
 
     def steps(self) -> list[int]:
-        """List the optimiser steps whose weights there are, in order; the last are the trained ones if the run is finished."""
-        if (self.path / WEIGHTS).is_file():
-            return [max((row[0] for row in self.metrics()), default=self.experiment.steps)]
-        checkpoint = self.checkpoint()
-        return [] if checkpoint is None else [checkpoint_step(checkpoint)]
+        """List the steps whose weights the run has: those it keeps (`checkpoint.keep`), and the last.
+
+        The last of an unfinished run is that of its newest checkpoint.
+        """
+        return list(weights_by_step(self.path, self.experiment.steps))
 
     def model(self, step: int | None = None) -> Network:
-        """Load the network on the CPU, in evaluation mode.
+        """Load the network, on the CPU, in evaluation mode.
 
         Args:
-            step: One of `steps()`; None for the last.
+            step: One of `steps()`; by default the last.
 
         Raises:
-            LabError: If there are no such weights, or they are cut short or do not fit the experiment.
+            LabError: If there are no weights, or none of this step, or they are cut short or do not fit the experiment.
         """
         from lab.runs.weights import load_network
 
-        if step is not None and step not in self.steps():
-            raise LabError(f"step must be one of {self.steps()}, whose weights {self.path} has, not {step}")
-        return load_network(self.path, self.experiment)
+        return load_network(self.path, self.experiment, step)
 
     def metrics(self) -> list[tables.Row]:
         """Read the table of metrics; empty before the first evaluation."""

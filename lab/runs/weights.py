@@ -4,44 +4,58 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
+import torch
 
 from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network, build
 from lab.runs.files import partial_of
 from lab.runs.isolation import isolated
-from lab.runs.layout import EXPERIMENT, TENSORS, WEIGHTS, newest_checkpoint
+from lab.runs.layout import EXPERIMENT, TENSORS, weights_by_step
 from lab.runs.tensors import load_tensors, save_tensors
 
 _IN_CHECKPOINT = "state_dict.network."
 
 
-def save_weights(network: Network, path: Path) -> None:
+_LISTED = 20
+"""Steps that an error lists."""
+
+
+def save_weights(network: Network, path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write a network's weights as safetensors, in one step.
+
+    Args:
+        network: The network.
+        path: The file.
+        dtype: Type of the numbers in the file.
 
     Raises:
         LabError: If the file cannot be written.
     """
     partial = partial_of(path)
     try:
-        save_tensors({name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}, partial)
+        save_tensors({name: tensor.detach().to("cpu", dtype) for name, tensor in network.state_dict().items()}, partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def load_network(path: Path, experiment: Experiment) -> Network:
-    """Load a run's network with its newest weights, on the CPU, in evaluation mode.
+def load_network(path: Path, experiment: Experiment, step: int | None = None) -> Network:
+    """Load a run's network, on the CPU, in evaluation mode.
 
     Args:
         path: The run's folder.
         experiment: The run's settings.
+        step: Of the weights; by default the newest.
 
     Raises:
-        LabError: If there are no weights yet, or they are cut short or do not fit the experiment.
+        LabError: If there are no weights, or none of this step, or they are cut short or do not fit the experiment.
     """
-    file, weights = _newest(path)
+    file = find_weights(path, experiment, step)
+    weights = load_tensors(file)
+    if file.name == TENSORS:
+        named = {name: tensor for name, tensor in weights.items() if name.startswith(_IN_CHECKPOINT)}
+        weights = {name.removeprefix(_IN_CHECKPOINT): tensor for name, tensor in named.items()}
     with isolated(experiment):
         network = build(experiment)
     try:
@@ -51,13 +65,19 @@ def load_network(path: Path, experiment: Experiment) -> Network:
     return network.eval()
 
 
-def _newest(path: Path) -> tuple[Path, dict[str, Tensor]]:
-    if (path / WEIGHTS).is_file():
-        return path / WEIGHTS, load_tensors(path / WEIGHTS)
-    checkpoint = newest_checkpoint(path)
-    if checkpoint is None:
+def find_weights(path: Path, experiment: Experiment, step: int | None = None) -> Path:
+    """Find the file with a run's weights at a step, by default the newest.
+
+    Raises:
+        LabError: If the run has no weights, or none of this step; it names the steps there are.
+    """
+    files = weights_by_step(path, experiment.steps)
+    if not files:
         raise LabError(f"{path}: has no weights yet")
-    tensors = load_tensors(checkpoint / TENSORS)
-    return checkpoint / TENSORS, {
-        name.removeprefix(_IN_CHECKPOINT): tensor for name, tensor in tensors.items() if name.startswith(_IN_CHECKPOINT)
-    }
+    if step is None:
+        return files[max(files)]
+    if step not in files:
+        steps = list(files)
+        some = [*map(str, steps)] if len(steps) <= _LISTED else [*map(str, steps[: _LISTED - 1]), "...", str(steps[-1])]
+        raise LabError(f"{path}: has no weights of step {step}; step must be one of {', '.join(some)}")
+    return files[step]

@@ -31,6 +31,7 @@ from lab.runs.layout import (
     checkpoint_step,
     checkpoints,
     is_run,
+    kept_weights,
     remove_checkpoint,
     remove_leftovers,
 )
@@ -159,6 +160,9 @@ class Recorder:
         for checkpoint in checkpoints(self.run_path):  # before the tables: a kill must not leave one without its metrics
             if checkpoint_step(checkpoint) > step:
                 remove_checkpoint(checkpoint)
+        for kept, weights in kept_weights(self.run_path).items():
+            if kept > step:
+                weights.unlink()
         for table in (METRICS, TIMING):
             tables.keep_until(self.run_path / table, step)
 
@@ -211,7 +215,7 @@ def check_free(run_path: Path) -> None:
 def _write_artifact(folder: Path, name: str, text: str) -> None:
     """Write a task's file into the folder; reject names outside it and those of the run's own files."""
     own = (EXPERIMENT, RECORD, METRICS, TIMING, WEIGHTS)
-    if Path(name).name != name or name in own or name.startswith((".", "checkpoint-")):
+    if Path(name).name != name or name in own or name.startswith((".", "checkpoint-", "weights-")):
         raise LabError(f"the task's artifact {name!r} must be a plain file name other than {', '.join(own)}")
     (folder / name).write_text(text, encoding="utf-8")
 

@@ -9,23 +9,27 @@ from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from lab.evaluation.evaluator import Evaluator
-from lab.evaluation.points import points_of
+from lab.evaluation.points import kept_points, points_of
 from lab.evaluation.state import has_finite_weights
 from lab.metrics import NEXT_TOKEN_LOSS
+from lab.runs.layout import kept_name
+from lab.runs.weights import save_weights
 from lab.runs.writer import Recorder
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
 
 
 class Measure(pl.Callback):
-    """Measure and record the runs at the evaluation points, then write a checkpoint if one is due."""
+    """Measure and record the runs at the evaluation points, keep their weights, then write a checkpoint if one is due."""
 
     def __init__(self, recorders: Sequence[Recorder], progress: Progress) -> None:
         self._recorders, self._progress = recorders, progress
-        self._experiment = recorders[0].experiment
-        self._points = set(points_of(self._experiment))
+        self._experiment = experiment = recorders[0].experiment
+        self._points = set(points_of(experiment))
+        self._kept = set(kept_points(experiment)[:-1])  # the last step's are the trained weights
         self._evaluators: dict[int, Evaluator] = {}  # by the number of prediction heads
         self._last_step = -1
         self._written = time.monotonic()
@@ -40,6 +44,7 @@ class Measure(pl.Callback):
             self._progress.start(trainer.global_step)
             if trainer.global_step == 0:
                 self._measure(trainer, module, [{} for _ in self._recorders])
+                self._keep_weights(module)
         self._since = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -54,6 +59,7 @@ class Measure(pl.Callback):
             module.gather()
             if trainer.is_global_zero:
                 self._record_diverged(module, bad_steps, self._measure(trainer, module, training))
+                self._keep_weights(module)
             self._share_diverged(trainer, module)
             if self._due(trainer) and self.sound_recorders(module):
                 trainer.save_checkpoint(self._recorders[0].checkpoint_path(step))
@@ -78,6 +84,17 @@ class Measure(pl.Callback):
             if member not in module.diverged and (bad_step is not None or not sound[member]):
                 module.diverged[member] = module.global_step if bad_step is None else bad_step
                 recorder.set_diverged(module.diverged[member])
+
+    def _keep_weights(self, module: TrainingModule) -> None:
+        """Keep the weights of the runs that have not diverged, if those of this step are to be kept.
+
+        A checkpoint of the step comes after them: a run that resumes from it has all kept weights of before.
+        """
+        if module.global_step in self._kept:
+            dtype = getattr(torch, self._experiment.checkpoint.keep_precision)
+            for member, (recorder, network) in enumerate(zip(self._recorders, module.networks(), strict=True)):
+                if member not in module.diverged:
+                    save_weights(network, recorder.run_path / kept_name(module.global_step), dtype)
 
     def _share_diverged(self, trainer: pl.Trainer, module: TrainingModule) -> None:
         """Broadcast the diverged runs from the first process, and end training if no run is left."""

@@ -44,7 +44,7 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     Each round trains both networks for a few steps, so that other load on the machine slows both. The result is the median of
     the ratios of all rounds.
     """
-    short = {"steps": STEPS, "schedule.warmup_steps": 0, **unbudgeted(experiment)}
+    short = {"steps": STEPS, "schedule.warmup_steps": 0, "checkpoint.keep": "none", **unbudgeted(experiment)}
     own = override(experiment, short | {"objective.active": "all"})
     base = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     with isolated_training(experiment):

@@ -1,10 +1,12 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lab
-from lab.evaluation.points import evaluation_points
+from lab.config.points import evaluation_points, thinned
 from lab.training.learning_rate import rate_factor
 
 
@@ -59,3 +61,15 @@ def test_the_last_step_has_the_ratio(steps: int, warmup: int, ratio: float) -> N
     assert factors[-1] == pytest.approx(ratio)
     assert factors[:warmup] == pytest.approx([(step + 1) / warmup for step in range(warmup)])
     assert all(ratio - 1e-12 <= factor <= 1 for factor in factors[warmup:])
+
+
+@given(st.integers(1, 5000), st.none() | st.integers(1, 700), st.none() | st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_thinned_points_are_few_and_near_each_log_step(steps: int, every: int | None, per_decade: int | None) -> None:
+    points = evaluation_points(steps, every, per_decade)
+    kept = thinned(points)
+    assert set(kept) <= set(points)
+    assert (kept[0], kept[-1]) == (0, steps)
+    assert len(kept) <= 8 * math.log10(steps) + 3
+    for target in (10 ** (k / 8) for k in range(int(8 * math.log10(steps)) + 1)):
+        assert min(point for point in points if point >= round(target)) in kept

@@ -115,7 +115,7 @@ def test_a_run_keeps_the_tasks_files_and_resumes_exactly(tmp_path: Path) -> None
     assert (tmp_path / "killed/metrics.csv").read_bytes() == (run.path / "metrics.csv").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["run.json", "../away", "checkpoint-1", ".hidden"])
+@pytest.mark.parametrize("name", ["run.json", "../away", "checkpoint-1", "weights-1", ".hidden"])
 def test_a_task_file_named_as_a_runs_file_is_rejected(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Walk, "artifacts", lambda self: {name: "text"})
     with pytest.raises(lab.LabError, match="plain file name"):

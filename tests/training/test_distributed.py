@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import lab
 from lab.config import Experiment, dump
@@ -43,19 +44,23 @@ def changed(experiment: Experiment, **more: object) -> Experiment:
 
 
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
-    one = lab.override(tiny(batch_size=8), CLIPPED)
+    one = lab.override(tiny(batch_size=8, checkpoint__keep=[6]), CLIPPED)
     two = two_processes(changed(one, devices=2, accumulate=2), tmp_path)
     single = lab.train(one, tmp_path / "one")
     assert_same(two, single)
+    assert two.steps() == [6, 12]
+    for name, weight in single.model(6).state_dict().items():
+        torch.testing.assert_close(two.model(6).state_dict()[name], weight, rtol=1e-3, atol=1e-3)
     norms = [row.value for row in single.metrics() if row.metric == "train/gradient_norm"]
     assert min(norms) > 0.05, "clipping never happened"
 
 
 def test_sharded_weights_train_as_whole_ones_do(tmp_path: Path) -> None:
-    one = lab.override(tiny(batch_size=8), CLIPPED)
+    one = lab.override(tiny(batch_size=8, checkpoint__keep=[6]), CLIPPED)
     two = two_processes(changed(one, devices=2, accumulate=2, strategy="fsdp"), tmp_path)
     assert_same(two, lab.train(one, tmp_path / "one"))
-    assert (two.path / "model.safetensors").stat().st_size == (tmp_path / "one" / "model.safetensors").stat().st_size
+    for file in ("model.safetensors", "weights-00000006.safetensors"):
+        assert (two.path / file).stat().st_size == (tmp_path / "one" / file).stat().st_size
 
 
 @pytest.mark.slow

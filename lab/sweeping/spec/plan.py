@@ -132,6 +132,7 @@ def measure_pace(experiment: Experiment) -> Pace:
         "steps": _STEPS,
         "schedule.warmup_steps": 0,
         "checkpoint.seconds": 1e9,
+        "checkpoint.keep": "none",
         "evaluation.per_decade": None,
     }
     short |= {"objective.active": "all", **unbudgeted(experiment)}

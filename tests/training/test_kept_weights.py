@@ -1,0 +1,159 @@
+"""Weights that a run keeps on its way: of the right steps, exact, and as safe from kills as its metrics."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lab
+from lab.errors import Diverged, LabError
+from lab.runs import weights
+from lab.runs.layout import METRICS, kept_name
+from lab.training import callbacks
+from tests.helpers.ensembles import SEEDS, ensemble
+from tests.helpers.killing import die, kill_in_step, train_killed
+from tests.helpers.tiny import tiny
+
+EVERY = {"checkpoint__keep": "every"}
+
+
+def kept_files(run: lab.Run) -> dict[str, bytes]:
+    """Return the files of a run that hold metrics or weights, by name."""
+    return {
+        path.name: path.read_bytes() for path in run.path.iterdir() if path.suffix == ".safetensors" or path.name == METRICS
+    }
+
+
+@pytest.mark.parametrize(
+    ("keep", "steps"),
+    [("none", [12]), ("every", [0, 3, 6, 9, 12]), ([0, 9], [0, 9, 12]), ([3, 12], [3, 12]), ("per_decade", [0, 3, 6, 9, 12])],
+)
+def test_a_run_has_the_weights_of_the_steps_it_keeps(tmp_path: Path, keep: Any, steps: list[int]) -> None:
+    run = lab.train(tiny(checkpoint__keep=keep), tmp_path / "run")
+    assert run.steps() == steps
+    assert {path.name for path in run.path.glob("*.safetensors")} == {"model.safetensors", *map(kept_name, steps[:-1])}
+
+
+def test_kept_weights_are_those_of_a_checkpoint(tmp_path: Path) -> None:
+    train_killed(tiny(), tmp_path / "killed", kill_in_step)
+    killed = lab.Run(tmp_path / "killed")
+    assert killed.steps() == [6]
+    run = lab.train(tiny(**EVERY), tmp_path / "run")
+    found, last = run.model(6).state_dict(), run.model().state_dict()
+    for name, expected in killed.model(6).state_dict().items():
+        assert torch.equal(found[name], expected)
+        assert not torch.equal(found[name], last[name])
+
+
+def test_kept_weights_change_nothing_else(tmp_path: Path) -> None:
+    plain, run = lab.train(tiny(), tmp_path / "plain"), lab.train(tiny(**EVERY), tmp_path / "run")
+    for file in ("metrics.csv", "model.safetensors"):
+        assert (plain.path / file).read_bytes() == (run.path / file).read_bytes()
+
+
+def within_kept_weights(patch: pytest.MonkeyPatch) -> None:
+    usual, calls = weights.save_tensors, []
+
+    def save(tensors: Any, path: Path) -> None:
+        calls.append(None)
+        if len(calls) == 3:
+            path.write_bytes(b"half of it")
+            die()
+        usual(tensors, path)
+
+    patch.setattr(weights, "save_tensors", save)
+
+
+def after_kept_weights(patch: pytest.MonkeyPatch) -> None:
+    """The weights of step 6 are kept, its checkpoint is not written."""
+    usual, calls = callbacks.save_weights, []
+
+    def save(*arguments: Any) -> None:
+        usual(*arguments)
+        calls.append(None)
+        if len(calls) == 3:
+            die()
+
+    patch.setattr(callbacks, "save_weights", save)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("kill", [within_kept_weights, after_kept_weights, kill_in_step], ids=lambda kill: kill.__name__)
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_a_killed_run_ends_with_the_same_files(tmp_path: Path, kill: Any, seconds: float) -> None:
+    experiment = tiny(**EVERY, checkpoint__seconds=seconds)
+    train_killed(experiment, tmp_path / "killed", kill)
+    left = lab.Run(tmp_path / "killed")
+    for step in left.steps():
+        left.model(step)
+    assert kept_files(lab.resume(left)) == kept_files(lab.train(experiment, tmp_path / "whole"))
+
+
+@pytest.mark.process
+def test_weights_after_the_checkpoint_go_when_it_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_killed(tiny(**EVERY, checkpoint__seconds=1e9), tmp_path / "run", kill_in_step)
+    assert lab.Run(tmp_path / "run").steps() == [0, 3, 6]
+    monkeypatch.setattr("lab.training.fit.fit", lambda *_: None)
+    assert lab.resume(tmp_path / "run").steps() == []
+
+
+def test_every_member_of_an_ensemble_keeps_its_own(tmp_path: Path) -> None:
+    for run in lab.train_ensemble(ensemble(tiny(checkpoint__keep=[6]), tmp_path)):
+        alone = lab.train(run.experiment, tmp_path / "alone" / run.name)
+        assert run.steps() == [6, 12]
+        found = run.model(6).state_dict()
+        for name, expected in alone.model(6).state_dict().items():
+            torch.testing.assert_close(found[name], expected, rtol=2e-3, atol=2e-3)
+
+
+def test_a_diverged_member_keeps_the_weights_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = torch.optim.AdamW.step
+
+    def broken(self: torch.optim.AdamW, *arguments: object, **named: object) -> object:
+        found = usual(self, *arguments, **named)
+        if int(next(iter(self.state.values()))["step"]) == 5:
+            self.param_groups[0]["params"][0].data[1].fill_(torch.nan)
+        return found
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", broken)
+    members = ensemble(tiny(**EVERY, checkpoint__seconds=1e9), tmp_path)
+    with pytest.raises(Diverged):
+        lab.train_ensemble(members)
+    steps = [lab.Run(path).steps() for path in members]
+    assert steps == [[0, 3, 6, 9, 12], [0, 3], [0, 3, 6, 9, 12]], SEEDS
+
+
+def test_weights_can_be_kept_in_half_precision(tmp_path: Path) -> None:
+    full = lab.train(tiny(**EVERY), tmp_path / "full")
+    half = lab.train(tiny(**EVERY, checkpoint__keep_precision="bfloat16"), tmp_path / "half")
+    sizes = [(run.path / kept_name(6)).stat().st_size for run in (full, half)]
+    assert sizes[1] < 0.75 * sizes[0], "names and shapes take the rest of so small a file"
+    for step, rounds in ((6, True), (12, False)):
+        found = half.model(step).state_dict()
+        for name, weight in full.model(step).state_dict().items():
+            assert found[name].dtype == torch.float32
+            assert torch.equal(found[name], weight.bfloat16().float() if rounds else weight)
+
+
+def test_an_unknown_step_names_those_there_are(tmp_path: Path) -> None:
+    run = lab.train(tiny(**EVERY), tmp_path / "run")
+    with pytest.raises(LabError, match=r"has no weights of step 5; step must be one of 0, 3, 6, 9, 12$"):
+        run.model(5)
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        ("all", "checkpoint.keep must be one of none, per_decade, every, or a list of steps that grow, not 'all'"),
+        ([], "a list of steps that grow, not \\[\\]"),
+        ([6, 3], "a list of steps that grow, not \\[6, 3\\]"),
+        ([-1], "a list of steps that grow"),
+        ([True], "a list of steps that grow"),
+        ([0, 4], "checkpoint.keep must be evaluation points, not step 4; nearest to it: 3 and 6"),
+        ([15], "checkpoint.keep must be evaluation points, not step 15; nearest to it: 12"),
+    ],
+)
+def test_wrong_steps_to_keep_are_rejected(keep: Any, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        tiny(checkpoint__keep=keep)
