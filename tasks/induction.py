@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.insight import Contrast, choose
 from tasks.core.splits import hash_instances
 from tasks.core.strata import MOST_RANKED, Ranks, Stratum, capped_permutations, ranked_size
 from tasks.errors import TaskError
@@ -155,6 +156,48 @@ class Induction(Task):
     def repeats(self) -> tuple[int, int]:
         return self.period
 
+    def contrast(self, batch: Batch) -> Contrast:
+        """Another token in every copy of the segment, not the first of several; decided at the second copy.
+
+        Left out are segments of all tokens of the vocabulary.
+        """
+        period_B = self._periods(batch.tokens)
+        sequence_C = np.flatnonzero(period_B < self.vocabulary)
+        tokens_CT, period_C1 = batch.tokens[sequence_C], period_B[sequence_C, None]
+        position_T = np.arange(self.length)
+        changed_C = choose(tokens_CT, (position_T < period_C1) & (position_T >= np.minimum(1, period_C1 - 1)))
+        other_C = choose(tokens_CT, ~_occurring(tokens_CT, self.vocabulary), key=1)
+        copies_CT = position_T % period_C1 == changed_C[:, None]
+        return Contrast(
+            sequence=sequence_C,
+            tokens=np.where(copies_CT, other_C[:, None], tokens_CT),
+            changed=changed_C,
+            answer=changed_C + period_C1[:, 0],
+        )
+
+    def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
+        """The period, as its place in the range, and the token to copy next: both once the segment has ended."""
+        low, high = self.period
+        position_T = np.arange(self.length)
+        period_B1 = _first_repeat(batch.tokens[:, :high])[:, None]
+        known_BT = position_T >= np.minimum(period_B1, high - 1)  # the longest segment ends where no other could
+        copied_BT = np.take_along_axis(batch.tokens, np.maximum(position_T + 1 - period_B1, 0), axis=1)
+        return {
+            "period": np.where(known_BT, np.maximum(period_B1 - low, 0), -1),
+            "token to copy": np.where(known_BT, copied_BT, -1),
+        }
+
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The token to copy, or before: the first token with the hazard that the segment ends, or an unseen token."""
+        size, count = tokens.shape
+        period_B = _first_repeat(tokens)
+        end_B = np.where(period_B < count, 1.0, self._hazards[count])
+        unseen_BV = ~_occurring(tokens, self.vocabulary)
+        chances_BV: NDArray[np.float64] = unseen_BV * ((1 - end_B) / np.maximum(unseen_BV.sum(axis=1), 1))[:, None]
+        row_B = np.arange(size)
+        chances_BV[row_B, tokens[row_B, count % period_B]] += end_B
+        return chances_BV
+
     def variants(self) -> dict[str, Task]:
         return {} if self.test_period is None else {"far": replace(self, period=self.test_period, test_period=None)}
 
@@ -168,11 +211,30 @@ class Induction(Task):
         return 1 + again
 
     @property
-    def _nats(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(T,) each: the loss of the optimal predictor on a new token, and on the token where the segment begins again."""
+    def _hazards(self) -> NDArray[np.float64]:
+        """(T,) the probability that the segment ends before a position, given that it did not end earlier."""
         low, high = self.period
         position_T = np.arange(self.length)
-        hazard_T = np.where(position_T < low, 0.0, 1 / np.maximum(high + 1 - position_T, 1))
+        return np.where(position_T < low, 0.0, 1 / np.maximum(high + 1 - position_T, 1))
+
+    @property
+    def _nats(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(T,) each: the loss of the optimal predictor on a new token, and on the token where the segment begins again."""
+        position_T, hazard_T = np.arange(self.length), self._hazards
         with np.errstate(divide="ignore"):  # positions past the longest period are never new
             new_T = np.log(np.maximum(self.vocabulary - position_T, 1)) - np.log1p(-hazard_T)
             return new_T, -np.log(hazard_T)
+
+
+def _first_repeat(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(B,) where the first token of each sequence comes again; the number of tokens where it does not."""
+    again_BT = np.pad(tokens[:, 1:] == tokens[:, :1], ((0, 0), (0, 1)), constant_values=True)
+    repeat_B: NDArray[np.int64] = 1 + again_BT.argmax(axis=1)
+    return repeat_B
+
+
+def _occurring(tokens: NDArray[np.int64], vocabulary: int) -> NDArray[np.bool_]:
+    """(B, V) whether each token occurs in each sequence."""
+    occurring_BV = np.zeros((len(tokens), vocabulary), dtype=np.bool_)
+    np.put_along_axis(occurring_BV, tokens, True, axis=1)
+    return occurring_BV

@@ -104,15 +104,17 @@ class Insight:
         return None
 
 
-def choose(tokens: NDArray[np.int64], options: int | NDArray[np.int64], key: int = 0) -> NDArray[np.int64]:
-    """Choose one of some options for each sequence: a fixed function of the sequence that looks random.
+def choose(tokens: NDArray[np.int64], allowed: NDArray[np.bool_], key: int = 0) -> NDArray[np.int64]:
+    """Choose one of the allowed options for each sequence: a fixed function of the sequence that looks random.
 
     Args:
         tokens: (B, T) ids.
-        options: The number of options, of all sequences or (B,), 1 or more.
+        allowed: (B, K), at least one of the options of each sequence.
         key: Selects one of a family of functions.
 
     Returns:
-        (B,) int64, numbers from 0 to `options` - 1.
+        (B,) int64, indices below K.
     """
-    return ((hash_instances(tokens, key) >> np.uint64(32)).astype(np.int64)) % options
+    place_B = (hash_instances(tokens, key) >> np.uint64(1)).astype(np.int64) % allowed.sum(axis=1)
+    chosen_B: NDArray[np.int64] = (allowed.cumsum(axis=1) > place_B[:, None]).argmax(axis=1)
+    return chosen_B

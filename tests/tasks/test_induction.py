@@ -1,5 +1,6 @@
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 import tasks
 from tasks import TaskError
 from tasks.induction import BOUNDARY, COPY, NEW
+from tests.helpers.enumeration import assert_joints_are_exact
 
 
 @st.composite
@@ -52,13 +54,49 @@ def test_floors_agree_with_enumeration_of_every_segment() -> None:
     assert task.floor("-") is None
 
 
+def distribution_of(task: tasks.Task) -> dict[tuple[int, ...], float]:
+    """Every sequence with its probability."""
+    low, high = task.period
+    distribution: dict[tuple[int, ...], float] = {}
+    for period in range(low, high + 1):
+        for segment in itertools.permutations(range(task.vocabulary), period):
+            row = tuple(segment[position % period] for position in range(task.length))
+            distribution[row] = 1 / (high + 1 - low) / math.perm(task.vocabulary, period)
+    return distribution
+
+
+@pytest.mark.parametrize("settings", [{"period": (1, 3), "length": 6}, {"period": (2, 4), "length": 9}], ids=str)
+def test_joints_agree_with_enumeration_of_every_segment(settings: dict[str, Any]) -> None:
+    task = tasks.get("induction", vocabulary=4, **settings)
+    distribution = distribution_of(task)
+    rows, chances = np.array(list(distribution)), np.array(list(distribution.values()))
+    assert_joints_are_exact(task, rows, chances, range(task.length - 2))
+
+
+def test_latents_are_the_period_and_the_token_to_copy() -> None:
+    task = tasks.get("induction", vocabulary=9, period=(2, 4), length=9)
+    latents = task.latents(task.label(np.array([[7, 3, 5, 7, 3, 5, 7, 3, 5], [1, 8, 4, 2, 1, 8, 4, 2, 1]])))
+    np.testing.assert_array_equal(latents["period"], [[-1, -1, -1, 1, 1, 1, 1, 1, 1], [-1, -1, -1, 2, 2, 2, 2, 2, 2]])
+    np.testing.assert_array_equal(latents["token to copy"], [[-1, -1, -1, 3, 5, 7, 3, 5, 7], [-1, -1, -1, 1, 8, 4, 2, 1, 8]])
+
+
+def test_a_contrast_changes_all_copies_of_a_token() -> None:
+    task = tasks.get("induction", vocabulary=5, period=(1, 5), length=10)
+    batch = task.batch(0, 0, 64)
+    contrast = task.contrast(batch)
+    periods = (batch.roles == NEW).sum(axis=1)
+    np.testing.assert_array_equal(contrast.sequence, np.flatnonzero(periods < 5))
+    for number, row in enumerate(contrast.sequence.tolist()):
+        old, new = batch.tokens[row], contrast.tokens[number]
+        changed = contrast.changed[number]
+        assert contrast.answer[number] == changed + periods[row]
+        assert changed > 0 or periods[row] == 1
+        np.testing.assert_array_equal(np.flatnonzero(old != new), np.arange(changed, 10, periods[row]))
+
+
 def test_the_optimum_is_the_exact_posterior_over_all_segments() -> None:
     task = tasks.get("induction", vocabulary=4, period=(1, 3), length=6)
-    distribution: dict[tuple[int, ...], float] = {}
-    for period in range(1, 4):
-        for segment in itertools.permutations(range(4), period):
-            row = tuple(segment[position % period] for position in range(6))
-            distribution[row] = distribution.get(row, 0) + 1 / 3 / math.perm(4, period)
+    distribution = distribution_of(task)
     rows = np.array(list(distribution))
     optimum = task.optimum(rows)
     for row, losses in zip(distribution, optimum, strict=True):

@@ -281,10 +281,14 @@ def test_a_task_that_answers_nothing_returns_nothing() -> None:
     )
 
 
-def test_a_choice_is_a_function_of_the_sequence_and_uniform() -> None:
-    tokens = np.random.default_rng(0).integers(9, size=(6000, 5))
-    chosen = choose(tokens, 6)
-    np.testing.assert_array_equal(choose(tokens[::-1], np.full(6000, 6))[::-1], chosen)
-    counts = np.bincount(chosen, minlength=6)
-    assert abs(counts - 1000).max() < 5 * np.sqrt(1000 * 5 / 6)
-    assert (choose(tokens, 6, key=1) != chosen).mean() > 0.7
+def test_a_choice_is_allowed_and_a_function_of_the_sequence() -> None:
+    rng = np.random.default_rng(0)
+    tokens, allowed = rng.integers(9, size=(6000, 5)), rng.random((6000, 7)) < 0.5
+    allowed[:, 4] = True
+    chosen = choose(tokens, allowed)
+    assert allowed[np.arange(6000), chosen].all()
+    np.testing.assert_array_equal(choose(tokens[::-1], allowed[::-1])[::-1], chosen)
+    assert (choose(tokens, allowed, key=1) != chosen).mean() > 0.5
+    counts = np.bincount(choose(tokens, np.tile([True, False, True], (6000, 1))), minlength=3)
+    assert counts[1] == 0
+    assert abs(counts[0] - 3000) < 5 * np.sqrt(6000 / 4)
