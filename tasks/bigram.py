@@ -29,6 +29,7 @@ from tasks.core.categorical import (
     quantise,
     stationary_distribution,
 )
+from tasks.core.insight import Contrast, choose
 from tasks.core.rng import stream
 from tasks.errors import TaskError
 from tasks.settings import require
@@ -130,25 +131,38 @@ class Bigram(Task):
         losses[self._roles_of(tokens) == COPY] = 0
         return losses
 
+    def contrast(self, batch: Batch) -> Contrast:
+        """Another follower of a trigger that comes again, the likeliest before its successors; decided at the second.
+
+        Left out are sequences in which no trigger comes again, or its follower has successors that no other token can have.
+        """
+        tokens, impossible = batch.tokens, 1e9
+        follows_BKT = np.pad(tokens[:, None, :-1] == np.arange(self.triggers)[:, None], ((0, 0), (0, 0), (1, 0)))
+        with np.errstate(divide="ignore"):
+            nats_VV = np.minimum(-np.log(self.chain), impossible)
+        nats_BKV = follows_BKT[:, :, :-1].astype(np.float64) @ nats_VV.T[tokens[:, 1:]]  # of the followers' successors
+        nats_BKV[:, :, : self.triggers] = impossible
+        np.put_along_axis(nats_BKV, self._first_followers(tokens)[1][:, :, None], impossible, axis=2)
+        allowed_BK = (follows_BKT.sum(axis=2) > 1) & (nats_BKV.min(axis=2) < impossible)
+        sequence_C = np.flatnonzero(allowed_BK.any(axis=1))
+        chosen = sequence_C, choose(tokens[sequence_C], allowed_BK[sequence_C])
+        follows_CT = follows_BKT[chosen]
+        return Contrast(
+            sequence=sequence_C,
+            tokens=np.where(follows_CT, nats_BKV[chosen].argmin(axis=1)[:, None], tokens[sequence_C]),
+            changed=follows_CT.argmax(axis=1),
+            answer=(follows_CT.cumsum(axis=1) == 2).argmax(axis=1),
+        )
+
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
         """`next token`: its distribution, (B, T, V); its mode; and the `follower` of a trigger that has been met before."""
-        tokens, position = batch.tokens, np.arange(self.length)
-        at_BK, follower_BK = self._first_followers(tokens)
-        trigger_BT = np.minimum(tokens, self.triggers - 1)
-        known_BT = (tokens < self.triggers) & (np.take_along_axis(at_BK, trigger_BT, axis=1) <= position)
-        follower_BT = np.where(known_BT, np.take_along_axis(follower_BK, trigger_BT, axis=1), -1)
-        next_BTV = self.chain[tokens]
-        next_BTV[known_BT] = np.eye(self.vocabulary)[follower_BT[known_BT]]
+        follower_BT = self._known_followers(batch.tokens)
+        next_BTV = self._distribution_after(batch.tokens, follower_BT)
         return {"next token": next_BTV, "likeliest next token": find_modes(next_BTV), "follower": follower_BT}
 
-    def joint(self, batch: Batch, position: int) -> NDArray[np.float64]:
-        """Two steps of the chain, in which triggers that have been met have their follower of this sequence."""
-        given = batch.tokens[:, : position + 1]
-        at_BK, follower_BK = self._first_followers(given)
-        chain_BVV = np.tile(self.chain, (len(given), 1, 1))
-        known = np.nonzero(at_BK <= position)
-        chain_BVV[known] = np.eye(self.vocabulary)[follower_BK[known]]
-        return np.asarray(chain_BVV[np.arange(len(given)), given[:, -1], :, None] * chain_BVV)
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The chain's transition, or the follower of a trigger that has been met before."""
+        return self._distribution_after(tokens[:, -1], self._known_followers(tokens)[:, -1])
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         before_BT, after_BT = tokens[:, :-1], tokens[:, 1:]
@@ -174,6 +188,20 @@ class Bigram(Task):
         here_BKT[:, :, -1] = True  # the last token has no follower
         at_BK = here_BKT.argmax(axis=2) + 1
         return at_BK, np.take_along_axis(tokens_BT, np.minimum(at_BK, tokens_BT.shape[1] - 1), axis=1)
+
+    def _known_followers(self, tokens_BT: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The follower of each token that is a trigger and was met before; -1 for other tokens."""
+        at_BK, follower_BK = self._first_followers(tokens_BT)
+        trigger_BT = np.minimum(tokens_BT, self.triggers - 1)
+        met_BT = np.take_along_axis(at_BK, trigger_BT, axis=1) <= np.arange(tokens_BT.shape[1])
+        follower_BT = np.take_along_axis(follower_BK, trigger_BT, axis=1)
+        return np.where((tokens_BT < self.triggers) & met_BT, follower_BT, -1)
+
+    def _distribution_after(self, tokens: NDArray[np.int64], followers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The distribution (..., V) of the token after each of these (...); -1 stands for an unknown follower."""
+        distribution = self.chain[tokens]
+        distribution[followers >= 0] = np.eye(self.vocabulary)[followers[followers >= 0]]
+        return distribution
 
     def _roles_of(self, tokens_BT: NDArray[np.int64]) -> NDArray[np.int8]:
         """The role of each token; the first of a sequence is `global`, though nothing predicts it."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
-from tasks.core.categorical import chain_rule, cumulative_steps, draw_by_steps, find_modes
+from tasks.core.categorical import cumulative_steps, draw_by_steps, find_modes
 from tasks.core.splits import MOST_LISTED
 from tasks.settings import require
 
@@ -136,18 +136,17 @@ class Markov(Task):
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
         """`transition row`: the posterior mean of the row that the last `order` states choose, (B, T, S); and its mode."""
-        one_more = np.pad(batch.tokens, ((0, 0), (0, 1)))
-        row_BTS = self.predict(one_more, self.order)[:, 1:]
+        row_BTS = self._predict_next(batch.tokens)
         row_BTS[:, : self.order - 1] = np.nan
         return {"transition row": row_BTS, "likeliest next state": find_modes(row_BTS)}
 
-    def joint(self, batch: Batch, position: int) -> NDArray[np.float64]:
-        """The posterior predictive: a first state that repeats the context changes the counts of the second."""
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The posterior mean of a row, as `optimum` scores it."""
+        return self._predict_next(tokens)[:, -1]
 
-        def next_chances(tokens: NDArray[np.int64], position: int) -> NDArray[np.float64]:
-            return self.predict(tokens[:, : position + 2], self.order)[:, -1]
-
-        return chain_rule(next_chances, batch.tokens, position)
+    def _predict_next(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The Bayes predictor's distribution after each token, (B, T, S)."""
+        return self.predict(np.pad(tokens, ((0, 0), (0, 1))), self.order)[:, 1:]
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         """Roles depend on positions alone; all sequences are possible."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.insight import Contrast, choose
 from tasks.core.splits import SPLITS, partition
 from tasks.core.strata import Stratum
 from tasks.errors import TaskError, shown
@@ -143,6 +144,39 @@ class Modular(Task):
         divisor = " and b not 0" if self.operation == "/" else ""
         words = " ".join(map(str, prompt))
         raise TaskError(f"modular: {words} is not a {self.operation} b = with numbers below {self.p}{divisor}")
+
+    def contrast(self, batch: Batch) -> Contrast:
+        """Another last token of an operand. Left out are sequences whose answer it cannot change, as that of 0 * 0."""
+        numbers_2B1 = np.stack(self._read(batch.tokens))[:, :, None]
+        last_2B1 = numbers_2B1 % self._symbols
+        others_2BS = numbers_2B1 - last_2B1 + (last_2B1 + np.arange(1, self._symbols)) % self._symbols
+        same_2BS = np.broadcast_to(numbers_2B1, others_2BS.shape)
+        a_BC, b_BC = np.concatenate([[others_2BS[0], same_2BS[1]], [same_2BS[0], others_2BS[1]]], axis=2)
+        possible_BC = (np.maximum(a_BC, b_BC) < self.p) & ~((self.operation == "/") & (b_BC == 0))
+        allowed_BC = possible_BC & (self.result(a_BC % self.p, b_BC % self.p) != self.result(*numbers_2B1))
+        sequence_C = np.flatnonzero(allowed_BC.any(axis=1))
+        chosen = sequence_C, choose(batch.tokens[sequence_C], allowed_BC[sequence_C])
+        tokens_CT = self._build(a_BC[chosen], b_BC[chosen]).tokens
+        differs_CT, begin = tokens_CT != batch.tokens[sequence_C], 2 * self.digits + 2
+        changed_C, answer_C = differs_CT.argmax(axis=1), begin + differs_CT[:, begin:].argmax(axis=1)
+        return Contrast(sequence=sequence_C, tokens=tokens_CT, changed=changed_C, answer=answer_C)
+
+    def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """The `first operand` and the `result`, each from the last token on that decides it."""
+        a, b = (number % self.p for number in self._read(batch.tokens))
+        numbers = {"first operand": (a, self.digits - 1), "result": (self.result(a, b), 2 * self.digits)}
+        position = np.arange(self.length)
+        return {name: np.where(position >= begin, number[:, None], -1) for name, (number, begin) in numbers.items()}
+
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Certain once the operands are known; the choice of training facts has no distribution."""
+        if tokens.shape[1] < 2 * self.digits + 1:
+            return None
+        return np.eye(self.vocab_size)[self._build(*self._read(tokens)).tokens[:, tokens.shape[1]]]
+
+    def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each token of the answer is right: the operands decide it, whatever was written before it."""
+        return np.asarray(tokens == self._build(*self._read(tokens)).tokens)
 
     def format(self, row: Batch) -> str:
         """Write `41 * 7 = 93`, or `41 * 07 = 93` where numbers are spelled."""

@@ -6,8 +6,6 @@ for distributions that serve one batch. `build_aliases` takes V passes; `draw_by
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,25 +98,3 @@ def find_modes(chances_BTV: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the likeliest outcome of each distribution, (B, T); -1 where several are equally likely, or they are nan."""
     second, first = np.moveaxis(np.partition(np.nan_to_num(chances_BTV), [-2, -1], axis=2)[:, :, -2:], 2, 0)
     return np.where(first - second > 1e-6, chances_BTV.argmax(axis=2), -1)
-
-
-def chain_rule(
-    next_chances: Callable[[NDArray[np.int64], int], NDArray[np.float64]], tokens: NDArray[np.int64], position: int
-) -> NDArray[np.float64]:
-    """Compute the joint distribution of two tokens, P(x) P(y | x), from the distributions of one.
-
-    Args:
-        next_chances: Computes the distribution (B, V) of the token after a position, given tokens (B, T) up to it.
-        tokens: (B, T) ids, of which only those up to `position` count.
-        position: Of the last token that is given.
-
-    Returns:
-        (B, V, V): probability that the tokens at `position` + 1 and + 2 are x and y.
-    """
-    first_BV = next_chances(tokens, position)
-    tokens = tokens.copy()
-    joint_BVV = np.empty((*first_BV.shape, first_BV.shape[1]))
-    for token in range(first_BV.shape[1]):
-        tokens[:, position + 1] = token
-        joint_BVV[:, token] = first_BV[:, token, None] * next_chances(tokens, position + 1)
-    return joint_BVV

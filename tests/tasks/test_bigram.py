@@ -11,6 +11,7 @@ from scipy import stats
 import tasks
 from tasks import Task, TaskError
 from tasks.bigram import COPY, FIRST, GLOBAL
+from tests.helpers.enumeration import assert_joints_are_exact
 
 TASK = tasks.get("bigram")
 SMALL = tasks.get("bigram", vocabulary=4, triggers=1, trigger_rate=0.3, alpha=0.5, length=6)
@@ -168,37 +169,40 @@ def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: st
 
 
 def test_joints_and_latents_are_exact_by_enumeration() -> None:
+    distribution = distribution_of_sequences(SMALL)
+    rows = np.array(list(distribution))
+    assert_joints_are_exact(SMALL, rows, np.array(list(distribution.values())), range(SMALL.length - 2))
     prefixes: dict[tuple[int, ...], float] = defaultdict(float)
-    for row, chance in distribution_of_sequences(SMALL).items():
+    for row, chance in distribution.items():
         for end in range(len(row) + 1):
             prefixes[row[:end]] += chance
-    batch = SMALL.batch(0, 0, 64)
-    rows = list(map(tuple, batch.tokens.tolist()))
-    for position in range(SMALL.length - 2):
-        for row, joint in zip(rows, SMALL.joint(batch, position), strict=True):
-            given = row[: position + 1]
-            exact = [[prefixes[*given, x, y] / prefixes[given] for y in range(4)] for x in range(4)]
-            np.testing.assert_allclose(joint, exact, atol=1e-9)
-    latents = SMALL.latents(batch)
-    for number, row in enumerate(rows):
+    latents = SMALL.latents(SMALL.label(rows))
+    for number, row in enumerate(distribution):
         for t in range(SMALL.length - 1):
             exact_V = np.array([prefixes[*row[: t + 1], x] / prefixes[row[: t + 1]] for x in range(4)])
-            np.testing.assert_allclose(latents["next token"][number, t], exact_V, atol=1e-9)
+            np.testing.assert_allclose(latents["next token"][number, t], exact_V, atol=1e-12)
             largest = np.flatnonzero(exact_V > exact_V.max() - 1e-9)
             assert latents["likeliest next token"][number, t] == (largest[0] if len(largest) == 1 else -1)
             met = [after for before, after in itertools.pairwise(row[: t + 1]) if before == 0]
             assert latents["follower"][number, t] == (met[0] if met and row[t] == 0 else -1)
 
 
-def test_joints_know_the_followers_of_several_triggers() -> None:
-    task = tasks.get("bigram", vocabulary=6, triggers=2, length=16)
+@pytest.mark.parametrize("task", [TASK, SMALL], ids=["default", "small"])
+def test_a_contrast_replaces_a_repeated_follower(task: Task) -> None:
     batch = task.batch(0, 0, 256)
-    roles = batch.roles
-    for position in range(14):
-        joint = task.joint(batch, position)
-        np.testing.assert_allclose(joint.sum(axis=(1, 2)), 1)
-        first, second = batch.tokens[:, position + 1], batch.tokens[:, position + 2]
-        follows = (roles[:, position + 2] == task.role("copy")) & (roles[:, position + 1] == task.role("global"))
-        pair = joint[np.arange(256), first, second]
-        np.testing.assert_allclose(pair[follows], joint.sum(axis=2)[follows, first[follows]])
-        assert (pair > 0).all()
+    contrast = task.contrast(batch)
+    copies = (batch.roles == task.role("copy")).any(axis=1)
+    assert set(contrast.sequence) <= set(np.flatnonzero(copies))
+    assert len(contrast.sequence) > 0.9 * copies.sum() or task is SMALL
+    for number, row in enumerate(contrast.sequence.tolist()):
+        old, new = batch.tokens[row], contrast.tokens[number]
+        trigger = old[contrast.changed[number] - 1]
+        followers = 1 + np.flatnonzero(old[:-1] == trigger)
+        assert [contrast.changed[number], contrast.answer[number]] == followers[:2].tolist()
+        np.testing.assert_array_equal(np.flatnonzero(old != new), followers)
+        after = followers[followers + 1 < task.length] + 1
+        best = [
+            np.prod(task.chain[token, old[after]]) if token != old[followers[0]] else 0
+            for token in range(task.triggers, task.vocabulary)
+        ]
+        assert np.prod(task.chain[new[followers[0]], old[after]]) == pytest.approx(max(best))

@@ -5,6 +5,7 @@ import pytest
 
 import tasks
 from tasks import SPLITS, Task, TaskError
+from tasks.core.batch import join
 
 OPERATIONS = ["+", "-", "*", "/", "x2+y2", "x3+xy"]
 
@@ -131,3 +132,40 @@ def test_wrong_prompts_are_rejected(prompt: list[int]) -> None:
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("modular", **wrong)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(("p", "spelled"), [(7, False), (97, False), (97, True)])
+def test_a_contrast_changes_an_operand_and_the_answer(operation: str, p: int, spelled: bool) -> None:
+    task = tasks.get("modular", p=p, operation=operation, spelled=spelled)
+    batch = task.batch(0, 1, 20)
+    contrast = task.contrast(batch)
+    assert set(contrast.changed.tolist()) == {task.digits - 1, 2 * task.digits}
+    for before, after in zip(batch.tokens[contrast.sequence], contrast.tokens, strict=True):
+        np.testing.assert_array_equal(task.solve(after[: -task.digits]), after[-task.digits :])
+        assert (before != after)[: -task.digits].sum() == 1
+
+
+def test_no_operand_of_zero_times_zero_changes_the_answer() -> None:
+    task = tasks.get("modular", p=7, operation="*")
+    batch = join([task.parse(line) for line in ("0 * 0 = 0", "0 * 3 = 0", "3 * 0 = 0")])
+    contrast = task.contrast(batch)
+    np.testing.assert_array_equal(contrast.sequence, [1, 2])
+    np.testing.assert_array_equal(contrast.changed, [0, 2])
+
+
+@pytest.mark.parametrize("spelled", [False, True])
+def test_latents_and_joints_are_those_of_the_numbers(spelled: bool) -> None:
+    task = tasks.get("modular", p=97, operation="x3+xy", spelled=spelled)
+    batch = task.batch(0, 0, 64)
+    a, b = task.instances(batch.tokens).T
+    latents, known = task.latents(batch), 2 * task.digits
+    for name, number, begin in (("first operand", a, task.digits - 1), ("result", task.result(a, b), known)):
+        assert (latents[name][:, :begin] == -1).all()
+        assert (latents[name][:, begin:] == number[:, None]).all()
+    assert task.joint(batch, known - 1) is None
+    for position in range(known, task.length - 2):
+        x, y = batch.tokens[:, position + 1 : position + 3].T
+        joint = task.joint(batch, position)
+        assert joint.sum() == 64
+        assert (joint[np.arange(64), x, y] == 1).all()
