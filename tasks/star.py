@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.insight import Contrast, choose
 from tasks.core.splits import MOST_LISTED
 from tasks.core.text import read_numbers
 from tasks.errors import TaskError
@@ -155,6 +156,64 @@ class Star(Task):
             raise TaskError(f"star: no arm from {start} ends in {goal}")
         return paths[goal][::-1]
 
+    def contrast(self, batch: Batch) -> Contrast | None:
+        """Another goal; decided at the turn, or where the path begins with the goal. None if paths differ in the goal alone."""
+        if (self.form, self.direction, self.arm) == ("short", "reverse", 2):
+            return None
+        tokens, row_B = batch.tokens.copy(), np.arange(len(batch))
+        other_BV = self._ends(tokens) & (np.arange(self.vocab_size) != tokens[:, self._goal, None])
+        tokens[:, self._goal] = choose(tokens, other_BV)
+        tokens[:, self._prompt :] = self._answer(self._paths(tokens))
+        answer = self._prompt + (self.form == "public" and self.direction == "forward")
+        changed = np.full(len(batch), self._goal)
+        return Contrast(sequence=row_B, tokens=tokens, changed=changed, answer=np.full(len(batch), answer))
+
+    def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
+        """The goal, the turn, the next node to write and how many are left: from the goal on."""
+        path_BA = self._paths(batch.tokens)
+        answer_BA = self._answer(path_BA)
+        turn_B1 = path_BA[:, [1 if self.direction == "forward" else -2]]
+        position_T = np.arange(self.length)
+        left_T = np.minimum(self.length - 1 - position_T, answer_BA.shape[1])
+        next_BT = answer_BA[:, np.minimum(answer_BA.shape[1] - left_T, answer_BA.shape[1] - 1)]
+        known_T = position_T >= self._goal
+        return {
+            "goal": np.where(known_T, batch.tokens[:, self._goal, None], -1),
+            "turn": np.where(known_T, turn_B1, -1),
+            "next node": np.where(known_T & (left_T > 0), next_BT, -1),
+            "nodes left": np.broadcast_to(np.where(known_T, left_T, -1), next_BT.shape),
+        }
+
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """From the last edge on: the centre, one of the ends of arms, and then what is determined."""
+        (size, count), token_V = tokens.shape, np.arange(self.vocab_size)
+        if count < self._goal - 1 - (self.form == "public"):
+            return None
+        if count == self._goal:
+            follows_BV = self._ends(tokens)
+        elif count == self._goal - 1:
+            follows_BV = self._among(tokens, 0) & ~self._among(tokens, 1)
+        elif count < self._prompt:
+            follows_BV = np.broadcast_to(token_V == self.nodes + (1 if count < self._goal else 2), (size, self.vocab_size))
+        else:
+            follows_BV = token_V == self._answer(self._paths(tokens))[:, count - self._prompt, None]
+        return np.asarray(follows_BV / follows_BV.sum(axis=1, keepdims=True))
+
+    def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Each step follows the only edge from the node before it, right or wrong as that is; from the centre, the turn."""
+        path_BA, (edges_BE2, start_B, goal_B) = self._paths(tokens), self._read(tokens)
+        forward = self.direction == "forward"
+        step_BV = self._arrows(edges_BE2 if forward else edges_BE2[:, :, ::-1])
+        if forward:
+            np.put_along_axis(step_BV, start_B[:, None], path_BA[:, 1:2], axis=1)
+        first_B1 = (start_B if forward else goal_B)[:, None]
+        written_BA = np.concatenate([first_B1, tokens[:, self._prompt :]], axis=1)
+        right_BA = np.take_along_axis(step_BV, written_BA[:, :-1], axis=1)
+        if self.form == "public":
+            right_BA = np.concatenate([first_B1, right_BA[:, 1:]], axis=1)
+        prompt_BP = np.ones((len(tokens), self._prompt), dtype=np.bool_)
+        return np.concatenate([prompt_BP, tokens[:, self._prompt :] == right_BA], axis=1)
+
     def format(self, row: Batch) -> str:
         """A line of the public data: `1,2|3,4|.../start,goal=start,...,goal`, in either form."""
         edges_BE2, start_B, goal_B = self._read(row.tokens)
@@ -198,6 +257,36 @@ class Star(Task):
     def _answer(self, path_BA: NDArray[np.int64]) -> NDArray[np.int64]:
         path: NDArray[np.int64] = path_BA if self.direction == "forward" else path_BA[:, ::-1]
         return path if self.form == "public" else path[:, 1:]
+
+    @property
+    def _goal(self) -> int:
+        """The position of the goal in the prompt."""
+        return self._prompt - (2 if self.form == "public" else 1)
+
+    def _paths(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B, A) the nodes from the start to the goal of prompts, found backwards from the goal."""
+        edges_BE2, _, goal_B = self._read(tokens)
+        back_BV = self._arrows(edges_BE2[:, :, ::-1])
+        path = [goal_B]
+        for _ in range(self.arm - 1):
+            path.append(back_BV[np.arange(len(tokens)), path[-1]])
+        return np.stack(path[::-1], axis=1)
+
+    def _arrows(self, edges_BE2: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B, V + 1) the node to which an edge leads from each token; V, which is no token, where there is none."""
+        arrows_BV = np.full((len(edges_BE2), self.vocab_size + 1), self.vocab_size)
+        np.put_along_axis(arrows_BV, edges_BE2[:, :, 0], edges_BE2[:, :, 1], axis=1)
+        return arrows_BV
+
+    def _ends(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(B, V) whether each token is the last node of an arm."""
+        return self._among(tokens, 1) & ~self._among(tokens, 0)
+
+    def _among(self, tokens: NDArray[np.int64], side: int) -> NDArray[np.bool_]:
+        """(B, V) whether an edge begins (side 0) or ends (1) at each token."""
+        each = 3 if self.form == "public" else 2
+        nodes_BE = tokens[:, side : each * self.edges : each]
+        return np.asarray((nodes_BE[:, :, None] == np.arange(self.vocab_size)).any(axis=1))
 
     def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Edges (B, E, 2), starts (B,) and goals (B,) of sequences or prompts."""

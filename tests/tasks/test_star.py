@@ -1,3 +1,5 @@
+import itertools
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 
 import tasks
 from tasks import Task, TaskError
+from tests.helpers.enumeration import assert_joints_are_exact
 
 FORMS = [(form, direction) for form in ("short", "public") for direction in ("forward", "reverse")]
 
@@ -138,6 +141,97 @@ def test_arms_and_edges_are_in_random_order() -> None:
     tokens = task.batch(0, 0, 6000).tokens
     position = (tokens[:, 5:6] == tokens[:, [1, 3]]).argmax(axis=1)
     assert abs(position.mean() - 0.5) < 0.1
+
+
+def tokens_of(task: Task, edges: list[tuple[int, int]], path: list[int]) -> list[int]:
+    """A sequence in the task's form, its path from start to goal given."""
+    walk = path if task.direction == "forward" else path[::-1]
+    if task.form == "short":
+        return [*(node for edge in edges for node in edge), path[0], path[-1], *walk[1:]]
+    bar, slash, equals = range(task.nodes, task.nodes + 3)
+    return [*[token for edge in edges for token in (*edge, bar)][:-1], slash, path[0], path[-1], equals, *walk]
+
+
+def every_sequence(task: Task) -> np.ndarray:
+    """All sequences of two arms of three nodes, which are equally likely."""
+    return np.array(
+        [
+            tokens_of(task, list(edges), [c, x, y])
+            for c, x, y, v, w in itertools.permutations(range(task.nodes), 5)
+            for edges in itertools.permutations([(c, x), (x, y), (c, v), (v, w)])
+        ]
+    )
+
+
+@pytest.mark.parametrize(("form", "direction"), FORMS)
+def test_joints_agree_with_enumeration_from_the_last_edge_on(form: str, direction: str) -> None:
+    task = tasks.get("star", nodes=5, form=form, direction=direction)
+    rows = every_sequence(task)
+    last_edge = 7 if form == "short" else 10
+    assert_joints_are_exact(task, rows, np.ones(len(rows)), range(last_edge, task.length - 2))
+    assert task.joint(task.rows(rows, np.ones_like(rows)), last_edge - 1) is None
+
+
+@pytest.mark.parametrize(("form", "direction"), FORMS)
+def test_a_contrast_is_the_way_to_another_goal(form: str, direction: str) -> None:
+    task = tasks.get("star", degree=3, arm=4, form=form, direction=direction)
+    batch = task.batch(0, 0, 40)
+    contrast = task.contrast(batch)
+    for number, old in enumerate(batch.tokens):
+        new = contrast.tokens[number]
+        begin = batch.answer[number, 0]
+        np.testing.assert_array_equal(task.solve(new[:begin]), new[begin:])
+        assert contrast.changed[number] == begin - (1 if form == "short" else 2)
+        assert contrast.answer[number] == np.flatnonzero(old != new)[1]
+
+
+def test_no_contrast_where_the_path_from_the_goal_is_its_start() -> None:
+    task = tasks.get("star", arm=2, form="short", direction="reverse")
+    assert task.contrast(task.batch(0, 0, 4)) is None
+
+
+def test_latents_are_known_from_the_goal_on() -> None:
+    edges = [(3, 1), (7, 2), (2, 5), (7, 3)]
+    for form, direction, unknown, following, turn in (
+        ("short", "forward", 9, [3, 1, -1], 3),
+        ("short", "reverse", 9, [3, 7, -1], 3),
+        ("public", "forward", 13, [7, 7, 3, 1, -1], 3),
+        ("public", "reverse", 13, [1, 1, 3, 7, -1], 3),
+    ):
+        task = tasks.get("star", form=form, direction=direction)
+        batch = task.rows(np.array([tokens_of(task, edges, [7, 3, 1])]), np.ones((1, task.length)))
+        known = task.length - unknown
+        left = [2, 1, 0] if form == "short" else [3, 3, 2, 1, 0]
+        expected = {"goal": [1] * known, "turn": [turn] * known, "next node": following, "nodes left": left}
+        for name, values in task.latents(batch).items():
+            np.testing.assert_array_equal(values, [[-1] * unknown + expected[name]], f"{name} {form} {direction}")
+
+
+@pytest.mark.parametrize(
+    ("form", "direction", "path", "wrong"),
+    [
+        ("short", "forward", [3, 1], []),
+        ("short", "forward", [2, 5], [0]),
+        ("short", "forward", [2, 1], [0, 1]),
+        ("short", "forward", [3, 5], [1]),
+        ("short", "forward", [7, 2], [0, 1]),
+        ("short", "forward", [7, 3], [0]),
+        ("short", "reverse", [3, 7], []),
+        ("short", "reverse", [2, 7], [0]),
+        ("short", "reverse", [2, 3], [0, 1]),
+        ("public", "forward", [7, 2, 5], [1]),
+        ("public", "forward", [2, 5, 3], [0, 2]),
+        ("public", "forward", [13, 3, 1], [0, 1]),
+        ("public", "reverse", [1, 2, 7], [1]),
+    ],
+)
+def test_steps_along_a_wrong_arm_are_consistent(form: str, direction: str, path: list[int], wrong: list[int]) -> None:
+    """The arms are 7 3 1 and 7 2 5, the goal is 1."""
+    task = tasks.get("star", form=form, direction=direction)
+    tokens = np.array([tokens_of(task, [(3, 1), (7, 2), (2, 5), (7, 3)], [7, 3, 1])])
+    begin = task.length - len(path)
+    tokens[0, begin:] = path
+    np.testing.assert_array_equal(np.flatnonzero(~task.consistent(tokens)[0]) - begin, wrong)
 
 
 @pytest.mark.parametrize(
