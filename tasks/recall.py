@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.insight import Contrast, choose
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.settings import require
@@ -93,8 +94,7 @@ class Recall(Task):
         slots_BS2 = tokens.reshape(len(tokens), -1, 2)
         pairs_BP2, asked_BS2 = slots_BS2[:, :pairs], slots_BS2[:, pairs:]
         keys_BP, key_BS = pairs_BP2[:, :, 0], asked_BS2[:, :, 0]
-        asked_BS = key_BS != 0
-        match_BSP = asked_BS[:, :, None] & (key_BS[:, :, None] == keys_BP[:, None])
+        asked_BS, match_BSP = key_BS != 0, self._matches(tokens)
         fit = ((keys_BP >= 1) & (keys_BP < half)).all() and (pairs_BP2[:, :, 1] >= half).all()
         once = (match_BSP.sum(axis=1) == 1).all() and (match_BSP.sum(axis=2) == asked_BS).all()
         values_BP = np.sort(pairs_BP2[:, :, 1], axis=1)
@@ -103,7 +103,7 @@ class Recall(Task):
                 f"recall: a sequence is {pairs} pairs of a key from 1 to {half - 1} and a value from {half} to {2 * half - 1}, "
                 "all different, then each key once more, before its value, between fillers 0 0"
             )
-        right_BS = (match_BSP * pairs_BP2[:, None, :, 1]).sum(axis=2)  # 0, the filler, without a query
+        right_BS = self._values(tokens)
         for key, value, right in zip(*(a.ravel() for a in (key_BS, asked_BS2[:, :, 1], right_BS)), strict=True):
             if value != right:
                 raise TaskError(f"recall: after {key} must come {right}, not {value}")
@@ -153,6 +153,57 @@ class Recall(Task):
         half = self.vocabulary // 2
         by_role = {KEY: 1 / (half - 1), QUERY: 1 / (half - 1), VALUE: 1 / half, ANSWER: 1 / half}
         return by_role.get(self.role(role))
+
+    def contrast(self, batch: Batch) -> Contrast:
+        """Another value, that no other key has, for one of the keys; decided after its query."""
+        tokens, row_B, begin = batch.tokens.copy(), np.arange(len(batch)), 2 * self.pairs
+        changed_B = 1 + 2 * choose(tokens, np.ones((len(batch), self.pairs), dtype=np.bool_))
+        old_B1, new_B1 = tokens[row_B, changed_B, None], choose(tokens, self._unseen(tokens[:, :begin], 1), key=1)[:, None]
+        tokens = np.where(tokens == old_B1, new_B1, tokens)
+        answer_B = begin + (tokens[:, begin:] == new_B1).argmax(axis=1)
+        return Contrast(sequence=row_B, tokens=tokens, changed=changed_B, answer=answer_B)
+
+    def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
+        """The value of a queried key, at its query."""
+        value_BT = np.full(batch.tokens.shape, -1)
+        value_BT[:, 2 * self.pairs :: 2] = np.maximum(self._values(batch.tokens) - self.vocabulary // 2, -1)
+        return {"value": value_BT}
+
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Keys and values are uniform over the unseen ones, and the second token of a later slot follows from its first.
+
+        None at the first: the places and the order of the queries depend on each other and have no closed form.
+        """
+        count = tokens.shape[1]
+        if count < 2 * self.pairs:
+            follows_BV = self._unseen(tokens, count % 2)
+        elif count % 2:
+            follows_BV = self._values(tokens)[:, -1:] == np.arange(self.vocabulary)
+        else:
+            return None
+        return np.asarray(follows_BV / follows_BV.sum(axis=1, keepdims=True))
+
+    def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """After each query comes the value of its key."""
+        value_BS, consistent_BT = self._values(tokens), np.ones(tokens.shape, dtype=np.bool_)
+        consistent_BT[:, 2 * self.pairs + 1 :: 2] = (value_BS == 0) | (tokens[:, 2 * self.pairs + 1 :: 2] == value_BS)
+        return consistent_BT
+
+    def _unseen(self, tokens: NDArray[np.int64], side: int) -> NDArray[np.bool_]:
+        """(B, V) whether each token is a key (side 0) or a value (1) that is not in these pairs."""
+        token_V, half = np.arange(self.vocabulary), self.vocabulary // 2
+        seen_BV = (tokens[:, side::2, None] == token_V).any(axis=1)
+        return np.asarray(~seen_BV & ((token_V >= half) if side else (token_V > 0) & (token_V < half)))
+
+    def _matches(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(B, S, P) whether each slot after the pairs queries each key."""
+        keys_BP, key_BS = tokens[:, 0 : 2 * self.pairs : 2], tokens[:, 2 * self.pairs :: 2]
+        return np.asarray((key_BS[:, :, None] != 0) & (key_BS[:, :, None] == keys_BP[:, None]))
+
+    def _values(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B, S) the value of the key that each slot after the pairs queries; 0, the filler, without a query."""
+        values_BP = tokens[:, 1 : 2 * self.pairs : 2]
+        return np.asarray((self._matches(tokens) * values_BP[:, None]).sum(axis=2))
 
     def weights(self) -> NDArray[np.float64]:
         """Return the probability of each slot, nearest first, to take a query; slots are drawn without replacement."""

@@ -211,12 +211,16 @@ def test_pairs_of_tokens_are_as_frequent_as_the_joint_states(task: Task) -> None
 
 
 def of_floor_zero(task: Task, batch: Batch) -> np.ndarray:
-    """The targets that their prefix determines."""
-    return np.isin(batch.roles, [number for number, role in enumerate(task.roles) if number and task.floor(role) == 0])
+    """The targets that their prefix determines, at the default settings too."""
+    usual = type(task)()
+    determined = [
+        role for role in task.roles[1:] if task.floor(role) == 0 and (role not in usual.roles or usual.floor(role) == 0)
+    ]
+    return np.isin(batch.roles, [task.role(role) for role in determined])
 
 
 def answered(task: Task, batch: Batch) -> np.ndarray:
-    """The positions of answers; without them, those that their prefix determines."""
+    """The positions of answers; in a task without them, those that their prefix determines."""
     if not task.has_answer:
         return of_floor_zero(task, batch)
     position_T = np.arange(task.length)

@@ -8,6 +8,7 @@ from scipy import stats
 import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.recall import ANSWER, FILLER, KEY, QUERY, VALUE
+from tests.helpers.enumeration import assert_joints_are_exact
 
 TASK = tasks.get("recall", vocabulary=64, pairs=8, length=64)
 SMALL = tasks.get("recall", vocabulary=12, pairs=2, length=12)
@@ -92,6 +93,48 @@ def test_floors_are_exact_by_enumeration_of_the_pairs() -> None:
     assert SMALL.floor("answer") == 0
     assert SMALL.floor("filler") is SMALL.floor("query") is SMALL.floor("-") is None
     assert tasks.get("recall", pairs=1).floor("key") == 0
+
+
+def test_joints_agree_with_enumeration_of_the_pairs() -> None:
+    task = tasks.get("recall", vocabulary=8, pairs=3, length=12)
+    rows = np.array(
+        [
+            [*(token for pair in pairs for token in pair), *(token for number in order for token in pairs[number])]
+            for keys in itertools.permutations((1, 2, 3))
+            for values in itertools.permutations((4, 5, 6, 7), 3)
+            for pairs in [[*zip(keys, values, strict=True)]]
+            for order in itertools.permutations(range(3))
+        ]
+    )
+    assert_joints_are_exact(task, rows, np.ones(len(rows)), range(4))
+    assert [task.joint(task.label(rows), position) for position in range(4, 10)] == [None] * 6
+
+
+def test_the_second_token_of_a_slot_is_known() -> None:
+    row = np.array([[4, 9, 5, 7, 0, 0, 5, 7, 0, 0, 4, 9]])
+    for count in (5, 7, 9, 11):
+        assert SMALL.next_distribution(row[:, :count])[0].tolist() == [float(token == row[0, count]) for token in range(12)]
+
+
+def test_a_contrast_is_another_value_of_a_queried_key() -> None:
+    batch = TASK.batch(0, 0, 200)
+    contrast = TASK.contrast(batch)
+    for old, new, changed, answer in zip(batch.tokens, contrast.tokens, contrast.changed, contrast.answer, strict=True):
+        assert np.flatnonzero(old != new).tolist() == [changed, answer]
+        assert new[changed] == new[answer]
+        assert old[changed] == old[answer]
+        assert new[changed] not in old
+    assert set(contrast.changed.tolist()) == set(range(1, 16, 2))
+
+
+def test_the_latent_value_is_known_at_a_query() -> None:
+    row = np.array([[4, 9, 5, 7, 0, 0, 5, 7, 0, 0, 4, 9]])
+    np.testing.assert_array_equal(SMALL.latents(SMALL.label(row))["value"], [[-1] * 6 + [1] + [-1] * 3 + [3, -1]])
+
+
+def test_a_wrong_value_is_inconsistent_at_its_query_alone() -> None:
+    row = np.array([[4, 9, 5, 7, 0, 0, 5, 9, 0, 0, 4, 9]])
+    assert np.flatnonzero(~SMALL.consistent(row)[0]).tolist() == [7]
 
 
 def test_chances_are_the_shares_of_the_best_guess() -> None:
