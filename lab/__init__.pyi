@@ -9,7 +9,7 @@ from .config import resolve as resolve
 from .errors import Diverged as Diverged
 from .errors import Interrupted as Interrupted
 from .errors import LabError as LabError
-from .evaluation.from_file import evaluate as evaluate
+from .evaluation.after_training import evaluate as evaluate
 from .inspection.inspect import inspect as inspect
 from .runs import Run as Run
 from .runs import frame as frame

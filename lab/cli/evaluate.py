@@ -1,25 +1,43 @@
-"""Measure a run on instances from a file."""
+"""Measure runs after training."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.cli.arguments import Parser
 from lab.errors import LabError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _EXAMPLES = """\
 examples:
+  lab evaluate runs/first                                     loss and accuracy of the trained model
+  lab evaluate runs/first --step all -o first.csv             at every step whose weights it keeps (checkpoint.keep)
+  lab evaluate runs/demo --step all --measure gradients -o gradients.csv
+  lab evaluate runs/demo --measure ours.measures:effective_rank
   lab tasks export star --size 500 -o ours.jsonl
   lab evaluate runs/star --data ours.jsonl
   lab evaluate runs/star --data theirs.txt -o theirs.csv      lines as 1,2|3,4|.../s,g=s,...,g"""
 
 
 def run(arguments: list[str]) -> int:
-    """Measure a run on the lines of a file, print the metrics and write them if asked."""
-    parser = Parser("evaluate", "Measure the model of a run on instances from a file, one a line.", epilog=_EXAMPLES)
-    parser.add_argument("run", help="a run's folder")
+    """Measure runs, print the metrics and write them if asked."""
+    parser = Parser("evaluate", "Measure the models of runs after training.", epilog=_EXAMPLES)
+    parser.add_argument("runs", nargs="+", help="runs, or folders of runs")
     parser.add_argument(
-        "--data", required=True, metavar="FILE", help="lines of text of its task, or a file of lab tasks export"
+        "--data",
+        metavar="FILE",
+        help="lines of text of their task, or a file of lab tasks export (the sequences that the runs were evaluated on)",
+    )
+    parser.add_argument("--step", default="last", help="which kept weights: last, all, or a number of optimiser steps (last)")
+    parser.add_argument(
+        "--measure",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a measure of evaluation.measures, or module:function; may be repeated (loss, accuracy and the task's metrics)",
     )
     parser.add_argument("-o", "--out", metavar="FILE", help="a .csv for the metrics")
     parser.add_force()
@@ -29,18 +47,27 @@ def run(arguments: list[str]) -> int:
     from lab.runs.outputs import check_file
 
     if args.out is not None:
-        check_file(Path(args.out), (".csv",), begins="run,data,lines,", force=args.force)
-        if Path(args.out).resolve() == Path(args.data).resolve():
+        begins = "run,task,n_future,seed," if args.data is None else "run,data,lines,"
+        check_file(Path(args.out), (".csv",), begins=begins, force=args.force)
+        if args.data is not None and Path(args.out).resolve() == Path(args.data).resolve():
             raise LabError(f"{args.out}: is the data itself; choose another file")
 
-    from rich.console import Console
+    from lab.evaluation.after_training import evaluate
 
-    from lab.cli.table import print_frame
-    from lab.evaluation.from_file import evaluate
-
-    frame = evaluate(args.run, args.data)
-    print_frame(Console(), frame[["metric", "value"]].assign(value=frame["value"].map("{:.4f}".format)))
+    step = int(args.step) if args.step.isdecimal() else args.step
+    frame = evaluate(args.runs, args.data, step=step, measures=args.measure)
+    _print(frame)
     if args.out is not None:
         write_atomic(Path(args.out), frame.to_csv(index=False))
         print(args.out)
     return 0
+
+
+def _print(frame: pd.DataFrame) -> None:
+    """Print metrics and values, with run and step where there are several."""
+    from rich.console import Console
+
+    from lab.cli.table import print_frame
+
+    several = [name for name in ("run", "step") if frame[name].nunique() > 1]
+    print_frame(Console(), frame[[*several, "metric", "value"]].assign(value=frame["value"].map("{:.4f}".format)))

@@ -7,7 +7,7 @@ have `teacherless:`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from lab.metrics import NEXT_TOKEN_LOSS, TEACHERLESS, in_variant
 from lab.model import Network
 from lab.registry import load_object
 from tasks import Task
+from tasks.errors import nearest
 
 
 class Evaluator:
@@ -36,12 +37,7 @@ class Evaluator:
         Raises:
             LabError: If a measure cannot be imported.
         """
-        self._variants = {"": self._draw(experiment, experiment.task, device)}
-        for name, task in experiment.task.variants().items():
-            self._variants[name] = self._draw(experiment, task, device, variant=name)
-        self._hidden = {}
-        if experiment.objective.teacherless:
-            self._hidden[TEACHERLESS] = self._draw(experiment, experiment.task, device, hidden=True)
+        self._variants, self._hidden = draw_variants(experiment, device), draw_hidden(experiment, device)
         every = experiment.evaluation.measures
         self._measures = {
             name: (measure, every_nth_point(experiment, every[name])) for name, measure in load_measures(experiment).items()
@@ -69,34 +65,71 @@ class Evaluator:
         Raises:
             LabError: If two measures give a metric of the same name.
         """
-        own = {"step": step, "training": training or {}} | ({} if experiment is None else {"experiment": experiment})
+        own: dict[str, Any] = {"step": step, "training": training or {}}
+        own |= {} if experiment is None else {"experiment": experiment}
+        batches = {variant: replace(batch, **own) for variant, batch in self._variants.items()}
+        measures = {name: measure for name, (measure, points) in self._measures.items() if step in points}
         with evaluation_mode(network):
-            values: dict[str, float] = {}
-            for variant, batch in (self._variants | self._hidden).items():
-                values |= {in_variant(variant, name): value for name, value in measure_predictions(network, batch).items()}
+            values = predict(network, batches | self._hidden)
             if math.isfinite(values[NEXT_TOKEN_LOSS]):
-                return self._add_measures(values, network, own)
+                return values | take(measures, network, batches, taken=values)
             with zero_weights(network):  # its metrics have the same names
-                names = self._add_measures(values, network, own)
-            return {name: (training or {}).get(name, math.nan) for name in names}
+                values |= take(measures, network, batches, taken=values)
+            return {name: (training or {}).get(name, math.nan) for name in values}
 
-    def _add_measures(self, values: dict[str, float], network: Network, own: dict[str, Any]) -> dict[str, float]:
-        for name, (measure, points) in self._measures.items():
-            for variant, batch in self._variants.items() if own["step"] in points else ():
-                measured = measure(network, replace(batch, **own))
-                found = {in_variant(variant, metric): float(value) for metric, value in measured.items()}
-                if twice := values.keys() & found.keys():
-                    raise LabError(f"evaluation.measures {name}: {min(twice)} is a metric of another measure as well")
-                values |= found
-        return values
 
-    @staticmethod
-    def _draw(
-        experiment: Experiment, task: Task, device: torch.device | str, *, variant: str = "", hidden: bool = False
-    ) -> EvaluationBatch:
-        settings = experiment.evaluation
-        batch = task.batch(EVALUATION_SEED, 0, settings.examples, settings.split)
-        return to_evaluation_batch(experiment, task, batch, device, variant=variant, hidden=hidden)
+def draw_variants(experiment: Experiment, device: torch.device | str = "cpu") -> dict[str, EvaluationBatch]:
+    """Draw the sequences of an experiment's task ("") and of its variants, by name."""
+    tasks = {"": experiment.task, **experiment.task.variants()}
+    return {name: _draw(experiment, task, device, variant=name) for name, task in tasks.items()}
+
+
+def draw_hidden(experiment: Experiment, device: torch.device | str = "cpu") -> dict[str, EvaluationBatch]:
+    """Draw the sequences with the answer hidden; none of an experiment that is not teacherless."""
+    if not experiment.objective.teacherless:
+        return {}
+    return {TEACHERLESS: _draw(experiment, experiment.task, device, hidden=True)}
+
+
+def _draw(experiment: Experiment, task: Task, device: torch.device | str, **how: Any) -> EvaluationBatch:
+    settings = experiment.evaluation
+    batch = task.batch(EVALUATION_SEED, 0, settings.examples, settings.split)
+    return to_evaluation_batch(experiment, task, batch, device, **how)
+
+
+def predict(network: Network, batches: Mapping[str, EvaluationBatch]) -> dict[str, float]:
+    """Measure predictions on the sequences of each variant."""
+    values: dict[str, float] = {}
+    for variant, batch in batches.items():
+        values |= {in_variant(variant, name): value for name, value in measure_predictions(network, batch).items()}
+    return values
+
+
+def take(
+    measures: Mapping[str, Measure],
+    network: Network,
+    batches: Mapping[str, EvaluationBatch],
+    taken: Collection[str] = (),
+) -> dict[str, float]:
+    """Take measures on the sequences of each variant.
+
+    Args:
+        measures: By name.
+        network: In evaluation mode.
+        batches: By variant.
+        taken: Names that other metrics have.
+
+    Raises:
+        LabError: If two measures give a metric of the same name.
+    """
+    values: dict[str, float] = {}
+    for name, measure in measures.items():
+        for variant, batch in batches.items():
+            found = {in_variant(variant, metric): float(value) for metric, value in measure(network, batch).items()}
+            if twice := found.keys() & {*values, *taken}:
+                raise LabError(f"evaluation.measures {name}: {min(twice)} is a metric of another measure as well")
+            values |= found
+    return values
 
 
 def load_measures(experiment: Experiment) -> dict[str, Measure]:
@@ -112,8 +145,10 @@ def load_measure(name: str) -> Measure:
     """Load a measure by its name in `MEASURES`, or a user's own by `module:function`.
 
     Raises:
-        LabError: If it cannot be imported or is no function.
+        LabError: If it is unknown, cannot be imported or is no function.
     """
+    if name not in MEASURES and ":" not in name:
+        raise LabError(f"unknown measure {name!r}; {nearest(name, MEASURES)} (or module:function)")
     measure: Measure = load_object(MEASURES[name].path if name in MEASURES else name, "evaluation.measures")
     if not callable(measure):
         raise LabError(f"evaluation.measures {name!r} is not a function of a network and a batch")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 import torch
@@ -12,15 +10,13 @@ import torch
 from lab.errors import LabError
 from lab.evaluation.state import evaluation_mode
 from lab.inspection.instruments import find_instrument, options_of
-from lab.runs import Run, open_runs
 from lab.runs.isolation import isolated
 from lab.runs.run import describe
+from lab.runs.search import Runs, Step, choose_steps, open_each
 from tasks.errors import nearest
 
-Runs = Sequence[Run | Path | str] | Run | Path | str
 
-
-def inspect(name: str, runs: Runs, *, step: int | Literal["last", "all"] = "last", **options: str | float) -> pd.DataFrame:
+def inspect(name: str, runs: Runs, *, step: Step = "last", **options: str | float) -> pd.DataFrame:
     """Apply an instrument to the networks of runs.
 
     Args:
@@ -43,11 +39,11 @@ def inspect(name: str, runs: Runs, *, step: int | Literal["last", "all"] = "last
     for option in options:
         if option not in options_of(measure):
             raise LabError(f"{name} has no option {option!r}; {nearest(option, options_of(measure))}")
-    opened = _opened(runs)
+    opened = open_each(runs)
     parts = []
     for run, (_, columns) in zip(opened, describe(opened).iterrows(), strict=True):
         tokens = {row[0]: row[1] for row in run.metrics()}
-        for each in _steps(run, step):
+        for each in choose_steps(run, step):
             network = run.model(each)
             with isolated(run.experiment), torch.no_grad(), evaluation_mode(network):
                 part = measure(network, run.experiment.task, **options)
@@ -73,27 +69,3 @@ def read_frame(name: str, path: Path | str) -> pd.DataFrame:
     if missing or frame.empty:
         raise LabError(f"{path}: is no frame of {name}: it has no {', '.join(missing) or 'rows'}")
     return frame
-
-
-def _opened(runs: Runs) -> list[Run]:
-    each = [runs] if isinstance(runs, (Run, Path, str)) else list(runs)
-    found = [run for path in each for run in ([path] if isinstance(path, Run) else open_runs(path))]
-    return list({run.path.resolve(): run for run in found}.values())
-
-
-def _steps(run: Run, step: int | Literal["last", "all"]) -> list[int]:
-    """Return the steps at which a run is inspected.
-
-    Raises:
-        LabError: If it has no weights, or none of this step.
-    """
-    kept = run.steps()
-    if not kept:
-        raise LabError(f"{run.path}: has no weights yet")
-    if step == "all":
-        return kept
-    if step == "last":
-        return kept[-1:]
-    if step not in kept:
-        raise LabError(f"step must be last, all, or one of {kept}, whose weights {run.path} has, not {step!r}")
-    return [step]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.config import Experiment
@@ -27,6 +28,8 @@ TIMING = "timing.csv"
 WEIGHTS = "model.safetensors"
 STATE, TENSORS = "state.json", "state.safetensors"
 """The files of a checkpoint."""
+_LISTED = 20
+"""Steps that a message lists."""
 _LEFTOVER = re.compile(
     r"\.checkpoint-[0-9]{8,}(\.[0-9a-f]{8}\.partial)?|\.(run\.json|.*\.csv|(model|weights-[0-9]{8,})\.safetensors)"
     r"\.[0-9a-f]{8}\.partial"
@@ -94,6 +97,12 @@ def weights_by_step(path: Path, steps: int) -> dict[int, Path]:
     elif newest := newest_checkpoint(path):
         files[checkpoint_step(newest)] = newest / TENSORS
     return dict(sorted(files.items()))
+
+
+def list_steps(steps: Sequence[int]) -> str:
+    """List steps for a message, without the middle where they are many."""
+    some = [*steps] if len(steps) <= _LISTED else [*steps[: _LISTED - 1], "...", steps[-1]]
+    return ", ".join(map(str, some))
 
 
 def remove_checkpoint(path: Path) -> None:

@@ -171,22 +171,28 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     Raises:
         LabError: If no run's tables can be read.
     """
-    import pandas as pd
-
-    measured: list[tuple[Run, pd.DataFrame]] = []
+    measured: list[tuple[Run, list[tables.Row]]] = []
     unreadable: list[LabError] = []
     for run in {run.path.resolve(): run for run in runs}.values():
         try:
-            measured.append((run, _measurements(run)))
+            measured.append((run, _recorded(run)))
         except LabError as error:
             unreadable.append(error)
     report_unreadable(unreadable, all_failed=not measured)
     for run, _ in measured:
         if run.is_edited:
             print(f"lab: {run.path / EXPERIMENT}: was changed since the run began; its settings may be wrong", file=sys.stderr)
+    return tabulate(measured)
+
+
+def tabulate(measured: Sequence[tuple[Run, Sequence[tables.Row]]]) -> pd.DataFrame:
+    """Return measurements of runs as one tidy table, with the columns of `frame`."""
+    import pandas as pd
+
     described = describe([run for run, _ in measured])
     parts = []
-    for (_, part), (_, columns) in zip(measured, described.iterrows(), strict=True):
+    for (run, rows), (_, columns) in zip(measured, described.iterrows(), strict=True):
+        part = _with_cost(run, rows)
         for position, (name, value) in enumerate(columns.items()):
             part.insert(position, str(name), pd.Series([value] * len(part), index=part.index))
         parts.append(part)
@@ -225,17 +231,23 @@ def keys(runs: Sequence[Run]) -> list[str]:
     return [path.relative_to(above).as_posix() for path in paths]
 
 
-def _measurements(run: Run) -> pd.DataFrame:
-    """Return the metrics of a run with its cost at each step.
+def _recorded(run: Run) -> list[tables.Row]:
+    """Read the metrics of a run.
 
     Raises:
         LabError: If its tables cannot be read, have two values of a metric at a step, or are missing though it is finished.
     """
-    import pandas as pd
-
     rows = run.metrics()
     if not rows and run.state == "finished":
         raise LabError(f"{run.path / METRICS}: missing or empty, though the run is finished")
+    run.seconds()
+    return rows
+
+
+def _with_cost(run: Run, rows: Sequence[tables.Row]) -> pd.DataFrame:
+    """Return measurements of a run as a table, with the cost of the run at each step."""
+    import pandas as pd
+
     part = pd.DataFrame(rows, columns=tables.METRICS)
     part.insert(3, "sequences", part["step"] * run.experiment.batch_size)
     part.insert(4, "flops", part["step"] * float(run.experiment.flops_per_step))

@@ -5,12 +5,43 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from lab.errors import LabError
 from lab.runs.files import report_unreadable
-from lab.runs.layout import RECORD, is_run
+from lab.runs.layout import RECORD, is_run, list_steps
 from lab.runs.run import Run
 from tasks.errors import TaskError
+
+Runs = Sequence[Run | Path | str] | Run | Path | str
+"""Runs, or folders of runs."""
+Step = int | Literal["last", "all"]
+"""Which kept weights of a run: the last, all, or those after a number of optimiser steps."""
+
+
+def open_each(runs: Runs) -> list[Run]:
+    """Return runs, each once, opened where only a folder is given; a folder may hold several."""
+    each = [runs] if isinstance(runs, (Run, Path, str)) else list(runs)
+    found = [run for path in each for run in ([path] if isinstance(path, Run) else open_runs(path))]
+    return list({run.path.resolve(): run for run in found}.values())
+
+
+def choose_steps(run: Run, step: Step) -> list[int]:
+    """Return the steps of a run's weights that a choice means.
+
+    Raises:
+        LabError: If the run has no weights, or none of this step.
+    """
+    kept = run.steps()
+    if not kept:
+        raise LabError(f"{run.path}: has no weights yet")
+    if step == "all":
+        return kept
+    if step == "last":
+        return kept[-1:]
+    if step not in kept:
+        raise LabError(f"{run.path}: has no weights of step {step!r}; step must be last, all, or {list_steps(kept)}")
+    return [int(step)]
 
 
 def open_runs(paths: Sequence[Path | str] | Path | str) -> list[Run]:

@@ -27,14 +27,14 @@ class Row(NamedTuple):
 
     Attributes:
         step: Optimiser steps done.
-        tokens: Input tokens seen, all but padding.
+        tokens: Input tokens seen, all but padding; NaN at a step that is no evaluation point.
         scored_tokens: Targets of the next-token head that trained it; NaN in tables of older runs.
         metric: Its name.
         value: Of the metric, in its unit.
     """
 
     step: int
-    tokens: int
+    tokens: float
     scored_tokens: float
     metric: str
     value: float

@@ -11,14 +11,10 @@ from lab.errors import LabError
 from lab.model import Network, build
 from lab.runs.files import partial_of
 from lab.runs.isolation import isolated
-from lab.runs.layout import EXPERIMENT, TENSORS, weights_by_step
+from lab.runs.layout import EXPERIMENT, TENSORS, list_steps, weights_by_step
 from lab.runs.tensors import load_tensors, save_tensors
 
 _IN_CHECKPOINT = "state_dict.network."
-
-
-_LISTED = 20
-"""Steps that an error lists."""
 
 
 def save_weights(network: Network, path: Path, dtype: torch.dtype = torch.float32) -> None:
@@ -77,7 +73,5 @@ def find_weights(path: Path, experiment: Experiment, step: int | None = None) ->
     if step is None:
         return files[max(files)]
     if step not in files:
-        steps = list(files)
-        some = [*map(str, steps)] if len(steps) <= _LISTED else [*map(str, steps[: _LISTED - 1]), "...", str(steps[-1])]
-        raise LabError(f"{path}: has no weights of step {step}; step must be one of {', '.join(some)}")
+        raise LabError(f"{path}: has no weights of step {step}; step must be one of {list_steps([*files])}")
     return files[step]

@@ -88,6 +88,7 @@ def test_a_killed_run_ends_with_the_same_files(tmp_path: Path, kill: Any, second
     for step in left.steps():
         left.model(step)
     assert kept_files(lab.resume(left)) == kept_files(lab.train(experiment, tmp_path / "whole"))
+    assert not list(left.path.glob(".*")), "half a file is left"
 
 
 @pytest.mark.process
