@@ -21,18 +21,19 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.base import PADDING, Batch, Bound
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.maze import text
-from tasks.maze.walks import Maps, build_edges, compute_values, draw_walks, follow_walks
+from tasks.maze.walker import Walker
+from tasks.maze.walks import build_edges, draw_walks, follow_walks
 from tasks.settings import require
 
 PROMPT, TURN, DETOUR, FORCED, OUTCOME = 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maze(Task):
+class Maze(Walker):
     """A map as shuffled edges, start and goal, then the walk of a walker that slips at turns, and its outcome."""
 
     name: ClassVar[str] = "maze"
@@ -49,66 +50,12 @@ class Maze(Task):
     headline: ClassVar[str] = "accuracy/turn"
     has_answer: ClassVar[bool] = True
 
-    turns: int = 1
-    """Consequential choices: one of two ways ends in a dead end."""
-    detours: int = 1
-    """Inconsequential choices: two ways that join at once. Turns and detours come in any order."""
-    corridor: int = 1
-    """Forced steps after every choice, also on the way to a dead end."""
-    slip: float = 0.1
-    """Probability that the walker takes the wrong way at a turn; it then walks to the dead end."""
-    nodes: int = 10
-    """Node ids to choose from."""
     loss_on: Literal["all", "answer"] = "answer"
-
-    def check(self) -> None:
-        require(self.turns >= 1, "maze.turns", self.turns, "at least 1")
-        require(self.detours >= 0, "maze.detours", self.detours, "at least 0")
-        require(self.corridor >= 1, "maze.corridor", self.corridor, "at least 1")
-        require(0 <= self.slip < 1, "maze.slip", self.slip, "at least 0 and below 1")
-        most = 1000
-        require(self.nodes <= most, "maze.nodes", self.nodes, f"at most {most}")
-        require(self.nodes >= self.used, "maze.nodes", self.nodes, f"at least {self.used}, the nodes of such a map")
-
-    @property
-    def block(self) -> int:
-        """Steps from one choice to the next."""
-        return 1 + self.corridor
-
-    @property
-    def steps(self) -> int:
-        """S, steps of the walk from start to goal: the longest."""
-        return (self.turns + self.detours) * self.block
-
-    @property
-    def used(self) -> int:
-        """Nodes of a map."""
-        return 1 + self.steps + self.turns * self.block + self.detours
-
-    @property
-    def edges(self) -> int:
-        """E, edges of a map."""
-        return self.steps + self.turns * self.block + 2 * self.detours
 
     @property
     def determined(self) -> bool:
         """True without slips and detours."""
         return self.slip == 0 and self.detours == 0
-
-    @property
-    def vocab_size(self) -> int:
-        """Nodes, `won` and `lost`."""
-        return self.nodes + 2
-
-    @property
-    def length(self) -> int:
-        """Map, start, goal, the longest walk and its outcome."""
-        return self.sampled_from + self.steps + 1
-
-    @property
-    def sampled_from(self) -> int:
-        """Where walks begin: a model walks on the maps of the evaluation sequences."""
-        return 2 * self.edges + 2
 
     def word(self, token: int) -> str:
         return str(token) if token < self.nodes else ("won", "lost")[token - self.nodes]
@@ -155,27 +102,7 @@ class Maze(Task):
         """1/2 at turns and detours."""
         return 1 / 2 if self.role(role) in (TURN, DETOUR) else None
 
-    # --- value and importance ------------------------------------------------------------------------------------
-
-    def values(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Compute V_pi and sigma_pi of every prefix exactly (Gloeckle et al. 2024, section 5.1), with reward 1 for the goal.
-
-        Before the map is complete, V is (1 - slip)^turns and sigma 0, since all maps have the same value. After a walk has left
-        its map or reached an end, V is 0 or 1 and sigma 0.
-
-        Args:
-            tokens: (B, T) sequences, of the data or sampled.
-
-        Returns:
-            V_pi(x_{t:1}) (B, T), the probability that the walker reaches the goal given the tokens up to position t, and
-            sigma_pi(x_{t:1}) (B, T), the standard deviation of V_pi over the token at t + 1.
-        """
-        begin, maps = self.sampled_from, self._maps(tokens)
-        at_BS = follow_walks(maps, tokens[:, begin:])
-        of_node = compute_values(maps, self.slip, self.steps)
-        after = [np.where(at_BS >= 0, np.take_along_axis(each, np.maximum(at_BS, 0), axis=1), 0.0) for each in of_node]
-        before = np.full((len(tokens), begin - 1), (1 - self.slip) ** self.turns)
-        return np.concatenate([before, after[0]], axis=1), np.concatenate([0 * before, after[1]], axis=1)
+    # --- metrics -----------------------------------------------------------------------------------------------------
 
     def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
         """Compute loss by importance: `sigma/0.27` is the mean loss in nats on walk tokens whose prefix has sigma_pi 0.27.
@@ -278,12 +205,3 @@ class Maze(Task):
         np.put_along_axis(roles, begin_B1 + steps_B1, OUTCOME, axis=1)
         tokens = np.concatenate([edges_BE2.reshape(size, -1), ends_B2, walked], axis=1)
         return self.rows(tokens, roles, np.concatenate([begin_B1, begin_B1 + steps_B1 + 1], axis=1))
-
-    def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Edges (B, E, 2), and start and goal (B, 2), of sequences, prompts or prefixes."""
-        pairs = tokens[:, : self.sampled_from].reshape(len(tokens), -1, 2)
-        return pairs[:, :-1], pairs[:, -1]
-
-    def _maps(self, tokens: NDArray[np.int64]) -> Maps:
-        edges_BE2, ends_B2 = self._read(tokens)
-        return Maps.from_edges(edges_BE2, ends_B2[:, 0], ends_B2[:, 1], self.nodes)

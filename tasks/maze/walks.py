@@ -6,9 +6,12 @@ Shapes: B sequence, E edge, S step, U and V node (from and to).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,22 @@ class Maps:
 
     def can_win(self, longest: int) -> NDArray[np.bool_]:
         """Return whether the goal can be reached from each node within `longest` steps, (B, U)."""
-        at_goal_BU = np.arange(self.ways_BUV.shape[1]) == self.goal_B[:, None]
-        winning_BU: NDArray[np.bool_] = at_goal_BU
-        for _ in range(longest):
-            winning_BU = at_goal_BU | np.any(self.ways_BUV & winning_BU[:, None, :], axis=2)
-        return winning_BU
+        return count_steps(self, longest) >= 0
 
     def turns(self, longest: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return whether only some ways from a node lead to the goal, (B, U), and the ways that do, (B, U, V)."""
         right_BUV = self.ways_BUV & self.can_win(longest)[:, None, :]
         wrong_BUV = self.ways_BUV & ~right_BUV
         return np.logical_and(right_BUV.any(axis=2), wrong_BUV.any(axis=2)), right_BUV
+
+
+def count_steps(maps: Maps, longest: int) -> NDArray[np.int64]:
+    """Compute the fewest steps from each node to the goal, (B, U); -1 if it cannot be reached within `longest` steps."""
+    steps_BU = np.where(np.arange(maps.ways_BUV.shape[1]) == maps.goal_B[:, None], 0, -1)
+    for step in range(1, longest + 1):
+        leads_on_BU = np.any(maps.ways_BUV & (steps_BU == step - 1)[:, None, :], axis=2)
+        steps_BU[leads_on_BU & (steps_BU < 0)] = step
+    return steps_BU
 
 
 def step_probabilities(maps: Maps, slip: float, longest: int) -> NDArray[np.float64]:
@@ -103,6 +111,13 @@ def follow_walks(maps: Maps, steps_BS: NDArray[np.int64]) -> NDArray[np.int64]:
         at_B = np.where(arrived_B, at_B, np.where(on_map_B, step_B, -1))
         visited.append(at_B)
     return np.stack(visited, axis=1)
+
+
+def along_walks(of_node_BU: NDArray[Number], at_BS: NDArray[np.int64], otherwise: float) -> NDArray[Number]:
+    """Return a quantity of each node along walks as from `follow_walks`, (B, S + 1); `otherwise` off the map."""
+    of_walk_BS = np.take_along_axis(of_node_BU, np.maximum(at_BS, 0), axis=1)
+    of_walk_BS[at_BS < 0] = otherwise
+    return of_walk_BS
 
 
 def build_edges(

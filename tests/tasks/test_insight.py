@@ -264,7 +264,7 @@ def test_consistency_is_a_function_of_the_prefix(task: Task) -> None:
     expected = task.consistent(wrong)
     if expected is None:
         pytest.skip("not known at these settings")
-    assert expected[~answered(task, batch)].all()
+    assert expected[~answered(task, batch) & (batch.roles != 0)].all()  # a wrong answer may end elsewhere
     for position in range(task.length - 1):
         found = task.consistent(np.where(answers & (position_T > position), batch.tokens, wrong))
         assert found is not None

@@ -12,7 +12,7 @@ from tasks import TaskError
 from tasks.core.splits import split_of
 from tasks.maze import Maze
 from tasks.maze.walks import build_edges, step_probabilities
-from tests.helpers.mazes import SHAPES, all_walks, graph_of, value_and_sigma, walk_of
+from tests.helpers.mazes import SHAPES, graph_of, walk_of
 
 
 def maze(**changed: object) -> Maze:
@@ -81,30 +81,6 @@ def test_slips_have_their_probability_and_detours_are_uniform() -> None:
     assert abs(turn_first.mean() - 2 / 3) < 4 * math.sqrt(2 / 9 / 20_000)
     lost_at_once = lengths[turn_first] == task.block
     assert abs(lost_at_once.mean() - 0.2) < 4 * math.sqrt(0.16 / turn_first.sum())
-
-
-@pytest.mark.parametrize("shape", [{}, {"turns": 1, "detours": 2, "corridor": 2}, {"slip": 0.0, "detours": 0}, {"slip": 0.7}])
-def test_values_and_importances_agree_with_all_walks(shape: dict[str, float]) -> None:
-    task = maze(**shape)
-    batch = task.draw(np.random.default_rng(1), 12, "train")
-    value_BT, sigma_BT = task.values(batch.tokens)
-    assert value_BT.shape == sigma_BT.shape == batch.tokens.shape
-    for number in range(12):
-        row = batch.row(number)
-        graph, start, goal = graph_of(task, row)
-        walks = all_walks(graph, start, goal, task.slip)
-        assert len(walks) > 1 or task.determined
-        stated = (start, *walk_of(row)[0])
-        for steps in range(len(stated)):
-            at = task.sampled_from - 1 + steps
-            value, sigma = value_and_sigma(walks, stated[: steps + 1], goal)
-            assert value_BT[number, at] == pytest.approx(value, abs=1e-12)
-            assert sigma_BT[number, at] == pytest.approx(sigma, abs=1e-9)
-        assert value_BT[number, -1] == (stated[-1] == goal)  # the outcome, and after it
-        assert (sigma_BT[number, task.sampled_from - 1 + len(stated) :] == 0).all()
-    before = slice(0, task.sampled_from - 1)
-    assert np.allclose(value_BT[:, before], (1 - task.slip) ** task.turns)
-    assert (sigma_BT[:, before] == 0).all()
 
 
 def log_distribution(task: Maze, tokens: np.ndarray) -> np.ndarray:
