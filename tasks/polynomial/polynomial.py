@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.insight import Contrast
 from tasks.core.splits import fingerprint_rows, hash_instances
 from tasks.core.strata import MOST_RANKED, Ranks, Stratum, ranked_size
 from tasks.errors import TaskError, shown
@@ -35,6 +36,7 @@ from tasks.polynomial.expressions import (
     operator_blocks,
     surprisal,
 )
+from tasks.polynomial.reading import change_coefficient, read
 from tasks.settings import require
 
 OPERATOR, COEFFICIENT, PAUSE, END = 1, 2, 3, 4
@@ -205,6 +207,28 @@ class Polynomial(Task):
             return {}
         low, high = self.test_operations
         return {f"m{m}": replace(self, operations=(m, m), test_operations=None) for m in range(low, high + 1)}
+
+    def contrast(self, batch: Batch) -> Contrast:
+        """Another coefficient in one leaf; decided at the first coefficient of the answer that changes.
+
+        Left out are expressions in which no change that was tried changes the value, as 0 times 0.
+        """
+        return change_coefficient(batch.tokens, batch.answer[:, 0], self.p, self.k)
+
+    def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """`value i`: coefficient i of the largest subexpression that ends here; `result i`: of the whole, from its end on."""
+        reading = read(batch.tokens, self.p, self.k)
+        known_BT = np.arange(batch.tokens.shape[1]) >= reading.end_B[:, None] - 1
+        values = {f"value {i}": reading.value_BTK[:, :, i] for i in range(self.k)}
+        return values | {f"result {i}": np.where(known_BT, reading.result_BK[:, i, None], -1) for i in range(self.k)}
+
+    def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Each coefficient of the answer is the right one."""
+        reading, row_B1 = read(tokens, self.p, self.k), np.arange(len(tokens))[:, None]
+        answer_BK = reading.end_B[:, None] + self.pause + 1 + np.arange(self.k)
+        consistent_BT = np.ones(tokens.shape, dtype=np.bool_)
+        consistent_BT[row_B1, answer_BK] = tokens[row_B1, answer_BK] == reading.result_BK
+        return consistent_BT
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
         for token in prompt.tolist():

@@ -247,7 +247,7 @@ def test_a_wrong_token_is_inconsistent(task: Task) -> None:
     assert determined.any()
     shift = np.random.default_rng(0).integers(1, task.vocab_size, size=batch.tokens.shape)
     for position in np.flatnonzero(determined.any(axis=0)).tolist():
-        wrong = np.where(position_T == position, (batch.tokens + shift) % task.vocab_size, batch.tokens)
+        wrong = np.where((position_T == position) & determined, (batch.tokens + shift) % task.vocab_size, batch.tokens)
         consistent = task.consistent(wrong)
         assert consistent is not None
         assert not consistent[determined[:, position], position].any(), position
