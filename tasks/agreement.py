@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.insight import Contrast, choose
 from tasks.core.rng import stream
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
@@ -122,7 +123,7 @@ class Agreement(Task):
                 f"agreement: a prompt is {self.pairs} different keys below {self.keys}, after each a verb from {self.keys} "
                 f"to {self._stems - 1}, and then one of the keys"
             )
-        stems_BW = tokens[:, self._prompt :][:, [role == "stem" for role in self._phrase]]
+        stems_BW = self._stems_of(tokens)
         if not ((self._stems <= stems_BW) & (stems_BW < self._cases)).all():
             raise TaskError(f"agreement: a stem is from {self._stems} to {self._cases - 1}")
         right = self._phrase_of((chosen_BP * verbs_BP).sum(axis=1), stems_BW)
@@ -134,7 +135,7 @@ class Agreement(Task):
 
     def _phrase_of(self, verb_B: NDArray[np.int64], stems_BW: NDArray[np.int64]) -> NDArray[np.int64]:
         """The tokens after the prompt, (B, 2 W + 1): the verb, and the stems, each with the case that the verb governs."""
-        case_B = self._cases + self.lexicon[verb_B - self.keys]
+        case_B = self._governed[verb_B]
         words_BW2 = np.stack([stems_BW, np.broadcast_to(case_B[:, None], stems_BW.shape)], axis=2)
         words, verb = words_BW2.reshape(len(verb_B), -1), verb_B[:, None]
         return np.concatenate([verb, words] if self.order == "verb_first" else [words, verb], axis=1)
@@ -180,10 +181,78 @@ class Agreement(Task):
         """Every draw is uniform over a number of choices that depends on its position; the other tokens are determined."""
         return np.broadcast_to(self._entropies, tokens.shape)
 
+    def contrast(self, batch: Batch) -> Contrast:
+        """Another verb, which governs another case, at the chosen key; decided at the first case, or the verb before it."""
+        tokens, row_B, place_B = batch.tokens.copy(), np.arange(len(batch)), self._place(batch.tokens)
+        others_BV = (self._governed >= 0) & (self._governed != self._governed[tokens[row_B, place_B]][:, None])
+        verb_B = choose(tokens, others_BV)
+        tokens[row_B, place_B] = verb_B
+        tokens[:, self._prompt :] = self._phrase_of(verb_B, self._stems_of(tokens))
+        answer = self._names.index("case_first" if self.order == "verb_last" else "verb")
+        return Contrast(sequence=row_B, tokens=tokens, changed=place_B, answer=np.full(len(batch), answer))
+
+    def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
+        """The verb at the chosen key, and the case that it governs: from the key on."""
+        meant_B = batch.tokens[np.arange(len(batch)), self._place(batch.tokens)] - self.keys
+        verb_B1 = np.clip(meant_B, 0, self.verbs - 1)[:, None]
+        known_T = np.arange(self.length) >= self._prompt - 1
+        return {"verb": np.where(known_T, verb_B1, -1), "case": np.where(known_T, self.lexicon[verb_B1], -1)}
+
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Uniform over the tokens that may follow."""
+        follows_BV = self._may_follow(tokens)
+        return np.asarray(follows_BV / follows_BV.sum(axis=1, keepdims=True))
+
+    def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """After a wrong first case, the cases that repeat it are consistent and so is any verb that governs it.
+
+        With the verb first, the cases that it governs are consistent, right or wrong as it may be.
+        """
+        consistent_BT = np.ones(tokens.shape, dtype=np.bool_)
+        for position in range(self._prompt, self.length):
+            follows_BV = self._may_follow(tokens[:, :position])
+            consistent_BT[:, position] = np.take_along_axis(follows_BV, tokens[:, position, None], axis=1)[:, 0]
+        return consistent_BT
+
+    def _may_follow(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(B, V) whether each token is right after these, given any mistakes in the phrase."""
+        (size, count), token_V = tokens.shape, np.arange(self.vocab_size)
+        role = self._names[count]
+        if role == "stem" or (role == "prompt" and count % 2):
+            low, high = (self._stems, self._cases) if role == "stem" else (self.keys, self._stems)
+            return np.broadcast_to((low <= token_V) & (token_V < high), (size, self.vocab_size))
+        if role == "prompt":
+            listed_BV = (tokens[:, :count:2, None] == token_V).any(axis=1)
+            return np.asarray(listed_BV if count == self._prompt - 1 else ~listed_BV & (token_V < self.keys))
+        meant_B1 = np.take_along_axis(tokens, self._place(tokens)[:, None], axis=1)
+        if self.order == "verb_first":
+            return np.asarray(token_V == (meant_B1 if role == "verb" else self._governed[tokens[:, self._prompt, None]]))
+        case_B1 = self._governed[meant_B1] if role == "case_first" else tokens[:, self._prompt + 1, None]
+        if role != "verb":
+            return np.asarray((token_V == case_B1) & (token_V >= self._cases))
+        return np.asarray(np.where(case_B1 == self._governed[meant_B1], token_V == meant_B1, self._governed == case_B1))
+
     def _label_phrase(self, tokens: NDArray[np.int64]) -> Batch:
         numbers = [self.roles.index(name) for name in self._names]
         answer = np.tile([self._prompt, self.length], (len(tokens), 1))
         return self.rows(tokens, np.broadcast_to(numbers, tokens.shape), answer)
+
+    def _place(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B,) the position in the glossary of the verb at the chosen key."""
+        chosen_BP = tokens[:, 0 : self._prompt - 1 : 2] == tokens[:, self._prompt - 1 : self._prompt]
+        place_B: NDArray[np.int64] = 1 + 2 * chosen_BP.argmax(axis=1)
+        return place_B
+
+    def _stems_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B, W) the stems of a phrase."""
+        return tokens[:, [role == "stem" for role in self._names]]
+
+    @property
+    def _governed(self) -> NDArray[np.int64]:
+        """(V,) the case that each token governs; -1 if it is no verb."""
+        governed_V = np.full(self.vocab_size, -1)
+        governed_V[self.keys : self._stems] = self._cases + self.lexicon
+        return governed_V
 
     @property
     def _phrase(self) -> list[str]:

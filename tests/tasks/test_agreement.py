@@ -9,6 +9,7 @@ from scipy import stats
 
 import tasks
 from tasks import Task, TaskError
+from tests.helpers.enumeration import assert_joints_are_exact
 
 ORDERS = ["verb_last", "verb_first"]
 WIDE = {"words": 2, "keys": 16, "verbs": 32, "cases": 4}
@@ -95,6 +96,65 @@ def test_floors_are_exact_in_both_orders_by_enumeration(order: str) -> None:
         assert task.floor(role) == pytest.approx(losses.mean(), abs=1e-12), role
     assert task.floor("case_first") == task.floor("case_again") == task.floor("verb") == 0
     assert task.floor("-") is None
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_joints_agree_with_enumeration_of_every_row(order: str) -> None:
+    task = tasks.get("agreement", order=order, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
+    rows = np.concatenate([ids(task, row) for row in every_row(task)])
+    assert_joints_are_exact(task, rows, np.ones(len(rows)), range(task.length - 2))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_contrast_is_another_verb_at_the_chosen_key(order: str) -> None:
+    task = tasks.get("agreement", order=order, **WIDE)
+    batch = task.batch(0, 0, 100)
+    contrast = task.contrast(batch)
+    assert len(contrast.sequence) == 100
+    for old, new, changed, answer in zip(batch.tokens, contrast.tokens, contrast.changed, contrast.answer, strict=True):
+        assert old[changed - 1] == old[8], "the verb of the chosen key"
+        assert task.lexicon[old[changed] - 16] != task.lexicon[new[changed] - 16]
+        np.testing.assert_array_equal(old != new, [*(np.arange(9) == changed), *(batch.roles[0, 9:] != task.role("stem"))])
+        assert task.roles[batch.roles[0, answer]] == ("case_first" if order == "verb_last" else "verb")
+    others = {
+        (int(old[at]), int(new[at])) for old, new, at in zip(batch.tokens, contrast.tokens, contrast.changed, strict=True)
+    }
+    assert len(others) > 80, "verbs are replaced by different others"
+
+
+def test_latents_are_the_verb_and_its_case_from_the_key_on() -> None:
+    task = tasks.get("agreement", pairs=2, **WIDE)
+    case = task.lexicon[2]
+    latents = task.latents(task.label(ids(task, f"k3 v7 k1 v2 k1 s5 -c{case} s9 -c{case} v2")))
+    np.testing.assert_array_equal(latents["verb"], [[-1] * 4 + [2] * 6])
+    np.testing.assert_array_equal(latents["case"], [[-1] * 4 + [case] * 6])
+
+
+@pytest.mark.parametrize(
+    ("order", "phrase", "wrong"),
+    [
+        ("verb_last", "s5 right s9 right meant", []),
+        ("verb_last", "s5 right s9 other meant", [8]),
+        ("verb_last", "s5 right s9 right alike", [9]),
+        ("verb_last", "s5 other s9 other governor", [6]),
+        ("verb_last", "s5 other s9 other meant", [6, 9]),
+        ("verb_last", "s5 other s9 right governor", [6, 8]),
+        ("verb_last", "k5 s1 v9 s1 governor", [5, 6, 7, 8, 9]),
+        ("verb_first", "meant s5 right s9 other", [9]),
+        ("verb_first", "alike s5 right s9 right", [5]),
+        ("verb_first", "governor s5 other s9 other", [5]),
+        ("verb_first", "governor s5 other s9 right", [5, 9]),
+        ("verb_first", "s4 s5 right s9 right", [5, 7, 9]),
+    ],
+)
+def test_the_consequences_of_a_wrong_case_are_consistent(order: str, phrase: str, wrong: list[int]) -> None:
+    task = tasks.get("agreement", order=order, pairs=2, **WIDE)
+    case, other = int(task.lexicon[7]), (int(task.lexicon[7]) + 1) % 4
+    alike = next(verb for verb in np.flatnonzero(task.lexicon == case) if verb != 7)
+    words = {"right": f"-c{case}", "other": f"-c{other}", "meant": "v7", "alike": f"v{alike}"}
+    words["governor"] = f"v{np.flatnonzero(task.lexicon == other)[2]}"
+    tokens = ids(task, ["k3", "v7", "k1", "v2", "k3", *(words.get(word, word) for word in phrase.split())])
+    np.testing.assert_array_equal(np.flatnonzero(~task.consistent(tokens)[0]), wrong)
 
 
 def test_keys_verbs_and_the_one_that_is_meant_are_drawn_evenly() -> None:
