@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import ensemble, heads, memory, overhead, peak, peers, scaling, sweep, tasks
+from benchmarks import ensemble, heads, interp, memory, overhead, peak, peers, scaling, sweep, tasks
 from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
@@ -23,6 +23,7 @@ ALL: dict[str, Callable[..., list[Finding]]] = {
     "peak": peak.run,
     "memory": memory.run,
     "overhead": overhead.run,
+    "interp": interp.run,
     "scaling": partial(scaling.run, figure=scaling.FIGURE),
     "ensemble": ensemble.run,
     "sweep": sweep.run,

@@ -1,0 +1,66 @@
+"""Time of the instruments that look inside a network, and of keeping the weights that they look at.
+
+    python -m benchmarks.interp
+    python -m benchmarks.interp --only kept
+
+A new case is a function of the number of rounds and one line in `CASES`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+import lab
+from benchmarks.overhead import bare
+from benchmarks.progress import each
+from benchmarks.timing import Finding, interleaved, medians, print_findings
+from lab.evaluation.evaluator import Evaluator
+from lab.evaluation.points import kept_points, points_of
+from lab.model import build
+from lab.reproduce.demo import SETTINGS
+from lab.runs.weights import save_weights
+
+
+def kept_share(rounds: int) -> Finding:
+    """Keeping the weights at every evaluation point, as a share of a demo run's training and evaluation."""
+    experiment = lab.experiment("induction", {**SETTINGS, "checkpoint.keep": "every"}, n_future=2)
+    network, evaluator = build(experiment), Evaluator(experiment)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = {
+            "keeping": partial(save_weights, network, Path(folder) / "weights.safetensors"),
+            "evaluation": partial(evaluator, network),
+            "step": bare(experiment),
+        }
+        median = medians(interleaved(parts, 3 * rounds))
+    run = len(points_of(experiment)) * median["evaluation"] + experiment.steps * median["step"]
+    return Finding(
+        "kept weights at every point, share of a demo run", len(kept_points(experiment)) * median["keeping"] / run, 0.02, False
+    )
+
+
+CASES: dict[str, Callable[[int], Finding]] = {"kept": kept_share}
+"""What is timed, by name."""
+
+
+def run(rounds: int = 7) -> list[Finding]:
+    """Time every case."""
+    return [case(rounds) for case in CASES.values()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=7, help="of interleaved timing")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print_findings("Instruments", [CASES[name](options.rounds) for name in each("case", options.only)])
+
+
+if __name__ == "__main__":
+    main()
