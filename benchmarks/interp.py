@@ -32,7 +32,7 @@ def kept_share(rounds: int) -> Finding:
     experiment = lab.experiment("induction", {**SETTINGS, "checkpoint.keep": "every"}, n_future=2)
     network, evaluator = build(experiment), Evaluator(experiment)
     with tempfile.TemporaryDirectory() as folder:
-        parts = {
+        parts: dict[str, Callable[[], object]] = {
             "keeping": partial(save_weights, network, Path(folder) / "weights.safetensors"),
             "evaluation": partial(evaluator, network),
             "step": bare(experiment),
