@@ -134,11 +134,11 @@ class Attention(nn.Module):
 
 
 class Swiglu(nn.Module):
-    """Gated MLP (Shazeer 2020)."""
+    """Gated MLP (Shazeer 2020); an imported network may have another inner width."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, inner: int | None = None) -> None:
         super().__init__()
-        inner = inner_width(width, "swiglu")
+        inner = inner or inner_width(width, "swiglu")
         self.gate = Linear(width, inner)
         self.up = Linear(width, inner)
         self.down = Linear(inner, width, start="residual")

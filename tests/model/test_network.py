@@ -2,9 +2,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from lab.config import SIZES, Experiment, ModelSettings
+from lab.config import SIZES, ModelSettings
 from lab.config.kinds import KINDS
 from lab.model import Network, NetworkSpec, build
 from tests.helpers.tiny import tiny
@@ -39,66 +38,6 @@ def test_unmatched_heads_come_on_top() -> None:
     one, two, four = (network.non_embedding_parameters() for network in networks)
     assert four - one == 3 * (two - one) > 0
     assert [len(network.trunk) for network in networks] == [3, 3, 3]
-
-
-def llama_of(network: Network, experiment: Experiment) -> torch.nn.Module:
-    """`transformers`' Llama with the weights of trunk and next-token head."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    width, _, n_heads = experiment.model.shape
-    layers = [*network.trunk, network.heads.layers[0]]
-    llama = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=experiment.task.vocab_size,
-            hidden_size=width,
-            intermediate_size=layers[0].mlp.up.out_features,
-            num_hidden_layers=len(layers),
-            num_attention_heads=n_heads,
-            num_key_value_heads=n_heads,
-            rms_norm_eps=1e-6,
-            rope_parameters={"rope_type": "default", "rope_theta": experiment.model.rope_base},
-            tie_word_embeddings=False,
-        )
-    )
-
-    def halves(weight: Tensor) -> Tensor:
-        """Features of each attention head from neighbouring pairs to pairs k, k + K/2."""
-        return weight.view(n_heads, -1, 2, width).transpose(1, 2).reshape(width, width)
-
-    state = {
-        "model.embed_tokens.weight": network.embedding.weight,
-        "model.norm.weight": network.norm.weight,
-        "lm_head.weight": network.unembedding.weight,
-    }
-    for number, layer in enumerate(layers):
-        queries, keys, values = layer.attention.qkv.weight.chunk(3)
-        prefix = f"model.layers.{number}."
-        state |= {
-            prefix + "self_attn.q_proj.weight": halves(queries),
-            prefix + "self_attn.k_proj.weight": halves(keys),
-            prefix + "self_attn.v_proj.weight": values,
-            prefix + "self_attn.o_proj.weight": layer.attention.out.weight,
-            prefix + "mlp.gate_proj.weight": layer.mlp.gate.weight,
-            prefix + "mlp.up_proj.weight": layer.mlp.up.weight,
-            prefix + "mlp.down_proj.weight": layer.mlp.down.weight,
-            prefix + "input_layernorm.weight": layer.attention_norm.weight,
-            prefix + "post_attention_layernorm.weight": layer.mlp_norm.weight,
-        }
-    llama.load_state_dict(state)
-    return llama.eval()
-
-
-def test_next_token_logits_are_those_of_transformers_llama() -> None:
-    experiment = tiny(model__width=48, model__n_heads=4)
-    network = build(experiment)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if "norm" in name:
-                parameter.uniform_(0.5, 1.5)
-        llama = llama_of(network, experiment)
-        for length in (5, 40, 17):  # the RoPE cache is extended, and then used in part
-            tokens_BT = torch.randint(experiment.task.vocab_size, (3, length))
-            torch.testing.assert_close(network.logits(tokens_BT), llama(tokens_BT).logits, rtol=1e-5, atol=1e-5)
 
 
 @given(st.integers(0, 19), st.integers(1, 3))

@@ -1,0 +1,110 @@
+"""Conversion to and from `transformers`' Llama, whose logits are the oracle."""
+
+import builtins
+from typing import Any
+
+import pytest
+import torch
+
+import tasks
+from lab.errors import LabError
+from lab.inspection.instruments import INSTRUMENTS
+from lab.model import Network
+from lab.model.convert import from_llama, to_llama
+from tests.helpers.networks import random_tokens, tiny_network
+
+transformers = pytest.importorskip("transformers")
+
+
+def tiny_llama(**changes: Any) -> Any:
+    settings = {"vocab_size": 12, "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 2}
+    config = transformers.LlamaConfig(**settings | changes)
+    torch.manual_seed(0)
+    llama = transformers.LlamaForCausalLM(config).eval()
+    for name, weight in llama.named_parameters():
+        torch.nn.init.uniform_(weight, 0.5, 1.5) if "norm" in name else torch.nn.init.normal_(weight, std=0.3)
+    return llama
+
+
+@torch.no_grad()
+def assert_equal_logits(network: Network, llama: Any) -> None:
+    for length in (5, 30, 17):  # the RoPE cache is extended, and then used in part
+        tokens_BT = random_tokens(3, length)
+        torch.testing.assert_close(network.logits(tokens_BT), llama(tokens_BT).logits, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["parallel", "replicated", "causal", "anticausal", "sequential", "residual"])
+@pytest.mark.parametrize("n_future", [1, 3])
+def test_the_next_token_path_becomes_a_llama(kind: str, n_future: int) -> None:
+    network = tiny_network(kind, n_future, model__width=24, model__n_heads=3, model__rope_base=500.0)
+    assert_equal_logits(network, to_llama(network))
+
+
+def test_a_llama_generates_as_the_network() -> None:
+    network, prompt_BT = tiny_network(), random_tokens(2, 5)
+    generated_BT = to_llama(network).generate(
+        prompt_BT,
+        max_new_tokens=6,
+        do_sample=False,
+        attention_mask=torch.ones_like(prompt_BT),
+        pad_token_id=0,
+        eos_token_id=None,
+    )
+    for _ in range(6):
+        prompt_BT = torch.cat([prompt_BT, network.next_logits(prompt_BT).argmax(-1, keepdim=True)], dim=1)
+    assert torch.equal(generated_BT, prompt_BT)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("base", [100.0, 10_000.0])
+def test_a_llama_becomes_a_network(layers: int, base: float) -> None:
+    llama = tiny_llama(num_hidden_layers=layers, rope_parameters={"rope_type": "default", "rope_theta": base})
+    network = from_llama(llama)
+    assert network.n_future == 1
+    assert_equal_logits(network, llama)
+    again = to_llama(network).state_dict()
+    assert all(torch.equal(weight, again[name]) for name, weight in llama.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_key_value_heads": 1},
+        {"head_dim": 16},
+        {"hidden_act": "gelu"},
+        {"attention_bias": True},
+        {"mlp_bias": True},
+        {"tie_word_embeddings": True},
+        {"rms_norm_eps": 1e-5},
+        {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}},
+    ],
+)
+def test_other_llamas_are_rejected(changes: dict[str, Any]) -> None:
+    name = next(iter(changes)).replace("parameters", "type")
+    with pytest.raises(LabError, match=f"^{name} of the Llama must be ") as caught:
+        from_llama(tiny_llama(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_other_networks_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LabError, match="of kind linear is no sum of layers"):
+        to_llama(tiny_network("linear"))
+    with pytest.raises(LabError, match=r"model\.mlp must be swiglu in a Llama, not gelu"):
+        to_llama(tiny_network(model__mlp="gelu"))
+    plain = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name == "transformers":
+            raise ImportError(name)
+        return plain(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(LabError, match="transformers is not installed"):
+        to_llama(tiny_network())
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_every_instrument_measures_an_imported_llama(name: str) -> None:
+    task = tasks.get("induction", vocabulary=12, period=(2, 4), length=12)
+    frame = INSTRUMENTS[name].load_measure()(from_llama(tiny_llama()), task, sequences=8)
+    assert len(frame)
