@@ -47,6 +47,12 @@ class Instrument:
 
 
 INSTRUMENTS: dict[str, Instrument] = {
+    "attention": Instrument(
+        "lab.interp.attention:attention",
+        "lab.plots.attention:draw_attention",
+        ("sequence", "site", "attention_head", "query", "key", "query_word", "key_word", "query_role", "key_role"),
+        page="lab.reports.attention:attention_page",
+    ),
     "rank": Instrument("lab.interp.rank:rank", "lab.plots.rank:draw_rank", ("site", "layer")),
 }
 """Every instrument by its name. Its description is the first line of its measure's docstring."""

@@ -73,8 +73,8 @@ def draw_cells(
     return image
 
 
-def colour_bar(image: AxesImage, panels: Sequence[Axes], scale: Scale) -> None:
-    """Draw one colour bar for some panels on their right."""
-    bar = figure_of(panels[0]).colorbar(image, ax=list(panels), shrink=0.9, pad=0.02)
+def colour_bar(image: AxesImage, panels: Sequence[Axes], scale: Scale, aspect: float = 20) -> None:
+    """Draw one colour bar for some panels on their right, `aspect` times as tall as wide."""
+    bar = figure_of(panels[0]).colorbar(image, ax=list(panels), shrink=0.9, pad=0.02, aspect=aspect)
     bar.set_label(scale.label)
     bar.outline.set_visible(False)
