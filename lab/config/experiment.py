@@ -110,6 +110,7 @@ class Experiment(Settings):
         self._check_network()
         self.schedule.check(self.steps)
         self.evaluation.check(self.steps)
+        self.evaluation.stop.check(self.task, self.n_future)
         self.checkpoint.check(self.evaluation, self.steps)
         self._check_devices()
         if self.examples is not None and self.examples < self.batch_size:

@@ -163,7 +163,8 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     Returns:
         Columns `run` (a path that no other run has: below the folder that was opened, else below one that holds all), `task`
         (its name), `n_future`, `seed`, every other setting in which the runs differ by its dotted name, `parameters`
-        (non-embedding), `state` (see `Run.state`), then `step` (optimiser steps), `tokens` (seen in training, all but
+        (non-embedding), `state` (see `Run.state`), `reached` (what ended the run early, see `evaluation.stop`; only where a run
+        did), then `step` (optimiser steps), `tokens` (seen in training, all but
         padding), `scored_tokens` (targets that trained the next-token head; NaN of older runs), `sequences` (steps x
         batch_size), `flops` (of training, see `lab.config.cost.flops_per_token`), `seconds` (wall time of the run, evaluation
         included), `metric`, `value` (losses in nats).
@@ -218,7 +219,9 @@ def describe(runs: Sequence[Run]) -> pd.DataFrame:
         }
         for run, values, key in zip(runs, settings, keys(runs), strict=True)
     ]
-    return pd.DataFrame(rows, dtype=object)
+    described = pd.DataFrame(rows, dtype=object)
+    reached = [run.record.get("reached", "") for run in runs]
+    return described.assign(reached=reached) if any(reached) else described
 
 
 def keys(runs: Sequence[Run]) -> list[str]:
