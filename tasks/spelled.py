@@ -131,12 +131,23 @@ class Spelled(Task):
 
     def spell(self, batch: Batch) -> Batch:
         """Spell sequences of the inner task."""
-        k = self.symbols
-        place = np.tile(np.arange(1, k + 1), batch.tokens.shape[1])
-        roles = np.repeat(batch.roles.astype(np.int64), k, axis=1)
-        roles = np.where(roles == 0, 0, (roles - 1) * k + place)
+        k, roles = self.symbols, self._spell_roles(batch.roles)
         spelled = self.rows(self.code[batch.tokens].reshape(len(batch), -1), roles, batch.answer * k)
         return replace(spelled, scored=spelled.scored & np.repeat(batch.scored, k, axis=1))
+
+    def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The inner task's, spelled; symbols of an unfinished token have none, those of an invalid one token 0's."""
+        inner = self.task.roles_of(self.read(tokens)[0])
+        if inner is None:
+            return None
+        roles = self._spell_roles(inner)
+        return np.pad(roles, ((0, 0), (0, tokens.shape[1] - roles.shape[1])))
+
+    def _spell_roles(self, roles: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the roles of the symbols of inner tokens with these roles (B, T)."""
+        k = self.symbols
+        spelled = (np.repeat(roles.astype(np.int64), k, axis=1) - 1) * k + np.tile(np.arange(1, k + 1), roles.shape[1])
+        return np.where(np.repeat(roles, k, axis=1) == 0, 0, spelled)
 
     def read(self, symbols: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Decode sequences or prefixes into inner tokens (B, T / symbols), and return which of them are valid spellings.
