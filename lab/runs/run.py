@@ -259,5 +259,13 @@ def _with_cost(run: Run, rows: Sequence[tables.Row]) -> pd.DataFrame:
 
 
 def _cell(value: Any) -> Any:
-    """Return a setting in a form that a table can group: a list as text."""
+    """Return a setting in a form that a table can group: a list as text, one of groups of settings in words."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return "; ".join(
+            " ".join(f"{name.replace('_', ' ')} {_in_words(inner)}" for name, inner in item.items()) for item in value
+        )
     return str(value) if isinstance(value, list) else value
+
+
+def _in_words(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
