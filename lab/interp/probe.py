@@ -122,14 +122,13 @@ def probe(
         for site, layer in residual_sites(network).items()
         if not forced or not site.startswith("prediction.") or site == "prediction.1.residual"
     }
+    numbers = _numbers(positions, task.length)
+    drawn = [draw_sequences(network, task, sequences, each, seed) for each in ("train", split)]
+    names = _chosen(targets, probe_targets(task, drawn[0].batch, ahead))
     networks = {"none": network, "untrained network": untrained(network, seed)}
-    fit, scored = (
-        _read_split(networks, draw_sequences(network, task, sequences, each, seed), task, sites, ahead)
-        for each in ("train", split)
-    )
-    names = _chosen(targets, fit.targets)
+    fit, scored = (_read_split(networks, each, task, sites, ahead) for each in drawn)
     rng, rows = np.random.default_rng(seed), list[tuple[Any, ...]]()
-    for place in _places(fit, task, positions, pool):
+    for place in _places(fit, task, numbers, pool):
         role = task.roles[place.role] if place.role else ""
         for of_fit_NT, of_scored_NT, group in _known_together(place, fit, scored, names, rng):
             for site, layer in sites.items():
@@ -178,11 +177,15 @@ def _chosen(targets: str, known: Iterable[str]) -> list[str]:
     return names
 
 
-def _places(fit: _Split, task: Task, positions: str, pool: str) -> list[_Place]:
+def _numbers(positions: str, length: int) -> list[int]:
+    """Return the positions that are asked for."""
     words = [word.strip() for word in positions.split(",") if word.strip()]
-    if not all(word.isdecimal() and int(word) < task.length for word in words):
-        raise LabError(f"positions must be numbers from 0 to {task.length - 1}, separated by commas, not {positions!r}")
-    numbers = [int(word) for word in words] or list(range(task.length))
+    if not all(word.isdecimal() and int(word) < length for word in words):
+        raise LabError(f"positions must be numbers from 0 to {length - 1}, separated by commas, not {positions!r}")
+    return [int(word) for word in words] or list(range(length))
+
+
+def _places(fit: _Split, task: Task, numbers: list[int], pool: str) -> list[_Place]:
     if pool == "role":
         return [_Place("all", numbers, role) for role in range(1, len(task.roles))]
     same = (fit.next_roles_NT == fit.next_roles_NT[0]).all(axis=0)
