@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lab.decoding.prompts import Padded, Prompts, pad
 from lab.decoding.result import Completion, join, no_drafts
-from lab.decoding.sampling import Sampling, pick
+from lab.decoding.sampling import Sampling, generator_of, pick, uniform
 from lab.errors import LabError
 from lab.model import Context, Network
 from lab.model.cache import Cache
@@ -57,9 +57,9 @@ def complete(
         raise LabError(f"new_tokens must be at least 0, not {new_tokens}")
     if forced is not None and not padded.is_even:
         raise LabError("forced must be None with prompts of different lengths")
-    uniform_BS = (sampling or Sampling()).uniform(len(padded.lengths_B), new_tokens)
+    uniform_BS = uniform(generator_of(sampling), len(padded.lengths_B), new_tokens)
     parts = zip(padded.split(SEQUENCES_AT_ONCE), torch.split(uniform_BS, SEQUENCES_AT_ONCE), strict=True)
-    return join([_complete(network, part, stop, sampling, uniform, forced) for part, uniform in parts])
+    return join([_complete(network, part, stop, sampling, draws_BS, forced) for part, draws_BS in parts])
 
 
 def _complete(

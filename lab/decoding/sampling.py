@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,12 +21,15 @@ class Sampling:
         top_k: Only the k most probable tokens are drawn; None for all.
         top_p: Only the most probable tokens are drawn whose probabilities reach this sum, above 0; 1 for all.
         seed: Of the draws.
+        drafts: How a draft without branches is made: `sampled` from its heads' distributions, or `greedy`, their most probable
+            tokens. The output has the same distribution; trees with branches are greedy.
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
     seed: int = 0
+    drafts: Literal["sampled", "greedy"] = "sampled"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
@@ -34,6 +38,8 @@ class Sampling:
             raise LabError(f"top_k must be at least 1, not {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise LabError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if self.drafts not in ("sampled", "greedy"):
+            raise LabError(f"drafts must be sampled or greedy, not {self.drafts!r}")
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Compute the probability of each token, (..., V) float64, from logits (..., V); of equal tokens the first are kept."""
@@ -50,9 +56,15 @@ class Sampling:
         nucleus = torch.zeros_like(probabilities).scatter_(-1, order, descending.masked_fill(before >= self.top_p, 0))
         return nucleus / nucleus.sum(-1, keepdim=True)
 
-    def uniform(self, sequences: int, count: int) -> Tensor:
-        """Draw the numbers that decide tokens, (sequences, count) float64 in [0, 1): one for each sequence and new token."""
-        return torch.rand(sequences, count, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
+
+def uniform(generator: torch.Generator, *shape: int) -> Tensor:
+    """Draw the numbers that decide tokens, float64 in [0, 1)."""
+    return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+
+def generator_of(sampling: Sampling | None) -> torch.Generator:
+    """Return a new generator of draws, on the CPU; of nothing that matters for greedy decoding."""
+    return torch.Generator().manual_seed(0 if sampling is None else sampling.seed)
 
 
 def pick(logits: Tensor, sampling: Sampling | None, uniform: Tensor) -> Tensor:

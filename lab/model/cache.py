@@ -54,11 +54,23 @@ class Cache:
 
     def place_at(self, slots_BT: Tensor, end: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> Place:
         """Return the place of tokens at given slots, (B, T) int64, all below `end`; other arguments as of `place`."""
-        first = torch.arange(2 * len(self.lengths_B) * n_heads, device=slots_BT.device).view(2, -1, n_heads, 1) * self.capacity
         if mask is None:
             mask = torch.arange(end, device=slots_BT.device) <= slots_BT[:, None, :, None]
-        rows = (first + slots_BT[:, None]).flatten()
-        return Place(self, n_heads, None, slots_BT, end, self._added(mask, n_heads, dtype), rows)
+        return Place(self, n_heads, None, slots_BT, end, self._added(mask, n_heads, dtype), self._rows(slots_BT, n_heads))
+
+    def move(self, from_BA: Tensor, to_BA: Tensor) -> None:
+        """Move everything of some slots to others, (B, A) int64 each: of an accepted path through a tree of drafts."""
+        for pairs_2BHSK in self.pairs.values():
+            n_heads = pairs_2BHSK.shape[2]
+            rows = pairs_2BHSK.view(-1, pairs_2BHSK.shape[-1])
+            rows.index_copy_(0, self._rows(to_BA, n_heads), rows[self._rows(from_BA, n_heads)])
+        for states_BSD in self.states.values():
+            states_BSD[self.sequences_B1, to_BA + 1] = states_BSD[self.sequences_B1, from_BA + 1]
+
+    def _rows(self, slots_BT: Tensor, n_heads: int) -> Tensor:
+        """Return the rows of slots in a buffer (2 x B x H x S, K)."""
+        first = torch.arange(2 * len(self.lengths_B) * n_heads, device=slots_BT.device).view(2, -1, n_heads, 1) * self.capacity
+        return (first + slots_BT[:, None]).flatten()
 
     def advance(self, count: int) -> None:
         """Count `count` new tokens of each sequence."""
@@ -101,6 +113,8 @@ class Place:
         mask: Added to the scores, (T, E) or (B x H, T, E): -inf where a position does not attend. None where every position
             attends to all slots.
         rows: (2 x B x H x T,) int64, rows of a buffer (2 x B x H x S, K) that the pass writes; None where `begin` is set.
+        output_B: (B,) int64, the one position whose output a layer computes, of those from 0 to T - 1; None for all. Keys and
+            values are computed at all of them, and `mask` is (B x H, 1, E).
     """
 
     cache: Cache
@@ -110,6 +124,21 @@ class Place:
     end: int
     mask: Tensor | None
     rows: Tensor | None = None
+    output_B: Tensor | None = None
+
+    def only(self, output_B: Tensor) -> Place:
+        """Return the place with one output position of each sequence."""
+        place, mask = replace(self, output_B=output_B), self.mask
+        if mask is None:
+            return place
+        by_head = mask.expand(len(output_B) * self.n_heads, -1, -1).view(len(output_B), self.n_heads, *mask.shape[-2:])
+        return replace(place, mask=place.at_output(by_head.transpose(1, 2)).transpose(1, 2).flatten(0, 1))
+
+    def at_output(self, states_BTX: Tensor) -> Tensor:
+        """Return what belongs to the position `output_B` of each sequence, (B, 1, ...); everything where that is None."""
+        if self.output_B is None:
+            return states_BTX
+        return states_BTX[self.cache.sequences_B1, self.output_B[:, None]]
 
     def extend(self, name: str, pairs_2BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Write keys (after RoPE) and values of new positions of an attention; return all, (B x H, E, K) each."""

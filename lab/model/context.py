@@ -55,7 +55,7 @@ class Context:
             sequence with its new tokens. No gradient goes through a cache.
         detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction head 1 or the final
             norm. Every kind of heads honours it or raises. The loss detaches the unembedding.
-        place: Set by the network: where the pass stands in the cache.
+        place: Where the pass stands in the cache; None for the positions after each sequence.
         rope: Set by the network: cosines and sines of the positions, (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
         embedded_BTD: Set by the network: token embeddings, for kinds of heads that read tokens ahead.
         sites: Set by the network: what is edited and recorded; None in training.

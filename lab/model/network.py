@@ -109,7 +109,9 @@ class Network(nn.Module):
         if (cache := context.cache) is not None:
             if self.sites is not None:
                 raise LabError("context.cache must be None where activations are read or edited: give the whole sequence")
-            place = cache.place(tokens_BT.shape[1], self.spec.model.n_heads, self.embedding.weight.dtype, context.mask)
+            place = context.place
+            if place is None:
+                place = cache.place(tokens_BT.shape[1], self.spec.model.n_heads, self.embedding.weight.dtype, context.mask)
             positions = place.slots_BT if context.positions is None else context.positions
             context = replace(context, positions=positions, place=place)
         rope = self.rope(context.positions, tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)

@@ -7,7 +7,7 @@ from scipy import stats
 
 import lab
 from lab.decoding import Sampling
-from lab.decoding.sampling import draw, pick
+from lab.decoding.sampling import draw, pick, uniform
 
 PROBABILITIES = [0.1, 0.5, 0.0, 0.25, 0.15]
 LOGITS = torch.tensor(PROBABILITIES).log()
@@ -54,7 +54,7 @@ def test_wrong_settings_are_rejected(settings: dict[str, float], message: str) -
 
 
 def test_draws_follow_the_distribution() -> None:
-    drawn = pick(LOGITS.expand(4000, -1), Sampling(), Sampling(seed=1).uniform(4000, 1)[:, 0])
+    drawn = pick(LOGITS.expand(4000, -1), Sampling(), uniform(torch.Generator(), 4000))
     counts = np.bincount(drawn.numpy(), minlength=5)
     assert counts[2] == 0, "an impossible token was drawn"
     expected = np.array(PROBABILITIES)
@@ -62,7 +62,7 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_successive_draws_are_independent() -> None:
-    uniform_BS = Sampling(seed=2).uniform(4000, 2)
+    uniform_BS = uniform(torch.Generator(), 4000, 2)
     drawn_BS = draw(torch.tensor([0.5, 0.5], dtype=torch.float64).expand(4000, 2, 2), uniform_BS)
     assert stats.chisquare(np.bincount((2 * drawn_BS[:, 0] + drawn_BS[:, 1]).numpy(), minlength=4)).pvalue > 1e-3
 
