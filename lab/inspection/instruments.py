@@ -47,16 +47,16 @@ class Instrument:
 
 
 INSTRUMENTS: dict[str, Instrument] = {
+    "ablation": Instrument(
+        "lab.interp.ablation:ablation",
+        "lab.plots.ablation:draw_ablation",
+        ("component", "site", "attention_head", "quantity"),
+    ),
     "attention": Instrument(
         "lab.interp.attention:attention",
         "lab.plots.attention:draw_attention",
         ("sequence", "site", "attention_head", "query", "key", "query_word", "key_word", "query_role", "key_role"),
         page="lab.reports.attention:attention_page",
-    ),
-    "probe": Instrument(
-        "lab.interp.probe:probe",
-        "lab.plots.probe:draw_probe",
-        ("site", "layer", "position", "role", "target", "score", "control"),
     ),
     "rank": Instrument("lab.interp.rank:rank", "lab.plots.rank:draw_rank", ("site", "layer")),
 }

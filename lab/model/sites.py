@@ -39,14 +39,19 @@ _OF_HEAD = re.compile(r"(prediction|final|logits)\.(\d+)")
 
 
 @torch.no_grad()
-def site_names(network: Network) -> list[str]:
-    """List the names of all activations of a network, in the order in which they are computed."""
+def site_names(network: Network, head: int | None = None) -> list[str]:
+    """List the names of a network's activations in the order in which they are computed.
+
+    Args:
+        network: The network.
+        head: Prediction head, counted from 1, for whose logits they are computed; None for all.
+    """
     found: dict[str, Tensor] = {}
     token = torch.zeros(1, 1, dtype=torch.int64, device=network.embedding.weight.device)
     with _sites(network, Sites({}, found, wanted=None)):
-        hidden_NBTD = network(token)
-        for head, hidden_BTD in enumerate(hidden_NBTD, start=1):
-            network.unembed(hidden_BTD, head)
+        heads = range(1, network.n_future + 1) if head is None else [head]
+        for number, hidden_BTD in zip(heads, network(token, heads), strict=True):
+            network.unembed(hidden_BTD, number)
     return list(found)
 
 

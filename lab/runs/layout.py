@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.config import Experiment
-from lab.runs.files import read_json
 
 FORMAT = 1
 """Version of the layout; a reader rejects others."""
@@ -94,7 +93,7 @@ def weights_by_step(path: Path, steps: int) -> dict[int, Path]:
     """
     files = kept_weights(path)
     if (path / WEIGHTS).is_file():
-        files[int(read_json(path / RECORD).get("last_step", steps))] = path / WEIGHTS
+        files[steps] = path / WEIGHTS
     elif newest := newest_checkpoint(path):
         files[checkpoint_step(newest)] = newest / TENSORS
     return dict(sorted(files.items()))

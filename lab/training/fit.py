@@ -128,13 +128,11 @@ def fit(
             with quiet_lightning():
                 trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
             stop.saving = True
-            if trainer.global_step < experiment.steps and not measure.reached:
+            if trainer.global_step < experiment.steps:
                 measure.check_weights(trainer, module)
                 if sound := measure.sound_recorders(module):
                     save_stopped(sound, trainer)
                     raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
-            if measure.reached and trainer.is_global_zero:
-                recorders[0].set_reached(trainer.global_step)
             finish(module, recorders, trainer)
     except StoppedAtOnce:
         if trainer.strategy.launcher is not None:

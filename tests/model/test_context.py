@@ -61,6 +61,16 @@ def test_branches_of_a_tree_compute_as_sequences(kind: str) -> None:
         torch.testing.assert_close(hidden[:, :, inside], alone[:, :, 4:])
 
 
+@EVERY
+def test_a_pass_goes_on_from_computed_layers(kind: str) -> None:
+    network = tiny_network(kind)
+    found = states(network, TOKENS, ["embedding", "trunk.0.residual", "trunk.2.residual"])
+    for done, state_BTD in zip((0, 1, 3), found.values(), strict=True):
+        assert torch.equal(network(TOKENS, context=Context(computed=(done, state_BTD))), network(TOKENS))
+    other = network(TOKENS, context=Context(computed=(2, found["trunk.2.residual"])))
+    assert not torch.allclose(other, network(TOKENS))
+
+
 def test_patterns_follow_the_mask() -> None:
     network = tiny_network().double()
     window = CAUSAL & ~CAUSAL.tril(-3)
