@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from lab.inspection.instruments import Instrument
 
-_PICTURES, _ROWS = (".png", ".pdf", ".svg"), 40
+_PICTURES = (".png", ".pdf", ".svg")
+_ROWS, _COMPARED = 40, 4000
+"""Rows of a table that are printed at most; means whose differences are tested at most, since each takes milliseconds."""
 _LISTED = """\
 The frame of an instrument has one row for each run, step and coordinate. It is written beside a figure, and a saved frame
 stands for its runs: `lab inspect NAME frame.csv -o figure.pdf`.
@@ -104,13 +106,15 @@ def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) ->
     coordinates = list(instrument.coordinates)
     console = Console(width=None if sys.stdout.isatty() else 200)
     means = condition_means(frame, coordinates, by).table
-    print_frame(console, _shortened(means.head(_ROWS)))
-    if len(means) > _ROWS:
-        print(f"... and {len(means) - _ROWS} rows more: --out writes all")
-    if means["condition"].nunique() > 1 and means["seeds"].max() > 1 and len(means) <= 20 * _ROWS:
+    if len(means) <= _ROWS:
+        print_frame(console, _shortened(means))
+    else:
+        print(f"{len(means)} means of {means['condition'].nunique()} conditions: too many to print; --out writes the frame")
+    if means["condition"].nunique() > 1 and means["seeds"].max() > 1 and len(means) <= _COMPARED:
         differences = paired_differences(frame, coordinates, by)
-        found = differences.sort_values("p_value", kind="stable").head(_ROWS // 2)
-        print(f"\npaired differences, the {len(found)} of {len(differences)} with the least p-values")
+        order = differences.assign(size=-differences["difference"].abs()).sort_values(["p_value", "size"]).index
+        found = differences.loc[order].head(_ROWS // 2)
+        print(f"\npaired differences, the {len(found)} of {len(differences)} with the least p-values, the largest first")
         print_frame(console, _shortened(found))
 
 
