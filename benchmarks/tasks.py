@@ -12,7 +12,7 @@ from benchmarks.timing import Finding, interleaved, medians, print_table
 from tasks import Task
 
 FAST = ("induction", "bigram", "markov", "recall", "modular")
-TARGETS = dict.fromkeys(FAST, 5.0) | dict.fromkeys(("stories", "polynomial", "star", "maze", "discovery"), 1.0)
+TARGETS = dict.fromkeys(FAST, 5.0) | dict.fromkeys(("stories", "belief", "polynomial", "star", "maze", "discovery"), 1.0)
 """Millions of tokens a second."""
 ROWS = 256
 

@@ -15,6 +15,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "spelled": {"task.task.name": "induction", "steps": 800, "batch_size": 16, "evaluation.examples": 128},
     "bigram": {"steps": 500, "evaluation.examples": 128},
     "markov": {"steps": 600, "evaluation.every": 25, "evaluation.measures.induction": 0},
+    "belief": {"steps": 600, "evaluation.every": 25, "evaluation.measures.induction": 0},
     "recall": {
         "batch_size": 128,
         "steps": 1000,

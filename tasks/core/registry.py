@@ -17,6 +17,7 @@ TASKS: dict[str, str] = {
     "stories": "tasks.stories:Stories",
     "bigram": "tasks.bigram:Bigram",
     "markov": "tasks.markov:Markov",
+    "belief": "tasks.belief:Belief",
     "recall": "tasks.recall:Recall",
     "agreement": "tasks.agreement:Agreement",
     "discovery": "tasks.discovery:Discovery",

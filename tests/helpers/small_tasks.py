@@ -16,6 +16,8 @@ SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("bigram", {"vocabulary": 6, "triggers": 2, "length": 16}),
     ("markov", {"states": 2, "length": 4}),
     ("markov", {"states": 3, "order": 2, "length": 7}),
+    ("belief", {"move": 0.15, "own": 0.6, "length": 8}),
+    ("belief", {"process": "rrxor", "length": 13}),
     ("recall", {"vocabulary": 6, "pairs": 2, "length": 10, "power": 1.0}),
     ("recall", {"vocabulary": 8, "pairs": 1, "length": 6}),
     ("agreement", {"pairs": 1, "keys": 2, "verbs": 4, "cases": 2, "stems": 3, "words": 1}),
