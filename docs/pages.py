@@ -30,6 +30,8 @@ from lab.metrics import QUANTITIES
 from lab.objectives import Objective
 from lab.plots import gallery
 from lab.registry import load_entry
+from tasks import Task
+from tasks.core.insight import Insight
 
 ROOT = Path(__file__).parents[1]
 _FOLDERS = sorted(path.parent.name for path in ROOT.glob("lab/*/__init__.py"))
@@ -179,8 +181,27 @@ def commands_page() -> str:
 
 
 def tasks_page() -> str:
-    """Show every task: a picture, its settings and its roles."""
-    return "# Tasks\n\n" + "\n".join(_task_section(name) for name in tasks.TASKS)
+    """Show every task: what instruments can ask of it, a picture, its settings and its roles."""
+    questions = [(f"[{name}](#{name})", *_answers(tasks.get(name))) for name in tasks.TASKS]
+    return f"""# Tasks
+
+What [instruments can ask](../tasks.md#what-instruments-ask) of each task at its default settings:
+
+{table(["task", "contrast", "latents", "joint", "consistent"], questions)}
+
+{"".join(_task_section(name) for name in tasks.TASKS)}"""
+
+
+def _answers(task: Task) -> tuple[str, str, str, str]:
+    """Say which of the questions of instruments a task answers."""
+    batch, last = task.batch(0, 0, 8), task.length - 3
+    known = sum(task.joint(batch, position) is not None for position in range(last + 1))
+    return (
+        "yes" if task.contrast(batch) is not None else "",
+        ", ".join(map(code, task.latents(batch))),
+        "" if not known else "everywhere" if known == last + 1 else f"at {known} of {last + 1} positions",
+        "yes" if task.consistent(batch.tokens) is not None else "",
+    )
 
 
 def _task_section(name: str) -> str:
@@ -190,6 +211,11 @@ def _task_section(name: str) -> str:
     ]
     roles = [
         (code(role), task.role_label(role), _number(task.floor(role)), _number(task.chance(role))) for role in task.roles[1:]
+    ]
+    answers = [
+        (code(question), first_line(getattr(task, question)))
+        for question in ("contrast", "latents", "next_distribution", "consistent")
+        if getattr(type(task), question) is not getattr(Insight, question)
     ]
     return f"""## {name}
 
@@ -201,6 +227,9 @@ def _task_section(name: str) -> str:
 {table(["role", "targets", "floor (nats)", "chance"], roles)}
 
 {table(["setting", "default"], settings)}
+
+{table(["question", "answer"], answers) if answers else ""}
+
 """
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.insight import Contrast
 from tasks.core.rng import stream
 from tasks.core.strata import Ranks, Stratum
 from tasks.errors import TaskError
@@ -130,12 +131,23 @@ class Spelled(Task):
 
     def spell(self, batch: Batch) -> Batch:
         """Spell sequences of the inner task."""
-        k = self.symbols
-        place = np.tile(np.arange(1, k + 1), batch.tokens.shape[1])
-        roles = np.repeat(batch.roles.astype(np.int64), k, axis=1)
-        roles = np.where(roles == 0, 0, (roles - 1) * k + place)
+        k, roles = self.symbols, self._spell_roles(batch.roles)
         spelled = self.rows(self.code[batch.tokens].reshape(len(batch), -1), roles, batch.answer * k)
         return replace(spelled, scored=spelled.scored & np.repeat(batch.scored, k, axis=1))
+
+    def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The inner task's, spelled; symbols of an unfinished token have none, those of an invalid one token 0's."""
+        inner = self.task.roles_of(self.read(tokens)[0])
+        if inner is None:
+            return None
+        roles = self._spell_roles(inner)
+        return np.pad(roles, ((0, 0), (0, tokens.shape[1] - roles.shape[1])))
+
+    def _spell_roles(self, roles: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the roles of the symbols of inner tokens with these roles (B, T)."""
+        k = self.symbols
+        spelled = (np.repeat(roles.astype(np.int64), k, axis=1) - 1) * k + np.tile(np.arange(1, k + 1), roles.shape[1])
+        return np.where(np.repeat(roles, k, axis=1) == 0, 0, spelled)
 
     def read(self, symbols: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Decode sequences or prefixes into inner tokens (B, T / symbols), and return which of them are valid spellings.
@@ -146,6 +158,12 @@ class Spelled(Task):
         whole = symbols[:, : symbols.shape[1] // k * k].reshape(len(symbols), -1, k)
         tokens = _code(self.task.vocab_size, self.base, k)[1][whole @ self.base ** np.arange(k)]
         return np.maximum(tokens, 0), tokens >= 0
+
+    def _unspelled(self, batch: Batch) -> Batch:
+        """Sequences of the inner task: the inverse of `spell`."""
+        k = self.symbols
+        roles, scored = -(-batch.roles[:, ::k] // k), batch.scored[:, ::k]
+        return Batch(tokens=self.read(batch.tokens)[0], roles=roles, scored=scored, answer=batch.answer // k)
 
     # --- bounds -----------------------------------------------------------------------------------------------
 
@@ -168,6 +186,51 @@ class Spelled(Task):
         """Compute the optimal predictor's loss on each inner token, (B, T / symbols); None if unknown."""
         return self.task.optimum(self.read(tokens)[0])
 
+    # --- what the inner task knows, in symbols ------------------------------------------------------------------------
+
+    def contrast(self, batch: Batch) -> Contrast | None:
+        """The inner task's, where the other token differs in one symbol alone; the other sequences are left out."""
+        inner = self.task.contrast(self._unspelled(batch))
+        if inner is None:
+            return None
+        tokens, k, place_T = self.code[inner.tokens].reshape(len(inner.sequence), -1), self.symbols, np.arange(self.length)
+        differs_CT = tokens != batch.tokens[inner.sequence]
+        before_CT, after_CT = (
+            differs_CT & side for side in (place_T < inner.answer[:, None] * k, place_T >= inner.answer[:, None] * k)
+        )
+        single_C = before_CT.sum(axis=1) == 1
+        return Contrast(
+            sequence=inner.sequence[single_C],
+            tokens=tokens[single_C],
+            changed=before_CT.argmax(axis=1)[single_C],
+            answer=after_CT.argmax(axis=1)[single_C],
+        )
+
+    def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
+        """The inner task's, from the last symbol of each token on."""
+        found = {}
+        for name, values in self.task.latents(self._unspelled(batch)).items():
+            unknown = np.full_like(values[:, :1], -1 if values.dtype == np.int64 else np.nan)
+            whole = np.repeat(np.concatenate([unknown, values], axis=1), self.symbols, axis=1)
+            found[name] = whole[:, 1 : self.length + 1]
+        return found
+
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """The sum over the inner tokens whose spellings begin with the symbols since the last whole token."""
+        whole, begun = divmod(tokens.shape[1], self.symbols)
+        chances_BW = self.task.next_distribution(self.read(tokens)[0]) if whole else None
+        if chances_BW is None:
+            return None
+        fits_BW = (self.code[:, :begun] == tokens[:, None, whole * self.symbols :]).all(axis=2)
+        sums_BV = (chances_BW * fits_BW) @ np.eye(self.base)[self.code[:, begun]]
+        return np.asarray(sums_BV / sums_BV.sum(axis=1, keepdims=True))
+
+    def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """The inner task's where a token is one symbol; otherwise None, since a symbol alone is neither right nor wrong."""
+        inner, spelt = self.read(tokens)
+        consistent = self.task.consistent(inner) if self.symbols == 1 else None
+        return None if consistent is None else consistent & spelt
+
     def variants(self) -> dict[str, Task]:
         return {name: replace(self, task=task) for name, task in self.task.variants().items()}
 
@@ -181,9 +244,7 @@ class Spelled(Task):
 
     def format(self, row: Batch) -> str:
         """Write the inner task's line."""
-        k = self.symbols
-        roles, scored = (row.roles[:, ::k] + k - 1) // k, row.scored[:, ::k]
-        return self.task.format(Batch(tokens=self.read(row.tokens)[0], roles=roles, scored=scored, answer=row.answer // k))
+        return self.task.format(self._unspelled(row))
 
     def parse(self, line: str) -> Batch:
         return self.spell(self.task.parse(line))

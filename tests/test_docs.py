@@ -28,7 +28,7 @@ TABLES: dict[str, Iterable[str]] = {
     "reference/heads.md": [f"`{name}`" for name in KINDS],
     "reference/objectives.md": [f"`{name}`" for name in (*OBJECTIVES, *WEIGHTS)],
     "reference/figures.md": [f"## {name}\n" for name in plots.FIGURES],
-    "reference/tasks.md": [f"## {name}\n" for name in tasks.TASKS],
+    "reference/tasks.md": [entry for name in tasks.TASKS for entry in (f"## {name}\n", f"[{name}](#{name})")],
     "reference/commands.md": [f"## lab {name}\n" for name in COMMANDS],
     "api/lab.md": [f"`lab.{name}`" for name in dir(lab)],
 }

@@ -180,4 +180,6 @@ def describe_end(run: Run) -> str:
 
     last = {row.metric: row.value for row in run.metrics()}
     name = headline(run.experiment)
-    return f"{run.path}: {name} {last[name]:.3f} after {run.experiment.steps} steps, {run.record['wall_seconds']:.1f} s"
+    steps, reached = run.record.get("last_step", run.experiment.steps), run.record.get("reached")
+    why = f" (ended early: {reached})" if reached else ""
+    return f"{run.path}: {name} {last[name]:.3f} after {steps} steps{why}, {run.record['wall_seconds']:.1f} s"

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from lab.config.points import evaluation_points
 from lab.config.settings import LARGEST, Settings, to_whole
+from lab.metrics import EVERY_TARGET, PER_HEAD, Metric, headline_metric
+from tasks import Task
 from tasks.errors import nearest
 
 MOST_POINTS = 1_000_000
@@ -66,6 +68,39 @@ def _flat(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return pairs
 
 
+class StopSettings(Settings):
+    """When a run ends before its last step: once a metric has passed a threshold and held it. By default never."""
+
+    metric: str | None = None
+    """Metric that ends the run, such as `accuracy/turn/1`; null: the run trains all its steps."""
+    threshold: float = 0.9
+    """Value to be reached: from below, of a loss from above."""
+    hold: int = Field(2, ge=1)
+    """Evaluation points in a row at which the threshold must be met."""
+
+    def is_met(self, value: float) -> bool:
+        """Return whether a value of the metric meets the threshold."""
+        assert self.metric is not None
+        return value <= self.threshold if Metric.parse(self.metric).lower_is_better else value >= self.threshold
+
+    def describe(self) -> str:
+        """Return the condition in words, as `accuracy/turn/1 >= 0.9 twice in a row`."""
+        assert self.metric is not None
+        sign = "<=" if Metric.parse(self.metric).lower_is_better else ">="
+        times = {1: "once", 2: "twice in a row"}.get(self.hold, f"{self.hold} times in a row")
+        return f"{self.metric} {sign} {self.threshold:g} {times}"
+
+    def check(self, task: Task, n: int) -> None:
+        """Raise a ValueError if the metric is neither a loss or accuracy of a role and head nor the task's headline."""
+        if self.metric is None:
+            return
+        roles, heads = (EVERY_TARGET, *task.roles[1:]), range(1, n + 1)
+        known = [str(Metric(name, role=role, head=head)) for name in PER_HEAD for role in roles for head in heads]
+        known.append(str(headline_metric(task.headline)))
+        if self.metric not in known:
+            raise ValueError(f"unknown evaluation.stop.metric {self.metric!r}; {nearest(self.metric, known)}")
+
+
 class EvaluationSettings(Settings):
     """When, on what and how the model is measured. Steps 0 and the last are always evaluation points."""
 
@@ -77,6 +112,7 @@ class EvaluationSettings(Settings):
     """Sequences that are measured, for the task and for each of its variants."""
     split: Literal["validation", "test"] = "validation"
     """Which held-out sequences are measured."""
+    stop: StopSettings = StopSettings()
     measures: Annotated[dict[str, int], BeforeValidator(_check_measures)] = Field(
         {name: entry.every for name, entry in MEASURES.items()}
     )

@@ -110,11 +110,15 @@ class Experiment(Settings):
         self._check_network()
         self.schedule.check(self.steps)
         self.evaluation.check(self.steps)
+        self.evaluation.stop.check(self.task, self.n_future)
         self.checkpoint.check(self.evaluation, self.steps)
         self._check_devices()
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
         self.objective.check(self.n_future, self.steps)
+        if self.objective.terms is not None:
+            forced = find_kind(self.model.heads).teacher_forced
+            self.objective.check_terms(self.n_future, self.task, teacher_forced=forced)
         if self.objective.teacherless and not self.task.has_answer:
             raise ValueError(f"objective.teacherless must be false for {self.task.name}: there is no answer to hide")
         if self.objective.detached and find_kind(self.model.heads).on_path and self.n_future > 1:

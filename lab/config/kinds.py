@@ -62,6 +62,8 @@ class HeadKind:
         further: Parts of each of the heads 2..N.
         on_path: Whether heads 2..N lie on the next-token path as well, and not head 1 alone.
         teacher_forced: Whether head i reads the tokens up to t + i - 1, in training and evaluation, and not only up to t.
+        independent: Whether each head reads the trunk's output alone, and no state of another head: with the attention of
+            `lab.model.layers.Layer` or none, such heads can be computed at one position alone.
         replicated: Whether each head has an unembedding of its own.
         continues_trunk: Whether the first heads of a network can serve as the last trunk layers of one with fewer heads, so
             that an ensemble can train both.
@@ -75,6 +77,7 @@ class HeadKind:
     further: ParameterCounts = LAYER
     on_path: bool = False
     teacher_forced: bool = False
+    independent: bool = False
     replicated: bool = False
     continues_trunk: bool = False
     formula: str = ""
@@ -102,6 +105,7 @@ class HeadKind:
 KINDS: dict[str, HeadKind] = {
     "parallel": HeadKind(
         "lab.model.heads:ParallelHeads",
+        independent=True,
         continues_trunk=True,
         formula="Layer_i(z)",
         use="the default, and the paper's most consistent",
@@ -109,6 +113,7 @@ KINDS: dict[str, HeadKind] = {
     ),
     "linear": HeadKind(
         "lab.model.heads:LinearHeads",
+        independent=True,
         first=MATRIX,
         further=MATRIX,
         formula="W_i z",
@@ -117,6 +122,7 @@ KINDS: dict[str, HeadKind] = {
     ),
     "replicated": HeadKind(
         "lab.model.heads:ParallelHeads",
+        independent=True,
         replicated=True,
         formula="Layer_i(z), with U_i of its own",
         use="does sharing the unembedding matter",
@@ -146,6 +152,7 @@ KINDS: dict[str, HeadKind] = {
     ),
     "residual": HeadKind(
         "lab.model.heads:ResidualHeads",
+        independent=True,
         first=NOTHING,
         further=MATRIX,
         formula="h_1 = z, then z + SiLU(W_i z)",

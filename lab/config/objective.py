@@ -10,6 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from lab.config.settings import Settings
+from lab.config.terms import Term, read_terms
+from tasks import Task
 
 OBJECTIVES = {
     "sum": "lab.objectives.kinds:SUM",
@@ -103,12 +105,30 @@ class ObjectiveSettings(Settings):
     )
     """Which heads are trained when. `up` and `down`: heads 1..k, with k growing from 1 or falling from N, for an equal share of
     the steps each; a list of [step, k]: heads 1..k from that step on."""
+    terms: Annotated[tuple[Term, ...] | None, BeforeValidator(read_terms)] = Field(None, examples=["null", "a list"])
+    """Terms of the loss: which head is asked for which token, and where; null: each head i for token t + i at every position.
+    Each is a mapping of `head`, `ahead`, and the roles `target`, `except_target`, `position`, `except_position`."""
 
     @model_validator(mode="after")
     def _check_extra_weight(self) -> Self:
         if not isinstance(self.weights, str) and self.extra_weight != 1.0:
             raise ValueError("objective.extra_weight is the number of a rule: give it or a list of objective.weights")
         return self
+
+    def asks(self, head: int) -> bool:
+        """Return whether the loss has a term of a prediction head, counted from 1."""
+        return self.terms is None or any(term.head == head for term in self.terms)
+
+    def check_terms(self, n: int, task: Task, *, teacher_forced: bool) -> None:
+        """Raise a ValueError if the terms of the loss do not fit the objective, the prediction heads or the task."""
+        if self.terms is None:
+            return
+        if self.name != "sum":
+            raise ValueError(f"objective.terms must be null with objective.name {self.name}: terms ask for single tokens ahead")
+        if not self.asks(1):
+            raise ValueError("objective.terms must have a term of head 1, the next-token model")
+        for term in self.terms:
+            term.check(n, task, teacher_forced=teacher_forced)
 
     def check(self, n: int, steps: int) -> None:
         """Raise a ValueError if the settings do not fit n prediction heads and the number of steps."""

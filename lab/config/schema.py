@@ -69,13 +69,21 @@ def to_schema_1(settings: dict[str, Any], defaults: Mapping[str, Any], task: Tas
     known = {"induction": int(evaluation["induction_scores"]), "training": 1, "gradients": measures["gradients"]}
     if younger := {name: every for name, every in measures.items() if every != known.get(name)}:
         evaluation["measures"] = younger
-    groups = {f"{name}.": value for name, value in settings.items() if isinstance(value, dict)}
-    for group, members in ({"": settings} | groups).items():
-        for name in [name for name in members if group != "task." and f"{group}{name}" in defaults]:
-            if f"{group}{name}" not in old and members[name] == defaults[f"{group}{name}"]:
-                del members[name]
+    _drop_defaults(settings, {name: value for name, value in defaults.items() if name not in old})
     _drop_younger(settings["task"], task)
     return settings
+
+
+def _drop_defaults(settings: dict[str, Any], defaults: Mapping[str, Any], group: str = "") -> None:
+    """Drop the settings at their defaults, of those whose defaults are given by dotted name, and groups that this empties."""
+    for name, value in list(settings.items()):
+        if f"{group}{name}" in defaults:
+            if value == defaults[f"{group}{name}"]:
+                del settings[name]
+        elif isinstance(value, dict) and f"{group}{name}" != "task":
+            _drop_defaults(value, defaults, f"{group}{name}.")
+            if not value:
+                del settings[name]
 
 
 def _drop_younger(description: dict[str, Any], task: Task) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lab.decoding import Forced, sample
+from lab.decoding import Forced, Sampling, complete
 from lab.evaluation.batch import SEQUENCES_AT_ONCE
 from lab.metrics import Metric
 from lab.model import Network
@@ -45,6 +45,6 @@ def measure_task(network: Network, task: Task, tokens_BT: Tensor, seed: int) -> 
     if task.forced(prompt_BP.cpu().numpy()) is not None:
         ways["forced"] = forced
     for way, imposed in ways.items():
-        sampled_BT = sample(network, prompt_BP, length, torch.Generator().manual_seed(seed), imposed)
+        sampled_BT = complete(network, prompt_BP, length - begin, sampling=Sampling(seed=seed), forced=imposed).tokens_BT
         values |= {str(Metric(f"{way}/{name}")): value for name, value in task.judge(sampled_BT.cpu().numpy()).items()}
     return values

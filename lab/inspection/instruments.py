@@ -58,6 +58,11 @@ INSTRUMENTS: dict[str, Instrument] = {
         ("sequence", "site", "attention_head", "query", "key", "query_word", "key_word", "query_role", "key_role"),
         page="lab.reports.attention:attention_page",
     ),
+    "probe": Instrument(
+        "lab.interp.probe:probe",
+        "lab.plots.probe:draw_probe",
+        ("site", "layer", "position", "role", "target", "score", "control"),
+    ),
     "rank": Instrument("lab.interp.rank:rank", "lab.plots.rank:draw_rank", ("site", "layer")),
 }
 """Every instrument by its name. Its description is the first line of its measure's docstring."""

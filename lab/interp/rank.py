@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from lab.interp.residual import residual_sites
 from lab.interp.sequences import draw_sequences
-from lab.model import Network, site_names, states
+from lab.model import Network, states
 from tasks import Task
 
 
@@ -43,17 +44,13 @@ def rank(network: Network, task: Task, *, sequences: int = 512, split: str = "va
         seed: Of the sequences.
 
     Returns:
-        `site` (name of the activation), `layer` (0 for the embedding, then the trunk's layers from 1, then the prediction
-        heads, each at the depth of the layer that it replaces), `value` (effective rank, between 0 and D).
+        `site` (name of the activation), `layer` (its depth, see `lab.interp.residual`), `value` (effective rank, between 0
+        and D).
     """
     drawn = draw_sequences(network, task, sequences, split, seed)
-    names = [name for name in site_names(network) if name == "embedding" or name.endswith(".residual")]
-    found = states(network, drawn.inputs_BT, names)
+    sites = residual_sites(network)
+    found = states(network, drawn.inputs_BT, sites)
     asked_BT = drawn.scored_BT.roll(-1, 1)
     asked_BT[:, -1] = False
-    depth = len(network.trunk) + 1
-    rows = [
-        {"site": name, "layer": min(place, depth), "value": effective_rank(found[name][asked_BT])}
-        for place, name in enumerate(names)
-    ]
+    rows = [{"site": name, "layer": layer, "value": effective_rank(found[name][asked_BT])} for name, layer in sites.items()]
     return pd.DataFrame(rows, columns=["site", "layer", "value"])

@@ -1,39 +1,171 @@
-"""Keys and values of earlier positions, so that a sequence can be fed in pieces."""
+"""Keys and values of earlier positions, preallocated, so that sequences can be fed in pieces and cut back.
+
+B sequences, S slots of each (its capacity), T new positions, H attention heads, K width of one, E slots that are attended to.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 
 class Cache:
-    """Grows with each forward pass whose context has it; all sequences of the batch have the same length.
+    """Keys and values of B sequences, each with a length of its own.
 
-    The passes that share a cache must compute the same prediction heads. B sequences, S positions so far, H attention heads, K
-    width of one.
+    The token at position p of a sequence has slot p. A pass writes the slots after each sequence's length and moves the length
+    on; `cut` moves it back. Slots beyond a length hold what was rejected: a mask of -inf gives them no weight, and later passes
+    write over them. No gradient goes through a cache.
 
     Attributes:
-        length: Positions so far.
+        capacity: S, tokens that a sequence can have.
+        lengths_B: (B,) int64, tokens of each sequence so far.
+        longest: The largest of them.
+        even: Whether all of them are the same.
+        pairs: Keys (after RoPE) and values by the name of an attention, (2, B, H, S, K) each.
+        states: Hidden states that heads keep, by name, (B, S + 1, D) each: those of slot p in row p + 1, zeros in row 0.
     """
 
-    def __init__(self) -> None:
-        self.length = 0
-        self._keys: dict[str, Tensor] = {}
-        self._values: dict[str, Tensor] = {}
+    def __init__(self, sequences: int, capacity: int, device: torch.device | str = "cpu") -> None:
+        self.capacity, self.longest, self.even = capacity, 0, True
+        self.lengths_B = torch.zeros(sequences, dtype=torch.int64, device=device)
+        self.sequences_B1 = torch.arange(sequences, device=device)[:, None]
+        self.pairs: dict[str, Tensor] = {}
+        self.states: dict[str, Tensor] = {}
+        self._causal: dict[tuple[int, torch.dtype], Tensor] = {}
 
-    def extend(self, name: str, keys_BHTK: Tensor, values_BHTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Append keys (after RoPE) and values of new positions to those of an attention; return all, (B, H, S + T, K) each."""
-        if name in self._keys:
-            keys_BHTK = torch.cat([self._keys[name], keys_BHTK], dim=2)
-            values_BHTK = torch.cat([self._values[name], values_BHTK], dim=2)
-        self._keys[name], self._values[name] = keys_BHTK, values_BHTK
-        return keys_BHTK, values_BHTK
+    def place(self, count: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> Place:
+        """Return the place of the next `count` tokens of each sequence.
 
-    def positions(self, count: int, device: torch.device) -> Tensor:
-        """Return the positions of the next tokens, (count,) int64."""
-        return torch.arange(self.length, self.length + count, device=device)
+        Args:
+            count: T.
+            n_heads: H.
+            dtype: Of the scores.
+            mask: Broadcastable to (B, H, T, E), bool or added to the scores; None for causal attention.
+        """
+        begin, end, device = self.longest, self.longest + count, self.lengths_B.device
+        if end > self.capacity:
+            raise ValueError(f"the cache holds {self.capacity} tokens of a sequence, not {end}")
+        if not self.even:
+            return self.place_at(self.lengths_B[:, None] + torch.arange(count, device=device), end, n_heads, dtype, mask)
+        added = self._even_mask(count, dtype) if mask is None else self._added(mask, n_heads, dtype)
+        return Place(self, n_heads, begin, torch.arange(begin, end, device=device), end, added)
 
-    def causal_mask(self, count: int, device: torch.device) -> Tensor:
-        """Return the causal mask of the next positions, (count, length + count) bool: True for themselves and all before."""
-        keys = torch.arange(self.length + count, device=device)
-        return keys <= self.positions(count, device)[:, None]
+    def place_at(self, slots_BT: Tensor, end: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> Place:
+        """Return the place of tokens at given slots, (B, T) int64, all below `end`; other arguments as of `place`."""
+        if mask is None:
+            mask = torch.arange(end, device=slots_BT.device) <= slots_BT[:, None, :, None]
+        return Place(self, n_heads, None, slots_BT, end, self._added(mask, n_heads, dtype), self._rows(slots_BT, n_heads))
+
+    def move(self, from_BA: Tensor, to_BA: Tensor) -> None:
+        """Move everything of some slots to others, (B, A) int64 each: of an accepted path through a tree of drafts."""
+        for pairs_2BHSK in self.pairs.values():
+            n_heads = pairs_2BHSK.shape[2]
+            rows = pairs_2BHSK.view(-1, pairs_2BHSK.shape[-1])
+            rows.index_copy_(0, self._rows(to_BA, n_heads), rows[self._rows(from_BA, n_heads)])
+        for states_BSD in self.states.values():
+            states_BSD[self.sequences_B1, to_BA + 1] = states_BSD[self.sequences_B1, from_BA + 1]
+
+    def _rows(self, slots_BT: Tensor, n_heads: int) -> Tensor:
+        """Return the rows of slots in a buffer (2 x B x H x S, K)."""
+        first = torch.arange(2 * len(self.lengths_B) * n_heads, device=slots_BT.device).view(2, -1, n_heads, 1) * self.capacity
+        return (first + slots_BT[:, None]).flatten()
+
+    def advance(self, count: int) -> None:
+        """Count `count` new tokens of each sequence."""
+        self.lengths_B = self.lengths_B + count
+        self.longest += count
+
+    def cut(self, lengths_B: Tensor) -> None:
+        """Cut each sequence back to a length, (B,) int64."""
+        self.lengths_B = lengths_B
+        shortest, self.longest = torch.stack(lengths_B.aminmax()).tolist()
+        self.even = shortest == self.longest
+
+    def _even_mask(self, count: int, dtype: torch.dtype) -> Tensor | None:
+        """Return the causal mask (T, E) of sequences of one length: a window of one table for each T."""
+        if count == 1:
+            return None
+        if (count, dtype) not in self._causal:
+            full = torch.full((count, self.capacity + count), -torch.inf, dtype=dtype, device=self.lengths_B.device)
+            self._causal[count, dtype] = full.triu(1 + self.capacity)
+        return self._causal[count, dtype][:, self.capacity - self.longest : self.capacity + count]
+
+    def _added(self, mask: Tensor, n_heads: int, dtype: torch.dtype) -> Tensor:
+        """Return a mask as it is added to scores, (T, E) or (B x H, T, E)."""
+        if mask.dtype == torch.bool:
+            mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
+        mask = mask.to(dtype)
+        return mask if mask.ndim == 2 else mask.expand(len(self.lengths_B), n_heads, -1, -1).flatten(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a pass stands in a cache, worked out once for all layers.
+
+    Attributes:
+        cache: The cache.
+        n_heads: H.
+        begin: First slot, where the new positions of all sequences have the same slots; else None.
+        slots_BT: (B, T) int64, the slot of each new position; (T,) where `begin` is set.
+        end: E, slots up to the last one that any sequence has written.
+        mask: Added to the scores, (T, E) or (B x H, T, E): -inf where a position does not attend. None where every position
+            attends to all slots.
+        rows: (2 x B x H x T,) int64, rows of a buffer (2 x B x H x S, K) that the pass writes; None where `begin` is set.
+        output_B: (B,) int64, the one position whose output a layer computes, of those from 0 to T - 1; None for all. Keys and
+            values are computed at all of them, and `mask` is (B x H, 1, E).
+    """
+
+    cache: Cache
+    n_heads: int
+    begin: int | None
+    slots_BT: Tensor
+    end: int
+    mask: Tensor | None
+    rows: Tensor | None = None
+    output_B: Tensor | None = None
+
+    def only(self, output_B: Tensor) -> Place:
+        """Return the place with one output position of each sequence."""
+        place, mask = replace(self, output_B=output_B), self.mask
+        if mask is None:
+            return place
+        by_head = mask.expand(len(output_B) * self.n_heads, -1, -1).view(len(output_B), self.n_heads, *mask.shape[-2:])
+        return replace(place, mask=place.at_output(by_head.transpose(1, 2)).transpose(1, 2).flatten(0, 1))
+
+    def at_output(self, states_BTX: Tensor) -> Tensor:
+        """Return what belongs to the position `output_B` of each sequence, (B, 1, ...); everything where that is None."""
+        if self.output_B is None:
+            return states_BTX
+        return states_BTX[self.cache.sequences_B1, self.output_B[:, None]]
+
+    def extend(self, name: str, pairs_2BHTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Write keys (after RoPE) and values of new positions of an attention; return all, (B x H, E, K) each."""
+        B, H, _, K = pairs_2BHTK.shape[1:]
+        capacity, pairs = self.cache.capacity, self.cache.pairs
+        if name not in pairs:
+            pairs[name] = pairs_2BHTK.new_zeros(2, B, H, capacity, K)
+        if self.rows is None:
+            pairs[name][:, :, :, self.begin : self.end] = pairs_2BHTK
+        else:
+            pairs[name].view(-1, K).index_copy_(0, self.rows, pairs_2BHTK.reshape(-1, K))
+        keys, values = pairs[name].view(2, B * H, capacity, K)[:, :, : self.end].unbind()
+        return keys, values
+
+    def keep(self, name: str, states_BTD: Tensor) -> None:
+        """Keep states of new positions, for `recall`."""
+        states = self.cache.states
+        if name not in states:
+            states[name] = states_BTD.new_zeros(len(states_BTD), self.cache.capacity + 1, states_BTD.shape[-1])
+        states[name][self.cache.sequences_B1, self.slots_BT + 1] = states_BTD
+
+    def recall(self, name: str) -> Tensor:
+        """Return for each position the state that is kept of the slot before it, zeros at slot 0: (B, T, D)."""
+        return self.cache.states[name][self.cache.sequences_B1, self.slots_BT.expand(len(self.cache.lengths_B), -1)]
+
+    def hide_first(self, count: int, dtype: torch.dtype) -> Place:
+        """Return the place with the first `count` slots hidden from all after them."""
+        hidden = (self.slots_BT[..., None] >= count) & (torch.arange(self.end, device=self.slots_BT.device) < count)
+        added = self.cache._added(~(hidden if hidden.ndim == 2 else hidden[:, None]), self.n_heads, dtype)
+        return replace(self, mask=added if self.mask is None else self.mask + added)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lab.model.cache import Cache
+from lab.model.cache import Cache, Place
 
 Edit = Callable[[Tensor], Tensor]
 """Takes an activation and returns what replaces it, of the same shape."""
@@ -51,11 +51,13 @@ class Context:
         mask: What each position attends to, broadcastable to (B, H, T, T): bool, True where it does, or float, added to the
             scores. None for causal attention; a mask replaces causality. Each position has to attend to one at least.
         cache: Keys and values of earlier positions, which the pass continues and extends; None for a whole sequence. Positions
-            and mask default to those after it; a mask is then broadcastable to (B, H, T, S + T).
+            and mask default to those after each sequence; a mask is then broadcastable to (B, H, T, E), where E is the longest
+            sequence with its new tokens. No gradient goes through a cache.
         computed: Number of trunk layers that are computed already, and their output (B, T, D); None to compute all. Sites of
             these layers are not visited.
         detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction head 1 or the final
             norm. Every kind of heads honours it or raises. The loss detaches the unembedding.
+        place: Where the pass stands in the cache; None for the positions after each sequence.
         rope: Set by the network: cosines and sines of the positions, (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
         embedded_BTD: Set by the network: token embeddings, for kinds of heads that read tokens ahead.
         sites: Set by the network: what is edited and recorded; None in training.
@@ -66,6 +68,7 @@ class Context:
     cache: Cache | None = None
     computed: tuple[int, Tensor] | None = None
     detached: bool = False
+    place: Place | None = None
     rope: Tensor = _UNSET
     embedded_BTD: Tensor = _UNSET
     sites: Sites | None = None

@@ -13,12 +13,14 @@ A kind is a module with `__init__(spec: NetworkSpec)` and `forward(trunk_BTD, he
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.errors import LabError
+from lab.model.cache import Place
 from lab.model.context import Context
 from lab.model.layers import Layer, Linear, RmsNorm
 from lab.model.spec import NetworkSpec
@@ -119,6 +121,8 @@ class SequentialHeads(nn.Module):
         self.further = nn.ModuleList(SequentialModule(spec, head) for head in range(2, spec.n_future + 1))
 
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
+        if context.place is not None:
+            return self.continued(trunk_BTD, heads, context, context.place)
         embedded_BTD = context.stop_gradient(context.embedded_BTD, 2)
         states = [self.first(trunk_BTD, context)]
         before_BTD = context.stop_gradient(states[0], 2)
@@ -126,6 +130,24 @@ class SequentialHeads(nn.Module):
             before_BTD = self.further[ahead - 1](before_BTD, shift_back(embedded_BTD, ahead), context)
             states.append(before_BTD)
         return [states[head - 1] for head in heads]
+
+    def continued(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context, place: Place) -> list[Tensor]:
+        """Compute states from a cache: where token t comes in, head i has its state at position t - i + 1.
+
+        So each head has a state for each token that is fed. The first i - 1 of a sequence mean nothing.
+        """
+        states = [self.first(trunk_BTD, context)]
+        place.keep("prediction.1", states[0])
+        for head in range(2, max(heads) + 1):
+            states.append(self.feed(head, context, place))
+        return [states[head - 1] for head in heads]
+
+    def feed(self, head: int, context: Context, place: Place) -> Tensor:
+        """Compute the states of a head above 1 at a place from its tokens and the states that the head before kept."""
+        context = replace(context, place=place.hide_first(head - 1, context.embedded_BTD.dtype))
+        state_BTD: Tensor = self.further[head - 2](place.recall(f"prediction.{head - 1}"), context.embedded_BTD, context)
+        place.keep(f"prediction.{head}", state_BTD)
+        return state_BTD
 
 
 def shift_back(states_BTD: Tensor, ahead: int) -> Tensor:

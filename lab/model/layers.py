@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lab.config import ModelSettings
 from lab.config.cost import inner_width
 from lab.model.attention import attend, attention_pattern
-from lab.model.cache import Cache
+from lab.model.cache import Place
 from lab.model.context import Context
 from lab.model.kernels import apply_rope, gated_unit, rms_norm
 
@@ -103,20 +103,37 @@ class Attention(nn.Module):
 
     def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
         qkv_BT3HK = self.qkv(states_BTD).unflatten(-1, (3, self.n_heads, -1))
-        if context.cache is not None:
-            heads_BTHK = self._attend_from_cache(qkv_BT3HK, context.cache, context)
-        elif context.sites is None:
+        if context.sites is None:
             heads_BTHK = attend(qkv_BT3HK, context.rope, context.mask)
         else:
             heads_BTHK = context.visit(f"{self.name}.heads", self._attend_at_sites(qkv_BT3HK, context))
         return context.visit(self.name, self.out(heads_BTHK.flatten(2)))
 
-    def _attend_from_cache(self, qkv_BT3HK: Tensor, cache: Cache, context: Context) -> Tensor:
-        """Let new positions attend to the cached ones and themselves. Sites are not visited."""
-        queries, keys = apply_rope(qkv_BT3HK[:, :, :2], context.rope).transpose(1, 3).unbind(2)
-        keys, values = cache.extend(self.name, keys, qkv_BT3HK[:, :, 2].transpose(1, 2))
-        mask = context.mask if context.mask is None or context.mask.dtype == torch.bool else context.mask.to(queries.dtype)
-        return F.scaled_dot_product_attention(queries, keys, values, mask).transpose(1, 2)
+    def continued(self, states_BTD: Tensor, context: Context, place: Place) -> Tensor:
+        """Let new positions attend to cached ones and themselves; return the attention heads' outputs (B, T, D).
+
+        Of a place with one output position, (B, 1, D).
+        """
+        B, T, D = states_BTD.shape
+        H, scale = self.n_heads, (D // self.n_heads) ** -0.5
+        if place.output_B is None:
+            qkv_BT3HK = self.qkv(states_BTD).view(B, T, 3, H, -1)
+            queries_BTHK, keys_BTHK = apply_rope(qkv_BT3HK[:, :, :2], context.rope).unbind(2)
+            values_BTHK = qkv_BT3HK[:, :, 2]
+        else:
+            rope = context.rope.expand(B, *context.rope.shape[-5:])
+            keys_BTHK, values_BTHK = F.linear(states_BTD, self.qkv.weight[D:]).view(B, T, 2, H, -1).unbind(2)
+            keys_BTHK = apply_rope(keys_BTHK[:, :, None], rope)[:, :, 0]
+            queries_B11HK = F.linear(place.at_output(states_BTD), self.qkv.weight[:D]).view(B, 1, 1, H, -1)
+            queries_BTHK = apply_rope(queries_B11HK, place.at_output(rope))[:, :, 0]
+        keys, values = place.extend(self.name, torch.stack([keys_BTHK, values_BTHK]).transpose(2, 3))
+        queries = queries_BTHK.transpose(1, 2).flatten(0, 1)
+        if place.mask is None:
+            scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+        else:
+            scores = torch.baddbmm(place.mask, queries, keys.transpose(1, 2), alpha=scale)
+        mixed = torch.bmm(scores.softmax(-1).to(values.dtype), values)
+        return mixed.view(B, H, queries.shape[1], -1).transpose(1, 2).flatten(2)
 
     def _attend_at_sites(self, qkv_BT3HK: Tensor, context: Context) -> Tensor:
         """Compute what `attend` does, with values and pattern edited and recorded; by the same kernel if none is edited."""
@@ -180,6 +197,11 @@ class Layer(nn.Module):
         self.mlp = MLPS[settings.mlp](settings.width)
 
     def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
+        if context.place is not None:
+            heads_BTD = self.attention.continued(self.attention_norm(states_BTD), context, context.place)
+            states_BTD = context.place.at_output(states_BTD) + self.attention.out(heads_BTD)
+            out_BTD: Tensor = states_BTD + self.mlp(self.mlp_norm(states_BTD))
+            return out_BTD
         states_BTD = states_BTD + self.attention(self.attention_norm(states_BTD), context)
         states_BTD = states_BTD + context.visit(f"{self.name}.mlp", self.mlp(self.mlp_norm(states_BTD)))
         return context.visit(f"{self.name}.residual", states_BTD)

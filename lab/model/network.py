@@ -68,15 +68,26 @@ class Network(nn.Module):
         heads = range(1, self.n_future + 1) if heads is None else heads
         if not heads or min(heads) < 1 or max(heads) > self.n_future:
             raise LabError(f"heads must be between 1 and n_future = {self.n_future}, not {list(heads)}")
+        if context is not None and context.cache is not None:
+            if self.spec.kind.teacher_forced and max(heads) > 1 and not hasattr(self.heads, "continued"):
+                raise LabError(f"heads must be [1] with a cache, not {list(heads)}: the others read tokens ahead")
+            with torch.no_grad():
+                hidden_NBTD = self.finish(*self.begin(tokens_BT, context), heads)
+            context.cache.advance(tokens_BT.shape[1])
+            return hidden_NBTD
+        return self.finish(*self.begin(tokens_BT, context), heads)
+
+    def begin(self, tokens_BT: Tensor, context: Context | None = None) -> tuple[Tensor, Context]:
+        """Compute the trunk's output (B, T, D); return it with the completed context for `finish`."""
         context = self.resolve(tokens_BT, context)
-        if context.cache is not None and self.spec.kind.teacher_forced and max(heads) > 1:
-            raise LabError(f"heads must be [1] with a cache, not {list(heads)}: the others read tokens ahead")
         done, states_BTD = context.computed or (0, context.embedded_BTD)
         for layer in list(self.trunk)[done:]:
             states_BTD = layer(states_BTD, context)
-        hidden_NBTD = torch.stack(self.heads(states_BTD, heads, context))  # frees the single states before the norm
-        if context.cache is not None:
-            context.cache.length += tokens_BT.shape[1]
+        return states_BTD, context
+
+    def finish(self, trunk_BTD: Tensor, context: Context, heads: Sequence[int]) -> Tensor:
+        """Compute what `forward` does from what `begin` returns: normed states (heads, B, T, D) of prediction heads."""
+        hidden_NBTD = torch.stack(self.heads(trunk_BTD, heads, context))  # frees the single states before the norm
         return self._normed(hidden_NBTD, heads, context)
 
     def logits(self, tokens_BT: Tensor, head: int = 1) -> Tensor:
@@ -98,10 +109,11 @@ class Network(nn.Module):
         if (cache := context.cache) is not None:
             if self.sites is not None:
                 raise LabError("context.cache must be None where activations are read or edited: give the whole sequence")
-            length, device = tokens_BT.shape[1], tokens_BT.device
-            positions = cache.positions(length, device) if context.positions is None else context.positions
-            mask = cache.causal_mask(length, device) if context.mask is None else context.mask
-            context = replace(context, positions=positions, mask=mask)
+            place = context.place
+            if place is None:
+                place = cache.place(tokens_BT.shape[1], self.spec.model.n_heads, self.embedding.weight.dtype, context.mask)
+            positions = place.slots_BT if context.positions is None else context.positions
+            context = replace(context, positions=positions, place=place)
         rope = self.rope(context.positions, tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
         context = replace(context, rope=rope, sites=self.sites)
         return replace(context, embedded_BTD=context.visit("embedding", self._embed(tokens_BT)))

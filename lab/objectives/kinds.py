@@ -92,7 +92,10 @@ def find_objective(experiment: Experiment) -> Objective:
 
 
 def describe_target(experiment: Experiment, head: int) -> str:
-    """Describe what a prediction head, counted from 1, predicts at position t."""
+    """Describe what a prediction head, counted from 1, is trained to predict at position t."""
+    terms = experiment.objective.terms
+    if terms is not None:
+        return "; instead ".join(term.describe() for term in terms if term.head == head) or "nothing"
     if head == 1:
         return "token t+1"
     return find_objective(experiment).predicts.format(i=head, window=experiment.objective.window)

@@ -36,6 +36,7 @@ def make_stages(experiment: Experiment) -> list[Stage]:
     settings, n = experiment.objective, experiment.n_future
     rule = settings.weights
     weights = list(rule) if not isinstance(rule, str) else WEIGHTS[rule](n, settings.extra_weight)
+    weights = [weight if settings.asks(head) else 0.0 for head, weight in enumerate(weights, start=1)]
     return [
         Stage(step, tuple(weight if head < heads else 0.0 for head, weight in enumerate(weights)))
         for step, heads in _curriculum(settings.active, n, experiment.steps)

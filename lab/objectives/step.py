@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lab.config import Experiment
 from lab.objectives.kinds import Objective
-from lab.objectives.targets import IGNORE, Microbatch, StepData
+from lab.objectives.targets import IGNORE, Microbatch, StepData, Targets
+from lab.objectives.terms import term_targets
 from tasks import Batch
 from tasks.core.rng import stream
 
@@ -24,8 +25,13 @@ def make_microbatches(experiment: Experiment, objective: Objective, batch: Batch
         step: The optimiser step, counted from 0, which keys the objective's random draws.
         count: Microbatches of the step, over all devices.
     """
-    targets = objective.targets(make_step_data(experiment, objective, batch, step))
-    counts_N = (targets.per_head().double() / count).float()
+    data = make_step_data(experiment, objective, batch, step)
+    targets = objective.targets(data)
+    counts_N = (targets.per_head().double() / count).float()  # the terms of a loss keep the weight that they have among all
+    if experiment.objective.terms is not None:
+        roles_BT = torch.from_numpy(batch.roles).long()
+        visible = data.tokens_BT, data.scored_BT, roles_BT
+        targets = Targets(term_targets(experiment.objective.terms, experiment.task.roles, *visible, data.n_future))
     size = len(batch) // count
     inputs = torch.split(make_inputs(experiment, batch), size)
     return [Microbatch(*each, counts_N) for each in zip(inputs, targets.split(size), strict=True)]

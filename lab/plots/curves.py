@@ -33,7 +33,9 @@ def band_table(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] | 
         One row for each (condition, metric, step): the column of `x` (mean over seeds: tokens and wall time at a step may
         differ); `mean`, `low` and `high` of the 90 % bootstrap interval over seeds; `seeds`, their number;
         `condition_seeds`, the number of the condition; and `seed <s>`, the value of each. Points that fewer than half of the
-        condition's seeds have are left out, diverged runs as well.
+        condition's seeds have are left out, diverged runs as well. Of a condition with a run that ended early
+        (`evaluation.stop`), points that any seed lacks are left out, since the remaining seeds are the slow ones; it has `True`
+        in the column `reached`.
 
     Raises:
         LabError: If the frame is empty, has no such metric, or has no values of `x`.
@@ -67,7 +69,8 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
     """Compute the rows of one condition and metric, one for each step."""
     matrix_PS = curves.pivot_table(index="step", columns="seed", values="value", aggfunc="last")
     seeds = matrix_PS.count(axis=1)
-    kept = matrix_PS[seeds >= SHARE * curves["seed"].nunique()]
+    early = "reached" in curves and (curves["reached"] != "").any()
+    kept = matrix_PS[seeds >= (1 if early else SHARE) * curves["seed"].nunique()]
     present_PS = kept.notna().to_numpy()
     intervals = np.full((len(kept), 3), np.nan)
     for seen_S in np.unique(present_PS, axis=0):  # stretches of the same seeds
@@ -80,6 +83,8 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
         where = curves[curves["value"].notna()].groupby("step")[column].mean()
         table.insert(1, column, where[kept.index].to_numpy(float))
     table = table.assign(seeds=seeds[kept.index].to_numpy(), condition_seeds=curves["seed"].nunique())
+    if early:
+        table["reached"] = True
     return table.join(kept.rename(columns=lambda seed: f"seed {seed}").reset_index(drop=True))
 
 
@@ -95,6 +100,8 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
         lines = [f"mean and 90 % bootstrap band over {count} seeds"]
     else:
         lines = [f"mean over {count} seeds, 90 % bootstrap band of {FEWEST} or more, else each seed"]
+    if "reached" in table and table["reached"].any():
+        lines.append("a line ends where the first of its runs had reached its aim and ended")
     short = table[table["seeds"] < whole]
     if len(short):
         lines.append(f"thin: over {format_range(short['seeds'])} of them, as far as half of a condition's seeds go")

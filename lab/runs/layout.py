@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.config import Experiment
+from lab.runs.files import read_json
 
 FORMAT = 1
 """Version of the layout; a reader rejects others."""
@@ -93,7 +94,7 @@ def weights_by_step(path: Path, steps: int) -> dict[int, Path]:
     """
     files = kept_weights(path)
     if (path / WEIGHTS).is_file():
-        files[steps] = path / WEIGHTS
+        files[int(read_json(path / RECORD).get("last_step", steps))] = path / WEIGHTS
     elif newest := newest_checkpoint(path):
         files[checkpoint_step(newest)] = newest / TENSORS
     return dict(sorted(files.items()))

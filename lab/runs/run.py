@@ -163,7 +163,8 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     Returns:
         Columns `run` (a path that no other run has: below the folder that was opened, else below one that holds all), `task`
         (its name), `n_future`, `seed`, every other setting in which the runs differ by its dotted name, `parameters`
-        (non-embedding), `state` (see `Run.state`), then `step` (optimiser steps), `tokens` (seen in training, all but
+        (non-embedding), `state` (see `Run.state`), `reached` (what ended the run early, see `evaluation.stop`; only where a run
+        did), then `step` (optimiser steps), `tokens` (seen in training, all but
         padding), `scored_tokens` (targets that trained the next-token head; NaN of older runs), `sequences` (steps x
         batch_size), `flops` (of training, see `lab.config.cost.flops_per_token`), `seconds` (wall time of the run, evaluation
         included), `metric`, `value` (losses in nats).
@@ -218,7 +219,9 @@ def describe(runs: Sequence[Run]) -> pd.DataFrame:
         }
         for run, values, key in zip(runs, settings, keys(runs), strict=True)
     ]
-    return pd.DataFrame(rows, dtype=object)
+    described = pd.DataFrame(rows, dtype=object)
+    reached = [run.record.get("reached", "") for run in runs]
+    return described.assign(reached=reached) if any(reached) else described
 
 
 def keys(runs: Sequence[Run]) -> list[str]:
@@ -256,5 +259,13 @@ def _with_cost(run: Run, rows: Sequence[tables.Row]) -> pd.DataFrame:
 
 
 def _cell(value: Any) -> Any:
-    """Return a setting in a form that a table can group: a list as text."""
+    """Return a setting in a form that a table can group: a list as text, one of groups of settings in words."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return "; ".join(
+            " ".join(f"{name.replace('_', ' ')} {_in_words(inner)}" for name, inner in item.items()) for item in value
+        )
     return str(value) if isinstance(value, list) else value
+
+
+def _in_words(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -133,6 +133,10 @@ class Recorder:
             self._record.pop(outdated, None)
         self._write({"state": state})
 
+    def set_reached(self, step: int) -> None:
+        """Record that the run ends at a step, before its last, since it has reached what `evaluation.stop` names."""
+        self._write({"last_step": step, "reached": self.experiment.evaluation.stop.describe()})
+
     def set_diverged(self, step: int) -> None:
         """Record that a loss or gradient of a step, counted from 1, was not finite."""
         self._write({"state": "diverged", "diverged_step": step, "error": f"diverged at step {step}"})

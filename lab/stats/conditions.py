@@ -13,7 +13,7 @@ from tasks.errors import nearest
 
 MEASURED = ("step", "tokens", "scored_tokens", "sequences", "flops", "seconds", "metric", "value")
 """Columns of a frame that differ within a run."""
-DERIVED = ("run", "seed", "parameters", "state", "trial")
+DERIVED = ("run", "seed", "parameters", "state", "reached", "trial")
 """Columns that name a run or follow from its settings."""
 _BARE = ("arm", "task", "name", "heads", "size", "cell")
 """Settings whose values are clear without the setting's name."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lab.errors import LabError
 from lab.stats.bootstrap import escaped_share
 from lab.stats.conditions import require_one_configuration
 
@@ -87,7 +88,9 @@ def emergence_table(
         right-censored at the last point of the longest run.
 
     Raises:
-        LabError: If runs that agree in `by` differ in another setting: they are not seeds of each other.
+        LabError: If runs that agree in `by` differ in another setting: they are not seeds of each other. Or if a run ended
+            early (`evaluation.stop`) and had not passed a threshold: its end depends on its curve, so that it is not censored
+            as the others are.
     """
     frame = frame[frame["metric"] == metric]
     require_one_configuration(frame, by)
@@ -99,6 +102,11 @@ def emergence_table(
         row: dict[str, object] = dict(zip(keys, run, strict=True))
         for name, threshold in thresholds.items():
             time = emergence(curve["tokens"].tolist(), curve["value"].tolist(), threshold, hold)
+            if not time.observed and curve.get("reached", pd.Series([""])).iloc[0]:
+                raise LabError(
+                    f"{row['run']} ended once {curve['reached'].iloc[0]} (evaluation.stop): "
+                    f"when {metric} passes {threshold:g} is not known; use a threshold that it passed"
+                )
             if row["run"] in diverged:
                 time = Emergence(float(frame["tokens"].max()), observed=False)
             row |= {name: time.tokens, f"{name}_observed": time.observed}

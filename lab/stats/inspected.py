@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lab.stats.bootstrap import bootstrap_band
-from lab.stats.conditions import Conditions, conditions
+from lab.stats.conditions import Conditions, Keep, conditions
 from lab.stats.paired import corrected, least_p_of_pairs, one_run_a_seed, paired_comparison
 
 
@@ -86,9 +86,13 @@ def paired_differences(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequ
 def _with_conditions(
     frame: pd.DataFrame, coordinates: Sequence[str], by: Sequence[str] | None
 ) -> tuple[Conditions, pd.DataFrame]:
-    """Return the conditions of the runs, and the values of the runs that count with their condition."""
+    """Return the conditions of the runs, and the values of the runs that count with their condition.
+
+    Finished runs count; where there are none, all do.
+    """
     described = frame.drop(columns=[*coordinates, "value"]).drop_duplicates(["run", "step"])
-    found = conditions(described.assign(metric="", value=0.0), by)
+    keep: Keep = "finished" if "state" in frame and (frame["state"] == "finished").any() else "all"
+    found = conditions(described.assign(metric="", value=0.0), by, keep=keep)
     condition = found.frame.drop_duplicates("run").set_index("run")["condition"]
     rows = frame[frame["run"].isin(condition.index)]
     named = pd.Categorical(rows["run"].map(condition), categories=found.table["condition"], ordered=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -16,6 +16,7 @@ from lab.evaluation.points import kept_points, points_of
 from lab.evaluation.state import has_finite_weights
 from lab.metrics import NEXT_TOKEN_LOSS
 from lab.runs.layout import kept_name
+from lab.runs.run import Run
 from lab.runs.weights import save_weights
 from lab.runs.writer import Recorder
 from lab.training.module import TrainingModule
@@ -23,7 +24,11 @@ from lab.training.progress import Progress
 
 
 class Measure(pl.Callback):
-    """Measure and record the runs at the evaluation points, keep their weights, then write a checkpoint if one is due."""
+    """Measure and record the runs at the evaluation points, keep their weights, then write a checkpoint if one is due.
+
+    Attributes:
+        reached: Whether the run has reached what `evaluation.stop` names, so that training ends.
+    """
 
     def __init__(self, recorders: Sequence[Recorder], progress: Progress) -> None:
         self._recorders, self._progress = recorders, progress
@@ -31,6 +36,7 @@ class Measure(pl.Callback):
         self._points = set(points_of(experiment))
         self._kept = set(kept_points(experiment)[:-1])  # the last step's are the trained weights
         self._evaluators: dict[int, Evaluator] = {}  # by the number of prediction heads
+        self.reached, self._in_a_row = False, 0
         self._last_step = -1
         self._written = time.monotonic()
         self._since, self._from_tokens = self._written, [0] * len(recorders)
@@ -42,6 +48,8 @@ class Measure(pl.Callback):
             experiments = {recorder.experiment.n_future: recorder.experiment for recorder in self._recorders}
             self._evaluators = {n: Evaluator(experiment, module.device) for n, experiment in experiments.items()}
             self._progress.start(trainer.global_step)
+            for row in Run(self._recorders[0].run_path).metrics():
+                self._count_towards_stop({row.metric: row.value})
             if trainer.global_step == 0:
                 self._measure(trainer, module, [{} for _ in self._recorders])
                 self._keep_weights(module)
@@ -61,7 +69,8 @@ class Measure(pl.Callback):
                 self._record_diverged(module, bad_steps, self._measure(trainer, module, training))
                 self._keep_weights(module)
             self._share_diverged(trainer, module)
-            if self._due(trainer) and self.sound_recorders(module):
+            self._end_if_reached(trainer)
+            if not self.reached and self._due(trainer) and self.sound_recorders(module):
                 trainer.save_checkpoint(self._recorders[0].checkpoint_path(step))
                 self._written = time.monotonic()
             self._since, self._from_tokens = time.monotonic(), tokens_seen(module)
@@ -103,6 +112,19 @@ class Measure(pl.Callback):
         if not self.sound_recorders(module):
             trainer.should_stop = True
 
+    def _count_towards_stop(self, values: Mapping[str, float]) -> None:
+        """Count the evaluation points in a row that meet what `evaluation.stop` names."""
+        stop = self._experiment.evaluation.stop
+        if stop.metric is not None and stop.metric in values:
+            self._in_a_row = self._in_a_row + 1 if stop.is_met(values[stop.metric]) else 0
+
+    def _end_if_reached(self, trainer: pl.Trainer) -> None:
+        """End training if the run has reached what `evaluation.stop` names; the first process decides."""
+        reached = self._in_a_row >= self._experiment.evaluation.stop.hold and trainer.global_step < self._experiment.steps
+        self.reached = trainer.strategy.broadcast(reached) if trainer.world_size > 1 else reached
+        if self.reached:
+            trainer.should_stop = True
+
     def _due(self, trainer: pl.Trainer) -> bool:
         """Return whether a checkpoint is due; the first process decides."""
         old_enough = time.monotonic() - self._written >= self._experiment.checkpoint.seconds
@@ -124,6 +146,8 @@ class Measure(pl.Callback):
             finite[member] = math.isfinite(values[NEXT_TOKEN_LOSS])
             recorder.record_metrics(step, tokens, scored_tokens, values, speed=(tokens - before) / elapsed)
             self._progress.measured(step, values)
+            if step:
+                self._count_towards_stop(values)
         return finite
 
 

@@ -202,6 +202,8 @@ def check_ensemble(experiments: Sequence[Experiment]) -> None:
             " with model.matched flops or time"
         )
     first = experiments[0]
+    if first.evaluation.stop.metric is not None:
+        raise LabError("the runs of an ensemble end together: evaluation.stop.metric must be null, or train them one by one")
     if first.devices > 1:
         raise LabError(f"devices must be 1 for the runs of an ensemble, not {first.devices}")
     if first.objective.teacherless or first.init is not None:

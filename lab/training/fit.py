@@ -128,11 +128,13 @@ def fit(
             with quiet_lightning():
                 trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
             stop.saving = True
-            if trainer.global_step < experiment.steps:
+            if trainer.global_step < experiment.steps and not measure.reached:
                 measure.check_weights(trainer, module)
                 if sound := measure.sound_recorders(module):
                     save_stopped(sound, trainer)
                     raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
+            if measure.reached and trainer.is_global_zero:
+                recorders[0].set_reached(trainer.global_step)
             finish(module, recorders, trainer)
     except StoppedAtOnce:
         if trainer.strategy.launcher is not None:

@@ -56,6 +56,17 @@ class Insight:
         """
         return {}
 
+    def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return the role of each token of any sequences, right or wrong, such as those that a model has written.
+
+        Args:
+            tokens: (B, T) ids.
+
+        Returns:
+            (B, T) int64, as `draw` gives them to sequences that the task could draw. None where tokens do not determine roles.
+        """
+        return None
+
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Compute the distribution of the next token given each prefix, under the distribution of the data.
 

@@ -29,7 +29,7 @@ from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.stories import grammar
 from tasks.stories.corpus import SMALLEST, CorpusStories, Source, hash_file, hash_names, open_stories
-from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, LABELS, LAST, ROLES, SECOND_AGAIN, SECOND_NEW, WORD
+from tasks.stories.roles import FIRST_AGAIN, LABELS, LAST, ROLES, SECOND_AGAIN, roles_of, roles_of_codes
 from tasks.stories.tables import Tables, assign_parts, build_tables, pack
 
 MOST_CHARACTERS = 4
@@ -133,7 +133,7 @@ class Stories(Task):
         words_BS = tables.choose_fillers(filler_BS)
         codes_BC = codes_B8L.reshape(size, -1)
         tokens_BC = tables.resolve(codes_BC, person_BC // self.second_names, person_BC % self.second_names, words_BS)
-        roles_BC = self._roles(codes_BC, who_B8L)
+        roles_BC = roles_of_codes(codes_BC, who_B8L.reshape(size, -1), tables.first_code, tables.pad_code)
         return self.rows(*pack(tables, tokens_BC, roles_BC, self.length))
 
     def floor(self, role: str) -> float | None:
@@ -229,17 +229,8 @@ class Stories(Task):
             f"stories.names: {self.names} pairs hold too few different first names for {MOST_CHARACTERS} characters"
         )
 
-    def _roles(self, codes_BC: NDArray[np.int64], who_BC: NDArray[np.int64]) -> NDArray[np.int64]:
-        first, second = self._tables.first_code, self._tables.first_code + 1
-        roles_BC = np.where(codes_BC == self._tables.pad_code, 0, WORD)
-        for code, new, again in ((first, FIRST_NEW, FIRST_AGAIN), (second, SECOND_NEW, SECOND_AGAIN)):
-            named = codes_BC == code
-            roles_BC[named] = again
-            for character in range(MOST_CHARACTERS):
-                theirs = named & (who_BC == character)
-                row, column = np.flatnonzero(theirs.any(axis=1)), theirs.argmax(axis=1)
-                roles_BC[row, column[row]] = new
-        return roles_BC
+    def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        return roles_of(tokens, self._tables) if self.corpus is None else None
 
     # --- a corpus ------------------------------------------------------------------------------------------------
 

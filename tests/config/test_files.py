@@ -27,10 +27,13 @@ OTHER: dict[str, Any] = {
     "optimiser.weight_decay": 0.0, "optimiser.clip_norm": None, "schedule.warmup_steps": 7, "schedule.decay_ratio": 0.5,
     "evaluation.every": None, "evaluation.per_decade": 4, "evaluation.examples": 3, "evaluation.split": "test",
     "evaluation.measures.induction": 0, "checkpoint.seconds": 1.5, "steps": 99, "batch_size": 64, "grad_accum_steps": 2,
-    "evaluation.measures.training": 0, "checkpoint.keep": "every", "checkpoint.keep_precision": "bfloat16",
+    "evaluation.measures.training": 0, "evaluation.stop.metric": "accuracy/copy/1",
+    "evaluation.stop.threshold": 0.5, "evaluation.stop.hold": 3,
+    "checkpoint.keep": "every", "checkpoint.keep_precision": "bfloat16",
     "examples": 500, "seed": 9, "precision": "bfloat16", "accelerator": "cpu", "devices": 2, "threads": 3,
     "task.vocabulary": 40, "task.length": 80, "objective.name": "shuffled", "objective.detached": True,
     "objective.weights": [2.5], "objective.extra_weight": 0.5, "objective.window": 2, "objective.active": "up",
+    "objective.terms": [{"head": 1, "target": "copy"}],
     "init": "runs/first", "evaluation.measures.gradients": 2, "compile": "default", "strategy": "ddp",
 }  # fmt: skip
 """Another value for every setting that has one."""

@@ -1,108 +1,137 @@
-"""Completion with stub networks whose logits are written by hand."""
+"""Completion by head 1 alone, of networks whose logits are written by hand and of random ones."""
 
-import numpy as np
 import pytest
 import torch
-from scipy import stats
 from torch import Tensor
 
 import lab
-from lab.decoding import completion, greedy, sample
-from lab.model import build
+from lab.config.kinds import KINDS
+from lab.decoding import Sampling, complete, completion
+from lab.model import Network, edited
+from tests.helpers.networks import V, random_tokens, tiny_network
+from tests.helpers.tables import NEVER, table_network
+
+RING = table_network([[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]])
+"""0, 1, 2, 0, 1, 2, ..."""
+EVEN = table_network([[0.0, 0.0, 0.0]] * 3)
 
 
-class Stub:
-    """After token a, token b has the logit `table[a][b]`, whatever came before; counts its calls."""
-
-    def __init__(self, table: list[list[float]]) -> None:
-        self.table_VV, self.calls = torch.tensor(table), 0
-
-    def next_logits(self, tokens_BT: Tensor) -> Tensor:
-        self.calls += 1
-        return self.table_VV[tokens_BT[:, -1]]
-
-
-NEVER = -torch.inf
-RING = Stub([[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]])
-DISTRIBUTIONS = [[0.1, 0.2, 0.7], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def loop(network: Network, prompt: Tensor, new_tokens: int) -> Tensor:
+    """Complete one prompt without a cache."""
+    for _ in range(new_tokens):
+        prompt = torch.cat([prompt, network.next_logits(prompt[None])[0].argmax()[None]])
+    return prompt
 
 
 def test_both_follow_a_certain_network() -> None:
-    prompt = torch.tensor([[2, 0], [0, 1]])
-    expected = [[2, 0, 1, 2, 0], [0, 1, 2, 0, 1]]
-    assert greedy(RING, prompt, 5).tolist() == expected
-    assert sample(RING, prompt, 5, generator()).tolist() == expected
+    prompts, expected = [[2, 0], [0, 1]], [[2, 0, 1, 2, 0], [0, 1, 2, 0, 1]]
+    assert complete(RING, prompts, 3).tokens_BT.tolist() == expected
+    assert complete(RING, prompts, 3, sampling=Sampling()).tokens_BT.tolist() == expected
 
 
-def test_a_complete_sequence_is_unchanged() -> None:
-    prompt = torch.tensor([[2, 0]])
-    assert greedy(RING, prompt, 2).tolist() == sample(RING, prompt, 2, generator()).tolist() == [[2, 0]]
+def test_no_new_tokens_leave_the_prompt() -> None:
+    done = complete(RING, [[2, 0], [1]], 0)
+    assert [tokens.tolist() for tokens in done.sequences] == [[2, 0], [1]]
+    assert done.forwards == (0, 0)
 
 
 def test_greedy_takes_the_smallest_id_among_equals() -> None:
-    assert greedy(Stub([[0.0, 1.0, 1.0]] * 3), torch.tensor([[0]]), 2).tolist() == [[0, 1]]
+    assert complete(table_network([[0.0, 1.0, 1.0]] * 3), [[0]], 1).tokens_BT.tolist() == [[0, 1]]
 
 
-@pytest.mark.parametrize("before", [0, 1, 2])
-def test_samples_follow_the_networks_distribution(before: int) -> None:
-    network = Stub(np.log(np.maximum(DISTRIBUTIONS, 1e-300)).tolist())
-    rows = 4000
-    drawn = sample(network, torch.full((rows, 1), before), 2, generator())[:, 1]
-    counts = np.bincount(drawn.numpy(), minlength=3)
-    expected = np.array(DISTRIBUTIONS[before])
-    assert (counts[expected == 0] == 0).all(), "an impossible token was drawn"
-    if (expected > 0).sum() > 1:
-        assert stats.chisquare(counts[expected > 0], rows * expected[expected > 0]).pvalue > 1e-3
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_a_ragged_batch_is_a_loop_over_its_sequences(kind: str) -> None:
+    network, prompts = tiny_network(kind).double(), [random_tokens(1, length)[0] for length in (1, 5, 3, 5)]
+    done = complete(network, prompts, 8)
+    for prompt, tokens in zip(prompts, done.sequences, strict=True):
+        assert torch.equal(tokens, loop(network, prompt, 8))
+    assert done.tokens_per_forward == 1
+    assert done.prompts == (1, 5, 3, 5)
+    assert done.lengths == (9, 13, 11, 13)
 
 
-def test_successive_draws_are_independent() -> None:
-    drawn = sample(Stub([[0.0, 0.0]] * 2), torch.zeros(4000, 1, dtype=torch.int64), 3, generator())
-    counts = np.bincount((2 * drawn[:, 1] + drawn[:, 2]).numpy(), minlength=4)
-    assert stats.chisquare(counts).pvalue > 1e-3
+@torch.no_grad()
+def test_each_token_is_read_once() -> None:
+    network, lengths = tiny_network(), []
+    network.embedding.register_forward_hook(lambda _, inputs, __: lengths.append(inputs[0].shape[1]))
+    complete(network, random_tokens(2, 4), 5)
+    assert lengths == [4, 1, 1, 1, 1]
+
+
+def test_a_sequence_ends_with_the_stop_token() -> None:
+    done = complete(RING, [[0], [1], [2, 0, 1, 2, 0]], 4, stop=2)
+    assert [tokens.tolist() for tokens in done.sequences] == [[0, 1, 2], [1, 2], [2, 0, 1, 2, 0, 1, 2]]
+    assert done.forwards == (2, 1, 2)
+    assert done.tokens_BT.tolist()[1] == [1, 2, 0, 0, 0, 0, 0], "padded with zeros"
 
 
 def test_samples_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, prompt = Stub(np.log(np.maximum(DISTRIBUTIONS, 1e-300)).tolist()), torch.zeros(50, 1, dtype=torch.int64)
-    whole = sample(network, prompt, 6, generator(3))
+    prompts = [[0]] * 25 + [[1, 0]] * 25
+    whole = complete(EVEN, prompts, 5, sampling=Sampling(seed=3)).tokens_BT
     monkeypatch.setattr(completion, "SEQUENCES_AT_ONCE", 7)
-    assert torch.equal(sample(network, prompt, 6, generator(3)), whole)
-    assert not torch.equal(sample(network, prompt, 6, generator(4)), whole)
+    assert torch.equal(complete(EVEN, prompts, 5, sampling=Sampling(seed=3)).tokens_BT, whole)
+    assert not torch.equal(complete(EVEN, prompts, 5, sampling=Sampling(seed=4)).tokens_BT, whole)
 
 
 def test_imposed_tokens_leave_other_draws_unchanged() -> None:
-    network, prompt = Stub([[0.0, 0.0, 0.0]] * 3), torch.zeros(20, 1, dtype=torch.int64)
-
     def forced(prefix_BT: Tensor) -> Tensor:
-        imposed = torch.full((len(prefix_BT),), -1)
+        imposed = torch.full((len(prefix_BT),), completion.FREE)
         if prefix_BT.shape[1] == 2:
             imposed[::2] = 2
         return imposed
 
-    free, partly = (sample(network, prompt, 4, generator(), rule) for rule in (None, forced))
+    prompts = [[0]] * 20
+    free, partly = (complete(EVEN, prompts, 3, sampling=Sampling(), forced=rule).tokens_BT for rule in (None, forced))
     assert (partly[::2, 2] == 2).all()
     free[::2, 2] = 2
     assert torch.equal(free, partly), "the same draws decide what is free"
-    ring = greedy(RING, torch.tensor([[0], [0]]), 4, forced)
-    assert ring.tolist() == [[0, 1, 2, 0], [0, 1, 2, 0]]
+    assert complete(RING, [[0], [0]], 3, forced=forced).tokens_BT.tolist() == [[0, 1, 2, 0], [0, 1, 2, 0]]
 
 
 def test_no_forward_pass_if_every_token_is_imposed() -> None:
-    network = Stub([[0.0, 0.0]] * 2)
-    rows = sample(network, torch.zeros(3, 1, dtype=torch.int64), 4, generator(), lambda prefix: torch.ones(len(prefix)).long())
-    assert rows.tolist() == [[0, 1, 1, 1]] * 3
-    assert network.calls == 0
+    done = complete(EVEN, [[0]] * 3, 3, forced=lambda prefix: torch.ones(len(prefix), dtype=torch.int64))
+    assert done.tokens_BT.tolist() == [[0, 1, 1, 1]] * 3
+    assert done.forwards == (0, 0, 0)
 
 
-def test_greedy_is_a_loop_over_single_sequences() -> None:
-    network = build(lab.experiment("induction", {"model.width": 16, "model.layers": 3, "model.n_heads": 2})).eval()
-    prompt = torch.from_numpy(lab.experiment("induction").task.batch(0, 0, 6).tokens[:, :5])
-    completed = greedy(network, prompt, 12)
-    for row, tokens in zip(prompt, completed, strict=True):
-        while len(row) < 12:
-            row = torch.cat([row, network.logits(row[None])[0, -1].argmax()[None]])
-        assert torch.equal(row, tokens)
-    assert not completed.requires_grad
+@torch.no_grad()
+def test_imposed_tokens_are_read_together_later() -> None:
+    network, prompt_BP = tiny_network().double(), random_tokens(2, 4)
+
+    def forced(prefix_BT: Tensor) -> Tensor:
+        return torch.full((2,), 5 if prefix_BT.shape[1] < 7 else completion.FREE)
+
+    longer_BP = torch.cat([prompt_BP, torch.full((2, 3), 5)], dim=1)
+    assert torch.equal(complete(network, prompt_BP, 7, forced=forced).tokens_BT, complete(network, longer_BP, 4).tokens_BT)
+
+
+@torch.no_grad()
+def test_edits_apply_while_completing() -> None:
+    network, prompt_BP = tiny_network().double(), random_tokens(2, 4)
+    before = complete(network, prompt_BP, 6).tokens_BT
+    with edited(network, {"trunk.0.mlp": torch.zeros_like, "embedding": lambda embedded_BTD: -embedded_BTD}):
+        inside = complete(network, prompt_BP, 6).tokens_BT
+        assert torch.equal(inside[1], loop(network, prompt_BP[1], 6))
+    assert not torch.equal(inside, before)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ([], "prompts must hold at least one prompt"),
+        ([[0], []], r"prompts must each be a list of at least one token; prompt 1 has shape \(0,\)"),
+        ([[0], [1, V]], f"prompts must hold tokens between 0 and {V - 1}; prompt 1 has {V}"),
+        ([[-1]], f"prompts must hold tokens between 0 and {V - 1}; prompt 0 has -1"),
+    ],
+)
+def test_wrong_prompts_are_rejected(prompts: list[list[int]], message: str) -> None:
+    with pytest.raises(lab.LabError, match=message):
+        complete(tiny_network(), prompts, 3)
+
+
+def test_wrong_calls_are_rejected() -> None:
+    with pytest.raises(lab.LabError, match="new_tokens must be at least 0, not -1"):
+        complete(EVEN, [[0]], -1)
+    with pytest.raises(lab.LabError, match="forced must be None with prompts of different lengths"):
+        complete(EVEN, [[0], [0, 1]], 2, forced=lambda prefix: prefix[:, 0])

@@ -11,9 +11,10 @@ import lab
 import tasks
 from lab.evaluation.evaluator import EVALUATION_SEED, Evaluator
 from lab.evaluation.task_metrics import measure_task
-from lab.model import build
+from lab.model import Network, build
 from lab.runs.names import headline, reference_lines
 from lab.training import fit
+from tests.helpers.tables import NEVER, table_network
 from tests.helpers.users_walk import Walk
 
 WALK = "tests.helpers.users_walk:Walk"
@@ -30,34 +31,27 @@ TINY = {
 }
 
 
-class Upwards:
-    """Always goes one place up with probability `share`, down otherwise; but down for sure after a step down."""
-
-    def __init__(self, ring: int, share: float) -> None:
-        self.ring, self.share = ring, share
-
-    def logits(self, tokens_BT: Tensor) -> Tensor:
-        up, down = (tokens_BT + 1) % self.ring, (tokens_BT - 1) % self.ring
-        law = torch.zeros(*tokens_BT.shape, self.ring)
-        law.scatter_(-1, up[..., None], self.share).scatter_(-1, down[..., None], 1 - self.share)
-        return law.log()
-
-    def next_logits(self, tokens_BT: Tensor) -> Tensor:
-        return self.logits(tokens_BT)[:, -1]
+def upwards(ring: int, share: float) -> Network:
+    """Build a network that goes one place up with probability `share`, down otherwise."""
+    table = np.full((ring, ring), NEVER)
+    places = np.arange(ring)
+    table[places, (places + 1) % ring] = np.log(share)
+    table[places, (places - 1) % ring] = np.log(1 - share) if share < 1 else NEVER
+    return table_network(table.tolist())
 
 
 def test_sampled_sequences_are_judged_by_the_task() -> None:
     walk = Walk()
     tokens = torch.from_numpy(walk.batch(0, 0, 400, "test").tokens)
-    assert measure_task(Upwards(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0  # type: ignore[arg-type]
-    half = measure_task(Upwards(walk.ring, 0.5), walk, tokens, 0)["sampled/legal"]  # type: ignore[arg-type]
+    assert measure_task(upwards(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0
+    half = measure_task(upwards(walk.ring, 0.5), walk, tokens, 0)["sampled/legal"]
     assert half == pytest.approx(2**-9, abs=4 * np.sqrt(2**-9 / 400)), "each of nine steps repeats the one before by chance"
 
 
 def test_imposed_choices_change_the_completion() -> None:
     walk = Walk(strides=1)
     tokens = torch.from_numpy(walk.batch(0, 0, 4000, "test").tokens)
-    values = measure_task(Upwards(walk.ring, 0.8), walk, tokens, 0)  # type: ignore[arg-type]
+    values = measure_task(upwards(walk.ring, 0.8), walk, tokens, 0)
     error = 4 * 0.5 / np.sqrt(4000)
     assert values["sampled/legal"] == pytest.approx(0.8**4 + 0.2**4, abs=error)
     assert values["forced/legal"] == pytest.approx(0.8**3, abs=error), "the first of four steps is up for sure"

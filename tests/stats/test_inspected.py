@@ -48,6 +48,15 @@ def test_a_seed_without_a_value_is_left_out() -> None:
     assert table.loc[1, "pairs"] == 5
 
 
+def test_unfinished_runs_count_only_where_none_is_finished() -> None:
+    frame = make_frame()
+    frame.loc[frame["seed"] == 0, "state"] = "stopped"
+    means = condition_means(frame, ["layer"])
+    assert set(means.table["seeds"]) == {5}
+    assert any("left out" in line for line in means.conditions.notes)
+    assert set(condition_means(frame[frame["seed"] == 0], ["layer"]).table["seeds"]) == {1}
+
+
 def test_one_condition_has_no_differences() -> None:
     frame = make_frame()
     assert paired_differences(frame[frame["n_future"] == 1], ["layer"]).empty

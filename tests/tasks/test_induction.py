@@ -75,9 +75,11 @@ def test_joints_agree_with_enumeration_of_every_segment(settings: dict[str, Any]
 
 def test_latents_are_the_period_and_the_token_to_copy() -> None:
     task = tasks.get("induction", vocabulary=9, period=(2, 4), length=9)
-    latents = task.latents(task.label(np.array([[7, 3, 5, 7, 3, 5, 7, 3, 5], [1, 8, 4, 2, 1, 8, 4, 2, 1]])))
-    np.testing.assert_array_equal(latents["period"], [[-1, -1, -1, 1, 1, 1, 1, 1, 1], [-1, -1, -1, 2, 2, 2, 2, 2, 2]])
-    np.testing.assert_array_equal(latents["token to copy"], [[-1, -1, -1, 3, 5, 7, 3, 5, 7], [-1, -1, -1, 1, 8, 4, 2, 1, 8]])
+    rows = ([6, 0, 6, 0, 6, 0, 6, 0, 6], [7, 3, 5, 7, 3, 5, 7, 3, 5], [1, 8, 4, 2, 1, 8, 4, 2, 1])
+    latents = task.latents(task.label(np.array(rows)))
+    np.testing.assert_array_equal(latents["period"], [[-1] * 2 + [0] * 7, [-1] * 3 + [1] * 6, [-1] * 3 + [2] * 6])
+    copied = [[-1, -1, 0, 6, 0, 6, 0, 6, 0], [-1, -1, -1, 3, 5, 7, 3, 5, 7], [-1, -1, -1, 1, 8, 4, 2, 1, 8]]
+    np.testing.assert_array_equal(latents["token to copy"], copied)
 
 
 def test_a_contrast_changes_all_copies_of_a_token() -> None:

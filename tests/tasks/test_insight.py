@@ -271,18 +271,43 @@ def test_consistency_is_a_function_of_the_prefix(task: Task) -> None:
         np.testing.assert_array_equal(found[:, : position + 1], expected[:, : position + 1])
 
 
+# --- roles ---------------------------------------------------------------------------------------------------------
+
+
+def roles_of(task: Task, tokens: np.ndarray) -> np.ndarray:
+    roles = task.roles_of(tokens)
+    if roles is None:
+        pytest.skip("tokens do not determine roles at these settings")
+    return roles
+
+
+@for_tasks_with("roles_of")
+def test_drawn_sequences_have_the_roles_of_their_tokens(task: Task) -> None:
+    for split in ("train", "test"):
+        batch = task.batch(0, 0, ROWS, split)
+        np.testing.assert_array_equal(roles_of(task, batch.tokens), batch.roles)
+
+
+@for_tasks_with("roles_of")
+def test_any_sequence_has_roles_that_its_prefixes_have(task: Task) -> None:
+    tokens = np.random.default_rng(0).integers(task.vocab_size, size=(ROWS, task.length))
+    roles, count = roles_of(task, tokens), task.length // 2 + 1
+    assert roles.min() >= 0
+    assert roles.max() < len(task.roles)
+    prefix = roles_of(task, tokens[:, :count])
+    assert prefix.shape == (ROWS, count)
+    known = prefix != 0
+    np.testing.assert_array_equal(prefix[known], roles[:, :count][known])
+
+
 # --- defaults ------------------------------------------------------------------------------------------------------
 
 
 def test_a_task_that_answers_nothing_returns_nothing() -> None:
     task = tasks.get("tests.helpers.users_task:Parity")
     batch = task.batch(0, 0, 4)
-    assert (task.contrast(batch), task.latents(batch), task.joint(batch, 3), task.consistent(batch.tokens)) == (
-        None,
-        {},
-        None,
-        None,
-    )
+    assert (task.contrast(batch), task.latents(batch), task.joint(batch, 3)) == (None, {}, None)
+    assert (task.consistent(batch.tokens), task.roles_of(batch.tokens)) == (None, None)
 
 
 def test_a_choice_is_allowed_and_a_function_of_the_sequence() -> None:

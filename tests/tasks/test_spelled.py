@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tasks
 from tasks import Task, TaskError
 from tasks.core.splits import split_of
+from tests.helpers.enumeration import assert_joints_are_exact
 from tests.helpers.users_walk import Walk
 
 STAR = {"name": "star", "arm": 4, "form": "public"}
@@ -109,6 +110,59 @@ def test_answers_lines_and_headline_are_the_inner_tasks() -> None:
             np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(row), field))
     with pytest.raises(TaskError, match="the path must be"):
         task.parse("3,1|7,2|2,5|7,3|5,8|1,0/7,8=7,3,1,0")
+
+
+@pytest.mark.parametrize(("base", "symbols"), [(2, 3), (3, 2), (5, 1)])
+def test_joints_of_symbols_agree_with_enumeration(base: int, symbols: int) -> None:
+    inner = {"name": "induction", "vocabulary": 4, "period": [1, 2], "length": 5}
+    task = tasks.get("spelled", task=inner, base=base, symbols=symbols)
+    rows = np.array([[a, b, a, b, a] for a, b in itertools.product(range(4), repeat=2)])
+    chances = np.where(rows[:, 0] == rows[:, 1], 1 / 8, 1 / 24)
+    assert_joints_are_exact(task, task.code[rows].reshape(16, -1), chances, range(symbols - 1, task.length - 2))
+    assert task.next_distribution(task.code[rows].reshape(16, -1)[:, : symbols - 1]) is None
+
+
+@pytest.mark.parametrize("inner", ["recall", "polynomial", "markov"])
+def test_latents_are_the_inner_tasks_from_each_last_symbol_on(inner: str) -> None:
+    plain = tasks.get(inner)
+    task = tasks.get("spelled", task=inner, base=6, symbols=3)
+    batch = plain.draw(np.random.default_rng(0), 8, "train")
+    spelled = task.latents(task.spell(batch))
+    for name, values in plain.latents(batch).items():
+        assert (spelled[name].dtype, spelled[name].shape[2:]) == (values.dtype, values.shape[2:])
+        for symbol in range(2, task.length):
+            np.testing.assert_array_equal(spelled[name][:, symbol], values[:, (symbol + 1) // 3 - 1])
+        unknown = spelled[name][:, :2]
+        assert (np.isnan(unknown) | (unknown == -1)).all()
+
+
+def test_a_contrast_spells_the_inner_one_where_one_symbol_differs() -> None:
+    task = tasks.get("spelled", task="agreement", base=8, symbols=2)
+    batch = task.batch(0, 0, 200)
+    inner = task.task.contrast(task._unspelled(batch))
+    contrast = task.contrast(batch)
+    assert 0 < len(contrast.sequence) < 200
+    kept = np.searchsorted(inner.sequence, contrast.sequence)
+    np.testing.assert_array_equal(task.read(contrast.tokens)[0], inner.tokens[kept])
+    np.testing.assert_array_equal(contrast.changed // 2, inner.changed[kept])
+    np.testing.assert_array_equal(contrast.answer // 2, inner.answer[kept])
+    old = batch.tokens[contrast.sequence]
+    for number, (changed, answer) in enumerate(zip(contrast.changed, contrast.answer, strict=True)):
+        differs = np.flatnonzero(old[number] != contrast.tokens[number]).tolist()
+        assert differs[:2] == [changed, answer]
+
+
+def test_consistency_is_the_inner_tasks_of_single_symbols() -> None:
+    inner = tasks.get("star")
+    task = tasks.get("spelled", task="star", base=13, symbols=1)  # one symbol of 13 spells no node
+    tokens = inner.batch(0, 0, 100).tokens
+    tokens[:, -2] = np.roll(tokens[:, -2], 1)
+    symbols = task.code[tokens][:, :, 0]
+    np.testing.assert_array_equal(task.consistent(symbols), inner.consistent(tokens))
+    symbols[:, -1] = np.setdiff1d(np.arange(13), task.code)
+    assert not task.consistent(symbols)[:, -1].any()
+    longer = tasks.get("spelled", task="star")
+    assert longer.consistent(longer.batch(0, 0, 4).tokens) is None
 
 
 def test_the_inner_task_selects_the_targets_that_train() -> None:

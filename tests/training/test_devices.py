@@ -3,8 +3,6 @@
 Where there is a GPU it runs there too. Fake CUDA tensors do not help elsewhere: torch built for CPUs cannot index them.
 """
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
@@ -12,7 +10,7 @@ from torch import Tensor
 import lab
 from lab.config import Experiment
 from lab.config.kinds import KINDS
-from lab.decoding.completion import greedy, sample
+from lab.decoding import Sampling, complete
 from lab.model import Network, NetworkSpec
 from lab.objectives import Targets, future_targets, multi_head_loss, score_predictions
 
@@ -69,16 +67,12 @@ def test_evaluations_statistics_stay_on_their_device(device: torch.device, kind:
     assert losses_NBT.device.type == hits_NBT.device.type == device.type
 
 
-DECODERS: dict[str, Callable[..., Tensor]] = {
-    "greedy": greedy,
-    "sample": lambda network, prompt_BP, length: sample(network, prompt_BP, length, torch.Generator()),
-}
-
-
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("sampling", [None, Sampling()])
 @pytest.mark.parametrize("kind", KINDS)
-def test_decoding_stays_on_its_device(device: torch.device, kind: str, decoder: str) -> None:
+@pytest.mark.parametrize("name", ["cpu", *DEVICES[1:]])  # it looks at the tokens, and the meta device has none
+def test_decoding_stays_on_its_device(name: str, kind: str, sampling: Sampling | None) -> None:
+    device = torch.device(name)
     network = network_on(device, experiment_of(kind)).eval()
-    rows_BT = DECODERS[decoder](network, torch.zeros(2, 5, dtype=torch.int64, device=device), 8)
+    rows_BT = complete(network, torch.zeros(2, 5, dtype=torch.int64, device=device), 3, sampling=sampling).tokens_BT
     assert rows_BT.shape == (2, 8)
     assert rows_BT.device.type == device.type

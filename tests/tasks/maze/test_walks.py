@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.maze.walks import Maps, compute_values, follow_walks, step_probabilities
+from tasks.maze.walks import Maps, compute_values, count_steps, follow_walks, step_probabilities
 from tests.helpers.mazes import all_walks, value_and_sigma
 
 
@@ -35,6 +35,8 @@ def test_values_on_any_map_agree_with_all_walks(drawn: tuple[list[tuple[int, int
             assert sigma_BU[0, node] == pytest.approx(sigma, abs=1e-9)
     hopeful = maps.can_win(8)[0]
     assert all(hopeful[node] == nx.has_path(graph, node, goal) for node in graph)
+    fewest = nx.single_target_shortest_path_length(graph, goal)
+    assert count_steps(maps, 8)[0, : len(graph)].tolist() == [dict(fewest).get(node, -1) for node in range(len(graph))]
 
 
 def test_the_walker_slips_at_turns_alone_and_stops_at_ends() -> None:

@@ -20,19 +20,18 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.addition.digits import EQUALS, PLUS, STOP, carries, count_digits, read_operands
+from tasks.addition.pairs import block_sizes, rank_pairs
 from tasks.core.base import PADDING, Batch, Bound, Task
-from tasks.core.splits import fingerprint_rows, hash_instances
-from tasks.core.strata import Ranks, Stratum, ranked_size
+from tasks.core.insight import Contrast, choose
+from tasks.core.splits import fingerprint_rows
+from tasks.core.strata import Ranks, Stratum
 from tasks.errors import TaskError, shown
 from tasks.settings import require
 
 OPERAND, SIGN, END, CARRY = 1, 2, 3, 4
 """Roles; carry_k is CARRY + k."""
-PLUS, EQUALS, STOP = 10, 11, 12
-"""Tokens after the ten digits."""
 _MOST_DIGITS = 100
-_MOST_RANKED_DIGITS = 8
-"""Numbers of more digits have no rank: there are too many of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +92,7 @@ class Addition(Task):
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The two numbers, by fingerprint, independent of their order and leading zeros: 3 + 4 and 04 + 03 are one instance."""
-        first_B2, second_B2 = (fingerprint_rows(operand_BP) for operand_BP in self._operands(tokens))
+        first_B2, second_B2 = (fingerprint_rows(operand_BP) for operand_BP in read_operands(tokens))
         swapped_B1 = first_B2[:, :1] > second_B2[:, :1]
         both = np.where(swapped_B1, second_B2, first_B2), np.where(swapped_B1, first_B2, second_B2)
         return np.concatenate(both, axis=1)
@@ -107,7 +106,7 @@ class Addition(Task):
         """The numbers of digits, uniform. Blocks: pairs of equal or different numbers, by the digits of the larger one."""
         low, high = self.digits
         chance = 1 / (high + 1 - low)
-        blocks = [size for digits in range(1, high + 1) for size in _blocks(digits)]
+        blocks = [size for digits in range(1, high + 1) for size in block_sizes(digits)]
         return tuple(
             Stratum(
                 name=f"{digits} digit{'s' * (digits > 1)}",
@@ -118,32 +117,10 @@ class Addition(Task):
         )
 
     def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        digits_B: NDArray[np.int64] = (tokens == PLUS).argmax(axis=1)
-        return digits_B - self.digits[0]
+        return count_digits(tokens) - self.digits[0]
 
     def rank(self, tokens: NDArray[np.int64]) -> Ranks:
-        """Pairs of equal numbers in their order, pairs of different ones by the larger and then the smaller number."""
-        operands = self._operands(tokens)
-        place = np.arange(operands[0].shape[1])
-        digits_B = np.maximum(1, ((np.maximum(*operands) > 0) * (place + 1)).max(axis=1))
-        one_B, other_B = (operand_BP @ 10 ** np.minimum(place, _MOST_RANKED_DIGITS) for operand_BP in operands)
-        low_B, high_B = np.minimum(one_B, other_B), np.maximum(one_B, other_B)
-        least_B = 10 ** np.minimum(digits_B - 1, _MOST_RANKED_DIGITS) * (digits_B > 1)  # of the numbers with this many digits
-        equal_B = (operands[0] == operands[1]).all(axis=1)
-        rank_B = np.where(equal_B, high_B - least_B, high_B * (high_B - 1) // 2 + low_B - least_B * (least_B - 1) // 2)
-        size_D2 = np.array([[ranked_size(size) for size in _blocks(digits)] for digits in range(place[-1] + 2)])
-        block_B2 = np.stack([digits_B, equal_B], axis=1)
-        return Ranks(rank_B, size_D2[digits_B, 1 - equal_B], hash_instances(block_B2))
-
-    def _operands(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The digits (B, P) of the two numbers, lowest place first, padded with 0."""
-        digits_B1 = (tokens == PLUS).argmax(axis=1)[:, None]
-        place = np.arange((tokens.shape[1] - 4) // 3)
-
-        def digits(end_B1: NDArray[np.int64]) -> NDArray[np.int64]:
-            return np.where(place < digits_B1, np.take_along_axis(tokens, end_B1 - place, axis=1), 0)
-
-        return digits(digits_B1 - 1), digits(2 * digits_B1)  # positions of their units
+        return rank_pairs(*read_operands(tokens))
 
     def floor(self, role: str) -> float | None:
         """`operand`: ln 10, plus the cost of the first number continuing; `sign`: half the cost of its ending; the rest 0."""
@@ -160,8 +137,60 @@ class Addition(Task):
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """Digits of operands are uniform; after j digits the first number ends with hazard 1 / (high - j + 1), j >= low."""
-        nats: NDArray[np.float64] = self._nats[(tokens == PLUS).argmax(axis=1)]
+        nats: NDArray[np.float64] = self._nats[count_digits(tokens)]
         return nats
+
+    def contrast(self, batch: Batch) -> Contrast:
+        """Another digit of an operand; decided where the sum first differs."""
+        high, digits_B = self.digits[1], count_digits(batch.tokens)
+        operands_2BP, row_B = np.stack(read_operands(batch.tokens)), np.arange(len(batch))
+        allowed_BC = np.tile(np.arange(high), 2) < digits_B[:, None]  # the places of both
+        column_B, more_B = np.divmod(choose(batch.tokens, np.repeat(allowed_BC, 9, axis=1)), 9)
+        operands_2BP[column_B // high, row_B, column_B % high] += 1 + more_B
+        changed = self._build(digits_B, operands_2BP % 10)
+        differs_BT = changed.tokens != batch.tokens
+        decided_BT = differs_BT & (np.arange(self.length) >= changed.answer[:, :1])
+        at_B, answer_B = differs_BT.argmax(axis=1), decided_BT.argmax(axis=1)
+        return Contrast(sequence=row_B, tokens=changed.tokens, changed=at_B, answer=answer_B)
+
+    def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """The `carry` into the digit of the sum that comes next, its `column sum`, and the `carry after`: into the one after.
+
+        All are known once the operands are.
+        """
+        digits_B1 = count_digits(batch.tokens)[:, None]
+        sums_BP = np.pad(sum(read_operands(batch.tokens)), ((0, 0), (0, 1)))
+        carry_BP = carries(sums_BP)
+
+        def at(ahead: int, of_place_BP: NDArray[np.int64]) -> NDArray[np.int64]:
+            digit_BT = np.arange(self.length) + ahead - (2 * digits_B1 + 2)
+            known_BT = (digit_BT >= 0) & (digit_BT <= digits_B1) & (digits_B1 > 0)
+            place_BT = np.where(known_BT, digit_BT if self.order == "reversed" else digits_B1 - digit_BT, 0)
+            return np.where(known_BT, np.take_along_axis(of_place_BP, place_BT, axis=1), -1)
+
+        return {"carry": at(1, carry_BP), "column sum": at(1, sums_BP), "carry after": at(2, carry_BP)}
+
+    def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Uniform digits of operands, unless the first one ends; then all is certain."""
+        count = tokens.shape[1]
+        right = self._with_right_sum(np.pad(tokens, ((0, 0), (0, self.length - count)), constant_values=STOP))
+        digits_B, open_B = right.answer[:, 0] // 2 - 1, (tokens != PLUS).all(axis=1)
+        chances_BV = np.eye(self.vocab_size)[right.tokens[:, count]]
+        chances_BV[open_B | (count <= 2 * digits_B)] = (np.arange(self.vocab_size) < 10) / 10
+        end = 1 / max(self.digits[1] + 1 - count, 1) if count >= self.digits[0] else 0.0
+        chances_BV[open_B] *= 1 - end
+        chances_BV[open_B, PLUS] = end
+        return chances_BV
+
+    def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each digit of the sum is right: the operands decide it, whatever was written before it."""
+        right, position = self._with_right_sum(tokens), np.arange(self.length)
+        outside_BT = (position < right.answer[:, :1]) | (position >= right.answer[:, 1:])
+        return np.asarray(outside_BT | (tokens == right.tokens))
+
+    def _with_right_sum(self, tokens: NDArray[np.int64]) -> Batch:
+        """The sequences with these operands, whatever comes after them."""
+        return self._build(count_digits(tokens), np.stack(read_operands(tokens)))
 
     def variants(self) -> dict[str, Task]:
         if self.test_digits is None:
@@ -204,15 +233,11 @@ class Addition(Task):
     def _build(self, digits_B: NDArray[np.int64], operands_2BP: NDArray[np.int64]) -> Batch:
         """Build sequences of these operands, lowest place P first and 0 from place `digits_B` on."""
         size, _, high = len(digits_B), *operands_2BP.shape[1:]
-        sums_BP = operands_2BP.sum(axis=0)
-        sum_BP = np.zeros((size, high + 1), dtype=np.int64)  # the sum, lowest place first
+        sums_BP = np.pad(operands_2BP.sum(axis=0), ((0, 0), (0, 1)))
+        sum_BP = (sums_BP + carries(sums_BP)) % 10  # the sum, lowest place first
         needed_BP = np.zeros((size, high + 1), dtype=np.int64)  # lower places that each of its digits depends on
-        carry_B = np.zeros(size, dtype=np.int64)
         for place in range(high):
-            total_B = sums_BP[:, place] + carry_B
-            sum_BP[:, place], carry_B = total_B % 10, total_B // 10
             needed_BP[:, place + 1] = 1 + needed_BP[:, place] * (sums_BP[:, place] == 9)
-        sum_BP[:, high] = carry_B
         signs_B3 = np.broadcast_to([PLUS, EQUALS, STOP], (size, 3))
         cells = np.concatenate([*operands_2BP, sum_BP, signs_B3], axis=1)
         roles_of_cell = np.broadcast_to(self._roles_of_column, cells.shape).copy()
@@ -259,9 +284,3 @@ class Addition(Task):
         goes_on = np.where((position >= low) & (position < high), np.log(left / np.maximum(left - 1, 1)), 0.0)
         first, operand = position < digits_D1, self._roles_of_column[self._columns] == OPERAND
         return np.where(operand, np.log(10) + first * goes_on, np.where(position == digits_D1, np.log(left), 0.0))
-
-
-def _blocks(digits: int) -> tuple[int, int]:
-    """Numbers of unordered pairs, of equal and of different numbers, whose larger has this many digits (0 has one)."""
-    below, least = 10**digits, 10 ** (digits - 1) if digits > 1 else 0
-    return below - least, (below * (below - 1) - least * (least - 1)) // 2

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import tasks
 from tasks import TaskError
 from tasks.core.splits import split_of
+from tests.helpers.enumeration import assert_joints_are_exact
 
 ORDERS = ("forward", "reversed")
 
@@ -165,3 +166,61 @@ def test_variants_are_longer_numbers() -> None:
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("addition", **wrong)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_latents_are_carries_by_python(order: str) -> None:
+    task = tasks.get("addition", digits=(1, 4), order=order)
+    batch = task.batch(0, 0, 128)
+    latents = task.latents(batch)
+    for number in range(128):
+        first, second = "".join(word for word, role in task.show(batch.row(number)) if role in ("operand", "sign"))[:-1].split(
+            "+"
+        )
+        digits, begin = len(first), batch.answer[number, 0]
+        expected = {name: [-1] * task.length for name in latents}
+        for written in range(digits + 1):
+            place = written if order == "reversed" else digits - written
+            below = sum(int(each) % 10**place for each in (first, second))
+            carry = below // 10**place
+            expected["carry"][begin + written - 1] = carry
+            expected["carry after"][begin + written - 2] = carry
+            expected["column sum"][begin + written - 1] = sum(int(each) // 10**place % 10 for each in (first, second))
+        assert {name: values[number].tolist() for name, values in latents.items()} == expected
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_contrast_changes_one_digit_of_an_operand(order: str) -> None:
+    task = tasks.get("addition", digits=(1, 4), order=order)
+    batch = task.batch(0, 0, 256)
+    contrast = task.contrast(batch)
+    np.testing.assert_array_equal(contrast.sequence, np.arange(256))
+    for before, after, (begin, _), at in zip(batch.tokens, contrast.tokens, batch.answer, contrast.answer, strict=True):
+        assert (before != after)[:begin].sum() == 1
+        np.testing.assert_array_equal(task.solve(after[:begin]), after[begin : begin + begin // 2])
+        assert at == begin + (before != after)[begin:].argmax()
+    for digits in range(1, 5):
+        here = batch.answer[:, 0] == 2 * digits + 2
+        assert set(contrast.changed[here]) == set(range(2 * digits + 1)) - {digits}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("digits", [(1, 1), (1, 2)])
+def test_joints_agree_with_enumeration_of_every_sum(order: str, digits: tuple[int, int]) -> None:
+    task = tasks.get("addition", digits=digits, order=order, test_digits=None)
+    low, high = digits
+    rows, chances = [], []
+    for count in range(low, high + 1):
+        numbers = ["".join(map(str, each)) for each in product(range(10), repeat=count)]
+        for first, second in product(numbers, repeat=2):
+            rows.append(task.parse(f"{first}+{second}={int(first) + int(second)}").tokens[0])
+            chances.append(100.0**-count / (high + 1 - low))
+    assert_joints_are_exact(task, np.array(rows), np.array(chances), range(task.length - 2))
+
+
+def test_digits_are_consistent_with_the_operands_alone() -> None:
+    task = tasks.get("addition", digits=(1, 2), test_digits=None)
+    tokens = np.concatenate([task.parse(line).tokens for line in ("28+75=103", "8+5=13")])
+    tokens[0, 6], tokens[1, 5], tokens[1, 8:] = 0, 9, 3
+    found = task.consistent(tokens)
+    assert np.argwhere(~found).tolist() == [[0, 6], [1, 5]]

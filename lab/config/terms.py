@@ -1,0 +1,99 @@
+"""The settings of the loss's terms: which prediction head is asked for which token, and at which positions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+
+from lab.config.settings import Settings
+from tasks import Task
+from tasks.core.base import PADDING
+
+
+def _to_roles(value: Any) -> Any:
+    """Accept the name of a role, or a list of names."""
+    names = (value,) if isinstance(value, str) else value
+    if value is not None and (not isinstance(names, (list, tuple)) or not names or not all(isinstance(n, str) for n in names)):
+        raise ValueError(f"objective.terms: roles must be a name or a list of names, not {value!r}")
+    return None if value is None else tuple(names)
+
+
+Roles = Annotated[tuple[str, ...] | None, BeforeValidator(_to_roles)]
+
+
+class Term(Settings):
+    """One prediction head asked for the token some positions ahead, where the roles are these."""
+
+    head: int = Field(ge=1)
+    """Prediction head, counted from 1."""
+    ahead: int | None = Field(None, ge=1)
+    """Positions to the token that is asked for; null for those of the head: i for head i."""
+    target: Roles = None
+    """Roles of the token that is asked for; null for all."""
+    except_target: Roles = None
+    """Roles that the token must not have."""
+    position: Roles = None
+    """Roles of the token at the position where the head is asked; null for all."""
+    except_position: Roles = None
+    """Roles that the token at the position must not have."""
+
+    @property
+    def distance(self) -> int:
+        """Positions to the token that is asked for."""
+        return self.head if self.ahead is None else self.ahead
+
+    def targets(self, roles: Sequence[str]) -> list[bool]:
+        """Return for each role whether its tokens are asked for."""
+        return _chosen(roles, self.target, self.except_target)
+
+    def positions(self, roles: Sequence[str]) -> list[bool]:
+        """Return for each role whether the head is asked at its tokens."""
+        return _chosen(roles, self.position, self.except_position)
+
+    def describe(self) -> str:
+        """Describe the target of the head at position t."""
+        words = [f"token t+{self.distance}"]
+        for names, word in ((self.target, "where it is"), (self.except_target, "unless it is")):
+            words += [f"{word} {' or '.join(names)}"] if names else []
+        for names, word in ((self.position, "where token t is"), (self.except_position, "unless token t is")):
+            words += [f"{word} {' or '.join(names)}"] if names else []
+        return " ".join(words)
+
+    def check(self, n: int, task: Task, *, teacher_forced: bool) -> None:
+        """Raise a ValueError if the term does not fit the prediction heads or the task."""
+        if self.head > n:
+            raise ValueError(f"objective.terms: head must be between 1 and n_future = {n}, not {self.head}")
+        if self.distance >= task.length:
+            raise ValueError(f"objective.terms: ahead must be below {task.length}, the sequence length, not {self.distance}")
+        if teacher_forced and self.distance < self.head:
+            raise ValueError(
+                f"objective.terms: ahead of head {self.head} must be at least {self.head}, not {self.distance}: with these "
+                "model.heads it reads the tokens before"
+            )
+        known = [role for role in task.roles if role != PADDING]
+        for setting in ("target", "except_target", "position", "except_position"):
+            for name in getattr(self, setting) or ():
+                if name not in known:
+                    raise ValueError(
+                        f"objective.terms: {setting} must be roles of {task.name} ({', '.join(known)}), not {name!r}"
+                    )
+        for one, other in (("target", "except_target"), ("position", "except_position")):
+            if getattr(self, one) and getattr(self, other):
+                raise ValueError(f"objective.terms: {one} and {other} exclude each other")
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
+def read_terms(value: Any) -> Any:
+    """Accept null, or a list of terms with one of head 1."""
+    if value is None or (isinstance(value, (list, tuple)) and value):
+        return value if value is None else tuple(value)
+    raise ValueError(f"objective.terms must be null or a list of terms, as [{{head: 1}}], not {value!r}")
+
+
+def _chosen(roles: Sequence[str], names: Collection[str] | None, but: Collection[str] | None) -> list[bool]:
+    return [(names is None or role in names) and role not in (but or ()) for role in roles]

@@ -1,0 +1,118 @@
+"""How prediction heads 2..n make the next draft, at the last token that the network has read.
+
+B sequences, J rows of a pass of which one of each sequence is its last token, M nodes of a tree, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lab.decoding.sampling import Sampling, draw, uniform
+from lab.decoding.tree import Tree
+from lab.model import Context, Network
+from lab.model.cache import Cache
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """Drafted tokens.
+
+    Attributes:
+        tokens_BM: (B, M) int64, of the nodes of a tree.
+        probabilities: Of each depth's token, (B, V) float64 each, where they were drawn; empty for greedy drafts.
+    """
+
+    tokens_BM: Tensor
+    probabilities: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """What a forward pass leaves for drafts.
+
+    Attributes:
+        cache: Cut to the tokens that the network has read.
+        trunk_BJD: The trunk's output at consecutive positions of each sequence.
+        context: Of these positions.
+        hidden: Normed states (B, J, D) of prediction heads 1, 2, ..., those that were computed.
+        last_B: (B,) int64, the row of each sequence's last token.
+    """
+
+    cache: Cache
+    trunk_BJD: Tensor
+    context: Context
+    hidden: tuple[Tensor, ...]
+    last_B: Tensor
+
+
+class Drafter:
+    """Makes drafts for a tree.
+
+    Heads that read the trunk's output alone are computed at the last token alone. Heads that read other heads' states are
+    computed with head 1 in one go. Teacher-forced heads are fed the draft as it grows.
+    """
+
+    def __init__(
+        self, network: Network, tree: Tree, sampling: Sampling | None, generator: torch.Generator, tokens_BS: Tensor
+    ) -> None:
+        kind = network.spec.kind
+        self.network, self.tree, self.sampling, self.generator = network, tree, sampling, generator
+        self.tokens_BS = tokens_BS
+        self.is_sampled = sampling is not None and sampling.drafts == "sampled" and tree.is_chain
+        self.together = not kind.independent and not kind.teacher_forced
+        self.heads = range(2, tree.heads + 1)
+        self.widths = [1 + max(path[-1] for path in tree.paths if len(path) == depth) for depth in range(1, tree.heads)]
+        self.nodes = [(len(path) - 1, path[-1]) for path in tree.paths]
+
+    def verify(self, trunk_BRD: Tensor, context: Context) -> tuple[Tensor, ...]:
+        """Compute normed states (B, R, D) of head 1, and of the heads that draft if they are computed with it."""
+        heads = range(1, self.tree.heads + 1) if self.together else [1]
+        return self.network.finish(trunk_BRD, context, heads).unbind()
+
+    def draft(self, done: Pass) -> Draft:
+        """Draft tokens after each sequence's root, which is in `tokens_BS` after all tokens that the network has read."""
+        chosen, probabilities = [], []
+        for depth, logits_BV in enumerate(self._feed_on(done) if self.network.spec.kind.teacher_forced else self._logits(done)):
+            if self.sampling is not None and self.is_sampled:
+                probabilities.append(self.sampling.probabilities(logits_BV))
+                tokens_BW = draw(probabilities[-1], uniform(self.generator, len(logits_BV)))[:, None]
+            else:
+                tokens_BW = logits_BV.topk(self.widths[depth]).indices
+            self.tokens_BS.scatter_(1, done.cache.lengths_B[:, None] + depth + 1, tokens_BW[:, :1])  # heads are fed it
+            chosen.append(tokens_BW)
+        tokens_BM = torch.stack([chosen[depth][:, rank] for depth, rank in self.nodes], dim=1)
+        return Draft(tokens_BM, tuple(probabilities))
+
+    def _logits(self, done: Pass) -> Iterator[Tensor]:
+        """Compute logits (B, V) of each head above 1 at the last tokens."""
+        rows_B1, last_B1 = done.cache.sequences_B1, done.last_B[:, None]
+        if self.together:
+            states = [done.hidden[head - 1][rows_B1, last_B1] for head in self.heads]
+        elif self.network.spec.kind.attends(2):
+            assert done.context.place is not None
+            context = replace(done.context, place=done.context.place.only(done.last_B))
+            states = list(self.network.finish(done.trunk_BJD, context, self.heads).unbind())
+        else:
+            states = list(self.network.finish(done.trunk_BJD[rows_B1, last_B1], done.context, self.heads).unbind())
+        for head, state_B1D in zip(self.heads, states, strict=True):
+            yield self.network.unembed(state_B1D, head)[:, 0]
+
+    def _feed_on(self, done: Pass) -> Iterator[Tensor]:
+        """Compute logits (B, V) of each teacher-forced head, which reads the draft up to then.
+
+        At its last position a head reads the newest draft. It has read the positions since the pass before with drafts, too, or
+        not at all: it reads them again with the right tokens, which overwrites what it kept of them.
+        """
+        cache, network = done.cache, self.network
+        for head in self.heads:
+            back = torch.arange(done.trunk_BJD.shape[1] + head - 2, -1, -1, device=cache.lengths_B.device)
+            slots_BT = (cache.lengths_B[:, None] + head - 2 - back).clamp(min=0)
+            dtype = done.trunk_BJD.dtype
+            place = cache.place_at(slots_BT, cache.longest + head - 1, network.spec.model.n_heads, dtype)
+            context = network.resolve(self.tokens_BS.gather(1, slots_BT), Context(cache=cache, place=place))
+            state_B1D = network.norm(network.heads.feed(head, context, place)[:, -1:])
+            yield network.unembed(state_B1D, head)[:, 0]

@@ -1,0 +1,209 @@
+"""Self-speculative decoding gives the output of head 1 alone, whatever the drafts."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor
+
+import lab
+from lab.config.kinds import KINDS
+from lab.decoding import Completion, Sampling, Tree, complete, speculate, speculation
+from lab.model import Network
+from tests.helpers.networks import random_tokens, tiny_network
+from tests.helpers.tables import NEVER, table_network
+
+BUSH = Tree(((0,), (1,), (2,), (0, 0), (0, 1), (1, 0)))
+N, NEW = 3, 20
+RING = [[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]]
+TWO_AHEAD = [[NEVER, NEVER, 0.0], [0.0, NEVER, NEVER], [NEVER, 0.0, NEVER]]
+THREE_AHEAD = [[0.0, NEVER, NEVER], [NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0]]
+GOOD = table_network(RING, TWO_AHEAD, THREE_AHEAD)
+BAD = table_network(RING, THREE_AHEAD, TWO_AHEAD)
+
+
+def prompts_of(lengths: tuple[int, ...] = (1, 5, 3, 5)) -> list[Tensor]:
+    return [random_tokens(1, length, seed=length)[0] for length in lengths]
+
+
+def assert_equal(found: Completion, expected: Completion) -> None:
+    assert found.lengths == expected.lengths
+    assert torch.equal(found.tokens_BT, expected.tokens_BT)
+
+
+@pytest.mark.parametrize("tree", [Tree.chain(2), Tree.chain(N), BUSH], ids=["two", "chain", "bush"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_greedy_output_is_that_of_head_1(kind: str, tree: Tree) -> None:
+    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    found = speculate(network, prompts, NEW, tree)
+    assert_equal(found, complete(network, prompts, NEW))
+    assert 0 < int(found.drafts.accepted.sum()) < int(found.drafts.drafted.sum()), "some are accepted and some rejected"
+    assert len(set(found.forwards)) > 1, "sequences accept different lengths"
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, -1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_scrambled_heads_change_no_output(kind: str, scale: float) -> None:
+    network, prompts = tiny_network(kind, N).double(), prompts_of()
+    outside = [weight for name, weight in network.named_parameters() if name.startswith("heads.")]
+    with torch.no_grad():
+        for weight in outside[len(outside) // N :] if not KINDS[kind].on_path else []:
+            weight.copy_(scale * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    assert_equal(speculate(network, prompts, NEW, BUSH), complete(network, prompts, NEW))
+
+
+@given(st.integers(0, 1 << 20), st.sampled_from(list(KINDS)))
+@settings(deadline=None, max_examples=20)
+def test_any_tree_leaves_the_output(seed: int, kind: str) -> None:
+    generator, paths = torch.Generator().manual_seed(seed), [(rank,) for rank in range(3)]
+    paths += [(a, b) for a, b in product(range(3), range(2)) if torch.rand((), generator=generator) < 0.5]
+    network, prompts = tiny_network(kind, N).double(), prompts_of((4, 2))
+    assert_equal(speculate(network, prompts, NEW, Tree(tuple(paths))), complete(network, prompts, NEW))
+
+
+def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[tuple[int, int, int]]:
+    """Decode blockwise by whole passes without a cache; return (position, drafted, accepted) of each draft."""
+
+    def best(tokens: list[int], position: int, head: int) -> int:
+        return int(network.logits(torch.tensor([tokens]), head)[0, position].argmax())
+
+    tokens, events, end = prompt.tolist(), [], len(prompt) + new_tokens
+    tokens.append(best(tokens, -1, 1))
+    while len(tokens) < end:
+        last, drafted = len(tokens) - 2, list(tokens)  # heads draft at the last token but one, whose next is known
+        for head in range(2, heads + 1):
+            drafted.append(best(drafted, last, head))
+        count = min(heads - 1, end - len(tokens))
+        accepted = 0
+        while accepted < count and best(tokens, -1, 1) == drafted[len(tokens)]:
+            tokens.append(drafted[len(tokens)])
+            accepted += 1
+        events.append((len(tokens) - accepted, count, accepted))
+        tokens.append(best(tokens, -1, 1))
+    return events
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_drafts_are_those_of_whole_passes(kind: str) -> None:
+    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    found = speculate(network, prompts, NEW, Tree.chain(N)).drafts
+    for number, prompt in enumerate(prompts):
+        mine = found.sequence == number
+        events = torch.stack([found.position, found.drafted, found.accepted])[:, mine].T.tolist()
+        assert [tuple(event) for event in events] == loop(network, prompt, NEW, N)
+
+
+def test_every_draft_is_accepted_of_good_heads() -> None:
+    found = speculate(GOOD, [[0], [1, 2]], 10, Tree.chain(3))
+    assert [tokens.tolist() for tokens in found.sequences] == [[0, *[1, 2, 0] * 3, 1], [1, 2, *[0, 1, 2] * 3, 0]]
+    assert found.forwards == (4, 4), "1 + 3 + 3 + 3"
+    assert found.tokens_per_forward == 2.5
+    assert found.mean_acceptance_length == 3
+    assert found.acceptance(1) == found.acceptance(2) == found.acceptance_given_reached(2) == 1
+
+
+def test_no_draft_is_accepted_of_bad_heads() -> None:
+    found = speculate(BAD, [[0], [1, 2]], 10, Tree.chain(3))
+    assert_equal(found, complete(BAD, [[0], [1, 2]], 10))
+    assert found.tokens_per_forward == found.mean_acceptance_length == 1
+    assert found.acceptance(1) == found.acceptance(2) == 0
+    assert np.isnan(found.acceptance_given_reached(2)), "none was reached"
+
+
+def test_drafts_past_the_end_are_not_counted() -> None:
+    found = speculate(GOOD, [[0]], 6, Tree.chain(3))
+    assert found.forwards == (3,)
+    assert found.drafts.position.tolist() == [2, 5]
+    assert found.drafts.drafted.tolist() == found.drafts.accepted.tolist() == [2, 2]
+    found = speculate(GOOD, [[0]], 5, Tree.chain(3))
+    assert found.drafts.drafted.tolist() == found.drafts.accepted.tolist() == [2, 1]
+    assert found.is_draft().tolist() == [[False, False, True, True, False, True]]
+
+
+@pytest.mark.parametrize("stop", [0, 1, 2])
+@pytest.mark.parametrize("tree", [Tree.chain(3), BUSH], ids=["chain", "bush"])
+def test_a_stop_token_ends_a_sequence_within_a_draft(stop: int, tree: Tree) -> None:
+    prompts = [[0], [1, 2], [2]]
+    found, expected = speculate(GOOD, prompts, 10, tree, stop), complete(GOOD, prompts, 10, stop)
+    assert_equal(found, expected)
+    assert int(found.drafts.drafted.max(dim=0).values if len(found.drafts.drafted) else 0) <= 2
+
+
+@pytest.mark.parametrize("stop", range(4))
+def test_stops_of_random_networks_are_the_same(stop: int) -> None:
+    network, prompts = tiny_network("parallel", N).double(), prompts_of()
+    assert_equal(speculate(network, prompts, NEW, BUSH, stop), complete(network, prompts, NEW, stop))
+
+
+@pytest.mark.parametrize("tree", [Tree.chain(N), BUSH], ids=["chain", "bush"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_greedy_drafts_leave_samples_as_they_are(kind: str, tree: Tree) -> None:
+    network, prompts = tiny_network(kind, N).double(), prompts_of()
+    sampling = Sampling(temperature=0.7, top_k=5, seed=4, drafts="greedy")
+    expected = complete(network, prompts, NEW, sampling=sampling)
+    assert_equal(speculate(network, prompts, NEW, tree, sampling=sampling), expected)
+
+
+def test_output_does_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, sampling = tiny_network("parallel", N).double(), Sampling(drafts="greedy")
+    prompts = prompts_of((1, 5, 3, 5, 2, 4, 4, 2))
+    whole = speculate(network, prompts, NEW, Tree.chain(N), sampling=sampling)
+    monkeypatch.setattr(speculation, "SEQUENCES_AT_ONCE", 3)
+    parts = speculate(network, prompts, NEW, Tree.chain(N), sampling=sampling)
+    assert_equal(parts, whole)
+    assert parts.forwards == whole.forwards
+    assert sorted(zip(*(each.tolist() for each in parts.drafts), strict=True)) == sorted(
+        zip(*(each.tolist() for each in whole.drafts), strict=True)
+    )
+
+
+P_TABLE = np.log([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]]).tolist()
+Q_TABLES = [np.log([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7], [0.4, 0.3, 0.3]]).tolist(), np.log([[0.34, 0.33, 0.33]] * 3).tolist()]
+
+
+SAMPLINGS = [
+    Sampling(),
+    Sampling(temperature=0.6),
+    Sampling(top_k=2),
+    Sampling(top_p=0.7),
+    Sampling(temperature=1.5, top_k=2, top_p=0.9),
+    Sampling(drafts="greedy"),
+]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_samples_have_the_distribution_of_head_1(sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sequences of three new tokens, by chi-square and total variation over 20,000 draws."""
+    monkeypatch.setattr(speculation, "SEQUENCES_AT_ONCE", 20_000)
+    count, network = 20_000, table_network(P_TABLE, *Q_TABLES)
+    found = speculate(network, torch.zeros(count, 1, dtype=torch.int64), 3, Tree.chain(3), sampling=sampling)
+    assert 0 < found.acceptance(1) < 1
+    steps = sampling.probabilities(torch.tensor(P_TABLE)).numpy()
+    expected = np.array([steps[0, a] * steps[a, b] * steps[b, c] for a, b, c in product(range(3), repeat=3)])
+    counts = np.bincount((found.tokens_BT[:, 1:] @ torch.tensor([9, 3, 1])).numpy(), minlength=27)
+    assert (counts[expected == 0] == 0).all(), "an impossible sequence was drawn"
+    possible = expected > 0
+    assert stats.chisquare(counts[possible], count * expected[possible]).pvalue > 1e-3
+    assert np.abs(counts / count - expected).sum() / 2 < 0.02
+
+
+def test_drafts_of_the_same_distribution_are_all_accepted() -> None:
+    same = [[0.0, 1.0, 0.5]] * 3
+    found = speculate(table_network(same, same, same), [[0]] * 200, 7, Tree.chain(3), sampling=Sampling())
+    assert found.acceptance(1) == found.acceptance(2) == 1
+
+
+def test_wrong_calls_are_rejected() -> None:
+    with pytest.raises(lab.LabError, match="heads must be at most n_future = 3, not 4"):
+        speculate(GOOD, [[0]], 3, Tree.chain(4))
+    with pytest.raises(lab.LabError, match="new_tokens must be at least 1, not 0"):
+        speculate(GOOD, [[0]], 0, Tree.chain(2))
+    with pytest.raises(lab.LabError, match="tree must have ranks below the vocabulary of 3, not 3"):
+        speculate(GOOD, [[0]], 3, Tree(((3,),)))
+    with pytest.raises(lab.LabError, match="prompt 0 has 3"):
+        speculate(GOOD, [[3]], 2, Tree.chain(2))
