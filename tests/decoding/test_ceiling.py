@@ -1,0 +1,103 @@
+"""The ceiling of independent drafts, against other computations of the same distributions."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tasks
+from lab.decoding.ceiling import acceptance_chances, distributions_ahead, tokens_per_forward, write
+from lab.errors import LabError
+from tasks import Task
+
+SMALL: dict[str, dict[str, Any]] = {
+    "bigram": {"vocabulary": 5, "triggers": 1, "length": 20, "alpha": 0.5},
+    "markov": {"states": 3, "length": 20},
+    "induction": {"vocabulary": 6, "period": [2, 3], "length": 16},
+}
+
+
+def of(name: str) -> Task:
+    return tasks.get(name, **SMALL[name])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_second_token_has_the_marginal_of_the_joint(name: str) -> None:
+    task = of(name)
+    batch = task.batch(0, 0, 8)
+    joint_BVV = task.joint(batch, 5)
+    assert joint_BVV is not None
+    first_BV, second_BV = distributions_ahead(task, batch.tokens[:, :6], 2)
+    np.testing.assert_allclose(first_BV, joint_BVV.sum(axis=2), atol=1e-12)
+    np.testing.assert_allclose(second_BV, joint_BVV.sum(axis=1), atol=1e-12)
+
+
+def test_the_third_token_agrees_with_enumeration() -> None:
+    task = of("markov")
+    prefix_BT = task.batch(0, 0, 4).tokens[:, :7]
+    expected_BV = np.zeros((4, 3))
+    for path in product(range(3), repeat=3):
+        chance_B = np.ones(4)
+        for step, token in enumerate(path):
+            before = np.concatenate([prefix_BT, np.tile(path[:step], (4, 1)).astype(np.int64)], axis=1)
+            next_BV = task.next_distribution(before)
+            assert next_BV is not None
+            chance_B *= next_BV[:, token]
+        expected_BV[:, path[-1]] += chance_B
+    np.testing.assert_allclose(distributions_ahead(task, prefix_BT, 3)[2], expected_BV, atol=1e-12)
+
+
+def test_text_is_written_by_the_distribution() -> None:
+    task = of("markov")
+    prompt_B1 = np.zeros((20_000, 1), dtype=np.int64)
+    drawn = write(task, prompt_B1, 2, np.random.default_rng(0))[:, 1]
+    expected = distributions_ahead(task, prompt_B1[:1], 1)[0, 0]
+    np.testing.assert_allclose(np.bincount(drawn, minlength=3) / len(drawn), expected, atol=0.02)
+    assert (write(task, prompt_B1[:2], 6, None) == write(task, prompt_B1[:2], 6, None)).all()
+
+
+def test_a_copied_segment_is_drafted_without_a_failure() -> None:
+    """In the second copy of a segment every token is certain, however far ahead."""
+    task = of("induction")
+    prompt = 8  # periods are at most 3
+    text = write(task, task.batch(0, 0, 16).tokens[:, :prompt], 16, None)
+    for greedy in (True, False):
+        chances = acceptance_chances(task, text, prompt, 4, greedy=greedy)
+        assert (chances[prompt:-3] == 1).all()
+        assert (chances[:prompt] == 0).all()
+    assert tokens_per_forward(chances, prompt, np.random.default_rng(0)) == 8 / 3  # the prompt's 1, then 4 and the last 3
+
+
+def test_drawn_drafts_are_accepted_as_simulation_accepts_them() -> None:
+    """Leviathan et al. 2023, algorithm 1, over many draws of one draft."""
+    task, rng = of("bigram"), np.random.default_rng(1)
+    start = task.batch(0, 0, 1).tokens[:, :3]
+    text = write(task, np.repeat(start, 4000, axis=0), 5, rng)
+    chances = acceptance_chances(task, text, 3, 2, greedy=False)[3, :, 0]
+    q_V = distributions_ahead(task, start, 2)[1, 0]
+    p_VV = task.next_distribution(np.column_stack([np.repeat(start, len(q_V), axis=0), np.arange(len(q_V))]))
+    assert p_VV is not None
+    drafted_B = rng.choice(len(q_V), size=4000, p=q_V / q_V.sum())
+    accepted = rng.random(4000) * q_V[drafted_B] < p_VV[text[:, 3], drafted_B]
+    assert 0.1 < np.mean(accepted) < 0.9
+    assert abs(np.mean(accepted) - chances.mean()) < 0.03
+
+
+def test_a_greedy_draft_fails_where_modes_differ() -> None:
+    """The most probable second token, whatever the first is, against the one after the most probable first."""
+    task = of("bigram")
+    prefix = task.batch(0, 0, 200).tokens[:, :6]
+    text = write(task, prefix, 8, None)
+    joint_BVV = task.joint(task.batch(0, 0, 200), 5)
+    assert joint_BVV is not None
+    first_B = joint_BVV.sum(axis=2).argmax(axis=1)
+    agree_B = joint_BVV.sum(axis=1).argmax(axis=1) == joint_BVV[np.arange(200), first_B].argmax(axis=1)
+    assert 0 < agree_B.mean() < 1
+    np.testing.assert_array_equal(acceptance_chances(task, text, 6, 2, greedy=True)[6, :, 0], agree_B)
+
+
+def test_a_task_without_a_distribution_is_rejected() -> None:
+    task = tasks.get("stories")
+    with pytest.raises(LabError, match="stories does not know the distribution of the next token after 4 tokens"):
+        distributions_ahead(task, task.batch(0, 0, 2).tokens[:, :4], 2)
