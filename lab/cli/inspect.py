@@ -101,6 +101,7 @@ def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) ->
     from rich.console import Console
 
     from lab.cli.table import print_frame
+    from lab.registry import load_object
     from lab.stats.inspected import condition_means, paired_differences
 
     coordinates = list(instrument.coordinates)
@@ -116,6 +117,10 @@ def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) ->
         found = differences.loc[order].head(_ROWS // 2)
         print(f"\npaired differences, the {len(found)} of {len(differences)} with the least p-values, the largest first")
         print_frame(console, _shortened(found))
+    if instrument.summary:
+        for title, table in load_object(instrument.summary, "instrument")(frame, by).items():
+            print(f"\n{title}")
+            print_frame(console, table)
 
 
 def _shortened(table: pd.DataFrame) -> pd.DataFrame:

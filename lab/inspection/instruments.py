@@ -28,12 +28,15 @@ class Instrument:
         draw: `module:function` of such a frame for several runs that returns a figure and the table of its numbers.
         coordinates: Columns of the frame that say what each value is of.
         page: `module:function` of such a frame that returns a page of HTML; "" for none.
+        summary: `module:function` of such a frame and the settings that distinguish conditions that returns tables by title,
+            which the command prints; "" for none.
     """
 
     measure: str
     draw: str
     coordinates: tuple[str, ...]
     page: str = ""
+    summary: str = ""
 
     def load_measure(self) -> Callable[..., pd.DataFrame]:
         """Import the function that measures."""
@@ -62,6 +65,12 @@ INSTRUMENTS: dict[str, Instrument] = {
         "lab.interp.probe:probe",
         "lab.plots.probe:draw_probe",
         ("site", "layer", "position", "role", "target", "score", "control"),
+    ),
+    "circuits": Instrument(
+        "lab.interp.circuits:circuits",
+        "lab.plots.circuits:draw_circuits",
+        ("quantity", "site", "attention_head", "sender"),
+        summary="lab.stats.circuits:circuit_orders",
     ),
     "rank": Instrument("lab.interp.rank:rank", "lab.plots.rank:draw_rank", ("site", "layer")),
 }

@@ -34,6 +34,7 @@ class AttentionScore:
         copying: Mean correlation, over the tokens of the probe, between a position's attention to each token and the logit that
             the attention head adds to it there; in [-1, 1]. Olsson et al. ask the same, whether attention to a token makes it
             more likely, by a ratio of raised logits.
+        previous_token: Mean attention to the position before, over all positions but the first; in [0, 1].
     """
 
     part: str
@@ -41,6 +42,7 @@ class AttentionScore:
     attention_head: int
     prefix_matching: float
     copying: float
+    previous_token: float
 
 
 def probe_period(task: Task) -> int:
@@ -71,7 +73,7 @@ def repeated_probe(vocabulary: int, sequences: int, period: int, seed: int) -> T
 
 @torch.no_grad()
 def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]:
-    """Compute both scores of every attention head, trunk first.
+    """Compute the scores of every attention head, trunk first.
 
     Args:
         network: Any network, in any mode, since nothing in it is random.
@@ -91,10 +93,11 @@ def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]
         ahead = 1 if network.spec.kind.teacher_forced else prediction_head
         pattern_BHTT, values_BTHK = found[f"{name}.pattern"], found[f"{name}.values"]
         matched_H = pattern_BHTT[:, :, second, second - period + ahead % period].mean((0, 2))
+        previous_H = pattern_BHTT.diagonal(-1, 2, 3).mean((0, 2))
         readout_UD = network.unembedding.of_head(prediction_head)[tokens_U].float() * network.norm.weight
         copying_H = _copying(attentions[name].out.weight, values_BTHK, pattern_BHTT, one_hot_BTU, readout_UD)
-        pairs = zip(matched_H.tolist(), copying_H.tolist(), strict=True)
-        scores += [AttentionScore(part, layer, number, matched, copying) for number, (matched, copying) in enumerate(pairs)]
+        each = zip(matched_H.tolist(), copying_H.tolist(), previous_H.tolist(), strict=True)
+        scores += [AttentionScore(part, layer, number, *values) for number, values in enumerate(each)]
     return scores
 
 

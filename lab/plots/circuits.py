@@ -1,0 +1,142 @@
+"""Parts of induction circuits: over training for several conditions, or as heat maps of one network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lab.errors import LabError
+from lab.plots.attention import layer_label
+from lab.plots.axes import figure_note, legend_below, reference
+from lab.plots.cells import Scale, colour_bar, draw_cells
+from lab.plots.curves import band_note, bands, draw_band, finish
+from lab.plots.style import looks
+from lab.stats.circuits import THRESHOLDS, circuit_times, strongest
+from lab.stats.conditions import Conditions
+from lab.stats.precedence import precedence_table
+from tasks.errors import nearest
+
+LABELS = {
+    "previous_token": "previous-token score",
+    "k_composition": "K-composition above chance",
+    "prefix_matching": "prefix matching",
+}
+_OUTCOMES = {
+    "before": ("the first came first", "#222222", ""),
+    "together": ("at the same step", "#777777", ""),
+    "after": ("the second came first", "#D0D0D0", "///"),
+    "neither": ("neither came", "#FFFFFF", ""),
+}
+
+
+def draw_circuits(frame: pd.DataFrame, *, by: Sequence[str] | None = None, run: str = "") -> tuple[Figure, pd.DataFrame]:
+    """Draw the parts of induction circuits: over training if the frame has several steps, else as heat maps of one run.
+
+    Args:
+        frame: From `lab.inspect("circuits", ...)`.
+        by: Settings that distinguish conditions, separated by commas; by default all that vary.
+        run: Heat maps of which run at its last step, by its name in the frame (of the first, if there is a single step).
+
+    Returns:
+        The figure and its numbers: of curves, each run's moments (`lab.stats.circuits.circuit_times`); of heat maps, the rows
+        of the frame.
+
+    Raises:
+        LabError: If the frame has no such run; see also `lab.stats.conditions.conditions`.
+    """
+    names = list(frame["run"].unique())
+    if run and run not in names:
+        raise LabError(f"run must be a run of the frame, not {run!r}; {nearest(run, names)}")
+    if not run and frame.groupby("run")["step"].nunique().max() > 1:
+        return _draw_training(strongest(frame, by))
+    rows = frame[frame["run"] == (run or names[0])]
+    return _draw_heat_maps(rows[rows["step"] == rows["step"].max()])
+
+
+def _draw_training(found: Conditions) -> tuple[Figure, pd.DataFrame]:
+    times, table = circuit_times(found), bands(found, list(THRESHOLDS))
+    shown = looks(found.table["condition"])
+    figure = Figure(figsize=(8.4, 3.6 + 0.48 * len(shown)), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=[2.2, 0.4 + 0.5 * len(shown)])
+    panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    for axes, (part, threshold) in zip(panels, THRESHOLDS.items(), strict=False):
+        for name, look in shown.items():
+            draw_band(axes, table[(table["condition"] == name) & (table["metric"] == part)], look, str(name))
+            moments = times.loc[(times["condition"] == name) & times[f"{part}_observed"], part]
+            axes.plot(moments, [threshold] * len(moments), "|", color=look.colour, markersize=9, markeredgewidth=1.3)
+        reference(axes, {"": threshold})
+        finish(axes, table[table["metric"] == part], LABELS[part])
+        if part == "k_composition":
+            axes.set_ylim(auto=True)
+            axes.autoscale(axis="y")
+    legend_below(panels[0])
+    _draw_orders(figure.add_subplot(grid[1, 1:]), times)  # its labels stand in the free cell on the left
+    what = "strongest attention head, or pair of them, on the next-token path"
+    lines = [f"{what}; {'; '.join(band_note(table))}", "dashed: threshold; |: the moment of one seed", *found.notes]
+    figure_note(figure, lines)
+    return figure, times
+
+
+def _draw_orders(axes: Axes, times: pd.DataFrame) -> None:
+    """Draw for every two parts and condition in how many seeds the first formed before the second."""
+    table = precedence_table(times, list(THRESHOLDS), ["condition"])
+    table = table.sort_values(["first", "second"], key=lambda names: names.map(list(THRESHOLDS).index), kind="stable")
+    places = np.arange(len(table)) + 0.6 * np.repeat(np.arange(3), len(table) // 3)
+    labels = [f"{_short(row['first'])}, {_short(row['second'])}: {row['condition']}" for _, row in table.iterrows()]
+    left_N = np.zeros(len(table))
+    for column, (label, colour, hatch) in _OUTCOMES.items():
+        width_N = table[column].to_numpy(float)
+        axes.barh(places, width_N, left=left_N, color=colour, hatch=hatch, edgecolor="#222222", linewidth=0.6, label=label)
+        left_N += width_N
+    axes.set_yticks(places, labels, fontsize=7)
+    for text in axes.get_yticklabels():
+        text.set_in_layout(False)
+    axes.invert_yaxis()
+    axes.set_xlabel("seeds, by which of two quantities passed its threshold first")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=False, axis="y")
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=4, columnspacing=1.2, handlelength=1.5, frameon=False)
+
+
+def _short(part: str) -> str:
+    return LABELS[part].removesuffix(" above chance").removesuffix(" score")
+
+
+def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Draw both scores by layer and attention head, and the composition of every sender and receiver."""
+    scores, composed = rows[rows["sender"] == ""], rows[rows["sender"] != ""]
+    sites, heads = list(scores["site"].unique()), sorted(scores["attention_head"].unique())
+    pairs = composed.assign(receiver=composed["site"] + "/" + composed["attention_head"].astype(str))
+    matrix = pairs.pivot_table(index="receiver", columns="sender", values="value", sort=False)
+    wide, tall = 0.36 * len(heads) + 0.6, 0.3 * len(sites) + 0.8
+    side = 0.17 * max(matrix.shape) + 0.9
+    figure = Figure(figsize=(max(2 * wide + 2.4, side + 1.6), tall + side + 0.9), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=[tall, side])
+    panels = [figure.add_subplot(grid[0, column]) for column in range(2)]
+    for axes, part in zip(panels, ("previous_token", "prefix_matching"), strict=True):
+        values = scores[scores["quantity"] == part].pivot_table(index="site", columns="attention_head", values="value")
+        scale = Scale("score", 0.0, 1.0)
+        image = draw_cells(
+            axes, values.loc[sites].to_numpy(), [layer_label(site) for site in sites], list(map(str, heads)), scale
+        )
+        axes.set_title(LABELS[part], fontsize=8)
+        axes.set_xlabel("attention head")
+    colour_bar(image, panels, scale)
+    axes = figure.add_subplot(grid[1, :])
+    scale = Scale.around_zero(LABELS["k_composition"], matrix.to_numpy())
+    image = axes.imshow(matrix, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
+    axes.set_xticks(range(matrix.shape[1]), matrix.columns, rotation=90, fontsize=6)
+    axes.set_yticks(range(matrix.shape[0]), matrix.index, fontsize=6)
+    axes.grid(visible=False)
+    axes.set_xlabel("sender: layer/attention head that writes")
+    axes.set_ylabel("receiver: whose keys read")
+    colour_bar(image, [axes], scale)
+    first = rows.iloc[0]
+    figure_note(figure, [f"{first['run']} (n = {first['n_future']}), step {first['step']}"])
+    return figure, rows

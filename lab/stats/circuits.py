@@ -1,0 +1,79 @@
+"""When the parts of an induction circuit form, and in which order over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import pandas as pd
+
+from lab.errors import LabError
+from lab.stats.conditions import Conditions, conditions
+from lab.stats.emergence import emergence_table
+from lab.stats.precedence import order_table, precedence_table
+
+THRESHOLDS: Mapping[str, float] = MappingProxyType({"previous_token": 0.5, "k_composition": 0.05, "prefix_matching": 0.5})
+"""The parts of a circuit, and the value of its strongest attention head, or pair of them, from which on a part is there."""
+
+
+def strongest(frame: pd.DataFrame, by: Sequence[str] | None = None) -> Conditions:
+    """Take of each part of the circuit the strongest attention head, or pair of them, on the next-token path.
+
+    Attention heads of prediction heads 2..N are left out: networks with more prediction heads would have more to choose from.
+
+    Args:
+        frame: From `lab.inspect("circuits", ...)`.
+        by: Settings that distinguish conditions; by default those that vary.
+
+    Returns:
+        Conditions whose frame has a row for each run, step and part (`metric`).
+
+    Raises:
+        LabError: As `lab.stats.conditions.conditions`.
+    """
+    beyond = frame["site"].str.startswith("prediction.") & (frame["site"] != "prediction.1")
+    described = [name for name in frame.columns if name not in ("quantity", "site", "attention_head", "sender", "value")]
+    best = frame[~beyond].groupby([*described, "quantity"], sort=False, dropna=False)["value"].max().reset_index()
+    return conditions(best.rename(columns={"quantity": "metric"}), by, keep="not diverged")
+
+
+def circuit_times(found: Conditions) -> pd.DataFrame:
+    """Compute when each part of the circuit passed its threshold in each run, at two kept steps in a row.
+
+    Args:
+        found: From `strongest`.
+
+    Returns:
+        `run`, `condition`, `seed`, and for each part its name with the tokens seen and `<part>_observed`.
+
+    Raises:
+        LabError: If some kept step has no tokens: the run was not evaluated there.
+    """
+    rows = found.frame[["run", "condition", "seed", "state", "tokens", "metric", "value"]]
+    if rows["tokens"].isna().any():
+        raise LabError("tokens seen are not known at every kept step: runs must be evaluated where their weights are kept")
+    tables = [emergence_table(rows, part, thresholds={part: level}, by=("condition",)) for part, level in THRESHOLDS.items()]
+    whole = tables[0]
+    for table in tables[1:]:
+        whole = whole.merge(table, on=["run", "condition", "seed"], validate="one_to_one")
+    return whole
+
+
+def circuit_orders(frame: pd.DataFrame, by: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:
+    """Count the orders in which the parts of the circuit formed, over the seeds of each condition.
+
+    Args:
+        frame: From `lab.inspect("circuits", ..., step="all")`.
+        by: Settings that distinguish conditions; by default those that vary.
+
+    Returns:
+        By title, `order_table` and `precedence_table`; none for a frame with fewer than two steps of each run.
+    """
+    if frame.groupby("run")["step"].nunique().max() < 2:
+        return {}
+    times = circuit_times(strongest(frame, by))
+    parts = list(THRESHOLDS)
+    return {
+        "orders in which the parts formed": order_table(times, parts, ["condition"]),
+        "every two parts": precedence_table(times, parts, ["condition"]),
+    }

@@ -1,0 +1,28 @@
+"""Frames of the instrument `circuits` with given curves."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+STEPS = (0, 10, 20, 30)
+
+
+def circuits_frame(curves: Mapping[tuple[int, int], Mapping[str, tuple[float, ...]]]) -> pd.DataFrame:
+    """Return a frame of `circuits`: curves over `STEPS` of each part, by n and seed; weaker attention heads beside them."""
+    rows = []
+    for (n, seed), parts in curves.items():
+        for part, values in parts.items():
+            for step, value in zip(STEPS, values, strict=True):
+                of_run = {
+                    "run": f"n{n}-{seed}",
+                    "task": "induction",
+                    "n_future": n,
+                    "seed": seed,
+                    "parameters": 9,
+                    "state": "finished",
+                }
+                sender = "trunk.0/1" if part == "k_composition" else ""
+                for site, weaker in (("trunk.1", 0.0), ("prediction.1", 0.01), ("prediction.2", -0.9)):
+                    place = {"quantity": part, "site": site, "attention_head": 0, "sender": sender}
+                    rows.append({**of_run, "step": step, "tokens": step * 100.0, **place, "value": value - weaker})
+    return pd.DataFrame(rows)

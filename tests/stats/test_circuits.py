@@ -1,0 +1,40 @@
+"""When parts of circuits form: the strongest attention head on the next-token path, and its moments."""
+
+import pytest
+
+from lab.errors import LabError
+from lab.stats.circuits import THRESHOLDS, circuit_orders, circuit_times, strongest
+from tests.helpers.circuits import circuits_frame
+
+EARLY, LATE, NOISE = (0.0, 0.6, 0.7, 0.8), (0.0, 0.1, 0.6, 0.7), (0.0, 0.6, 0.0, 0.1)
+FRAME = circuits_frame(
+    {
+        (1, 0): {"previous_token": EARLY, "k_composition": LATE, "prefix_matching": LATE},
+        (1, 1): {"previous_token": EARLY, "k_composition": EARLY, "prefix_matching": LATE},
+        (2, 0): {"previous_token": EARLY, "k_composition": LATE, "prefix_matching": NOISE},
+    }
+)
+
+
+def test_the_strongest_is_on_the_next_token_path() -> None:
+    best = strongest(FRAME).frame
+    assert best["value"].max() == 0.8, "prediction head 2 has 1.7"
+    assert len(best) == 3 * 3 * 4
+
+
+def test_moments_are_thresholds_that_hold() -> None:
+    times = circuit_times(strongest(FRAME)).set_index("run")
+    assert times.loc["n1-0", list(THRESHOLDS)].tolist() == [1000, 1000, 2000], "composition needs 0.05, the scores 0.5"
+    assert not times.loc["n2-0", "prefix_matching_observed"]
+    with pytest.raises(LabError, match="tokens seen are not known at every kept step"):
+        circuit_times(strongest(FRAME.assign(tokens=float("nan"))))
+
+
+def test_orders_need_several_steps() -> None:
+    assert circuit_orders(FRAME[FRAME["step"] == 30]) == {}
+    orders, pairs = circuit_orders(FRAME).values()
+    assert orders[["condition", "order", "seeds", "of"]].to_numpy().tolist() == [
+        ["n = 1", "previous_token = k_composition < prefix_matching", 2, 2],
+        ["n = 2", "previous_token = k_composition; never: prefix_matching", 1, 1],
+    ]
+    assert len(pairs) == 2 * 3
