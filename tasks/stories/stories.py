@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import Batch, Task
-from tasks.core.rng import stream
-from tasks.core.splits import SPLITS
+from tasks.core.insight import Contrast
 from tasks.core.strata import Stratum
 from tasks.errors import TaskError
 from tasks.settings import require
 from tasks.stories import grammar
 from tasks.stories.corpus import SMALLEST, CorpusStories, Source, hash_file, hash_names, open_stories
+from tasks.stories.names import Names, rename, second_names
 from tasks.stories.roles import FIRST_AGAIN, LABELS, LAST, ROLES, SECOND_AGAIN, roles_of, roles_of_codes
 from tasks.stories.tables import Tables, assign_parts, build_tables, pack
 
@@ -101,7 +101,7 @@ class Stories(Task):
         low, high = self.characters
         allowed = f"[low, high] with 2 <= low <= high <= {MOST_CHARACTERS}"
         require(2 <= low <= high <= MOST_CHARACTERS, "stories.characters", self.characters, allowed)
-        pairs = self._seen(self.first_names) * self._seen(self.second_names)
+        pairs = self._names.seen(self.first_names) * self._names.seen(self.second_names)
         most = pairs - 4 * 16
         require(
             high <= self.names <= most, "stories.names", self.names, f"between {high} and {most}, pairs of seen tokens minus 64"
@@ -180,35 +180,22 @@ class Stories(Task):
 
     def pairs(self, split: str) -> NDArray[np.int64]:
         """Return the names of a split as first x second_names + second, in a keyed order; of training, its fixed pairs."""
-        grid = np.arange(self.first_names * self.second_names)
-        first, second = np.divmod(grid, self.second_names)
-        seen = (first < self._seen(self.first_names)) & (second < self._seen(self.second_names))
-        known = stream("stories/pairs", seed=0, index=0).permutation(grid[seen])
-        if split == "train":
-            return known[: self.names]
-        return known[self.names :][SPLITS.index(split) :: 4]
+        return self._names.pairs(split)
 
-    def _fresh_pairs(self) -> NDArray[np.int64]:
-        """Pairs for fresh names in training: never those of validation and test."""
-        others = np.concatenate([self.pairs(split) for split in SPLITS])
-        seen_first, seen_second = np.arange(self._seen(self.first_names)), np.arange(self._seen(self.second_names))
-        grid = (seen_first[:, None] * self.second_names + seen_second).ravel()
-        return np.setdiff1d(grid, others)
+    def contrast(self, batch: Batch) -> Contrast | None:
+        """Another second name of a character, of the same split, throughout; decided where the name comes again.
 
-    def _unseen_pairs(self, split: str) -> NDArray[np.int64]:
-        """Pairs with a token that never occurs in training, divided between validation and test."""
-        grid = np.arange(self.first_names * self.second_names)
-        first, second = np.divmod(grid, self.second_names)
-        unknown = (first >= self._seen(self.first_names)) | (second >= self._seen(self.second_names))
-        return stream("stories/unseen", seed=0, index=0).permutation(grid[unknown])[SPLITS.index(split) - 1 :: 2]
+        Left out are stories in which the first name has no other second name. None for a real text.
+        """
+        return None if self.corpus is not None else rename(batch.tokens, self._tables, self._names)
 
-    def _seen(self, pool: int) -> int:
-        return pool - int(np.ceil(self.unseen * pool)) if self.unseen else pool
+    def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
+        """The second name that follows, at the first token of a name met before."""
+        return {} if self.corpus is not None else {"second name": second_names(batch.tokens, self._tables)}
 
     def _cast(self, rng: np.random.Generator, size: int, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw names (B, 4) of the characters, with different first tokens, and the number of characters (B,)."""
-        main = self.pairs(split)
-        other = self._fresh_pairs() if split == "train" else self._unseen_pairs(split)
+        main, other = self._names.pairs(split), self._names.other_pairs(split)
         if split == "train":
             from_other = np.repeat(rng.random((size, 1)) < self.fresh, MOST_CHARACTERS, axis=1)
         else:
@@ -278,6 +265,10 @@ class Stories(Task):
         return open_stories(self._source)
 
     # --- tables of the grammar -----------------------------------------------------------------------------------
+
+    @property
+    def _names(self) -> Names:
+        return Names(**{field.name: getattr(self, field.name) for field in fields(Names)})
 
     @property
     def _tables(self) -> Tables:
