@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from lab.config.settings import Settings
-from lab.config.terms import Term, read_terms
+from lab.config.terms import ALL, Terms
 from tasks import Task
 
 OBJECTIVES = {
@@ -105,8 +105,8 @@ class ObjectiveSettings(Settings):
     )
     """Which heads are trained when. `up` and `down`: heads 1..k, with k growing from 1 or falling from N, for an equal share of
     the steps each; a list of [step, k]: heads 1..k from that step on."""
-    terms: Annotated[tuple[Term, ...] | None, BeforeValidator(read_terms)] = Field(None, examples=["null", "a list"])
-    """Terms of the loss: which head is asked for which token, and where; null: each head i for token t + i at every position.
+    terms: Terms = Field(ALL, examples=[ALL, "a list"])
+    """Terms of the loss: which head is asked for which token, and where; `all`: each head i for token t + i at every position.
     Each is a mapping of `head`, `ahead`, and the roles `target`, `except_target`, `position`, `except_position`."""
 
     @model_validator(mode="after")
@@ -124,7 +124,7 @@ class ObjectiveSettings(Settings):
         if self.terms is None:
             return
         if self.name != "sum":
-            raise ValueError(f"objective.terms must be null with objective.name {self.name}: terms ask for single tokens ahead")
+            raise ValueError(f"objective.terms must be all with objective.name {self.name}: terms ask for single tokens ahead")
         if not self.asks(1):
             raise ValueError("objective.terms must have a term of head 1, the next-token model")
         for term in self.terms:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, WrapSerializer, model_serializer
 
 from lab.config.settings import Settings
 from tasks import Task
 from tasks.core.base import PADDING
+
+ALL: Any = "all"
+"""Every prediction head i, asked for token t + i at every position: what a file states for None."""
 
 
 def _to_roles(value: Any) -> Any:
@@ -88,11 +91,21 @@ class Term(Settings):
         return {name: value for name, value in handler(self).items() if value is not None}
 
 
-def read_terms(value: Any) -> Any:
-    """Accept null, or a list of terms with one of head 1."""
-    if value is None or (isinstance(value, (list, tuple)) and value):
-        return value if value is None else tuple(value)
-    raise ValueError(f"objective.terms must be null or a list of terms, as [{{head: 1}}], not {value!r}")
+def _read_terms(value: Any) -> Any:
+    """Accept `all`, or a list of terms."""
+    if value == ALL:
+        return None
+    if isinstance(value, (list, tuple)) and value:
+        return tuple(value)
+    raise ValueError(f"objective.terms must be all or a list of terms, as [{{head: 1}}], not {value!r}")
+
+
+def _write_terms(value: Any, handler: SerializerFunctionWrapHandler) -> Any:
+    return ALL if value is None else handler(value)
+
+
+Terms = Annotated[tuple[Term, ...] | None, BeforeValidator(_read_terms), WrapSerializer(_write_terms)]
+"""Terms of a loss; None for all, which a file states as `all`."""
 
 
 def _chosen(roles: Sequence[str], names: Collection[str] | None, but: Collection[str] | None) -> list[bool]:

@@ -124,8 +124,9 @@ def test_a_record_says_what_each_head_is_asked() -> None:
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ([], r"must be null or a list of terms, as \[\{head: 1\}\], not \[\]"),
-        ("all", "must be null or a list of terms"),
+        ([], r"must be all or a list of terms, as \[\{head: 1\}\], not \[\]"),
+        ("each", "must be all or a list of terms"),
+        (None, "must be all or a list of terms"),
         ([{"head": 2}], "must have a term of head 1"),
         ([{"head": 1}, {"head": 3}], "head must be between 1 and n_future = 2, not 3"),
         ([{"head": 1, "target": "case"}], r"target must be roles of agreement \(prompt, stem, case_first, verb\), not 'case'"),
@@ -145,7 +146,7 @@ def test_wrong_terms_are_named(terms: object, message: str) -> None:
 
 def test_terms_need_the_plain_sum() -> None:
     settings = {"objective.terms": [{"head": 1}], "objective.name": "bag"}
-    with pytest.raises(lab.LabError, match=r"objective\.terms must be null with objective\.name bag"):
+    with pytest.raises(lab.LabError, match=r"objective\.terms must be all with objective\.name bag"):
         lab.experiment("agreement", settings, n_future=2)
 
 
@@ -161,4 +162,4 @@ def test_a_file_of_an_experiment_holds_its_terms() -> None:
     text = lab.dump(experiment)
     assert "  terms:\n  - head: 1\n  - head: 2\n    target:\n    - case_first\n" in text
     assert lab.override(experiment, {}) == experiment
-    assert lab.override(experiment, {"objective.terms": None}) == lab.experiment("agreement", n_future=2)
+    assert lab.override(experiment, {"objective.terms": "all"}) == lab.experiment("agreement", n_future=2)

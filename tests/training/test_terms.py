@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import lab
+from lab.sweeping.spec.configurations import grid_experiments
+from lab.sweeping.spec.files import load
 from lab.training.feed import Feed
 from tests.helpers.ensembles import assert_close, ensemble
 from tests.helpers.killing import assert_same_run, kill_in_step, train_killed
@@ -80,13 +82,32 @@ def test_evaluation_measures_all_targets(tmp_path: Path) -> None:
 
 
 def test_a_frame_names_terms_in_words(tmp_path: Path) -> None:
-    runs = [lab.train(tiny(objective__terms=terms), tmp_path / name) for name, terms in {"a": None, "b": MOVED[:2]}.items()]
+    runs = [lab.train(tiny(objective__terms=terms), tmp_path / name) for name, terms in {"a": "all", "b": MOVED[:2]}.items()]
     found = lab.frame(runs).drop_duplicates("run").set_index("run")["objective.terms"]
-    assert found["a"] is None
+    assert found["a"] == "all"
     assert found["b"] == "head 1 except target copy; head 1 ahead 3 target copy"
 
 
 @pytest.mark.slow
+def test_every_condition_of_the_sweep_of_terms_trains(tmp_path: Path) -> None:
+    sweep = load(Path(__file__).parents[2] / "sweeps" / "terms.yaml")
+    short = {
+        "steps": 4,
+        "batch_size": 4,
+        "schedule.warmup_steps": 1,
+        "evaluation.every": 2,
+        "model.width": 8,
+        "model.n_heads": 2,
+    }
+    runs = {name: each for name, each in grid_experiments(sweep).items() if each.seed == sweep.seeds[0]}
+    assert len(runs) == len(sweep.configurations) == 8
+    trained = [lab.train(lab.override(each, short), tmp_path / name) for name, each in runs.items()]
+    last = [{row.metric: row.value for row in run.metrics() if row.step == 4}["loss/all/1"] for run in trained]
+    assert len(set(last)) == len(last), "two conditions train alike"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of torch's compiler, about torch's own code
 def test_compiled_steps_train_as_eager_ones_do(tmp_path: Path) -> None:
     eager = lab.train(tiny(objective__terms=MOVED), tmp_path / "eager")
     compiled = lab.train(tiny(objective__terms=MOVED, compile="default"), tmp_path / "compiled")
