@@ -10,6 +10,7 @@ from .errors import Diverged as Diverged
 from .errors import Interrupted as Interrupted
 from .errors import LabError as LabError
 from .evaluation.after_training import evaluate as evaluate
+from .evaluation.decode import decode as decode
 from .inspection.inspect import inspect as inspect
 from .runs import Run as Run
 from .runs import frame as frame

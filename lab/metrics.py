@@ -60,9 +60,21 @@ QUANTITIES: Mapping[str, Quantity] = {
     "gradient": Quantity("gradient norm", parts=("site", "head")),
     "gradient/cosine": Quantity("cosine of gradients", "score", False, ("site", "head", "other_head")),
     "gradient/share": Quantity("share of the gradient at the trunk's output", "fraction", False, ("role", "head or all")),
+    "tokens_per_forward": Quantity("tokens per forward pass"),
+    "mean_acceptance_length": Quantity("mean acceptance length"),
+    "acceptance": Quantity("acceptance rate", "fraction", False, ("head",)),
+    "acceptance_given_reached": Quantity("acceptance rate of drafts that are reached", "fraction", False, ("role", "head")),
+    "drafted": Quantity("drafted tokens", "", False, ("head",)),
+    "accepted": Quantity("accepted tokens", "", False, ("head",)),
+    "new_tokens": Quantity("new tokens"),
+    "forwards": Quantity("forward passes", "", True),
+    "differences": Quantity("sequences that differ from head 1 alone", "", True),
+    "smallest_gap": Quantity("smallest gap between the two best logits"),
+    "seconds": Quantity("wall time, seconds", "", True),
+    "speedup": Quantity("speed-up in wall time"),
 }
 """Every kind of metric that runs report. A task's own (`kl/bayes`) and a user's are found by the first words of their names."""
-PER_HEAD = tuple(name for name, quantity in QUANTITIES.items() if quantity.parts == ("role", "head"))
+PER_HEAD = ("loss", "accuracy")
 """Quantities that every prediction head has on every role."""
 
 

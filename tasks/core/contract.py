@@ -92,6 +92,21 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
     def word(self, token: int) -> str:
         """Return a token id as people read it."""
 
+    def encode(self, words: str) -> NDArray[np.int64]:
+        """Return the ids of words with blanks between: the inverse of `word`.
+
+        Returns:
+            (T,) int64.
+
+        Raises:
+            TaskError: If a word is none of the vocabulary; the message has the nearest.
+        """
+        ids = {self.word(token): token for token in range(self.vocab_size)}
+        for word in words.split():
+            if word not in ids:
+                raise TaskError(f"{self.name} has no word {word!r}; {nearest(word, ids)}")
+        return np.array([ids[word] for word in words.split()], dtype=np.int64)
+
     # --- instances -----------------------------------------------------------------------------------------------
 
     @abstractmethod

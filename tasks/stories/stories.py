@@ -117,6 +117,12 @@ class Stories(Task):
         """In a corpus, as byte-level BPEs write it: a space is Ġ."""
         return self._tables.words[token] if self.corpus is None else str(self._text.corpus.tokenizer.id_to_token(token))
 
+    def encode(self, words: str) -> NDArray[np.int64]:
+        """In a corpus, as its tokenizer reads text, blanks included."""
+        if self.corpus is None:
+            return super().encode(words)
+        return np.array(self._text.corpus.tokenizer.encode(words).ids, dtype=np.int64)
+
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         if self.corpus is not None:
             return self.rows(*self._text.draw(rng, size, split))

@@ -74,6 +74,24 @@ def test_batches_have_the_promised_shapes_types_and_ranges(task: Task) -> None:
     assert all(getattr(batch, field.name).flags.writeable for field in dataclasses.fields(batch))
 
 
+def test_words_are_read_back(task: Task) -> None:
+    if getattr(task, "corpus", None):
+        return  # which is read as its tokenizer does
+    words = [task.word(token) for token in range(task.vocab_size)]
+    assert task.encode(" ".join(words)).tolist() == list(range(task.vocab_size))
+    assert task.encode("").tolist() == []
+
+
+def test_an_unknown_word_is_rejected_with_the_nearest(task: Task) -> None:
+    if getattr(task, "corpus", None):
+        return  # whose tokenizer knows every byte
+    longest = max((task.word(token) for token in range(task.vocab_size)), key=len)
+    with pytest.raises(TaskError, match=rf"{task.name} has no word {longest + '~'!r}; ") as caught:
+        task.encode(f"{task.word(0)} {longest}~")
+    assert longest in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_every_role_occurs_and_padding_is_the_first(task: Task) -> None:
     assert task.roles[0] == tasks.PADDING
     assert len(set(task.roles)) == len(task.roles)

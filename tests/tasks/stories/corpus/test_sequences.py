@@ -182,3 +182,8 @@ def test_the_text_of_a_special_token_is_only_text(cache: Path, tmp_path: Path) -
     task = tasks.get("stories", corpus=str(tmp_path / "c.txt"), vocabulary=VOCABULARY, length=300)
     batch = task.batch(0, 0, 50)
     assert all(story_of(task, batch, row) in texts for row in range(50))
+
+
+def test_text_is_encoded_as_the_tokenizer_reads_it(task: Task) -> None:
+    words = [task.word(token) for token in task.encode(" the park").tolist()]
+    assert "".join(words).replace("Ġ", " ") == " the park"

@@ -1,0 +1,151 @@
+"""What decoding asks of a run: its network, prompts that fit, heads that can draft; and what drafts are measured by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lab.decoding import Completion, Tree
+from lab.errors import LabError
+from lab.evaluation.batch import EVALUATION_SEED
+from lab.metrics import EVERY_TARGET, Metric
+from lab.objectives import find_objective
+from lab.objectives.kinds import future_tokens
+from lab.objectives.schedule import make_stages
+from lab.runs import Run
+from tasks import Task
+
+Prompts = int | Sequence[str] | Sequence[Sequence[int]]
+"""How many held-out sequences to take the prompts from, or prompts: words of the task, or tokens."""
+END_WORDS = ("<end>", "<|endoftext|>")
+"""Words with which a task ends a sequence."""
+
+
+def open_finished(run: Run | Path | str) -> Run:
+    """Return a run that decoding can use.
+
+    Raises:
+        LabError: If it is not finished, or a teacherless one, whose network has never read an answer.
+    """
+    opened = run if isinstance(run, Run) else Run(run)
+    if opened.state != "finished":
+        raise LabError(f"{opened.path}: must be finished to decode, not {opened.state}")
+    if opened.experiment.objective.teacherless:
+        raise LabError(f"{opened.path}: objective.teacherless must be false to decode: the network never read an answer")
+    return opened
+
+
+def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
+    """Return the tree of a draft, None for head 1 alone.
+
+    Raises:
+        LabError: If the run has too few heads, or one that draft was not trained to predict its token.
+    """
+    experiment = run.experiment
+    n, objective = experiment.n_future, experiment.objective
+    heads = n if draft is None else draft if isinstance(draft, int) else draft.heads
+    if not 1 <= heads <= n:
+        raise LabError(f"{run.path}: heads must be between 1 and n_future = {n}, not {heads}")
+    if heads == 1:
+        return None
+    if find_objective(experiment).targets is not future_tokens:
+        raise LabError(
+            f"{run.path}: heads must be 1 with objective.name {objective.name}: heads 2..n do not predict the tokens ahead"
+        )
+    trained = {head for stage in make_stages(experiment) for head in stage.trained}
+    for head in range(2, heads + 1):
+        if head not in trained:
+            raise LabError(f"{run.path}: heads must be below {head}, whose loss has weight 0: it is not trained to draft")
+    return Tree.chain(heads) if draft is None or isinstance(draft, int) else draft
+
+
+def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:
+    """Return the tokens of prompts.
+
+    Of a held-out sequence that is all before its answer, else all before the position from which the task judges samples, else
+    its first quarter.
+
+    Raises:
+        LabError: If a prompt is empty, or not shorter than the task's sequences.
+        TaskError: If a word is none of the task's.
+    """
+    if isinstance(prompts, int):
+        if prompts < 1:
+            raise LabError(f"prompts must be at least 1, not {prompts}")
+        batch = task.batch(EVALUATION_SEED, 0, prompts, split)
+        begin = task.sampled_from if task.sampled_from is not None else max(1, task.length // 4)
+        begins = batch.answer[:, 0].tolist() if task.has_answer else [begin] * prompts
+        return [torch.from_numpy(tokens[:each]) for tokens, each in zip(batch.tokens, begins, strict=True)]
+    if not prompts:
+        raise LabError("prompts must hold at least one prompt")
+    rows = [torch.as_tensor(task.encode(each) if isinstance(each, str) else each, dtype=torch.int64) for each in prompts]
+    for number, row in enumerate(rows):
+        if not 1 <= len(row) < task.length:
+            raise LabError(f"prompts must have 1 to {task.length - 1} tokens of {task.name}; prompt {number} has {len(row)}")
+    return rows
+
+
+def room(task: Task, prompts: Sequence[Tensor], new_tokens: int | None) -> int:
+    """Return how many new tokens each sequence gets, by default up to the length that the network was trained on.
+
+    Raises:
+        LabError: If a sequence would be longer than that, or nothing is asked for.
+    """
+    most = task.length - max(map(len, prompts))
+    if new_tokens is not None and not 1 <= new_tokens <= most:
+        raise LabError(
+            f"new_tokens must be between 1 and {most}, the rest of the {task.length} of {task.name}, not {new_tokens}"
+        )
+    return most if new_tokens is None else new_tokens
+
+
+def end_token(task: Task) -> int | None:
+    """Return the token that ends a sequence; None if the task has none."""
+    return next((token for token in range(task.vocab_size) if task.word(token) in END_WORDS), None)
+
+
+def draft_metrics(done: Completion, task: Task, heads: int) -> dict[str, float]:
+    """Measure the drafts of a completion.
+
+    Returns:
+        By name: `new_tokens`, `forwards`, `tokens_per_forward`; with drafts `mean_acceptance_length`, and for each head i that
+        drafts `drafted/<i>` and `accepted/<i>` (tokens), `acceptance/<i>`, and `acceptance_given_reached/<role>/<i>`, of drafts
+        before which all were accepted, by the role of the token at that position, `all` for any. Roles are left out where the
+        task cannot give those of tokens that a model has written.
+    """
+    values = {
+        "new_tokens": float(done.new_tokens),
+        "forwards": float(sum(done.forwards)),
+        "tokens_per_forward": done.tokens_per_forward,
+    }
+    if heads == 1:
+        return values
+    values["mean_acceptance_length"] = done.mean_acceptance_length
+    sequence, position, drafted, accepted = (each.numpy() for each in done.drafts)
+    roles_BT = task.roles_of(done.tokens_BT.numpy())
+    for head in range(2, heads + 1):
+        ahead = head - 1
+        offered, hit = drafted >= ahead, accepted >= ahead
+        reached = offered & (accepted >= ahead - 1)
+        values[str(Metric("drafted", head=head))] = float(offered.sum())
+        values[str(Metric("accepted", head=head))] = float(hit.sum())
+        values[str(Metric("acceptance", head=head))] = _mean(hit[offered])
+        values[str(Metric("acceptance_given_reached", role=EVERY_TARGET, head=head))] = _mean(hit[reached])
+        if roles_BT is None:
+            continue
+        role_E = roles_BT[sequence[reached], position[reached] + ahead - 1]
+        for number, role in enumerate(task.roles):
+            if number and (role_E == number).any():
+                name = Metric("acceptance_given_reached", role=role, head=head)
+                values[str(name)] = _mean(hit[reached][role_E == number])
+    return values
+
+
+def _mean(values: NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else math.nan

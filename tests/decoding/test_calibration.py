@@ -1,0 +1,29 @@
+"""What trees are derived from."""
+
+import torch
+
+from lab.decoding import Tree, complete, derive_tree, speculate
+from lab.decoding.calibration import rank_drafts
+from tests.helpers.networks import random_tokens, tiny_network
+
+
+def test_ranks_are_those_of_single_passes() -> None:
+    network = tiny_network("parallel", 3)
+    done = complete(network, [random_tokens(1, 4)[0], random_tokens(1, 2)[0]], 4)
+    expected = []
+    for tokens, prompt in zip(done.sequences, done.prompts, strict=True):
+        for position in range(prompt - 1, len(tokens) - 2):
+            line = []
+            for head in range(2, min(3, len(tokens) - 1 - position) + 1):
+                with torch.no_grad():
+                    order = network.logits(tokens[None, : position + 1], head)[0, -1].argsort(descending=True)
+                line.append(order.tolist().index(int(tokens[position + head])))
+            expected.append(tuple(line))
+    assert rank_drafts(network, done) == expected
+
+
+def test_a_derived_tree_accepts_more_than_a_chain() -> None:
+    network, prompts = tiny_network("parallel", 3).double(), random_tokens(8, 4)
+    tree = derive_tree(rank_drafts(network, complete(network, prompts, 30)), 8)
+    chain, derived = (speculate(network, prompts, 30, each) for each in (Tree.chain(3), tree))
+    assert derived.tokens_per_forward > chain.tokens_per_forward

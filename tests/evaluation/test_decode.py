@@ -1,0 +1,193 @@
+"""Decoding of runs: prompts that fit, heads that can draft, and what is measured."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lab
+from lab.decoding import Completion, Drafts, Sampling, Tree, complete
+from lab.evaluation.decode import calibrate, time_decoding
+from lab.evaluation.drafts import check_draft, draft_metrics, end_token, prompt_tokens
+from lab.runs import Run
+from tasks import TaskError
+from tests.helpers.runs import make_run
+from tests.helpers.tiny import tiny
+
+
+def run_of(path: Path, **changes: Any) -> Run:
+    return make_run(path / "run", tiny(**{"n_future": 3, "model__layers": 5} | changes), weights=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run_of(tmp_path_factory.mktemp("decode"))
+
+
+def test_a_run_decodes_as_its_network_does(run: Run) -> None:
+    found = lab.decode(run)
+    batch = run.experiment.task.batch(0, 0, 8, "validation")
+    alone = complete(run.model(), torch.from_numpy(batch.tokens[:, :3]), 9)
+    assert torch.equal(found.completion.tokens_BT, alone.tokens_BT)
+    assert found.differences == ()
+    assert found.text[0][:3] == tuple(run.experiment.task.word(token) for token in batch.tokens[0, :3])
+
+
+def test_the_frame_has_the_fields_names(run: Run) -> None:
+    frame = lab.decode(run.path, draft=2).frame
+    assert list(frame.columns[:4]) == ["run", "heads", "nodes", "batch"]
+    assert set(frame[["heads", "nodes", "batch", "step"]].itertuples(index=False, name=None)) == {(2, 1, 8, 12)}
+    values = dict(zip(frame["metric"], frame["value"], strict=True))
+    assert {"tokens_per_forward", "mean_acceptance_length", "acceptance/2", "acceptance_given_reached/all/2"} <= set(values)
+    assert values["tokens_per_forward"] == values["new_tokens"] / values["forwards"]
+    assert values["differences"] == 0
+    assert values["smallest_gap"] > 0
+
+
+def test_head_1_alone_takes_a_pass_for_each_token(run: Run) -> None:
+    found = lab.decode(run, draft=1, prompts=2)
+    assert found.tree is None
+    assert set(found.frame["metric"]) == {"new_tokens", "forwards", "tokens_per_forward"}
+    assert found.completion.tokens_per_forward == 1
+
+
+def test_sampling_is_repeatable(run: Run) -> None:
+    one, same, other = (lab.decode(run, sampling=Sampling(seed=seed)).completion.tokens_BT for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_kept_weights_are_chosen_by_step(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"checkpoint__keep": "every", "steps": 6, "evaluation__every": 3, "optimiser__peak_lr": 1.0}
+    run = lab.train(tiny(**changes), tmp_path / "run")
+    last, before = lab.decode(run), lab.decode(run, step=3)
+    assert set(before.frame["step"]) == {3}
+    assert before.frame["tokens"].max() < last.frame["tokens"].max()
+    assert not torch.equal(before.completion.tokens_BT, last.completion.tokens_BT)
+    with pytest.raises(lab.LabError, match="has no weights of step 4"):
+        lab.decode(run, step=4)
+
+
+def test_roles_are_those_of_the_written_tokens() -> None:
+    """By hand: of two drafts of two tokens, at the positions that a task gives roles."""
+
+    class Roles:
+        roles = ("padding", "plain", "choice")
+
+        def roles_of(self, tokens_BT: np.ndarray) -> np.ndarray:
+            return np.array([[0, 1, 1, 2, 2, 1], [0, 1, 1, 1, 2, 1]])
+
+    tokens_BT = torch.zeros(2, 6, dtype=torch.int64)
+    columns = [[0, 0, 1], [2, 5, 2], [2, 1, 2], [1, 1, 2]]
+    drafts = Drafts(*(torch.tensor(column) for column in columns))
+    done = Completion(tokens_BT, (1, 1), (6, 6), (3, 2), drafts)
+    values = draft_metrics(done, Roles(), 3)  # type: ignore[arg-type]
+    assert values == {
+        "new_tokens": 10,
+        "forwards": 5,
+        "tokens_per_forward": 2,
+        "mean_acceptance_length": pytest.approx(1 + 4 / 3),
+        "drafted/2": 3,
+        "accepted/2": 3,
+        "acceptance/2": 1,
+        "acceptance_given_reached/all/2": 1,
+        "acceptance_given_reached/plain/2": 1,
+        "drafted/3": 2,
+        "accepted/3": 1,
+        "acceptance/3": 0.5,
+        "acceptance_given_reached/all/3": 0.5,
+        "acceptance_given_reached/plain/3": 1,
+        "acceptance_given_reached/choice/3": 0,
+    }
+
+
+def test_a_tree_is_derived_for_a_run(run: Run) -> None:
+    tree = calibrate(run, nodes=5)
+    assert len(tree.paths) == 5
+    found = lab.decode(run, draft=tree)
+    assert torch.equal(found.completion.tokens_BT, lab.decode(run, draft=1).completion.tokens_BT)
+    assert set(found.frame["nodes"]) == {5}
+
+
+def test_times_stand_for_each_draft_and_batch(run: Run) -> None:
+    frame = time_decoding(run, drafts=[1, Tree.chain(3)], sequences=(1, 2), rounds=1)
+    assert frame.groupby(["heads", "batch"])["metric"].apply(set).map(len).to_dict() == {
+        (h, b): 3 for h in (1, 3) for b in (1, 2)
+    }
+    assert (frame["value"] > 0).all()
+
+
+def test_prompts_are_words_or_tokens(run: Run) -> None:
+    found = lab.decode(run, prompts=["a b c", "e d"], new_tokens=2)
+    assert found.text[0][:3] == ("a", "b", "c")
+    assert [len(text) for text in found.text] == [5, 4]
+    same = lab.decode(run, prompts=[[0, 1, 2], [4, 3]], new_tokens=2)
+    assert torch.equal(found.completion.tokens_BT, same.completion.tokens_BT)
+
+
+def test_prompts_of_a_task_with_answers_end_before_them() -> None:
+    task = tiny("addition").task
+    batch = task.batch(0, 0, 5, "test")
+    prompts = prompt_tokens(task, 5, "test")
+    assert [len(prompt) for prompt in prompts] == batch.answer[:, 0].tolist()
+    assert task.word(int(end_token(task) or 0)) == "<end>"
+    assert end_token(tiny().task) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"draft": 4}, r"heads must be between 1 and n_future = 3, not 4"),
+        ({"draft": 0}, r"heads must be between 1 and n_future = 3, not 0"),
+        ({"draft": Tree.chain(5)}, r"heads must be between 1 and n_future = 3, not 5"),
+        ({"prompts": 0}, "prompts must be at least 1, not 0"),
+        ({"prompts": []}, "prompts must hold at least one prompt"),
+        ({"prompts": [""]}, "prompts must have 1 to 11 tokens of induction; prompt 0 has 0"),
+        ({"prompts": ["a", "a b c d e f g h i j k l"]}, "prompts must have 1 to 11 tokens of induction; prompt 1 has 12"),
+        ({"new_tokens": 0}, "new_tokens must be between 1 and 9, the rest of the 12 of induction, not 0"),
+        ({"new_tokens": 10}, "new_tokens must be between 1 and 9, the rest of the 12 of induction, not 10"),
+    ],
+)
+def test_wrong_calls_are_rejected(run: Run, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(lab.LabError, match=message):
+        lab.decode(run, **arguments)
+
+
+def test_unknown_words_are_rejected(run: Run) -> None:
+    with pytest.raises(TaskError, match="induction has no word 'zebra'"):
+        lab.decode(run, prompts=["a zebra"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "heads", "message"),
+    [
+        ({"objective__name": "bag"}, 3, "heads must be 1 with objective.name bag"),
+        ({"objective__name": "order"}, 2, "heads must be 1 with objective.name order"),
+        ({"objective__name": "shuffled"}, 2, "heads must be 1 with objective.name shuffled"),
+        ({"objective__weights": "far"}, 3, "heads must be below 2, whose loss has weight 0"),
+        ({"objective__weights": [1.0, 1.0, 0.0]}, 3, "heads must be below 3, whose loss has weight 0"),
+        ({"objective__extra_weight": 0.0, "objective__detached": True}, 3, "heads must be below 2, whose loss has weight 0"),
+    ],
+)
+def test_untrained_drafts_are_rejected(changes: dict[str, Any], heads: int, message: str, tmp_path: Path) -> None:
+    run = run_of(tmp_path, **changes)
+    with pytest.raises(lab.LabError, match=message):
+        check_draft(run, heads)
+    assert check_draft(run, 1) is None
+
+
+def test_trained_drafts_are_accepted(tmp_path: Path) -> None:
+    for number, changes in enumerate(({"objective__detached": True}, {"objective__active": "down", "steps": 4})):
+        assert check_draft(run_of(tmp_path / str(number), **changes), 3) == Tree.chain(3)
+
+
+def test_runs_that_cannot_decode_are_rejected(tmp_path: Path) -> None:
+    run = run_of(tmp_path, task="addition", n_future=1, objective__teacherless=True)
+    with pytest.raises(lab.LabError, match=r"objective\.teacherless must be false to decode"):
+        lab.decode(run)
+    run = run_of(tmp_path / "other")
+    run.record["state"] = "stopped"
+    with pytest.raises(lab.LabError, match="must be finished to decode, not stopped"):
+        lab.decode(run)
