@@ -61,6 +61,9 @@ INSTRUMENTS: dict[str, Instrument] = {
         ("sequence", "site", "attention_head", "query", "key", "query_word", "key_word", "query_role", "key_role"),
         page="lab.reports.attention:attention_page",
     ),
+    "information": Instrument(
+        "lab.interp.information:information", "lab.plots.information:draw_information", ("role", "source", "quantity")
+    ),
     "probe": Instrument(
         "lab.interp.probe:probe",
         "lab.plots.probe:draw_probe",

@@ -42,7 +42,7 @@ def draw_probe(
     Raises:
         LabError: For an unknown target or position, more than 6 conditions, and as `condition_means`.
     """
-    known = list(dict.fromkeys(frame["target"]))
+    known = sorted(dict.fromkeys(frame["target"]), key=lambda name: name.startswith("token t+"))  # latents first
     targets = [name.strip() for name in show.split(",") if name.strip()] or known[:_TARGETS_AT_MOST]
     for name in targets:
         if name not in known:
@@ -116,7 +116,7 @@ def _draw_curves(
     x = "tokens" if best["tokens"].notna().all() else "steps"
     at = best.groupby("step")[AXES[x][0]].mean()
     table = means.table.assign(x=means.table["step"].map(at))
-    columns = min(3, len(targets))
+    columns = 2 if len(targets) == 4 else min(3, len(targets))
     lines = -(-len(targets) // columns)
     figure = Figure(figsize=(0.9 + 2.7 * columns, 1.2 + 2.1 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, squeeze=False)
@@ -127,7 +127,8 @@ def _draw_curves(
         _draw_lines(axes, rows, means.conditions)
         axes.set_title(f"{target}, at {rows['place'].iloc[0]}", fontsize=8)
         axes.set_ylabel(f"best {_SCORES[rows['score'].iloc[0]]}, trunk")
-        log_axis(axes, AXES[x][1], rows.loc[rows["x"] > 0, "x"])
+        log_axis(axes, AXES[x][1] if len(drawn) + columns >= len(targets) else "", rows.loc[rows["x"] > 0, "x"])
+        axes.tick_params(labelbottom=True)
         drawn.append(rows)
     for axes in panels.flat[len(targets) :]:
         axes.remove()
