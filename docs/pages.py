@@ -15,6 +15,8 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 import lab
 import tasks
 from lab import plots
@@ -26,6 +28,7 @@ from lab.config.evaluation import MEASURES
 from lab.config.head_table import LAYERS, WIDTH, head_table, kind_table
 from lab.config.objective import OBJECTIVES, WEIGHTS
 from lab.config.overview import describe_settings
+from lab.interp.information import PARTS, task_information
 from lab.metrics import QUANTITIES
 from lab.objectives import Objective
 from lab.plots import gallery
@@ -204,6 +207,26 @@ def _answers(task: Task) -> tuple[str, str, str, str]:
     )
 
 
+def information_page() -> str:
+    """Show the exact decomposition of the next two tokens of every task that knows their distribution."""
+    rows = []
+    for name in tasks.TASKS:
+        for each in task_information(tasks.get(name), sequences=128).itertuples(index=False):
+            role, contexts, scored, *parts = each
+            numbers = [f"{value + 0.0:.3f}" for value in np.round(parts, 3)]
+            rows.append((f"[{name}](tasks.md#{name})", code(role), contexts, f"{scored:.0%}", *numbers))
+    return f"""# Information
+
+The [decomposition](../inspection.md#information-what-is-counted-twice) of the next token X and the one after it, Y, in nats.
+Every task that knows their exact distribution is at its default settings.
+Values are means over the contexts in 128 validation sequences, by the role of X.
+`scored` is the share of contexts in which both tokens train.
+Contexts whose distribution the task does not know are left out.
+
+{table(["task", "role of X", "contexts", "scored", *PARTS.values()], rows)}
+"""
+
+
 def _task_section(name: str) -> str:
     task = tasks.get(name)
     settings = [
@@ -271,6 +294,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/objectives.md": objectives_page,
     "reference/figures.md": figures_page,
     "reference/tasks.md": tasks_page,
+    "reference/information.md": information_page,
     "reference/commands.md": commands_page,
     "api/lab.md": exports_page,
     **{f"api/{package}.md": partial(api_page, package) for package in PACKAGES},

@@ -46,7 +46,7 @@ class Parts(NamedTuple):
     after_given_next: Floats
 
 
-QUANTITIES = dict(zip(Parts._fields, ("H(X)", "H(Y)", "H(X|Y)", "I(X;Y)", "H(Y|X)"), strict=True))
+PARTS = dict(zip(Parts._fields, ("H(X)", "H(Y)", "H(X|Y)", "I(X;Y)", "H(Y|X)"), strict=True))
 """The terms as they are reported."""
 
 
@@ -183,7 +183,7 @@ def task_information(task: Task, *, sequences: int = 512, split: str = "validati
     batch = task.batch(seed, 0, sequences, split)
     tables = [pd.DataFrame({"role": [], "contexts": [], "scored": []})]
     for position, rows_R, joint_RVV in _contexts(task, batch, batch.roles != 0):
-        parts = dict(zip(QUANTITIES.values(), decompose_entropy(joint_RVV), strict=True))
+        parts = dict(zip(PARTS.values(), decompose_entropy(joint_RVV), strict=True))
         scored_R = batch.scored[rows_R, position + 1] & batch.scored[rows_R, position + 2]
         tables.append(pd.DataFrame({"role": batch.roles[rows_R, position + 1], "contexts": 1, "scored": scored_R, **parts}))
     every = pd.concat(tables[1:] or tables, ignore_index=True)
@@ -211,7 +211,7 @@ def _contexts(task: Task, batch: Batch, counts_BT: NDArray[np.bool_]) -> Iterato
 
 
 def _columns(source: str, parts: Parts) -> dict[tuple[str, str], Floats]:
-    return {(source, name): values for name, values in zip(QUANTITIES.values(), parts, strict=True)}
+    return {(source, name): values for name, values in zip(PARTS.values(), parts, strict=True)}
 
 
 def _log_second(network: Network, inputs_BT: Tensor) -> Floats:

@@ -120,7 +120,7 @@ def _draw_curves(
     lines = -(-len(targets) // columns)
     figure = Figure(figsize=(0.9 + 2.7 * columns, 1.2 + 2.1 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, squeeze=False)
-    drawn = []
+    drawn: list[pd.DataFrame] = []
     for target, axes in zip(targets, panels.flat, strict=False):
         rows = table[table["target"] == target]
         rows = rows[rows["place"] == _chosen_place(rows, position)]
