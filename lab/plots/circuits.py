@@ -23,7 +23,7 @@ from tasks.errors import nearest
 
 LABELS = {
     "previous_token": "previous-token score",
-    "k_composition": "K-composition above chance",
+    "k_composition": "K-composition\nabove chance",
     "prefix_matching": "prefix matching",
 }
 _OUTCOMES = {
@@ -105,7 +105,7 @@ def _draw_orders(axes: Axes, times: pd.DataFrame) -> None:
 
 
 def _short(part: str) -> str:
-    return LABELS[part].removesuffix(" above chance").removesuffix(" score")
+    return LABELS[part].removesuffix("\nabove chance").removesuffix(" score")
 
 
 def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -129,7 +129,7 @@ def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         axes.set_xlabel("attention head")
     colour_bar(image, panels, scale)
     axes = figure.add_subplot(grid[1, :])
-    scale = Scale.around_zero(LABELS["k_composition"], matrix.to_numpy())
+    scale = Scale.around_zero("K-composition above chance", matrix.to_numpy())
     image = axes.imshow(matrix, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
     axes.set_xticks(range(matrix.shape[1]), matrix.columns, rotation=90, fontsize=6)
     axes.set_yticks(range(matrix.shape[0]), matrix.index, fontsize=6)

@@ -26,11 +26,15 @@ def strongest(frame: pd.DataFrame, by: Sequence[str] | None = None) -> Condition
         by: Settings that distinguish conditions; by default those that vary.
 
     Returns:
-        Conditions whose frame has a row for each run, step and part (`metric`).
+        Conditions whose frame has a row for each run, step and part (`metric`). Steps at which the run was not evaluated, as
+        the last of an unfinished run, are left out.
 
     Raises:
-        LabError: As `lab.stats.conditions.conditions`.
+        LabError: If none is left; also as `lab.stats.conditions.conditions`.
     """
+    frame = frame[frame["tokens"].notna()]
+    if frame.empty:
+        raise LabError("no run says how many tokens it had seen: it was not evaluated where its weights were kept")
     beyond = frame["site"].str.startswith("prediction.") & (frame["site"] != "prediction.1")
     described = [name for name in frame.columns if name not in ("quantity", "site", "attention_head", "sender", "value")]
     best = frame[~beyond].groupby([*described, "quantity"], sort=False, dropna=False)["value"].max().reset_index()
@@ -45,13 +49,8 @@ def circuit_times(found: Conditions) -> pd.DataFrame:
 
     Returns:
         `run`, `condition`, `seed`, and for each part its name with the tokens seen and `<part>_observed`.
-
-    Raises:
-        LabError: If some kept step has no tokens: the run was not evaluated there.
     """
     rows = found.frame[["run", "condition", "seed", "state", "tokens", "metric", "value"]]
-    if rows["tokens"].isna().any():
-        raise LabError("tokens seen are not known at every kept step: runs must be evaluated where their weights are kept")
     tables = [emergence_table(rows, part, thresholds={part: level}, by=("condition",)) for part, level in THRESHOLDS.items()]
     whole = tables[0]
     for table in tables[1:]:

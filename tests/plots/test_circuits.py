@@ -19,7 +19,7 @@ def test_several_steps_are_curves_and_one_is_heat_maps() -> None:
     assert set(times["run"]) == {"n1-0", "n1-1", "n2-0", "n2-1"}
     assert [axes.get_ylabel() for axes in figure.axes[:3]] == [
         "previous-token score",
-        "K-composition above chance",
+        "K-composition\nabove chance",
         "prefix matching",
     ]
     bars = [patch.get_width() for patch in figure.axes[3].patches]
