@@ -14,17 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
-from tasks.core.rng import stream
-from tasks.core.splits import SPLITS, partition
+from tasks.core.splits import SPLITS
 from tasks.core.strata import Stratum
+from tasks.discovery.graphs import World, build_families, build_triangles, encode
 from tasks.errors import TaskError
 from tasks.settings import require
 
@@ -173,7 +172,7 @@ class Discovery(Task):
         nodes. `unique`: of these, the share of different ones. Their product `creative` is the number of different, new, valid
         sequences as a share of all samples. A share of no samples is 0.
         """
-        codes = _encode(self.instances(tokens), self.vocab_size)
+        codes = encode(self.instances(tokens), self.vocab_size)
         place = np.minimum(np.searchsorted(self._world.codes, codes), len(self._world.codes) - 1)
         valid = (self._world.codes[place] == codes) & (tokens[:, 0] == BEGIN)
         novel = valid & (self._world.split[place] != SPLITS.index("train"))
@@ -181,9 +180,18 @@ class Discovery(Task):
         shares = [part / whole if whole else 0.0 for whole, part in pairwise(counts)]
         return {**dict(zip(("valid", "novel", "unique"), shares, strict=True)), "creative": counts[-1] / counts[0]}
 
+    def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """The `parent` of siblings, from the first child on."""
+        if not self._siblings:
+            return {}
+        parent_V = np.zeros(self.vocab_size, dtype=np.int64)
+        parent_V[self.valid[:, :2]] = self.valid[:, 2:]
+        known_T = np.arange(self.length) >= 1
+        return {"parent": np.where(known_T, parent_V[batch.tokens[:, 1:2]] - 1, -1)}
+
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         """Label sequences of any split."""
-        codes = _encode(self.instances(tokens), self.vocab_size)
+        codes = encode(self.instances(tokens), self.vocab_size)
         for wrong in np.flatnonzero((tokens[:, 0] != BEGIN) | ~np.isin(codes, self._world.codes))[:1]:
             begin, *nodes = tokens[wrong].tolist()
             require(begin == BEGIN, "discovery: token 0", begin, f"{BEGIN}, with which every sequence begins")
@@ -209,85 +217,7 @@ class Discovery(Task):
         return self.kind == "sibling"
 
     @property
-    def _world(self) -> _World:
+    def _world(self) -> World:
         if self._siblings:
-            return _families(self.parents, self.children, self.train_share)
-        return _triangles(self.nodes, self.degree, self.train_share)
-
-
-class _World(NamedTuple):
-    """A graph: its valid sequences, each in one order, sorted by code; and the triangles through each node and each link."""
-
-    valid: NDArray[np.int64]
-    codes: NDArray[np.int64]
-    split: NDArray[np.int8]
-    through_N: NDArray[np.int64]
-    through_NN: NDArray[np.int64]
-
-
-@lru_cache(maxsize=16)
-def _families(parents: int, children: int, train_share: float) -> _World:
-    """Every child has one random parent."""
-    key = f"discovery/sibling/{parents}/{children}"
-    ids_PC = 1 + parents + stream(key, seed=0, index=0).permutation(parents * children).reshape(parents, children)
-    ids_PC.sort(axis=1)
-    first, second = np.triu_indices(children, k=1)
-    parent_P = np.arange(1, parents + 1)
-    valid = np.stack([ids_PC[:, first], ids_PC[:, second], np.repeat(parent_P[:, None], len(first), axis=1)], axis=2)
-    none = np.zeros(0, dtype=np.int64)
-    return _divide(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none, parents)
-
-
-@lru_cache(maxsize=16)
-def _triangles(nodes: int, degree: int, train_share: float) -> _World:
-    """Different random links, `degree` for each node on average."""
-    key = f"discovery/triangle/{nodes}/{degree}"
-    first, second = np.triu_indices(nodes, k=1)
-    links = stream(key, seed=0, index=0).permutation(len(first))[: nodes * degree // 2]
-    linked_NN = np.zeros((1 + nodes, 1 + nodes), dtype=bool)  # id 0 is not a node
-    linked_NN[1 + first[links], 1 + second[links]] = True  # from the smaller to the larger id
-    through_NN = np.zeros(linked_NN.shape, dtype=np.int64)
-    found = []
-    for node in range(1, nodes + 1):
-        larger = np.flatnonzero(linked_NN[node])
-        i, j = np.nonzero(linked_NN[np.ix_(larger, larger)])
-        found.append(np.stack([np.full(len(i), node), larger[i], larger[j]], axis=1))
-    valid = np.concatenate(found)
-    require(len(valid) > 0, "discovery.degree", degree, f"large enough that {nodes} nodes with random links have a triangle")
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        np.add.at(through_NN, (valid[:, one], valid[:, other]), 1)
-    through_NN += through_NN.T
-    through_N = np.bincount(valid.ravel(), minlength=1 + nodes)
-    return _divide(valid, 1 + nodes, train_share, key, through_N, through_NN)
-
-
-def _divide(
-    valid: NDArray[np.int64],
-    ids: int,
-    train_share: float,
-    key: str,
-    through_N: NDArray[np.int64],
-    through_NN: NDArray[np.int64],
-    families: int = 1,
-) -> _World:
-    """The world of these sequences; each family (equal, consecutive blocks of them) is divided exactly."""
-    codes = _encode(valid, ids)
-    order = np.argsort(codes)
-    rest = (1 - train_share) / 2
-    each = len(valid) // families
-    keys = [key, *(f"{key}/{family}" for family in range(1, families))]
-    try:
-        split = np.concatenate([partition(each, (train_share, rest, rest), key=family) for family in keys])
-    except TaskError as error:
-        of_each = "valid sequences" if families == 1 else "valid sequences of each parent"
-        raise TaskError(f"discovery: these settings have too few {of_each}: {error}") from error
-    world = _World(valid[order], codes[order], split[order], through_N, through_NN)
-    for shared in world:
-        shared.flags.writeable = False
-    return world
-
-
-def _encode(sequences_B3: NDArray[np.integer], ids: int) -> NDArray[np.int64]:
-    """One number for each sequence of ids, in lexicographic order."""
-    codes: NDArray[np.int64] = (sequences_B3[:, 0] * ids + sequences_B3[:, 1]) * ids + sequences_B3[:, 2]
-    return codes
+            return build_families(self.parents, self.children, self.train_share)
+        return build_triangles(self.nodes, self.degree, self.train_share)

@@ -218,3 +218,12 @@ def test_the_right_parent_of_siblings_is_named() -> None:
 def test_bad_settings_and_impossible_graphs_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("discovery", **wrong)
+
+
+def test_the_parent_is_known_from_the_first_child_on() -> None:
+    task = tasks.get("discovery", parents=3, children=4)
+    batch = task.batch(0, 0, 64)
+    parent = task.latents(batch)["parent"]
+    assert (parent[:, 0] == -1).all()
+    assert (parent[:, 1:] == batch.tokens[:, 3:] - 1).all()
+    assert tasks.get("discovery", kind="triangle", nodes=12, degree=8).latents(batch) == {}

@@ -1,0 +1,110 @@
+"""Fixed random graphs, and the sequences that they make valid, divided between the splits."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.rng import stream
+from tasks.core.splits import partition
+from tasks.errors import TaskError
+from tasks.settings import require
+
+
+class World(NamedTuple):
+    """A graph: its valid sequences, each in one order, sorted by code; and the triangles through each node and each link."""
+
+    valid: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    split: NDArray[np.int8]
+    through_N: NDArray[np.int64]
+    through_NN: NDArray[np.int64]
+
+
+@lru_cache(maxsize=16)
+def build_families(parents: int, children: int, train_share: float) -> World:
+    """Build the world in which every child has one random parent, and two children of one parent come before it.
+
+    Args:
+        parents: Their ids are 1, 2, ...; those of children follow.
+        children: Of each parent.
+        train_share: Share of the sequences of each parent in training.
+
+    Raises:
+        TaskError: If a parent has too few sequences to divide.
+    """
+    key = f"discovery/sibling/{parents}/{children}"
+    ids_PC = 1 + parents + stream(key, seed=0, index=0).permutation(parents * children).reshape(parents, children)
+    ids_PC.sort(axis=1)
+    first, second = np.triu_indices(children, k=1)
+    parent_P = np.arange(1, parents + 1)
+    valid = np.stack([ids_PC[:, first], ids_PC[:, second], np.repeat(parent_P[:, None], len(first), axis=1)], axis=2)
+    none = np.zeros(0, dtype=np.int64)
+    return _divide(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none, parents)
+
+
+@lru_cache(maxsize=16)
+def build_triangles(nodes: int, degree: int, train_share: float) -> World:
+    """Build the world of the triangles in a graph of different random links.
+
+    Args:
+        nodes: Their ids are 1, 2, ...
+        degree: Links of each node on average.
+        train_share: Share of the triangles in training.
+
+    Raises:
+        TaskError: If there are too few triangles to divide.
+    """
+    key = f"discovery/triangle/{nodes}/{degree}"
+    first, second = np.triu_indices(nodes, k=1)
+    links = stream(key, seed=0, index=0).permutation(len(first))[: nodes * degree // 2]
+    linked_NN = np.zeros((1 + nodes, 1 + nodes), dtype=bool)  # id 0 is not a node
+    linked_NN[1 + first[links], 1 + second[links]] = True  # from the smaller to the larger id
+    through_NN = np.zeros(linked_NN.shape, dtype=np.int64)
+    found = []
+    for node in range(1, nodes + 1):
+        larger = np.flatnonzero(linked_NN[node])
+        i, j = np.nonzero(linked_NN[np.ix_(larger, larger)])
+        found.append(np.stack([np.full(len(i), node), larger[i], larger[j]], axis=1))
+    valid = np.concatenate(found)
+    require(len(valid) > 0, "discovery.degree", degree, f"large enough that {nodes} nodes with random links have a triangle")
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        np.add.at(through_NN, (valid[:, one], valid[:, other]), 1)
+    through_NN += through_NN.T
+    through_N = np.bincount(valid.ravel(), minlength=1 + nodes)
+    return _divide(valid, 1 + nodes, train_share, key, through_N, through_NN)
+
+
+def _divide(
+    valid: NDArray[np.int64],
+    ids: int,
+    train_share: float,
+    key: str,
+    through_N: NDArray[np.int64],
+    through_NN: NDArray[np.int64],
+    families: int = 1,
+) -> World:
+    """The world of these sequences; each family (equal, consecutive blocks of them) is divided exactly."""
+    codes = encode(valid, ids)
+    order = np.argsort(codes)
+    rest = (1 - train_share) / 2
+    each = len(valid) // families
+    keys = [key, *(f"{key}/{family}" for family in range(1, families))]
+    try:
+        split = np.concatenate([partition(each, (train_share, rest, rest), key=family) for family in keys])
+    except TaskError as error:
+        of_each = "valid sequences" if families == 1 else "valid sequences of each parent"
+        raise TaskError(f"discovery: these settings have too few {of_each}: {error}") from error
+    world = World(valid[order], codes[order], split[order], through_N, through_NN)
+    for shared in world:
+        shared.flags.writeable = False
+    return world
+
+
+def encode(sequences_B3: NDArray[np.integer], ids: int) -> NDArray[np.int64]:
+    """Return one number for each sequence (B, 3) of ids below `ids`, in lexicographic order."""
+    codes: NDArray[np.int64] = (sequences_B3[:, 0] * ids + sequences_B3[:, 1]) * ids + sequences_B3[:, 2]
+    return codes
