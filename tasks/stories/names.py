@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tasks.core.insight import Contrast, choose
 from tasks.core.rng import stream
 from tasks.core.splits import SPLITS
-from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW, roles_of
+from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW
 from tasks.stories.tables import Tables
+from tasks.stories.written import roles_of
 
 Ints = NDArray[np.int64]
 

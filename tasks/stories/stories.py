@@ -29,8 +29,9 @@ from tasks.settings import require
 from tasks.stories import grammar
 from tasks.stories.corpus import SMALLEST, CorpusStories, Source, hash_file, hash_names, open_stories
 from tasks.stories.names import Names, rename, second_names
-from tasks.stories.roles import FIRST_AGAIN, LABELS, LAST, ROLES, SECOND_AGAIN, roles_of, roles_of_codes
+from tasks.stories.roles import FIRST_AGAIN, LABELS, LAST, ROLES, SECOND_AGAIN, roles_of_codes
 from tasks.stories.tables import Tables, assign_parts, build_tables, pack
+from tasks.stories.written import roles_of
 
 MOST_CHARACTERS = 4
 _OF_GRAMMAR = ("characters", "names", "fresh")
