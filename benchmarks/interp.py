@@ -22,6 +22,7 @@ from benchmarks.progress import each
 from benchmarks.timing import Finding, interleaved, medians, print_findings
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import kept_points, points_of
+from lab.interp.probe import probe
 from lab.model import build
 from lab.reproduce.demo import SETTINGS
 from lab.runs.weights import save_weights
@@ -44,7 +45,14 @@ def kept_share(rounds: int) -> Finding:
     )
 
 
-CASES: dict[str, Callable[[int], Finding]] = {"kept": kept_share}
+def probe_seconds(rounds: int) -> Finding:
+    """Probes of every layer, position and target of a demo network with its controls, in seconds."""
+    experiment = lab.experiment("induction", SETTINGS, n_future=2)
+    timed = {"probe": partial(probe, build(experiment), experiment.task)}
+    return Finding("probe of all layers and positions, seconds", medians(interleaved(timed, rounds, 1))["probe"], 20.0, False)
+
+
+CASES: dict[str, Callable[[int], Finding]] = {"kept": kept_share, "probe": probe_seconds}
 """What is timed, by name."""
 
 

@@ -29,6 +29,7 @@ TABLES: dict[str, Iterable[str]] = {
     "reference/objectives.md": [f"`{name}`" for name in (*OBJECTIVES, *WEIGHTS)],
     "reference/figures.md": [f"## {name}\n" for name in plots.FIGURES],
     "reference/tasks.md": [entry for name in tasks.TASKS for entry in (f"## {name}\n", f"[{name}](#{name})")],
+    "reference/information.md": ["(tasks.md#markov) | `state`"],
     "reference/commands.md": [f"## lab {name}\n" for name in COMMANDS],
     "api/lab.md": [f"`lab.{name}`" for name in dir(lab)],
 }

@@ -100,9 +100,7 @@ def fit_discriminant(spectrum: Spectrum, labels_N: NDArray[np.int64], classes: i
     """
     seen, labels_N, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
     shares_C = counts / len(labels_N)
-    sums_CD = np.zeros((len(seen), spectrum.states_ND.shape[1]))
-    np.add.at(sums_CD, labels_N, spectrum.states_ND)
-    means_DC = (sums_CD / counts[:, None]).T
+    means_DC = spectrum.states_ND.T @ np.eye(len(seen))[labels_N] / counts
     penalty = choose_penalty(spectrum, means_DC * shares_C, float(1 - shares_C @ shares_C))
     solved_DC = means_DC / (spectrum.variances_D + penalty)[:, None]
     within_CC = np.eye(len(seen)) - shares_C[:, None] * (means_DC.T @ solved_DC)
