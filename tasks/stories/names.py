@@ -27,7 +27,6 @@ class Names:
     first_names: int
     second_names: int
     names: int
-    fresh: float
     unseen: float
 
     def pairs(self, split: str) -> Ints:
@@ -49,7 +48,7 @@ class Names:
     def casts(self) -> list[Ints]:
         """Return the sets of pairs from which all names of a story come."""
         held_back = [np.concatenate([self.pairs(split), self.other_pairs(split)]) for split in SPLITS[1:]]
-        return [self.pairs("train"), *([self.other_pairs("train")] if self.fresh else []), *held_back]
+        return [self.pairs("train"), self.other_pairs("train"), *held_back]
 
     @property
     def _is_seen(self) -> NDArray[np.bool_]:
