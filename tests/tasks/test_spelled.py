@@ -136,7 +136,7 @@ def test_latents_are_the_inner_tasks_from_each_last_symbol_on(inner: str) -> Non
         assert (np.isnan(unknown) | (unknown == -1)).all()
 
 
-def test_a_contrast_spells_the_inner_one_where_one_symbol_differs() -> None:
+def test_a_contrast_spells_the_inner_one_in_one_symbol() -> None:
     task = tasks.get("spelled", task="agreement", base=8, symbols=2)
     batch = task.batch(0, 0, 200)
     inner = task.task.contrast(task._unspelled(batch))

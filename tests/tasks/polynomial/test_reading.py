@@ -60,7 +60,7 @@ def test_an_expression_that_is_not_complete_has_no_result(tokens: list[int], las
     assert reading.value_BTK[0, -1].tolist() == last
 
 
-def test_latents_are_values_where_they_end_and_the_result_from_there_on() -> None:
+def test_latents_are_values_where_they_end_then_the_result() -> None:
     task = tasks.get("polynomial", operations=[2, 2])
     batch = task.parse("+ 1,2 neg 0,1 = 1,1")
     latents = task.latents(batch)
@@ -83,7 +83,7 @@ def test_a_contrast_changes_one_coefficient_and_the_answer() -> None:
         assert contrast.answer[number] == begin + np.flatnonzero(old[begin:end] != new[begin:end])[0]
 
 
-def test_only_expressions_that_no_coefficient_changes_have_no_contrast() -> None:
+def test_what_no_coefficient_changes_has_no_contrast() -> None:
     task = tasks.get("polynomial")
     batch = task.batch(0, 0, 400)
     left_out = np.setdiff1d(np.arange(400), task.contrast(batch).sequence)

@@ -40,7 +40,7 @@ def test_a_contrast_renames_a_character_within_its_split(split: str, fresh: floa
         np.testing.assert_array_equal(differs, theirs + 1)
 
 
-def test_the_second_name_is_known_at_the_first_of_a_name_met_before() -> None:
+def test_the_second_name_is_known_at_the_first_again() -> None:
     task = tasks.get("stories")
     batch = task.batch(0, 0, 100)
     following = np.roll(batch.tokens, -1, axis=1) - task._tables.second_token
