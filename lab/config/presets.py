@@ -16,6 +16,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "bigram": {"steps": 500, "evaluation.examples": 128},
     "markov": {"steps": 600, "evaluation.every": 25, "evaluation.measures.induction": 0},
     "belief": {"steps": 600, "evaluation.every": 25, "evaluation.measures.induction": 0},
+    "choice": {"steps": 400, "evaluation.examples": 128, "evaluation.measures.induction": 0},
     "recall": {
         "batch_size": 128,
         "steps": 1000,

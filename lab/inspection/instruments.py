@@ -69,6 +69,9 @@ INSTRUMENTS: dict[str, Instrument] = {
         "lab.plots.probe:draw_probe",
         ("site", "layer", "position", "role", "target", "score", "control"),
     ),
+    "choice-points": Instrument(
+        "lab.interp.choice_points:choice_points", "lab.plots.choice_points:draw_choice_points", ("role", "quantity")
+    ),
     "circuits": Instrument(
         "lab.interp.circuits:circuits",
         "lab.plots.circuits:draw_circuits",

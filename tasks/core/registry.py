@@ -18,6 +18,7 @@ TASKS: dict[str, str] = {
     "bigram": "tasks.bigram:Bigram",
     "markov": "tasks.markov:Markov",
     "belief": "tasks.belief:Belief",
+    "choice": "tasks.choice:Choice",
     "recall": "tasks.recall:Recall",
     "agreement": "tasks.agreement:Agreement",
     "discovery": "tasks.discovery:Discovery",

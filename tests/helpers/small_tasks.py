@@ -18,6 +18,8 @@ SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("markov", {"states": 3, "order": 2, "length": 7}),
     ("belief", {"move": 0.15, "own": 0.6, "length": 8}),
     ("belief", {"process": "rrxor", "length": 13}),
+    ("choice", {"options": 2, "consequences": 2, "blocks": 3, "lead": 1}),
+    ("choice", {"options": 3, "consequences": 0, "blocks": 2, "lead": 3}),
     ("recall", {"vocabulary": 6, "pairs": 2, "length": 10, "power": 1.0}),
     ("recall", {"vocabulary": 8, "pairs": 1, "length": 6}),
     ("agreement", {"pairs": 1, "keys": 2, "verbs": 4, "cases": 2, "stems": 3, "words": 1}),
