@@ -52,10 +52,8 @@ def evaluate(runs: Runs, data: Path | str | None = None, *, step: Step = "last",
     opened = open_each(runs)
     steps = [choose_steps(run, step) for run in opened]
     batches = [_batches(run, data, predictions=not loaded) for run in opened]
-    rows = [
-        [row for each in chosen for row in _measure(run, each, loaded, drawn)]
-        for run, chosen, drawn in zip(opened, steps, batches, strict=True)
-    ]
+    chosen = zip(opened, steps, batches, strict=True)
+    rows = [_measure(run, own, drawn, loaded) for run, own, drawn in chosen]
     frame = tabulate(list(zip(opened, rows, strict=True)))
     if data is not None:
         frame.insert(1, "data", Path(data).name)
@@ -71,8 +69,22 @@ def _batches(run: Run, data: Path | str | None, *, predictions: bool) -> dict[st
     return draw_variants(experiment) | (draw_hidden(experiment) if predictions else {})
 
 
-def _measure(run: Run, step: int, measures: Mapping[str, Measure], batches: Mapping[str, EvaluationBatch]) -> list[Row]:
-    """Measure a run at one step; by predictions, without measures."""
+def _measure(
+    run: Run, steps: Sequence[int], batches: Mapping[str, EvaluationBatch], measures: Mapping[str, Measure]
+) -> list[Row]:
+    """Measure a run at some steps."""
+    counts = {row.step: (row.tokens, row.scored_tokens) for row in run.metrics()}
+    return [
+        Row(step, *counts.get(step, (math.nan, math.nan)), metric, value)
+        for step in steps
+        for metric, value in _measure_step(run, step, batches, measures).items()
+    ]
+
+
+def _measure_step(
+    run: Run, step: int, batches: Mapping[str, EvaluationBatch], measures: Mapping[str, Measure]
+) -> dict[str, float]:
+    """Measure the weights of a run at one step; its predictions, without measures."""
     network, experiment = run.model(step), run.experiment
     batches = {variant: replace(batch, step=step) for variant, batch in batches.items()}
     with ExitStack() as stack:
@@ -81,10 +93,7 @@ def _measure(run: Run, step: int, measures: Mapping[str, Measure], batches: Mapp
         stack.enter_context(evaluation_mode(network))
         if experiment.precision == "bfloat16":
             stack.enter_context(torch.autocast("cpu", torch.bfloat16))
-        values = _take_each(measures, network, batches) if measures else predict(network, batches)
-    counts = {row.step: (row.tokens, row.scored_tokens) for row in run.metrics()}
-    tokens, scored_tokens = counts.get(step, (math.nan, math.nan))
-    return [Row(step, tokens, scored_tokens, metric, value) for metric, value in values.items()]
+        return _take_each(measures, network, batches) if measures else predict(network, batches)
 
 
 def _take_each(measures: Mapping[str, Measure], network: Network, batches: Mapping[str, EvaluationBatch]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import torch
 import lab
 from lab.errors import Diverged, LabError
 from lab.runs import weights
-from lab.runs.layout import METRICS, kept_name
+from lab.runs.layout import METRICS, kept_name, list_steps
 from lab.training import callbacks
 from tests.helpers.ensembles import SEEDS, ensemble
 from tests.helpers.killing import die, kill_in_step, train_killed
@@ -141,6 +141,12 @@ def test_an_unknown_step_names_those_there_are(tmp_path: Path) -> None:
     run = lab.train(tiny(**EVERY), tmp_path / "run")
     with pytest.raises(LabError, match=r"has no weights of step 5; step must be one of 0, 3, 6, 9, 12$"):
         run.model(5)
+
+
+def test_a_message_leaves_out_the_middle_of_many_steps() -> None:
+    assert list_steps([0, 3]) == "0, 3"
+    listed = list_steps(range(0, 1000, 10)).split(", ")
+    assert (listed[:2], listed[-2:], len(listed)) == (["0", "10"], ["...", "990"], 21)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import lab
 from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.runs import checkpoint, tables
+from lab.runs.layout import kept_weights
 from lab.training import fit
 from tests.helpers.killing import assert_same_run, die, kill_before_any_checkpoint, kill_in_step, train_killed
 from tests.helpers.tiny import tiny
@@ -147,7 +148,7 @@ def test_a_damaged_checkpoint_is_rejected_before_any_write(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_twenty_kills_from_outside_at_random_moments(tmp_path: Path) -> None:
-    experiment = tiny(steps=400, evaluation__every=5)
+    experiment = tiny(steps=400, evaluation__every=5, checkpoint__keep="per_decade")
     (tmp_path / "experiment.yaml").write_text(dump(experiment))
     moments = random.Random(0)
     run, kills = tmp_path / "run", 0
@@ -163,4 +164,9 @@ def test_twenty_kills_from_outside_at_random_moments(tmp_path: Path) -> None:
             break
     if lab.Run(run).state != "finished":
         lab.resume(run)
-    assert_same_run(lab.Run(run), lab.train(experiment, tmp_path / "whole"))
+    whole = lab.train(experiment, tmp_path / "whole")
+    assert_same_run(lab.Run(run), whole)
+    kept, wanted = (kept_weights(folder) for folder in (run, whole.path))
+    assert {step: file.read_bytes() for step, file in kept.items()} == {
+        step: file.read_bytes() for step, file in wanted.items()
+    }
