@@ -64,6 +64,11 @@ INSTRUMENTS: dict[str, Instrument] = {
     "information": Instrument(
         "lab.interp.information:information", "lab.plots.information:draw_information", ("role", "source", "quantity")
     ),
+    "patching": Instrument(
+        "lab.interp.patching:patching",
+        "lab.plots.patching:draw_patching",
+        ("component", "site", "attention_head", "position", "role", "quantity"),
+    ),
     "probe": Instrument(
         "lab.interp.probe:probe",
         "lab.plots.probe:draw_probe",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,43 +15,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import LabError
+from lab.interp.components import Component, components, substitute
 from lab.interp.sequences import Sequences, draw_sequences
 from lab.metrics import EVERY_TARGET, headline_metric
 from lab.model import Context, Network, edited, site_names, states
-from lab.model.context import Edit
 from lab.objectives import IGNORE, future_targets
 from tasks import Task
 
 HOW = ("zero", "mean", "resample")
 CHOSEN, OTHERS = "chosen", "others"
 """In place of the layer: the strongest component of its kind on another split, and the mean of those it is compared with."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """A part of a network that can be ablated.
-
-    Attributes:
-        kind: `attention head`, `attention` (all attention heads of a layer), `mlp`, `layer` (both), or `prediction head`.
-        site: Its layer, such as `trunk.0` or `prediction.2`.
-        attention_head: Counted from 0; -1 for other kinds.
-    """
-
-    kind: str
-    site: str
-    attention_head: int = -1
-
-    @property
-    def activations(self) -> tuple[str, ...]:
-        """Names of what it adds to the residual stream; of a prediction head, of its state. See `lab.model.sites`."""
-        attention, mlp = f"{self.site}.attention", f"{self.site}.mlp"
-        return {
-            "attention head": (f"{attention}.heads",),
-            "attention": (attention,),
-            "mlp": (mlp,),
-            "layer": (attention, mlp),
-            "prediction head": (f"{self.site}.residual",),
-        }[self.kind]
 
 
 class Targets(NamedTuple):
@@ -67,19 +39,6 @@ class Targets(NamedTuple):
     head: int
     asked_BT: Tensor
     tokens_R: Tensor
-
-
-def components(network: Network, head: int = 1) -> list[Component]:
-    """List the components on which the logits of a prediction head depend."""
-    found = []
-    for name in site_names(network, head):
-        site, _, what = name.rpartition(".")
-        if what == "attention":
-            heads = [Component("attention head", site, number) for number in range(network.spec.model.n_heads)]
-            found += [*heads, Component("attention", site), Component("mlp", site), Component("layer", site)]
-        elif what == "residual" and site.startswith("prediction."):
-            found.append(Component("prediction head", site))
-    return found
 
 
 @torch.no_grad()
@@ -109,7 +68,7 @@ def ablated(network: Network, clean: Mapping[str, Tensor], removed: Iterable[Com
     with ExitStack() as stack:
         for component in removed:
             for name in component.activations:
-                edit = _replace(component.attention_head, _replacement(clean[name], how))
+                edit = substitute(_replacement(clean[name], how), component.attention_head)
                 stack.enter_context(edited(network, {name: edit}))
         yield
 
@@ -256,17 +215,6 @@ def _replacement(clean: Tensor, how: str) -> Tensor:
     if len(clean) < 2:
         raise LabError("sequences must be at least 2 to resample from another one")
     return clean.roll(1, 0)
-
-
-def _replace(attention_head: int, replacement: Tensor) -> Edit:
-    def edit(activation: Tensor) -> Tensor:
-        if attention_head < 0:
-            return replacement
-        changed_BTHK = activation.clone()
-        changed_BTHK[:, :, attention_head] = replacement[:, :, attention_head]
-        return changed_BTHK
-
-    return edit
 
 
 def _score(network: Network, inputs_BT: Tensor, targets: Targets, computed: tuple[int, Tensor]) -> tuple[float, float]:

@@ -49,8 +49,8 @@ def site_names(network: Network, head: int | None = None) -> list[str]:
     found: dict[str, Tensor] = {}
     token = torch.zeros(1, 1, dtype=torch.int64, device=network.embedding.weight.device)
     with _sites(network, Sites({}, found, wanted=None)):
-        heads = range(1, network.n_future + 1) if head is None else [head]
-        for number, hidden_BTD in zip(heads, network(token, heads), strict=True):
+        hidden_NBTD = network(token, None if head is None else [head])
+        for number, hidden_BTD in enumerate(hidden_NBTD, start=head or 1):
             network.unembed(hidden_BTD, number)
     return list(found)
 

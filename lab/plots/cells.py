@@ -64,7 +64,8 @@ def draw_cells(
         for (row, column), value in np.ndenumerate(values):
             if not np.isnan(value):
                 dark = colours[row, column, :3] @ LUMINANCE < 0.5
-                text = form.format(value + 0.0)
+                text = form.format(value)
+                text = text.lstrip("-") if not text.strip("-0.") else text  # no minus before a zero
                 axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=7.5)
     every = -(-len(columns) // 24)
     axes.set_xticks(range(0, len(columns), every), list(columns[::every]))

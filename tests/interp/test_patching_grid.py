@@ -1,0 +1,165 @@
+"""Grids of patches against the hand-built network and against patches one by one."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tasks
+from lab.config.kinds import KINDS
+from lab.errors import LabError
+from lab.interp.pairs import Pairs, align, draw_pairs
+from lab.interp.patching import patch_grid, patch_position, patching
+from lab.model import Network, build
+from tasks.core.insight import Insight
+from tests.helpers.induction_network import INDUCTION, PREVIOUS, induction_network
+from tests.helpers.networks import random_tokens, tiny_network
+from tests.helpers.tiny import tiny
+
+TASK = tasks.get("induction", vocabulary=12, period=(3, 5), length=16)
+PLACE = ["component", "site", "attention_head", "position"]
+
+
+def random_pairs(changed: list[int], answer: list[int], length: int = 10) -> Pairs:
+    clean_CT, other_CT = random_tokens(len(changed), length, seed=3), random_tokens(len(changed), length, seed=4)
+    row_C, changed_C, answer_C = torch.arange(len(changed)), torch.tensor(changed), torch.tensor(answer)
+    corrupted_CT = clean_CT.clone()
+    corrupted_CT[row_C, changed_C] = (clean_CT[row_C, changed_C] + 5) % 12
+    roles_CT = np.full(clean_CT.shape, "word")
+    return Pairs(clean_CT, corrupted_CT, changed_C, answer_C, clean_CT[row_C, answer_C], other_CT[row_C, 0] // 2, roles_CT)
+
+
+def previous_token_pairs() -> Pairs:
+    """Return pairs A B ... A -> B in which the first A is another token, so that nothing points to B."""
+    clean_CT = (torch.arange(12) % 6).repeat(3, 1)
+    changed_C = torch.tensor([1, 2, 3])
+    corrupted_CT = clean_CT.clone()
+    corrupted_CT[torch.arange(3), changed_C] = torch.tensor([8, 9, 10])
+    answer_C = changed_C + 7
+    return Pairs(
+        clean_CT, corrupted_CT, changed_C, answer_C, changed_C + 1, torch.full((3,), 11), np.full(clean_CT.shape, "word")
+    )
+
+
+def large(frame: pd.DataFrame, quantity: str, tolerance: float = 1e-3) -> set[tuple[Any, ...]]:
+    """Return where a share is about 1; all others must be about 0."""
+    values = frame[frame["quantity"] == quantity].set_index(PLACE)["value"]
+    assert ((values.abs() < tolerance) | ((values - 1).abs() < tolerance)).all()
+    return set(values[values > 0.5].index)
+
+
+@pytest.mark.parametrize("quantity", ["restored", "removed"])
+def test_the_copied_token_goes_through_the_induction_head(quantity: str) -> None:
+    frame = patching(induction_network(), TASK, sequences=32, window=2)
+    assert large(frame, quantity) == {
+        ("residual", "embedding", -1, "changed"),
+        ("residual", "trunk.0", -1, "changed"),
+        ("residual", "trunk.1", -1, "answer-1"),
+        ("residual", "prediction.1", -1, "answer-1"),
+        ("attention", "trunk.1", -1, "answer-1"),
+        ("attention head", "trunk.1", INDUCTION, "answer-1"),
+    }
+    assert dict(zip(frame["position"], frame["role"], strict=True)).items() >= {"changed": "new", "answer-1": "copy"}.items()
+
+
+def test_the_token_before_goes_through_the_previous_token_head() -> None:
+    frame = patch_grid(induction_network(), previous_token_pairs(), window=2)
+    assert large(frame, "restored", 0.05) == {  # the corrupted run attends to all tokens alike, some of them right
+        ("residual", "embedding", -1, "changed"),
+        ("attention", "trunk.0", -1, "changed+1"),
+        ("attention head", "trunk.0", PREVIOUS, "changed+1"),
+        ("residual", "trunk.0", -1, "changed+1"),
+        ("attention", "trunk.1", -1, "answer-1"),
+        ("attention head", "trunk.1", INDUCTION, "answer-1"),
+        ("residual", "trunk.1", -1, "answer-1"),
+        ("residual", "prediction.1", -1, "answer-1"),
+    }
+
+
+@torch.no_grad()
+def naive_share(network: Network, pairs: Pairs, name: str, position_C: list[int], head: int) -> float:
+    """Patch each pair at its position with `patch_position`; return the restored share."""
+
+    def difference(logits_CTV: torch.Tensor) -> float:
+        at_CV = logits_CTV[torch.arange(len(position_C)), pairs.answer_C - head]
+        right, wrong = (at_CV.gather(1, each[:, None]) for each in (pairs.right_C, pairs.wrong_C))
+        return float((right - wrong).mean())
+
+    both, numbers = (pairs.corrupted_CT, pairs.clean_CT), range(len(position_C))
+    each = [patch_position(network, *both, name, position_C[number], head)[number] for number in numbers]
+    corrupted, clean = (difference(network.logits(tokens, head)) for tokens in both)
+    return (difference(torch.stack(each)) - corrupted) / (clean - corrupted)
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.teacher_forced])
+@pytest.mark.parametrize("head", [1, 2])
+def test_a_grid_is_its_patches_one_by_one(kind: str, head: int) -> None:
+    network, pairs = tiny_network(kind, 2, model__layers=4), random_pairs([1, 2, 0], [6, 9, 8])
+    clean, corrupted = patch_grid(network, pairs, head)["value"].iloc[:2]
+    if clean < corrupted:  # the random network prefers the other answer: turn the question
+        pairs = pairs._replace(right_C=pairs.wrong_C, wrong_C=pairs.right_C)
+    rows = patch_grid(network, pairs, head)
+    found = rows[rows["quantity"] == "restored"].set_index(PLACE)["value"]
+    for place, name in {
+        ("residual", "embedding"): "embedding",
+        ("residual", "trunk.0"): "trunk.0.residual",
+        ("attention", "trunk.1"): "trunk.1.attention",
+        ("mlp", "trunk.0"): "trunk.0.mlp",
+    }.items():
+        for position, where_C in {"changed": [1, 2, 0], f"answer-{head + 1}": [5 - head, 8 - head, 7 - head]}.items():
+            expected = naive_share(network, pairs, name, where_C, head)
+            assert found[(*place, -1, position)] == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+@given(st.data())
+@settings(max_examples=50, deadline=None)
+def test_every_position_that_counts_has_one_name(data: st.DataObject) -> None:
+    head, window = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 4))
+    spans = st.integers(0, 6).flatmap(lambda changed: st.tuples(st.just(changed), st.integers(changed + head, 11)))
+    changed, answer = zip(*data.draw(st.lists(spans, min_size=1, max_size=4)), strict=True)
+    names = align(random_pairs(list(changed), list(answer), 12), head, window)
+    count_CT = torch.stack(list(names.values())).long().sum(0)
+    for row, (first, last) in enumerate(zip(changed, answer, strict=True)):
+        assert count_CT[row].tolist() == [int(first <= position <= last - head) for position in range(12)]
+    for name, where_CT in names.items():
+        assert name == "between" or (where_CT.sum(1) <= 1).all()
+
+
+@pytest.mark.parametrize("name", ["agreement", "star", "recall"])
+def test_pairs_differ_in_one_position_before_the_answer(name: str) -> None:
+    network = build(tiny(name))
+    pairs = draw_pairs(network, tasks.get(name), 32, "validation", 0)
+    position_T = torch.arange(pairs.clean_CT.shape[1])
+    differs_CT = (pairs.clean_CT != pairs.corrupted_CT) & (position_T < pairs.answer_C[:, None])
+    assert torch.equal(differs_CT, position_T == pairs.changed_C[:, None])
+    assert (pairs.right_C != pairs.wrong_C).all()
+    assert torch.equal(pairs.clean_CT.gather(1, pairs.answer_C[:, None])[:, 0], pairs.right_C)
+    assert torch.equal(pairs.corrupted_CT.gather(1, pairs.answer_C[:, None])[:, 0], pairs.wrong_C)
+
+
+def test_the_answer_is_hidden_from_a_teacherless_network() -> None:
+    experiment = tiny("star", n_future=1, objective__teacherless=True)
+    pairs = draw_pairs(build(experiment), experiment.task, 8, "validation", 0)
+    for tokens_CT in (pairs.clean_CT, pairs.corrupted_CT):
+        assert (tokens_CT.gather(1, pairs.answer_C[:, None]) == experiment.task.vocab_size).all()
+
+
+def test_what_cannot_be_patched_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, forced = tiny_network(n_future=3), next(name for name, kind in KINDS.items() if kind.teacher_forced)
+    for options, message in (
+        ({"head": 4}, "head must be between 1 and n_future = 3, not 4"),
+        ({"window": -1}, "window must be at least 0, not -1"),
+    ):
+        with pytest.raises(LabError, match=message):
+            patching(network, TASK, sequences=4, **options)
+    with pytest.raises(LabError, match="prediction head 2 is teacher-forced"):
+        patching(tiny_network(forced), TASK, head=2, sequences=4)
+    with pytest.raises(LabError, match="prediction head 3 predicts the answer of induction before it reads"):
+        patching(network, tasks.get("induction", vocabulary=12, period=(2, 2), length=12), head=3, sequences=4)
+    monkeypatch.setattr(type(TASK), "contrast", Insight.contrast)
+    with pytest.raises(LabError, match="induction has no contrasts"):
+        patching(network, TASK, sequences=4)
