@@ -176,13 +176,11 @@ class Belief(Task):
         return np.where(known, 2 + possible.argmax(axis=-1), 1)
 
     def _different(self) -> float:
-        """The number of equally likely sequences that would coincide as often as two drawn ones; any number above `_FEWEST`."""
-        pair_KK = np.outer(self._process.stationary_K, self._process.stationary_K)
-        for _ in range(self.length):
-            pair_KK = np.einsum("kl,vkm,vln->mn", pair_KK, self.moves, self.moves)
-            if pair_KK.sum() < 1 / _FEWEST:
-                break
-        return float(1 / pair_KK.sum())
+        """The number of equally likely sequences that would coincide as often as two drawn ones."""
+        stationary_K = self._process.stationary_K
+        both = np.einsum("vkm,vln->klmn", self.moves, self.moves).reshape([len(stationary_K) ** 2] * 2)  # the same token twice
+        with np.errstate(divide="ignore"):
+            return float(1 / (np.kron(stationary_K, stationary_K) @ np.linalg.matrix_power(both, self.length)).sum())
 
     @property
     def _process(self) -> _Process:

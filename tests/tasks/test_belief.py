@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 from collections import defaultdict
@@ -82,6 +83,13 @@ def test_joints_and_floors_agree_with_enumeration(task: tasks.Task) -> None:
         assert (weight * optimum[:, 1:]).sum() / weight.sum() == pytest.approx(task.floor(role), abs=1e-9)
         shares = [(weight * (rows[:, 1:] == token)).sum() / weight.sum() for token in range(task.vocab_size)]
         assert max(shares) == pytest.approx(task.chance(role), abs=1e-9)
+
+
+@pytest.mark.parametrize(("task", "length"), [(MESS3, 6), (RRXOR, 12)], ids=["mess3", "rrxor"])
+def test_too_few_different_sequences_are_rejected(task: tasks.Task, length: int) -> None:
+    equal = sum(chances.sum() ** 2 for chances in hidden(task, length).values())
+    with pytest.raises(TaskError, match=rf"length must be larger.* \({1 / equal:.0f} here\)"):
+        dataclasses.replace(task, length=length)
 
 
 @BOTH

@@ -120,6 +120,7 @@ def test_negations_are_a_quarter_of_the_shortest_expressions() -> None:
     ("name", "chosen"),
     [
         ("markov", {"length": 10**12}),
+        ("belief", {"length": 10**12}),
         ("induction", {"vocabulary": 10**5, "period": [1, 3000], "length": 10**5}),
         ("polynomial", {"p": 32749, "k": 64, "operations": [1, 100]}),
         ("recall", {"vocabulary": 10**9, "pairs": 10**8, "length": 10**9}),
