@@ -109,8 +109,7 @@ def test_equal_vectors_have_no_r_squared() -> None:
 
 
 def test_classes_without_a_state_are_never_predicted() -> None:
-    labels = np.arange(40) % 2 * 3
-    states = normal(40, D) + 9.0 * labels[:, None] * normal(1, D, seed=1)
+    states, labels = normal(40, D), np.arange(40) % 2 * 3
     probe = fit_discriminant(decompose(states), labels, classes=5)
     assert set(probe(30 * normal(50, D, seed=2)).argmax(axis=1)) == {0, 3}
-    assert accuracy(probe, states, labels) == 1
+    np.testing.assert_array_equal(probe(states)[:, [0, 3]], fit_discriminant(decompose(states), labels // 3, 2)(states))
