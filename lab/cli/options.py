@@ -29,7 +29,7 @@ def function_options(function: Callable[..., Any], skip: int, leave_out: Sequenc
         default = parameter.default if isinstance(parameter.default, (str, float, int)) else None
         is_literal = typing.get_origin(hints.get(parameter.name)) is typing.Literal
         options[parameter.name] = {
-            "help": (text if default is None else f"{text} ({default})").replace("%", "%%"),
+            "help": (text if default in (None, "") else f"{text} ({default})").replace("%", "%%"),
             "type": type(default) if type(default) in (float, int) else None,
             "choices": typing.get_args(hints[parameter.name]) if is_literal else None,
         }

@@ -22,7 +22,8 @@ _COORDINATES = ["site", "layer", "position", "role", "place", "target", "score",
 _SCORES = {"accuracy": "accuracy", "R2": "$R^2$"}
 _CONTROLS = {"untrained network": "--", "shuffled labels": ":", "majority": "-."}
 """Controls and the lines of their curves."""
-_TARGETS_AT_MOST = 6
+_TARGETS_AT_MOST, _ROLES_AT_MOST = 6, 24
+"""Targets that are drawn by default; positions up to which the role of the next token is named."""
 
 
 def draw_probe(
@@ -54,8 +55,10 @@ def draw_probe(
 
 
 def _places(frame: pd.DataFrame) -> pd.Series:
-    """Return a label for every position: its number and the role of the next token, as far as these are known."""
+    """Return a label for every position: its number, and the role of the next token where all sequences have the same."""
     numbers, roles = frame["position"].astype(str), frame["role"].astype(str)
+    if frame["position"].nunique() > _ROLES_AT_MOST:
+        return numbers
     both = numbers + roles.map(lambda role: f"\N{RIGHTWARDS ARROW}{role}" if role else "")
     return both.where(numbers != "all", roles)
 
@@ -78,13 +81,13 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
             image = draw_cells(axes, matrix.to_numpy(float), list(matrix.index), places, scale)
             axes.axhline(len(matrix) - len(_CONTROLS) - 0.5, color="white", linewidth=3)
             axes.set_title(f"{target}, {name}" if len(names) > 1 else target, fontsize=8)
-            if max(map(len, places)) > 2:
+            if max(map(len, places)) > 3:
                 axes.tick_params(axis="x", labelrotation=90)
     for axes in panels[:-1].flat:
         axes.set_xticklabels([])
     arrow = " \N{RIGHTWARDS ARROW} role of the next token" if "\N{RIGHTWARDS ARROW}" in places[0] else ""
     figure.supxlabel("role of the next token" if "all" in set(frame["position"]) else f"position{arrow}", fontsize=9)
-    colour_bar(image, list(panels.flat), scale)
+    colour_bar(image, list(panels.flat), scale, aspect=5 * figure.get_figheight())
     note = f"linear probes, mean over {describe_seeds(table)}; below: controls, at their best layer"
     figure_note(figure, [note, *means.conditions.notes])
     return figure, attach_notes(table.drop(columns=["place", "step"]), means.conditions)
