@@ -1,6 +1,7 @@
 """The two-token decomposition against enumeration and closed forms, and the network's joint against one pass a token."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import tasks
 from lab.config.kinds import KINDS
 from lab.errors import LabError
 from lab.interp.information import decompose_entropy, decompose_loss, information, model_joint, task_information
-from lab.model import build
+from lab.model import Network, NetworkSpec, build
 from tests.helpers.networks import random_tokens, tiny_network
 from tests.helpers.tiny import tiny
 
@@ -122,6 +123,18 @@ def test_only_pairs_of_scored_targets_count() -> None:
     assert everywhere["scored"].to_dict() == {"prompt": 0, "stem": 1, "case_first": 1}
     assert everywhere.loc["stem", "H(X)"] == pytest.approx(math.log(16))
     assert everywhere.loc["stem", "contexts"] == 8
+
+
+def test_a_network_may_have_more_tokens_than_its_task() -> None:
+    experiment = tiny("markov", **{"task.length": 6})
+    spec = NetworkSpec.of(experiment)
+    frame = information(Network(replace(spec, vocabulary=spec.vocabulary + 3)), experiment.task, sequences=4)
+    values = frame.set_index(["role", "source", "quantity"])["value"]["all"]
+    for source in ("data", "model"):
+        own = values[source]
+        assert own["H(X)"] == pytest.approx(own["H(X|Y)"] + own["I(X;Y)"])
+        assert own["H(Y)"] == pytest.approx(own["H(Y|X)"] + own["I(X;Y)"])
+    assert values["model", "H(X)"] > values["data", "H(X)"]
 
 
 def test_a_task_without_joint_has_no_information() -> None:
