@@ -83,6 +83,9 @@ INSTRUMENTS: dict[str, Instrument] = {
         ("quantity", "site", "attention_head", "sender"),
         summary="lab.stats.circuits:circuit_orders",
     ),
+    "derailing": Instrument(
+        "lab.interp.derailing:derailing", "lab.plots.derailing:draw_derailing", ("quantity", "role", "position")
+    ),
     "rank": Instrument("lab.interp.rank:rank", "lab.plots.rank:draw_rank", ("site", "layer")),
 }
 """Every instrument by its name. Its description is the first line of its measure's docstring."""

@@ -15,7 +15,7 @@ from lab.model import Network
 from lab.objectives import IGNORE, future_targets
 from tasks import Task
 
-_LEAST = 0.02
+_LEAST = 0.05
 """Mean loss in nats, or squared gradient, of a role's own targets up to which its weight would be a ratio of noise."""
 
 
@@ -92,7 +92,7 @@ def choice_points(
         seed: Of the sequences.
 
     Returns:
-        `role`, `quantity`, `value`: the weights `loss` and `gradient` of roles whose own next-token value is above 0.02
+        `role`, `quantity`, `value`: the weights `loss` and `gradient` of roles whose own next-token value is above 0.05
         (below, the weight is a ratio of noise), and `loss share` and `gradient share`, the role's share of all values.
 
     Raises:

@@ -1,0 +1,87 @@
+"""Errors of completed answers: the first error by position, and what goes before and after it as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lab.plots.axes import figure_note, legend_below
+from lab.plots.style import Look, looks
+from lab.plots.tables import attach_notes, describe_seeds
+from lab.stats.inspected import condition_means
+
+BARS = {
+    "any error": "answers\nwith an error",
+    "any error, choices forced": "the same,\nchoices forced",
+    "consistent after error": "tokens after it\nconsistent",
+    "right continuation": "wrong path\nfollowed rightly",
+    "exposure gap": "accuracy lost on\nown prefixes",
+}
+"""The quantities drawn as bars, with their labels."""
+
+
+def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Figure, pd.DataFrame]:
+    """Draw the share of first errors by position, and consequences of errors as bars, at the last step of each run.
+
+    Args:
+        frame: From `lab.inspect("derailing", ...)`.
+        by: Settings that distinguish conditions, separated by commas; by default all that vary.
+
+    Returns:
+        The figure, and the means with their 90 % intervals over seeds, as `condition_means`.
+
+    Raises:
+        LabError: If there are more than 12 conditions; also as `condition_means`.
+    """
+    last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
+    table, found = condition_means(last, ["quantity", "role", "position"], by)
+    shown = looks(found.table["condition"])
+    figure = Figure(figsize=(8.4, 3.3), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    _draw_positions(left, table[(table["quantity"] == "first error") & (table["position"] >= 0)], shown)
+    _draw_bars(right, table[table["position"] < 0], shown)
+    legend_below(left)
+    right.legend(loc="upper right", frameon=False, handlelength=1.5)
+    figure_note(figure, [f"mean and 90 % bootstrap interval over {describe_seeds(table)}", *found.notes])
+    return figure, attach_notes(table, found)
+
+
+def _draw_positions(axes: Axes, rows: pd.DataFrame, shown: dict[object, Look]) -> None:
+    for name, look in shown.items():
+        own = rows[rows["condition"] == name].sort_values("position")
+        axes.plot(own["position"], own["mean"], label=str(name), markersize=4, **look.options)
+        axes.fill_between(own["position"], own["low"], own["high"], color=look.colour, alpha=0.18, linewidth=0)
+    axes.set_xlabel("position in the answer, tokens")
+    axes.set_ylabel("share of tokens that are the first error,\nof those without one before")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(bottom=0)
+
+
+def _draw_bars(axes: Axes, rows: pd.DataFrame, shown: dict[object, Look]) -> None:
+    """Draw a group of bars for each quantity that the frame has, a bar for each condition."""
+    rows = rows[rows["role"] == "all"]
+    present = [quantity for quantity in BARS if (rows["quantity"] == quantity).any()]
+    width = 0.8 / len(shown)
+    for number, (name, look) in enumerate(shown.items()):
+        own = rows[rows["condition"] == name].drop_duplicates("quantity").set_index("quantity").reindex(present)
+        places = np.arange(len(present)) + width * (number - (len(shown) - 1) / 2)
+        hatch = ("", "///", "...", "xx", "\\\\\\", "++")[number % 6]
+        options: dict[str, Any] = {"facecolor": (look.colour, 0.3), "edgecolor": look.colour, "hatch": hatch, "linewidth": 1.0}
+        axes.bar(places, own["mean"], 0.92 * width, label=str(name), **options)
+        axes.vlines(places, own["low"], own["high"], color="#222222", linewidth=1.2)
+        for place, mean in zip(places, own["mean"], strict=True):
+            if not np.isnan(mean):
+                axes.annotate(
+                    f"{mean:.2f}", (place, max(mean, 0)), (0, 2), textcoords="offset points", ha="center", fontsize=6.5
+                )
+    axes.axhline(0, color="#222222", linewidth=0.8)
+    axes.set_xticks(range(len(present)), [BARS[quantity] for quantity in present], fontsize=7)
+    axes.set_ylabel("share")
+    axes.grid(visible=False, axis="x")
+    axes.set_axisbelow(True)

@@ -1,0 +1,158 @@
+"""Errors of completed answers, on hand-written answers whose errors are known and on networks against plain loops."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import tasks
+from lab.errors import LabError
+from lab.interp.derailing import EVERYWHERE, derailing, describe_errors, judge_answers
+from lab.model import Network, build
+from tasks import Batch, Task
+from tasks.maze import Maze
+from tests.helpers.tiny import tiny
+
+STAR = tasks.get("star", degree=2, arm=4)
+MAZE = tasks.get("maze", turns=2, detours=1, corridor=2, nodes=24, slip=0.3)
+
+Rows = dict[tuple[str, str, int], float]
+
+
+def described(task: Task, batch: Batch, tokens: np.ndarray) -> Rows:
+    rows = describe_errors(task, batch, judge_answers(task, batch, tokens))
+    assert len({row[:3] for row in rows}) == len(rows)
+    return {row[:3]: row[3] for row in rows}
+
+
+def test_right_answers_have_no_error() -> None:
+    for task in (STAR, tasks.get("agreement"), tasks.get("addition"), tasks.get("maze", slip=0.0)):
+        batch = task.batch(0, 0, 64, "validation")
+        rows = described(task, batch, batch.tokens)
+        assert rows["any error", "all", EVERYWHERE] == 0
+        assert all(value == 0 for (quantity, *_), value in rows.items() if quantity == "first error")
+        assert not any(quantity in ("consistent after error", "right continuation") for quantity, *_ in rows)
+
+
+@pytest.mark.parametrize("wrong_at", [0, 2])
+def test_an_error_at_one_position_is_found_there(wrong_at: int) -> None:
+    batch = STAR.batch(0, 0, 50, "validation")
+    tokens = batch.tokens.copy()
+    begin = int(batch.answer[0, 0])
+    tokens[:25, begin + wrong_at] = tokens[:25, 0] * 0 + (tokens[:25, begin + wrong_at] + 1) % STAR.vocab_size
+    rows = described(STAR, batch, tokens)
+    assert rows["any error", "all", EVERYWHERE] == 0.5
+    for place in range(3):
+        assert rows["first error", "all", place] == (0.5 if place == wrong_at else 0.0)
+    role = "turn" if wrong_at == 0 else "follow"
+    assert rows["first error", role, EVERYWHERE] == pytest.approx(0.5 if wrong_at == 0 else 25 / 100)
+
+
+def other_arm(batch: Batch) -> np.ndarray:
+    """Return the sequences with the whole answer along the other arm: wrong, then consistent."""
+    tokens = batch.tokens.copy()
+    for row, (begin, end) in enumerate(batch.answer.tolist()):
+        start = int(tokens[row, begin - 2])
+        edges = dict[int, list[int]]()
+        for u, v in tokens[row, : begin - 2].reshape(-1, 2).tolist():
+            edges.setdefault(u, []).append(v)
+        at = next(node for node in edges[start] if node != tokens[row, begin])
+        for position in range(begin, end):
+            tokens[row, position] = at
+            at = edges.get(at, [0])[0]
+    return tokens
+
+
+def test_a_wrong_turn_can_be_followed_rightly() -> None:
+    batch = STAR.batch(0, 0, 40, "validation")
+    tokens = other_arm(batch)
+    rows = described(STAR, batch, tokens)
+    assert rows["any error", "all", EVERYWHERE] == rows["first error", "turn", EVERYWHERE] == 1
+    assert rows["consistent after error", "all", EVERYWHERE] == rows["right continuation", "all", EVERYWHERE] == 1
+    tokens[:10, int(batch.answer[0, 1]) - 1] = tokens[:10, 0] * 0 + batch.tokens[:10, -1]
+    rows = described(STAR, batch, tokens)
+    assert rows["right continuation", "all", EVERYWHERE] == 0.75
+    assert rows["consistent after error", "all", EVERYWHERE] == pytest.approx(1 - 0.25 / 2)
+
+
+def test_errors_of_a_maze_are_slips_at_turns() -> None:
+    """The data's own walks: errors are the slips, all follow their wrong way rightly, and all are at a sigma above 0."""
+    assert isinstance(MAZE, Maze)
+    batch = MAZE.batch(0, 0, 4000, "validation")
+    rows = described(MAZE, batch, batch.tokens)
+    assert rows["any error", "all", EVERYWHERE] == pytest.approx(1 - 0.7**2, abs=0.03)
+    assert rows["first error", "turn", EVERYWHERE] == pytest.approx(0.3, abs=0.03)
+    assert rows["first error", "detour", EVERYWHERE] == rows["first error", "forced", EVERYWHERE] == 0
+    assert rows["right continuation", "all", EVERYWHERE] == 1
+    sigmas = {role: value for (quantity, role, _), value in rows.items() if role.startswith("sigma")}
+    assert sigmas.pop("sigma 0.00") == 0
+    assert len(sigmas) == 2
+    assert list(sigmas.values()) == pytest.approx([0.3, 0.3], abs=0.03)
+
+
+def completed(network: Network, batch: Batch) -> torch.Tensor:
+    tokens = torch.from_numpy(batch.tokens).clone()
+    for position in range(int(batch.answer[0, 0]), tokens.shape[1]):
+        tokens[:, position] = network.logits(tokens[:, :position])[:, -1].argmax(-1)
+    return tokens
+
+
+@torch.no_grad()
+def test_gaps_are_those_of_plain_loops() -> None:
+    network = build(tiny("star", n_future=2)).eval()
+    task, count = tasks.get("star"), 30
+    batch = task.batch(3, 0, count, "test")
+    table = derailing(network, task, sequences=count, split="test", seed=3)
+    found = table.set_index(["quantity", "role", "position"])["value"]
+    own, true = completed(network, batch), torch.from_numpy(batch.tokens)
+    begin, end = batch.answer[0].tolist()
+    for prefix, tokens in (("true", true), ("own", own)):
+        log_probs = network.logits(tokens).double().log_softmax(-1)
+        losses = [-log_probs[b, p - 1, true[b, p]] for b in range(count) for p in range(begin, end)]
+        hits = [log_probs[b, p - 1].argmax() == true[b, p] for b in range(count) for p in range(begin, end)]
+        assert found[f"loss, {prefix} prefix", "all", -1] == pytest.approx(float(torch.stack(losses).mean()), abs=1e-4)
+        assert found[f"accuracy, {prefix} prefix", "all", -1] == pytest.approx(float(torch.stack(hits).double().mean()))
+    at_end = [float((tokens[:, end - 1] == true[:, end - 1]).double().mean()) for tokens in (own,)]
+    assert found["accuracy, own prefix", "all", end - 1 - begin] == pytest.approx(at_end[0])
+    gap = found["accuracy, true prefix"] - found["accuracy, own prefix"]
+    np.testing.assert_allclose(found["exposure gap"], gap)
+    assert found["exposure gap", "all", 0] == 0, "the first token has the same prefix"
+
+
+def test_forced_choices_leave_the_other_errors() -> None:
+    network, task = build(tiny("star", n_future=1)).eval(), tasks.get("star")
+    table = derailing(network, task, sequences=300, forced="turn").set_index("quantity")
+    assert 0 < table.loc["any error, choices forced", "value"] <= table.loc["any error", "value"]
+    every = derailing(build(tiny("maze", n_future=1)), MAZE_OF_TINY, sequences=8).set_index("quantity")
+    assert every.loc["any error, choices forced", "value"] <= 1
+    with pytest.raises(LabError, match="forced must be empty for maze"):
+        derailing(build(tiny("maze", n_future=1)), MAZE_OF_TINY, sequences=4, forced="turn")
+
+
+MAZE_OF_TINY = tasks.get("maze")
+
+
+@torch.no_grad()
+def test_a_true_walk_is_judged_up_to_its_slip() -> None:
+    """Greedy guesses after true prefixes of a maze: right if the step is on the map and loses nothing."""
+    network, task = build(tiny("maze", n_future=1)).eval(), MAZE_OF_TINY
+    table = derailing(network, task, sequences=40).set_index(["quantity", "position"])["value"]
+    assert 0 <= table["accuracy, true prefix", EVERYWHERE] < 1
+    slipping = replace(task, slip=0.0)
+    assert slipping.determined is False, "detours are free"
+    assert "loss, true prefix" not in table.index.get_level_values(0)
+
+
+def test_what_does_not_fit_is_rejected() -> None:
+    network = build(tiny())
+    for task, options, message in (
+        (tasks.get("induction", vocabulary=12, period=[3, 5], length=12, test_period=None), {}, "induction does not know"),
+        (tasks.get("star"), {"decoding": "beam"}, "decoding must be greedy or sampled, not 'beam'"),
+    ):
+        of_task = network if not options else build(tiny("star"))
+        with pytest.raises(LabError, match=message):
+            derailing(of_task, task, sequences=4, **options)
+    hidden = tiny("star", n_future=1, objective__teacherless=True)
+    with pytest.raises(LabError, match="answer hidden"):
+        derailing(build(hidden), hidden.task)
