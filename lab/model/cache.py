@@ -6,9 +6,12 @@ B sequences, S slots of each (its capacity), T new positions, H attention heads,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from lab.model.workspace import Workspace
 
 
 class Cache:
@@ -24,6 +27,7 @@ class Cache:
         longest: The largest of them.
         even: Whether all of them are the same.
         pairs: Keys (after RoPE) and values by the name of an attention, (2, B, H, S, K) each.
+        weights: Weights of layers as they multiply with them in a workspace, by the layer's name.
         states: Hidden states that heads keep, by name, (B, S + 1, D) each: those of slot p in row p + 1, zeros in row 0.
     """
 
@@ -33,6 +37,8 @@ class Cache:
         self.sequences_B1 = torch.arange(sequences, device=device)[:, None]
         self.pairs: dict[str, Tensor] = {}
         self.states: dict[str, Tensor] = {}
+        self.weights: dict[str, Any] = {}
+        self._workspaces: dict[int, Workspace] = {}
         self._causal: dict[tuple[int, torch.dtype], Tensor] = {}
 
     def place(self, count: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> Place:
@@ -71,6 +77,12 @@ class Cache:
         """Return the rows of slots in a buffer (2 x B x H x S, K)."""
         first = torch.arange(2 * len(self.lengths_B) * n_heads, device=slots_BT.device).view(2, -1, n_heads, 1) * self.capacity
         return (first + slots_BT[:, None]).flatten()
+
+    def workspace(self, count: int, n_heads: int, width: int, dtype: torch.dtype, epsilon: float) -> Workspace:
+        """Return the buffers of a pass over `count` new tokens of each sequence."""
+        if count not in self._workspaces:
+            self._workspaces[count] = Workspace(len(self.lengths_B), count, n_heads, width, dtype, epsilon)
+        return self._workspaces[count]
 
     def advance(self, count: int) -> None:
         """Count `count` new tokens of each sequence."""
@@ -115,6 +127,7 @@ class Place:
         rows: (2 x B x H x T,) int64, rows of a buffer (2 x B x H x S, K) that the pass writes; None where `begin` is set.
         output_B: (B,) int64, the one position whose output a layer computes, of those from 0 to T - 1; None for all. Keys and
             values are computed at all of them, and `mask` is (B x H, 1, E).
+        workspace: Buffers of the pass; None where layers go without.
     """
 
     cache: Cache
@@ -125,6 +138,7 @@ class Place:
     mask: Tensor | None
     rows: Tensor | None = None
     output_B: Tensor | None = None
+    workspace: Workspace | None = None
 
     def only(self, output_B: Tensor) -> Place:
         """Return the place with one output position of each sequence."""

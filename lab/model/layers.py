@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from lab.model.attention import attend, attention_pattern
 from lab.model.cache import Place
 from lab.model.context import Context
 from lab.model.kernels import apply_rope, gated_unit, rms_norm
+from lab.model.workspace import Workspace
 
 NORM_EPSILON = 1e-6
 
@@ -181,6 +182,18 @@ class Gelu(nn.Module):
 MLPS: dict[str, type[nn.Module]] = {"swiglu": Swiglu, "gelu": Gelu}
 
 
+class StepWeights(NamedTuple):
+    """The weights of a layer as `Layer` multiplies with them in a workspace; norms times the root of D."""
+
+    attention_norm_D: Tensor
+    qkv_DE: Tensor
+    out_DD: Tensor
+    mlp_norm_D: Tensor
+    gate_DI: Tensor | None
+    up_DI: Tensor
+    down_ID: Tensor
+
+
 class Layer(nn.Module):
     """One transformer layer: attention, then the MLP, each on a normed input and added to the residual stream.
 
@@ -197,6 +210,8 @@ class Layer(nn.Module):
         self.mlp = MLPS[settings.mlp](settings.width)
 
     def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
+        if context.place is not None and context.place.workspace is not None:
+            return self._step(states_BTD, context, context.place, context.place.workspace)
         if context.place is not None:
             heads_BTD = self.attention.continued(self.attention_norm(states_BTD), context, context.place)
             states_BTD = context.place.at_output(states_BTD) + self.attention.out(heads_BTD)
@@ -205,3 +220,45 @@ class Layer(nn.Module):
         states_BTD = states_BTD + self.attention(self.attention_norm(states_BTD), context)
         states_BTD = states_BTD + context.visit(f"{self.name}.mlp", self.mlp(self.mlp_norm(states_BTD)))
         return context.visit(f"{self.name}.residual", states_BTD)
+
+    def _step(self, states_BTD: Tensor, context: Context, place: Place, space: Workspace) -> Tensor:
+        """Compute what `forward` does with a place, in buffers that are already there."""
+        (B, T, D), attention = states_BTD.shape, self.attention
+        H, states_RD = attention.n_heads, states_BTD.view(B * T, D)
+        weights = place.cache.weights.get(self.name)
+        if weights is None:
+            weights = place.cache.weights[self.name] = self._weights(space)
+        torch.mm(space.norm(states_RD, weights.attention_norm_D), weights.qkv_DE, out=space.qkv_RE)
+        space.turned.mul_(torch.view_as_complex(context.rope))
+        keys, values = place.extend(attention.name, space.pairs_2BHTK)
+        queries_BHTK = space.queries_BHTK
+        if place.output_B is not None:
+            states_RD = place.at_output(states_BTD).view(B, D)
+            queries_BHTK = place.at_output(queries_BHTK.transpose(1, 2)).transpose(1, 2)
+            space, T = place.cache.workspace(1, H, D, states_RD.dtype, NORM_EPSILON), 1
+        queries, scale = queries_BHTK.reshape(B * H, T, D // H), (D // H) ** -0.5
+        if place.mask is None:
+            scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+        else:
+            scores = torch.baddbmm(place.mask, queries, keys.transpose(1, 2), alpha=scale)
+        mixed = torch.bmm(torch.softmax(scores, -1), values)
+        mixed_RD = mixed.view(B, D) if T == 1 else mixed.view(B, H, T, -1).transpose(1, 2).reshape(B * T, D)
+        states_RD = torch.addmm(states_RD, mixed_RD, weights.out_DD)
+        normed_RD = space.norm(states_RD, weights.mlp_norm_D)
+        if weights.gate_DI is None:
+            inner_RI = F.gelu(torch.mm(normed_RD, weights.up_DI))
+        else:
+            inner_RI = space.gate(normed_RD, weights.gate_DI, weights.up_DI)
+        return torch.addmm(states_RD, inner_RI, weights.down_ID).view(B, T, D)
+
+    def _weights(self, space: Workspace) -> StepWeights:
+        gate = self.mlp.gate.weight.t() if isinstance(self.mlp, Swiglu) else None
+        return StepWeights(
+            space.scaled(self.attention_norm.weight),
+            self.attention.qkv.weight.t(),
+            self.attention.out.weight.t(),
+            space.scaled(self.mlp_norm.weight),
+            gate,
+            self.mlp.up.weight.t(),
+            self.mlp.down.weight.t(),
+        )

@@ -14,11 +14,15 @@ from torch.nn import functional as F
 
 from lab.config import Experiment
 from lab.errors import LabError
+from lab.model.cache import Cache
 from lab.model.context import Context, Sites
-from lab.model.layers import Layer, Linear, RmsNorm, RopeCache
+from lab.model.layers import NORM_EPSILON, Layer, Linear, RmsNorm, RopeCache
 from lab.model.spec import NetworkSpec
 from lab.model.unembedding import Unembedding
 from lab.registry import load_object
+
+FEW = 32
+"""New tokens of a sequence up to which a pass uses a workspace."""
 
 
 class Network(nn.Module):
@@ -106,17 +110,25 @@ class Network(nn.Module):
     def resolve(self, tokens_BT: Tensor, context: Context | None = None) -> Context:
         """Complete a context with what layers need: RoPE of the positions, embeddings, sites."""
         context = context or Context()
-        if (cache := context.cache) is not None:
-            if self.sites is not None:
-                raise LabError("context.cache must be None where activations are read or edited: give the whole sequence")
-            place = context.place
-            if place is None:
-                place = cache.place(tokens_BT.shape[1], self.spec.model.n_heads, self.embedding.weight.dtype, context.mask)
-            positions = place.slots_BT if context.positions is None else context.positions
-            context = replace(context, positions=positions, place=place)
+        if context.cache is not None:
+            return self._resolve_place(tokens_BT, context, context.cache)
         rope = self.rope(context.positions, tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
         context = replace(context, rope=rope, sites=self.sites)
         return replace(context, embedded_BTD=context.visit("embedding", self._embed(tokens_BT)))
+
+    def _resolve_place(self, tokens_BT: Tensor, context: Context, cache: Cache) -> Context:
+        """Complete a context with a cache."""
+        if self.sites is not None:
+            raise LabError("context.cache must be None where activations are read or edited: give the whole sequence")
+        (_, T), model, dtype, device = tokens_BT.shape, self.spec.model, self.embedding.weight.dtype, tokens_BT.device
+        place = context.place or cache.place(T, model.n_heads, dtype, context.mask)
+        if device.type == "cpu" and T <= FEW and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
+            place = replace(place, workspace=cache.workspace(T, model.n_heads, model.width, dtype, NORM_EPSILON))
+        if context.positions is None and place.begin is not None:
+            rope = self.rope(None, place.end, device, dtype)[place.begin :]
+        else:
+            rope = self.rope(place.slots_BT if context.positions is None else context.positions, T, device, dtype)
+        return replace(context, place=place, rope=rope, embedded_BTD=self._embed(tokens_BT))
 
     def non_embedding_parameters(self) -> int:
         """Count the parameters of trunk, prediction heads and norms: those that the paper's sizes count."""
