@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import ensemble, heads, interp, memory, overhead, peak, peers, scaling, sweep, tasks
+from benchmarks import decode, ensemble, heads, interp, memory, overhead, peak, peers, scaling, sweep, tasks
 from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
@@ -27,6 +27,7 @@ ALL: dict[str, Callable[..., list[Finding]]] = {
     "scaling": partial(scaling.run, figure=scaling.FIGURE),
     "ensemble": ensemble.run,
     "sweep": sweep.run,
+    "decode": decode.run,
     "peers": peers.run,
 }
 

@@ -148,6 +148,12 @@ class Place:
         by_head = mask.expand(len(output_B) * self.n_heads, -1, -1).view(len(output_B), self.n_heads, *mask.shape[-2:])
         return replace(place, mask=place.at_output(by_head.transpose(1, 2)).transpose(1, 2).flatten(0, 1))
 
+    def with_workspace(self, workspace: Workspace) -> Place:
+        """Return the place with buffers."""
+        return Place(
+            self.cache, self.n_heads, self.begin, self.slots_BT, self.end, self.mask, self.rows, self.output_B, workspace
+        )
+
     def at_output(self, states_BTX: Tensor) -> Tensor:
         """Return what belongs to the position `output_B` of each sequence, (B, 1, ...); everything where that is None."""
         if self.output_B is None:

@@ -259,6 +259,6 @@ class Layer(nn.Module):
             self.attention.out.weight.t(),
             space.scaled(self.mlp_norm.weight),
             gate,
-            self.mlp.up.weight.t(),
-            self.mlp.down.weight.t(),
+            self.mlp.get_parameter("up.weight").t(),
+            self.mlp.get_parameter("down.weight").t(),
         )

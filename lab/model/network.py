@@ -120,15 +120,23 @@ class Network(nn.Module):
         """Complete a context with a cache."""
         if self.sites is not None:
             raise LabError("context.cache must be None where activations are read or edited: give the whole sequence")
-        (_, T), model, dtype, device = tokens_BT.shape, self.spec.model, self.embedding.weight.dtype, tokens_BT.device
+        T, model, dtype = tokens_BT.shape[1], self.spec.model, self.embedding.weight.dtype
         place = context.place or cache.place(T, model.n_heads, dtype, context.mask)
-        if device.type == "cpu" and T <= FEW and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
-            place = replace(place, workspace=cache.workspace(T, model.n_heads, model.width, dtype, NORM_EPSILON))
+        if tokens_BT.is_cpu and T <= FEW and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
+            place = place.with_workspace(cache.workspace(T, model.n_heads, model.width, dtype, NORM_EPSILON))
         if context.positions is None and place.begin is not None:
-            rope = self.rope(None, place.end, device, dtype)[place.begin :]
+            rope = self.rope.forward(None, place.end, tokens_BT.device, dtype)[place.begin :]
         else:
-            rope = self.rope(place.slots_BT if context.positions is None else context.positions, T, device, dtype)
-        return replace(context, place=place, rope=rope, embedded_BTD=self._embed(tokens_BT))
+            positions = place.slots_BT if context.positions is None else context.positions
+            rope = self.rope.forward(positions, T, tokens_BT.device, dtype)
+        return Context(
+            cache=cache,
+            computed=context.computed,
+            detached=context.detached,
+            place=place,
+            rope=rope,
+            embedded_BTD=self._embed(tokens_BT),
+        )
 
     def non_embedding_parameters(self) -> int:
         """Count the parameters of trunk, prediction heads and norms: those that the paper's sizes count."""

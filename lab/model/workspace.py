@@ -5,6 +5,8 @@ B sequences, T new positions, R = B x T, H attention heads, K width of one, D = 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,10 +25,10 @@ class Workspace:
     def __init__(self, sequences: int, count: int, n_heads: int, width: int, dtype: torch.dtype, epsilon: float) -> None:
         rows, self._width = sequences * count, width
         self._lengths_R1, self._normed_RD = torch.empty(rows, 1, dtype=dtype), torch.empty(rows, width, dtype=dtype)
-        self._least = torch.tensor((width * epsilon) ** 0.5, dtype=dtype)
+        self._least = torch.tensor(math.sqrt(width * epsilon), dtype=dtype)
         self.qkv_RE = torch.empty(rows, 3 * width, dtype=dtype)
         qkv_BT3HK = self.qkv_RE.view(sequences, count, 3, n_heads, -1)
-        self.turned = torch.view_as_complex(qkv_BT3HK[:, :, :2].unflatten(-1, (-1, 2)))
+        self.turned = torch.view_as_complex(self.qkv_RE.view(sequences, count, 3, n_heads, -1, 2)[:, :, :2])
         self.pairs_2BHTK = qkv_BT3HK[:, :, 1:].permute(2, 0, 3, 1, 4)
         self.queries_BHTK = qkv_BT3HK[:, :, 0].transpose(1, 2)
         self._inner: tuple[Tensor, Tensor] | None = None
@@ -40,7 +42,7 @@ class Workspace:
 
     def scaled(self, weight_D: Tensor) -> Tensor:
         """Return the weight of a norm, times the root of D: `norm` divides by lengths, not by root mean squares."""
-        return weight_D.detach() * self._width**0.5
+        return weight_D.detach() * math.sqrt(self._width)
 
     def gate(self, states_RD: Tensor, gate_DI: Tensor, up_DI: Tensor) -> Tensor:
         """Compute silu(gate x) * (up x); the next call overwrites the result."""
