@@ -22,6 +22,8 @@ from benchmarks.progress import each
 from benchmarks.timing import Finding, interleaved, medians, print_findings
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import kept_points, points_of
+from lab.interp.ablation import ablation
+from lab.interp.patching import patching
 from lab.interp.probe import probe
 from lab.model import build
 from lab.reproduce.demo import SETTINGS
@@ -52,7 +54,26 @@ def probe_seconds(rounds: int) -> Finding:
     return Finding("probe of all layers and positions, seconds", medians(interleaved(timed, rounds, 1))["probe"], 20.0, False)
 
 
-CASES: dict[str, Callable[[int], Finding]] = {"kept": kept_share, "probe": probe_seconds}
+def ablation_seconds(rounds: int) -> Finding:
+    """Ablation of every component of a network of 4 layers on 512 sequences, in seconds."""
+    experiment = lab.experiment("induction", n_future=1)
+    timed = {"ablation": partial(ablation, build(experiment), experiment.task, sequences=512)}
+    return Finding("ablation of all components, seconds", medians(interleaved(timed, rounds, 1))["ablation"], 20.0, False)
+
+
+def patching_seconds(rounds: int) -> Finding:
+    """Patching of every state of a network of 4 layers at every named position, both ways, in seconds."""
+    experiment = lab.experiment("induction", n_future=1)
+    timed = {"patching": partial(patching, build(experiment), experiment.task)}
+    return Finding("grid of patches, seconds", medians(interleaved(timed, rounds, 1))["patching"], 60.0, False)
+
+
+CASES: dict[str, Callable[[int], Finding]] = {
+    "kept": kept_share,
+    "probe": probe_seconds,
+    "ablation": ablation_seconds,
+    "patching": patching_seconds,
+}
 """What is timed, by name."""
 
 
