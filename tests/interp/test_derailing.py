@@ -156,3 +156,13 @@ def test_what_does_not_fit_is_rejected() -> None:
     hidden = tiny("star", n_future=1, objective__teacherless=True)
     with pytest.raises(LabError, match="answer hidden"):
         derailing(build(hidden), hidden.task)
+
+
+def test_the_rate_of_first_errors_is_of_answers_without_one() -> None:
+    batch = STAR.batch(0, 0, 40, "validation")
+    tokens, begin = batch.tokens.copy(), int(batch.answer[0, 0])
+    tokens[:20, begin] = (tokens[:20, begin] + 1) % STAR.vocab_size
+    tokens[:30, begin + 1] = (tokens[:30, begin + 1] + 1) % STAR.vocab_size
+    rows = described(STAR, batch, tokens)
+    assert [rows["first error", "all", place] for place in range(3)] == [20 / 40, 10 / 20, 0 / 10]
+    assert rows["first error", "follow", EVERYWHERE] == 10 / (20 + 10)
