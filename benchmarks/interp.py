@@ -23,6 +23,10 @@ from benchmarks.timing import Finding, interleaved, medians, print_findings
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import kept_points, points_of
 from lab.interp.ablation import ablation
+from lab.interp.attention import attention
+from lab.interp.choice_points import choice_points
+from lab.interp.circuits import circuits
+from lab.interp.derailing import derailing
 from lab.interp.patching import patching
 from lab.interp.probe import probe
 from lab.model import build
@@ -68,11 +72,22 @@ def patching_seconds(rounds: int) -> Finding:
     return Finding("grid of patches, seconds", medians(interleaved(timed, rounds, 1))["patching"], 60.0, False)
 
 
+def seconds_of(measure: Callable[..., object], task: str, rounds: int) -> Finding:
+    """An instrument with its default options on the network of a task's default experiment, in seconds."""
+    experiment = lab.experiment(task, n_future=2)
+    timed = {"measure": partial(measure, build(experiment).eval(), experiment.task)}
+    return Finding(f"{measure.__name__} on {task}, seconds", medians(interleaved(timed, rounds, 1))["measure"], 20.0, False)
+
+
 CASES: dict[str, Callable[[int], Finding]] = {
     "kept": kept_share,
     "probe": probe_seconds,
     "ablation": ablation_seconds,
     "patching": patching_seconds,
+    "attention": partial(seconds_of, attention, "induction"),
+    "circuits": partial(seconds_of, circuits, "induction"),
+    "choice-points": partial(seconds_of, choice_points, "maze"),
+    "derailing": partial(seconds_of, derailing, "maze"),
 }
 """What is timed, by name."""
 

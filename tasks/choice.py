@@ -2,7 +2,7 @@
 
 A sequence with two blocks of a choice, three consequences, and a free token:
 
-    . . . . c3 f6 f0 f2 r5 c1 f4 f3 f7 r0
+    s0 s1 s2 s3 c3 f6 f0 f2 r5 c1 f4 f3 f7 r0
 
 A choice (c) and a free token (r) are drawn uniformly, each on its own. The j-th consequence (f) is a fixed permutation of the
 choice, which a model must store in its weights. Both kinds are as hard to predict; the consequences are as hard before the
@@ -30,14 +30,14 @@ LEAD, CHOICE, CONSEQUENCE, FREE = 1, 2, 3, 4
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Task):
-    """Lead tokens, then blocks of a random choice, its consequences, and a random token without any."""
+    """Fixed tokens, then blocks of a random choice, its consequences, and a random token without any."""
 
     name: ClassVar[str] = "choice"
     summary: ClassVar[str] = "predict choices that decide the tokens after them, and others that decide nothing"
     source: ClassVar[str] = "Gloeckle et al. 2024, section 5.1 and appendix L.3 (Fig 9)"
     roles = (PADDING, "lead", "choice", "consequence", "free")
     role_labels: ClassVar[Mapping[str, str]] = {
-        "lead": "lead tokens",
+        "lead": "fixed tokens at the beginning",
         "choice": "choices",
         "consequence": "consequences of choices",
         "free": "random tokens without consequences",
@@ -51,7 +51,7 @@ class Choice(Task):
     blocks: int = 4
     """Choices in a sequence."""
     lead: int = 8
-    """Fixed tokens at the beginning: so many positions precede the first choice."""
+    """Fixed tokens at the beginning, all different: so many positions precede the first choice."""
 
     def check(self) -> None:
         require(self.options >= 2, "choice.options", self.options, "at least 2")
@@ -61,7 +61,7 @@ class Choice(Task):
 
     @property
     def vocab_size(self) -> int:
-        return 1 + 3 * self.options
+        return self.lead + 3 * self.options
 
     @property
     def block(self) -> int:
@@ -78,8 +78,10 @@ class Choice(Task):
         return _rule(self.options, self.consequences)
 
     def word(self, token: int) -> str:
-        kind, number = divmod(token - 1, self.options)
-        return f"{'cfr'[kind]}{number}" if token else "."
+        if token < self.lead:
+            return f"s{token}"
+        kind, number = divmod(token - self.lead, self.options)
+        return f"{'cfr'[kind]}{number}"
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         choice_BK, free_BK = rng.integers(self.options, size=(2, size, self.blocks))
@@ -117,7 +119,7 @@ class Choice(Task):
             begin = self._first(role)
             chances[:, begin : begin + self.options] = 1 / self.options
         elif role == LEAD:
-            chances[:, 0] = 1
+            chances[:, at] = 1
         else:
             step = (at - self.lead) % self.block
             right_B = self._first(CONSEQUENCE) + self.rule[step - 1, tokens[:, at - step] - self._first(CHOICE)]
@@ -144,7 +146,7 @@ class Choice(Task):
 
     def _first(self, role: int) -> int:
         """The first of the tokens that occur in a role."""
-        return {LEAD: 0, CHOICE: 1, CONSEQUENCE: 1 + self.options, FREE: 1 + 2 * self.options}[role]
+        return 0 if role == LEAD else self.lead + (role - CHOICE) * self.options
 
     @property
     def _roles(self) -> NDArray[np.int64]:
@@ -157,7 +159,7 @@ class Choice(Task):
         blocks[:, :, 0] = self._first(CHOICE) + choice_BK
         blocks[:, :, 1:-1] = self._first(CONSEQUENCE) + self.rule.T[choice_BK]
         blocks[:, :, -1] = self._first(FREE) + free_BK
-        tokens = np.concatenate([np.zeros((size, self.lead), dtype=np.int64), blocks.reshape(size, -1)], axis=1)
+        tokens = np.concatenate([np.tile(np.arange(self.lead), (size, 1)), blocks.reshape(size, -1)], axis=1)
         return self.rows(tokens, np.tile(self._roles, (size, 1)))
 
 

@@ -18,8 +18,8 @@ def test_consequences_follow_from_their_choice_alone() -> None:
     assert isinstance(task, Choice)
     batch = task.batch(0, 0, 300)
     for tokens, roles in zip(batch.tokens, batch.roles, strict=True):
-        choices = tokens[roles == CHOICE] - 1
-        consequences = tokens[roles == CONSEQUENCE].reshape(task.blocks, task.consequences) - 1 - task.options
+        choices = tokens[roles == CHOICE] - task.lead
+        consequences = tokens[roles == CONSEQUENCE].reshape(task.blocks, task.consequences) - task.lead - task.options
         np.testing.assert_array_equal(consequences, task.rule[:, choices].T)
     assert (np.sort(task.rule, axis=1) == np.arange(task.options)).all(), "one to one"
 
@@ -34,7 +34,7 @@ def test_choices_and_free_tokens_are_uniform_and_independent() -> None:
 
 def test_joints_are_those_of_all_sequences() -> None:
     every = [
-        [0, 0, *(token for choice, free in blocks for token in (1 + choice, *(3 + SMALL.rule[:, choice]), 5 + free))]
+        [0, 1, *(token for choice, free in blocks for token in (2 + choice, *(4 + SMALL.rule[:, choice]), 6 + free))]
         for blocks in product(product((0, 1), repeat=2), repeat=2)
     ]
     assert_joints_are_exact(SMALL, np.array(every), np.full(16, 1 / 16), range(SMALL.length - 2))
