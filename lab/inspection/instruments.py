@@ -54,6 +54,7 @@ INSTRUMENTS: dict[str, Instrument] = {
         "lab.interp.ablation:ablation",
         "lab.plots.ablation:draw_ablation",
         ("component", "site", "attention_head", "quantity"),
+        summary="lab.stats.strongest:strongest_components",
     ),
     "attention": Instrument(
         "lab.interp.attention:attention",
@@ -68,6 +69,7 @@ INSTRUMENTS: dict[str, Instrument] = {
         "lab.interp.patching:patching",
         "lab.plots.patching:draw_patching",
         ("component", "site", "attention_head", "position", "role", "quantity"),
+        summary="lab.stats.strongest:strongest_states",
     ),
     "probe": Instrument(
         "lab.interp.probe:probe",

@@ -66,7 +66,8 @@ def draw_ablation(
     panels[-1, 1].set_xlabel(_UNITS[quantity])
     figure.legend(*panels[0, 1].get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False, handlelength=1)
     colour_bar(image, list(panels.ravel()), scale, aspect=30)
-    figure_note(figure, [f"mean over {describe_seeds(table)}, bars with 90 % intervals", *_choice(table), *found.notes])
+    bars = "; bars with 90 % intervals" if table["low"].notna().any() else ""
+    figure_note(figure, [f"mean over {describe_seeds(table)}{bars}", *_choice(table), *found.notes])
     return figure, attach_notes(table, found)
 
 
