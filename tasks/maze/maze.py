@@ -26,7 +26,7 @@ from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
 from tasks.maze import text
 from tasks.maze.walker import Walker
-from tasks.maze.walks import build_edges, draw_walks, follow_walks
+from tasks.maze.walks import along_walks, build_edges, draw_walks, follow_walks
 from tasks.settings import require
 
 PROMPT, TURN, DETOUR, FORCED, OUTCOME = 1, 2, 3, 4, 5
@@ -70,6 +70,19 @@ class Maze(Walker):
         row_B1, roles_BS = np.arange(size)[:, None], np.full(walk_BS.shape, FORCED)
         roles_BS[row_B1, at_BC[:, : self.turns]], roles_BS[row_B1, at_BC[:, self.turns :]] = TURN, DETOUR
         return self._build(edges_BE2, path_BS[:, [0, -1]], walk_BS, roles_BS, steps_B)
+
+    def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """By the node before a step; steps off the map are forced. An answer ends with an outcome, or a token after an end."""
+        if tokens.shape[1] <= self.sampled_from:
+            return np.full(tokens.shape, PROMPT)
+        maps, at_BS = self._follow(tokens)
+        turn_BU, _ = maps.turns(self.steps)
+        ways_BU = maps.ways_BUV.sum(axis=2)
+        of_node_BU = np.where(ways_BU == 0, OUTCOME, np.where(turn_BU, TURN, np.where(ways_BU > 1, DETOUR, FORCED)))
+        role_BS = along_walks(of_node_BU, at_BS[:, :-1], FORCED)
+        last_BS = (role_BS == OUTCOME) | (tokens[:, self.sampled_from :] >= self.nodes)
+        ended_BS = np.cumsum(last_BS, axis=1) - last_BS > 0
+        return np.pad(np.where(ended_BS, 0, role_BS), ((0, 0), (self.sampled_from, 0)), constant_values=PROMPT)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The set of edges and the goal, independent of the order of the edges and of the walk."""

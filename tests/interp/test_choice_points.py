@@ -56,26 +56,44 @@ def test_the_count_is_that_of_brute_force(n_future: int, consequences: int) -> N
     assert count_terms(distribution, at=6, n_future=n_future) == dependent_terms(n_future, consequences)
 
 
-def test_turns_of_a_maze_are_choice_points_and_detours_not() -> None:
+def second_choices() -> dict[str, Distribution]:
+    """Return all walks that reach the second choice of a map, four steps after the start, if it is a turn and if a detour."""
     task = tasks.get("maze", turns=1, detours=1, corridor=3, nodes=16)
     assert isinstance(task, Maze)
     batch = task.draw(np.random.default_rng(0), 40, "train")
-    seen = set()
+    found: dict[str, Distribution] = {}
     for number in range(40):
         row = batch.row(number)
-        kind = task.roles[row.roles[0, task.sampled_from + task.block]]  # of the second choice, four steps after the start
-        if kind in seen or kind not in ("turn", "detour"):
+        kind = task.roles[row.roles[0, task.sampled_from + task.block]]
+        if kind in found or kind not in ("turn", "detour"):
             continue
-        seen.add(kind)
         graph, start, goal = graph_of(task, row)
         walks = all_walks(graph, start, goal, task.slip)
-        distribution = {(*walk, *[-1] * (task.steps + 1 - len(walk))): q for walk, q in walks.items()}
-        distribution = {
-            walk: q for walk, q in distribution.items() if walk[task.block + 1] != -1
-        }  # those that reach the choice
-        expected = dependent_terms(3) if kind == "turn" else dependent_terms(3, 0)
-        assert count_terms(distribution, at=1 + task.block, n_future=3) == expected, kind
-    assert seen == {"turn", "detour"}
+        padded = {(*walk, *[-1] * (task.steps + 1 - len(walk))): q for walk, q in walks.items()}
+        found[kind] = {walk: q for walk, q in padded.items() if walk[SECOND] != -1}
+    return found
+
+
+SECOND = 5
+"""The position of the second choice in a walk whose first token is the start."""
+
+
+@pytest.mark.parametrize("kind", ["turn", "detour"])
+def test_turns_of_a_maze_are_choice_points_and_detours_not(kind: str) -> None:
+    distribution = second_choices()[kind]
+    expected = dependent_terms(3) if kind == "turn" else dependent_terms(3, 0)
+    assert count_terms(distribution, at=SECOND, n_future=3) == expected
+
+
+@pytest.mark.parametrize("kind", ["turn", "detour"])
+@pytest.mark.parametrize("n_future", range(1, 5))
+def test_the_optimal_walker_follows_the_count(kind: str, n_future: int) -> None:
+    distribution = second_choices()[kind]
+    values = optimal_terms(distribution, n_future)
+    chances = torch.tensor(list(distribution.values()), dtype=torch.float64)
+    own = float((chances * values[0, :, SECOND - 1]).sum())
+    weight = float((chances * attribute_terms(values)[:, SECOND]).sum()) / own
+    assert weight == pytest.approx(dependent_terms(n_future, None if kind == "turn" else 0))
 
 
 def test_a_choice_point_weighs_half_of_n_times_n_plus_1() -> None:
