@@ -75,30 +75,38 @@ class Drafter:
 
     def draft(self, done: Pass) -> Draft:
         """Draft tokens after each sequence's root, which is in `tokens_BS` after all tokens that the network has read."""
+        teacher_forced = self.network.spec.kind.teacher_forced
         chosen, probabilities = [], []
-        for depth, logits_BV in enumerate(self._feed_on(done) if self.network.spec.kind.teacher_forced else self._logits(done)):
+        for depth, logits_BV in enumerate(self._feed_on(done) if teacher_forced else self._logits(done)):
             if self.sampling is not None and self.is_sampled:
                 probabilities.append(self.sampling.probabilities(logits_BV))
                 tokens_BW = draw(probabilities[-1], uniform(self.generator, len(logits_BV)))[:, None]
+            elif self.widths[depth] == 1:
+                tokens_BW = logits_BV.argmax(-1, keepdim=True)
             else:
                 tokens_BW = logits_BV.topk(self.widths[depth]).indices
-            self.tokens_BS.scatter_(1, done.cache.lengths_B[:, None] + depth + 1, tokens_BW[:, :1])  # heads are fed it
+            if teacher_forced:
+                self.tokens_BS.scatter_(1, done.cache.lengths_B[:, None] + depth + 1, tokens_BW[:, :1])
             chosen.append(tokens_BW)
-        tokens_BM = torch.stack([chosen[depth][:, rank] for depth, rank in self.nodes], dim=1)
-        return Draft(tokens_BM, tuple(probabilities))
+        if self.tree.is_chain:
+            return Draft(torch.cat(chosen, dim=1), tuple(probabilities))
+        return Draft(torch.stack([chosen[depth][:, rank] for depth, rank in self.nodes], dim=1))
 
     def _logits(self, done: Pass) -> Iterator[Tensor]:
         """Compute logits (B, V) of each head above 1 at the last tokens."""
         rows_B1, last_B1 = done.cache.sequences_B1, done.last_B[:, None]
         if self.together:
-            states = [done.hidden[head - 1][rows_B1, last_B1] for head in self.heads]
+            states_NB1D = torch.stack([done.hidden[head - 1][rows_B1, last_B1] for head in self.heads])
         elif self.network.spec.kind.attends(2):
             assert done.context.place is not None
             context = replace(done.context, place=done.context.place.only(done.last_B))
-            states = list(self.network.finish(done.trunk_BJD, context, self.heads).unbind())
+            states_NB1D = self.network.finish(done.trunk_BJD, context, self.heads)
         else:
-            states = list(self.network.finish(done.trunk_BJD[rows_B1, last_B1], done.context, self.heads).unbind())
-        for head, state_B1D in zip(self.heads, states, strict=True):
+            states_NB1D = self.network.finish(done.trunk_BJD[rows_B1, last_B1], done.context, self.heads)
+        if not self.network.spec.kind.replicated:
+            yield from self.network.unembed(states_NB1D[:, :, 0], 2).unbind()
+            return
+        for head, state_B1D in zip(self.heads, states_NB1D, strict=True):
             yield self.network.unembed(state_B1D, head)[:, 0]
 
     def _feed_on(self, done: Pass) -> Iterator[Tensor]:

@@ -98,7 +98,8 @@ class _Speculation:
         self.uniform_BS = uniform(generator, B, count).to(device)
         self.drafter = Drafter(network, tree, sampling, generator, self.tokens_BS)
         self.forwards_B = torch.zeros_like(self.ends_B)
-        self.events: list[Tensor] = []
+        self.events: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self.steps_J = torch.arange(tree.depth + 1, device=device)
         self.depths_R, self.parents_R = tree.depths.to(device), tree.parents.to(device)
         self.lines_RJ, self.sees_RR = tree.lines.to(device), tree.sees.to(device)
 
@@ -131,16 +132,14 @@ class _Speculation:
         verdict = self.accept_drawn(fed_BR, logits_BRV, draft) if draft.probabilities else self.accept(fed_BR, logits_BRV)
         done = Pass(self.cache, trunk_BRD, context, hidden, verdict.accepted_B)
         done = done if self.tree.is_chain else self.keep_path(done, verdict, fed_BR)
-        slots_BJ = before_B[:, None] + torch.arange(self.tree.depth + 1, device=before_B.device)
-        self.tokens_BS.scatter_(1, slots_BJ, fed_BR.gather(1, self.lines_RJ[verdict.row_B]))
+        path_BJ = fed_BR if self.tree.is_chain else fed_BR.gather(1, self.lines_RJ[verdict.row_B])
+        self.tokens_BS.scatter_(1, before_B[:, None] + self.steps_J, path_BJ)
         after_B = before_B + verdict.accepted_B + 1
         self.tokens_BS.scatter_(1, after_B[:, None], verdict.next_B[:, None])
         self.end_at(stop, after_B)
         self.cache.cut(after_B.minimum(self.ends_B - 1))
         self.forwards_B += active_B
-        usable_B = (self.ends_B - 1 - before_B).clamp(max=self.tree.depth)
-        events_4B = torch.stack([self.cache.sequences_B1[:, 0], before_B + 1, usable_B, verdict.accepted_B.minimum(usable_B)])
-        self.events.append(events_4B[:, active_B])
+        self.events.append((before_B, verdict.accepted_B, self.ends_B, active_B))
         return done
 
     def tree_context(self) -> Context:
@@ -156,14 +155,23 @@ class _Speculation:
 
     def accept(self, fed_BR: Tensor, logits_BRV: Tensor) -> _Verdict:
         """Accept the longest path that has head 1's own choices: greedy drafts, which leave its output as it is."""
-        new_BR = self.cache.lengths_B[:, None] + 1 + self.depths_R - self.prompts.lengths_B[:, None]
-        draws_BR = self.uniform_BS.gather(1, new_BR.clamp(max=self.uniform_BS.shape[1] - 1))
-        choice_BR = pick(logits_BRV, self.sampling, draws_BR)
+        choice_BR = self.choose(logits_BRV)
+        if self.tree.is_chain:
+            row_B = (fed_BR[:, 1:] == choice_BR[:, :-1]).long().cumprod(1).sum(1)
+            return _Verdict(row_B, row_B, choice_BR.gather(1, row_B[:, None])[:, 0])
         agrees_BR = fed_BR == choice_BR[:, self.parents_R]
         agrees_BR[:, 0] = True
         path_BR = (agrees_BR[:, None, :] | ~self.sees_RR).all(-1)  # all rows before it on its path as well
         row_B = (path_BR * (self.depths_R + 1)).argmax(-1)
         return _Verdict(self.depths_R[row_B], row_B, choice_BR.gather(1, row_B[:, None])[:, 0])
+
+    def choose(self, logits_BRV: Tensor) -> Tensor:
+        """Return head 1's choice after each row, (B, R) int64, by the draws of the tokens at these positions."""
+        if self.sampling is None:
+            return logits_BRV.argmax(-1)
+        new_BR = self.cache.lengths_B[:, None] + 1 + self.depths_R - self.prompts.lengths_B[:, None]
+        draws_BR = self.uniform_BS.gather(1, new_BR.clamp(max=self.uniform_BS.shape[1] - 1))
+        return pick(logits_BRV, self.sampling, draws_BR)
 
     def accept_drawn(self, fed_BR: Tensor, logits_BRV: Tensor, draft: Draft) -> _Verdict:
         """Accept each drawn token with probability min(1, p / q) (Leviathan et al. 2023, algorithm 1).
@@ -184,7 +192,7 @@ class _Speculation:
     def keep_path(self, done: Pass, verdict: _Verdict, fed_BR: Tensor) -> Pass:
         """Move what was computed of the accepted path to the slots after what was read, and leave the rest of the tree."""
         lines_BJ, first_B1 = self.lines_RJ[verdict.row_B], self.cache.lengths_B[:, None]
-        slots_BJ = first_B1 + torch.arange(lines_BJ.shape[1], device=first_B1.device)
+        slots_BJ = first_B1 + self.steps_J
         self.cache.move(first_B1 + lines_BJ, slots_BJ)
         rows_B1, model = self.cache.sequences_B1, self.network.spec.model
         place = self.cache.place_at(slots_BJ, self.cache.longest + lines_BJ.shape[1], model.n_heads, done.trunk_BJD.dtype)
@@ -207,6 +215,15 @@ class _Speculation:
         lengths = self.ends_B.tolist()
         inside_BS = torch.arange(self.tokens_BS.shape[1], device=self.ends_B.device) < self.ends_B[:, None]
         tokens_BT = self.tokens_BS.where(inside_BS, 0)[:, : max(lengths)]
-        drafts = Drafts(*torch.cat(self.events, dim=1)) if self.events else no_drafts()
         prompts = tuple(self.prompts.lengths_B.tolist())
-        return Completion(tokens_BT, prompts, tuple(lengths), tuple(self.forwards_B.tolist()), drafts)
+        return Completion(tokens_BT, prompts, tuple(lengths), tuple(self.forwards_B.tolist()), self.drafts())
+
+    def drafts(self) -> Drafts:
+        """Return what was drafted in each pass."""
+        if not self.events:
+            return no_drafts()
+        before_EB, accepted_EB, ends_EB, active_EB = (torch.stack(column) for column in zip(*self.events, strict=True))
+        usable_EB = (ends_EB - 1 - before_EB).clamp(max=self.tree.depth)
+        sequence_EB = self.cache.sequences_B1[:, 0].expand(before_EB.shape)
+        columns = (sequence_EB, before_EB + 1, usable_EB, accepted_EB.minimum(usable_EB))
+        return Drafts(*(column[active_EB] for column in columns))

@@ -92,8 +92,9 @@ class Cache:
     def cut(self, lengths_B: Tensor) -> None:
         """Cut each sequence back to a length, (B,) int64."""
         self.lengths_B = lengths_B
-        shortest, self.longest = torch.stack(lengths_B.aminmax()).tolist()
-        self.even = shortest == self.longest
+        lengths = lengths_B.tolist()
+        self.longest = max(lengths)
+        self.even = min(lengths) == self.longest
 
     def _even_mask(self, count: int, dtype: torch.dtype) -> Tensor | None:
         """Return the causal mask (T, E) of sequences of one length: a window of one table for each T."""

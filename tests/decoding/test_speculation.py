@@ -192,9 +192,11 @@ def test_samples_have_the_distribution_of_head_1(sampling: Sampling, monkeypatch
     assert np.abs(counts / count - expected).sum() / 2 < 0.02
 
 
-def test_drafts_of_the_same_distribution_are_all_accepted() -> None:
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0.5), Sampling(top_k=2), Sampling(top_p=0.6)])
+def test_drafts_of_the_same_distribution_are_all_accepted(sampling: Sampling) -> None:
+    """Temperature, top-k and top-p change the drafts' distributions as they change head 1's."""
     same = [[0.0, 1.0, 0.5]] * 3
-    found = speculate(table_network(same, same, same), [[0]] * 200, 7, Tree.chain(3), sampling=Sampling())
+    found = speculate(table_network(same, same, same), [[0]] * 200, 7, Tree.chain(3), sampling=sampling)
     assert found.acceptance(1) == found.acceptance(2) == 1
 
 
