@@ -66,13 +66,24 @@ def circuit_orders(frame: pd.DataFrame, by: Sequence[str] | None = None) -> dict
         by: Settings that distinguish conditions; by default those that vary.
 
     Returns:
-        By title, `order_table` and `precedence_table`; none for a frame with fewer than two steps of each run.
+        By title, the moments of each run in tokens seen (`> 9000`: not within its 9000 tokens), `order_table` and
+        `precedence_table`; none for a frame with fewer than two steps of each run.
     """
     if frame.groupby("run")["step"].nunique().max() < 2:
         return {}
     times = circuit_times(strongest(frame, by))
     parts = list(THRESHOLDS)
+    moments = times[["condition", "seed"]].assign(
+        **{
+            part: [
+                f"{'' if seen else '> '}{tokens:.0f}"
+                for tokens, seen in zip(times[part], times[f"{part}_observed"], strict=True)
+            ]
+            for part in parts
+        }
+    )
     return {
+        "tokens seen when the parts formed": moments.sort_values(["condition", "seed"], ignore_index=True),
         "orders in which the parts formed": order_table(times, parts, ["condition"]),
         "every two parts": precedence_table(times, parts, ["condition"]),
     }

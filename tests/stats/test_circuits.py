@@ -35,7 +35,12 @@ def test_moments_are_thresholds_that_hold() -> None:
 
 def test_orders_need_several_steps() -> None:
     assert circuit_orders(FRAME[FRAME["step"] == 30]) == {}
-    orders, pairs = circuit_orders(FRAME).values()
+    moments, orders, pairs = circuit_orders(FRAME).values()
+    assert moments.to_numpy().tolist() == [
+        ["n = 1", 0, "1000", "1000", "2000"],
+        ["n = 1", 1, "1000", "1000", "2000"],
+        ["n = 2", 0, "1000", "1000", "> 3000"],
+    ]
     assert orders[["condition", "order", "seeds", "of"]].to_numpy().tolist() == [
         ["n = 1", "previous_token = k_composition < prefix_matching", 2, 2],
         ["n = 2", "previous_token = k_composition; never: prefix_matching", 1, 1],
