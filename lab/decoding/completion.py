@@ -59,7 +59,9 @@ def complete(
         raise LabError("forced must be None with prompts of different lengths")
     uniform_BS = uniform(generator_of(sampling), len(padded.lengths_B), new_tokens)
     parts = zip(padded.split(SEQUENCES_AT_ONCE), torch.split(uniform_BS, SEQUENCES_AT_ONCE), strict=True)
-    return join([_complete(network, part, stop, sampling, draws_BS, forced) for part, draws_BS in parts])
+    with torch.inference_mode(network.sites is None):  # a fifth faster than no_grad; an edit may keep what it sees
+        done = [_complete(network, part, stop, sampling, draws_BS, forced) for part, draws_BS in parts]
+    return join(done)
 
 
 def _complete(

@@ -26,7 +26,6 @@ from lab.model import Context, Network
 from lab.model.cache import Cache
 
 
-@torch.no_grad()
 def speculate(
     network: Network,
     prompts: Prompts,
@@ -62,8 +61,12 @@ def speculate(
             f"tree must have ranks below the vocabulary of {network.spec.vocabulary}, not {max(map(max, tree.paths))}"
         )
     generator = generator_of(sampling)
-    groups = [_Speculation(network, part, tree, sampling, generator, new_tokens) for part in padded.split(SEQUENCES_AT_ONCE)]
-    return join([group.run(stop) for group in groups])
+    with torch.inference_mode():
+        groups = [
+            _Speculation(network, part, tree, sampling, generator, new_tokens) for part in padded.split(SEQUENCES_AT_ONCE)
+        ]
+        done = [group.run(stop) for group in groups]
+    return join(done)
 
 
 class _Verdict(NamedTuple):

@@ -13,6 +13,7 @@ from torch import Tensor
 import lab
 from lab.config.kinds import KINDS
 from lab.decoding import Completion, Sampling, Tree, complete, speculate, speculation
+from lab.decoding.draft import Draft, Drafter, Pass
 from lab.model import Network
 from tests.helpers.networks import random_tokens, tiny_network
 from tests.helpers.tables import NEVER, table_network
@@ -56,6 +57,22 @@ def test_scrambled_heads_change_no_output(kind: str, scale: float) -> None:
     assert_equal(speculate(network, prompts, NEW, BUSH), complete(network, prompts, NEW))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_passes_without_a_workspace_leave_the_output(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    expected = speculate(network, prompts, NEW, BUSH)
+    monkeypatch.setattr("lab.model.network.FEW", 0)
+    found = speculate(network, prompts, NEW, BUSH)
+    assert_equal(found, expected)
+    assert found.forwards == expected.forwards
+
+
+def test_results_are_plain_tensors() -> None:
+    for done in (complete(GOOD, [[0]], 3), speculate(GOOD, [[0]], 3, Tree.chain(2))):
+        assert not done.tokens_BT.is_inference()
+        assert not any(column.is_inference() for column in done.drafts)
+
+
 @given(st.integers(0, 1 << 20), st.sampled_from(list(KINDS)))
 @settings(deadline=None, max_examples=20)
 def test_any_tree_leaves_the_output(seed: int, kind: str) -> None:
@@ -65,8 +82,8 @@ def test_any_tree_leaves_the_output(seed: int, kind: str) -> None:
     assert_equal(speculate(network, prompts, NEW, Tree(tuple(paths))), complete(network, prompts, NEW))
 
 
-def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[tuple[int, int, int]]:
-    """Decode blockwise by whole passes without a cache; return (position, drafted, accepted) of each draft."""
+def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[tuple[int, int, int, list[int]]]:
+    """Decode blockwise by whole passes without a cache; return (position, drafted, accepted, tokens) of each draft."""
 
     def best(tokens: list[int], position: int, head: int) -> int:
         return int(network.logits(torch.tensor([tokens]), head)[0, position].argmax())
@@ -82,20 +99,29 @@ def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[
         while accepted < count and best(tokens, -1, 1) == drafted[len(tokens)]:
             tokens.append(drafted[len(tokens)])
             accepted += 1
-        events.append((len(tokens) - accepted, count, accepted))
+        position = len(tokens) - accepted
+        events.append((position, count, accepted, drafted[position:]))
         tokens.append(best(tokens, -1, 1))
     return events
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_drafts_are_those_of_whole_passes(kind: str) -> None:
+def test_drafts_are_those_of_whole_passes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, draft = [], Drafter.draft
+
+    def record(self: Drafter, done: Pass) -> Draft:
+        made.append(draft(self, done))
+        return made[-1]
+
+    monkeypatch.setattr(Drafter, "draft", record)
     network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
     found = speculate(network, prompts, NEW, Tree.chain(N)).drafts
     for number, prompt in enumerate(prompts):
         mine = found.sequence == number
-        events = torch.stack([found.position, found.drafted, found.accepted])[:, mine].T.tolist()
-        assert [tuple(event) for event in events] == loop(network, prompt, NEW, N)
+        counted = zip(*(column[mine].tolist() for column in found[1:]), strict=True)
+        events = [(*event, each.tokens_BM[number].tolist()) for event, each in zip(counted, made, strict=False)]
+        assert events == loop(network, prompt, NEW, N)
 
 
 def test_every_draft_is_accepted_of_good_heads() -> None:

@@ -120,6 +120,15 @@ def test_positions_and_mask_can_be_given() -> None:
         torch.testing.assert_close(found_NBTD[:, :, t], alone_NBTD[:, :, -1], rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_a_pass_without_a_workspace_is_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over more tokens, and on other devices."""
+    monkeypatch.setattr("lab.model.network.FEW", 0)
+    network, tokens_BT = tiny_network(kind, N).double(), random_tokens(B, LENGTH)
+    assert_fed(network, feed(network, tokens_BT, [5, 6, 10]), tokens_BT)
+
+
 @torch.no_grad()
 def test_a_compiled_network_fills_a_cache() -> None:
     network, tokens_BT = tiny_network("parallel", N).double(), random_tokens(B, LENGTH)
