@@ -30,6 +30,19 @@ def test_every_activation_of_a_kind_has_a_name(kind: str) -> None:
     assert network.sites is None
 
 
+@EVERY
+def test_names_of_a_head_are_those_it_is_computed_from(kind: str) -> None:
+    network = tiny_network(kind)
+    for head in (1, 2, 3):
+        names = site_names(network, head)
+        assert set(names) < set(site_names(network))
+        assert [name for name in names if name.startswith(("final", "logits"))] == [f"final.{head}", f"logits.{head}"]
+        plain = network.logits(TOKENS, head)
+        for other in set(site_names(network)) - set(names):
+            with edited(network, {other: torch.zeros_like}):
+                assert torch.equal(network.logits(TOKENS, head), plain), other
+
+
 def recompute_layer(layer: torch.nn.Module, before: Tensor, found: dict[str, Tensor], rope: Tensor) -> dict[str, Tensor]:
     """Compute the activations of a layer from its input with plain products."""
     qkv = (layer.attention_norm(before) @ layer.attention.qkv.weight.T).unflatten(-1, (3, 2, -1))
