@@ -77,7 +77,10 @@ INSTRUMENTS: dict[str, Instrument] = {
         ("site", "layer", "position", "role", "target", "score", "control"),
     ),
     "choice-points": Instrument(
-        "lab.interp.choice_points:choice_points", "lab.plots.choice_points:draw_choice_points", ("role", "quantity")
+        "lab.interp.choice_points:choice_points",
+        "lab.plots.choice_points:draw_choice_points",
+        ("role", "quantity"),
+        summary="lab.stats.summaries:choice_weights",
     ),
     "circuits": Instrument(
         "lab.interp.circuits:circuits",
@@ -86,7 +89,10 @@ INSTRUMENTS: dict[str, Instrument] = {
         summary="lab.stats.circuits:circuit_orders",
     ),
     "derailing": Instrument(
-        "lab.interp.derailing:derailing", "lab.plots.derailing:draw_derailing", ("quantity", "role", "position")
+        "lab.interp.derailing:derailing",
+        "lab.plots.derailing:draw_derailing",
+        ("quantity", "role", "position"),
+        summary="lab.stats.summaries:answer_errors",
     ),
     "rank": Instrument("lab.interp.rank:rank", "lab.plots.rank:draw_rank", ("site", "layer")),
 }

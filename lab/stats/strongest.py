@@ -23,10 +23,10 @@ def strongest_components(frame: pd.DataFrame, by: Sequence[str] | None = None) -
     """
     means = _means(frame, ["component", "site", "attention_head"], "loss added", by)
     compared = means["site"].isin(["chosen", "others"])
-    tables = {"loss added without a component, nats: the largest": _side_by_side(means[~compared])}
+    tables = {"loss added without a component, nats: the largest": side_by_side(means[~compared])}
     if compared.any():
         chosen = means[compared].drop(columns="attention_head")
-        tables["loss added without the component chosen on another split, and without others, nats"] = _side_by_side(
+        tables["loss added without the component chosen on another split, and without others, nats"] = side_by_side(
             chosen, largest=False
         )
     return tables
@@ -39,7 +39,7 @@ def strongest_states(frame: pd.DataFrame, by: Sequence[str] | None = None) -> di
     """
     coordinates = ["component", "site", "attention_head", "position", "role"]
     means = _means(frame, coordinates, "restored", by)
-    found = _side_by_side(means[means["component"] != "residual"])
+    found = side_by_side(means[means["component"] != "residual"])
     return {"share of the logit difference that a clean state restores: the largest": found}
 
 
@@ -49,7 +49,7 @@ def _means(frame: pd.DataFrame, coordinates: list[str], quantity: str, by: Seque
     return means[means["quantity"] == quantity].drop(columns=["step", "quantity", "seeds"])
 
 
-def _side_by_side(means: pd.DataFrame, *, largest: bool = True) -> pd.DataFrame:
+def side_by_side(means: pd.DataFrame, *, largest: bool = True) -> pd.DataFrame:
     """Return a column of text for each condition; of all rows, or of those with the largest mean in one condition."""
     keys = [name for name in means.columns if name not in ("condition", "mean", "low", "high")]
     text = [
