@@ -127,8 +127,8 @@ def derailing(
         task: Its task, with answers.
         sequences: Number of sequences.
         decoding: `greedy`, or `sampled` at temperature 1.
-        forced: A role whose tokens are imposed right, for answers that are determined; by default the task's own choice
-            points, if it imposes them (maze: the right way at turns).
+        forced: A role whose tokens are imposed right, if the prompt determines them (a floor of 0); by default the task's own
+            choice points, if it imposes them (maze: the right way at turns).
         split: Split from which the prompts are drawn.
         seed: Of the sequences and of sampling.
 
@@ -176,9 +176,10 @@ def _complete(network: Network, drawn: Sequences, sampling: Sampling | None, for
 def _imposed(task: Task, drawn: Sequences, role: str) -> Forced | None:
     """Return what imposes the right tokens of a role, or at the task's choice points; None if nothing is to be imposed."""
     if role:
-        if not task.determined:
-            raise LabError(f"forced must be empty for {task.name}, whose answers are not determined, not {role!r}")
-        begin, chosen_BT = int(drawn.batch.answer[0, 0]), drawn.batch.roles == task.role(role)
+        chosen_BT = drawn.batch.roles == task.role(role)
+        if not task.determined and task.floor(role) != 0:
+            raise LabError(f"forced must be a role whose tokens the prompt of {task.name} determines, not {role!r}")
+        begin = int(drawn.batch.answer[0, 0])
         right_BT = np.where(chosen_BT, drawn.batch.tokens, FREE)
         by_prompt = {tokens[:begin].tobytes(): right for tokens, right in zip(drawn.batch.tokens, right_BT, strict=True)}
 

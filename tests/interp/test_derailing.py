@@ -124,7 +124,7 @@ def test_forced_choices_leave_the_other_errors() -> None:
     assert 0 < table.loc["any error, choices forced", "value"] <= table.loc["any error", "value"]
     every = derailing(build(tiny("maze", n_future=1)), MAZE_OF_TINY, sequences=8).set_index("quantity")
     assert every.loc["any error, choices forced", "value"] <= 1
-    with pytest.raises(LabError, match="forced must be empty for maze"):
+    with pytest.raises(LabError, match="forced must be a role whose tokens the prompt of maze determines"):
         derailing(build(tiny("maze", n_future=1)), MAZE_OF_TINY, sequences=4, forced="turn")
 
 
