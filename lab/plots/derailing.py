@@ -75,10 +75,10 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, shown: dict[object, Look]) -> Non
         options: dict[str, Any] = {"facecolor": (look.colour, 0.3), "edgecolor": look.colour, "hatch": hatch, "linewidth": 1.0}
         axes.bar(places, own["mean"], 0.92 * width, label=str(name), **options)
         axes.vlines(places, own["low"], own["high"], color="#222222", linewidth=1.2)
-        for place, mean in zip(places, own["mean"], strict=True):
+        for place, mean, top in zip(places, own["mean"], own[["mean", "high"]].max(axis=1), strict=True):
             if not np.isnan(mean):
                 axes.annotate(
-                    f"{mean:.2f}", (place, max(mean, 0)), (0, 2), textcoords="offset points", ha="center", fontsize=6.5
+                    f"{mean:.2f}", (place, max(top, 0)), (0, 2), textcoords="offset points", ha="center", fontsize=6.5
                 )
     axes.axhline(0, color="#222222", linewidth=0.8)
     axes.set_xticks(range(len(present)), [BARS[quantity] for quantity in present], fontsize=7)
