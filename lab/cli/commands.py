@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "resume": "lab.cli.resume",
     "runs": "lab.cli.runs",
     "evaluate": "lab.cli.evaluate",
+    "decode": "lab.cli.decode",
     "inspect": "lab.cli.inspect",
     "plot": "lab.cli.plot",
     "sweep": "lab.cli.sweep",

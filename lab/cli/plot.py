@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from lab.plots import Draw
     from lab.runs import Run
 
+_MEASURED = {
+    "acceptance": "lab.evaluation.decoded_runs:decode_runs",
+    "speedup": "lab.evaluation.decoded_runs:time_runs",
+}
+"""Functions of runs that measure what a figure draws, where that is not the metrics of their training."""
 _NO_OPTIONS = ("lines", "axes")
 """Arguments of figures that a command line cannot give."""
 
@@ -42,7 +47,7 @@ def run(arguments: list[str]) -> int:
     if "by" in given:
         given["by"] = setting_names(given["by"])
     check_path(Path(args.out), force=args.force)
-    for path in _draw(draw, args.runs, given, Path(args.out)):
+    for path in _draw(name, draw, args.runs, given, Path(args.out)):
         print(path)
     return 0
 
@@ -59,8 +64,9 @@ def _list_figures() -> str:
     return "figures:\n" + "\n".join(f"  {name:<10} {_description(draw)}" for name, draw in FIGURES.items())
 
 
-def _draw(draw: Draw, folders: list[str], options: dict[str, Any], out: Path) -> list[Path]:
+def _draw(name: str, draw: Draw, folders: list[str], options: dict[str, Any], out: Path) -> list[Path]:
     from lab import plots
+    from lab.registry import load_object
     from lab.runs import frame, open_runs
     from lab.runs.names import shared_lines
 
@@ -69,8 +75,9 @@ def _draw(draw: Draw, folders: list[str], options: dict[str, Any], out: Path) ->
         options["metric"] = _common_metric(runs)
     if "lines" in parameters:
         options["lines"] = shared_lines([run.experiment for run in runs], options["metric"])
+    table = load_object(_MEASURED[name], "figure")(runs) if name in _MEASURED else frame(runs)
     with plots.style():
-        figure, numbers = draw(frame(runs), **options)
+        figure, numbers = draw(table, **options)
         saved = plots.save(figure, numbers, out)
     for line in numbers.attrs.get("notes", ()):
         print(f"lab: {line}", file=sys.stderr)

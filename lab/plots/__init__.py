@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
+from lab.plots.acceptance import acceptance
 from lab.plots.axes import new_axes
 from lab.plots.emergence import emergence
 from lab.plots.gradients import gradients
@@ -21,6 +22,7 @@ from lab.plots.importance import importance, parallel
 from lab.plots.induction import induction
 from lab.plots.pareto import pareto
 from lab.plots.save import save
+from lab.plots.speedup import speedup
 from lab.plots.style import style
 from lab.plots.survival import survival
 from lab.registry import load_object
@@ -29,13 +31,27 @@ from tasks.errors import nearest
 Draw = Callable[..., tuple[Figure, pd.DataFrame]]
 FIGURES: dict[str, Draw] = {
     draw.__name__: draw
-    for draw in (emergence, induction, heatmap, grid, size, survival, pareto, importance, parallel, gradients)
+    for draw in (
+        emergence,
+        induction,
+        heatmap,
+        grid,
+        size,
+        survival,
+        pareto,
+        importance,
+        parallel,
+        gradients,
+        acceptance,
+        speedup,
+    )
 }
 """Every figure by its name. Its description is the first line of its docstring, its options are its keyword arguments."""
 
 __all__ = [
     "FIGURES",
     "Draw",
+    "acceptance",
     "emergence",
     "find_figure",
     "gradients",
@@ -48,6 +64,7 @@ __all__ = [
     "pareto",
     "save",
     "size",
+    "speedup",
     "style",
     "survival",
 ]

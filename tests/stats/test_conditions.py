@@ -114,7 +114,10 @@ def test_no_figure_averages_different_configurations(frame: pd.DataFrame) -> Non
     important = drawn(lambda: plots.importance(frame, METRIC)[1])
     if important is not None:
         assert set(important["cells"]) == {len(configurations(frame))}
-    assert {*CURVES, *ENDS, "heatmap", "survival", "importance"} == set(plots.FIGURES), "every figure is tried"
+    tried = {*CURVES, *ENDS, "heatmap", "survival", "importance"}
+    assert tried == set(plots.FIGURES) - {"acceptance", "speedup"}, (
+        "every figure is tried but those that average by condition_means"
+    )
 
 
 @settings(max_examples=40, deadline=None)

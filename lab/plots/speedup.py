@@ -1,0 +1,88 @@
+"""What further prediction heads buy at inference: tokens per forward pass, and wall time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from lab.errors import LabError
+from lab.plots.acceptance import COORDINATES
+from lab.plots.axes import figure_note, line_handles
+from lab.plots.panels import reject_more
+from lab.plots.style import looks
+from lab.plots.tables import attach_notes, describe_seeds
+from lab.stats.inspected import condition_means
+
+_MOST = 3
+"""Conditions in a figure."""
+
+
+def speedup(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Figure, pd.DataFrame]:
+    """Draw tokens per forward pass and the speed-up in wall time against head 1 alone, by heads used and batch size.
+
+    Args:
+        frame: Of `lab.evaluation.decoded_runs.time_runs`, or of `lab.evaluation.decode.time_decoding`.
+        by: Settings that distinguish conditions, by default all that vary; each has a panel of batch sizes.
+
+    Returns:
+        The figure, and the means with their 90 % intervals over seeds.
+
+    Raises:
+        LabError: If the frame has no speed-up, or there are more than 3 conditions.
+    """
+    rows = frame[frame["metric"].isin(["speedup", "tokens_per_forward"])]
+    if not (rows["metric"] == "speedup").any():
+        raise LabError("the frame has no metric 'speedup': time decoding first")
+    table, found = condition_means(rows, COORDINATES, by)
+    reject_more(found, _MOST, f"{_MOST} panels")
+    table = table[table["step"] == table["step"].max()]
+    names = list(found.table["condition"])
+    figure = Figure(figsize=(1.0 + 2.7 * (1 + len(names)), 3.3), layout="constrained")
+    panels = figure.subplots(1, 1 + len(names), squeeze=False, sharey=True)[0]
+    _draw_heads(panels[0], table, names)
+    for axes, name in zip(panels[1:], names, strict=True):
+        _draw_batches(axes, table[(table["condition"] == name) & (table["metric"] == "speedup")])
+        axes.set_title(name if len(names) > 1 else "", fontsize=8)
+    handles = line_handles(panels)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3, handlelength=3, frameon=False)
+    figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(handles) // 3))
+    lines = [f"mean and 90 % bootstrap band over {describe_seeds(table)}; greedy, against head 1 alone with the same cache"]
+    figure_note(figure, lines)
+    return figure, attach_notes(table, found)
+
+
+def _draw_heads(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
+    """Draw tokens per forward, and the speed-up of one sequence at a time, against the heads used."""
+    smallest = table["batch"].min()
+    heads = sorted(table["heads"].unique())
+    axes.plot(heads, heads, color="#777777", linewidth=0.9, linestyle=(0, (1, 2)), label="every draft accepted")
+    for name, look in looks(names).items():
+        for metric, words, line in (("tokens_per_forward", "tokens per forward", "-"), ("speedup", "speed-up, batch 1", "--")):
+            part = table[(table["condition"] == name) & (table["metric"] == metric) & (table["batch"] == smallest)]
+            part = part.sort_values("heads")
+            label = f"{words}, {name}" if len(names) > 1 else words
+            axes.plot(part["heads"], part["mean"], label=label, **(look.options | {"linestyle": line}), markersize=4)
+            axes.fill_between(part["heads"], part["low"], part["high"], color=look.colour, alpha=0.15, linewidth=0)
+    axes.set_xticks(heads)
+    axes.set_xlabel("prediction heads used")
+    axes.set_ylabel("tokens per forward, and speed-up\n(times head 1 alone)")
+
+
+def _draw_batches(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw the speed-up against the batch size, a line for each number of heads used."""
+    used = [heads for heads in sorted(rows["heads"].unique()) if heads > 1]
+    labels = {heads: f"{heads} heads" for heads in used}
+    for heads, look in zip(used, looks(labels.values()).values(), strict=True):
+        part = rows[rows["heads"] == heads].sort_values("batch")
+        axes.plot(part["batch"], part["mean"], label=labels[heads], markersize=4, **look.options)
+        axes.fill_between(part["batch"], part["low"], part["high"], color=look.colour, alpha=0.15, linewidth=0)
+    axes.axhline(1, color="#777777", linewidth=0.8, zorder=1)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(sorted(rows["batch"].unique())))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("sequences at a time")

@@ -1,0 +1,91 @@
+"""The figures of decoding, from frames without runs and from runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab import plots
+from lab.cli.main import main
+from lab.errors import LabError
+from lab.evaluation.decoded_runs import decode_runs, time_runs
+from lab.runs import open_runs
+from tests.helpers.runs import make_run
+from tests.helpers.tiny import tiny
+
+
+def frame_of(
+    values: dict[tuple[int, int], dict[str, float]], *, steps: tuple[int, ...] = (100,), seeds: int = 5
+) -> pd.DataFrame:
+    """Build a frame of decoding of one condition, with values by (heads, batch) that grow by 0.01 with each seed."""
+    rows = [
+        {
+            "run": f"r{seed}",
+            "task": "stories",
+            "n_future": 3,
+            "seed": seed,
+            "state": "finished",
+            "heads": heads,
+            "nodes": heads - 1,
+        }
+        | {"batch": batch, "step": step, "tokens": 10.0 * step, "metric": metric, "value": value + 0.01 * seed}
+        for (heads, batch), metrics in values.items()
+        for step in steps
+        for seed in range(seeds)
+        for metric, value in metrics.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_acceptance_draws_means_by_role_and_head() -> None:
+    rates = {"acceptance/2": 0.5, "acceptance/3": 0.2, "tokens_per_forward": 1.7}
+    rates |= {f"acceptance_given_reached/{role}/{head}": 0.4 for role in ("all", "word", "end") for head in (2, 3)}
+    figure, table = plots.acceptance(frame_of({(3, 8): rates}))
+    assert len(figure.axes) == 1
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert set(lines) == {"words", "end token", "all tokens", "all tokens, whatever came before"}
+    np.testing.assert_allclose(lines["all tokens, whatever came before"].get_ydata(), [0.52, 0.22])
+    assert np.isclose(table.set_index("metric")["mean"]["tokens_per_forward"], 1.72)
+    again, _ = plots.acceptance(frame_of({(3, 8): rates}, steps=(0, 100, 200)))
+    assert len(again.axes) == 2
+    np.testing.assert_array_equal(again.axes[1].lines[0].get_xdata(), [1000, 2000])
+
+
+def test_speedup_draws_heads_and_batches() -> None:
+    values = {
+        (heads, batch): {"speedup": heads / batch, "tokens_per_forward": heads * 0.9}
+        for heads in (1, 2, 3)
+        for batch in (1, 2, 4)
+    }
+    figure, _ = plots.speedup(frame_of(values))
+    left, right = figure.axes
+    lines = {line.get_label(): line for line in (*left.lines, *right.lines)}
+    np.testing.assert_allclose(lines["speed-up, batch 1"].get_ydata(), [1.02, 2.02, 3.02])
+    np.testing.assert_allclose(lines["tokens per forward"].get_ydata(), [0.92, 1.82, 2.72])
+    np.testing.assert_allclose(lines["3 heads"].get_ydata(), [3.02, 1.52, 0.77])
+    assert "1 heads" not in lines
+
+
+def test_frames_without_drafts_are_rejected() -> None:
+    frame = frame_of({(1, 1): {"tokens_per_forward": 1.0}})
+    for draw in (plots.acceptance, plots.speedup):
+        with pytest.raises(LabError, match="the frame has no metric"):
+            draw(frame)
+
+
+def test_runs_are_decoded_for_their_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in (1, 2, 3):
+        curve = {12: {"loss/all/1": 1.0}}
+        make_run(tmp_path / "runs" / f"n{n}", tiny("agreement", n_future=n, model__layers=5), curve, weights=True)
+    runs = open_runs([tmp_path / "runs"])
+    decoded, timed = decode_runs(runs, prompts=4), time_runs(runs, batches=(1, 2), rounds=1)
+    assert set(decoded["run"]) == set(timed["run"]) == {"n2", "n3"}
+    assert {*timed.loc[timed["run"] == "n3", "heads"]} == {1, 2, 3}
+    assert (timed.loc[(timed["heads"] == 1) & (timed["metric"] == "tokens_per_forward"), "value"] == 1).all()
+    assert len(plots.speedup(timed)[0].axes) == 3
+    assert main(["plot", "acceptance", str(tmp_path / "runs"), "-o", str(tmp_path / "a.png")]) == 0
+    assert "acceptance/2" in set(pd.read_csv(tmp_path / "a.csv")["metric"])
+    assert main(["plot", "acceptance", str(tmp_path / "runs" / "n1"), "-o", str(tmp_path / "b.png")]) == 2
+    assert "no run has 2 prediction heads" in capsys.readouterr().err
+    assert not (tmp_path / "b.png").exists()
