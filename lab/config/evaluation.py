@@ -76,7 +76,7 @@ class StopSettings(Settings):
     threshold: float = 0.9
     """Value to be reached: from below, of a loss from above."""
     hold: int = Field(2, ge=1)
-    """Evaluation points in a row at which the threshold must be met."""
+    """Evaluation points in a row, after step 0, at which the threshold must be met."""
 
     def is_met(self, value: float) -> bool:
         """Return whether a value of the metric meets the threshold."""

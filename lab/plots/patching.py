@@ -36,7 +36,7 @@ def draw_patching(
         The figure, and the means with their 90 % intervals over seeds.
 
     Raises:
-        LabError: For another quantity, more than 4 conditions, and as `condition_means`.
+        LabError: For another quantity, more than 4 conditions, if no run has a share, and as `condition_means`.
     """
     if quantity not in _SCALES:
         raise LabError(f"quantity must be one of {', '.join(_SCALES)}, not {quantity!r}")
@@ -45,6 +45,8 @@ def draw_patching(
     table, found = condition_means(last, coordinates, by)
     reject_more(found, _CONDITIONS_AT_MOST, f"{_CONDITIONS_AT_MOST} columns of panels")
     drawn, names = table[table["quantity"] == quantity], list(found.table["condition"])
+    if drawn.empty:
+        raise LabError("patching: no clean run prefers the right answer more than the corrupted run: nothing to share out")
     parts = {kind: drawn[drawn["component"] == kind] for kind in _COMPONENTS if kind in set(drawn["component"])}
     rows = {kind: part[["site", "attention_head"]].drop_duplicates() for kind, part in parts.items()}
     columns = drawn[["position", "role"]].drop_duplicates()

@@ -49,7 +49,7 @@ class Measure(pl.Callback):
             self._evaluators = {n: Evaluator(experiment, module.device) for n, experiment in experiments.items()}
             self._progress.start(trainer.global_step)
             for row in Run(self._recorders[0].run_path).metrics():
-                self._count_towards_stop({row.metric: row.value})
+                self._count_towards_stop(row.step, {row.metric: row.value})
             if trainer.global_step == 0:
                 self._measure(trainer, module, [{} for _ in self._recorders])
                 self._keep_weights(module)
@@ -112,10 +112,10 @@ class Measure(pl.Callback):
         if not self.sound_recorders(module):
             trainer.should_stop = True
 
-    def _count_towards_stop(self, values: Mapping[str, float]) -> None:
-        """Count the evaluation points in a row that meet what `evaluation.stop` names."""
+    def _count_towards_stop(self, step: int, values: Mapping[str, float]) -> None:
+        """Count the evaluation points in a row, from the first after step 0, that meet what `evaluation.stop` names."""
         stop = self._experiment.evaluation.stop
-        if stop.metric is not None and stop.metric in values:
+        if step and stop.metric is not None and stop.metric in values:
             self._in_a_row = self._in_a_row + 1 if stop.is_met(values[stop.metric]) else 0
 
     def _end_if_reached(self, trainer: pl.Trainer) -> None:
@@ -146,8 +146,7 @@ class Measure(pl.Callback):
             finite[member] = math.isfinite(values[NEXT_TOKEN_LOSS])
             recorder.record_metrics(step, tokens, scored_tokens, values, speed=(tokens - before) / elapsed)
             self._progress.measured(step, values)
-            if step:
-                self._count_towards_stop(values)
+            self._count_towards_stop(step, values)
         return finite
 
 

@@ -57,7 +57,7 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
     return {
         "run": str(run.path),
         "fingerprint": run.experiment.fingerprint,
-        "steps": run.experiment.steps,
+        "steps": run.record.get("last_step", run.experiment.steps),
         "weights": digest,
         "fresh": sorted({".".join(name.split(".")[:3]) for name in fresh}),
     }

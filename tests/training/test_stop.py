@@ -1,5 +1,6 @@
 """A run ends once a metric has passed a threshold and held it (`evaluation.stop`)."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,17 @@ def test_a_threshold_that_is_never_met_changes_nothing(whole: lab.Run, tmp_path:
 def test_points_before_a_resumption_count(tmp_path: Path) -> None:
     experiment = stopping(100.0, **{"evaluation.stop.hold": 3})
     straight = lab.train(experiment, tmp_path / "straight")
-    train_killed(experiment, tmp_path / "killed", kill_in_step)
-    resumed = lab.resume(tmp_path / "killed")
-    assert resumed.record["last_step"] == straight.record["last_step"] == 9
-    assert resumed.metrics() == straight.metrics()
+    for step in (2, 5, 8):  # before, at and after the first point that counts
+        train_killed(experiment, tmp_path / f"{step}", partial(kill_in_step, number=step))
+        resumed = lab.resume(tmp_path / f"{step}")
+        assert resumed.record["last_step"] == straight.record["last_step"] == 9
+        assert resumed.metrics() == straight.metrics()
+
+
+def test_a_start_from_it_records_its_steps(tmp_path: Path) -> None:
+    first = lab.train(stopping(100.0), tmp_path / "first")
+    second = lab.train(tiny(init=str(first.path), steps=2, **{"schedule.warmup_steps": 0}), tmp_path / "second")
+    assert second.record["init"]["steps"] == first.record["last_step"] == 6
 
 
 def test_the_end_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
