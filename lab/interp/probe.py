@@ -111,11 +111,13 @@ def probe(
         `majority`: the most frequent class of the fit, or its mean vector.
 
     Raises:
-        LabError: For an unknown target or position, the split `train`, or if no target is known in 8 states of each split.
+        LabError: For an unknown target or position, a negative `ahead`, the split `train`, or if no target is known in 8 states of each split.
         TaskError: For a wrong number of sequences, split or seed.
     """
     if split == "train":
         raise LabError("split must be validation or test, not 'train': probes are fitted on it")
+    if ahead < 0:
+        raise LabError(f"ahead must be at least 0, not {ahead}")
     forced = network.spec.kind.teacher_forced
     sites = {
         site: layer
@@ -170,7 +172,7 @@ def _read_split(networks: dict[str, Network], drawn: Sequences, task: Task, site
 
 def _chosen(targets: str, known: Iterable[str]) -> list[str]:
     """Return the names of targets that are asked for."""
-    names = [name.strip() for name in targets.split(",") if name.strip()] or list(known)
+    names = list(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip())) or list(known)
     for name in names:
         if name not in known:
             raise LabError(f"targets has no {name!r}; {nearest(name, known)}")
@@ -182,7 +184,7 @@ def _numbers(positions: str, length: int) -> list[int]:
     words = [word.strip() for word in positions.split(",") if word.strip()]
     if not all(word.isdecimal() and int(word) < length for word in words):
         raise LabError(f"positions must be numbers from 0 to {length - 1}, separated by commas, not {positions!r}")
-    return [int(word) for word in words] or list(range(length))
+    return list(dict.fromkeys(map(int, words))) or list(range(length))
 
 
 def _places(fit: _Split, task: Task, numbers: list[int], pool: str) -> list[_Place]:

@@ -43,9 +43,11 @@ def draw_sequences(network: Network, task: Task, sequences: int, split: str, see
         index: Of the batch in the stream.
 
     Raises:
-        LabError: If the task has more tokens than the network.
-        TaskError: For a wrong number of sequences, split or seed.
+        LabError: If the task has more tokens than the network, or for no sequences.
+        TaskError: For a wrong split or seed.
     """
+    if sequences < 1:
+        raise LabError(f"sequences must be at least 1, not {sequences}")
     if task.vocab_size > network.spec.vocabulary:
         raise LabError(f"the network has {network.spec.vocabulary} tokens, {task.name} has {task.vocab_size}")
     batch, device = task.batch(seed, index, sequences, split), network.embedding.weight.device

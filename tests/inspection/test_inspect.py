@@ -60,7 +60,7 @@ def test_bad_input_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.Captur
         (["ranks", str(runs)], "unknown instrument 'ranks'; did you mean 'rank'"),
         (["rank", str(runs), "--step", "13"], "step must be last, all, or 12"),
         (["rank", str(runs), "--step", "first"], "step must be last, all"),
-        (["rank", str(runs), "--sequences", "0"], "size must be at least 1"),
+        (["rank", str(runs), "--sequences", "0"], "sequences must be at least 1"),
         (["rank", str(runs), "--split", "dev"], "split"),
         (["rank", str(runs), "-o", "a.txt"], "a.txt: the file must be"),
         (["rank", str(empty.path)], "has no weights yet"),

@@ -155,6 +155,15 @@ def test_a_teacherless_network_is_probed_on_hidden_answers() -> None:
     assert (hidden.to_numpy() == scores(answer, "majority", target="token t+1").to_numpy()).all()
 
 
+def test_what_is_named_twice_is_probed_once() -> None:
+    network, task = agreement()
+    once, twice = (
+        probe(network, task, sequences=32, targets=targets, positions=positions)
+        for targets, positions in (("verb", "6,4"), ("verb,verb", "6,4,6"))
+    )
+    pd.testing.assert_frame_equal(once, twice)
+
+
 def test_bad_options_are_named() -> None:
     network, task = agreement()
     for options, message in (
@@ -162,6 +171,7 @@ def test_bad_options_are_named() -> None:
         ({"targets": "verbs"}, "targets has no 'verbs'; did you mean 'verb'"),
         ({"positions": "8"}, "positions must be numbers from 0 to 7, separated by commas, not '8'"),
         ({"positions": "key"}, "positions must be numbers from 0 to 7"),
+        ({"ahead": -1}, "ahead must be at least 0, not -1"),
         ({"sequences": 4}, "sequences must be larger than 4"),
     ):
         with pytest.raises(LabError, match=message):
