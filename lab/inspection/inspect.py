@@ -15,6 +15,9 @@ from lab.runs.run import describe
 from lab.runs.search import Runs, Step, choose_steps, open_each
 from tasks.errors import nearest
 
+_NUMBERS = ("n_future", "seed", "step", "tokens", "sequence", "layer", "attention_head", "query", "key", "value")
+"""Columns of frames that hold numbers."""
+
 
 def inspect(name: str, runs: Runs, *, step: Step = "last", **options: str | float) -> pd.DataFrame:
     """Apply an instrument to the networks of runs.
@@ -68,4 +71,7 @@ def read_frame(name: str, path: Path | str) -> pd.DataFrame:
     missing = [column for column in wanted if column not in frame.columns]
     if missing or frame.empty:
         raise LabError(f"{path}: is no frame of {name}: it has no {', '.join(missing) or 'rows'}")
+    for column in _NUMBERS:
+        if column in frame.columns and not pd.api.types.is_numeric_dtype(frame[column]):
+            raise LabError(f"{path}: is no frame of {name}: {column} must be a number in every row")
     return frame

@@ -9,6 +9,7 @@ import lab
 from lab.cli.main import main
 from lab.cli.options import function_options
 from lab.errors import LabError
+from lab.inspection.inspect import read_frame
 from lab.inspection.instruments import INSTRUMENTS
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
@@ -71,6 +72,14 @@ def test_bad_input_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.Captur
         error = capsys.readouterr().err
         assert named in error, error
         assert error.count("\n") == 1, error
+
+
+def test_a_damaged_frame_is_rejected(runs: Path, tmp_path: Path) -> None:
+    frame = lab.inspect("rank", runs, sequences=16)
+    for column in ("seed", "step", "layer", "value"):
+        frame.astype({column: object}).assign(**{column: ["a", *frame[column][1:]]}).to_csv(tmp_path / "a.csv", index=False)
+        with pytest.raises(LabError, match=f"a.csv: is no frame of rank: {column} must be a number in every row"):
+            read_frame("rank", tmp_path / "a.csv")
 
 
 def test_steps_and_options_are_checked(runs: Path) -> None:
