@@ -111,8 +111,8 @@ def probe(
         `majority`: the most frequent class of the fit, or its mean vector.
 
     Raises:
-        LabError: For an unknown target or position, a negative `ahead`, no sequences, the split `train`, or if no target is known
-            in 8 states of each split.
+        LabError: For an unknown target or position, a negative `ahead`, no sequences, the split `train`, or if no target is
+            known in 8 states of each split.
         TaskError: For a wrong split or seed.
     """
     if split == "train":
