@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lab.errors import LabError
 from lab.plots.axes import figure_note, legend_below, role_label
 from lab.plots.style import LOOKS, looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means
 from lab.stats.conditions import labels_of
 from lab.stats.inspected import condition_means
 
@@ -55,7 +55,7 @@ def draw_choice_points(frame: pd.DataFrame, *, by: Sequence[str] | None = None) 
         axes.set_title(words, fontsize=8)
     panels[0].set_ylabel("weight relative to n = 1")
     legend_below(panels[0])
-    figure_note(figure, [f"mean and 90 % bootstrap interval over {describe_seeds(drawn)}", *found.notes])
+    figure_note(figure, [describe_means(drawn), *found.notes])
     return figure, attach_notes(table, found)
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lab.plots.axes import figure_note, legend_below
 from lab.plots.style import Look, looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means
 from lab.stats.inspected import condition_means
 
 BARS = {
@@ -48,7 +48,7 @@ def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> t
     _draw_bars(right, table[table["position"] < 0], shown)
     legend_below(left)
     right.legend(loc="upper right", frameon=False, handlelength=1.5)
-    figure_note(figure, [f"mean and 90 % bootstrap interval over {describe_seeds(table)}", *found.notes])
+    figure_note(figure, [describe_means(table), *found.notes])
     return figure, attach_notes(table, found)
 
 

@@ -91,6 +91,12 @@ def describe_seeds(table: pd.DataFrame) -> str:
     return f"{format_range(table['seeds'])} seed{'s' if table['seeds'].max() > 1 else ''}{few}"
 
 
+def describe_means(table: pd.DataFrame) -> str:
+    """Describe means over seeds, with their interval if a row has one."""
+    interval = " and 90 % bootstrap interval" if table["low"].notna().any() else ""
+    return f"mean{interval} over {describe_seeds(table)}"
+
+
 def format_range(counts: pd.Series) -> str:
     """Format the range of some counts, as `3 to 6`."""
     low, high = int(counts.min()), int(counts.max())
