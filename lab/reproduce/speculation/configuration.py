@@ -19,7 +19,10 @@ class Speculation:
         n_futures: Numbers of prediction heads that are trained.
         seeds: Seeds of each number.
         prompt: Tokens of a prompt, which are the first of a test sequence.
-        paper: The paper's numbers by heads used: a number for each of its columns, None where it has none.
+        new_tokens: Tokens that each prompt gets.
+        paper: The paper's numbers by heads used, metric and column.
+        prompts: Prompts that are decoded.
+        batches: Batch sizes that are timed.
     """
 
     name: str
@@ -29,4 +32,7 @@ class Speculation:
     n_futures: Sequence[int]
     seeds: range
     prompt: int
-    paper: Mapping[int, Mapping[str, float]]
+    new_tokens: int
+    paper: Mapping[int, Mapping[str, Mapping[str, float]]]
+    prompts: int = 64
+    batches: Sequence[int] = (1, 8, 32)
