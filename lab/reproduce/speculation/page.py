@@ -116,7 +116,7 @@ def role_table(measured: pd.DataFrame) -> pd.DataFrame:
     )
     rows = rows[rows["name"] == "acceptance_given_reached"].astype({"head": int})
     means = rows.pivot_table(index=["n_future", "role"], columns="head", values="value", sort=False)
-    shown = means.map(lambda value: "-" if pd.isna(value) else f"{value:.2f}")
+    shown = means.map("{:.2f}".format, na_action="ignore")
     table: pd.DataFrame = shown.rename(columns=lambda head: f"head {head}").reset_index().rename(columns={"n_future": "n"})
     return table.fillna("-").rename_axis(columns=None)
 

@@ -1,0 +1,58 @@
+"""The studies of self-speculative decoding: their plans, and that their pages follow from the runs."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lab.registry import load_object
+from lab.reports.section import section_markdown
+from lab.reproduce.speculation import Speculation, speculation_study
+from lab.reproduce.speculation.page import sections_of
+from lab.sweeping.spec.configurations import grid_experiments
+from tests.helpers.runs import make_run
+from tests.helpers.tiny import tiny_settings
+
+PUBLISHED = ("s2", "s3")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_runs_differ_in_heads_and_seed_alone(name: str) -> None:
+    study: Speculation = load_object(f"lab.reproduce.{name}:SPECULATION", "study")
+    (stage,) = speculation_study(study).stages("laptop")
+    planned = grid_experiments(stage.largest)
+    assert len(planned) == 8 * len(study.n_futures)
+    assert {each.evaluation.split for each in planned.values()} == {"test"}
+    assert len({each.model_copy(update={"n_future": 1, "seed": 0}).fingerprint for each in planned.values()}) == 1
+    task = next(iter(planned.values())).task
+    assert study.prompt + study.new_tokens <= (task.batch(0, 0, 500, "test").roles > 0).sum(axis=1).min(), "no story ends"
+    assert set(study.paper) <= set(range(1, max(study.n_futures) + 1))
+
+
+def test_a_page_follows_from_the_runs_and_from_its_frame(tmp_path: Path) -> None:
+    study = Speculation(
+        name="tiny",
+        title="Tiny at {scale} scale",
+        expectation="Nothing.",
+        scales={"laptop": {"task": "stories", **tiny_settings("stories"), "model.layers": 5}},
+        n_futures=(2, 3),
+        seeds=range(2),
+        prompt=8,
+        new_tokens=6,
+        paper={1: {"tokens_per_forward": {"wiki": 1.0}}, 2: {"tokens_per_forward": {"wiki": 1.88}}},
+        prompts=2,
+        batches=(1, 2),
+    )
+    (stage,) = speculation_study(study).stages("laptop")
+    curve = {12: {"loss/word/1": 1.0, "accuracy/all/1": 0.5}}
+    runs = [make_run(tmp_path / name, each, curve, weights=True) for name, each in grid_experiments(stage.largest).items()]
+    written = speculation_study(study).report("laptop", [runs], tmp_path)
+    assert {path.name for path in written} == {
+        "acceptance.png", "acceptance.csv", "speedup.png", "speedup.csv", "frame.csv.gz", "report.md"
+    }  # fmt: skip
+    page, measured = (tmp_path / "report.md").read_text(), pd.read_csv(tmp_path / "frame.csv.gz")
+    assert "| 1 | 1.000, 1.000 (2 seeds) | 1.00 1.00 | 1.000, 1.000 (2 seeds) | 1.00 1.00 | 1.00 |" in page
+    assert "| 3 | - | - |" in page, "n = 2 has no third head"
+    assert "| 2 | 0 of 4 |" in page
+    for section in sections_of(study, measured):
+        assert section_markdown(section) in page
