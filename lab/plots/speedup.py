@@ -56,14 +56,15 @@ def speedup(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Fi
 
 
 def _draw_heads(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
-    """Draw tokens per forward, and the speed-up of one sequence at a time, against the heads used."""
-    smallest = table["batch"].min()
+    """Draw tokens per forward, of most sequences, and the speed-up of one sequence at a time, against the heads used."""
     heads = sorted(table["heads"].unique())
     axes.plot(heads, heads, color="#777777", linewidth=0.9, linestyle=(0, (1, 2)), label="every draft accepted")
     for name, look in looks(names).items():
-        for metric, words, line in (("tokens_per_forward", "tokens per forward", "-"), ("speedup", "speed-up, batch 1", "--")):
-            part = table[(table["condition"] == name) & (table["metric"] == metric) & (table["batch"] == smallest)]
-            part = part.sort_values("heads")
+        own = table[table["condition"] == name]
+        counted, timed = own[own["metric"] == "tokens_per_forward"], own[own["metric"] == "speedup"]
+        counted, timed = counted[counted["batch"] == counted["batch"].max()], timed[timed["batch"] == timed["batch"].min()]
+        for rows, words, line in ((counted, "tokens per forward", "-"), (timed, "speed-up, batch 1", "--")):
+            part = rows.sort_values("heads")
             label = f"{words}, {name}" if len(names) > 1 else words
             axes.plot(part["heads"], part["mean"], label=label, **(look.options | {"linestyle": line}), markersize=4)
             axes.fill_between(part["heads"], part["low"], part["high"], color=look.colour, alpha=0.15, linewidth=0)
