@@ -51,6 +51,7 @@ def _cells(opened: Run) -> list[str]:
         print(f"lab: {error}", file=sys.stderr)
         rows, timing = [], {}
     step, state = rows[-1].step if rows else 0, opened.state
+    state = f"{state} early" if opened.record.get("reached") else state
     seconds = max(float(opened.record["wall_seconds"]), *timing.values(), 0.0)
     values = [row.value for row in rows if row.metric == name]
     return [

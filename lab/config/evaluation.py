@@ -116,7 +116,7 @@ class EvaluationSettings(Settings):
     measures: Annotated[dict[str, int], BeforeValidator(_check_measures)] = Field(
         {name: entry.every for name, entry in MEASURES.items()}
     )
-    """Measures with their interval in evaluation points; the last point is always included; 0: never. A measure is one of
+    """Measures with their interval in evaluation points; the last step is always included; 0: never. A measure is one of
     `MEASURES`, or `module:function` of your own; loss and accuracy are always measured."""
 
     def points(self, steps: int) -> list[int]:

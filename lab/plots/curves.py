@@ -69,7 +69,7 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
     """Compute the rows of one condition and metric, one for each step."""
     matrix_PS = curves.pivot_table(index="step", columns="seed", values="value", aggfunc="last")
     seeds = matrix_PS.count(axis=1)
-    early = "reached" in curves and (curves["reached"] != "").any()
+    early = "reached" in curves and (curves["reached"].fillna("") != "").any()
     kept = matrix_PS[seeds >= (1 if early else SHARE) * curves["seed"].nunique()]
     present_PS = kept.notna().to_numpy()
     intervals = np.full((len(kept), 3), np.nan)

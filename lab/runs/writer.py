@@ -129,13 +129,13 @@ class Recorder:
 
     def set_state(self, state: str) -> None:
         """Record the run's state and the wall time so far."""
-        for outdated in ("diverged_step", "error"):
+        for outdated in ("diverged_step", "error", "last_step", "reached"):
             self._record.pop(outdated, None)
         self._write({"state": state})
 
     def set_reached(self, step: int) -> None:
-        """Record that the run ends at a step, before its last, since it has reached what `evaluation.stop` names."""
-        self._write({"last_step": step, "reached": self.experiment.evaluation.stop.describe()})
+        """Record that the run finished at a step, before its last: it has reached what `evaluation.stop` names."""
+        self._write({"state": "finished", "last_step": step, "reached": self.experiment.evaluation.stop.describe()})
 
     def set_diverged(self, step: int) -> None:
         """Record that a loss or gradient of a step, counted from 1, was not finite."""

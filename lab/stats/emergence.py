@@ -102,9 +102,10 @@ def emergence_table(
         row: dict[str, object] = dict(zip(keys, run, strict=True))
         for name, threshold in thresholds.items():
             time = emergence(curve["tokens"].tolist(), curve["value"].tolist(), threshold, hold)
-            if not time.observed and curve.get("reached", pd.Series([""])).iloc[0]:
+            reached = curve["reached"].fillna("").iloc[0] if "reached" in curve else ""
+            if not time.observed and reached:
                 raise LabError(
-                    f"{row['run']} ended once {curve['reached'].iloc[0]} (evaluation.stop): "
+                    f"{row['run']} ended once {reached} (evaluation.stop): "
                     f"when {metric} passes {threshold:g} is not known; use a threshold that it passed"
                 )
             if row["run"] in diverged:

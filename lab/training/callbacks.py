@@ -69,7 +69,7 @@ class Measure(pl.Callback):
                 self._record_diverged(module, bad_steps, self._measure(trainer, module, training))
                 self._keep_weights(module)
             self._share_diverged(trainer, module)
-            self._end_if_reached(trainer)
+            self._end_if_reached(trainer, module)
             if not self.reached and self._due(trainer) and self.sound_recorders(module):
                 trainer.save_checkpoint(self._recorders[0].checkpoint_path(step))
                 self._written = time.monotonic()
@@ -118,9 +118,10 @@ class Measure(pl.Callback):
         if step and stop.metric is not None and stop.metric in values:
             self._in_a_row = self._in_a_row + 1 if stop.is_met(values[stop.metric]) else 0
 
-    def _end_if_reached(self, trainer: pl.Trainer) -> None:
+    def _end_if_reached(self, trainer: pl.Trainer, module: TrainingModule) -> None:
         """End training if the run has reached what `evaluation.stop` names; the first process decides."""
-        reached = self._in_a_row >= self._experiment.evaluation.stop.hold and trainer.global_step < self._experiment.steps
+        held = self._in_a_row >= self._experiment.evaluation.stop.hold and not module.diverged
+        reached = held and trainer.global_step < self._experiment.steps
         self.reached = trainer.strategy.broadcast(reached) if trainer.world_size > 1 else reached
         if self.reached:
             trainer.should_stop = True

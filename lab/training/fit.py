@@ -133,9 +133,7 @@ def fit(
                 if sound := measure.sound_recorders(module):
                     save_stopped(sound, trainer)
                     raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
-            if measure.reached and trainer.is_global_zero:
-                recorders[0].set_reached(trainer.global_step)
-            finish(module, recorders, trainer)
+            finish(module, recorders, trainer, reached=measure.reached)
     except StoppedAtOnce:
         if trainer.strategy.launcher is not None:
             trainer.strategy.launcher.kill(signal.SIGKILL)
@@ -164,8 +162,14 @@ def save_stopped(recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:
         recorder.set_state("stopped")
 
 
-def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:
+def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Trainer, *, reached: bool = False) -> None:
     """Write the weights of the runs that have not diverged, mark them finished and remove their checkpoints.
+
+    Args:
+        module: The module of the runs.
+        recorders: Their recorders.
+        trainer: Their trainer.
+        reached: Whether the run ends before its last step, since it has reached what `evaluation.stop` names.
 
     Raises:
         Diverged: If some have diverged; their checkpoints stay.
@@ -176,7 +180,10 @@ def finish(module: TrainingModule, recorders: Sequence[Recorder], trainer: pl.Tr
             if member in module.diverged:
                 continue
             save_weights(network, recorder.run_path / WEIGHTS)
-            recorder.set_state("finished")
+            if reached:
+                recorder.set_reached(trainer.global_step)
+            else:
+                recorder.set_state("finished")
             for folder in checkpoints(recorder.run_path):
                 remove_checkpoint(folder)
     if module.diverged:

@@ -3,15 +3,17 @@
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import lab
 from lab import plots
 from lab.cli.main import main
 from lab.runs.tables import read_metrics
+from lab.runs.writer import Recorder
 from lab.stats.emergence import emergence_table
 from tests.helpers.frames import synthetic_frame
-from tests.helpers.killing import kill_in_step, train_killed
+from tests.helpers.killing import die, kill_in_step, train_killed
 from tests.helpers.tiny import tiny, tiny_options
 
 LOSS = "loss/all/1"
@@ -63,6 +65,29 @@ def test_a_start_from_it_records_its_steps(tmp_path: Path) -> None:
     first = lab.train(stopping(100.0), tmp_path / "first")
     second = lab.train(tiny(init=str(first.path), steps=2, **{"schedule.warmup_steps": 0}), tmp_path / "second")
     assert second.record["init"]["steps"] == first.record["last_step"] == 6
+
+
+def kill_at_the_end(patch: pytest.MonkeyPatch) -> None:
+    """Make training die when it would record that the run has reached its aim."""
+    patch.setattr(Recorder, "set_reached", die)
+
+
+def test_a_kill_at_the_end_changes_nothing(tmp_path: Path) -> None:
+    straight = lab.train(stopping(100.0), tmp_path / "straight")
+    train_killed(stopping(100.0), tmp_path / "killed", kill_at_the_end)
+    assert "last_step" not in lab.Run(tmp_path / "killed").record
+    resumed = lab.resume(tmp_path / "killed")
+    assert resumed.record["last_step"] == straight.record["last_step"]
+    assert resumed.metrics() == straight.metrics()
+
+
+def test_frames_with_and_without_early_ends_are_joined() -> None:
+    frame = synthetic_frame([{"n_future": 1}], lambda _, seed, step: {"accuracy/copy/1": step / 250}, seeds=5)
+    early = frame.assign(run="early-" + frame["run"], seed=frame["seed"] + 5, reached="accuracy/copy/1 >= 0.3 once")
+    table = emergence_table(pd.concat([frame, early]), "accuracy/copy/1", thresholds={"onset": 0.15})
+    assert len(table) == 10
+    with pytest.raises(lab.LabError, match="early-0"):
+        emergence_table(pd.concat([frame, early]), "accuracy/copy/1", thresholds={"late": 0.5})
 
 
 def test_the_end_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
