@@ -62,8 +62,10 @@ class HeadKind:
         further: Parts of each of the heads 2..N.
         on_path: Whether heads 2..N lie on the next-token path as well, and not head 1 alone.
         teacher_forced: Whether head i reads the tokens up to t + i - 1, in training and evaluation, and not only up to t.
-        independent: Whether each head reads the trunk's output alone, and no state of another head: with the attention of
-            `lab.model.layers.Layer` or none, such heads can be computed at one position alone.
+        independent: Whether each head reads the trunk's output alone, and no state of another head: those without attention can
+            be computed at one position alone.
+        stackable: Whether head i is `layers[i - 1]` of the class, a `lab.model.layers.Layer`, on the trunk's output, so that
+            decoding can compute several heads as one.
         replicated: Whether each head has an unembedding of its own.
         continues_trunk: Whether the first heads of a network can serve as the last trunk layers of one with fewer heads, so
             that an ensemble can train both.
@@ -78,6 +80,7 @@ class HeadKind:
     on_path: bool = False
     teacher_forced: bool = False
     independent: bool = False
+    stackable: bool = False
     replicated: bool = False
     continues_trunk: bool = False
     formula: str = ""
@@ -106,6 +109,7 @@ KINDS: dict[str, HeadKind] = {
     "parallel": HeadKind(
         "lab.model.heads:ParallelHeads",
         independent=True,
+        stackable=True,
         continues_trunk=True,
         formula="Layer_i(z)",
         use="the default, and the paper's most consistent",
@@ -123,6 +127,7 @@ KINDS: dict[str, HeadKind] = {
     "replicated": HeadKind(
         "lab.model.heads:ParallelHeads",
         independent=True,
+        stackable=True,
         replicated=True,
         formula="Layer_i(z), with U_i of its own",
         use="does sharing the unembedding matter",

@@ -6,7 +6,7 @@ B sequences, J rows of a pass of which one of each sequence is its last token, M
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from lab.decoding.sampling import Sampling, draw, uniform
 from lab.decoding.tree import Tree
 from lab.model import Context, Network
 from lab.model.cache import Cache
+from lab.model.stacked import StackedLayers
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +53,8 @@ class Pass:
 class Drafter:
     """Makes drafts for a tree.
 
-    Heads that read the trunk's output alone are computed at the last token alone. Heads that read other heads' states are
-    computed with head 1 in one go. Teacher-forced heads are fed the draft as it grows.
+    Heads that are layers on the trunk's output are computed as one layer, at the last token alone, as are heads without
+    attention. Heads that read other heads' states are computed with head 1. Teacher-forced heads are fed the draft as it grows.
     """
 
     def __init__(
@@ -63,10 +64,13 @@ class Drafter:
         self.network, self.tree, self.sampling, self.generator = network, tree, sampling, generator
         self.tokens_BS = tokens_BS
         self.is_sampled = sampling is not None and sampling.drafts == "sampled" and tree.is_chain
-        self.together = not kind.independent and not kind.teacher_forced
+        self.teacher_forced = kind.teacher_forced
+        alone = kind.stackable or (kind.independent and not kind.attends(2))
+        self.together = not alone and not kind.teacher_forced
         self.heads = range(2, tree.heads + 1)
+        self.stack = StackedLayers(network.heads.layers[1 : tree.heads], "prediction") if kind.stackable else None
         self.widths = [1 + max(path[-1] for path in tree.paths if len(path) == depth) for depth in range(1, tree.heads)]
-        self.nodes = [(len(path) - 1, path[-1]) for path in tree.paths]
+        self.depths_M, self.ranks_M = (tree.depths[1:] - 1).to(tokens_BS.device), tree.ranks[1:].to(tokens_BS.device)
 
     def verify(self, trunk_BRD: Tensor, context: Context) -> tuple[Tensor, ...]:
         """Compute normed states (B, R, D) of head 1, and of the heads that draft if they are computed with it."""
@@ -75,39 +79,40 @@ class Drafter:
 
     def draft(self, done: Pass) -> Draft:
         """Draft tokens after each sequence's root, which is in `tokens_BS` after all tokens that the network has read."""
-        teacher_forced = self.network.spec.kind.teacher_forced
+        if not self.is_sampled and not self.teacher_forced:
+            return Draft(self._best(self._logits(done)))
         chosen, probabilities = [], []
-        for depth, logits_BV in enumerate(self._feed_on(done) if teacher_forced else self._logits(done)):
+        for depth, logits_BV in enumerate(self._feed_on(done) if self.teacher_forced else self._logits(done)):
             if self.sampling is not None and self.is_sampled:
                 probabilities.append(self.sampling.probabilities(logits_BV))
                 tokens_BW = draw(probabilities[-1], uniform(self.generator, len(logits_BV)))[:, None]
-            elif self.widths[depth] == 1:
-                tokens_BW = logits_BV.argmax(-1, keepdim=True)
             else:
                 tokens_BW = logits_BV.topk(self.widths[depth]).indices
-            if teacher_forced:
+            if self.teacher_forced:
                 self.tokens_BS.scatter_(1, done.cache.lengths_B[:, None] + depth + 1, tokens_BW[:, :1])
             chosen.append(tokens_BW)
-        if self.tree.is_chain:
-            return Draft(torch.cat(chosen, dim=1), tuple(probabilities))
-        return Draft(torch.stack([chosen[depth][:, rank] for depth, rank in self.nodes], dim=1))
+        pairs = zip(self.depths_M.tolist(), self.ranks_M.tolist(), strict=True)
+        return Draft(torch.stack([chosen[depth][:, rank] for depth, rank in pairs], dim=1), tuple(probabilities))
 
-    def _logits(self, done: Pass) -> Iterator[Tensor]:
-        """Compute logits (B, V) of each head above 1 at the last tokens."""
-        rows_B1, last_B1 = done.cache.sequences_B1, done.last_B[:, None]
+    def _best(self, logits_NBV: Tensor) -> Tensor:
+        """Return the nodes' tokens (B, M) by their ranks among each head's logits."""
+        if self.tree.is_chain:
+            return logits_NBV.argmax(-1).t()
+        ranked_NBW = logits_NBV.topk(max(self.widths)).indices
+        return ranked_NBW[self.depths_M, :, self.ranks_M].t()
+
+    def _logits(self, done: Pass) -> Tensor:
+        """Compute logits (N, B, V) of the heads above 1 that draft at the last tokens."""
+        network, rows_B = self.network, done.cache.sequences_B1[:, 0]
         if self.together:
-            states_NB1D = torch.stack([done.hidden[head - 1][rows_B1, last_B1] for head in self.heads])
-        elif self.network.spec.kind.attends(2):
-            assert done.context.place is not None
-            context = replace(done.context, place=done.context.place.only(done.last_B))
-            states_NB1D = self.network.finish(done.trunk_BJD, context, self.heads)
+            states_NBD = torch.stack([done.hidden[head - 1][rows_B, done.last_B] for head in self.heads])
+        elif self.stack is not None:
+            states_NBD = network.norm(self.stack(done.trunk_BJD, done.context, done.last_B))
         else:
-            states_NB1D = self.network.finish(done.trunk_BJD[rows_B1, last_B1], done.context, self.heads)
-        if not self.network.spec.kind.replicated:
-            yield from self.network.unembed(states_NB1D[:, :, 0], 2).unbind()
-            return
-        for head, state_B1D in zip(self.heads, states_NB1D, strict=True):
-            yield self.network.unembed(state_B1D, head)[:, 0]
+            states_NBD = network.finish(done.trunk_BJD[rows_B, done.last_B][:, None], done.context, self.heads)[:, :, 0]
+        if not network.spec.kind.replicated:
+            return network.unembed(states_NBD, 2)
+        return torch.stack([network.unembed(each, head) for head, each in zip(self.heads, states_NBD, strict=True)])
 
     def _feed_on(self, done: Pass) -> Iterator[Tensor]:
         """Compute logits (B, V) of each teacher-forced head, which reads the draft up to then.

@@ -84,6 +84,11 @@ class Cache:
             self._workspaces[count] = Workspace(len(self.lengths_B), count, n_heads, width, dtype, epsilon)
         return self._workspaces[count]
 
+    def read_mask(self, n_heads: int, dtype: torch.dtype) -> Tensor:
+        """Return what hides the slots that sequences have not read, (B x H, 1, E) to be added to scores of one query each."""
+        read_BE = torch.arange(self.longest, device=self.lengths_B.device) < self.lengths_B[:, None]
+        return self._added(read_BE[:, None, None], n_heads, dtype)
+
     def advance(self, count: int) -> None:
         """Count `count` new tokens of each sequence."""
         self.lengths_B = self.lengths_B + count
@@ -126,8 +131,6 @@ class Place:
         mask: Added to the scores, (T, E) or (B x H, T, E): -inf where a position does not attend. None where every position
             attends to all slots.
         rows: (2 x B x H x T,) int64, rows of a buffer (2 x B x H x S, K) that the pass writes; None where `begin` is set.
-        output_B: (B,) int64, the one position whose output a layer computes, of those from 0 to T - 1; None for all. Keys and
-            values are computed at all of them, and `mask` is (B x H, 1, E).
         workspace: Buffers of the pass; None where layers go without.
     """
 
@@ -138,28 +141,16 @@ class Place:
     end: int
     mask: Tensor | None
     rows: Tensor | None = None
-    output_B: Tensor | None = None
     workspace: Workspace | None = None
-
-    def only(self, output_B: Tensor) -> Place:
-        """Return the place with one output position of each sequence."""
-        place, mask = replace(self, output_B=output_B), self.mask
-        if mask is None:
-            return place
-        by_head = mask.expand(len(output_B) * self.n_heads, -1, -1).view(len(output_B), self.n_heads, *mask.shape[-2:])
-        return replace(place, mask=place.at_output(by_head.transpose(1, 2)).transpose(1, 2).flatten(0, 1))
 
     def with_workspace(self, workspace: Workspace) -> Place:
         """Return the place with buffers."""
-        return Place(
-            self.cache, self.n_heads, self.begin, self.slots_BT, self.end, self.mask, self.rows, self.output_B, workspace
-        )
+        return Place(self.cache, self.n_heads, self.begin, self.slots_BT, self.end, self.mask, self.rows, workspace)
 
-    def at_output(self, states_BTX: Tensor) -> Tensor:
-        """Return what belongs to the position `output_B` of each sequence, (B, 1, ...); everything where that is None."""
-        if self.output_B is None:
-            return states_BTX
-        return states_BTX[self.cache.sequences_B1, self.output_B[:, None]]
+    def with_heads(self, n_heads: int) -> Place:
+        """Return the place for keys and values of another number of attention heads, without a mask."""
+        rows = None if self.rows is None else self.cache._rows(self.slots_BT, n_heads)
+        return Place(self.cache, n_heads, self.begin, self.slots_BT, self.end, None, rows)
 
     def extend(self, name: str, pairs_2BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Write keys (after RoPE) and values of new positions of an attention; return all, (B x H, E, K) each."""

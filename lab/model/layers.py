@@ -111,22 +111,12 @@ class Attention(nn.Module):
         return context.visit(self.name, self.out(heads_BTHK.flatten(2)))
 
     def continued(self, states_BTD: Tensor, context: Context, place: Place) -> Tensor:
-        """Let new positions attend to cached ones and themselves; return the attention heads' outputs (B, T, D).
-
-        Of a place with one output position, (B, 1, D).
-        """
+        """Let new positions attend to cached ones and themselves; return the attention heads' outputs (B, T, D)."""
         B, T, D = states_BTD.shape
         H, scale = self.n_heads, (D // self.n_heads) ** -0.5
-        if place.output_B is None:
-            qkv_BT3HK = self.qkv(states_BTD).view(B, T, 3, H, -1)
-            queries_BTHK, keys_BTHK = apply_rope(qkv_BT3HK[:, :, :2], context.rope).unbind(2)
-            values_BTHK = qkv_BT3HK[:, :, 2]
-        else:
-            rope = context.rope.expand(B, *context.rope.shape[-5:])
-            keys_BTHK, values_BTHK = F.linear(states_BTD, self.qkv.weight[D:]).view(B, T, 2, H, -1).unbind(2)
-            keys_BTHK = apply_rope(keys_BTHK[:, :, None], rope)[:, :, 0]
-            queries_B11HK = F.linear(place.at_output(states_BTD), self.qkv.weight[:D]).view(B, 1, 1, H, -1)
-            queries_BTHK = apply_rope(queries_B11HK, place.at_output(rope))[:, :, 0]
+        qkv_BT3HK = self.qkv(states_BTD).view(B, T, 3, H, -1)
+        queries_BTHK, keys_BTHK = apply_rope(qkv_BT3HK[:, :, :2], context.rope).unbind(2)
+        values_BTHK = qkv_BT3HK[:, :, 2]
         keys, values = place.extend(self.name, torch.stack([keys_BTHK, values_BTHK]).transpose(2, 3))
         queries = queries_BTHK.transpose(1, 2).flatten(0, 1)
         if place.mask is None:
@@ -134,7 +124,7 @@ class Attention(nn.Module):
         else:
             scores = torch.baddbmm(place.mask, queries, keys.transpose(1, 2), alpha=scale)
         mixed = torch.bmm(scores.softmax(-1).to(values.dtype), values)
-        return mixed.view(B, H, queries.shape[1], -1).transpose(1, 2).flatten(2)
+        return mixed.view(B, H, T, -1).transpose(1, 2).flatten(2)
 
     def _attend_at_sites(self, qkv_BT3HK: Tensor, context: Context) -> Tensor:
         """Compute what `attend` does, with values and pattern edited and recorded; by the same kernel if none is edited."""
@@ -214,7 +204,7 @@ class Layer(nn.Module):
             return self._step(states_BTD, context, context.place, context.place.workspace)
         if context.place is not None:
             heads_BTD = self.attention.continued(self.attention_norm(states_BTD), context, context.place)
-            states_BTD = context.place.at_output(states_BTD) + self.attention.out(heads_BTD)
+            states_BTD = states_BTD + self.attention.out(heads_BTD)
             out_BTD: Tensor = states_BTD + self.mlp(self.mlp_norm(states_BTD))
             return out_BTD
         states_BTD = states_BTD + self.attention(self.attention_norm(states_BTD), context)
@@ -231,12 +221,7 @@ class Layer(nn.Module):
         torch.mm(space.norm(states_RD, weights.attention_norm_D), weights.qkv_DE, out=space.qkv_RE)
         space.turned.mul_(torch.view_as_complex(context.rope))
         keys, values = place.extend(attention.name, space.pairs_2BHTK)
-        queries_BHTK = space.queries_BHTK
-        if place.output_B is not None:
-            states_RD = place.at_output(states_BTD).view(B, D)
-            queries_BHTK = place.at_output(queries_BHTK.transpose(1, 2)).transpose(1, 2)
-            space, T = place.cache.workspace(1, H, D, states_RD.dtype, NORM_EPSILON), 1
-        queries, scale = queries_BHTK.reshape(B * H, T, D // H), (D // H) ** -0.5
+        queries, scale = space.queries_BHTK.reshape(B * H, T, D // H), (D // H) ** -0.5
         if place.mask is None:
             scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
         else:
