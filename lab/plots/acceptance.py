@@ -45,7 +45,7 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
     names = list(found.table["condition"])
     trained = table["step"].nunique() > 1
     width = len(names) + trained
-    figure = Figure(figsize=(1.0 + 2.7 * width, 3.3), layout="constrained")
+    figure = Figure(figsize=(1.0 + (2.7 if width > 1 else 5.0) * width, 3.3), layout="constrained")
     panels = figure.subplots(1, width, squeeze=False)[0]
     label = role_label(frame) or (lambda role: role)
     roles = [role for role in _roles(parsed.values()) if role != EVERY_TARGET]
@@ -59,9 +59,8 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
     handles = line_handles(panels)
     figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3, handlelength=3, frameon=False)
     figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(handles) // 3))
-    figure_note(
-        figure, [f"mean and 90 % bootstrap band over {describe_seeds(table)}; greedy drafts, roles of the written tokens"]
-    )
+    seeds = f"mean and 90 % bootstrap band over {describe_seeds(table)}"
+    figure_note(figure, [seeds, "greedy; roles of the written tokens, where half of the seeds wrote them"])
     return figure, attach_notes(table, found)
 
 
@@ -76,7 +75,7 @@ def _draw_roles(axes: Axes, rows: pd.DataFrame, labels: dict[str, str]) -> None:
     rows = rows.assign(name=[each.name for each in metrics], role=[each.role for each in metrics])
     rows = rows.assign(head=[each.head for each in metrics])
     for role, label in labels.items():
-        part = rows[(rows["role"] == role)].sort_values("head")
+        part = rows[(rows["role"] == role) & (rows["seeds"] >= rows["seeds"].max() / 2)].sort_values("head")  # rarely written
         axes.plot(part["head"], part["mean"], label=label, markersize=4, **look[label].options)
         axes.fill_between(part["head"], part["low"], part["high"], color=look[label].colour, alpha=0.15, linewidth=0)
     for name, label, line in (

@@ -14,6 +14,7 @@ from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny_settings
 
 PUBLISHED = ("s2", "s3")
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -55,4 +56,12 @@ def test_a_page_follows_from_the_runs_and_from_its_frame(tmp_path: Path) -> None
     assert "| 3 | - | - |" in page, "n = 2 has no third head"
     assert "| 2 | 0 of 4 |" in page
     for section in sections_of(study, measured):
+        assert section_markdown(section) in page
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_table_follows_from_its_frame(name: str) -> None:
+    study: Speculation = load_object(f"lab.reproduce.{name}:SPECULATION", "study")
+    page = (RESULTS / name / "report.md").read_text(encoding="utf-8")
+    for section in sections_of(study, pd.read_csv(RESULTS / name / "frame.csv.gz")):
         assert section_markdown(section) in page

@@ -15,7 +15,7 @@ COLUMNS = ["n_future", "seed", "quantity", "heads", "batch", "metric", "value"]
 
 
 def measure(study: Speculation, runs: Sequence[Run]) -> pd.DataFrame:
-    """Decode greedily and time it, with 1 to n heads, on prompts of the test split.
+    """Decode greedily with 1 to n heads on prompts of the test split, and time it in the first run of each n.
 
     Args:
         study: The configuration.
@@ -24,13 +24,19 @@ def measure(study: Speculation, runs: Sequence[Run]) -> pd.DataFrame:
     Returns:
         `n_future`, `seed`, `quantity` (`drafts` or `time`), `heads` (used), `batch`, `metric` and `value`.
     """
-    return pd.concat([_measure_run(study, run) for run in runs], ignore_index=True)[COLUMNS]
+    first = {run.experiment.n_future: run for run in reversed(runs)}
+    timed = [_times(study, run) for run in first.values()]
+    return pd.concat([*(_drafts(study, run) for run in runs), *timed], ignore_index=True)[COLUMNS]
 
 
-def _measure_run(study: Speculation, run: Run) -> pd.DataFrame:
+def _drafts(study: Speculation, run: Run) -> pd.DataFrame:
     n, task = run.experiment.n_future, run.experiment.task
     prompts = task.batch(0, 0, study.prompts, "test").tokens[:, : study.prompt].tolist()
     drafts = [decode(run, draft=heads, prompts=prompts, new_tokens=study.new_tokens).frame for heads in range(1, n + 1)]
+    return pd.concat(drafts, ignore_index=True).assign(quantity="drafts", n_future=n, seed=run.experiment.seed)
+
+
+def _times(study: Speculation, run: Run) -> pd.DataFrame:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -38,5 +44,4 @@ def _measure_run(study: Speculation, run: Run) -> pd.DataFrame:
     finally:
         torch.set_num_threads(threads)
     timed = times[times["metric"] == "speedup"]
-    found = pd.concat([pd.concat(drafts).assign(quantity="drafts"), timed.assign(quantity="time")], ignore_index=True)
-    return found.assign(n_future=n, seed=run.experiment.seed)
+    return timed.assign(quantity="time", n_future=run.experiment.n_future, seed=run.experiment.seed)

@@ -20,6 +20,7 @@ from lab.runs import Run, frame
 from lab.stats.bootstrap import mean_with_interval
 
 TIMES = """\
+The first seed alone.
 Head 1 alone has the same cache and the same prompts; both are timed in turn, with one thread, and the median of three rounds \
 counts.
 Other work on the machine makes these ratios less exact than the counts above."""
@@ -57,11 +58,12 @@ def write_figures(task: str, measured: pd.DataFrame, out: Path) -> list[Path]:
     """Write the figures of acceptance with all heads and of the speed-up, and their numbers."""
     named = measured.assign(task=task, step=1, tokens=1.0, nodes=measured["heads"] - 1, state="finished")
     named["run"] = [f"n{n}-seed{seed}" for n, seed in zip(named["n_future"], named["seed"], strict=True)]
-    drafts = named[(named["quantity"] == "drafts") & (named["heads"] == named["n_future"])]
-    counted = named[(named["quantity"] == "drafts") & (named["metric"] == "tokens_per_forward")].assign(batch=1)
+    quantity = named.pop("quantity")
+    drafts, times = named[quantity == "drafts"], named[quantity == "time"]
+    counted = drafts[drafts["metric"] == "tokens_per_forward"].assign(batch=1)
     with plots.style():
-        accepted, rates = plots.acceptance(drafts)
-        timed, ratios = plots.speedup(pd.concat([named[named["quantity"] == "time"], counted]))
+        accepted, rates = plots.acceptance(drafts[drafts["heads"] == drafts["n_future"]])
+        timed, ratios = plots.speedup(pd.concat([counted, times]))
         return [*save(accepted, rates, out / "acceptance.png"), *save(timed, ratios, out / "speedup.png")]
 
 
