@@ -66,10 +66,14 @@ class Cache:
 
     def move(self, from_BA: Tensor, to_BA: Tensor) -> None:
         """Move everything of some slots to others, (B, A) int64 each: of an accepted path through a tree of drafts."""
+        moved: dict[int, tuple[Tensor, Tensor]] = {}
         for pairs_2BHSK in self.pairs.values():
             n_heads = pairs_2BHSK.shape[2]
+            if n_heads not in moved:
+                moved[n_heads] = self._rows(from_BA, n_heads), self._rows(to_BA, n_heads)
+            from_rows, to_rows = moved[n_heads]
             rows = pairs_2BHSK.view(-1, pairs_2BHSK.shape[-1])
-            rows.index_copy_(0, self._rows(to_BA, n_heads), rows[self._rows(from_BA, n_heads)])
+            rows.index_copy_(0, to_rows, rows[from_rows])
         for states_BSD in self.states.values():
             states_BSD[self.sequences_B1, to_BA + 1] = states_BSD[self.sequences_B1, from_BA + 1]
 
