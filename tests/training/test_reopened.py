@@ -1,6 +1,7 @@
 """The files of a run are checked before it resumes, and wall time adds up."""
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_wall_time_of_an_ensemble_adds_up(tmp_path: Path) -> None:
     run_killed(child)
     for path in runs:
         table = path / TIMING
-        table.write_text("".join(line.replace(",0.", ",5000.") for line in table.read_text().splitlines(keepends=True)))
+        table.write_text(re.sub(r"^(\d+),(\d)", r"\1,500\2", table.read_text(), flags=re.MULTILINE))
     for run in lab.train_ensemble(runs):
         assert list(run.seconds().values()) == sorted(run.seconds().values())
         assert run.record["wall_seconds"] > 5000
