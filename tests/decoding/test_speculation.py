@@ -105,6 +105,23 @@ def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[
     return events
 
 
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.teacher_forced])
+@torch.no_grad()
+def test_a_tree_drafts_by_the_ranks_of_its_paths(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, draft = [], Drafter.draft
+
+    def record(self: Drafter, done: Pass) -> Draft:
+        made.append(draft(self, done))
+        return made[-1]
+
+    monkeypatch.setattr(Drafter, "draft", record)
+    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    speculate(network, prompts, 2, BUSH)
+    for b, prompt in enumerate(prompts):
+        ranked = [network.logits(prompt[None], head)[0, -1].argsort(descending=True).tolist() for head in range(2, N + 1)]
+        assert made[0].tokens_BM[b].tolist() == [ranked[len(path) - 1][path[-1]] for path in BUSH.paths]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_drafts_are_those_of_whole_passes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
