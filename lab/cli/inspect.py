@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from lab.cli.arguments import Parser, setting_names, split_first
 from lab.cli.options import description, function_options
 from lab.errors import LabError
+from lab.runs.outputs import PICTURES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lab.inspection.instruments import Instrument
 
-_PICTURES = (".png", ".pdf", ".svg")
 _ROWS, _COMPARED = 40, 4000
 """Rows of a table that are printed at most; means whose differences are tested at most, since each takes milliseconds."""
 _LISTED = """\
@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _parser(name: str, instrument: Instrument, measured: dict[str, Any], drawn: dict[str, Any]) -> Parser:
-    suffixes = ", ".join([*_PICTURES, *([".html"] if instrument.page else []), ".csv"])
+    suffixes = ", ".join(_suffixes(instrument))
     examples = f"""examples:
   lab inspect {name} runs/demo -o {name}.png
   lab inspect {name} runs/demo --step all --by n_future -o {name}.csv"""
@@ -78,12 +78,17 @@ def _check_out(out: Path, instrument: Instrument, *, force: bool) -> None:
     from lab.plots.save import check_path
     from lab.runs.outputs import check_file
 
-    if out.suffix in _PICTURES:
+    if out.suffix in PICTURES:
         check_path(out, force=force)
     elif out.suffix == ".html" and instrument.page:
         check_file(out, (".html",), begins="<!doctype html>", force=force)
     else:
-        check_file(out, (*_PICTURES, *([".html"] if instrument.page else []), ".csv"), begins="run,task,", force=force)
+        check_file(out, _suffixes(instrument), begins="run,task,", force=force)
+
+
+def _suffixes(instrument: Instrument) -> tuple[str, ...]:
+    """Return the kinds of files that can be written."""
+    return (*PICTURES, *([".html"] if instrument.page else []), ".csv")
 
 
 def _frame(name: str, args: Any, options: dict[str, Any]) -> pd.DataFrame:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.decoding import Completion, Tree
@@ -131,21 +128,16 @@ def draft_metrics(done: Completion, task: Task, heads: int) -> dict[str, float]:
     roles_BT = task.roles_of(done.tokens_BT.numpy())
     for head in range(2, heads + 1):
         ahead = head - 1
-        offered, hit = drafted >= ahead, accepted >= ahead
-        reached = offered & (accepted >= ahead - 1)
-        values[str(Metric("drafted", head=head))] = float(offered.sum())
+        hit, reached = accepted >= ahead, (drafted >= ahead) & (accepted >= ahead - 1)
+        values[str(Metric("drafted", head=head))] = float((drafted >= ahead).sum())
         values[str(Metric("accepted", head=head))] = float(hit.sum())
-        values[str(Metric("acceptance", head=head))] = _mean(hit[offered])
-        values[str(Metric("acceptance_given_reached", role=EVERY_TARGET, head=head))] = _mean(hit[reached])
+        values[str(Metric("acceptance", head=head))] = done.acceptance(ahead)
+        values[str(Metric("acceptance_given_reached", role=EVERY_TARGET, head=head))] = done.acceptance_given_reached(ahead)
         if roles_BT is None:
             continue
         role_E = roles_BT[sequence[reached], position[reached] + ahead - 1]
         for number, role in enumerate(task.roles):
             if number and (role_E == number).any():
                 name = Metric("acceptance_given_reached", role=role, head=head)
-                values[str(name)] = _mean(hit[reached][role_E == number])
+                values[str(name)] = float(hit[reached][role_E == number].mean())
     return values
-
-
-def _mean(values: NDArray[np.bool_]) -> float:
-    return float(values.mean()) if len(values) else math.nan

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lab.errors import LabError
 from lab.interp.attention_scores import attention_scores, probe_period, repeated_probe
+from lab.interp.sequences import check_fit
 from lab.model import Network
 from lab.model.layers import Layer
 from tasks import Task
@@ -103,10 +103,7 @@ def circuits(network: Network, task: Task, *, sequences: int = 16, seed: int = 0
     Raises:
         LabError: If the task has more tokens than the network, or `sequences` is below 1.
     """
-    if task.vocab_size > network.spec.vocabulary:
-        raise LabError(f"the network has {network.spec.vocabulary} tokens, {task.name} has {task.vocab_size}")
-    if sequences < 1:
-        raise LabError(f"sequences must be at least 1, not {sequences}")
+    check_fit(network, task, sequences)
     device = network.embedding.weight.device
     probe_BT = repeated_probe(task.vocab_size, sequences, probe_period(task), seed).to(device)
     rows: list[tuple[str, str, int, str, float]] = []

@@ -46,10 +46,7 @@ def draw_sequences(network: Network, task: Task, sequences: int, split: str, see
         LabError: If the task has more tokens than the network, or for no sequences.
         TaskError: For a wrong split or seed.
     """
-    if sequences < 1:
-        raise LabError(f"sequences must be at least 1, not {sequences}")
-    if task.vocab_size > network.spec.vocabulary:
-        raise LabError(f"the network has {network.spec.vocabulary} tokens, {task.name} has {task.vocab_size}")
+    check_fit(network, task, sequences)
     batch, device = task.batch(seed, index, sequences, split), network.embedding.weight.device
     inputs = hide_answer(batch, task.vocab_size) if network.spec.teacherless else batch.tokens
     return Sequences(
@@ -59,3 +56,15 @@ def draw_sequences(network: Network, task: Task, sequences: int, split: str, see
         torch.from_numpy(batch.roles).to(device, torch.int64),
         torch.from_numpy(batch.scored).to(device),
     )
+
+
+def check_fit(network: Network, task: Task, sequences: int) -> None:
+    """Reject a task with more tokens than the network, and no sequences.
+
+    Raises:
+        LabError: Naming both numbers of tokens, or the number of sequences.
+    """
+    if sequences < 1:
+        raise LabError(f"sequences must be at least 1, not {sequences}")
+    if task.vocab_size > network.spec.vocabulary:
+        raise LabError(f"the network has {network.spec.vocabulary} tokens, {task.name} has {task.vocab_size}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,19 +58,40 @@ def draw_cells(
     Returns:
         The image, for `colour_bar`.
     """
-    image = axes.imshow(values, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
-    colours = image.to_rgba(values)
-    if len(columns) <= _MOST_NUMBERS:
-        for (row, column), value in np.ndenumerate(values):
-            if not np.isnan(value):
-                dark = colours[row, column, :3] @ LUMINANCE < 0.5
-                text = form.format(value)
-                text = text.lstrip("-") if not text.strip("-0.") else text  # no minus before a zero
-                axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=7.5)
+
+    def text(value: float) -> str:
+        written = form.format(value)
+        return written if written.strip("-0.") else written.lstrip("-")  # no minus before a zero
+
+    image = draw_image(axes, values, scale, text if len(columns) <= _MOST_NUMBERS else None)
     every = -(-len(columns) // 24)
     axes.set_xticks(range(0, len(columns), every), list(columns[::every]))
     axes.set_yticks(range(len(rows)), list(rows))
+    return image
+
+
+def draw_image(axes: Axes, values: NDArray[np.float64], scale: Scale, text: Callable[[float], str] | None = None) -> AxesImage:
+    """Draw the cells of a matrix, and in each its value, black or white as can be read on its colour.
+
+    Args:
+        axes: Where to draw.
+        values: (rows, columns).
+        scale: Colours.
+        text: Formats a value; None for no values.
+
+    Returns:
+        The image.
+    """
+    image = axes.imshow(values, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
     axes.grid(visible=False)
+    if text is None:
+        return image
+    colours = image.to_rgba(values)
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            dark = colours[row, column, :3] @ LUMINANCE < 0.5
+            ink = "white" if dark else "black"
+            axes.text(column, row, text(value), ha="center", va="center", color=ink, fontsize=7.5)
     return image
 
 

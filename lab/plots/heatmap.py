@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,8 +12,8 @@ from matplotlib.figure import Figure
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_note, figure_of, new_axes, note
+from lab.plots.cells import DIVERGING, Scale, draw_image
 from lab.plots.panels import LINES_AT_MOST, reject_more
-from lab.plots.style import LUMINANCE
 from lab.plots.tables import attach_notes, chance_lines, format_range, heads_of
 from lab.stats.conditions import conditions
 
@@ -88,15 +87,8 @@ def _depth(site: str) -> tuple[bool, int]:
 
 
 def _draw(axes: Axes, matrix: pd.DataFrame, score: str) -> None:
-    low = 0.0 if score == "prefix_matching" else -1.0
-    values = matrix.to_numpy(float)
-    image = axes.imshow(values, cmap="cividis" if low == 0 else "RdGy_r", vmin=low, vmax=1.0, aspect="auto")
-    colours = image.to_rgba(values)
-    for (row, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            dark = colours[row, column, :3] @ LUMINANCE < 0.5
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black", fontsize=7.5)
+    scale = Scale(score, 0.0, 1.0) if score == "prefix_matching" else Scale(score, -1.0, 1.0, DIVERGING)
+    draw_image(axes, matrix.to_numpy(float), scale, "{:.2f}".format)
     axes.set_xticks(range(matrix.shape[1]), [str(head) for head in matrix.columns])
     axes.set_yticks(range(len(matrix)), list(matrix.index))
-    axes.grid(visible=False)
     axes.set_xlabel("attention head")
