@@ -14,10 +14,10 @@ from lab.metrics import Metric
 from lab.plots.axes import PARAMETERS, count, figure_of, log_axis, metric_label, new_axes, note, reference, round_significant
 from lab.plots.panels import Lines, in_panels, reject_more
 from lab.plots.style import LUMINANCE
-from lab.plots.tables import attach_notes, describe_seeds, end_table, finished_with, seed_columns
+from lab.plots.tables import attach_notes, describe_seeds, end_table, seed_columns
 from lab.stats.bootstrap import FEWEST
 from lab.stats.conditions import Conditions, rows_of
-from lab.stats.configurations import Rule
+from lab.stats.configurations import Rule, finished_with
 
 ROWS_AT_MOST = 24
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_of, metric_label, new_axes, note
-from lab.plots.tables import attach_notes, configuration_settings, describe_seeds, end_table, finished_with
+from lab.plots.tables import attach_notes, configuration_settings, describe_seeds, end_table
 from lab.stats.conditions import Conditions
-from lab.stats.configurations import Rule, is_logarithmic, is_range
+from lab.stats.configurations import Rule, finished_with, is_logarithmic, is_range
 
 
 def importance(

@@ -14,9 +14,9 @@ from lab.metrics import Metric
 from lab.plots.axes import PARAMETERS, TOKENS, figure_of, legend_below, log_axis, metric_label, new_axes, note
 from lab.plots.grid import draw_seeds, interval_note
 from lab.plots.style import looks
-from lab.plots.tables import attach_notes, configuration_settings, end_table, finished_with
+from lab.plots.tables import attach_notes, configuration_settings, end_table
 from lab.stats.conditions import labelled
-from lab.stats.configurations import Rule, run_values
+from lab.stats.configurations import Rule, finished_with, run_values
 from tasks.errors import nearest
 
 COSTS = {

@@ -6,39 +6,17 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lab.errors import LabError
 from lab.metrics import Metric
 from lab.stats.bootstrap import FEWEST
-from lab.stats.conditions import Conditions, conditions, enumerated, rows_of, varied_settings
+from lab.stats.conditions import Conditions, varied_settings
 from lab.stats.configurations import Rule, configuration_table, run_values
-
-
-def finished_with(
-    frame: pd.DataFrame, metric: str, rule: Rule, by: Sequence[str] | None = None, axis: Sequence[str] = ()
-) -> Conditions:
-    """Return the conditions of the finished runs whose end value is a number.
-
-    Raises:
-        LabError: If there is no such run; see also `lab.stats.conditions.conditions`.
-    """
-    found = conditions(rows_of(frame, metric), by, axis=axis, keep="finished")
-    numbers = run_values(found.frame, metric, rule).dropna(subset="value")["run"]
-    counts = found.frame["run"].isin(numbers)
-    if counts.all():
-        return found
-    lost = found.frame.loc[~counts, "run"].unique()
-    line = f"{len(lost)} of {found.frame['run'].nunique()} runs left out, {metric} is not a number: {enumerated(list(lost))}"
-    if not counts.any():
-        raise LabError(line)
-    kept = found.frame[counts]
-    return Conditions(kept, found.table[found.table["condition"].isin(kept["condition"])], (*found.notes, line))
 
 
 def end_table(found: Conditions, metric: str, rule: Rule = "last", axis: Sequence[str] = ()) -> pd.DataFrame:
     """Compute the end value of each condition.
 
     Args:
-        found: From `finished_with`.
+        found: From `lab.stats.configurations.finished_with`.
         metric: Name of the metric, such as `accuracy/copy/1`.
         rule: Which evaluation of a run counts, see `lab.stats.configurations.run_values`.
         axis: Columns, beside the condition, by which runs are grouped.

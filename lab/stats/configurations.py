@@ -10,7 +10,7 @@ import pandas as pd
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.stats.bootstrap import bootstrap_interval
-from lab.stats.conditions import finished, require_one_configuration
+from lab.stats.conditions import Conditions, conditions, enumerated, finished, require_one_configuration, rows_of
 from lab.stats.paired import ALPHA, corrected, least_p_of_pairs, one_run_a_seed, paired_comparison
 
 Rule = Literal["last", "best"]
@@ -35,6 +35,27 @@ def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.Data
     rows = rows[rows["value"].notna()]
     picked = rows.groupby("run", sort=False)["value"]
     return rows.loc[picked.idxmin() if Metric.parse(metric).lower_is_better else picked.idxmax()].reset_index(drop=True)
+
+
+def finished_with(
+    frame: pd.DataFrame, metric: str, rule: Rule, by: Sequence[str] | None = None, axis: Sequence[str] = ()
+) -> Conditions:
+    """Return the conditions of the finished runs whose end value is a number.
+
+    Raises:
+        LabError: If there is no such run; see also `lab.stats.conditions.conditions`.
+    """
+    found = conditions(rows_of(frame, metric), by, axis=axis, keep="finished")
+    numbers = run_values(found.frame, metric, rule).dropna(subset="value")["run"]
+    counts = found.frame["run"].isin(numbers)
+    if counts.all():
+        return found
+    lost = found.frame.loc[~counts, "run"].unique()
+    line = f"{len(lost)} of {found.frame['run'].nunique()} runs left out, {metric} is not a number: {enumerated(list(lost))}"
+    if not counts.any():
+        raise LabError(line)
+    kept = found.frame[counts]
+    return Conditions(kept, found.table[found.table["condition"].isin(kept["condition"])], (*found.notes, line))
 
 
 LEVELS_AT_MOST = 8
