@@ -11,6 +11,9 @@ the marker of the case that the verb governs, by a fixed lexicon that a model mu
 Both orders have the same information: the prompt determines the verb, hence the case, so the floor of every case and of the
 verb is 0. The orders differ in the steps per token. With `verb_first` each target is one look-up: the verb in the glossary, the
 case in the lexicon. With `verb_last` the first case needs both look-ups, the later token before the earlier one.
+
+With `distance` d each word has d random stems, so that the first case is d + 1 tokens after the key: only prediction heads from
+d + 1 on are asked for it at the key, where the look-up begins.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
 from math import comb
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +57,9 @@ class Agreement(Task):
     order: Literal["verb_last", "verb_first"] = "verb_last"
     """`verb_first` is the control without look-ahead."""
     words: int = 1
-    """Words of the noun phrase; the verb is 2 words - 1 tokens after the first case."""
+    """Words of the noun phrase; the verb is (words - 1)(distance + 1) + 1 tokens after the first case."""
+    distance: int = 1
+    """Random stems of each word, d: the first case is d + 1 tokens after the key, or the verb."""
     pairs: int = 4
     """Key-verb pairs in the glossary; with 1 the glossary names the verb directly."""
     keys: int = 8
@@ -69,6 +74,7 @@ class Agreement(Task):
 
     def check(self) -> None:
         require(self.words >= 1, "agreement.words", self.words, "at least 1")
+        require(self.distance >= 0, "agreement.distance", self.distance, "at least 0")
         require(self.pairs >= 1, "agreement.pairs", self.pairs, "at least 1")
         require(self.keys >= self.pairs, "agreement.keys", self.keys, f"at least {self.pairs}, a key for each of the pairs")
         require(self.cases >= 2, "agreement.cases", self.cases, "at least 2")
@@ -77,8 +83,9 @@ class Agreement(Task):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """`case_again` is there with two words or more."""
-        return (PADDING, "prompt", "stem", "case_first", *(["case_again"] if self.words > 1 else []), "verb")
+        """`stem` is there at a distance of 1 or more, `case_again` with two words or more."""
+        stem, again = ["stem"] * (self.distance > 0), ["case_again"] * (self.words > 1)
+        return (PADDING, "prompt", *stem, "case_first", *again, "verb")
 
     @property
     def vocab_size(self) -> int:
@@ -104,13 +111,13 @@ class Agreement(Task):
         keys_BP = rng.random((size, self.keys)).argsort(axis=1)[:, : self.pairs]
         verbs_BP = rng.integers(self.verbs, size=(size, self.pairs))
         chosen_B = rng.integers(self.pairs, size=size)
-        stems_BW = rng.integers(self.stems, size=(size, self.words))
+        stems_BS = rng.integers(self.stems, size=(size, self.words * self.distance))
         row_B = np.arange(size)
         tokens = np.empty((size, self.length), dtype=np.int64)
         tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2] = keys_BP, self.keys + verbs_BP
         tokens[:, self._prompt - 1] = keys_BP[row_B, chosen_B]
         verb_B = verbs_BP[row_B, chosen_B]
-        tokens[:, self._prompt :] = self._phrase_of(self.keys + verb_B, self._stems + stems_BW)
+        tokens[:, self._prompt :] = self._phrase_of(self.keys + verb_B, self._stems + stems_BS)
         return self._label_phrase(tokens)
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
@@ -123,22 +130,27 @@ class Agreement(Task):
                 f"agreement: a prompt is {self.pairs} different keys below {self.keys}, after each a verb from {self.keys} "
                 f"to {self._stems - 1}, and then one of the keys"
             )
-        stems_BW = self._stems_of(tokens)
-        if not ((self._stems <= stems_BW) & (stems_BW < self._cases)).all():
+        stems_BS = self._stems_of(tokens)
+        if not ((self._stems <= stems_BS) & (stems_BS < self._cases)).all():
             raise TaskError(f"agreement: a stem is from {self._stems} to {self._cases - 1}")
-        right = self._phrase_of((chosen_BP * verbs_BP).sum(axis=1), stems_BW)
+        right = self._phrase_of((chosen_BP * verbs_BP).sum(axis=1), stems_BS)
         for row, place in np.argwhere(right != tokens[:, self._prompt :])[:1]:
             position, token = place + self._prompt, tokens[row, place + self._prompt]
             expected, found = (f"{each} ({self.word(int(each))})" for each in (right[row, place], token))
             raise TaskError(f"agreement: token {position} must be {expected}, not {found}")
         return self._label_phrase(tokens)
 
-    def _phrase_of(self, verb_B: NDArray[np.int64], stems_BW: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The tokens after the prompt, (B, 2 W + 1): the verb, and the stems, each with the case that the verb governs."""
-        case_B = self._governed[verb_B]
-        words_BW2 = np.stack([stems_BW, np.broadcast_to(case_B[:, None], stems_BW.shape)], axis=2)
-        words, verb = words_BW2.reshape(len(verb_B), -1), verb_B[:, None]
+    def _phrase_of(self, verb_B: NDArray[np.int64], stems_BS: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The tokens after the prompt, (B, W (d + 1) + 1): the verb, and the words, each d stems and the case it governs."""
+        stems_BWD = stems_BS.reshape(len(verb_B), self.words, self.distance)
+        case_BW1 = np.broadcast_to(self._governed[verb_B][:, None, None], (len(verb_B), self.words, 1))
+        words, verb = np.concatenate([stems_BWD, case_BW1], axis=2).reshape(len(verb_B), -1), verb_B[:, None]
         return np.concatenate([verb, words] if self.order == "verb_first" else [words, verb], axis=1)
+
+    def drawn_from(self) -> dict[str, Any]:
+        """Without `distance` at its default: instances are those of before there was such a setting."""
+        values = super().drawn_from()
+        return values if self.distance != 1 else {name: value for name, value in values.items() if name != "distance"}
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
         """The glossary as a set, and the chosen key: independent of the order of the pairs, the stems and `order`."""
@@ -227,7 +239,7 @@ class Agreement(Task):
         meant_B1 = np.take_along_axis(tokens, self._place(tokens)[:, None], axis=1)
         if self.order == "verb_first":
             return np.asarray(token_V == (meant_B1 if role == "verb" else self._governed[tokens[:, self._prompt, None]]))
-        case_B1 = self._governed[meant_B1] if role == "case_first" else tokens[:, self._prompt + 1, None]
+        case_B1 = self._governed[meant_B1] if role == "case_first" else tokens[:, self._prompt + self.distance, None]
         if role != "verb":
             return np.asarray((token_V == case_B1) & (token_V >= self._cases))
         return np.asarray(np.where(case_B1 == self._governed[meant_B1], token_V == meant_B1, self._governed == case_B1))
@@ -244,7 +256,7 @@ class Agreement(Task):
         return place_B
 
     def _stems_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(B, W) the stems of a phrase."""
+        """(B, W d) the stems of a phrase."""
         return tokens[:, [role == "stem" for role in self._names]]
 
     @property
@@ -257,7 +269,8 @@ class Agreement(Task):
     @property
     def _phrase(self) -> list[str]:
         """The role of each token after the prompt."""
-        phrase = ["stem", "case_first"] + ["stem", "case_again"] * (self.words - 1)
+        stems = ["stem"] * self.distance
+        phrase = [*stems, "case_first", *[*stems, "case_again"] * (self.words - 1)]
         return ["verb", *phrase] if self.order == "verb_first" else [*phrase, "verb"]
 
     @property

@@ -22,6 +22,7 @@ def some_tasks(draw: st.DrawFn) -> Task:
         "agreement",
         order=draw(st.sampled_from(ORDERS)),
         words=draw(st.integers(1, 3)),
+        distance=draw(st.integers(0, 3)),
         pairs=pairs,
         keys=pairs + draw(st.integers(0, 4)),
         cases=cases,
@@ -44,7 +45,8 @@ def test_the_glossary_gives_the_verb_and_the_verb_the_case(task: Task, seed: int
         case = f"-c{task.lexicon[int(verb[1:])]}"
         phrase = list(zip(words[end + 1 :], roles[end + 1 :], strict=True))
         assert phrase.pop(-1 if task.order == "verb_last" else 0) == (verb, "verb")
-        assert [role for _, role in phrase] == ["stem", "case_first"] + ["stem", "case_again"] * (task.words - 1)
+        stems = ["stem"] * task.distance
+        assert [role for _, role in phrase] == [*stems, "case_first", *[*stems, "case_again"] * (task.words - 1)]
         assert all(word == case for word, role in phrase if role.startswith("case"))
         assert all(word.startswith("s") for word, role in phrase if role == "stem")
 
@@ -68,19 +70,21 @@ def every_row(task: Task) -> list[list[str]]:
     for keys in itertools.permutations(range(task.keys), task.pairs):
         for verbs in itertools.product(range(task.verbs), repeat=task.pairs):
             for meant in range(task.pairs):
-                for stems in itertools.product(range(task.stems), repeat=task.words):
+                for stems in itertools.product(itertools.product(range(task.stems), repeat=task.distance), repeat=task.words):
                     prompt = [word for key, verb in zip(keys, verbs, strict=True) for word in (f"k{key}", f"v{verb}")]
-                    phrase = [word for stem in stems for word in (f"s{stem}", f"-c{task.lexicon[verbs[meant]]}")]
+                    case = f"-c{task.lexicon[verbs[meant]]}"
+                    phrase = [word for word_stems in stems for word in (*(f"s{stem}" for stem in word_stems), case)]
                     verb = [f"v{verbs[meant]}"]
                     order = phrase + verb if task.order == "verb_last" else verb + phrase
                     rows.append([*prompt, f"k{keys[meant]}", *order])
     return rows
 
 
+@pytest.mark.parametrize("distance", [0, 1, 2])
 @pytest.mark.parametrize("order", ORDERS)
-def test_floors_are_exact_in_both_orders_by_enumeration(order: str) -> None:
+def test_floors_are_exact_in_both_orders_by_enumeration(order: str, distance: int) -> None:
     """Cases and verb cost nothing even when the verb comes last: the prompt says all. What is hard is not unknown."""
-    task = tasks.get("agreement", order=order, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
+    task = tasks.get("agreement", order=order, distance=distance, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
     rows = every_row(task)
     prefixes: dict[tuple[str, ...], int] = {}
     for row, end in itertools.product(rows, range(task.length + 1)):
@@ -98,9 +102,10 @@ def test_floors_are_exact_in_both_orders_by_enumeration(order: str) -> None:
     assert task.floor("-") is None
 
 
+@pytest.mark.parametrize("distance", [0, 1, 2])
 @pytest.mark.parametrize("order", ORDERS)
-def test_joints_agree_with_enumeration_of_every_row(order: str) -> None:
-    task = tasks.get("agreement", order=order, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
+def test_joints_agree_with_enumeration_of_every_row(order: str, distance: int) -> None:
+    task = tasks.get("agreement", order=order, distance=distance, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
     rows = np.concatenate([ids(task, row) for row in every_row(task)])
     assert_joints_are_exact(task, rows, np.ones(len(rows)), range(task.length - 2))
 
@@ -231,3 +236,17 @@ def test_the_prompt_trains_only_with_loss_on_all() -> None:
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("agreement", **wrong)
+
+
+def test_the_default_distance_leaves_earlier_batches_as_they_were() -> None:
+    assert tasks.get("agreement", words=2).fingerprint == "825a4920a470fb81"
+    assert tasks.get("agreement", words=2, distance=2).fingerprint != "825a4920a470fb81"
+
+
+@pytest.mark.parametrize("distance", [0, 1, 3])
+def test_the_first_case_is_a_distance_and_one_after_the_key(distance: int) -> None:
+    task = tasks.get("agreement", distance=distance)
+    batch = task.batch(0, 0, 3)
+    assert task.length == 9 + distance + 2
+    assert (batch.roles[:, 8 + distance + 1] == task.role("case_first")).all()
+    assert ((batch.roles == task.roles.index("stem")).sum(1) if distance else np.zeros(3)).tolist() == [distance] * 3
