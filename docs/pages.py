@@ -20,12 +20,12 @@ import numpy as np
 import lab
 import tasks
 from lab import plots
-from lab.cli.arguments import ALIASES
 from lab.cli.commands import COMMANDS, run_command
 from lab.cli.main import usage
 from lab.cli.tasks.draw import cells_of
 from lab.config.evaluation import MEASURES
 from lab.config.head_table import LAYERS, WIDTH, head_table, kind_table
+from lab.config.names import SHORT
 from lab.config.objective import OBJECTIVES, WEIGHTS
 from lab.config.overview import describe_settings
 from lab.interp.information import PARTS, task_information
@@ -60,7 +60,7 @@ def first_line(value: object) -> str:
 
 def settings_page() -> str:
     """List every setting of an experiment with its default, the allowed values and its meaning."""
-    short = {full: f"--{name.replace('_', '-')}" for name, full in ALIASES.items()}
+    short = {full: name for name, full in SHORT.items()}
     groups: dict[str, list[Sequence[str]]] = {}
     for each in describe_settings():
         group = each.name.rpartition(".")[0] or "the run"

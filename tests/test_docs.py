@@ -12,11 +12,11 @@ import lab
 import tasks
 from docs import pages
 from lab import plots
-from lab.cli.arguments import ALIASES
 from lab.cli.commands import COMMANDS, find_command
 from lab.config.evaluation import MEASURES
 from lab.config.files import setting_names
 from lab.config.kinds import KINDS
+from lab.config.names import SHORT
 from lab.config.objective import OBJECTIVES, WEIGHTS
 from lab.inspection.instruments import INSTRUMENTS
 from lab.metrics import QUANTITIES
@@ -75,7 +75,7 @@ def test_a_documented_command_has_its_options(line: str) -> None:
     name, words = find_command(shlex.split(line))
     if any(re.fullmatch(r"\w+(\.\w+)*:[A-Z]\w*", word) for word in words[:1]):
         pytest.skip("of a task that the reader writes")
-    known = options(pages.help_of(f"{name} {words[0]}" if name in ("plot", "inspect") else name)) | {*ALIASES, *setting_names()}
+    known = options(pages.help_of(f"{name} {words[0]}" if name in ("plot", "inspect") else name)) | {*SHORT, *setting_names()}
     known |= {field.name for task in tasks.TASKS for field in fields(tasks.find(task))}
     used = {option.removeprefix("task.") for option in options(line)}
     assert {option for option in used - {"name"} if not option.startswith("task.")} <= known

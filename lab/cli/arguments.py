@@ -12,17 +12,6 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from tasks import Task
 
-ALIASES = {
-    "size": "model.size",
-    "width": "model.width",
-    "layers": "model.layers",
-    "n_heads": "model.n_heads",
-    "heads": "model.heads",
-    "matched": "model.matched",
-    "lr": "optimiser.peak_lr",
-    "objective": "objective.name",
-}
-"""Short names of settings that are often changed."""
 RENAMED = {"together": "ensemble", "at-once": "ensemble-size"}
 """Earlier names of options."""
 
@@ -43,6 +32,16 @@ class _StoreOnce(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+def _whole(text: str) -> int:
+    """Read a whole number, which may be written as 1e3."""
+    try:
+        return int(text)
+    except ValueError:
+        if "e" in text.lower() and (number := float(text)).is_integer():
+            return int(number)
+        raise
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -56,6 +55,7 @@ class Parser(argparse.ArgumentParser):
         )
         self.given: set[str] = set()
         self.register("action", None, _StoreOnce)  # what `add_argument` does without an action
+        self.register("type", int, _whole)
 
     def add_force(self) -> None:
         """Add the option to replace files that this laboratory did not write."""
@@ -65,14 +65,14 @@ class Parser(argparse.ArgumentParser):
         raise LabError(f"{self.prog.removeprefix('lab ')}: {message}")
 
 
-def parse_settings(words: list[str], full_name: Callable[[str], str] = lambda name: ALIASES.get(name, name)) -> dict[str, Any]:
+def parse_settings(words: list[str], full_name: Callable[[str, Any], str] | None = None) -> dict[str, Any]:
     """Parse settings from the rest of a command line: `--n-future 2 --model.heads=causal`.
 
     Values are read as YAML. Dashes in names are underscores.
 
     Args:
         words: The rest of the command line.
-        full_name: Maps a written name to the dotted name; by default, that of an experiment's setting.
+        full_name: Maps a written name and its value to the dotted name; by default, that of an experiment's setting.
 
     Returns:
         Values by dotted name.
@@ -80,9 +80,12 @@ def parse_settings(words: list[str], full_name: Callable[[str], str] = lambda na
     Raises:
         LabError: For a word that is no setting, and a setting that has no value, is given twice or has another name now.
     """
+    from lab.config import names
     from lab.config.yaml import read_yaml
 
     settings: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    full_name = full_name or names.full_name
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -95,10 +98,12 @@ def parse_settings(words: list[str], full_name: Callable[[str], str] = lambda na
             if not rest or (rest[0].startswith("--")):
                 raise LabError(f"setting --{name} needs a value")
             value = rest.pop(0)
-        dotted = full_name(name.replace("-", "_"))
+        plain = read_yaml(value, f"--{name}")
+        dotted = full_name(name.replace("-", "_"), plain)
         if dotted in settings:
-            raise LabError(f"setting --{name} is given twice")
-        settings[dotted] = read_yaml(value, f"--{name}")
+            first = written[dotted]
+            raise LabError(f"setting --{name} is given twice{'' if first == name else f', once as --{first}'}")
+        settings[dotted], written[dotted] = plain, name
     return settings
 
 
@@ -120,7 +125,7 @@ def parse_task(name: str, words: list[str]) -> Task:
 
     allowed = {field.name for field in fields(tasks.find(name))}
 
-    def full(dotted: str) -> str:
+    def full(dotted: str, _: Any) -> str:
         first, _, rest = dotted.partition(".")
         of_experiment = first == "task" and (rest.partition(".")[0] in allowed or "task" not in allowed)
         return dotted if of_experiment else f"task.{dotted}"
@@ -134,7 +139,9 @@ def parse_task(name: str, words: list[str]) -> Task:
 
 def setting_names(words: str) -> list[str]:
     """Return the dotted names of settings from words separated by commas, as `lr,n-future`."""
-    return [ALIASES.get(setting, setting) for setting in words.replace("-", "_").split(",")]
+    from lab.config.names import full_name
+
+    return [full_name(setting) for setting in words.replace("-", "_").split(",")]
 
 
 def split_first(arguments: list[str]) -> tuple[str | None, list[str]]:

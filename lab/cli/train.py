@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import config
-from lab.cli.arguments import ALIASES, Parser, parse_settings, split_first
+from lab.cli.arguments import Parser, parse_settings, split_first
 from lab.cli.output import write_data
 from lab.config import Experiment
+from lab.config.files import WARMUP, defaults, warmup_of
+from lab.config.names import SHORT
 from lab.config.numbers import numbers_from
 from lab.config.overview import settings_help
 from lab.errors import Diverged, LabError
@@ -26,7 +28,7 @@ examples:
   lab train --config experiment.yaml --n-future 3
 
 Any setting can be given by its dotted name, as --model.width 128 --task.vocabulary 64 --evaluation.every 50.
-Short names: {", ".join(f"--{name.replace('_', '-')}" for name in ALIASES)}.
+Short names: {", ".join(f"--{name.replace('_', '-')}" for name in SHORT)}.
 """
 
 
@@ -51,6 +53,8 @@ def run(arguments: list[str]) -> int:
     for experiment in experiments:
         if experiment.budget.steps is not None and rank() == 0:
             print(_describe_budget(experiment))
+        if WARMUP not in settings and _has_short_warmup(experiment, task, args.scale) and rank() == 0:
+            print(f"warm-up of {experiment.schedule.warmup_steps} steps, a tenth of all (schedule.warmup_steps)")
     if args.seeds is not None:
         _train_seeds(experiments, args)
         return 0
@@ -160,6 +164,12 @@ def _runs(experiments: Sequence[Experiment], seeds: Sequence[int], out: str | No
         for experiment in experiments
         for seed in seeds
     }
+
+
+def _has_short_warmup(experiment: Experiment, task: str | None, scale: str | None) -> bool:
+    """Return whether the usual warm-up of a task does not fit the steps, so that the default is a tenth of them."""
+    usual = warmup_of({} if task is None else defaults(task, scale or "laptop"))
+    return experiment.steps <= usual and experiment.schedule.warmup_steps == experiment.steps // 10
 
 
 def _describe_budget(experiment: Experiment) -> str:

@@ -47,7 +47,7 @@ class ScheduleSettings(Settings):
     """Linear warm-up to the peak, then cosine decay to a fraction of it at the last step."""
 
     warmup_steps: int = Field(50, ge=0)
-    """Steps in which the learning rate rises to its peak; below `steps`."""
+    """Steps in which the learning rate rises to its peak; below `steps`, and by default a tenth of them where they are few."""
     decay_ratio: float = Field(0.03, ge=0, le=1)
     """Last learning rate as a fraction of the peak."""
 

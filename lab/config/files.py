@@ -9,12 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lab.config.experiment import Experiment
+from lab.config.experiment import Experiment, ScheduleSettings
+from lab.config.names import SHORT, rename_settings
 from lab.config.presets import PAPER, SCALES
-from lab.config.schema import rename_settings
+from lab.config.settings import to_plain, to_whole
 from lab.config.yaml import read_mapping, write_yaml
 from lab.errors import LabError
 from tasks.errors import nearest
+
+WARMUP = "schedule.warmup_steps"
+USUAL_WARMUP: int = ScheduleSettings.model_fields["warmup_steps"].default
+"""Default warm-up of a run of more steps than that."""
 
 
 def from_settings(settings: Mapping[str, Any], *, check_files: bool = True) -> Experiment:
@@ -40,14 +45,15 @@ def experiment(task: str, settings: Mapping[str, Any] | None = None, *, scale: s
 
     Args:
         task: A task's name, or `module:Class`.
-        settings: By dotted name, such as `{"model.size": "1M", "task.vocabulary": 64}`.
+        settings: By dotted or short name, such as `{"model.size": "1M", "lr": 1e-3, "task.vocabulary": 64}`.
         scale: `laptop`: learns on two cores; `paper`: the paper's settings, for the tasks that it has.
         more: Settings without a dot in their names, such as `n_future=2`.
 
     Raises:
         LabError: For an unknown task or setting, a wrong value, or the scale `paper` of a task that the paper does not have.
     """
-    return from_settings(changed(defaults(task, scale), {**(settings or {}), **more}))
+    usual = defaults(task, scale)
+    return from_settings(changed(usual, {**(settings or {}), **more}, usual_warmup=warmup_of(usual)))
 
 
 def defaults(task: str, scale: str = "laptop") -> dict[str, Any]:
@@ -67,7 +73,9 @@ def defaults(task: str, scale: str = "laptop") -> dict[str, Any]:
 
 
 def override(base: Experiment, settings: Mapping[str, Any]) -> Experiment:
-    """Return a copy of an experiment with settings changed by their dotted names.
+    """Return a copy of an experiment with settings changed by their dotted or short names.
+
+    A warm-up that is the default of the experiment's steps becomes that of new steps.
 
     Raises:
         LabError: For an unknown setting or a wrong value.
@@ -75,10 +83,16 @@ def override(base: Experiment, settings: Mapping[str, Any]) -> Experiment:
     return from_settings(changed(base.model_dump(mode="json"), settings))
 
 
-def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings with some changed by dotted names.
+def changed(base: Mapping[str, Any], settings: Mapping[str, Any], usual_warmup: int = USUAL_WARMUP) -> dict[str, Any]:
+    """Return nested settings with some changed by dotted or short names.
 
-    A named size and its numbers exclude each other: the given one replaces the other.
+    A named size and its numbers exclude each other: the given one replaces the other. The warm-up follows the steps, unless it
+    is given or `base` has another than the default.
+
+    Args:
+        base: Nested settings.
+        settings: Those to change.
+        usual_warmup: The default warm-up of a run that is long enough for it.
     """
     nested: dict[str, Any] = copy.deepcopy(dict(base))
     settings = rename_settings(settings)
@@ -88,10 +102,26 @@ def changed(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
             nested.get("model", {}).pop(name.removeprefix("model."), None)
     elif shape & set(settings) and isinstance(nested.get("model"), dict):
         nested["model"].pop("size", None)
-    flat({name: value for name, value in settings.items() if name != "task" or isinstance(value, str)})  # none given twice
+    given = flat({name: value for name, value in settings.items() if name != "task" or isinstance(value, str)})  # none twice
     for name, value in settings.items():
         _put(nested, name, value)
+    if WARMUP not in given and warmup_of(base) == _default_warmup(base, usual_warmup):
+        warmup = _default_warmup(nested, usual_warmup)
+        if warmup != warmup_of(nested):
+            _put(nested, WARMUP, warmup)
     return nested
+
+
+def warmup_of(nested: Mapping[str, Any]) -> Any:
+    """Return the warm-up that nested settings state, or the usual one; wrong values are found later."""
+    schedule = nested.get("schedule")
+    return schedule.get("warmup_steps", USUAL_WARMUP) if isinstance(schedule, Mapping) else USUAL_WARMUP
+
+
+def _default_warmup(nested: Mapping[str, Any], usual: int) -> int:
+    """Return the default warm-up of nested settings: the usual one, or a tenth of the steps where they are not more."""
+    steps = to_whole(to_plain(nested.get("steps", Experiment.model_fields["steps"].default)))
+    return usual if type(steps) is not int or steps > usual else steps // 10
 
 
 def load(path: Path | str, *, check_files: bool = True) -> Experiment:
@@ -156,7 +186,7 @@ def _put(nested: dict[str, Any], name: str, value: Any) -> None:
         if isinstance(inner, str) and group == "task":
             inner = nested[group] = {"name": inner}
         if not isinstance(inner, dict):
-            raise LabError(f"unknown setting {name!r}; {nearest(name, setting_names())}")
+            raise LabError(f"unknown setting {name!r}; {nearest(name, [*setting_names(), *SHORT])}")
         nested = inner
     nested[last] = value
 
@@ -193,7 +223,7 @@ def complaint(error: ValidationError, known: Sequence[str] | None = None) -> str
     name = ".".join(str(part) for part in first["loc"])
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}; {nearest(name, setting_names() if known is None else known)}"
+        return f"unknown setting {name!r}; {nearest(name, [*setting_names(), *SHORT] if known is None else known)}"
     if first["type"] == "missing":
         return f"{name} is missing"
     if first["type"] == "value_error":

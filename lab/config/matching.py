@@ -13,8 +13,8 @@ def resolve(experiment: Experiment) -> Experiment:
     """Return the experiment with the steps that its budget pays for, if `model.matched` is `flops` or `time`.
 
     `steps` moves to `budget.steps`, and the affordable steps replace it; the schedule's end and the evaluation points follow,
-    warm-up keeps its steps. FLOPs are counted exactly (`cost.flops_per_token`), of training alone. A resolved experiment, or
-    one without a budget, is returned unchanged.
+    warm-up keeps its steps unless it is the default, which may be too long. FLOPs are counted exactly (`cost.flops_per_token`),
+    of training alone. A resolved experiment, or one without a budget, is returned unchanged.
 
     Raises:
         LabError: If wall times are to be equal and `budget.step_time` is unknown (`lab.with_step_time` measures it), or if

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lab.config.settings import Settings
+from lab.config.settings import Settings, to_whole
 from lab.config.terms import ALL, Terms
 from tasks import Task
 
@@ -69,12 +69,13 @@ def _check_active(value: Any) -> Any:
     if isinstance(value, str) and value in CURRICULA:
         return value
     pairs = isinstance(value, (list, tuple)) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in value)
-    if not pairs or not all(type(number) is int for pair in value for number in pair):
+    stages = [[to_whole(number) for number in pair] for pair in value] if pairs else []
+    if not pairs or not all(type(number) is int for pair in stages for number in pair):
         raise ValueError(f"objective.active must be one of {', '.join(CURRICULA)}, or pairs of [step, heads], not {value!r}")
-    steps = [step for step, _ in value]
+    steps = [step for step, _ in stages]
     if not steps or steps[0] != 0 or steps != sorted(set(steps)):
         raise ValueError(f"objective.active must have steps that grow from 0, not {steps}")
-    return tuple(tuple(pair) for pair in value)
+    return tuple(map(tuple, stages))
 
 
 def _is_number(value: Any) -> bool:

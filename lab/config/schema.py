@@ -1,4 +1,4 @@
-"""Names of settings over time: those that were renamed, and those of schema 1, of which fingerprints are made."""
+"""Schema 1: the names of settings of which fingerprints are made."""
 
 from __future__ import annotations
 
@@ -9,45 +9,7 @@ from dataclasses import MISSING, fields
 from importlib.resources import files
 from typing import Any
 
-from lab.errors import LabError
 from tasks import Task
-
-RENAMED = {
-    "accumulate": "grad_accum_steps",
-    "evaluation.induction_scores": "evaluation.measures.induction",
-    "evaluation.gradient_audit": "evaluation.measures.gradients",
-}
-"""New names of settings by their old ones, which files of earlier versions have."""
-
-
-def rename_settings(settings: Mapping[str, Any], group: str = "") -> dict[str, Any]:
-    """Give settings their present names.
-
-    Args:
-        settings: Nested, dotted, or both.
-        group: The dotted name, with its dot, of the group that these are settings of.
-
-    Returns:
-        The same settings; a renamed one stands by its dotted name, after all others.
-
-    Raises:
-        LabError: If a setting is given by both of its names.
-    """
-    kept: dict[str, Any] = {}
-    renamed: dict[str, Any] = {}
-    for name, value in settings.items():
-        new = RENAMED.get(f"{group}{name}")
-        if new is not None:
-            renamed[new] = int(value) if isinstance(value, bool) else value  # a measure was true or false
-        elif isinstance(value, Mapping):
-            inner = rename_settings(value, f"{group}{name}.")
-            renamed |= {new: inner.pop(new) for new in RENAMED.values() if new in inner}
-            kept[name] = inner
-        else:
-            kept[name] = value
-    for twice in kept.keys() & renamed.keys():
-        raise LabError(f"setting {twice} is given twice, by its present and an earlier name")
-    return kept | renamed
 
 
 def to_schema_1(settings: dict[str, Any], defaults: Mapping[str, Any], task: Task) -> dict[str, Any]:

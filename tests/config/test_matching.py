@@ -81,6 +81,6 @@ def test_a_budget_that_does_not_fit_is_rejected(changes: dict[str, Any], message
 
 def test_too_few_steps_and_an_unknown_time_are_rejected() -> None:
     with pytest.raises(LabError, match=r"schedule\.warmup_steps must be below steps = "):
-        resolve(experiment_of(6, steps=60, schedule__warmup_steps=50))
+        resolve(experiment_of(6, steps=60, schedule__warmup_steps=49))
     with pytest.raises(LabError, match=r"budget\.step_time must be a number with model.matched time"):
         resolve(experiment_of(2, "time"))

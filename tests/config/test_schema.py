@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import lab
 from lab.cli.main import main
 from lab.config.evaluation import MEASURES
-from lab.config.schema import RENAMED, rename_settings
+from lab.config.names import RENAMED, rename_settings
 from tests.helpers.tiny import tiny
 
 OLD = Path(__file__).parents[1] / "fixtures" / "schema_1"

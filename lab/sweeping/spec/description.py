@@ -24,6 +24,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lab.config.numbers import check_count, numbers_from
 from lab.config.settings import Settings, to_whole
+from lab.sweeping.spec.names import with_dotted_names
 from lab.sweeping.spec.spaces import Choices, Float, Int, Space, short_name
 
 Configuration = dict[str, Any]
@@ -119,6 +120,11 @@ class Sweep(Settings):
     pruner: Annotated[Annotated[Median | Hyperband, Field(discriminator="kind")] | None, BeforeValidator(_kind)] = None
     """The rule that stops configurations early, at their evaluation points; by default none."""
     budget: Budget = Budget()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _use_dotted_names(cls, values: Any) -> Any:
+        return with_dotted_names(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:

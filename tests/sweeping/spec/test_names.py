@@ -1,0 +1,53 @@
+"""Short names of settings in a sweep's file."""
+
+from typing import Any
+
+import pytest
+
+from lab.errors import LabError
+from lab.sweeping.spec.files import dump, from_mapping
+
+LONG: dict[str, Any] = {
+    "name": "s",
+    "base": {"task": "star", "optimiser.peak_lr": 1e-3, "steps": 20},
+    "grid": {
+        "model.width": [32, 64],
+        "size": {"small": {"model.layers": 4}, "large": {"model.layers": 5, "schedule.warmup_steps": 3}},
+    },
+}
+SHORT: dict[str, Any] = {
+    "name": "s",
+    "base": {"task": "star", "lr": 1e-3, "steps": 20},
+    "grid": {"width": [32, 64], "size": {"small": {"layers": 4}, "large": {"layers": 5, "warmup": 3}}},
+}
+SEARCH: dict[str, Any] = {
+    "lr": {"kind": "log", "low": 1e-4, "high": 1e-2},
+    "heads": {"kind": "categorical", "choices": ["causal", "linear"]},
+    "size": {"kind": "categorical", "choices": {"small": {"width": 32}}},
+}
+
+
+def test_short_names_are_the_same_sweep() -> None:
+    assert from_mapping(SHORT) == from_mapping(LONG)
+    assert from_mapping(SHORT).identity == from_mapping(LONG).identity
+    assert dump(from_mapping(SHORT)) == dump(from_mapping(LONG))
+
+
+def test_axes_of_a_search_have_dotted_names_but_labels_stay() -> None:
+    sweep = from_mapping({"name": "s", "base": {"task": "star"}, "search": SEARCH, "budget": {"trials": 2}})
+    assert list(sweep.axes) == ["optimiser.peak_lr", "model.heads", "size"]
+    assert sweep.axes["size"].settings("size", "small") == {"model.width": 32}
+
+
+@pytest.mark.parametrize(
+    ("part", "settings", "message"),
+    [
+        ("base", {"task": "star", "lr": 1, "optimiser.peak_lr": 1}, "setting optimiser.peak_lr is given twice, once as lr"),
+        ("grid", {"width": [32], "model.width": [64]}, "setting model.width is varied twice"),
+        ("grid", {"any": {"a": {"lr": 1, "optimiser": {"peak_lr": 1}}}}, "setting optimiser.peak_lr is given twice"),
+    ],
+    ids=str,
+)
+def test_a_setting_by_both_names_is_rejected(part: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        from_mapping({**SHORT, part: settings})
