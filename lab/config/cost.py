@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 def inner_width(width: int, mlp: str) -> int:
-    """Return the inner width of the MLP: 4 d for `gelu`, 8/3 d for `swiglu`, to the nearest multiple of 8."""
+    """Return the default inner width of the MLP: 4 d for `gelu`, 8/3 d for `swiglu`, to the nearest multiple of 8."""
     return 4 * width if mlp == "gelu" else max(8, 8 * round(width / 3))
 
 
 def matrix_parameters(model: ModelSettings, counts: ParameterCounts) -> int:
     """Return the entries of all matrices, each of which is multiplied once with every position."""
-    mlp = (2 if model.mlp == "gelu" else 3) * model.width * inner_width(model.width, model.mlp)
+    inner = model.inner_width or inner_width(model.width, model.mlp)
+    mlp = (2 if model.mlp == "gelu" else 3) * model.width * inner
     return counts.mlps * mlp + int((4 * counts.attentions + counts.square_matrices) * model.width**2)
 
 

@@ -39,7 +39,11 @@ class ModelSettings(Settings):
     """What is equal at every n. `parameters`: prediction heads replace trunk layers; `layers`: the next-token path has L
     layers; `none`: heads 2..n come on top of n = 1 ("+Layers"); `flops`, `time`: as `none`, with fewer training steps."""
     mlp: Literal["swiglu", "gelu"] = "swiglu"
-    """MLP of each layer; both have 8 d^2 parameters (swiglu to the nearest multiple of 8 in its inner width)."""
+    """MLP of each layer; at the default inner width both have 8 d^2 parameters (swiglu nearly)."""
+    inner_width: int | None = Field(None, ge=1)
+    """Inner width of each MLP; null for 8/3 d (swiglu, to the nearest multiple of 8) or 4 d (gelu)."""
+    norm_epsilon: float = Field(1e-6, gt=0)
+    """Added to the mean square in each norm."""
     rope_base: float = Field(10_000.0, gt=0)
     """Base of the rotary positions: the longest wavelength approaches 2 pi times this many tokens."""
 

@@ -23,7 +23,7 @@ from lab.errors import LabError
 from lab.model.context import Context
 from lab.model.heads import ParallelHeads
 from lab.model.kernels import gated_unit, rms_norm
-from lab.model.layers import NORM_EPSILON, Linear, RmsNorm, Swiglu
+from lab.model.layers import Linear, RmsNorm, Swiglu
 from lab.model.network import Network
 from lab.model.unembedding import Matrices, Unembedding
 
@@ -110,12 +110,12 @@ class _StackedNorm(nn.Module):
 
     def __init__(self, parts: Sequence[RmsNorm]) -> None:
         super().__init__()
-        self.weight = _stack_parameters([part.weight for part in parts])
+        self.weight, self.epsilon = _stack_parameters([part.weight for part in parts]), parts[0].epsilon
 
     def forward(self, states: Tensor, frozen: bool = False) -> Tensor:
         weights_M1D = (self.weight.detach() if frozen else self.weight).unsqueeze(1)
         by_member = states.reshape(*states.shape[:-3], len(weights_M1D), -1, states.shape[-1])
-        return rms_norm(by_member, weights_M1D, NORM_EPSILON).view(states.shape)
+        return rms_norm(by_member, weights_M1D, self.epsilon).view(states.shape)
 
 
 class _StackedEmbedding(nn.Module):

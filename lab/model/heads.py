@@ -93,8 +93,8 @@ class SequentialModule(nn.Module):
 
     def __init__(self, spec: NetworkSpec, head: int) -> None:
         super().__init__()
-        self.state_norm = RmsNorm(spec.model.width)
-        self.token_norm = RmsNorm(spec.model.width)
+        self.state_norm = RmsNorm(spec.model.width, spec.model.norm_epsilon)
+        self.token_norm = RmsNorm(spec.model.width, spec.model.norm_epsilon)
         self.projection = Linear(2 * spec.model.width, spec.model.width)
         self.layer = Layer(spec.model, f"prediction.{head}")
 

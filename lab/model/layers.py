@@ -16,8 +16,6 @@ from lab.model.context import Context
 from lab.model.kernels import apply_rope, gated_unit, rms_norm
 from lab.model.workspace import Workspace
 
-NORM_EPSILON = 1e-6
-
 
 class Linear(nn.Linear):
     """`nn.Linear` without bias that knows how it starts. All matrices of trunk and prediction heads are of this class.
@@ -42,15 +40,20 @@ class Linear(nn.Linear):
 
 
 class RmsNorm(nn.Module):
-    """Root-mean-square norm with a weight for each element."""
+    """Root-mean-square norm with a weight for each element.
 
-    def __init__(self, width: int) -> None:
+    Attributes:
+        epsilon: Added to the mean square.
+    """
+
+    def __init__(self, width: int, epsilon: float = 1e-6) -> None:
         super().__init__()
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, states: Tensor, frozen: bool = False) -> Tensor:
         """Return normed states of the same shape; `frozen` sends no gradient to the weight."""
-        return rms_norm(states, self.weight.detach() if frozen else self.weight, NORM_EPSILON)
+        return rms_norm(states, self.weight.detach() if frozen else self.weight, self.epsilon)
 
 
 class RopeCache(nn.Module):
@@ -142,7 +145,7 @@ class Attention(nn.Module):
 
 
 class Swiglu(nn.Module):
-    """Gated MLP (Shazeer 2020); an imported network may have another inner width."""
+    """Gated MLP (Shazeer 2020), by default of the inner width of `lab.config.cost.inner_width`."""
 
     def __init__(self, width: int, inner: int | None = None) -> None:
         super().__init__()
@@ -156,11 +159,11 @@ class Swiglu(nn.Module):
 
 
 class Gelu(nn.Module):
-    """Plain MLP with an inner width of 4 D."""
+    """Plain MLP, by default of the inner width of `lab.config.cost.inner_width`."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, inner: int | None = None) -> None:
         super().__init__()
-        inner = inner_width(width, "gelu")
+        inner = inner or inner_width(width, "gelu")
         self.up = Linear(width, inner)
         self.down = Linear(inner, width, start="residual")
 
@@ -194,10 +197,10 @@ class Layer(nn.Module):
     def __init__(self, settings: ModelSettings, name: str) -> None:
         super().__init__()
         self.name = name
-        self.attention_norm = RmsNorm(settings.width)
+        self.attention_norm = RmsNorm(settings.width, settings.norm_epsilon)
         self.attention = Attention(settings.width, settings.n_heads, f"{name}.attention")
-        self.mlp_norm = RmsNorm(settings.width)
-        self.mlp = MLPS[settings.mlp](settings.width)
+        self.mlp_norm = RmsNorm(settings.width, settings.norm_epsilon)
+        self.mlp = MLPS[settings.mlp](settings.width, settings.inner_width)
 
     def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
         if context.place is not None and context.place.workspace is not None:

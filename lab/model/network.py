@@ -16,7 +16,7 @@ from lab.config import Experiment
 from lab.errors import LabError
 from lab.model.cache import Cache
 from lab.model.context import Context, Sites
-from lab.model.layers import NORM_EPSILON, Layer, Linear, RmsNorm, RopeCache
+from lab.model.layers import Layer, Linear, RmsNorm, RopeCache
 from lab.model.spec import NetworkSpec
 from lab.model.unembedding import Unembedding
 from lab.registry import load_object
@@ -45,7 +45,7 @@ class Network(nn.Module):
         self.rope = RopeCache(settings.width // settings.n_heads, settings.rope_base)
         self.trunk = nn.ModuleList(Layer(settings, f"trunk.{number}") for number in range(spec.trunk_layers))
         self.heads = load_object(spec.kind.module, "model.heads")(spec)
-        self.norm = RmsNorm(settings.width)
+        self.norm = RmsNorm(settings.width, settings.norm_epsilon)
         self.unembedding = Unembedding(settings.width, spec.vocabulary, spec.n_future if spec.kind.replicated else None)
         self.mask = nn.Parameter(torch.empty(settings.width)) if spec.teacherless else None
         self._initialise()
@@ -123,7 +123,7 @@ class Network(nn.Module):
         T, model, dtype = tokens_BT.shape[1], self.spec.model, self.embedding.weight.dtype
         place = context.place or cache.place(T, model.n_heads, dtype, context.mask)
         if tokens_BT.is_cpu and T <= FEW and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
-            place = place.with_workspace(cache.workspace(T, model.n_heads, model.width, dtype, NORM_EPSILON))
+            place = place.with_workspace(cache.workspace(T, model.n_heads, model.width, dtype, model.norm_epsilon))
         if context.positions is None and place.begin is not None:
             rope = self.rope.forward(None, place.end, tokens_BT.device, dtype)[place.begin :]
         else:

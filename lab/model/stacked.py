@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lab.model.context import Context
 from lab.model.kernels import apply_rope
-from lab.model.layers import NORM_EPSILON, Layer, Swiglu
+from lab.model.layers import Layer, Swiglu
 
 
 class StackedLayers:
@@ -34,7 +34,8 @@ class StackedLayers:
     def __init__(self, layers: Sequence[Layer], name: str) -> None:
         first, norms_ND = layers[0], torch.stack([layer.attention_norm.weight for layer in layers])
         self.name, self.is_gated, D = name, isinstance(first.mlp, Swiglu), norms_ND.shape[1]
-        self.heads, self._least = len(layers) * first.attention.n_heads, norms_ND.new_tensor(math.sqrt(D * NORM_EPSILON))
+        self.heads = len(layers) * first.attention.n_heads
+        self._least = norms_ND.new_tensor(math.sqrt(D * first.mlp_norm.epsilon))
         qkv_3NDD = torch.stack([layer.attention.qkv.weight.view(3, D, D) for layer in layers], dim=1)
         qkv_3NDD = qkv_3NDD * (norms_ND[:, None] * math.sqrt(D))
         qkv_3NDD[0] *= (D // first.attention.n_heads) ** -0.5

@@ -18,7 +18,7 @@ from lab.runs.run import Run
 from lab.runs.weights import load_network
 from lab.training.affected import affected_parameters
 
-_ALIKE = ("width", "n_heads", "heads", "mlp", "rope_base")
+_ALIKE = ("width", "n_heads", "heads", "mlp", "inner_width", "norm_epsilon", "rope_base")
 """Settings of the model that must be equal in both runs."""
 
 

@@ -78,7 +78,14 @@ def test_flops_do_not_depend_on_the_attention_kernel(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     "change",
-    [{"model__width": 32}, {"task__length": 40}, {"task__vocabulary": 33}, {"batch_size": 3}, {"model__layers": 5}],
+    [
+        {"model__width": 32},
+        {"task__length": 40},
+        {"task__vocabulary": 33},
+        {"batch_size": 3},
+        {"model__layers": 5},
+        {"model__inner_width": 20},
+    ],
     ids=str,
 )
 def test_flops_grow_with_every_dimension(change: dict[str, int]) -> None:
@@ -93,10 +100,13 @@ def test_flops_grow_with_every_dimension(change: dict[str, int]) -> None:
     layers=st.integers(1, 20),
     matched=st.sampled_from(["parameters", "layers", "none"]),
     mlp=st.sampled_from(["swiglu", "gelu"]),
+    inner=st.none() | st.integers(1, 99),
 )
 @settings(max_examples=30, deadline=None)
-def test_parameters_are_those_of_the_network(kind: str, n: int, width: int, layers: int, matched: str, mlp: str) -> None:
-    model = model_of(kind, width=width, layers=layers, matched=matched, mlp=mlp)
+def test_parameters_are_those_of_the_network(
+    kind: str, n: int, width: int, layers: int, matched: str, mlp: str, inner: int | None
+) -> None:
+    model = model_of(kind, width=width, layers=layers, matched=matched, mlp=mlp, inner_width=inner)
     if trunk_layers(model, n) < 1:
         with pytest.raises(LabError, match=r"leaves? no trunk"):
             experiment_of(kind, n, **{f"model__{name}": value for name, value in model.model_dump().items()})

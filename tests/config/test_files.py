@@ -23,7 +23,7 @@ OTHER: dict[str, Any] = {
     "n_future": 2, "model.size": "1M", "model.width": 32, "model.layers": 6, "model.n_heads": 2, "model.matched": "none",
     "model.heads": "causal", "budget.steps": 600, "budget.step_time": 1.5,
     "model.mlp": "gelu", "model.rope_base": 500.0, "optimiser.peak_lr": 1e-4, "optimiser.beta1": 0.8, "optimiser.beta2": 0.99,
-    "optimiser.epsilon": 1e-6,
+    "optimiser.epsilon": 1e-6, "model.inner_width": 40, "model.norm_epsilon": 1e-5,
     "optimiser.weight_decay": 0.0, "optimiser.clip_norm": None, "schedule.warmup_steps": 7, "schedule.decay_ratio": 0.5,
     "evaluation.every": None, "evaluation.per_decade": 4, "evaluation.examples": 3, "evaluation.split": "test",
     "evaluation.measures.induction": 0, "checkpoint.seconds": 1.5, "steps": 99, "batch_size": 64, "grad_accum_steps": 2,

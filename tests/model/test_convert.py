@@ -6,24 +6,16 @@ from typing import Any
 import pytest
 import torch
 
+from lab.decoding import complete
 from lab.errors import LabError
 from lab.inspection.instruments import INSTRUMENTS
 from lab.model import Network
 from lab.model.convert import from_llama, to_llama
+from tests.helpers.llamas import tiny_llama
 from tests.helpers.networks import random_tokens, tiny_network
 from tests.helpers.tiny import tiny
 
 transformers = pytest.importorskip("transformers")
-
-
-def tiny_llama(**changes: Any) -> Any:
-    settings = {"vocab_size": 12, "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 2}
-    config = transformers.LlamaConfig(**settings | changes)
-    torch.manual_seed(0)
-    llama = transformers.LlamaForCausalLM(config).eval()
-    for name, weight in llama.named_parameters():
-        torch.nn.init.uniform_(weight, 0.5, 1.5) if "norm" in name else torch.nn.init.normal_(weight, std=0.3)
-    return llama
 
 
 @torch.no_grad()
@@ -69,13 +61,29 @@ def test_a_llama_becomes_a_network(layers: int, base: float) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"num_key_value_heads": 1},
+        {"num_attention_heads": 4, "num_key_value_heads": 1},
+        {"num_attention_heads": 4, "num_key_value_heads": 2},
+        {"tie_word_embeddings": True},
+        {"rms_norm_eps": 1e-2},
+        {"intermediate_size": 17},
+    ],
+)
+def test_llamas_with_other_parts_become_networks(changes: dict[str, Any]) -> None:
+    llama = tiny_llama(**changes)
+    network = from_llama(llama)
+    assert_equal_logits(network, llama)
+    assert_equal_logits(network, to_llama(network))
+    completed = complete(network, [[1, 2, 3]], 5, None, None).tokens_BT  # through a cache
+    assert torch.equal(completed, llama.generate(torch.tensor([[1, 2, 3]]), max_new_tokens=5, do_sample=False))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
         {"head_dim": 16},
         {"hidden_act": "gelu"},
         {"attention_bias": True},
         {"mlp_bias": True},
-        {"tie_word_embeddings": True},
-        {"rms_norm_eps": 1e-5},
         {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}},
     ],
 )

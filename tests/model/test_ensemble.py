@@ -30,7 +30,7 @@ def networks(wanted: Experiment) -> list[Network]:
 @pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_member_computes_and_learns_as_alone(kind: str, mlp: str) -> None:
-    wanted = experiment(n_future=3, **{"model.heads": kind, "model.mlp": mlp})
+    wanted = experiment(n_future=3, **{"model.heads": kind, "model.mlp": mlp, "model.norm_epsilon": 0.01})
     members = networks(wanted)
     stacked = stack(members)
     rows = [torch.from_numpy(wanted.task.batch(seed, 0, SEQUENCES).tokens) for seed in range(MEMBERS)]

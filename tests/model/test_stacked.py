@@ -21,7 +21,8 @@ EVEN, RAGGED = [(5, 5, 5), (2, 2, 2), (1, 1, 1), (4, 4, 4)], [(5, 2, 4), (1, 1, 
 @torch.no_grad()
 def test_a_stack_is_its_layers_from_a_cache(kind: str, mlp: str, accepted: list[tuple[int, ...]], scale: float) -> None:
     """Sequences accept pieces of 5 tokens up to a position, where the heads are computed; states are small, too."""
-    network, cache = tiny_network(kind, N, model__mlp=mlp).double(), Cache(B, CAPACITY + 5)
+    network = tiny_network(kind, N, model__mlp=mlp, model__inner_width=20, model__norm_epsilon=1e-4).double()
+    cache = Cache(B, CAPACITY + 5)
     network.embedding.weight.mul_(scale)  # to where the epsilon of norms matters
     stack = StackedLayers(network.heads.layers[1:], "stack")
     for number, counts in enumerate(accepted):
