@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "decode": "lab.cli.decode",
     "inspect": "lab.cli.inspect",
     "plot": "lab.cli.plot",
+    "report": "lab.cli.report",
     "sweep": "lab.cli.sweep",
     "reproduce": "lab.cli.reproduce",
     "demo": "lab.cli.demo",

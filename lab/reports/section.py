@@ -5,16 +5,29 @@ from __future__ import annotations
 import html
 import math
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lab.plots.save import embedded
+
+HTML_BEGINS = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="mtp-lab">'
+MARKDOWN_BEGINS = "<!-- mtp-lab -->"
+"""The first characters of our pages."""
+
+
+class Link(NamedTuple):
+    """A cell of a table that links to a file or an address."""
+
+    text: str
+    target: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +39,18 @@ class Section:
         text: Paragraphs of Markdown: `code`, [links](file), and `> ` before a paragraph that states a finding.
         table: A table below the text.
         figure: A figure, whose caption is the text; HTML pages contain it, Markdown has the caption alone.
+        numbers: The numbers of the figure or table, which an HTML page offers as a file of CSV.
+        share: How much of the work is done, between 0 and 1, drawn as a bar in an HTML page.
+        folded: Whether an HTML page shows the title alone until the reader opens the section.
     """
 
     title: str = ""
     text: str = ""
     table: pd.DataFrame | None = None
     figure: Figure | None = None
+    numbers: pd.DataFrame | None = None
+    share: float | None = None
+    folded: bool = False
 
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
@@ -54,25 +73,62 @@ def markdown_table(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
-def render_html(title: str, sections: Sequence[Section]) -> str:
-    """Return a page as HTML that needs no other file."""
+def render_html(title: str, sections: Sequence[Section], refresh: int = 0) -> str:
+    """Return a page as HTML that needs no other file.
+
+    Args:
+        title: Its heading.
+        sections: Its sections, in order.
+        refresh: Seconds after which a browser loads the page again; 0 for never.
+    """
     template = Template(files("lab.reports").joinpath("page.html").read_text(encoding="utf-8"))
-    return template.substitute(title=html.escape(title), body="\n".join(map(_section_html, sections)))
+    reload = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
+    body = "\n".join(map(_section_html, sections))
+    return template.substitute(begin=HTML_BEGINS, reload=reload, title=html.escape(title), body=body)
 
 
 def _section_html(section: Section) -> str:
-    blocks = [f"<h2>{_inline(section.title)}</h2>"] if section.title else []
-    paragraphs = [paragraph for paragraph in section.text.split("\n\n") if paragraph]
+    title, blocks = _inline(section.title), []
+    if section.share is not None:
+        blocks.append(f'<progress value="{section.share:.4f}" aria-label="share of the work that is done"></progress>')
+    numbers = "" if section.numbers is None else f" ({_download(section.numbers, section.title or 'numbers')})"
     if section.figure is not None:
         image = embedded(section.figure, html.escape(re.sub(r" \(\[.*", "", section.text)))
-        return "\n".join([*blocks, f"<figure>{image}<figcaption>{_inline(section.text)}</figcaption></figure>"])
-    for paragraph in paragraphs:
-        found = paragraph.startswith("> ")
-        blocks.append(f'<p class="found">{_inline(paragraph[2:])}</p>' if found else f"<p>{_inline(paragraph)}</p>")
+        blocks.append(f"<figure>{image}<figcaption>{_inline(section.text)}{numbers}</figcaption></figure>")
+    else:
+        for paragraph in filter(None, section.text.split("\n\n")):
+            found = paragraph.startswith("> ")
+            blocks.append(f'<p class="found">{_inline(paragraph[2:])}</p>' if found else f"<p>{_inline(paragraph)}</p>")
     if section.table is not None:
-        shown = section.table.map(_format_cell)
-        blocks.append(f'<div class="wide">{shown.to_html(index=False, border=0)}</div>')
-    return "\n".join(blocks)
+        blocks.append(_table_html(section.table))
+    if section.folded:
+        return "\n".join([f"<details><summary>{title}</summary>", *blocks, "</details>"])
+    return "\n".join([f"<h2>{title}</h2>", *blocks] if title else blocks)
+
+
+def _table_html(table: pd.DataFrame) -> str:
+    """Return a table as HTML; one whose columns have no names lists facts and has no head."""
+    named = any(map(str, table.columns))
+    shown = table.map(_cell_html if named else _fact_html).rename(columns=lambda name: html.escape(str(name)))
+    text = shown.to_html(index=False, border=0, header=named, escape=False, classes=None if named else "facts")
+    return f'<div class="wide">{text}</div>'
+
+
+def _cell_html(value: object) -> str:
+    if isinstance(value, Link):
+        return f'<a href="{html.escape(value.target)}">{html.escape(value.text)}</a>'
+    return html.escape(_format_cell(value))
+
+
+def _fact_html(value: object) -> str:
+    return _inline(value) if isinstance(value, str) else _cell_html(value)
+
+
+def _download(table: pd.DataFrame, name: str) -> str:
+    """Return a link that saves a table as CSV and needs no other file."""
+    file = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".csv"
+    data = b64encode(table.to_csv(index=False).encode(errors="surrogateescape")).decode()
+    return f'<a download="{file}" href="data:text/csv;base64,{data}">numbers</a>'
 
 
 def _inline(text: str) -> str:
@@ -84,6 +140,8 @@ def _inline(text: str) -> str:
 def _format_cell(value: object) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
+    if isinstance(value, Link):
+        return f"[{value.text}]({value.target})"
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.3g}"
     return str(value)

@@ -61,7 +61,7 @@ def open_runs(paths: Sequence[Path | str] | Path | str) -> list[Run]:
         if not path.is_dir():
             raise LabError(f"{path}: no such folder")
         alone = is_run(path)
-        found = [path] if alone else sorted(_run_folders(path))
+        found = [path] if alone else sorted(run_folders(path))
         if not found:
             raise LabError(f"{path}: holds no runs")
         for folder in found:
@@ -77,7 +77,7 @@ def open_runs(paths: Sequence[Path | str] | Path | str) -> list[Run]:
     return list(runs.values())
 
 
-def _run_folders(path: Path) -> Iterator[Path]:
+def run_folders(path: Path) -> Iterator[Path]:
     """Yield the folders of runs below a folder, without hidden ones; a link that leads back is followed once."""
     seen = set()
     for folder, below, files in os.walk(path, followlinks=True):

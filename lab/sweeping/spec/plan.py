@@ -14,6 +14,7 @@ import numpy as np
 from lab.config import Experiment, override
 from lab.config.matching import unbudgeted
 from lab.runs.layout import TIMING
+from lab.runs.status import duration
 from lab.sweeping.spec.check import Checked
 from lab.sweeping.spec.configurations import planned_trials
 
@@ -143,11 +144,3 @@ def measure_pace(experiment: Experiment) -> Pace:
         tokens = {row.step: row.tokens for row in run.metrics()}
     step = (tokens[_STEPS] - tokens[_STEPS // 2]) / max(last[1], 1.0) / (_STEPS - _STEPS // 2)
     return Pace(first[0], step, max(0.0, last[0] - before[0] - step * (_STEPS // 2)))
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people, with about two digits: `3.4 h`."""
-    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.{0 if seconds >= 20 * size else 1}f} {unit}"
-    return f"{seconds:.0f} s"

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lab.sweeping.spec.plan import duration
+from lab.runs.status import duration
 from lab.sweeping.workers.trials import Update
 
 _WORDS = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "FAILED"}

@@ -1,0 +1,110 @@
+"""Runs by folder and by sweep, whose status can be read again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+from lab.runs import Run
+from lab.runs.layout import is_run
+from lab.runs.status import Status, read_status, read_statuses
+from lab.sweeping.prepare import prepare
+from lab.sweeping.results import Results, collect
+from lab.sweeping.study.place import Job
+from lab.sweeping.study.study import open_study, total_trials
+
+Source = Run | Results | Path | str
+Sources = Source | Sequence[Source]
+"""Runs, folders of runs, sweeps as YAML files, folders of sweeps, or results of sweeps."""
+_SWEEP = "sweep.yaml"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The status of some runs at one moment.
+
+    Attributes:
+        statuses: Of the runs.
+        total: Number of runs that there will be: that of `statuses`, or more where a search has not begun them.
+    """
+
+    statuses: list[Status]
+    total: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """Runs to be read.
+
+    Attributes:
+        runs: Folders of runs, or of several.
+        jobs: Sweeps.
+    """
+
+    runs: tuple[Path, ...]
+    jobs: tuple[Job, ...]
+
+    @property
+    def tables(self) -> list[Path]:
+        """The tables of the sweeps."""
+        tables = [table for job in self.jobs for table in (job.place.runs_table, job.place.frame_table)]
+        return [table for table in tables if table.is_file()]
+
+    def read(self) -> Snapshot:
+        """Read the status of every run, without writing anything.
+
+        Raises:
+            LabError: If a folder or a sweep is gone.
+        """
+        statuses = [status for path in self.runs for status in read_statuses(path)]
+        total = len(statuses)
+        for job in self.jobs:
+            own = [_sweep_status(job, row) for row in collect(job).runs.to_dict("records")]
+            statuses += own
+            planned = None if job.sweep.grid is not None else total_trials(open_study(job), job.sweep)
+            total += max(len(own), (planned or 0) * len(job.sweep.seeds))
+        return Snapshot(statuses, total)
+
+
+def find(sources: Sources, storage: str | None = None) -> Found:
+    """Find runs and sweeps.
+
+    Args:
+        sources: See `Sources`.
+        storage: URL of the sweeps' storage; by default a journal beside their runs.
+
+    Raises:
+        LabError: If one is missing, is no run and no sweep, or is a sweep that was never started.
+    """
+    given = [sources] if isinstance(sources, (Run, Results, Path, str)) else list(sources)
+    runs: list[Path] = []
+    jobs: list[Job] = []
+    for each in given:
+        if isinstance(each, Results):
+            jobs.append(each.job)
+            continue
+        path = each.path if isinstance(each, Run) else Path(each)
+        if path.is_dir() and (path / _SWEEP).is_file():
+            jobs.append(prepare(path / _SWEEP, path, storage).job)
+        elif path.is_file():
+            jobs.append(prepare(path, None, storage).job)
+        else:
+            runs.append(path)
+    if storage is not None and not jobs:
+        raise LabError("storage is for sweeps")
+    for job in jobs:
+        open_study(job)
+    return Found(tuple(dict.fromkeys(runs)), tuple(jobs))
+
+
+def _sweep_status(job: Job, row: Mapping[Any, Any]) -> Status:
+    name, state, error = str(row["run"]), str(row["state"]), str(row["error"] or "")
+    path = job.place.runs / name
+    if state in ("damaged", "missing", "waiting") or not is_run(path):
+        return Status(name, state, job.steps, error=error)
+    run = Run(path)
+    run.key = name
+    return read_status(run, name, state, error)

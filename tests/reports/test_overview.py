@@ -1,0 +1,196 @@
+"""The page about any runs: its numbers are those of the statistics, its words those of its own tasks, nothing is pooled."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import lab
+from lab.reports.overview import Origin, progress_sentence, sections_of
+from lab.reports.section import Link, Section, render_html, render_markdown
+from lab.runs.names import headline
+from lab.runs.status import Status, read_statuses
+from lab.stats.configurations import comparison_table, run_values
+from lab.stats.emergence import emergence_table
+from tests.helpers.runs import make_run
+
+STEPS = range(0, 101, 20)
+
+
+def made(path: Path, task: str, seed: int, values: Sequence[float], state: str = "finished", **settings: object) -> lab.Run:
+    named = {name.replace("__", "."): value for name, value in settings.items()}
+    experiment = lab.experiment(task, {"steps": 100, "schedule.warmup_steps": 0, "seed": seed, **named})
+    name = headline(experiment)
+    return make_run(path, experiment, {step: {name: value} for step, value in zip(STEPS, values, strict=False)}, state=state)
+
+
+def grid(folder: Path, task: str, seeds: int = 6) -> Path:
+    """Runs of one task: n = 1, 2 and two widths; n = 2 ends higher in every pair."""
+    for n, width, seed in itertools.product((1, 2), (32, 64), range(seeds)):
+        values = [0.002 * seed + 0.02 * i + 0.1 * (n - 1) * (i > 2) for i in range(6)]
+        made(folder / f"n{n}-w{width}-{seed}", task, seed, values, n_future=n, model__width=width)
+    return folder
+
+
+def page_of(folder: Path, **more: object) -> tuple[str, list[Section]]:
+    return sections_of(read_statuses(folder), Origin(folder.parent, "lab report x"), **more)  # type: ignore[arg-type]
+
+
+def named(sections: Sequence[Section], title: str) -> Section:
+    (found,) = [section for section in sections if section.title == title]
+    return found
+
+
+@pytest.mark.parametrize("task", ["agreement", "addition", "markov"])
+def test_a_page_speaks_of_its_own_task(task: str, tmp_path: Path) -> None:
+    title, sections = page_of(grid(tmp_path / "runs", task, seeds=2))
+    page = render_html(title, sections)
+    assert title == f"{task}: 8 runs"
+    assert lab.experiment(task).task.summary.split("'")[0] in page
+    assert "opying" not in page
+    assert "nduction" not in page.replace("measures.induction", "")
+    assert page.count("data:image/png;base64,") >= 1
+    assert page.startswith("<!doctype html>")
+
+
+def test_runs_that_differ_are_conditions(tmp_path: Path) -> None:
+    _, sections = page_of(grid(tmp_path / "runs", "induction"))
+    ends = named(sections, "Values at the end").table
+    assert ends is not None
+    assert ends[["n_future", "model.width"]].to_numpy().tolist() == [["1", "32"], ["1", "64"], ["2", "32"], ["2", "64"]]
+    assert ends["finished"].tolist() == ["6 of 6"] * 4
+    assert ends["at the end"].str.startswith(("0.105", "0.205")).all()
+    curves = named(sections, "Learning curves").numbers
+    assert curves is not None
+    assert set(curves["condition_seeds"]) == {6}
+
+
+def test_runs_of_two_tasks_have_sections_of_their_own(tmp_path: Path) -> None:
+    grid(tmp_path / "runs/a", "induction", seeds=2)
+    grid(tmp_path / "runs/b", "markov", seeds=2)
+    title, sections = page_of(tmp_path / "runs")
+    assert title == "induction, markov: 16 runs"
+    for task in ("induction", "markov"):
+        ends = named(sections, f"{task}: values at the end").table
+        assert ends is not None
+        assert len(ends) == 4
+
+
+def test_conditions_named_too_few_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(lab.LabError, match=r"differ in model\.width and not in the seed alone"):
+        page_of(grid(tmp_path / "runs", "induction", seeds=2), by=["n_future"])
+
+
+def test_an_unknown_metric_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(lab.LabError, match="no run has a metric 'accuracy/copi/1'; did you mean 'accuracy/copy/1'"):
+        page_of(grid(tmp_path / "runs", "induction", seeds=2), metric="accuracy/copi/1")
+
+
+def test_comparisons_are_those_of_the_statistics(tmp_path: Path) -> None:
+    folder = grid(tmp_path / "runs", "induction")
+    _, sections = page_of(folder)
+    shown = named(sections, "Paired comparisons")
+    assert shown.numbers is not None
+    frame = lab.frame(lab.open_runs(folder))
+    expected = comparison_table(run_values(frame, "accuracy/copy/1"), within=["model.width"])
+    numbers = ["pairs", "difference", "low", "high", "p_value", "p_holm", "p_least", "found"]
+    pd.testing.assert_frame_equal(shown.numbers[numbers], expected[numbers])
+    assert expected["found"].all(), "six pairs of one sign"
+    assert "A difference is found in 2 of 2 comparisons" in shown.text
+
+
+def test_times_and_survival_are_of_all_runs(tmp_path: Path) -> None:
+    for n, seed in itertools.product((1, 2), range(5)):
+        passed = 2 if n == 2 else 4
+        values = [0.1] * passed + [0.95] * (6 - passed) if seed or n == 2 else [0.1] * 6
+        made(tmp_path / f"runs/n{n}-{seed}", "induction", seed, values, n_future=n)
+    _, sections = page_of(tmp_path / "runs")
+    survival = named(sections, "Survival").numbers
+    assert survival is not None
+    assert survival.groupby("condition")["share"].min().to_dict() == {"n = 1": pytest.approx(0.2), "n = 2": 0.0}
+    ends = named(sections, "Values at the end").table
+    assert ends is not None
+    assert ends["reach 50 %"].str[:6].tolist() == ["4 of 5", "5 of 5"]
+    times = emergence_table(lab.frame(lab.open_runs(tmp_path / "runs")), "accuracy/copy/1")
+    expected = times.loc[times["n_future"] == 2, "onset"].mean() / 1000
+    assert ends["k tokens to 50 %"].tolist() == ["-", f"{expected:,.0f}"]
+    assert "0.1, 0.95" not in ends["at the end"].iloc[0]
+    (of_times,) = [each for each in sections if "Training tokens until" in each.text]
+    assert of_times.numbers is not None
+    assert of_times.numbers["difference"].iloc[0] == pytest.approx((5 * 2) / (4 * 4 + 5) - 1)
+
+
+def test_runs_that_go_on_or_failed_are_named(tmp_path: Path) -> None:
+    states = {"finished": 6, "running": 3, "diverged": 2, "stopped": 1, "failed": 4}
+    for seed, (state, points) in enumerate(states.items()):
+        made(tmp_path / f"runs/{state}", "induction", seed, [0.1] * points, state=state)
+    (tmp_path / "runs/odd").mkdir()
+    (tmp_path / "runs/odd/run.json").write_text("{}")
+    _, sections = page_of(tmp_path / "runs")
+    assert sections[0].text == "6 runs: 1 finished, 1 failed, 1 diverged, 1 killed, 1 stopped, 1 damaged."
+    assert sections[0].share is None, "nothing goes on"
+    missing = named(sections, "Runs without a result").table
+    assert missing is not None
+    assert dict(missing[["run", "state"]].to_numpy()) == {
+        "running": "killed",
+        "diverged": "diverged",
+        "stopped": "stopped",
+        "failed": "failed",
+        "odd": "damaged",
+    }
+    assert "not the record of a run" in missing.set_index("run").loc["odd", "why"]
+    ends = named(sections, "Values at the end").table
+    assert ends is not None
+    assert ends["finished"].tolist() == ["1 of 4"], "a failed run is no part of a condition"
+
+
+def test_progress_counts_runs_that_have_not_begun(tmp_path: Path) -> None:
+    run = made(tmp_path / "a", "induction", 0, [0.1, 0.1, 0.1])
+    half = {0: 0.0, 20: 2.0, 40: 4.0}
+    going = Status("a", "running", 80, run, run.metrics(), half)
+    assert progress_sentence([going], 3) == "3 runs: 1 running, 2 waiting; about 20 s left"
+    _, sections = sections_of([going], Origin(tmp_path, "lab watch a", 3, refresh=5))
+    assert sections[0].share == pytest.approx(0.5 / 3)
+    assert "This page reloads every 5 s" in sections[0].text
+
+
+def test_nothing_measured_yet_is_a_page(tmp_path: Path) -> None:
+    made(tmp_path / "runs/a", "induction", 0, [0.1], state="stopped")
+    made(tmp_path / "runs/b", "induction", 1, [], state="stopped")
+    title, sections = page_of(tmp_path / "runs")
+    assert "No figure yet: no run has an evaluation after step 0 yet." in render_html(title, sections)
+    waiting = [Status(f"seed{seed}", "waiting", 100) for seed in range(2)]
+    title, sections = sections_of(waiting, Origin(tmp_path, "x"))
+    assert title == "Runs: 2 runs"
+    assert "2 runs: 2 waiting" in render_markdown(title, sections)
+
+
+def test_many_conditions_are_drawn_by_their_best(tmp_path: Path) -> None:
+    for number in range(20):
+        values = [0.01 * number + 0.01 * i for i in range(6)]
+        made(tmp_path / f"runs/{number}", "induction", 0, values, optimiser__peak_lr=1e-3 * (number + 1))
+    _, sections = page_of(tmp_path / "runs")
+    curves = named(sections, "Learning curves")
+    assert curves.numbers is not None
+    assert curves.numbers["mean"].groupby(curves.numbers["condition"]).last().min() == pytest.approx(0.13)
+    assert "The best 12 of 20 conditions" in curves.text
+    assert "peak lr = 0.02" in named(sections, "Best configuration").text
+
+
+def test_a_page_states_where_it_comes_from(tmp_path: Path) -> None:
+    title, sections = page_of(grid(tmp_path / "ru ns", "induction", seeds=1))
+    for page in (render_html(title, sections), render_markdown(title, sections)):
+        for words in ("lab report x", "0123abc", f"{datetime.now():%Y-%m-%d}", "ru%20ns/n1-w32-0/metrics.csv"):
+            assert words in page
+
+
+def test_hostile_names_are_escaped() -> None:
+    table = pd.DataFrame({"<b>": ["<script>", Link("<i>", 'a"b')], "": ["`x` <u>", "[a](b)"]}, dtype=object)
+    page = render_html("<t>", [Section("<h>", "<p>", table=table, folded=True)])
+    for tag in ("<script>", "<i>", "<u>", "<b>", "<t>", "<h>", '"a"b"'):
+        assert tag not in page, tag
+    assert 'href="a&quot;b"' in page
+    assert "[a](b)" in page, "a cell is no Markdown"
