@@ -30,8 +30,9 @@ from benchmarks.steps import ours, tokens_of
 from benchmarks.timing import Finding, clock, print_table
 from lab.config import SIZES
 from lab.config.cost import matrix_parameters, network_counts
+from lab.plots.page import style
 from lab.plots.save import save
-from lab.plots.style import looks, style
+from lab.plots.style import looks
 
 FIGURE = Path(__file__).parents[1] / "docs" / "scaling.png"
 TOKENS, VOCABULARY = 2048, 64

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import Parser, setting_names, split_first
 from lab.cli.options import description, function_options
+from lab.cli.page import add_page_options, page_of
 from lab.errors import LabError
 from lab.runs.outputs import PICTURES
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lab.inspection.instruments import Instrument
+    from lab.plots import Page
 
 _ROWS, _COMPARED = 40, 4000
 """Rows of a table that are printed at most; means whose differences are tested at most, since each takes milliseconds."""
@@ -47,13 +49,13 @@ def run(arguments: list[str]) -> int:
         for options in (measured, drawn)
     )
     by = None if args.by is None else setting_names(args.by)
-    out = None if args.out is None else Path(args.out)
+    out, page = None if args.out is None else Path(args.out), page_of(args)
     if out is not None:
         _check_out(out, instrument, force=args.force)
     frame = _frame(name, args, given)
     _print(frame, instrument, by)
     if out is not None:
-        for path in _write(frame, instrument, out, {"by": by, **drawing}):
+        for path in _write(frame, instrument, out, {"by": by, **drawing}, page):
             print(path)
     return 0
 
@@ -70,6 +72,7 @@ def _parser(name: str, instrument: Instrument, measured: dict[str, Any], drawn: 
     parser.add_argument("--by", help="settings that distinguish conditions, separated by commas (all that vary)")
     for option, settings in {**measured, **drawn}.items():
         parser.add_argument(f"--{option.replace('_', '-')}", dest=option, **settings)
+    add_page_options(parser)
     parser.add_force()
     return parser
 
@@ -140,7 +143,7 @@ def _shortened(table: pd.DataFrame) -> pd.DataFrame:
     return shown.drop(columns=[name for name in ("step", "90 % interval") if shown[name].nunique() == 1])
 
 
-def _write(frame: pd.DataFrame, instrument: Instrument, out: Path, options: dict[str, Any]) -> list[Path]:
+def _write(frame: pd.DataFrame, instrument: Instrument, out: Path, options: dict[str, Any], page: Page) -> list[Path]:
     from lab import plots
     from lab.registry import load_object
     from lab.runs.files import write_atomic
@@ -153,9 +156,8 @@ def _write(frame: pd.DataFrame, instrument: Instrument, out: Path, options: dict
         return [out]
     draw = instrument.load_draw()
     known = inspect.signature(draw).parameters
-    with plots.style():
-        figure, _ = draw(frame, **{name: value for name, value in options.items() if name in known})
-        return plots.save(figure, frame, out)
+    figure, _ = plots.draw(draw, frame, **{name: value for name, value in options.items() if name in known}, page=page)
+    return plots.save(figure, frame, out)
 
 
 def _list_instruments() -> str:

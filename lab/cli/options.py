@@ -28,6 +28,9 @@ def function_options(function: Callable[..., Any], skip: int, leave_out: Sequenc
         text = " ".join(documented.get(parameter.name, "").split())
         default = parameter.default if isinstance(parameter.default, (str, float, int)) else None
         is_literal = typing.get_origin(hints.get(parameter.name)) is typing.Literal
+        if parameter.default is False:
+            options[parameter.name] = {"help": text.replace("%", "%%"), "action": "store_true", "default": None}
+            continue
         options[parameter.name] = {
             "help": (text if default in (None, "") else f"{text} ({default})").replace("%", "%%"),
             "type": type(default) if type(default) in (float, int) else None,

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import Parser, setting_names, split_first
 from lab.cli.options import description, function_options
+from lab.cli.page import add_page_options, page_of, reference_lines_of
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from lab.plots import Draw
+    import pandas as pd
+
+    from lab.plots import Draw, Page
     from lab.runs import Run
 
 _MEASURED = {
@@ -34,11 +37,12 @@ def run(arguments: list[str]) -> int:
     parser = Parser(f"plot {name}" if draw else "plot", _description(draw), epilog=None if draw else _list_figures())
     if draw is None:
         parser.add_argument("figure", help="one of those below, or module:function of your own; `lab plot FIGURE --help`")
-    parser.add_argument("runs", nargs="+", help="runs, or folders of runs")
+    parser.add_argument("runs", nargs="+", help="runs, folders of runs, or one saved frame (.csv, .csv.gz)")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a .png, .pdf or .svg")
     options = {} if draw is None else function_options(draw, skip=1, leave_out=_NO_OPTIONS)
     for option, settings in options.items():
-        parser.add_argument(f"--{option}", **settings)
+        parser.add_argument(f"--{option.replace('_', '-')}", dest=option, **settings)
+    add_page_options(parser, lines=draw is not None and "lines" in inspect.signature(draw).parameters)
     parser.add_force()
     args = parser.parse_args(rest)
     if name is None or draw is None:
@@ -46,8 +50,9 @@ def run(arguments: list[str]) -> int:
     given = {option: getattr(args, option) for option in options if getattr(args, option) is not None}
     if "by" in given:
         given["by"] = setting_names(given["by"])
+    page, lines = page_of(args), reference_lines_of(args)
     check_path(Path(args.out), force=args.force)
-    for path in _draw(name, draw, args.runs, given, Path(args.out)):
+    for path in _draw(draw, _frame_of(name, args.runs, draw, given, lines), given, page, Path(args.out)):
         print(path)
     return 0
 
@@ -64,24 +69,46 @@ def _list_figures() -> str:
     return "figures:\n" + "\n".join(f"  {name:<10} {_description(draw)}" for name, draw in FIGURES.items())
 
 
-def _draw(name: str, draw: Draw, folders: list[str], options: dict[str, Any], out: Path) -> list[Path]:
+def _draw(draw: Draw, table: pd.DataFrame, options: dict[str, Any], page: Page, out: Path) -> list[Path]:
     from lab import plots
-    from lab.registry import load_object
-    from lab.runs import frame, open_runs
-    from lab.runs.names import shared_lines
 
-    runs, parameters = open_runs([Path(folder) for folder in folders]), inspect.signature(draw).parameters
-    if "metric" in parameters and "metric" not in options:
-        options["metric"] = _common_metric(runs)
-    if "lines" in parameters:
-        options["lines"] = shared_lines([run.experiment for run in runs], options["metric"])
-    table = load_object(_MEASURED[name], "figure")(runs) if name in _MEASURED else frame(runs)
-    with plots.style():
-        figure, numbers = draw(table, **options)
-        saved = plots.save(figure, numbers, out)
+    figure, numbers = plots.draw(draw, table, **options, page=page)
+    saved = plots.save(figure, numbers, out)
     for line in numbers.attrs.get("notes", ()):
         print(f"lab: {line}", file=sys.stderr)
     return saved
+
+
+def _frame_of(name: str, paths: list[str], draw: Draw, options: dict[str, Any], lines: dict[str, float]) -> pd.DataFrame:
+    """Return the frame that a figure draws, and add the metric and the reference values to its options.
+
+    They are those of the runs; of a saved frame, whose runs may be gone, only the metric is known.
+    """
+    from lab.registry import load_object
+    from lab.runs import frame, open_runs
+    from lab.runs.frames import is_frame, read_frame
+    from lab.runs.names import headline_of, shared_lines
+
+    parameters = inspect.signature(draw).parameters
+    saved = [path for path in paths if is_frame(path)]
+    if saved and len(paths) > 1:
+        raise LabError(f"plot: {saved[0]} is a frame: give it alone, or folders of runs")
+    if saved:
+        table = read_frame(saved[0])
+        if "metric" in parameters and "metric" not in options:
+            if (metric := headline_of(table)) is None:
+                raise LabError(f"{saved[0]}: the frame does not determine the metric: give --metric")
+            options["metric"] = metric
+        known: dict[str, float] = {}
+    else:
+        runs = open_runs([Path(folder) for folder in paths])
+        if "metric" in parameters and "metric" not in options:
+            options["metric"] = _common_metric(runs)
+        known = shared_lines([run.experiment for run in runs], options["metric"]) if "lines" in parameters else {}
+        table = load_object(_MEASURED[name], "figure")(runs) if name in _MEASURED else frame(runs)
+    if "lines" in parameters:
+        options["lines"] = known | lines
+    return table
 
 
 def _common_metric(runs: list[Run]) -> str:

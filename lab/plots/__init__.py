@@ -20,18 +20,18 @@ from lab.plots.grid import grid, size
 from lab.plots.heatmap import heatmap
 from lab.plots.importance import importance, parallel
 from lab.plots.induction import induction
+from lab.plots.page import Page, draw, style
 from lab.plots.pareto import pareto
 from lab.plots.save import save
 from lab.plots.speedup import speedup
-from lab.plots.style import style
 from lab.plots.survival import survival
 from lab.registry import load_object
 from tasks.errors import nearest
 
 Draw = Callable[..., tuple[Figure, pd.DataFrame]]
 FIGURES: dict[str, Draw] = {
-    draw.__name__: draw
-    for draw in (
+    figure.__name__: figure
+    for figure in (
         emergence,
         induction,
         heatmap,
@@ -51,7 +51,9 @@ FIGURES: dict[str, Draw] = {
 __all__ = [
     "FIGURES",
     "Draw",
+    "Page",
     "acceptance",
+    "draw",
     "emergence",
     "find_figure",
     "gradients",
@@ -83,7 +85,7 @@ def find_figure(name: str) -> Draw:
         return FIGURES[name]
     if ":" not in name:
         raise LabError(f"unknown figure {name!r}; {nearest(name, FIGURES)}, or module:function")
-    draw = load_object(name, "figure")
-    if not callable(draw):
+    found = load_object(name, "figure")
+    if not callable(found):
         raise LabError(f"figure {name!r} is not a function")
-    return cast(Draw, draw)
+    return cast(Draw, found)

@@ -14,6 +14,7 @@ from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_note
 from lab.plots.cells import Scale, colour_bar, draw_cells
+from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LOOKS
 from lab.plots.tables import attach_notes, describe_seeds
@@ -50,7 +51,7 @@ def draw_ablation(
     layers = {name: list(dict.fromkeys(drawn.loc[drawn["condition"] == name, "site"])) for name in names}
     heads = int(drawn["attention_head"].max()) + 1
     heights = [0.55 * len(sites) + 0.5 for sites in layers.values()]
-    figure = Figure(figsize=(3.6 + 0.5 * heads, 1.4 + sum(heights)), layout="constrained")
+    figure = new_figure(3.6 + 0.5 * heads, 1.4 + sum(heights))
     ratios = {"width_ratios": [0.5 * heads, 2.2], "height_ratios": heights}
     panels = figure.subplots(len(names), 2, squeeze=False, sharex="col", gridspec_kw=ratios)
     each_head = drawn[drawn["component"] == "attention head"]
@@ -60,7 +61,7 @@ def draw_ablation(
         matrix = _matrix(of_condition, sites, heads)
         labels = [Metric("", site=site).site_label for site in sites]
         image = draw_cells(left, matrix, labels, [str(head) for head in range(heads)], scale)
-        left.set_title(name, loc="left", fontsize=8)
+        left.set_title(name, loc="left", fontsize="small")
         _draw_bars(right, of_condition, sites)
     panels[-1, 0].set_xlabel("attention head")
     panels[-1, 1].set_xlabel(_UNITS[quantity])

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lab.errors import LabError
 from lab.metrics import EVERY_TARGET, Metric
 from lab.plots.axes import figure_note, line_handles, log_axis, role_label
+from lab.plots.page import new_figure
 from lab.plots.panels import reject_more
 from lab.plots.style import looks
 from lab.plots.tables import attach_notes, describe_seeds
@@ -45,14 +46,14 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
     names = list(found.table["condition"])
     trained = table["step"].nunique() > 1
     width = len(names) + trained
-    figure = Figure(figsize=(1.0 + (2.7 if width > 1 else 5.0) * width, 3.3), layout="constrained")
+    figure = new_figure(1.0 + (2.7 if width > 1 else 5.0) * width, 3.3)
     panels = figure.subplots(1, width, squeeze=False)[0]
     label = role_label(frame) or (lambda role: role)
     roles = [role for role in _roles(parsed.values()) if role != EVERY_TARGET]
     for axes, name in zip(panels, names, strict=False):
         rows = table[(table["condition"] == name) & (table["step"] == table["step"].max())]
         _draw_roles(axes, rows, {role: label(role) for role in roles})
-        axes.set_title(name if len(names) > 1 else "", fontsize=8)
+        axes.set_title(name if len(names) > 1 else "", fontsize="small")
     panels[0].set_ylabel("acceptance rate of drafted tokens\nbefore which all were accepted")
     if trained:
         _draw_steps(panels[-1], table[(table["metric"] == "tokens_per_forward")], frame, names)

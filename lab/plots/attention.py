@@ -91,9 +91,9 @@ def _draw(rows: pd.DataFrame) -> Figure:
         axes.imshow(pattern_of(part), cmap=SEQUENTIAL, vmin=0, vmax=1)
         axes.grid(visible=False)
         if number < columns or not several:
-            axes.set_title(f"attention head {head}", fontsize=7.5)
+            axes.set_title(f"attention head {head}", fontsize="small")
         if number % columns == 0:
-            axes.set_ylabel(layer_label(str(site)).replace(" head", "\nhead"), fontsize=8)
+            axes.set_ylabel(layer_label(str(site)).replace(" head", "\nhead"), fontsize="small")
     for axes in panels[len(groups) :]:
         axes.remove()
     _label(panels[0], words, side)

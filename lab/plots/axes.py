@@ -16,6 +16,7 @@ from matplotlib.transforms import ScaledTranslation
 import tasks
 from lab.errors import LabError
 from lab.metrics import Metric
+from lab.plots.page import arrange_header, current_page, grow, new_figure
 from tasks.errors import TaskError
 
 TOKENS = "training tokens seen"
@@ -31,14 +32,20 @@ AXES = {
 """The x-axes of curves: the frame's column and the label."""
 _UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 """Units of wall time: the least number of seconds for the unit, its length in seconds, its name."""
-_NOTE: dict[str, Any] = {"loc": "left", "color": "#555555", "fontsize": 7.5}
-_CHARACTERS = 19.5
-"""Characters of a note in an inch."""
+_NOTE: dict[str, Any] = {"loc": "left", "color": "#555555", "fontsize": "small"}
+_NOTE_CHARACTERS = 17.0
+"""Characters of a note in an inch of a notebook's figure."""
+_ENTRY, _CHARACTER = 5.8, 0.6
+"""Width of an entry of a legend without its text, and of a character, in ems."""
 
 
-def new_axes(width: float = 4.6, height: float = 3.1) -> Axes:
+_WIDTH, _HEIGHT = 4.6, 3.1
+"""Size of a figure with one panel, inches."""
+
+
+def new_axes(width: float = _WIDTH, height: float = _HEIGHT) -> Axes:
     """Create axes on a new figure of this size in inches."""
-    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+    return new_figure(width, height).add_subplot()
 
 
 def figure_of(axes: Axes) -> Figure:
@@ -54,26 +61,31 @@ def figure_of(axes: Axes) -> Figure:
 
 
 def note(axes: Axes, *lines: str) -> None:
-    """Write small lines above the axes, wrapped at the figure's width.
+    """Write small lines above all of a figure with one panel, or above one of several panels, wrapped at the width.
 
     Args:
         axes: The axes.
         lines: Description of the figure and of the runs left out.
     """
+    figure = figure_of(axes)
+    if figure.axes == [axes] and figure.get_layout_engine() is not None:
+        figure_note(figure, lines)
+        return
     spec = axes.get_subplotspec()
     columns = 1 if spec is None else spec.get_gridspec().ncols
-    width = figure_of(axes).get_figwidth() / columns - 0.8
-    axes.set_title(wrap(lines, width), **_NOTE)
+    axes.set_title(wrap(lines, figure.get_figwidth() / columns - 0.8), **_NOTE)
 
 
 def figure_note(figure: Figure, lines: Sequence[str]) -> None:
     """Write small lines above all panels of a figure."""
-    figure.suptitle(wrap(lines, figure.get_figwidth()), x=0.01, ha="left", fontsize=7.5, color="#555555")
+    figure.suptitle(wrap(lines, figure.get_figwidth() - 0.1))
+    arrange_header(figure)
 
 
 def wrap(lines: Iterable[str], inches: float) -> str:
     """Wrap the lines of a note at a width."""
-    return "\n".join(part for line in lines for part in textwrap.wrap(line, max(30, int(inches * _CHARACTERS))))
+    characters = max(30, int(inches * _NOTE_CHARACTERS / current_page().scale))
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, characters))
 
 
 def legend_below(axes: Axes) -> None:
@@ -83,12 +95,24 @@ def legend_below(axes: Axes) -> None:
         return
     figure = figure_of(axes)
     columns = legend_columns(labels, figure.get_figwidth() / max(1, len(figure.axes)) - 0.6)
-    points = 15 + (10 if axes.get_xlabel() else 0) + 10
+    points = (15 + (10 if axes.get_xlabel() else 0) + 10) * current_page().scale
     anchor = axes.transAxes + ScaledTranslation(0, -points / 72, figure.dpi_scale_trans)
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": anchor, "borderaxespad": 0}
     axes.legend(**place, ncols=columns, handlelength=3, frameon=False, borderpad=0)
     if len(figure.axes) == 1:
-        figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(labels) // columns))
+        grow(figure, -(-len(labels) // columns))
+
+
+def shared_legend(figure: Figure, handles: Mapping[str, Any]) -> None:
+    """Draw one legend of several panels below them; the figure grows by its height.
+
+    Args:
+        figure: The figure.
+        handles: What is drawn by its label, as `line_handles` returns it.
+    """
+    columns = legend_columns(list(handles), figure.get_figwidth())
+    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, handlelength=3, frameon=False)
+    grow(figure, -(-len(handles) // columns))
 
 
 def line_handles(panels: Iterable[Axes]) -> dict[str, Any]:
@@ -97,9 +121,12 @@ def line_handles(panels: Iterable[Axes]) -> dict[str, Any]:
 
 
 def legend_columns(labels: Sequence[str], inches: float) -> int:
-    """Return the number of columns of a legend that fit into a width."""
-    longest = max(map(len, labels)) + 9  # with its line
-    return int(np.clip(inches * 17 // longest, 1, len(labels)))
+    """Return the number of columns of a legend that fit into a width and are filled evenly."""
+    page = current_page()
+    ems = inches * 72 / (page.font / 1.2)
+    longest = _ENTRY + _CHARACTER * max(len(page.labels.get(label, label)) for label in labels)
+    fit = int(np.clip((ems + 1) // longest, 1, len(labels)))
+    return -(-len(labels) // -(-len(labels) // fit))
 
 
 def reference(axes: Axes, lines: Mapping[str, float]) -> None:
@@ -107,7 +134,7 @@ def reference(axes: Axes, lines: Mapping[str, float]) -> None:
     for name, value in lines.items():
         axes.axhline(value, color="#777777", linewidth=0.8, linestyle=(0, (6, 3)), zorder=1)
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
-        axes.annotate(name, (1, value), (3, 0), **place, color="#555555", fontsize=7.5, annotation_clip=False)
+        axes.annotate(name, (1, value), (3, 0), **place, color="#555555", fontsize="small", annotation_clip=False)
 
 
 def log_axis(axes: Axes, label: str, values: pd.Series) -> None:
@@ -134,14 +161,15 @@ def log_axis(axes: Axes, label: str, values: pd.Series) -> None:
     axes.set_xlabel(f"{label} ({name})" if name else label)
 
 
-def metric_label(metric: str, frame: pd.DataFrame, *, width: int = 38) -> str:
+def metric_label(metric: str, frame: pd.DataFrame, *, width: int = 0) -> str:
     """Return a metric in words, with labels of roles from the frame's task if it has one.
 
     Args:
         metric: Its name in the frame.
         frame: A tidy frame; a column `task` names the task.
-        width: Characters of a line.
+        width: Characters of a line; by default as many as fit beside a panel.
     """
+    width = width or (38 if current_page().width_for(_WIDTH) / current_page().scale > 4 else 28)
     label = Metric.parse(metric).axis_label(role_label(frame)).replace("(next token)", "(next\N{NO-BREAK SPACE}token)")
     return textwrap.fill(label, width).replace("\N{NO-BREAK SPACE}", " ")
 

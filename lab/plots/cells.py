@@ -91,7 +91,7 @@ def draw_image(axes: Axes, values: NDArray[np.float64], scale: Scale, text: Call
         if not np.isnan(value):
             dark = colours[row, column, :3] @ LUMINANCE < 0.5
             ink = "white" if dark else "black"
-            axes.text(column, row, text(value), ha="center", va="center", color=ink, fontsize=7.5)
+            axes.text(column, row, text(value), ha="center", va="center", color=ink, fontsize="small")
     return image
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.plots.axes import figure_note, legend_below, role_label
+from lab.plots.page import new_figure
 from lab.plots.style import LOOKS, looks
 from lab.plots.tables import attach_notes, describe_means
 from lab.stats.conditions import labels_of
@@ -48,11 +49,11 @@ def draw_choice_points(frame: pd.DataFrame, *, by: Sequence[str] | None = None) 
     drawn = table[table["quantity"].isin(PANELS) & table["mean"].notna()]
     if drawn.empty:
         raise LabError("no role has a weight: everything that is predicted is certain")
-    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    figure = new_figure(7.2, 3.6)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (quantity, words) in zip(panels, PANELS.items(), strict=True):
         _draw(axes, drawn[drawn["quantity"] == quantity], list(drawn["series"].unique()))
-        axes.set_title(words, fontsize=8)
+        axes.set_title(words, fontsize="small")
     panels[0].set_ylabel("weight relative to n = 1")
     legend_below(panels[0])
     figure_note(figure, [describe_means(drawn), *found.notes])
@@ -64,7 +65,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, series: Sequence[str]) -> None:
     n = np.linspace(1, most, 100)
     axes.plot(n, n * (n + 1) / 2, color="#777777", linewidth=1.0, zorder=1)
     axes.plot(n, n, color="#777777", linewidth=1.0, linestyle=(0, (6, 3)), zorder=1)
-    place: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5, "color": "#555555", "va": "center"}
+    place: dict[str, Any] = {"textcoords": "offset points", "fontsize": "small", "color": "#555555", "va": "center"}
     axes.annotate("n(n+1)/2", (most, most * (most + 1) / 2), (8, 0), **place)
     axes.annotate("n", (most, most), (8, 0), **place)
     for number, (name, look) in enumerate(looks(series).items()):

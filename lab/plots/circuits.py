@@ -15,6 +15,7 @@ from lab.plots.attention import layer_label
 from lab.plots.axes import figure_note, legend_below, reference
 from lab.plots.cells import Scale, colour_bar, draw_cells
 from lab.plots.curves import band_note, bands, draw_band, finish
+from lab.plots.page import new_figure
 from lab.plots.style import looks
 from lab.stats.circuits import THRESHOLDS, circuit_times, strongest
 from lab.stats.conditions import Conditions
@@ -61,7 +62,7 @@ def draw_circuits(frame: pd.DataFrame, *, by: Sequence[str] | None = None, run: 
 def _draw_training(found: Conditions) -> tuple[Figure, pd.DataFrame]:
     times, table = circuit_times(found), bands(found, list(THRESHOLDS))
     shown = looks(found.table["condition"])
-    figure = Figure(figsize=(8.4, 3.6 + 0.48 * len(shown)), layout="constrained")
+    figure = new_figure(8.4, 3.6 + 0.48 * len(shown))
     grid = figure.add_gridspec(2, 3, height_ratios=[2.2, 0.4 + 0.5 * len(shown)])
     panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
     for axes, (part, threshold) in zip(panels, THRESHOLDS.items(), strict=False):
@@ -93,7 +94,7 @@ def _draw_orders(axes: Axes, times: pd.DataFrame) -> None:
         width_N = table[column].to_numpy(float)
         axes.barh(places, width_N, left=left_N, color=colour, hatch=hatch, edgecolor="#222222", linewidth=0.6, label=label)
         left_N += width_N
-    axes.set_yticks(places, labels, fontsize=7)
+    axes.set_yticks(places, labels, fontsize="small")
     for text in axes.get_yticklabels():
         text.set_in_layout(False)
     axes.invert_yaxis()
@@ -116,7 +117,7 @@ def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     matrix = pairs.pivot_table(index="receiver", columns="sender", values="value", sort=False)
     wide, tall = 0.36 * len(heads) + 0.6, 0.3 * len(sites) + 0.8
     side = 0.17 * max(matrix.shape) + 0.9
-    figure = Figure(figsize=(max(2 * wide + 2.4, side + 1.6), tall + side + 0.9), layout="constrained")
+    figure = new_figure(max(2 * wide + 2.4, side + 1.6), tall + side + 0.9)
     grid = figure.add_gridspec(2, 2, height_ratios=[tall, side])
     panels = [figure.add_subplot(grid[0, column]) for column in range(2)]
     for axes, part in zip(panels, ("previous_token", "prefix_matching"), strict=True):
@@ -125,7 +126,7 @@ def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         image = draw_cells(
             axes, values.loc[sites].to_numpy(), [layer_label(site) for site in sites], list(map(str, heads)), scale
         )
-        axes.set_title(LABELS[part], fontsize=8)
+        axes.set_title(LABELS[part], fontsize="small")
         axes.set_xlabel("attention head")
     colour_bar(image, panels, scale)
     axes = figure.add_subplot(grid[1, :])

@@ -88,7 +88,7 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.join(kept.rename(columns=lambda seed: f"seed {seed}").reset_index(drop=True))
 
 
-def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
+def band_note(table: pd.DataFrame, x: str = "tokens", *, per_seed: bool = False) -> list[str]:
     """Describe lines and bands, and the number of their seeds."""
     whole = table["condition_seeds"]
     if whole.max() == 1:
@@ -96,6 +96,8 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
     count = format_range(whole)
     if whole.max() < FEWEST:
         lines = [f"mean over {count} seeds and each seed; fewer than {FEWEST} seeds say little"]
+    elif per_seed:
+        lines = [f"mean over {count} seeds and each seed"]
     elif whole.min() >= FEWEST:
         lines = [f"mean and 90 % bootstrap band over {count} seeds"]
     else:
@@ -109,8 +111,8 @@ def band_note(table: pd.DataFrame, x: str = "tokens") -> list[str]:
     return lines + ([f"no point after step 0 yet: {', '.join(never)}"] if never else [])
 
 
-def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens") -> None:
-    """Draw one line of a `band_table` with its band, or with a line for each seed if they are too few.
+def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "tokens", *, per_seed: bool = False) -> None:
+    """Draw one line of a `band_table` with its band, or with a line for each seed if they are few, or asked for.
 
     The line is thin where some seeds of the condition are missing.
     """
@@ -122,14 +124,16 @@ def draw_band(axes: Axes, rows: pd.DataFrame, look: Look, label: str, x: str = "
     whole = rows["seeds"] == rows["condition_seeds"]
     thick = rows["mean"].where(whole) if whole.any() else rows["mean"]
     width = 1.6 if whole.any() else 0.8
-    axes.plot(rows[column], thick, **look.options, markevery=every, markersize=4, linewidth=width, label=label)
+    mark = (look.place * every // 6 % every, every)  # markers of neighbours beside each other
+    axes.plot(rows[column], thick, **look.options, markevery=mark, markersize=4, linewidth=width, label=label)
     if whole.any() and not whole.all():
         axes.plot(rows[column], rows["mean"], color=look.colour, linestyle=look.line, linewidth=0.8)
-    if rows["low"].notna().any():
+    if rows["low"].notna().any() and not per_seed:
         axes.fill_between(rows[column], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
-    if 1 < rows["condition_seeds"].iloc[0] < FEWEST:
+    seeds = rows["condition_seeds"].iloc[0]
+    if seeds > 1 and (seeds < FEWEST or per_seed):
         for name in seed_columns(rows):
-            axes.plot(rows[column], rows[name], color=look.colour, linewidth=0.5, alpha=0.7)
+            axes.plot(rows[column], rows[name], color=look.colour, linewidth=0.5, alpha=0.7, zorder=1.5)
 
 
 def finish(axes: Axes, table: pd.DataFrame, label: str, x: str = "tokens") -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lab.plots.axes import figure_note, legend_below
+from lab.plots.page import new_figure
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_means
 from lab.stats.inspected import condition_means
@@ -42,7 +43,7 @@ def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> t
     last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
     table, found = condition_means(last, ["quantity", "role", "position"], by)
     shown = looks(found.table["condition"])
-    figure = Figure(figsize=(8.4, 3.3), layout="constrained")
+    figure = new_figure(8.4, 3.3)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
     _draw_positions(left, table[(table["quantity"] == "first error") & (table["position"] >= 0)], shown)
     _draw_bars(right, table[table["position"] < 0], shown)
@@ -78,10 +79,10 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, shown: dict[object, Look]) -> Non
         for place, mean, top in zip(places, own["mean"], own[["mean", "high"]].max(axis=1), strict=True):
             if not np.isnan(mean):
                 axes.annotate(
-                    f"{mean:.2f}", (place, max(top, 0)), (0, 2), textcoords="offset points", ha="center", fontsize=6.5
+                    f"{mean:.2f}", (place, max(top, 0)), (0, 2), textcoords="offset points", ha="center", fontsize="small"
                 )
     axes.axhline(0, color="#222222", linewidth=0.8)
-    axes.set_xticks(range(len(present)), [BARS[quantity] for quantity in present], fontsize=7)
+    axes.set_xticks(range(len(present)), [BARS[quantity] for quantity in present], fontsize="small")
     axes.set_ylabel("share")
     axes.grid(visible=False, axis="x")
     axes.set_axisbelow(True)

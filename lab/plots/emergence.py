@@ -22,6 +22,7 @@ def emergence(
     by: Sequence[str] | None = None,
     x: str = "tokens",
     lines: Mapping[str, float] | None = None,
+    per_seed: bool = False,
     axes: Axes | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw a metric against tokens seen, a line with its band for each condition.
@@ -32,6 +33,7 @@ def emergence(
         by: Settings that distinguish conditions, separated by commas; by default all that vary.
         x: The x-axis: tokens, scored, sequences, steps, flops or seconds.
         lines: Reference values by name, as `{"chance": 1 / 32}`, drawn as thin lines.
+        per_seed: Draw a thin line for each seed in place of the band.
         axes: Where to draw; by default a new figure's, with a panel for some conditions each if they are many.
 
     Returns:
@@ -42,8 +44,8 @@ def emergence(
 
     def draw(panel: Axes, shown: Lines) -> None:
         for condition, (label, look) in shown.items():
-            draw_band(panel, table[table["condition"] == condition], look, label, x)
+            draw_band(panel, table[table["condition"] == condition], look, label, x, per_seed=per_seed)
         reference(panel, lines or {})
         finish(panel, table, metric_label(metric, frame), x)
 
-    return in_panels(found, draw, band_note(table, x), axes), attach_notes(table, found)
+    return in_panels(found, draw, band_note(table, x, per_seed=per_seed), axes), attach_notes(table, found)

@@ -12,7 +12,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lab.plots.style import LUMINANCE, style
+from lab.plots.page import style
+from lab.plots.style import LUMINANCE
 from lab.runs.outputs import MARK
 
 WIDTH = 66.0

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from lab.errors import LabError
 from lab.plots.axes import figure_note, line_handles
 from lab.plots.curves import band_note, bands, draw_band, finish
+from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes
@@ -72,7 +73,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
     table["line"] = table["metric"].map(named)
     same = {kind: looks(sorted({name for name in named.values() if name.startswith(kind)})) for kind in ("head", "role")}
     every = list(found.table["condition"])
-    figure = Figure(figsize=(0.8 + 3.2 * len(every), 0.4 + 2.5 * len(shown)), layout="constrained")
+    figure = new_figure(0.8 + 3.2 * len(every), 0.4 + 2.5 * len(shown))
     grid = figure.subplots(len(shown), len(every), squeeze=False, sharey="row", sharex=True)
     for row, panel in zip(grid, shown, strict=True):
         inside = table[table["metric"].isin(names[panel])]

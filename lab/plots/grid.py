@@ -20,6 +20,8 @@ from lab.stats.conditions import Conditions, rows_of
 from lab.stats.configurations import Rule, finished_with
 
 ROWS_AT_MOST = 24
+BANDS_AT_MOST = 3
+"""Lines with bands; more have bars beside each other."""
 
 
 def by_size(frame: pd.DataFrame, metric: str, by: Sequence[str] | None, rule: Rule) -> tuple[Conditions, pd.DataFrame]:
@@ -58,21 +60,27 @@ def size(
     found, table = by_size(frame, metric, by, rule)
 
     def draw(panel: Axes, shown: Lines) -> None:
-        single = table["parameters"].nunique() == 1
+        sizes = table["parameters"]
+        beside = len(shown) > BANDS_AT_MOST or sizes.nunique() == 1
+        step = 1.04 if sizes.nunique() == 1 else (sizes.max() / sizes.min()) ** 0.015
         for place, (condition, (label, look)) in enumerate(shown.items()):
             rows = table[table["condition"] == condition]
-            if single:  # side by side
-                rows = rows.assign(parameters=rows["parameters"] * 1.04 ** (place - (len(shown) - 1) / 2))
+            if beside:
+                rows = rows.assign(parameters=rows["parameters"] * step ** (place - (len(shown) - 1) / 2))
                 reach = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-                panel.errorbar(rows["parameters"], rows["mean"], yerr=np.nan_to_num(reach), color=look.colour, linewidth=0.9)
+                bars: dict[str, Any] = {"ecolor": look.colour, "elinewidth": 0.9, "capsize": 1.5, "fmt": "none"}
+                panel.errorbar(rows["parameters"], rows["mean"], yerr=np.nan_to_num(reach), **bars)
+            else:
+                panel.fill_between(rows["parameters"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
             panel.plot(rows["parameters"], rows["mean"], **look.options, markersize=4.5, label=label)
-            panel.fill_between(rows["parameters"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
             draw_seeds(panel, rows, "parameters", look.colour)
         reference(panel, lines or {})
-        log_axis(panel, PARAMETERS, table["parameters"])
+        log_axis(panel, PARAMETERS, sizes)
+        if sizes.nunique() == 1:
+            panel.set_xlim(sizes.min() / 1.5, sizes.max() * 1.5)
         panel.set_ylabel(metric_label(metric, frame) + (", best evaluation" if rule == "best" else ""))
 
-    return in_panels(found, draw, interval_note(table, "band"), axes), attach_notes(table, found)
+    return in_panels(found, draw, interval_note(table, "interval"), axes), attach_notes(table, found)
 
 
 def grid(
@@ -110,7 +118,7 @@ def grid(
         place = names.index(row["condition"]), sizes.index(row["parameters"])
         dark = colours[*place, :3] @ LUMINANCE < 0.5
         axes.text(
-            place[1], place[0], cell_text(row), ha="center", va="center", color="white" if dark else "black", fontsize=7.5
+            place[1], place[0], cell_text(row), ha="center", va="center", color="white" if dark else "black", fontsize="small"
         )
     axes.set_xticks(range(len(sizes)), [count(value) for value in sizes])
     axes.set_yticks(range(len(names)), names)

@@ -13,6 +13,7 @@ from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_note, figure_of, new_axes, note
 from lab.plots.cells import DIVERGING, Scale, draw_image
+from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.tables import attach_notes, chance_lines, format_range, heads_of
 from lab.stats.conditions import conditions
@@ -51,13 +52,13 @@ def heatmap(
     wide = max(matrix.shape[1] for matrix in matrices.values())
     if axes is None and len(names) > 1:
         tall = max(map(len, matrices.values()))
-        figure = Figure(figsize=((1.4 + 0.48 * wide) * len(names), 1.3 + 0.42 * tall), layout="constrained")
+        figure = new_figure((1.4 + 0.48 * wide) * len(names), 1.3 + 0.42 * tall)
         panels = list(figure.subplots(1, len(names), squeeze=False)[0])
     else:
         panels = [axes or new_axes(1.6 + 0.55 * wide, 1.1 + 0.42 * len(matrices[names[0]]))]
     for panel, name in zip(panels, names, strict=True):
         _draw(panel, matrices[name], score)
-        panel.set_title(name, fontsize=8)
+        panel.set_title(name, fontsize="small")
     what = f"{score.replace('_', ' ')} score at the end, mean of {format_range(seeds)} seeds"
     even = [f"chance: {value:.2g}" for value in chance_lines(frame).values()] if score == "prefix_matching" else []
     lines = [what if seeds.max() > 1 else what.partition(",")[0], *even, *found.notes]

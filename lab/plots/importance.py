@@ -83,7 +83,7 @@ def parallel(frame: pd.DataFrame, metric: str, *, rule: Rule = "last", axes: Axe
         axes.axvline(position, color="black", linewidth=0.8, zorder=0)
         for height, text in scale.ticks:
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.75}
-            axes.annotate(text, (position, height), (3, 0), textcoords="offset points", va="center", fontsize=7, bbox=box)
+            axes.annotate(text, (position, height), (3, 0), textcoords="offset points", va="center", fontsize="small", bbox=box)
     axes.set_xlim(-0.15, len(scales) - 1 + 0.35)
     axes.set_ylim(-0.06, 1.06)
     what = metric_label(metric, frame, width=200).split(" on ")[0]

@@ -18,7 +18,9 @@ from lab.stats.conditions import conditions, rows_of
 SITES = {"trunk": "trunk", "prediction": "prediction heads"}
 
 
-def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axes | None = None) -> tuple[Figure, pd.DataFrame]:
+def induction(
+    frame: pd.DataFrame, *, by: Sequence[str] | None = None, per_seed: bool = False, axes: Axes | None = None
+) -> tuple[Figure, pd.DataFrame]:
     """Draw the prefix-matching score of the strongest attention head against tokens seen.
 
     Trunk and prediction heads have separate lines, and the legend has the number of attention heads where the frame has them.
@@ -26,6 +28,7 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
     Args:
         frame: A tidy frame.
         by: Settings that distinguish conditions, separated by commas; by default all that vary.
+        per_seed: Draw a thin line for each seed in place of the band.
         axes: Where to draw; by default a new figure's.
 
     Returns:
@@ -44,9 +47,10 @@ def induction(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
                     runs = found.frame.loc[found.frame["condition"] == condition, "run"]
                     heads = len(heads_of(frame[frame["run"].isin(runs)], Metric.parse(metric)))
                     best_of = f" (best of {heads})" if heads else ""
-                    draw_band(panel, rows, look._replace(line="-" if part == "trunk" else ":"), f"{label}, {part}{best_of}")
+                    own = look._replace(line="-" if part == "trunk" else ":")
+                    draw_band(panel, rows, own, f"{label}, {part}{best_of}", per_seed=per_seed)
         reference(panel, chance_lines(frame))
         finish(panel, table, "induction score (prefix matching)\nof the strongest attention head")
         panel.set_ylim(-0.02, 1.02)
 
-    return in_panels(found, draw, band_note(table), axes), attach_notes(table, found)
+    return in_panels(found, draw, band_note(table, per_seed=per_seed), axes), attach_notes(table, found)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.plots.axes import AXES, figure_note, legend_columns, line_handles, log_axis, role_label
+from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_seeds
@@ -65,7 +66,7 @@ def draw_information(frame: pd.DataFrame, *, by: Sequence[str] | None = None, ro
 def _draw_bars(table: pd.DataFrame, roles: dict[str, str], found: Conditions) -> Figure:
     """Draw a panel for each role, with a bar for each part and condition and a line for the part of the data."""
     look, places = looks(found.table["condition"]), np.arange(len(PARTS))
-    figure = Figure(figsize=(0.9 + 2.5 * len(roles), 3.2), layout="constrained")
+    figure = new_figure(0.9 + 2.5 * len(roles), 3.2)
     panels = figure.subplots(1, len(roles), sharey=True, squeeze=False)[0]
     width = 0.8 / len(look)
     for (role, label), axes in zip(roles.items(), panels, strict=True):
@@ -79,7 +80,7 @@ def _draw_bars(table: pd.DataFrame, roles: dict[str, str], found: Conditions) ->
         floors = rows.loc[rows["source"] == "data", "mean"].groupby("quantity").mean().reindex(PARTS)
         axes.hlines(floors, places - 0.45, places + 0.45, color="#777777", linestyle=(0, (3, 1)), label="in the data")
         axes.set_xticks(places, [title.replace(": ", "\n") for title in _TITLES])
-        axes.set_title(label, fontsize=8)
+        axes.set_title(label, fontsize="small")
         axes.axhline(0, color="black", linewidth=0.6)
     panels[0].set_ylabel("part of the loss, nats")
     _legend(figure, list(panels))
@@ -91,7 +92,7 @@ def _draw_curves(table: pd.DataFrame, frame: pd.DataFrame, roles: dict[str, str]
     x = "tokens" if frame["tokens"].notna().all() else "steps"
     table = table.assign(x=table["step"].map(frame.groupby("step")[AXES[x][0]].mean()))
     table = table[table["x"] > 0]
-    figure = Figure(figsize=(0.9 + 2.4 * len(PARTS), 1.2 + 1.9 * len(roles)), layout="constrained")
+    figure = new_figure(0.9 + 2.4 * len(PARTS), 1.2 + 1.9 * len(roles))
     panels = figure.subplots(len(roles), len(PARTS), sharex=True, sharey="row", squeeze=False)
     for (role, label), line in zip(roles.items(), panels, strict=True):
         for part, axes in zip(PARTS, line, strict=True):
@@ -104,7 +105,7 @@ def _draw_curves(table: pd.DataFrame, frame: pd.DataFrame, roles: dict[str, str]
             log_axis(axes, "", table["x"])
         line[0].set_ylabel(f"{label}, nats")
     for title, above, below in zip(_TITLES, panels[0], panels[-1], strict=True):
-        above.set_title(title, fontsize=8)
+        above.set_title(title, fontsize="small")
         below.set_xlabel(AXES[x][1])
     _legend(figure, list(panels.flat))
     return figure
@@ -113,7 +114,8 @@ def _draw_curves(table: pd.DataFrame, frame: pd.DataFrame, roles: dict[str, str]
 def _draw_line(axes: Axes, rows: pd.DataFrame, look: Look, label: str) -> None:
     rows = rows.sort_values("x")
     every = max(1, len(rows) // 8)
-    axes.plot(rows["x"], rows["mean"], **look.options, markersize=4, markevery=every, label=label)
+    mark = (look.place * every // 6 % every, every)
+    axes.plot(rows["x"], rows["mean"], **look.options, markersize=4, markevery=mark, label=label)
     axes.fill_between(rows["x"], rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import figure_note, figure_of, legend_below, legend_columns, line_handles, new_axes, note
+from lab.plots.axes import figure_note, figure_of, legend_below, line_handles, new_axes, note, shared_legend
+from lab.plots.page import columns_of, current_page, new_figure
 from lab.plots.style import LOOKS, Look, looks
 from lab.stats.conditions import Conditions, labels_of
 
 LINES_AT_MOST, PANELS_AT_MOST = 6, 12
 """Lines of a panel, if a setting can be divided into panels; panels of a figure."""
+_CHARACTERS = 13.0
+"""Characters of a label in an inch of a panel."""
 Lines = Mapping[str, tuple[str, Look]]
 """The lines of a panel: label and look by condition."""
 
@@ -79,31 +83,25 @@ def in_panels(
         legend_below(axes)
         note(axes, *note_lines, *found.notes)
         return figure_of(axes)
-    columns = 2 if len(panels) in (2, 4) else 3
+    columns = columns_of(len(panels), 2 if len(panels) in (2, 4) else 3)
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(0.9 + 2.4 * columns, 1.0 + 2.1 * rows), layout="constrained")
+    figure, page = new_figure(0.9 + 2.4 * columns, 1.0 + 2.1 * rows), current_page()
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     look = looks(label for lines in panels.values() for label in lines.values())
     for place, (name, lines) in enumerate(panels.items()):
         panel = grid.flat[place]
         draw(panel, {condition: (label, look[label]) for condition, label in lines.items()})
-        panel.set_title(name, fontsize=8)
+        panel.set_title(name, fontsize="small")
         if place + columns < len(panels):
             panel.set_xlabel("")
         else:
             panel.tick_params(labelbottom=True)
+            panel.set_xlabel(textwrap.fill(panel.get_xlabel(), int(_CHARACTERS * figure.get_figwidth() / columns / page.scale)))
         if place % columns:
             panel.set_ylabel("")
     for panel in grid.flat[len(panels) :]:
         panel.remove()
-    _legend(figure, grid.flat[: len(panels)])
+    handles = line_handles(grid.flat[: len(panels)])
+    shared_legend(figure, {str(label): handles[str(label)] for label in [*look, *handles] if str(label) in handles})
     figure_note(figure, [*note_lines, *found.notes])
     return figure
-
-
-def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
-    """Draw one legend of the lines of all panels, below them."""
-    handles = line_handles(panels)
-    columns = legend_columns(list(handles), figure.get_figwidth())
-    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, handlelength=3, frameon=False)
-    figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(handles) // columns))

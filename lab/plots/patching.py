@@ -11,6 +11,7 @@ from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import figure_note, role_label
 from lab.plots.cells import DIVERGING, Scale, colour_bar, draw_cells
+from lab.plots.page import new_figure
 from lab.plots.panels import reject_more
 from lab.plots.tables import attach_notes, describe_seeds
 from lab.stats.inspected import condition_means
@@ -52,7 +53,7 @@ def draw_patching(
     columns = drawn[["position", "role"]].drop_duplicates()
     heights = [len(each) for each in rows.values()]
     size = (2.6 + _CELL_WIDTH * len(columns) * len(names), 1.7 + _CELL_HEIGHT * sum(heights) + 0.15 * len(heights))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure(*size)
     panels = figure.subplots(len(parts), len(names), squeeze=False, sharex=True, sharey="row", height_ratios=heights)
     scale = Scale(f"share of the logit difference\n{_SCALES[quantity]}", -1.0, 1.0, DIVERGING)
     ticks = [_position_label(position, role, frame) for position, role in columns.itertuples(index=False)]
@@ -68,7 +69,7 @@ def draw_patching(
             axes.label_outer()
         line[0].set_ylabel(_COMPONENTS[kind])
     for axes, name in zip(panels[0], names, strict=True):
-        axes.set_title(name, fontsize=8)
+        axes.set_title(name, fontsize="small")
     for axes in panels[-1]:
         axes.tick_params(axis="x", labelrotation=90)
         axes.set_xlabel("position of the patched state")

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from lab.errors import LabError
 from lab.plots.axes import AXES, figure_note, legend_columns, line_handles, log_axis
 from lab.plots.cells import Scale, colour_bar, draw_cells
+from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import looks
 from lab.plots.tables import attach_notes, describe_seeds
@@ -71,7 +72,7 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
     places = list(dict.fromkeys(frame["place"]))
     sites = frame.groupby("target")["site"].nunique().max() + len(_CONTROLS)
     wide, tall = min(8.0, 1.9 + 0.38 * len(places)), 0.55 + 0.21 * sites
-    figure = Figure(figsize=(1.0 + wide * len(names), 0.9 + tall * len(targets)), layout="constrained")
+    figure = new_figure(1.0 + wide * len(names), 0.9 + tall * len(targets))
     panels = figure.subplots(len(targets), len(names), squeeze=False)
     scale = Scale(" or ".join(f"{_SCORES[score]} of the probe" for score in dict.fromkeys(table["score"])), 0.0, 1.0)
     for target, line in zip(targets, panels, strict=True):
@@ -80,13 +81,13 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
             matrix = _matrix(rows).reindex(columns=places)
             image = draw_cells(axes, matrix.to_numpy(float), list(matrix.index), places, scale)
             axes.axhline(len(matrix) - len(_CONTROLS) - 0.5, color="white", linewidth=3)
-            axes.set_title(f"{target}, {name}" if len(names) > 1 else target, fontsize=8)
+            axes.set_title(f"{target}, {name}" if len(names) > 1 else target, fontsize="small")
             if max(map(len, places)) > 3:
                 axes.tick_params(axis="x", labelrotation=90)
     for axes in panels[:-1].flat:
         axes.set_xticklabels([])
     arrow = " \N{RIGHTWARDS ARROW} role of the next token" if "\N{RIGHTWARDS ARROW}" in places[0] else ""
-    figure.supxlabel("role of the next token" if "all" in set(frame["position"]) else f"position{arrow}", fontsize=9)
+    figure.supxlabel("role of the next token" if "all" in set(frame["position"]) else f"position{arrow}", fontsize="small")
     colour_bar(image, list(panels.flat), scale, aspect=5 * figure.get_figheight())
     note = f"linear probes, mean over {describe_seeds(table)}; below: controls, at their best layer"
     figure_note(figure, [note, *means.conditions.notes])
@@ -121,14 +122,14 @@ def _draw_curves(
     table = means.table.assign(x=means.table["step"].map(at))
     columns = 2 if len(targets) == 4 else min(3, len(targets))
     lines = -(-len(targets) // columns)
-    figure = Figure(figsize=(0.9 + 2.7 * columns, 1.2 + 2.1 * lines), layout="constrained")
+    figure = new_figure(0.9 + 2.7 * columns, 1.2 + 2.1 * lines)
     panels = figure.subplots(lines, columns, sharex=True, squeeze=False)
     drawn: list[pd.DataFrame] = []
     for target, axes in zip(targets, panels.flat, strict=False):
         rows = table[table["target"] == target]
         rows = rows[rows["place"] == _chosen_place(rows, position)]
         _draw_lines(axes, rows, means.conditions)
-        axes.set_title(f"{target}, at {rows['place'].iloc[0]}", fontsize=8)
+        axes.set_title(f"{target}, at {rows['place'].iloc[0]}", fontsize="small")
         axes.set_ylabel(f"best {_SCORES[rows['score'].iloc[0]]}, trunk")
         log_axis(axes, AXES[x][1] if len(drawn) + columns >= len(targets) else "", rows.loc[rows["x"] > 0, "x"])
         axes.tick_params(labelbottom=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lab.plots.page import current_page, style
 from lab.runs.files import write_atomic
 from lab.runs.outputs import PICTURES, check_file, mark_of
 
@@ -60,7 +61,8 @@ def image_bytes(figure: Figure, kind: str = "png", mark: str | None = None) -> b
         "pdf": {"CreationDate": None, "Keywords": mark},
         "svg": {"Date": None, "Description": mark},
     }
-    figure.savefig(buffer, format=kind, metadata=metadata[kind])
+    with style(current_page()):
+        figure.savefig(buffer, format=kind, metadata=metadata[kind])
     return buffer.getvalue()
 
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from lab.errors import LabError
 from lab.plots.acceptance import COORDINATES
 from lab.plots.axes import figure_note, line_handles
+from lab.plots.page import new_figure
 from lab.plots.panels import reject_more
 from lab.plots.style import looks
 from lab.plots.tables import attach_notes, describe_seeds
@@ -41,12 +42,12 @@ def speedup(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Fi
     reject_more(found, _MOST, f"{_MOST} panels")
     table = table[table["step"] == table["step"].max()]
     names = list(found.table["condition"])
-    figure = Figure(figsize=(1.0 + 2.7 * (1 + len(names)), 3.3), layout="constrained")
+    figure = new_figure(1.0 + 2.7 * (1 + len(names)), 3.3)
     panels = figure.subplots(1, 1 + len(names), squeeze=False, sharey=True)[0]
     _draw_heads(panels[0], table, names)
     for axes, name in zip(panels[1:], names, strict=True):
         _draw_batches(axes, table[(table["condition"] == name) & (table["metric"] == "speedup")])
-        axes.set_title(name if len(names) > 1 else "", fontsize=8)
+        axes.set_title(name if len(names) > 1 else "", fontsize="small")
     handles = line_handles(panels)
     figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3, handlelength=3, frameon=False)
     figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(handles) // 3))

@@ -1,12 +1,9 @@
-"""The style of all figures: it fits a paper's column, and its lines differ for colour-blind readers and in grey."""
+"""The looks of lines: they differ for colour-blind readers and in grey."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any, NamedTuple
-
-from matplotlib import style as mpl_style
 
 from lab.errors import LabError
 
@@ -17,6 +14,11 @@ class Look(NamedTuple):
     colour: str
     line: str | tuple[int, tuple[int, ...]]
     marker: str
+
+    @property
+    def place(self) -> int:
+        """Its place among the looks."""
+        return _MARKERS.index(self.marker)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -35,33 +37,6 @@ LOOKS = tuple(
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in relative luminance."""
-
-_SETTINGS = {
-    "figure.dpi": 110,
-    "savefig.dpi": 200,
-    "savefig.bbox": "tight",
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.6,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Apply the style inside the context; settings of matplotlib are restored afterwards."""
-    with mpl_style.context(_SETTINGS):
-        yield
 
 
 def looks(names: Iterable[object]) -> dict[object, Look]:

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
+import tasks
 from lab.config import Experiment
 from lab.metrics import Metric, headline_metric
+from tasks.errors import TaskError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def headline(experiment: Experiment) -> str:
     """The metric whose curve says whether the task is learnt, of the next-token head."""
     return str(headline_metric(experiment.task.headline))
+
+
+def headline_of(frame: pd.DataFrame) -> str | None:
+    """Return the metric of a saved frame whose curve shows whether its task is learnt, of the next-token head.
+
+    None if the frame names no task or several, or does not have the headline of the task's default settings.
+    """
+    names = list(frame["task"].unique()) if "task" in frame.columns else []
+    if len(names) == 1:
+        with suppress(TaskError):
+            metric = str(headline_metric(tasks.get(names[0]).headline))
+            return metric if (frame["metric"] == metric).any() else None
+    return None
 
 
 def shared_lines(experiments: Sequence[Experiment], metric: str) -> dict[str, float]:

@@ -50,9 +50,8 @@ def test_end_values_are_of_finished_runs(figure: str, capsys: pytest.CaptureFixt
 def test_survival_names_censored_runs() -> None:
     runs = lab.frame(lab.open_runs(["runs"]))
     figure, table = plots.survival(runs, METRIC, threshold=0.2)
-    axes = figure.axes[0]
     assert table["runs"].max() == 4
-    assert "not finished, observed so far: seed3 (stopped at step 5)" in axes.get_title("left").replace("\n", " ")
+    assert "not finished, observed so far: seed3 (stopped at step 5)" in figure.get_suptitle().replace("\n", " ")
 
 
 def test_runs_of_two_tasks_are_two_conditions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def test_every_cell_of_the_grid_says_its_mean_and_interval() -> None:
     axes = figure.axes[0]
     assert len(axes.texts) == len(table) == 6
     assert all("[" in text.get_text() for text in axes.texts)
-    assert "over 6 seeds" in axes.get_title("left")
+    assert "over 6 seeds" in figure.get_suptitle()
 
 
 def test_cells_with_few_seeds_say_so() -> None:
@@ -73,7 +73,7 @@ def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["n = 1: 0 of 4 emerged", "n = 2: 4 of 4 emerged"]
-    assert "log-rank p = " in axes.get_title("left")
+    assert "log-rank p = " in figure.get_suptitle()
 
 
 def test_the_pareto_figure_marks_the_cells_that_no_other_beats() -> None:

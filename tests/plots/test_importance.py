@@ -28,7 +28,7 @@ def test_importance_has_a_bar_and_a_chance_mark_per_setting() -> None:
     assert axes.get_yticklabels()[0].get_text() == "peak lr"
     assert [bar.get_width() for bar in axes.patches] == table["importance"].tolist()
     assert axes.get_lines()[0].get_xdata().tolist() == table["chance"].tolist()
-    assert "over 20 configurations, 3 seeds" in axes.get_title(loc="left")
+    assert "over 20 configurations, 3 seeds" in figure.get_suptitle()
 
 
 def test_parallel_has_a_line_for_each_configuration() -> None:

@@ -80,7 +80,7 @@ def test_the_emergence_curve_has_what_a_reader_needs() -> None:
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["n = 1", "n = 2"]
-    assert "90 % bootstrap band over 6 seeds" in axes.get_title("left")
+    assert "90 % bootstrap band over 6 seeds" in figure.get_suptitle()
     assert len(axes.collections) == 2, "a band for each n"
     assert "chance" in [text.get_text() for text in axes.texts]
     assert (table["tokens"] == 0).any(), "the table keeps what the log axis cannot show"
@@ -105,7 +105,7 @@ def test_a_curve_goes_as_far_as_half_of_its_seeds_and_says_so() -> None:
     long = tidy[(tidy["n_future"] == 1) & (tidy["step"] == 140) & (tidy["metric"] == "accuracy/copy/1")]
     assert rows.loc[140, "mean"] == pytest.approx(long[long["seed"] >= 2]["value"].mean())
     assert table[table["condition"] == "n = 2"]["step"].max() == 200
-    assert "thin: over 4 of them" in axes.get_title("left")
+    assert "thin: over 4 of them" in figure.get_suptitle()
     thick = next(line for line in axes.get_lines() if line.get_label() == "n = 1").get_ydata()
     assert np.isnan(thick.astype(float)).tolist() == [False] * 5 + [True] * 3
 
@@ -125,7 +125,7 @@ def test_few_seeds_are_drawn_themselves() -> None:
     for seed in range(3):
         assert table[f"seed {seed}"].tolist()[1:] in drawn
     assert not axes.collections
-    assert "each seed" in axes.get_title("left")
+    assert "each seed" in figure.get_suptitle()
 
 
 def test_the_induction_figure_separates_trunk_and_heads() -> None:
@@ -151,7 +151,7 @@ def test_induction_figures_state_the_heads_and_chance() -> None:
     assert "chance" in [text.get_text() for text in axes.texts]
     figure, _ = plots.heatmap(tidy[tidy["n_future"] == 1])
     axes = figure.axes[0]
-    assert "chance: 0.05" in axes.get_title("left")
+    assert "chance: 0.05" in figure.get_suptitle()
 
 
 def test_the_heat_map_shows_every_attention_head_at_the_end() -> None:

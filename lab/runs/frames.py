@@ -1,0 +1,42 @@
+"""Frames that were saved as CSV: as `lab.frame(...).to_csv`, a sweep's `frame.csv` or the frames of published results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEEDED = ("run", "n_future", "seed", "step", "metric", "value")
+_NUMBERS = ("seed", "step", "tokens", "scored_tokens", "sequences", "flops", "seconds", "parameters", "value")
+
+
+def is_frame(path: Path | str) -> bool:
+    """Return whether a path is that of a table, not of a folder."""
+    return str(path).endswith((".csv", ".csv.gz")) and not Path(path).is_dir()
+
+
+def read_frame(path: Path | str) -> pd.DataFrame:
+    """Read a tidy frame.
+
+    Raises:
+        LabError: If the file cannot be read, or is no frame.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, low_memory=False)
+    except FileNotFoundError:
+        raise LabError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise LabError(f"{path}: cannot be read: {error}") from error
+    missing = [column for column in NEEDED if column not in frame.columns]
+    if missing or frame.empty:
+        raise LabError(f"{path}: is no frame of runs: it has no {', '.join(missing) or 'rows'}")
+    for column in _NUMBERS:
+        if column in frame.columns and not pd.api.types.is_numeric_dtype(frame[column]):
+            raise LabError(f"{path}: is no frame of runs: {column} must be a number in every row")
+    return frame
