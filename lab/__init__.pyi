@@ -11,6 +11,9 @@ from .errors import Interrupted as Interrupted
 from .errors import LabError as LabError
 from .evaluation.after_training import evaluate as evaluate
 from .evaluation.decode import decode as decode
+from .exchange import export as export
+from .exchange import import_llama as import_llama
+from .exchange import read_llama as read_llama
 from .inspection.inspect import inspect as inspect
 from .runs import Run as Run
 from .runs import frame as frame

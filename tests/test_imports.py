@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lab.objectives", "lab.decoding", "lab.stats"),
     ("lab.interp", "lab.runs"),
     ("lab.evaluation", "lab.plots"),
-    ("lab.training", "lab.reports", "lab.inspection"),
+    ("lab.training", "lab.reports", "lab.inspection", "lab.exchange"),
     ("lab.sweeping",),
     ("lab.reproduce",),
     ("lab.cli",),

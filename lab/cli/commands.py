@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "inspect": "lab.cli.inspect",
     "plot": "lab.cli.plot",
     "report": "lab.cli.report",
+    "export": "lab.cli.export",
+    "import": "lab.cli.import_llama",
     "sweep": "lab.cli.sweep",
     "reproduce": "lab.cli.reproduce",
     "demo": "lab.cli.demo",

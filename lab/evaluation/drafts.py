@@ -24,17 +24,21 @@ END_WORDS = ("<end>", "<|endoftext|>")
 """Words with which a task ends a sequence."""
 
 
-def open_finished(run: Run | Path | str) -> Run:
-    """Return a run that decoding can use.
+def open_finished(run: Run | Path | str, purpose: str = "decode") -> Run:
+    """Return a run whose next-token path can be used.
+
+    Args:
+        run: The run.
+        purpose: What for, for the message.
 
     Raises:
         LabError: If it is not finished, or a teacherless one, whose network has never read an answer.
     """
     opened = run if isinstance(run, Run) else Run(run)
     if opened.state != "finished":
-        raise LabError(f"{opened.path}: must be finished to decode, not {opened.state}")
+        raise LabError(f"{opened.path}: must be finished to {purpose}, not {opened.state}")
     if opened.experiment.objective.teacherless:
-        raise LabError(f"{opened.path}: objective.teacherless must be false to decode: the network never read an answer")
+        raise LabError(f"{opened.path}: objective.teacherless must be false to {purpose}: the network never read an answer")
     return opened
 
 

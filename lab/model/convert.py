@@ -86,23 +86,23 @@ def llama_config(network: Network) -> dict[str, Any]:
     }
 
 
-def release_params(network: Network) -> dict[str, Any]:
-    """Return the `params.json` of a network with which the class of the paper's release computes all its prediction heads.
+def release_params(network: Network, heads: int) -> dict[str, Any]:
+    """Return the `params.json` with which the class of the paper's release computes the first prediction heads of a network.
 
     The class derives the inner width of MLPs: `multiple_of` is that width here, and `ffn_dim_multiplier` rounds up to it once.
     """
-    settings, n = network.spec.model, network.n_future
+    settings = network.spec.model
     inner = settings.inner_width or inner_width(settings.width, settings.mlp)
     return {
         "dim": settings.width,
-        "n_layers": len(path_layers(network)) + n - 1,
+        "n_layers": len(path_layers(network)) + heads - 1,
         "n_heads": settings.n_heads,
         "vocab_size": network.spec.vocabulary,
         "multiple_of": inner,
         "ffn_dim_multiplier": inner / (8 * settings.width // 3),
         "norm_eps": settings.norm_epsilon,
         "rope_theta": settings.rope_base,
-        "n_future_tokens": n,
+        "n_future_tokens": heads,
     }
 
 

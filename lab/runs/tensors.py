@@ -12,15 +12,20 @@ from lab.errors import LabError
 from lab.runs.files import readable_errors
 
 
-def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file.
+
+    Args:
+        tensors: By name.
+        path: The file.
+        metadata: Entries of its header.
 
     Raises:
         LabError: If the file cannot be written, as on a full disk.
     """
     with readable_errors(path):
         try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
         except SafetensorError as error:
             raise LabError(f"{path}: cannot be written ({error})") from error
 

@@ -58,6 +58,8 @@ def tiny_llama(**changes: Any) -> Any:
     """Return a `LlamaForCausalLM` with random weights."""
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()
+
     settings: dict[str, Any] = {
         "vocab_size": 12,
         "hidden_size": 16,

@@ -31,7 +31,7 @@ def assert_same(network: Network, other: Network) -> None:
 @pytest.mark.parametrize("changes", [{}, {"model__width": 24, "model__n_heads": 3, "model__rope_base": 500.0}])
 def test_the_release_s_class_gives_the_same_logits(n_future: int, changes: dict[str, Any]) -> None:
     network = tiny_network("parallel", n_future, model__inner_width=20, model__norm_epsilon=1e-4, **changes)
-    params, weights = release_params(network), to_layout(network, RELEASE, n_future)
+    params, weights = release_params(network, n_future), to_layout(network, RELEASE, n_future)
     tokens_BT = random_tokens(3)
     torch.testing.assert_close(logits(network, tokens_BT), release_logits(params, weights, tokens_BT), **CLOSE)
     assert_same(network, from_release(params, weights))
@@ -39,7 +39,7 @@ def test_the_release_s_class_gives_the_same_logits(n_future: int, changes: dict[
 
 @pytest.mark.parametrize("inner", [8, 20, 24, 56, 88, 1000])
 def test_the_release_s_class_finds_the_inner_width(inner: int) -> None:
-    params = release_params(tiny_network(model__inner_width=inner))
+    params = release_params(tiny_network(model__inner_width=inner), 2)
     hidden = int(params["ffn_dim_multiplier"] * int(2 * 4 * params["dim"] / 3))  # as FeedForward of the release does
     multiple = params["multiple_of"]
     assert multiple * ((hidden + multiple - 1) // multiple) == inner
@@ -68,9 +68,9 @@ def test_norms_of_heads_become_unembeddings() -> None:
     torch.testing.assert_close(logits(found, tokens_BT), expected)
 
 
-def test_keys_and_values_of_several_attention_heads_are_repeated() -> None:
+def test_shared_keys_and_values_are_repeated() -> None:
     network, tokens_BT = tiny_network("parallel", 2, model__width=16, model__n_heads=4), random_tokens()
-    params, weights = release_params(network), to_layout(network, RELEASE, 2)
+    params, weights = release_params(network, 2), to_layout(network, RELEASE, 2)
     for name in [name for name in weights if name.endswith((".wk.weight", ".wv.weight"))]:
         weights[name] = weights[name][:8].clone()  # two groups of attention heads
     torch.testing.assert_close(
@@ -108,7 +108,7 @@ def test_wrong_weights_are_rejected(what: str) -> None:
     weights = to_layout(network, RELEASE, 2)
     del weights[name]
     with pytest.raises(LabError, match=message):
-        from_release(release_params(network), weights if value is None else weights | {name: value})
+        from_release(release_params(network, 2), weights if value is None else weights | {name: value})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_wrong_weights_are_rejected(what: str) -> None:
 def test_wrong_params_are_rejected(changes: dict[str, Any], message: str) -> None:
     network = tiny_network("parallel", 2)
     with pytest.raises(LabError, match=message):
-        from_release(release_params(network) | changes, to_layout(network, RELEASE, 2))
+        from_release(release_params(network, 2) | changes, to_layout(network, RELEASE, 2))
 
 
 def test_an_mtp_llama_without_its_norms_is_rejected() -> None:
