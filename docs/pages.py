@@ -233,7 +233,8 @@ def _task_section(name: str) -> str:
         (code(field.name), code("null" if (value := getattr(task, field.name)) is None else value)) for field in fields(task)
     ]
     roles = [
-        (code(role), task.role_label(role), _number(task.floor(role)), _number(task.chance(role))) for role in task.roles[1:]
+        (code(role), task.role_label(role), _number(task.floor(role)), _number(task.chance(role)), _plateaus(task, role))
+        for role in task.roles[1:]
     ]
     answers = [
         (code(question), first_line(getattr(task, question)))
@@ -247,13 +248,17 @@ def _task_section(name: str) -> str:
 
 ![{name}](../tasks/{name}.png)
 
-{table(["role", "targets", "floor (nats)", "chance"], roles)}
+{table(["role", "targets", "floor (nats)", "chance", "plateau"], roles)}
 
 {table(["setting", "default"], settings)}
 
 {table(["question", "answer"], answers) if answers else ""}
 
 """
+
+
+def _plateaus(task: Task, role: str) -> str:
+    return ", ".join(f"{value:.3g} ({name})" for name, value in task.plateaus(role).items())
 
 
 def _number(value: float | None) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
-from math import comb
+from math import comb, factorial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -189,6 +189,17 @@ class Agreement(Task):
         by_role = {"stem": 1 / self.stems, "case_first": most_frequent, "case_again": most_frequent, "verb": 1 / self.verbs}
         return by_role.get(self.roles[self.role(role)])
 
+    def plateaus(self, role: str) -> Mapping[str, float]:
+        """Guesses that know the glossary and the lexicon, not which verb the key names: the commonest case, or verb, of them.
+
+        Of the role that needs the key: `case_first`, or with `verb_first` `verb`.
+        """
+        last = self.order == "verb_last"
+        if self.pairs == 1 or role != ("case_first" if last else "verb"):
+            return {}
+        share_K = np.bincount(self.lexicon) / self.verbs if last else np.full(self.verbs, 1 / self.verbs)
+        return {"key not resolved": _expected_most(share_K, self.pairs) / self.pairs}
+
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """Every draw is uniform over a number of choices that depends on its position; the other tokens are determined."""
         return np.broadcast_to(self._entropies, tokens.shape)
@@ -299,6 +310,22 @@ class Agreement(Task):
     def _cases(self) -> int:
         """The first case's id."""
         return self.keys + self.verbs + self.stems
+
+
+def _expected_most(share_K: NDArray[np.float64], draws: int) -> float:
+    """Return the expected count of the most frequent of K outcomes in independent draws.
+
+    The probability that no outcome comes more than m times is the coefficient of x^draws in draws! times the product over
+    outcomes of the sum over k up to m of (share x)^k / k!.
+    """
+    expected = float(draws)
+    for most in range(1, draws):
+        product = np.ones(1)
+        for share in share_K:
+            terms = [share**count / factorial(count) for count in range(most + 1)]
+            product = np.convolve(product, terms)[: draws + 1]
+        expected -= factorial(draws) * product[draws] if len(product) > draws else 0.0
+    return expected
 
 
 @lru_cache(maxsize=16)

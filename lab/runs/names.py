@@ -41,11 +41,13 @@ def shared_lines(experiments: Sequence[Experiment], metric: str) -> dict[str, fl
 
 
 def reference_lines(experiment: Experiment, metric: str) -> dict[str, float]:
-    """What a metric is to be read against: `chance` for an accuracy, `floor` (nats) for a loss; nothing where unknown."""
+    """What a metric is to be read against: plateaus or else `chance` for an accuracy, `floor` (nats) for a loss, if known."""
     found = Metric.parse(metric)
     if found.role not in experiment.task.roles:
         return {}
     if found.name == "accuracy":
+        if plateaus := experiment.task.plateaus(found.role):
+            return dict(plateaus)
         name, value = "chance", experiment.task.chance(found.role)
     elif found.name == "loss":
         name, value = "floor", experiment.task.floor(found.role)

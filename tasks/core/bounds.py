@@ -5,6 +5,7 @@ Shapes: B sequences, T positions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -38,6 +39,13 @@ class Bounds:
     def chance(self, role: str) -> float | None:
         """Return the accuracy of the best context-independent guess on a role; None where it has no closed form."""
         return None
+
+    def plateaus(self, role: str) -> Mapping[str, float]:
+        """Return accuracies of the best guesses on a role that use a part of the context, by a phrase for figures.
+
+        Training rests at such a plateau before the rest of the context is used. Empty where none is known.
+        """
+        return {}
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Compute the loss in nats of the optimal predictor on each token given those before it.

@@ -185,6 +185,10 @@ def test_curves_are_read_against_chance_and_floor() -> None:
     assert reference_lines(experiment, "accuracy/copy/1") == {"chance": 1 / 32}
     assert reference_lines(experiment, "far:loss/copy/2") == {"floor": 0.0}
     assert reference_lines(experiment, "prefix_matching/trunk") == reference_lines(experiment, "loss/all/1") == {}
+    agreement = lab.experiment("agreement")
+    plateau = {"key not resolved": pytest.approx(0.412, abs=5e-4)}
+    assert reference_lines(agreement, "accuracy/case_first/1") == plateau, "a plateau stands for chance"
+    assert reference_lines(agreement, "accuracy/verb/1") == {"chance": 1 / 16}
 
 
 def test_keys_are_paths_below_the_folder_that_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,6 +182,23 @@ def test_chances_are_the_shares_of_the_best_guess() -> None:
     assert task.chance("prompt") is None
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("pairs", "verbs", "cases"), [(2, 4, 2), (3, 5, 2), (4, 5, 3)])
+def test_the_plateau_guesses_the_commonest_of_the_glossary(order: str, pairs: int, verbs: int, cases: int) -> None:
+    task = tasks.get("agreement", order=order, pairs=pairs, keys=8, verbs=verbs, cases=cases)
+    decided = task.lexicon.tolist() if order == "verb_last" else list(range(verbs))
+    glossaries = itertools.product(decided, repeat=pairs)
+    right = [max(map(glossary.count, glossary)) / pairs for glossary in glossaries]
+    role = "case_first" if order == "verb_last" else "verb"
+    assert task.plateaus(role) == {"key not resolved": pytest.approx(np.mean(right))}
+    assert {other: task.plateaus(other) for other in task.roles if other != role and task.plateaus(other)} == {}
+
+
+def test_the_plateau_is_that_of_the_study() -> None:
+    assert tasks.get("agreement").plateaus("case_first")["key not resolved"] == pytest.approx(0.412, abs=5e-4)
+    assert tasks.get("agreement", pairs=1).plateaus("case_first") == {}, "the glossary names the verb directly"
+
+
 def test_order_does_not_change_an_instance() -> None:
     last, first = (tasks.get("agreement", order=order, pairs=2, **WIDE) for order in ORDERS)
     case = last.word(last.keys + last.verbs + last.stems + int(last.lexicon[7]))
