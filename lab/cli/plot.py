@@ -23,7 +23,7 @@ _MEASURED = {
     "speedup": "lab.evaluation.decoded_runs:time_runs",
 }
 """Functions of runs that measure what a figure draws, where that is not the metrics of their training."""
-_NO_OPTIONS = ("lines", "axes")
+_NO_OPTIONS = ("lines", "axes", "expected", "labels")
 """Arguments of figures that a command line cannot give."""
 
 

@@ -25,6 +25,7 @@ from lab.plots.pareto import pareto
 from lab.plots.save import save
 from lab.plots.speedup import speedup
 from lab.plots.survival import survival
+from lab.plots.times import times
 from lab.registry import load_object
 from tasks.errors import nearest
 
@@ -38,6 +39,7 @@ FIGURES: dict[str, Draw] = {
         grid,
         size,
         survival,
+        times,
         pareto,
         importance,
         parallel,
@@ -69,6 +71,7 @@ __all__ = [
     "speedup",
     "style",
     "survival",
+    "times",
 ]
 
 

@@ -23,6 +23,7 @@ STUDIES: dict[str, str] = {
     "agreement": "lab.reproduce.agreement:STUDY",
     "demo": "lab.reproduce.demo:STUDY",
     "fig7": "lab.reproduce.fig7:STUDY",
+    "reach": "lab.reproduce.reach:STUDY",
     "s2": "lab.reproduce.s2:STUDY",
     "s3": "lab.reproduce.s3:STUDY",
     "star": "lab.reproduce.star:STUDY",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from lab.stats.bootstrap import FEWEST, LEVEL, counted, expanded_percentile, resample
+from lab.stats.emergence import escape_table
 from lab.stats.paired import ALPHA, Comparison, one_run_a_seed, sign_flip
 
 
@@ -53,6 +55,24 @@ def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, col
             low, high = (float(end) for end in expanded_percentile(weights @ times_b / (weights @ times_a) - 1, LEVEL, n))
     never = int((~seen_a).sum()), int((~seen_b).sum())
     return Comparison(n, difference, low, high, *sign_flip(times_b - times_a), *never, int(neither.sum()), unpaired)
+
+
+def time_table(times: pd.DataFrame, which: str, by: Sequence[str]) -> pd.DataFrame:
+    """Summarise when the runs of each condition passed a threshold.
+
+    Args:
+        times: From `emergence_table`.
+        which: One of its thresholds.
+        by: Columns that make a condition.
+
+    Returns:
+        One row for each condition: the columns of `by`, `escaped` of `runs`, their `share` with its exact 90 % interval `low`,
+        `high`, and the `median` time in tokens: the first at which half of the runs had passed; nan if fewer did.
+    """
+    table = escape_table(times, which, by)
+    passed = times[which].where(times[f"{which}_observed"].astype(bool), math.inf)
+    medians = passed.groupby([times[name] for name in by], sort=True, dropna=False).quantile(0.5, interpolation="lower")
+    return table.assign(median=medians.replace(math.inf, math.nan).to_numpy())
 
 
 def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_holm: float | None = None) -> str:
