@@ -21,6 +21,7 @@ from .runs import open_runs as open_runs
 from .sweeping import Sweep as Sweep
 from .sweeping import sweep as sweep
 from .sweeping.report import report as report
+from .sweeping.watch import watch as watch
 from .training import resume as resume
 from .training import train as train
 from .training import train_each as train_each

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "lab.cli.inspect",
     "plot": "lab.cli.plot",
     "report": "lab.cli.report",
+    "watch": "lab.cli.watch",
     "export": "lab.cli.export",
     "import": "lab.cli.import_llama",
     "sweep": "lab.cli.sweep",

@@ -80,31 +80,34 @@ def condition_sections(
     def title(words: str) -> str:
         return f"{heading}: {words}" if heading else f"{words[0].upper()}{words[1:]}"
 
-    measured = [
-        (each.run, each.rows) for each in statuses if each.run is not None and each.rows and each.state not in _LEFT_OUT
-    ]
+    curves, found = _curve_sections(statuses, metric, by, title)
+    if found is None:
+        return curves
+    return [*curves, *_survival(found, title), *_ends(found, title), *_comparisons(found, title), *_best(found, title)]
+
+
+def curve_sections(statuses: Sequence[Status], metric: str = "", by: Sequence[str] | None = None) -> list[Section]:
+    """Return the learning curves of one task's runs, on the task and on its variants; arguments as of `condition_sections`."""
+    return _curve_sections(statuses, metric, by, str.capitalize)[0]
+
+
+def _curve_sections(
+    statuses: Sequence[Status], metric: str, by: Sequence[str] | None, title: Title
+) -> tuple[list[Section], _Found | None]:
+    shown = [each for each in statuses if each.rows and each.state not in _LEFT_OUT]
+    measured = [(each.run, each.rows) for each in shown if each.run is not None]
     if not measured:
-        return [Section(title("learning curves"), "No run has been measured yet.")]
+        return [Section(title("learning curves"), "No run has been measured yet.")], None
     tidy = tabulate(measured)
-    state_of = {each.run.path: each.state for each in statuses if each.run is not None}
-    states = dict(zip(tidy["run"].unique(), (state_of[run.path] for run, _ in measured), strict=True))
-    tidy["state"] = tidy["run"].map(states)
-    if metric not in set(tidy["metric"]):
-        metric = statuses[0].metric
-    found = _find(tidy, metric, by)
+    tidy["state"] = tidy["run"].map(dict(zip(tidy["run"].unique(), [each.state for each in shown], strict=True)))
+    found = _find(tidy, metric if metric in set(tidy["metric"]) else shown[0].metric, by)
     experiments = [run.experiment for run, _ in measured]
-    lines = shared_lines(experiments, metric)
-    sections = [_curves(found, tidy, metric, title("learning curves"), lines)]
+    lines = shared_lines(experiments, found.metric)
+    sections = [_curves(found, tidy, found.metric, title("learning curves"), lines)]
     for variant in experiments[0].task.variants():
-        if (tidy["metric"] == (name := in_variant(variant, metric))).any():
+        if (tidy["metric"] == (name := in_variant(variant, found.metric))).any():
             sections.append(_curves(found, tidy, name, title(f"on the variant {variant}"), {}))
-    return [
-        *sections,
-        *_survival(found, title),
-        *_ends(found, title),
-        *_comparisons(found, title),
-        *_best(found, title),
-    ]
+    return sections, found
 
 
 def _find(tidy: pd.DataFrame, metric: str, by: Sequence[str] | None) -> _Found:

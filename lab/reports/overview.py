@@ -14,7 +14,7 @@ import pandas as pd
 from lab.config import Experiment
 from lab.config.files import flat
 from lab.errors import LabError
-from lab.reports.conditions import condition_sections
+from lab.reports.conditions import condition_sections, curve_sections
 from lab.reports.section import Link, Section
 from lab.runs import Run
 from lab.runs.status import PENDING, RESULTLESS, Status, duration, seconds_left
@@ -72,12 +72,10 @@ def sections_of(
     Raises:
         LabError: If no run has the metric, or runs of one condition differ in other settings.
     """
-    _check_metric(statuses, metric)
-    runs = [each.run for each in statuses if each.run is not None]
-    tasks = list(dict.fromkeys(run.experiment.task.name for run in runs))
+    check_metric(statuses, metric)
+    runs, tasks = [each.run for each in statuses if each.run is not None], _by_task(statuses)
     sections = [_progress(statuses, origin), *_trained(runs)]
-    for task in tasks:
-        own = [each for each in statuses if each.run is not None and each.run.experiment.task.name == task]
+    for task, own in tasks.items():
         sections += condition_sections(own, metric, by, heading=task if len(tasks) > 1 else "")
     sections += [*_without_result(statuses), _all_runs(statuses, origin), *_fixed(runs)]
     sections += [Section("How to read this page", READING), _made(runs, origin)]
@@ -85,7 +83,28 @@ def sections_of(
     return f"{name}: {counted(max(len(statuses), origin.total), 'run')}", sections
 
 
-def _check_metric(statuses: Sequence[Status], metric: str) -> None:
+def live_sections(statuses: Sequence[Status], total: int, metric: str = "", by: Sequence[str] | None = None) -> list[Section]:
+    """Return what changes while runs go on: progress, learning curves, and a line for each; arguments as of `sections_of`."""
+    check_metric(statuses, metric)
+    curves = [section for own in _by_task(statuses).values() for section in curve_sections(own, metric, by)]
+    origin = Origin(Path(), "", total)
+    return [_progress(statuses, origin), *curves, Section(table=_run_table(statuses, metric))]
+
+
+def _by_task(statuses: Sequence[Status]) -> dict[str, list[Status]]:
+    found: dict[str, list[Status]] = {}
+    for each in statuses:
+        if each.run is not None:
+            found.setdefault(each.run.experiment.task.name, []).append(each)
+    return found
+
+
+def check_metric(statuses: Sequence[Status], metric: str) -> None:
+    """Reject a metric that no run has.
+
+    Raises:
+        LabError: If there are measurements, and none of this metric.
+    """
     names = {row.metric for each in statuses for row in each.rows}
     if metric and names and metric not in names:
         raise LabError(f"no run has a metric {metric!r}; {nearest(metric, names)}")
@@ -172,23 +191,32 @@ def _fixed(runs: Sequence[Run]) -> list[Section]:
     return [Section("All settings that no run changes", table=pd.DataFrame(rows, columns=["setting", "value"]), folded=True)]
 
 
-def _all_runs(statuses: Sequence[Status], origin: Origin) -> Section:
-    """List all runs with links to their folders and tables."""
+def _run_table(statuses: Sequence[Status], metric: str = "") -> pd.DataFrame:
+    """Return a row for each run: how far it is, and its last value."""
     rows = []
     for each in statuses:
-        curve, run = each.curve(), each.run
+        curve, left = each.curve(metric), each.seconds_left
         rows.append(
             {
-                "run": each.name if run is None else origin.link(run.path, each.name),
+                "run": each.name,
                 "state": each.state,
                 "step": f"{each.step}/{each.steps}",
-                "metric": each.metric or "-",
+                "metric": metric or each.metric or "-",
                 "value": f"{curve[-1]:.3f}" if curve else "-",
                 "time": duration(max(each.seconds.values())) if each.seconds else "-",
-                "numbers": "-" if run is None else origin.link(run.path / "metrics.csv"),
+                "left": "-" if left is None else duration(left),
             }
         )
-    return Section(f"All {counted(len(rows), 'run')}", table=pd.DataFrame(rows), folded=True)
+    table = pd.DataFrame(rows)
+    return table.drop(columns=[name for name in ("left",) if (table[name] == "-").all()])
+
+
+def _all_runs(statuses: Sequence[Status], origin: Origin) -> Section:
+    """List all runs with links to their folders and tables."""
+    table = _run_table(statuses)
+    table["run"] = [each.name if each.run is None else origin.link(each.run.path, each.name) for each in statuses]
+    table["numbers"] = ["-" if each.run is None else origin.link(each.run.path / "metrics.csv") for each in statuses]
+    return Section(f"All {counted(len(table), 'run')}", table=table, folded=True)
 
 
 def _made(runs: Sequence[Run], origin: Origin) -> Section:

@@ -83,8 +83,12 @@ def render_html(title: str, sections: Sequence[Section], refresh: int = 0) -> st
     """
     template = Template(files("lab.reports").joinpath("page.html").read_text(encoding="utf-8"))
     reload = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
-    body = "\n".join(map(_section_html, sections))
-    return template.substitute(begin=HTML_BEGINS, reload=reload, title=html.escape(title), body=body)
+    return template.substitute(begin=HTML_BEGINS, reload=reload, title=html.escape(title), body=body_html(sections))
+
+
+def body_html(sections: Sequence[Section]) -> str:
+    """Return sections as HTML, without a page around them."""
+    return "\n".join(map(_section_html, sections))
 
 
 def _section_html(section: Section) -> str:

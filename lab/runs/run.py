@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lab.config import Experiment, load
 from lab.config.files import flat
 from lab.errors import LabError
+from lab.registry import load_object
 from lab.runs import tables
 from lab.runs.files import read_json, report_unreadable
 from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, is_run, newest_checkpoint, weights_by_step
@@ -144,6 +145,10 @@ class Run:
     def checkpoint(self) -> Path | None:
         """Return the folder of the newest checkpoint, None if there is none."""
         return newest_checkpoint(self.path)
+
+    def watch(self) -> None:
+        """Show this run's learning curve and progress until it has ended; see `lab.watch`."""
+        load_object("lab.sweeping.watch:watch", "watch")(self)
 
     def _checked_record(self) -> dict[str, Any]:
         path = self.path / RECORD

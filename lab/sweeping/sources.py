@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,21 @@ class Snapshot:
     statuses: list[Status]
     total: int
 
+    @property
+    def running(self) -> bool:
+        """Whether a process trains one of them."""
+        return any(each.state == "running" for each in self.statuses)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some have not begun."""
+        return len(self.statuses) < self.total or any(each.state == "waiting" for each in self.statuses)
+
+    @property
+    def progress(self) -> list[tuple[str, str, int]]:
+        """Name, state and step of each run: what differs when there is something new to show."""
+        return [(each.name, each.state, each.step) for each in self.statuses]
+
 
 @dataclass(frozen=True)
 class Found:
@@ -52,6 +68,12 @@ class Found:
         """The tables of the sweeps."""
         tables = [table for job in self.jobs for table in (job.place.runs_table, job.place.frame_table)]
         return [table for table in tables if table.is_file()]
+
+    @property
+    def silent_seconds(self) -> float:
+        """Wall time since a sweep's journal was written; 0 without one."""
+        journals = [job.place.journal for job in self.jobs if job.place.journal.is_file()]
+        return max(0.0, time.time() - max((path.stat().st_mtime for path in journals), default=time.time()))
 
     def read(self) -> Snapshot:
         """Read the status of every run, without writing anything.

@@ -1,0 +1,24 @@
+"""The output of a notebook's cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Output:
+    """A place in the output of the cell that runs, whose content is replaced."""
+
+    def __init__(self) -> None:
+        import IPython.display
+
+        library: Any = IPython.display  # it has no types
+        self._handle = library.display({"text/plain": ""}, raw=True, display_id=True)
+
+    def show(self, html: str, text: str) -> None:
+        """Replace the content.
+
+        Args:
+            html: What a notebook shows.
+            text: What a reader without HTML sees.
+        """
+        self._handle.update({"text/html": html, "text/plain": text}, raw=True)

@@ -1,0 +1,200 @@
+"""Runs are watched until all have ended: in lines, in a table, in a notebook and as a page."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import lab
+from lab.cli.main import main
+from lab.runs import notebook
+from lab.runs.sparkline import sparkline
+from lab.sweeping import watch as watching
+from tests.helpers.growing import Growing
+from tests.helpers.rejection import refused
+from tests.helpers.runs import make_run
+from tests.helpers.sweeps import grid, run_worker, set_up_sweep
+
+RELOADS = 'http-equiv="refresh"'
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Return a list of what happens between looks, in order; time passes by as many seconds as are slept."""
+    events: list[Callable[[], object]] = []
+    now = [1000.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if events:
+            events.pop(0)()
+
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watching.time, "sleep", sleep)
+    return events
+
+
+def begun(path: str = "runs/a", **settings: object) -> Growing:
+    experiment = lab.experiment("induction", {"steps": 100, "schedule.warmup_steps": 0, **settings})
+    run = Growing(Path(path), experiment)
+    run.measure(0, 0.1)
+    return run
+
+
+def text_of(*, terminal: bool = False, **options: object) -> str:
+    """Watch the runs and return what a terminal, or a pipe, has got."""
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=100, color_system=None, legacy_windows=False)
+    lab.watch("runs", console=console, **options)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_lines_follow_a_run_to_its_end(events: list[Callable[[], object]]) -> None:
+    run = begun()
+    events += [lambda: run.measure(20, 0.25), lambda: None, lambda: run.measure(100, 0.9), run.end]
+    assert text_of().splitlines() == [
+        "a  running  step 0/100  accuracy/copy/1 0.100",
+        "a  running  step 20/100  accuracy/copy/1 0.250  8 s left",
+        "a  running  step 100/100  accuracy/copy/1 0.900  0 s left",
+        "a  finished  step 100/100  accuracy/copy/1 0.900",
+    ]
+    assert not events
+
+
+@pytest.mark.parametrize("state", ["killed", "diverged", "stopped"])
+def test_a_run_that_ends_in_any_way_ends_the_watch(state: str, events: list[Callable[[], object]]) -> None:
+    run = begun()
+    events.append(lambda: run.end(state))
+    assert text_of().splitlines()[-1].startswith(f"a  {state}  step 0/100")
+
+
+def test_the_next_run_of_a_command_is_awaited(events: list[Callable[[], object]]) -> None:
+    first, others = begun("runs/a"), []
+    events += [first.end, lambda: others.append(begun("runs/b", seed=1)), lambda: others[0].end()]
+    assert [line.split("  ")[:2] for line in text_of().splitlines()] == [
+        ["a", "running"],
+        ["a", "finished"],
+        ["b", "running"],
+        ["b", "finished"],
+    ]
+
+
+def test_runs_that_have_ended_are_shown_once(events: list[Callable[[], object]]) -> None:
+    begun().end()
+    events.append(lambda: pytest.fail("nothing is awaited"))
+    assert text_of().count("\n") == 1
+
+
+def test_runs_that_wait_for_a_lost_sweep_are_given_up(events: list[Callable[[], object]]) -> None:
+    set_up_sweep(grid(), Path("runs"))
+    assert text_of() == ""
+
+
+def test_a_sweep_is_followed_while_its_runs_wait(events: list[Callable[[], object]]) -> None:
+    job = set_up_sweep(grid({"steps": 2, "schedule.warmup_steps": 0}), Path("runs"))
+    events += [lambda: None, lambda: run_worker(job)]
+    assert [line.split("  ")[:2] for line in text_of().splitlines()] == [
+        [f"n{n}-seed{seed}", "finished"] for seed in (0, 1) for n in (1, 2)
+    ]
+
+
+def test_a_terminal_has_a_table_with_curves(events: list[Callable[[], object]]) -> None:
+    run = begun()
+    make_run(Path("runs/z"), lab.experiment("induction", seed=3), state="failed")
+    events += [lambda: run.measure(20, 1.0), run.end]
+    out = text_of(terminal=True)
+    assert "2 runs: 1 running, 1 failed; about 8 s left" in out
+    assert "▂█" in out
+    assert "2 runs: 1 finished, 1 failed" in out.rpartition("2 runs: 1 running")[2]
+
+
+def test_a_page_reloads_until_the_end(events: list[Callable[[], object]]) -> None:
+    run, seen = begun(), []
+    events += [lambda: seen.append(Path("a.html").read_text()), run.end]
+    text_of(out="a.html")
+    assert RELOADS in seen[0]
+    assert "1 run: 1 running" in seen[0]
+    page = Path("a.html").read_text()
+    assert RELOADS not in page
+    assert "1 run: 1 finished" in page
+    assert list(Path().glob(".*")) == [], "nothing is left beside it"
+
+
+def test_ctrl_c_ends_the_watch_alone(events: list[Callable[[], object]], capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    run = begun()
+    events.append(interrupt)
+    assert main(["watch", "runs", "-o", "a.html"]) == 130
+    assert capsys.readouterr().err == "lab: no longer watched; the runs go on\n"
+    assert run.run.state == "running"
+    assert RELOADS not in Path("a.html").read_text()
+    run.end()
+
+
+def test_a_notebook_shows_curves_in_place(events: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Cell:
+        def show(self, html: str, text: str) -> None:
+            shown.append(html)
+
+    monkeypatch.setattr(watching, "in_notebook", lambda: True)
+    monkeypatch.setattr(watching, "Output", Cell)
+    run = begun()
+    events += [lambda: run.measure(20, 0.3), lambda: None, run.end]
+    assert run.run.watch() is None
+    assert [html.count("data:image/png") for html in shown] == [0, 1, 1]
+    assert "1 run: 1 finished" in shown[-1]
+
+
+def test_the_output_of_a_cell_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    display = pytest.importorskip("IPython.display")
+    updates: list[object] = []
+
+    class Handle:
+        def update(self, data: object, raw: bool) -> None:
+            updates.append(data)
+
+    monkeypatch.setattr(display, "display", lambda *_, **__: Handle())
+    notebook.Output().show("<b>", "b")
+    assert updates == [{"text/html": "<b>", "text/plain": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["gone"], "gone: no such folder"),
+        (["runs", "--every", "0"], "--every must be between 0.1 and 3600, not 0"),
+        (["runs", "--by", "seed"], "--by is for a page: give --out"),
+        (["runs", "--metric", "accuracy/copi/1"], "did you mean 'accuracy/copy/1'"),
+        (["runs", "-o", "a.html", "--by", "withd"], "do not differ in 'withd'"),
+        (["runs", "-o", "a.png"], "a.png: the file must be a .html"),
+        (["runs", "-o", "runs/a/a.html"], "lies in the run a"),
+    ],
+)
+def test_wrong_input_is_named_in_one_line(options: Sequence[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    begun().end()
+    refused(["watch", *options], (expected,), capsys)
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "expected"),
+    [
+        ([0.0, 0.5, 1.0], 8, "▁▅█"),
+        ([0.0, 1.0, 0.0, 1.0], 2, "▁█"),
+        ([float("nan"), 2.0, -1.0], 3, "?█▁"),
+        ([], 3, ""),
+    ],
+)
+def test_a_sparkline_keeps_the_ends(values: list[float], width: int, expected: str) -> None:
+    assert sparkline(values, 0.0, 1.0, width) == expected
+    assert len(sparkline(values, 0.0, 1.0, width, ascii_only=True).encode("ascii")) == len(expected)
