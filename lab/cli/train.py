@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
         _train_seeds(experiments, args)
         return 0
     [experiment] = experiments
-    done = train(experiment, args.out, progress=progress_for(experiment, Console()))
+    done = train(experiment, args.out, progress=progress_for(experiment, Console()), loggers=_loggers(args))
     if rank() == 0:
         print(describe_end(done))
     return 0
@@ -85,6 +85,11 @@ def _parser(arguments: list[str]) -> Parser:
     parser.add_argument(
         "--ensemble-size", metavar="K", type=int, help="runs of one ensemble (all on a GPU; on a CPU those that fit its cache)"
     )
+    parser.add_argument(
+        "--log",
+        metavar="LOGGERS",
+        help="where else to log the metrics: tensorboard, wandb, mlflow, or several with commas",
+    )
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
     return parser
 
@@ -99,6 +104,10 @@ def _check(args: Namespace, settings: dict[str, Any]) -> None:
         raise LabError("train takes --seed or --seeds, not both")
     if args.seeds is None and isinstance(settings.get("n_future"), str) and "," in settings["n_future"]:
         raise LabError(f"train: several numbers of heads (--n-future {settings['n_future']}) need --seeds A:B")
+
+
+def _loggers(args: Namespace) -> list[str]:
+    return [] if args.log is None else args.log.split(",")
 
 
 def _settings(arguments: Sequence[str]) -> str:
@@ -143,7 +152,7 @@ def _train_seeds(experiments: Sequence[Experiment], args: Namespace) -> None:
     runs = _runs(experiments, numbers_from("--seeds", args.seeds), args.out)
     train_all = partial(train_ensemble, size=args.ensemble_size) if args.ensemble else train_each
     try:
-        finished = train_all(runs, progress=lambda each: progress_for(each, console))
+        finished = train_all(runs, progress=lambda each: progress_for(each, console), loggers=_loggers(args))
     except Diverged as error:
         _print_ends([Run(path) for path in runs if path not in error.steps])
         raise

@@ -19,6 +19,7 @@ from lab.runs.layout import kept_name
 from lab.runs.run import Run
 from lab.runs.weights import save_weights
 from lab.runs.writer import Recorder
+from lab.training.loggers import RunLoggers
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
 
@@ -30,8 +31,8 @@ class Measure(pl.Callback):
         reached: Whether the run has reached what `evaluation.stop` names, so that training ends.
     """
 
-    def __init__(self, recorders: Sequence[Recorder], progress: Progress) -> None:
-        self._recorders, self._progress = recorders, progress
+    def __init__(self, recorders: Sequence[Recorder], progress: Progress, loggers: Sequence[RunLoggers] = ()) -> None:
+        self._recorders, self._progress, self._loggers = recorders, progress, loggers
         self._experiment = experiment = recorders[0].experiment
         self._points = set(points_of(experiment))
         self._kept = set(kept_points(experiment)[:-1])  # the last step's are the trained weights
@@ -146,6 +147,8 @@ class Measure(pl.Callback):
                 values = self._evaluators[recorder.experiment.n_future](network, step, means, recorder.experiment)
             finite[member] = math.isfinite(values[NEXT_TOKEN_LOSS])
             recorder.record_metrics(step, tokens, scored_tokens, values, speed=(tokens - before) / elapsed)
+            for logger in self._loggers[member : member + 1]:
+                logger.log(step, values)
             self._progress.measured(step, values)
             self._count_towards_stop(step, values)
         return finite

@@ -16,7 +16,8 @@ from lab.errors import Diverged, Interrupted, LabError
 from lab.evaluation.evaluator import load_measures
 from lab.processes import handling, rank
 from lab.runs.checkpoint import check_checkpoint
-from lab.runs.layout import WEIGHTS, checkpoint_step, checkpoints, default_path, remove_checkpoint
+from lab.runs.files import read_json
+from lab.runs.layout import RECORD, WEIGHTS, checkpoint_step, checkpoints, default_path, remove_checkpoint
 from lab.runs.run import Run
 from lab.runs.weights import save_weights
 from lab.runs.writer import NullRecorder, Recorder, check_free
@@ -24,6 +25,7 @@ from lab.training.callbacks import Measure, StopOnSignal, StoppedAtOnce
 from lab.training.checkpoint_io import SafetensorsIO
 from lab.training.devices import accelerator_name, check_accelerator
 from lab.training.launch import OwnProcesses, check_launch, isolated_training, lost_process
+from lab.training.loggers import RunLoggers, check_loggers, logger_record
 from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
 from lab.training.progress import Progress
@@ -33,17 +35,25 @@ from lab.training.start import start_from
 _PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
-def train(experiment: Experiment, out: Path | str | None = None, *, progress: Progress | None = None) -> Run:
+def train(
+    experiment: Experiment,
+    out: Path | str | None = None,
+    *,
+    progress: Progress | None = None,
+    loggers: Sequence[str] = (),
+) -> Run:
     """Train one experiment.
 
     Args:
         experiment: The experiment, which `lab.resolve` resolves first if necessary.
         out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
         progress: Shows the progress; by default nothing is shown.
+        loggers: `tensorboard`, `wandb`, `mlflow`: where else metrics are logged; see `lab.training.loggers`. They change no
+            number and never fail the run.
 
     Raises:
-        LabError: If the folder exists or cannot be written, the accelerator is missing, the steps cannot be resolved, or the
-            run to start from does not fit.
+        LabError: If the folder exists or cannot be written, the accelerator is missing, the steps cannot be resolved, the
+            run to start from does not fit, or a logger is unknown or not installed.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
         Diverged: If a loss or gradient is not finite.
     """
@@ -52,16 +62,17 @@ def train(experiment: Experiment, out: Path | str | None = None, *, progress: Pr
     if rank() == 0:
         check_free(path)
     check_ready(experiment)
+    more = logger_record(check_loggers(loggers))
     with isolated_training(experiment):
         module = TrainingModule(experiment)
-        started = {} if experiment.init is None else {"init": start_from(module.network, experiment)}
+        started = more if experiment.init is None else more | {"init": start_from(module.network, experiment)}
         with closing(NullRecorder(path, experiment) if rank() else Recorder.create(path, experiment, started)) as recorder:
             fit(module, [recorder], progress or Progress(experiment))
     return Run(path)
 
 
 def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
-    """Resume a run that was stopped or killed; it ends with exactly the metrics of an uninterrupted run.
+    """Resume a run that was stopped or killed; it ends with exactly the metrics of an uninterrupted run, in its loggers too.
 
     Raises:
         LabError: If the folder is no run, the run is finished, another process trains it, its checkpoint is cut short, or its
@@ -119,7 +130,9 @@ def fit(
         Diverged: If a loss or gradient is not finite, after all other runs have finished.
     """
     experiment, again, stop = recorders[0].experiment, resume_advice(recorders), StopOnSignal()
-    measure = Measure(recorders, progress)
+    with quiet_lightning():
+        loggers = [RunLoggers(Run(recorder.run_path)) for recorder in recorders if recorder.lock is not None]
+    measure = Measure(recorders, progress, loggers)
     trainer = make_trainer(experiment, [measure, stop], io)
     first_step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     feed = module.feed(first_step, trainer.global_rank, trainer.world_size)
@@ -143,6 +156,8 @@ def fit(
             raise LabError(f"{lost} has ended; {again} from the last checkpoint") from error
         raise
     finally:
+        for recorder, each in zip(recorders, loggers, strict=False):
+            each.close(str(read_json(recorder.run_path / RECORD)["state"]))
         progress.stop()
     if stop.asked:
         signal.raise_signal(stop.asked)  # too late for this run; the caller must still stop

@@ -19,6 +19,7 @@ from lab.runs.writer import Recorder
 from lab.training.ensemble import EnsembleIO, EnsembleModule, check_ensemble
 from lab.training.fit import check_ready, fit, resume, train
 from lab.training.launch import isolated_training
+from lab.training.loggers import check_loggers, logger_record
 from lab.training.progress import Progress
 
 ProgressFactory = Callable[[Experiment], Progress]
@@ -34,12 +35,13 @@ CPU_STATES = 2**20
 do not fit its cache (twice the size is 1 % slower) and fill a laptop's memory."""
 
 
-def train_each(experiments: Runs, *, progress: ProgressFactory = Progress) -> list[Run]:
+def train_each(experiments: Runs, *, progress: ProgressFactory = Progress, loggers: Sequence[str] = ()) -> list[Run]:
     """Train runs one after the other; resume those that have begun.
 
     Args:
         experiments: By the folder of each run. Finished and diverged runs stay as they are.
         progress: Makes the progress of each run; by default nothing is shown.
+        loggers: As of `train`, of each new run.
 
     Raises:
         LabError: If a folder holds something else than the run of its experiment.
@@ -51,13 +53,15 @@ def train_each(experiments: Runs, *, progress: ProgressFactory = Progress) -> li
     for path, experiment in runs.items():
         with suppress(Diverged):
             if not path.exists():
-                train(experiment, path, progress=progress(experiment))
+                train(experiment, path, progress=progress(experiment), loggers=loggers)
             elif Run(path).state not in _ENDED:
                 resume(path, progress=progress(experiment))
     return _all_finished(runs)
 
 
-def train_ensemble(experiments: Runs, *, size: int | None = None, progress: ProgressFactory = Progress) -> list[Run]:
+def train_ensemble(
+    experiments: Runs, *, size: int | None = None, progress: ProgressFactory = Progress, loggers: Sequence[str] = ()
+) -> list[Run]:
     """Train runs that differ only in the seed and the number of prediction heads as ensembles; resume those that have begun.
 
     Different numbers of heads need networks of one shape: `model.matched: parameters`, and parallel or causal heads.
@@ -67,6 +71,7 @@ def train_ensemble(experiments: Runs, *, size: int | None = None, progress: Prog
             at which all have a checkpoint, or without such a step, in groups whose newest checkpoints are of one step.
         size: Runs in one ensemble; by default `default_ensemble_size`.
         progress: Makes the progress of each ensemble; by default nothing is shown.
+        loggers: As of `train`, of each new run.
 
     Raises:
         LabError: If the experiments cannot train as an ensemble, size is below 1, or a folder holds something else.
@@ -79,12 +84,12 @@ def train_ensemble(experiments: Runs, *, size: int | None = None, progress: Prog
         size = default_ensemble_size(next(iter(runs.values())))
     if size < 1:
         raise LabError(f"size must be at least 1, not {size}")
-    existing = _existing_runs(runs)
+    existing, chosen = _existing_runs(runs), check_loggers(loggers)
     for paths in groups(list(runs), size):
         left = [path for path in paths if path not in existing or existing[path].state not in _ENDED]
         for group in _group_by_checkpoint(left):
             with suppress(Diverged):
-                _train_group({path: runs[path] for path in group}, existing, progress(runs[group[0]]))
+                _train_group({path: runs[path] for path in group}, existing, progress(runs[group[0]]), chosen)
     return _all_finished(runs)
 
 
@@ -115,7 +120,9 @@ def groups(members: Sequence[Member], size: int) -> list[Sequence[Member]]:
     return [members[len(members) * i // count : len(members) * (i + 1) // count] for i in range(count)]
 
 
-def _train_group(experiments: Mapping[Path, Experiment], existing: Mapping[Path, Run], progress: Progress) -> None:
+def _train_group(
+    experiments: Mapping[Path, Experiment], existing: Mapping[Path, Run], progress: Progress, loggers: Sequence[str]
+) -> None:
     """Train or resume one ensemble."""
     first = next(iter(experiments.values()))
     check_ready(first)
@@ -134,7 +141,7 @@ def _train_group(experiments: Mapping[Path, Experiment], existing: Mapping[Path,
                 reopened[path].rewind(step)
                 recorders.append(reopened[path])
             else:
-                recorders.append(stack.enter_context(closing(Recorder.create(path, experiment))))
+                recorders.append(stack.enter_context(closing(Recorder.create(path, experiment, logger_record(loggers)))))
         checkpoint = None if step < 0 else paths[0] / checkpoint_name(step)
         fit(module, recorders, progress, checkpoint, EnsembleIO(module, paths))
 
