@@ -11,7 +11,6 @@ import inspect
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from lab.config.evaluation import MEASURES
 from lab.config.head_table import LAYERS, WIDTH, head_table, kind_table
 from lab.config.names import SHORT
 from lab.config.objective import OBJECTIVES, WEIGHTS
-from lab.config.overview import describe_settings
+from lab.config.overview import describe_settings, describe_task
 from lab.interp.information import PARTS, task_information
 from lab.metrics import QUANTITIES
 from lab.objectives import Objective
@@ -230,7 +229,8 @@ Contexts whose distribution the task does not know are left out.
 def _task_section(name: str) -> str:
     task = tasks.get(name)
     settings = [
-        (code(field.name), code("null" if (value := getattr(task, field.name)) is None else value)) for field in fields(task)
+        (code(each.name.removeprefix("task.")), code(each.default), each.allowed, each.meaning)
+        for each in describe_task(type(task))
     ]
     roles = [
         (code(role), task.role_label(role), _number(task.floor(role)), _number(task.chance(role)), _plateaus(task, role))
@@ -250,7 +250,7 @@ def _task_section(name: str) -> str:
 
 {table(["role", "targets", "floor (nats)", "chance", "plateau"], roles)}
 
-{table(["setting", "default"], settings)}
+{table(["setting", "default", "allowed", "meaning"], settings)}
 
 {table(["question", "answer"], answers) if answers else ""}
 

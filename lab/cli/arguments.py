@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from lab.errors import LabError
 
@@ -42,15 +42,43 @@ def _whole(text: str) -> int:
         raise
 
 
+class Intercepted(Exception):
+    """A command's parser, just before it would parse.
+
+    Attributes:
+        parser: The parser.
+    """
+
+    def __init__(self, parser: Parser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Writes the metavariable of an option once: `-o, --out DIR`."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        values = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {values}"
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line.
+
+    Attributes:
+        intercept: Whether to raise `Intercepted` instead of parsing, so that `lab completion` sees each command's options.
+    """
+
+    intercept: ClassVar[bool] = False
 
     def __init__(self, command: str, description: str, **options: Any) -> None:
         super().__init__(
             prog=f"lab {command}",
             description=description,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             **options,
         )
         self.given: set[str] = set()
@@ -60,6 +88,11 @@ class Parser(argparse.ArgumentParser):
     def add_force(self) -> None:
         """Add the option to replace files that this laboratory did not write."""
         self.add_argument("--force", action="store_true", help="replace files that no lab command wrote")
+
+    def parse_known_args(self, *args: Any, **options: Any) -> Any:
+        if Parser.intercept:
+            raise Intercepted(self)
+        return super().parse_known_args(*args, **options)
 
     def error(self, message: str) -> NoReturn:
         raise LabError(f"{self.prog.removeprefix('lab ')}: {message}")

@@ -10,13 +10,20 @@ from lab.cli.arguments import Parser, parse_settings
 from lab.errors import LabError
 from lab.processes import resumable
 
+_EXAMPLES = """\
+examples:
+  lab demo
+  lab demo --seeds 10 --n 1 2 3 --layers 5 --out demo3     more seeds and heads, in a folder of their own
+  lab demo --steps 600 --lr 3e-3 --out demo-slow"""
+
 
 def run(arguments: list[str]) -> int:
     """Train n = 1 and n = 2 over paired seeds in parallel; print a table, the conclusion and the paths of figure and page."""
     parser = Parser(
         "demo",
         "Train next-token and multi-token models on induction, several seeds each, and compare when they learn to copy.\n"
-        "Any setting of the experiments can be changed by its dotted name, as --steps 600 --lr 3e-3.",
+        "Any setting of the experiments can be changed by its dotted or short name.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument(
         "-o", "--out", default="demo", metavar="DIR", help="folder for runs and figures (demo); resumes what is there"

@@ -24,7 +24,11 @@ _ROWS, _COMPARED = 40, 4000
 _LISTED = """\
 The frame of an instrument has one row for each run, step and coordinate. It is written beside a figure, and a saved frame
 stands for its runs: `lab inspect NAME frame.csv -o figure.pdf`.
-docs/inspection.md says how each instrument is read, and what it cannot show."""
+docs/inspection.md says how each instrument is read, and what it cannot show.
+
+examples:
+  lab inspect rank runs/demo -o rank.png
+  lab inspect probe runs/first --step all -o probe.csv"""
 
 
 def run(arguments: list[str]) -> int:

@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
 
     name, rest = split_first(arguments)
     draw = None if name is None else plots.find_figure(name)
-    parser = Parser(f"plot {name}" if draw else "plot", _description(draw), epilog=None if draw else _list_figures())
+    parser = Parser(f"plot {name}" if draw else "plot", _description(draw), epilog=_examples(name) if name else _list_figures())
     if draw is None:
         parser.add_argument("figure", help="one of those below, or module:function of your own; `lab plot FIGURE --help`")
     parser.add_argument("runs", nargs="+", help="runs, folders of runs, or one saved frame (.csv, .csv.gz)")
@@ -57,6 +57,10 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+def _examples(name: str) -> str:
+    return f"examples:\n  lab plot {name} runs/demo -o {name}.pdf\n  lab plot {name} runs/first runs/second -o {name}.png"
+
+
 def _description(draw: Draw | None) -> str:
     if draw is None:
         return "Draw a figure of some runs; its numbers are written as CSV beside it."
@@ -66,7 +70,8 @@ def _description(draw: Draw | None) -> str:
 def _list_figures() -> str:
     from lab.plots import FIGURES
 
-    return "figures:\n" + "\n".join(f"  {name:<10} {_description(draw)}" for name, draw in FIGURES.items())
+    listed = "\n".join(f"  {name:<10} {_description(draw)}" for name, draw in FIGURES.items())
+    return f"figures:\n{listed}\n\n{_examples('emergence')}"
 
 
 def _draw(draw: Draw, table: pd.DataFrame, options: dict[str, Any], page: Page, out: Path) -> list[Path]:

@@ -10,7 +10,7 @@ def run(arguments: list[str]) -> int:
     parser = Parser(
         "resume",
         "Resume a run that was stopped or killed. It ends with the metrics of a run that was never stopped.",
-        epilog="example:\n  lab resume runs/first",
+        epilog="examples:\n  lab resume runs/first\n  lab resume runs/many/seed3        one of several seeds",
     )
     parser.add_argument("run", help="the run's folder")
     args = parser.parse_args(arguments)

@@ -61,6 +61,9 @@ def _options() -> Parser:
         "lab sweep show FILE       its status and results, at any time\n"
         "lab sweep dashboard FILE  its study in a browser\n"
         "docs/sweeps.md describes the file.",
+        "sweep why.yaml --plan                 how many runs and about how long",
+        "sweep why.yaml --workers 2            train, or resume",
+        "sweep why.yaml --retry-failed",
     )
     parser.add_argument("--plan", action="store_true", help="print the number of runs and their cost, and stop")
     parser.add_argument("--workers", type=int, metavar="K", help="concurrent runs (one for each core, or GPU)")
@@ -73,7 +76,8 @@ def _options() -> Parser:
 
 def _show(arguments: list[str]) -> int:
     """Print the status of a sweep without writing anything, so that read access is enough."""
-    parser = _parser("sweep show", "Print the status and results of a sweep, at any time; writes nothing.")
+    examples = ("sweep show why.yaml", "sweep show why.yaml --out elsewhere/why")
+    parser = _parser("sweep show", "Print the status and results of a sweep, at any time; writes nothing.", *examples)
     args = parser.parse_args(arguments)
 
     from rich.console import Console
@@ -86,7 +90,8 @@ def _show(arguments: list[str]) -> int:
 
 def _dashboard(arguments: list[str]) -> int:
     """Serve optuna-dashboard until Ctrl-C."""
-    parser = _parser("sweep dashboard", "Serve a sweep's study to a browser, until Ctrl-C.")
+    examples = ("sweep dashboard why.yaml", "sweep dashboard why.yaml --port 8081")
+    parser = _parser("sweep dashboard", "Serve a sweep's study to a browser, until Ctrl-C.", *examples)
     parser.add_argument("--port", type=int, default=8080, help="of this machine (8080)")
     args = parser.parse_args(arguments)
 
@@ -98,8 +103,8 @@ def _dashboard(arguments: list[str]) -> int:
     return 0
 
 
-def _parser(command: str, description: str) -> Parser:
-    parser = Parser(command, description)
+def _parser(command: str, description: str, *examples: str) -> Parser:
+    parser = Parser(command, description, epilog="\n  lab ".join(["examples:", *examples]))
     parser.add_argument("file", help="the sweep as YAML")
     parser.add_argument("-o", "--out", metavar="DIR", help="folder of the runs (runs/<name of the file>)")
     parser.add_argument("--storage", metavar="URL", help="postgresql://user@host/database (a journal in the folder)")

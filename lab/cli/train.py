@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING, Any
 from lab import config
 from lab.cli.arguments import Parser, parse_settings, split_first
 from lab.cli.output import write_data
+from lab.cli.settings import add_settings
 from lab.config import Experiment
 from lab.config.files import WARMUP, defaults, warmup_of
-from lab.config.names import SHORT
 from lab.config.numbers import numbers_from
-from lab.config.overview import settings_help
 from lab.errors import Diverged, LabError
 
 if TYPE_CHECKING:
     from lab.runs import Run
 
-_EXAMPLES = f"""\
+_EXAMPLES = """\
 examples:
   lab train induction --n-future 2 --seed 0 --out runs/first
   lab train induction --size 1M --steps 2000 --lr 1e-3
   lab train --config experiment.yaml --n-future 3
 
-Any setting can be given by its dotted name, as --model.width 128 --task.vocabulary 64 --evaluation.every 50.
-Short names: {", ".join(f"--{name.replace('_', '-')}" for name in SHORT)}.
-"""
+Values are YAML; --print-config prints all settings as a file for --config. `lab train TASK --help`
+has the settings of a task."""
 
 
 def run(arguments: list[str]) -> int:
@@ -70,7 +68,7 @@ def _parser(arguments: list[str]) -> Parser:
         "train",
         "Train one experiment and write the folder of its run.",
         usage="lab train TASK [options] [--SETTING VALUE ...]",
-        epilog=_EXAMPLES + _settings(arguments),
+        epilog=_EXAMPLES,
     )
     parser.add_argument("--config", metavar="FILE", help="an experiment as YAML")
     parser.add_argument("--scale", help="laptop: learns on two cores (default); paper: the paper's settings, for a GPU")
@@ -91,6 +89,8 @@ def _parser(arguments: list[str]) -> Parser:
         help="where else to log the metrics: tensorboard, wandb, mlflow, or several with commas",
     )
     parser.add_argument("--print-config", action="store_true", help="print the whole experiment as YAML and stop")
+    if {"-h", "--help"} & set(arguments) or Parser.intercept:
+        add_settings(parser, split_first(arguments)[0])
     return parser
 
 
@@ -108,16 +108,6 @@ def _check(args: Namespace, settings: dict[str, Any]) -> None:
 
 def _loggers(args: Namespace) -> list[str]:
     return [] if args.log is None else args.log.split(",")
-
-
-def _settings(arguments: Sequence[str]) -> str:
-    """If help is wanted, list the settings with their defaults, those of the task that is named first."""
-    if not {"-h", "--help"} & set(arguments):
-        return ""
-    task, _ = split_first(list(arguments))
-    if task is None:
-        return f"\nsettings with their defaults (`lab train TASK --help` lists those of a task):\n{settings_help()}"
-    return f"\nsettings with their defaults for {task}:\n{settings_help(config.experiment(task))}"
 
 
 def _experiments(task: str | None, args: Namespace, settings: dict[str, Any]) -> list[Experiment]:

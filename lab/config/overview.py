@@ -1,4 +1,4 @@
-"""A list of all settings with defaults, allowed values and meanings, made from their fields."""
+"""All settings with defaults, allowed values and meanings, made from their fields."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lab.config.evaluation import MEASURES
 from lab.config.experiment import Experiment
 from lab.config.files import flat
 from tasks import Task
+from tasks.core import described
 
 _BOUNDS = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
 
@@ -49,20 +50,16 @@ def describe_settings(kind: type[BaseModel] = Experiment, prefix: str = "") -> I
             yield Described(prefix + name, _text(field.default), _allowed(field), _first_sentence(field.description or ""))
 
 
-def settings_help(experiment: Experiment | None = None) -> str:
-    """List every setting for `lab train --help`, a line each.
+def describe_task(task: type[Task]) -> Iterator[Described]:
+    """Describe every setting of a task, by its dotted name as a setting of an experiment."""
+    for each in described.describe_settings(task):
+        default = each.default.description["name"] if isinstance(each.default, Task) else each.default
+        yield Described(f"task.{each.name}", _text(default), each.allowed, each.meaning)
 
-    Args:
-        experiment: Whose values are shown, with the settings of its task; by default the defaults.
-    """
-    values = {} if experiment is None else flat(experiment.model_dump(mode="json"))
-    described = list(describe_settings())
-    described += [Described(name, "", "", "") for name in values if name.startswith("task.") and name != "task.name"]
-    lines = []
-    for name, default, allowed, meaning in described:
-        option = f"--{name.replace('_', '-')} {_text(values[name]) if name in values else default}"
-        lines.append(f"  {option:<34}  {meaning}{f' ({allowed})' if allowed else ''}".rstrip())
-    return "\n".join(lines)
+
+def defaults_of(experiment: Experiment) -> dict[str, str]:
+    """Return the values of an experiment's settings as YAML writes them, by dotted name."""
+    return {name: _text(value) for name, value in flat(experiment.model_dump(mode="json")).items()}
 
 
 def _text(value: Any) -> str:
@@ -75,6 +72,7 @@ def _allowed(field: FieldInfo) -> str:
     words += [", ".join(map(str, field.examples))] if field.examples else []
     for kind in (field.annotation, *get_args(field.annotation)):
         words += [", ".join(get_args(kind))] if get_origin(kind) is Literal else []
+        words += ["true or false"] if kind is bool else []
     return ", ".join(words)
 
 

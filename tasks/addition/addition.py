@@ -55,7 +55,7 @@ class Addition(Task):
     order: Literal["forward", "reversed"] = "reversed"
     """Whether the sum starts with its highest digit or with its units, so that every carry comes from the previous digits."""
     chains: int = 3
-    """Roles carry_0 ... carry_<chains>; the last includes digits that depend on more lower places."""
+    """Highest c of the roles carry_c, which begin at carry_0; the last includes digits that depend on more lower places."""
     test_digits: tuple[int, int] | None = (4, 5)
     """Operand lengths that are evaluated separately, as the variants `d4`, `d5`; null for none."""
     loss_on: Literal["all", "answer"] = "answer"

@@ -8,6 +8,11 @@ import pytest
 import lab
 from lab.cli.commands import COMMANDS, RENAMED, find_command
 from lab.cli.main import main
+from lab.cli.settings import GROUPS
+from lab.config.files import setting_names
+from lab.config.overview import defaults_of
+from lab.inspection.instruments import INSTRUMENTS
+from lab.plots import FIGURES
 from lab.reproduce.demo import plan_sweep
 from lab.sweeping.spec.configurations import grid_experiments
 
@@ -48,6 +53,38 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"usage: lab {command}" in capsys.readouterr().out
 
 
+def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main([*command.split(), "--help"]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"plot {name}" for name in FIGURES), *(f"inspect {name}" for name in INSTRUMENTS)]
+)
+def test_every_help_has_two_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = re.findall(rf"^  lab {command} ?\S*", help_of(command, capsys).partition("examples:\n")[2], re.MULTILINE)
+    assert len(examples) >= 2
+
+
+def test_the_help_of_train_has_every_setting_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    text = help_of("train star", capsys)
+    headings = ["task star:", *(f"{name}:" for name in GROUPS), "run:"]
+    assert [line for line in text.splitlines() if line in headings] == headings
+    facts = defaults_of(lab.experiment("star"))
+    words = " ".join(text.split())
+    for name in setting_names():
+        if name != "task":
+            described = words.partition(f"--{name.replace('_', '-')} VALUE ")[2].partition(" VALUE ")[0]
+            assert f"default {facts[name]})" in described, name
+
+
+def test_the_help_of_a_tasks_command_has_the_tasks_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    words = " ".join(help_of("tasks show star", capsys).split())
+    assert "task star: " in words
+    assert "--degree VALUE Arms (at least 2; default 2)" in words
+
+
 @pytest.mark.parametrize("earlier", RENAMED)
 def test_an_earlier_name_of_a_command_names_the_new_one(earlier: str) -> None:
     assert RENAMED[earlier] in COMMANDS
@@ -59,9 +96,9 @@ def test_an_earlier_name_of_a_command_names_the_new_one(earlier: str) -> None:
     ("words", "expected"),
     [
         (["help"], "usage: lab COMMAND"),
-        (["help", "train"], "--optimiser.peak-lr 0.003 "),
+        (["help", "train"], "--lr, --optimiser.peak-lr VALUE"),
         (["help", "tasks", "show"], "usage: lab tasks show TASK"),
-        (["train", "star", "--help"], "--steps 4000 "),
+        (["train", "star", "--help"], "--task.degree VALUE"),
         (["tasks", "star", "--rows", "1"], "star: find the path"),
         (["tasks", "tasks.star:Star", "--rows", "1"], "star: find the path"),
     ],

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 import lab
+import tasks
 from lab.config.files import flat
-from lab.config.overview import describe_settings, settings_help
+from lab.config.overview import defaults_of, describe_settings, describe_task
 from lab.config.yaml import read_yaml
 
 DEFAULTS: dict[str, Any] = flat(lab.Experiment(task="induction").model_dump(mode="json", exclude={"task"}))  # type: ignore[arg-type]
@@ -20,7 +23,16 @@ def test_every_setting_is_described_with_its_default() -> None:
     assert described["optimiser.clip_norm"].allowed == "above 0"
 
 
-def test_the_help_has_the_values_of_a_task() -> None:
-    lines = settings_help(lab.experiment("star")).splitlines()
-    assert any(line.startswith("  --steps 4000 ") for line in lines)
-    assert "  --task.degree 2" in lines
+def test_the_defaults_of_a_task_are_those_of_its_experiment() -> None:
+    defaults = defaults_of(lab.experiment("star"))
+    assert (defaults["steps"], defaults["optimiser.peak_lr"], defaults["task.degree"]) == ("4000", "0.002", "2")
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_settings_of_a_task_have_meaning_default_and_range(name: str) -> None:
+    described = {each.name: each for each in describe_task(tasks.find(name))}
+    assert all(each.meaning and each.allowed for each in described.values()), described
+    values = defaults_of(lab.experiment(name))
+    assert {each: values[each] for each in described if each in values} == {
+        each.name: each.default for each in described.values() if each.name in values
+    }

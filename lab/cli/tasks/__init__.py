@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _list(arguments: list[str]) -> int:
-    examples = "examples:\n  lab tasks show star --rows 5\n  lab tasks inspect star"
+    examples = "examples:\n  lab tasks star --rows 5        as lab tasks show star\n  lab tasks inspect star"
     Parser("tasks", "List the tasks.", epilog=f"subcommands:\n{table('tasks')}\n\n{examples}").parse_args(arguments)
     listed = Table(box=None, pad_edge=False, header_style="bold")
     listed.add_column("task", no_wrap=True)

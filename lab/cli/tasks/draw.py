@@ -21,7 +21,10 @@ _MOST = 500
 def run(arguments: list[str]) -> int:
     """Draw instances of a task into a file."""
     parser = task_parser(
-        "draw", "Draw instances of a task as a picture: one cell for each token, coloured and numbered by role."
+        "draw",
+        "Draw instances of a task as a picture: one cell for each token, coloured and numbered by role.",
+        "star -o star.png",
+        "maze --turns 2 --rows 3 -o maze.png",
     )
     parser.add_argument("--rows", type=int, help="number of instances (as many as fit)")
     add_stream(parser, "train")

@@ -14,6 +14,8 @@ def run(arguments: list[str]) -> int:
     parser = task_parser(
         "export",
         "Write a test set as lines of JSON: each instance as text, with the settings and the index that draw it again.",
+        "star --size 500 -o star.jsonl",
+        "recall --pairs 3 --split validation --seed 1",
     )
     parser.add_argument("--size", type=int, default=2000, help="number of instances (2000)")
     add_stream(parser, "test")

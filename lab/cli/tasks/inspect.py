@@ -15,7 +15,7 @@ from tasks.report import DataReport, inspect_data
 
 def run(arguments: list[str]) -> int:
     """Print the report on a task's data, and write it if asked."""
-    parser = task_parser("inspect", __doc__)
+    parser = task_parser("inspect", __doc__, "star", "modular --p 23 --drawn 1000 -o modular.json")
     parser.add_argument("--drawn", type=int, default=4000, help="sequences drawn from each split (4000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the stream of sequences (0)")
     parser.add_argument("-o", "--out", metavar="FILE", help="a .json for the whole report")

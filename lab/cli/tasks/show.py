@@ -17,7 +17,9 @@ COLOURS = ("white", "cyan", "yellow", "green", "magenta", "blue", "red", "bright
 
 def run(arguments: list[str]) -> int:
     """Print instances of a task, each word coloured by its role."""
-    parser = task_parser("show", "Print instances of a task, each word coloured by its role.")
+    parser = task_parser(
+        "show", "Print instances of a task, each word coloured by its role.", "star", "recall --pairs 3 --rows 5 --split test"
+    )
     parser.add_argument("--rows", type=int, default=3, help="number of instances (3)")
     add_stream(parser, "train")
     task, args = parse_arguments(parser, arguments)
