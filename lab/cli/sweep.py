@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
     from lab.sweeping.run import run as run_sweep
     from lab.sweeping.workers.settings import Workers
 
-    prepared = prepare(args.file, args.out, args.storage)
+    prepared = prepare(args.file, args.out, args.storage, loggers=[] if args.log is None else args.log.split(","))
     workers = Workers(args.workers, args.engine, args.address, args.per_device)
     if args.plan:
         print(prepared.plan().text(workers.count_here(prepared.demand)))
@@ -70,6 +70,9 @@ def _options() -> Parser:
     parser.add_argument("--per-device", type=int, default=1, metavar="K", help="workers that share a GPU (1)")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes of this machine, or Ray (local)")
     parser.add_argument("--address", help="of a Ray cluster, as auto or ray://host:10001 (one on this machine)")
+    parser.add_argument(
+        "--log", metavar="LOGGERS", help="where else to log: tensorboard, wandb, mlflow, or several with commas"
+    )
     parser.add_argument("--retry-failed", action="store_true", help="train the failed runs of a grid once more")
     return parser
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,12 @@ class Prepared:
 
 
 def prepare(
-    description: Description, out: Path | str | None = None, storage: str | None = None, *, state_dir: Path | None = None
+    description: Description,
+    out: Path | str | None = None,
+    storage: str | None = None,
+    *,
+    state_dir: Path | None = None,
+    loggers: Sequence[str] = (),
 ) -> Prepared:
     """Check a sweep and its place, without writing anything.
 
@@ -50,6 +55,7 @@ def prepare(
         out: Folder of its runs; by default `runs/<name>`.
         storage: URL of a storage; by default a journal beside the runs.
         state_dir: Folder of everything but the runs; by default `out`.
+        loggers: Where else each run logs its metrics; see `lab.train`.
 
     Raises:
         LabError: If a setting is wrong, a metric unknown, or the storage cannot be reached.
@@ -67,7 +73,15 @@ def prepare(
         check_url(storage)
     runs = Path(out) if out is not None else Path("runs") / sweep.name
     steps = max(experiment.steps for experiment in checked.experiments)
-    job = Job(checked.sweep, Place(runs, state_dir or runs, storage), steps)
+    job = Job(checked.sweep, Place(runs, state_dir or runs, storage), steps, _installed(loggers))
     check_runs(checked, runs)
     check_unused(job)
     return Prepared(job, checked, measure_demand(checked.experiments))
+
+
+def _installed(loggers: Sequence[str]) -> tuple[str, ...]:
+    if not loggers:
+        return ()
+    from lab.training.loggers import check_loggers  # takes seconds to import
+
+    return tuple(check_loggers(loggers))

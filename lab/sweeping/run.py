@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -22,6 +23,7 @@ def sweep(
     workers: Workers | int | None = None,
     storage: str | None = None,
     retry_failed: bool = False,
+    loggers: Sequence[str] = (),
     console: Console | None = None,
 ) -> Results:
     """Start a sweep, or resume it after any stop, and train until its budget is spent.
@@ -32,6 +34,7 @@ def sweep(
         workers: The workers, or their number; by default as many on this machine as there is room for.
         storage: `postgresql://...`; by default a journal beside the runs.
         retry_failed: Whether to train the failed runs of a grid once more, from their checkpoints.
+        loggers: Where else each run logs its metrics; see `lab.train`.
         console: Where to show progress; by default nowhere.
 
     Returns:
@@ -42,7 +45,7 @@ def sweep(
         KeyboardInterrupt: After Ctrl-C, with everything saved.
     """
     chosen = workers if isinstance(workers, Workers) else Workers(workers)
-    found = run(prepare(description, out, storage), chosen, console, retry_failed=retry_failed)
+    found = run(prepare(description, out, storage, loggers=loggers), chosen, console, retry_failed=retry_failed)
     found.write()
     return found
 

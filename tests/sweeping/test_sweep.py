@@ -10,8 +10,10 @@ import lab
 from lab.sweeping.prepare import prepare
 from lab.sweeping.results import collect
 from lab.sweeping.spec.plan import measure_pace
-from lab.sweeping.study.study import open_study, plan_retries
+from lab.sweeping.study.study import open_study, plan_retries, set_up
 from lab.sweeping.workers import worker
+from lab.training.loggers import LOGGERS
+from tests.helpers.loggers import Plain, read_plain
 from tests.helpers.sweeps import grid, numbers, run_worker, search, set_up_sweep
 
 pytestmark = pytest.mark.process  # seconds each
@@ -26,6 +28,20 @@ def test_runs_of_a_grid_equal_single_runs(tmp_path: Path) -> None:
             assert run.state == "finished"
             lab.train(run.experiment, tmp_path / f"alone/n{n}-seed{seed}")
     assert numbers(tmp_path / "out") == numbers(tmp_path / "alone")
+
+
+def test_each_run_logs_where_the_sweep_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOGGERS, "plain", Plain)
+    prepared = prepare(grid(grid={"n_future": [1]}), tmp_path / "out", loggers=["plain"])
+    set_up(prepared.job)
+    run_worker(prepared.job)
+    for seed in (0, 1):
+        run = lab.Run(tmp_path / f"out/n1-seed{seed}")
+        series, _ = read_plain(run)
+        assert {name: [value for _, value in points] for name, points in series.items()} == {
+            name: [row.value for row in run.metrics() if row.metric == name] for name in series
+        }
+        assert len(series["loss/all/1"]) == 5
 
 
 def test_results_and_frame_cover_every_run(tmp_path: Path) -> None:

@@ -82,11 +82,13 @@ class Job:
         sweep: The sweep, with its metrics stated.
         place: Its folders and storage.
         steps: Optimiser steps of its longest run.
+        loggers: Of each run; see `lab.train`.
     """
 
     sweep: Sweep
     place: Place
     steps: int
+    loggers: tuple[str, ...] = ()
 
 
 def check_runs(checked: Checked, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import optuna
@@ -58,7 +58,7 @@ def complete(job: Job, study: Study, trial: optuna.Trial, on_update: OnUpdate) -
     try:
         runs = []
         for index, experiment in enumerate(trial_experiments(job.sweep, trial.params)):
-            runs.append(_train_run(job.place.runs / names[index], Watch(experiment, job, trial, index, on_update)))
+            runs.append(_train_run(job.place.runs / names[index], Watch(experiment, job, trial, index, on_update), job.loggers))
         values = trial_values(job.sweep, runs)
         outcome = Outcome(TrialState.COMPLETE, values_text(job.sweep, values), values)
     except (Busy, Interrupted, StorageLost, KeyboardInterrupt):
@@ -71,10 +71,10 @@ def complete(job: Job, study: Study, trial: optuna.Trial, on_update: OnUpdate) -
     on_update(Update(trial.number, names[0], text=outcome.text, ended=outcome.state))
 
 
-def _train_run(path: Path, watch: Watch) -> Run:
+def _train_run(path: Path, watch: Watch, loggers: Sequence[str]) -> Run:
     """Train one of a trial's runs, resume it, or return it as it is."""
     if not path.exists():
-        return train(watch.experiment, path, progress=watch)
+        return train(watch.experiment, path, progress=watch, loggers=loggers)
     if not is_run(path) or not is_run_of(path, watch.experiment):
         raise Failed(f"{path}: holds something else")
     run = Run(path)
