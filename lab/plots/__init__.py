@@ -15,12 +15,13 @@ from lab.errors import LabError
 from lab.plots.acceptance import acceptance
 from lab.plots.axes import new_axes
 from lab.plots.emergence import emergence
+from lab.plots.finish import draw
 from lab.plots.gradients import gradients
 from lab.plots.grid import grid, size
 from lab.plots.heatmap import heatmap
 from lab.plots.importance import importance, parallel
 from lab.plots.induction import induction
-from lab.plots.page import Page, draw, style
+from lab.plots.page import Page, style
 from lab.plots.pareto import pareto
 from lab.plots.save import save
 from lab.plots.speedup import speedup

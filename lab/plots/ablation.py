@@ -94,7 +94,6 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, sites: Sequence[str]) -> None:
             around = np.abs(part[["low", "high"]].to_numpy(float).T - mean)[:, known]
             axes.errorbar(mean[known], y[known], xerr=around, fmt="none", ecolor="#777777", elinewidth=1)
     axes.axvline(0, color="#777777", linewidth=0.8)
-    axes.set_axisbelow(True)
     axes.set_yticks(range(len(sites)), [])
     axes.set_ylim(len(sites) - 0.5, -0.5)
 

@@ -39,11 +39,7 @@ _ENTRY, _CHARACTER = 5.8, 0.6
 """Width of an entry of a legend without its text, and of a character, in ems."""
 
 
-_WIDTH, _HEIGHT = 4.6, 3.1
-"""Size of a figure with one panel, inches."""
-
-
-def new_axes(width: float = _WIDTH, height: float = _HEIGHT) -> Axes:
+def new_axes(width: float = 4.6, height: float = 3.1) -> Axes:
     """Create axes on a new figure of this size in inches."""
     return new_figure(width, height).add_subplot()
 
@@ -161,15 +157,14 @@ def log_axis(axes: Axes, label: str, values: pd.Series) -> None:
     axes.set_xlabel(f"{label} ({name})" if name else label)
 
 
-def metric_label(metric: str, frame: pd.DataFrame, *, width: int = 0) -> str:
+def metric_label(metric: str, frame: pd.DataFrame, *, width: int = 38) -> str:
     """Return a metric in words, with labels of roles from the frame's task if it has one.
 
     Args:
         metric: Its name in the frame.
         frame: A tidy frame; a column `task` names the task.
-        width: Characters of a line; by default as many as fit beside a panel.
+        width: Characters of a line.
     """
-    width = width or (38 if current_page().width_for(_WIDTH) / current_page().scale > 4 else 28)
     label = Metric.parse(metric).axis_label(role_label(frame)).replace("(next token)", "(next\N{NO-BREAK SPACE}token)")
     return textwrap.fill(label, width).replace("\N{NO-BREAK SPACE}", " ")
 

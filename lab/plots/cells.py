@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,35 +63,36 @@ def draw_cells(
         written = form.format(value)
         return written if written.strip("-0.") else written.lstrip("-")  # no minus before a zero
 
-    image = draw_image(axes, values, scale, text if len(columns) <= _MOST_NUMBERS else None)
+    texts = [["" if np.isnan(value) else text(value) for value in row] for row in values]
+    image = draw_image(axes, values, scale, texts if len(columns) <= _MOST_NUMBERS else None)
     every = -(-len(columns) // 24)
     axes.set_xticks(range(0, len(columns), every), list(columns[::every]))
     axes.set_yticks(range(len(rows)), list(rows))
     return image
 
 
-def draw_image(axes: Axes, values: NDArray[np.float64], scale: Scale, text: Callable[[float], str] | None = None) -> AxesImage:
-    """Draw the cells of a matrix, and in each its value, black or white as can be read on its colour.
+def draw_image(
+    axes: Axes, values: NDArray[np.float64], scale: Scale, texts: Sequence[Sequence[str]] | None = None
+) -> AxesImage:
+    """Draw the cells of a matrix, and in each a text, black or white as can be read on its colour.
 
     Args:
         axes: Where to draw.
         values: (rows, columns).
         scale: Colours.
-        text: Formats a value; None for no values.
+        texts: Text of each cell, by row; None for none.
 
     Returns:
         The image.
     """
     image = axes.imshow(values, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
     axes.grid(visible=False)
-    if text is None:
-        return image
     colours = image.to_rgba(values)
-    for (row, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
+    for row, line in enumerate(texts or ()):
+        for column, text in enumerate(line):
             dark = colours[row, column, :3] @ LUMINANCE < 0.5
             ink = "white" if dark else "black"
-            axes.text(column, row, text(value), ha="center", va="center", color=ink, fontsize="small")
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize="small")
     return image
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import figure_note, legend_below, role_label
+from lab.plots.axes import figure_note, line_handles, role_label, shared_legend
 from lab.plots.page import new_figure
 from lab.plots.style import LOOKS, looks
 from lab.plots.tables import attach_notes, describe_means
@@ -55,7 +55,7 @@ def draw_choice_points(frame: pd.DataFrame, *, by: Sequence[str] | None = None) 
         _draw(axes, drawn[drawn["quantity"] == quantity], list(drawn["series"].unique()))
         axes.set_title(words, fontsize="small")
     panels[0].set_ylabel("weight relative to n = 1")
-    legend_below(panels[0])
+    shared_legend(figure, line_handles(panels))
     figure_note(figure, [describe_means(drawn), *found.notes])
     return figure, attach_notes(table, found)
 

@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from lab.errors import LabError
 from lab.plots.attention import layer_label
 from lab.plots.axes import figure_note, legend_below, reference
-from lab.plots.cells import Scale, colour_bar, draw_cells
+from lab.plots.cells import Scale, colour_bar, draw_cells, draw_image
 from lab.plots.curves import band_note, bands, draw_band, finish
-from lab.plots.page import new_figure
+from lab.plots.page import current_page, new_figure
 from lab.plots.style import looks
 from lab.stats.circuits import THRESHOLDS, circuit_times, strongest
 from lab.stats.conditions import Conditions
@@ -101,7 +101,6 @@ def _draw_orders(axes: Axes, times: pd.DataFrame) -> None:
     axes.set_xlabel("seeds, by which of two quantities passed its threshold first")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=False, axis="y")
-    axes.set_axisbelow(True)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=4, columnspacing=1.2, handlelength=1.5, frameon=False)
 
 
@@ -129,12 +128,13 @@ def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         axes.set_title(LABELS[part], fontsize="small")
         axes.set_xlabel("attention head")
     colour_bar(image, panels, scale)
-    axes = figure.add_subplot(grid[1, :])
+    axes, scale_of_text = figure.add_subplot(grid[1, :]), max(1.0, current_page().scale)
     scale = Scale.around_zero("K-composition above chance", matrix.to_numpy())
-    image = axes.imshow(matrix, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
-    axes.set_xticks(range(matrix.shape[1]), matrix.columns, rotation=90, fontsize=6)
-    axes.set_yticks(range(matrix.shape[0]), matrix.index, fontsize=6)
-    axes.grid(visible=False)
+    least = 0.1 * scale.high
+    signs = [["\N{MINUS SIGN}" if value < -least else "" for value in row] for row in matrix.to_numpy()]
+    image = draw_image(axes, matrix.to_numpy(), scale, signs)
+    axes.set_xticks(range(matrix.shape[1]), matrix.columns, rotation=90, fontsize=6 * scale_of_text)
+    axes.set_yticks(range(matrix.shape[0]), matrix.index, fontsize=6 * scale_of_text)
     axes.set_xlabel("sender: layer/attention head that writes")
     axes.set_ylabel("receiver: whose keys read")
     colour_bar(image, [axes], scale)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lab.plots.axes import figure_note, legend_below
+from lab.plots.axes import figure_note, line_handles, shared_legend
 from lab.plots.page import new_figure
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_means
@@ -47,8 +47,8 @@ def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> t
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
     _draw_positions(left, table[(table["quantity"] == "first error") & (table["position"] >= 0)], shown)
     _draw_bars(right, table[table["position"] < 0], shown)
-    legend_below(left)
-    right.legend(loc="upper right", frameon=False, handlelength=1.5)
+    lines, bars = line_handles([left]), line_handles([right])
+    shared_legend(figure, {label: (bars[label], lines[label]) for label in bars})
     figure_note(figure, [describe_means(table), *found.notes])
     return figure, attach_notes(table, found)
 
@@ -82,7 +82,7 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, shown: dict[object, Look]) -> Non
                     f"{mean:.2f}", (place, max(top, 0)), (0, 2), textcoords="offset points", ha="center", fontsize="small"
                 )
     axes.axhline(0, color="#222222", linewidth=0.8)
+    axes.margins(y=0.1)
     axes.set_xticks(range(len(present)), [BARS[quantity] for quantity in present], fontsize="small")
     axes.set_ylabel("share")
     axes.grid(visible=False, axis="x")
-    axes.set_axisbelow(True)

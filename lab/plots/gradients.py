@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import figure_note, line_handles
-from lab.plots.curves import band_note, bands, draw_band, finish
+from lab.plots.axes import TOKENS, figure_note, line_handles, log_axis, role_label, shared_legend
+from lab.plots.curves import band_note, bands, draw_band
 from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
-from lab.plots.style import Look, looks
+from lab.plots.style import LOOKS, Look, looks
 from lab.plots.tables import attach_notes
 from lab.stats.conditions import conditions
 
@@ -40,10 +40,8 @@ class Panel(NamedTuple):
 
 PANELS = (
     Panel("gradient's norm\nat the trunk's output", r"gradient/trunk/(\d+)", "head {}", "log"),
-    Panel(
-        "cosine with the next-token\nhead's gradient there", r"gradient/cosine/trunk/1/(\d+)", "head {}", limits=(-1.05, 1.05)
-    ),
-    Panel("share of the whole objective's\ngradient there", r"gradient/share/(.+)/all", "role {}"),
+    Panel("cosine with the next-token\nhead's gradient", r"gradient/cosine/trunk/1/(\d+)", "head {}", limits=(-1.05, 1.05)),
+    Panel("share of the objective's\ngradient there, by role", r"gradient/share/(.+)/all", "role {}"),
 )
 
 
@@ -71,29 +69,38 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
     reject_more(found, LINES_AT_MOST, f"{LINES_AT_MOST} columns")
     table = bands(found, list(named))
     table["line"] = table["metric"].map(named)
-    same = {kind: looks(sorted({name for name in named.values() if name.startswith(kind)})) for kind in ("head", "role")}
+    same = _looks(sorted(set(named.values())))
     every = list(found.table["condition"])
-    figure = new_figure(0.8 + 3.2 * len(every), 0.4 + 2.5 * len(shown))
-    grid = figure.subplots(len(shown), len(every), squeeze=False, sharey="row", sharex=True)
+    label = role_label(frame) or (lambda role: role.replace("_", " "))
+    figure = new_figure(1.0 + 2.2 * len(every), 0.6 + 2.1 * len(shown))
+    grid = figure.subplots(len(shown), len(every), squeeze=False, sharex=True, sharey="row")
     for row, panel in zip(grid, shown, strict=True):
         inside = table[table["metric"].isin(names[panel])]
-        first = inside["condition"].iloc[0]
         for axes, condition in zip(row, every, strict=True):
-            rows = inside[inside["condition"] == condition]
-            _panel(axes, rows, same["head"] | same["role"], panel.label if condition == first else "")
-            axes.tick_params(labelleft=bool(condition == first))
-        _legend(row)
+            _panel(axes, inside[inside["condition"] == condition], same, label)
         row[0].autoscale(axis="y")  # a row shares its scale
         row[0].set_yscale(panel.scale)
         row[0].set_ylim(panel.limits)
-    for column, condition in zip(grid.T, every, strict=True):
-        drawn = [axes for axes in column if axes.axison]
-        drawn[0].set_title(condition, loc="right")
-        for axes in drawn[:-1]:
-            axes.set_xlabel("")
-        drawn[-1].tick_params(labelbottom=True)
+        row[0].set_ylabel(panel.label, fontsize="small")
+    for axes, condition in zip(grid[0], every, strict=True):
+        axes.set_title(condition, fontsize="small")
+    log = table.loc[table["tokens"] > 0, "tokens"]
+    for axes in grid[-1]:
+        log_axis(axes, TOKENS, log)
+    handles = line_handles(grid.flat)
+    shared_legend(
+        figure, {name: handles[name] for name in sorted(handles, key=lambda name: not name.startswith("prediction head "))}
+    )
     figure_note(figure, [*band_note(table), *found.notes])
     return figure, attach_notes(table, found)
+
+
+def _looks(lines: Sequence[str]) -> dict[object, Look]:
+    """Assign heads and roles looks that differ; where there are too many, roles have no markers."""
+    if len(lines) <= len(LOOKS):
+        return looks(lines)
+    heads, roles = (looks([line for line in lines if line.startswith(kind)]) for kind in ("head", "role"))
+    return heads | {role: look._replace(marker="") for role, look in roles.items()}
 
 
 def _names(panel: Panel, metrics: Sequence[str]) -> dict[str, str]:
@@ -102,18 +109,11 @@ def _names(panel: Panel, metrics: Sequence[str]) -> dict[str, str]:
     return {metric: panel.line.format(match[1]) for metric, match in found.items() if match}
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: str) -> None:
-    if rows.empty:
-        axes.set_axis_off()  # a cosine needs two heads
+def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: Callable[[str], str]) -> None:
+    if rows.empty:  # a cosine needs two heads
+        axes.text(0.5, 0.5, "one head", transform=axes.transAxes, ha="center", va="center", color="#555555", fontsize="small")
         return
     for name, curve in rows.groupby("line"):
-        draw_band(axes, curve, same[name], str(name))
-    finish(axes, rows, label)
-
-
-def _legend(row: Iterable[Axes]) -> None:
-    """Draw a legend of all lines in a row of panels, right of the last one that is drawn."""
-    drawn = [axes for axes in row if axes.axison]
-    handles = line_handles(drawn)
-    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-    drawn[-1].legend(handles.values(), handles.keys(), **place, handlelength=2.5, frameon=False)
+        kind, _, which = str(name).partition(" ")
+        words = f"prediction head {which}" if kind == "head" else label(which)
+        draw_band(axes, curve, same[name], words)

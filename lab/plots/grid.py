@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.metrics import Metric
-from lab.plots.axes import PARAMETERS, count, figure_of, log_axis, metric_label, new_axes, note, reference, round_significant
+from lab.plots.axes import (
+    PARAMETERS,
+    count,
+    figure_note,
+    figure_of,
+    log_axis,
+    metric_label,
+    new_axes,
+    note,
+    reference,
+    round_significant,
+)
+from lab.plots.cells import Scale, colour_bar, draw_image
+from lab.plots.page import current_page
 from lab.plots.panels import Lines, in_panels, reject_more
-from lab.plots.style import LUMINANCE
 from lab.plots.tables import attach_notes, describe_seeds, end_table, seed_columns
 from lab.stats.bootstrap import FEWEST
-from lab.stats.conditions import Conditions, rows_of
+from lab.stats.conditions import Conditions, labels_of, rows_of
 from lab.stats.configurations import Rule, finished_with
 
 ROWS_AT_MOST = 24
+_WIDE_CELL = 0.85
+"""Width of a cell that has room for an interval on one line, inches."""
 BANDS_AT_MOST = 3
 """Lines with bands; more have bars beside each other."""
 
@@ -107,32 +121,86 @@ def grid(
         LabError: If there are more than 24 conditions.
     """
     found, table = by_size(frame, metric, by, rule)
-    names, sizes = list(table["condition"].unique()), sorted(table["parameters"].unique())
     reject_more(found, ROWS_AT_MOST, f"{ROWS_AT_MOST} rows")
-    matrix = table.pivot(index="condition", columns="parameters", values="mean").loc[names, sizes].to_numpy(float)
-    axes = axes or new_axes(max(3.8, 0.5 + 0.07 * max(map(len, names)) + 1.05 * len(sizes)), 1.1 + 0.46 * len(names))
-    low, high = (0.0, 1.0) if not Metric.parse(metric).lower_is_better else (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
-    image = axes.imshow(matrix, cmap="cividis", aspect="auto", vmin=low, vmax=high)
-    colours = image.to_rgba(np.nan_to_num(matrix))
-    for row in table.to_dict("records"):
-        place = names.index(row["condition"]), sizes.index(row["parameters"])
-        dark = colours[*place, :3] @ LUMINANCE < 0.5
-        axes.text(
-            place[1], place[0], cell_text(row), ha="center", va="center", color="white" if dark else "black", fontsize="small"
-        )
-    axes.set_xticks(range(len(sizes)), [count(value) for value in sizes])
-    axes.set_yticks(range(len(names)), names)
-    axes.grid(visible=False)
-    axes.set_xlabel(PARAMETERS)
-    note(axes, metric_label(metric, frame, width=200), f"mean [90 % interval] over {describe_seeds(table)}", *found.notes)
+    cells = _cells(found, table)
+    rows, columns = list(dict.fromkeys(cells.rows)), cells.order
+    matrix = np.full((len(rows), len(columns)), np.nan)
+    texts, narrow = [["" for _ in columns] for _ in rows], _cell_width(rows, columns) < _WIDE_CELL
+    for row, column, values in zip(cells.rows, cells.columns, table.to_dict("records"), strict=True):
+        place = rows.index(row), columns.index(column)
+        matrix[place], texts[place[0]][place[1]] = values["mean"], cell_text(values, narrow=narrow)
+    given = axes
+    axes = axes or new_axes(_width(rows, columns), 1.3 + 0.46 * len(rows))
+    words, low, high = metric_label(metric, frame, width=200), 0.0, 1.0
+    if Metric.parse(metric).lower_is_better:
+        low, high = float(np.nanmin(matrix)), float(np.nanmax(matrix))
+    scale = Scale(words.partition(" on ")[0], low, high)
+    image = draw_image(axes, matrix, scale, texts)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel(cells.label)
+    lines = [words, f"mean [90 % interval] over {describe_seeds(table)}", *cells.notes, *found.notes]
+    if given is None:
+        colour_bar(image, [axes], scale)
+        figure_note(figure_of(axes), lines)
+    else:
+        note(axes, *lines)
     return figure_of(axes), attach_notes(table, found)
 
 
-def cell_text(row: Mapping[Any, Any]) -> str:
+class _Cells(NamedTuple):
+    """Where the values of a grid stand.
+
+    Attributes:
+        rows: The label of each value's row.
+        columns: The label of each value's column.
+        order: The labels of the columns, in order.
+        label: Of the horizontal axis.
+        notes: A line for what is the same in all cells.
+    """
+
+    rows: list[str]
+    columns: list[str]
+    order: list[str]
+    label: str
+    notes: list[str]
+
+
+def _cells(found: Conditions, table: pd.DataFrame) -> _Cells:
+    """Arrange the values: columns are sizes, or where there is a single size, values of the last setting."""
+    names, sizes = [str(name) for name in table["condition"]], sorted(table["parameters"].unique())
+    if len(sizes) > 1 or len(found.settings) < 2:
+        return _Cells(names, list(map(count, table["parameters"])), list(map(count, sizes)), PARAMETERS, [])
+    each, settings = [str(name) for name in found.table["condition"]], found.settings
+    inside, outside = labels_of(found.table[settings[:-1]]), labels_of(found.table[settings[-1:]])
+    rows, columns = dict(zip(each, inside, strict=True)), dict(zip(each, outside, strict=True))
+    return _Cells(
+        [rows[name] for name in names],
+        [columns[name] for name in names],
+        list(dict.fromkeys(outside)),
+        "",
+        [f"{count(sizes[0])} {PARAMETERS}"],
+    )
+
+
+def _width(rows: Sequence[str], columns: Sequence[str]) -> float:
+    """Return the width of a grid on a page of its own, inches."""
+    return max(3.8, 1.2 + 0.07 * max(map(len, rows)) + 1.05 * len(columns))
+
+
+def _cell_width(rows: Sequence[str], columns: Sequence[str]) -> float:
+    """Return the width of a cell on the current page, in inches of a notebook's figure."""
+    page = current_page()
+    return (page.width_for(_width(rows, columns)) / page.scale - 0.9 - 0.07 * max(map(len, rows))) / len(columns)
+
+
+def cell_text(row: Mapping[Any, Any], *, narrow: bool = False) -> str:
     """Return the text of a cell: the mean, and the interval, or the number of seeds if they are too few."""
     seeds = int(row["seeds"])
     few = f"{seeds} seed{'s' if seeds > 1 else ''}"
-    return f"{row['mean']:.2f}\n" + (few if seeds < FEWEST else f"[{row['low']:.2f}, {row['high']:.2f}]")
+    return f"{row['mean']:.2f}\n" + (
+        few if seeds < FEWEST else f"[{row['low']:.2f},{chr(10) if narrow else ' '}{row['high']:.2f}]"
+    )
 
 
 def draw_seeds(axes: Axes, rows: pd.DataFrame, x: str, colour: str) -> None:

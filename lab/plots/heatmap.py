@@ -8,12 +8,13 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import figure_note, figure_of, new_axes, note
-from lab.plots.cells import DIVERGING, Scale, draw_image
-from lab.plots.page import new_figure
+from lab.plots.axes import figure_note, figure_of, note
+from lab.plots.cells import DIVERGING, Scale, colour_bar, draw_cells
+from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.tables import attach_notes, chance_lines, format_range, heads_of
 from lab.stats.conditions import conditions
@@ -49,24 +50,30 @@ def heatmap(
     last = found.frame[found.frame["step"] == found.frame.groupby("run")["step"].transform("max")]
     matrices = {name: _matrix(last[last["condition"] == name]) for name in names}
     seeds = last.groupby("condition", observed=True)["run"].nunique()
-    wide = max(matrix.shape[1] for matrix in matrices.values())
-    if axes is None and len(names) > 1:
-        tall = max(map(len, matrices.values()))
-        figure = new_figure((1.4 + 0.48 * wide) * len(names), 1.3 + 0.42 * tall)
-        panels = list(figure.subplots(1, len(names), squeeze=False)[0])
+    wide, tall = (max(matrix.shape[axis] for matrix in matrices.values()) for axis in (1, 0))
+    if axes is None:
+        most = 2 if len(names) in (2, 4) else 3
+        columns = columns_of(len(names), most, panel=1.4 + 0.48 * wide, least=1.3 + 0.3 * wide)
+        high = -(-len(names) // columns)
+        figure = new_figure(1.0 + (1.4 + 0.48 * wide) * columns, 0.9 + (0.6 + 0.36 * tall) * high)
+        panels = list(figure.subplots(high, columns, squeeze=False).flat)
     else:
-        panels = [axes or new_axes(1.6 + 0.55 * wide, 1.1 + 0.42 * len(matrices[names[0]]))]
-    for panel, name in zip(panels, names, strict=True):
-        _draw(panel, matrices[name], score)
-        panel.set_title(name, fontsize="small")
-    what = f"{score.replace('_', ' ')} score at the end, mean of {format_range(seeds)} seeds"
+        panels = [axes]
+    scale = Scale(_words(score), 0.0, 1.0) if score == "prefix_matching" else Scale(_words(score), -1.0, 1.0, DIVERGING)
+    for panel, name in zip(panels, names, strict=False):
+        image = _draw(panel, matrices[name], scale)
+        panel.set_title(name if len(names) > 1 else "", fontsize="small")
+    for panel in panels[len(names) :]:
+        panel.remove()
+    if axes is None:
+        colour_bar(image, panels[: len(names)], scale, aspect=20 * high)
+    what = f"{_words(score)} at the end, mean of {format_range(seeds)} seeds"
     even = [f"chance: {value:.2g}" for value in chance_lines(frame).values()] if score == "prefix_matching" else []
     lines = [what if seeds.max() > 1 else what.partition(",")[0], *even, *found.notes]
-    if len(panels) > 1:
-        figure_note(figure, lines)
+    if axes is None:
+        figure_note(figure_of(panels[0]), lines)
     else:
-        panels[0].set_title("")
-        note(panels[0], *lines)
+        note(axes, *lines)
     tables = [matrices[name].reset_index().assign(condition=name, seeds=seeds[name]) for name in names]
     return figure_of(panels[0]), attach_notes(pd.concat(tables, ignore_index=True), found)
 
@@ -87,9 +94,12 @@ def _depth(site: str) -> tuple[bool, int]:
     return part == "prediction", int(number)
 
 
-def _draw(axes: Axes, matrix: pd.DataFrame, score: str) -> None:
-    scale = Scale(score, 0.0, 1.0) if score == "prefix_matching" else Scale(score, -1.0, 1.0, DIVERGING)
-    draw_image(axes, matrix.to_numpy(float), scale, "{:.2f}".format)
-    axes.set_xticks(range(matrix.shape[1]), [str(head) for head in matrix.columns])
-    axes.set_yticks(range(len(matrix)), list(matrix.index))
+def _words(score: str) -> str:
+    return Metric(score).label()
+
+
+def _draw(axes: Axes, matrix: pd.DataFrame, scale: Scale) -> AxesImage:
+    layers, heads = list(map(str, matrix.index)), [str(head) for head in matrix.columns]
+    image = draw_cells(axes, matrix.to_numpy(float), layers, heads, scale)
     axes.set_xlabel("attention head")
+    return image

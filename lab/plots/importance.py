@@ -48,7 +48,6 @@ def importance(
     axes.set_xlim(left=0)
     axes.set_xlabel("importance (share of all)")
     axes.grid(visible=False, axis="y")
-    axes.set_axisbelow(True)
     what = f"PED-ANOVA over {len(configurations)} configurations, {describe_seeds(configurations)}"
     marks = "orange mark: 95th percentile under permutation"
     note(axes, metric_label(metric, frame, width=200), what, marks, *found.notes)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import Literal, get_args
 
-import pandas as pd
 from matplotlib import style as mpl_style
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from matplotlib.lines import Line2D
-from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator
 
 from lab.errors import LabError
-from tasks.errors import nearest
 
 Style = Literal["notebook", "paper", "talk"]
 COLUMN, PAGE = 3.25, 6.75
@@ -29,8 +22,6 @@ FONTS: dict[str, float] = {"notebook": 9.0, "paper": 8.5, "talk": 14.0}
 _UNITS = {"mm": 1 / 25.4, "cm": 1 / 2.54, "in": 1.0}
 _SMALLEST, _LARGEST = 1.5, 40.0
 """Sides of a figure, inches."""
-_PANEL, _SLACK = 0.4, 0.02
-"""The least side of a panel, and what may hang over the edge, inches."""
 _FLATTEST = 0.85
 """Least share of its height that a figure keeps on a narrower page."""
 _SETTINGS = {
@@ -44,6 +35,7 @@ _SETTINGS = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.6,
@@ -136,17 +128,18 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(wide, page.height_for(height, wide / (width * page.scale))), layout="constrained")
 
 
-def columns_of(panels: int, most: int, panel: float = 2.4) -> int:
+def columns_of(panels: int, most: int, panel: float = 2.4, least: float = 1.2) -> int:
     """Return in how many columns panels stand on the current page.
 
     Args:
         panels: Their number.
         most: Columns of the figure on a page of its own.
         panel: Width of a panel on a page of its own, inches.
+        least: Width that a panel needs with its labels, inches.
     """
     page = current_page()
     columns = min(panels, most)
-    fit = int((page.width_for(0.9 + panel * columns) / page.scale - 0.6) / min(panel, 1.2))
+    fit = int((page.width_for(0.9 + panel * columns) / page.scale - 0.6) / least)
     return max(1, min(columns, fit))
 
 
@@ -170,38 +163,6 @@ def arrange_header(figure: Figure, title: str = "") -> None:
         engine.set(rect=(0, 0, 1, top - sum(heights) / tall))  # type: ignore[call-arg]
 
 
-def draw(
-    draw_figure: Callable[..., tuple[Figure, pd.DataFrame]], frame: pd.DataFrame, *arguments: Any, page: Page, **options: Any
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw a figure for a page.
-
-    Args:
-        draw_figure: A figure of `lab.plots`, or a function of your own with the same arguments and results.
-        frame: A tidy frame.
-        arguments: Further arguments of the figure, such as the metric.
-        page: Size, style, title, limits and labels.
-        options: Options of the figure.
-
-    Returns:
-        The figure, and its numbers.
-
-    Raises:
-        LabError: If the figure has no condition of `labels`, `ylim` without a vertical axis of numbers, or no room on the page.
-    """
-    with style(page):
-        figure, table = draw_figure(frame, *arguments, **options)
-        _rename(figure, page.labels)
-        if page.ylim is not None:
-            _limit(figure, page.ylim)
-        if page.title:
-            grow(figure, 1)
-            arrange_header(figure, page.title)
-        if page.scale > 1:
-            _thicken(figure, page.scale)
-        check_room(figure)
-    return figure, table
-
-
 def _inches(name: str, length: str | float | None) -> float | None:
     """Return a length in inches.
 
@@ -218,68 +179,3 @@ def _inches(name: str, length: str | float | None) -> float | None:
         words = "column, page, or " if name == "width" else ""
         raise LabError(f"{name} must be {words}a length from 38mm to 1016mm, such as 85mm, 8.5cm or 3.3in, not {length!r}")
     return float(inches)
-
-
-def _rename(figure: Figure, labels: Mapping[str, str]) -> None:
-    """Replace names of conditions in legends, titles and ticks: where they stand alone, else where they are part of a text."""
-    for condition, label in labels.items():
-        name = re.escape(condition)
-        for pattern in map(re.compile, (rf"^{name}(?=$|:)", rf"(?<![\w.]){name}(?![\w.])")):
-            if _replace(figure, pattern, label):
-                break
-        else:
-            known = [text.get_text() for legend in _legends(figure) for text in legend.get_texts()]
-            known += [axes.get_title() for axes in figure.axes if axes.get_title()]
-            raise LabError(f"label: the figure has no condition {condition!r}; {nearest(condition, known)}")
-
-
-def _replace(figure: Figure, pattern: re.Pattern[str], label: str) -> bool:
-    """Replace a pattern in all texts of a figure, and return whether there was one."""
-    text_of, found = label.replace("\\", "\\\\"), False
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        ticks = [tick.get_text() for tick in axis.get_ticklabels()]
-        if any(map(pattern.search, ticks)):
-            found = True
-            axis.set_ticklabels([pattern.sub(text_of, tick) for tick in ticks])
-    for text in cast(list[Text], figure.findobj(Text)):
-        if pattern.search(text.get_text()):
-            found = True
-            text.set_text(pattern.sub(text_of, text.get_text()))
-    return found
-
-
-def _legends(figure: Figure) -> list[Legend]:
-    return [*figure.legends, *(legend for axes in figure.axes if (legend := axes.get_legend()))]
-
-
-def _limit(figure: Figure, limits: tuple[float, float]) -> None:
-    """Set the limits of the vertical axis of the first panel; panels that share it follow."""
-    first = figure.axes[0]
-    if first.images or isinstance(first.yaxis.get_major_locator(), FixedLocator):
-        raise LabError("ylim: the figure has no vertical axis of numbers")
-    first.set_ylim(limits)
-
-
-def _thicken(figure: Figure, scale: float) -> None:
-    """Scale lines and markers with the text."""
-    for line in cast(list[Line2D], figure.findobj(Line2D)):
-        line.set_linewidth(line.get_linewidth() * scale)
-        line.set_markersize(line.get_markersize() * scale)
-
-
-def check_room(figure: Figure) -> None:
-    """Reject a figure whose panels have no room, or whose text is cut off.
-
-    Raises:
-        LabError: Stating the sides of the figure.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a layout that leaves no room
-        figure.draw_without_rendering()
-    wide, tall = figure.get_size_inches()
-    box = figure.get_tightbbox()
-    panels = [axes.get_position() for axes in figure.axes if axes.axison]
-    narrow = any(panel.width * wide < _PANEL or panel.height * tall < _PANEL for panel in panels)
-    if narrow or box.x0 < -_SLACK or box.y0 < -_SLACK or box.x1 > wide + _SLACK or box.y1 > tall + _SLACK:
-        size = f"{wide * 25.4:.0f}mm x {tall * 25.4:.0f}mm"
-        raise LabError(f"the figure has no room on {size}: give more width or height, or draw fewer conditions")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -10,14 +9,12 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.plots.axes import figure_note, figure_of, legend_below, line_handles, new_axes, note, shared_legend
-from lab.plots.page import columns_of, current_page, new_figure
+from lab.plots.page import columns_of, new_figure
 from lab.plots.style import LOOKS, Look, looks
 from lab.stats.conditions import Conditions, labels_of
 
 LINES_AT_MOST, PANELS_AT_MOST = 6, 12
 """Lines of a panel, if a setting can be divided into panels; panels of a figure."""
-_CHARACTERS = 13.0
-"""Characters of a label in an inch of a panel."""
 Lines = Mapping[str, tuple[str, Look]]
 """The lines of a panel: label and look by condition."""
 
@@ -85,7 +82,7 @@ def in_panels(
         return figure_of(axes)
     columns = columns_of(len(panels), 2 if len(panels) in (2, 4) else 3)
     rows = -(-len(panels) // columns)
-    figure, page = new_figure(0.9 + 2.4 * columns, 1.0 + 2.1 * rows), current_page()
+    figure = new_figure(0.9 + 2.4 * columns, 1.0 + 2.1 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     look = looks(label for lines in panels.values() for label in lines.values())
     for place, (name, lines) in enumerate(panels.items()):
@@ -96,7 +93,6 @@ def in_panels(
             panel.set_xlabel("")
         else:
             panel.tick_params(labelbottom=True)
-            panel.set_xlabel(textwrap.fill(panel.get_xlabel(), int(_CHARACTERS * figure.get_figwidth() / columns / page.scale)))
         if place % columns:
             panel.set_ylabel("")
     for panel in grid.flat[len(panels) :]:

@@ -68,17 +68,27 @@ def pareto(
     colours = runs.loc[table["condition"], "colour"].astype(str).to_numpy()
     axes = axes or new_axes()
     front = table[table["front"]].sort_values(cost)
-    axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1.2, label="front", zorder=3)
     names = [str(name) for name in runs["colour"].cat.categories]
     spread = table.assign(**{cost: side_by_side(table[cost])})
     for name, look in looks(names).items():
         rows = spread[colours == name]
         errors = [(rows["mean"] - rows["low"]).fillna(0), (rows["high"] - rows["mean"]).fillna(0)]
-        marks = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.4, "elinewidth": 0.9, "zorder": 2}
+        marks = {
+            "markersize": 5,
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.4,
+            "elinewidth": 0.9,
+            "capsize": 1.5,
+            "zorder": 2,
+        }
         options = look._replace(line="none").options | marks
         axes.errorbar(rows[cost], rows["mean"], yerr=errors, label=name, **options)
         draw_seeds(axes, rows, cost, look.colour)
+    if len(front) > 1:
+        axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1.2, label="Pareto front", zorder=3)
     log_axis(axes, COSTS[cost], table[cost])
+    if table[cost].max() < 1.5 * table[cost].min():
+        axes.set_xlim(table[cost].min() / 1.5, table[cost].max() * 1.5)
     axes.set_ylabel(metric_label(metric, frame))
     legend_below(axes)
     note(axes, *interval_note(table, "interval"), *found.notes)

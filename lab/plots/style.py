@@ -18,7 +18,7 @@ class Look(NamedTuple):
     @property
     def place(self) -> int:
         """Its place among the looks."""
-        return _MARKERS.index(self.marker)
+        return _MARKERS.index(self.marker) if self.marker in _MARKERS else 0
 
     @property
     def options(self) -> dict[str, Any]:

@@ -42,14 +42,24 @@ def test_acceptance_draws_means_by_role_and_head() -> None:
     rates = {"acceptance/2": 0.5, "acceptance/3": 0.2, "tokens_per_forward": 1.7}
     rates |= {f"acceptance_given_reached/{role}/{head}": 0.4 for role in ("all", "word", "end") for head in (2, 3)}
     figure, table = plots.acceptance(frame_of({(3, 8): rates}))
-    assert len(figure.axes) == 1
+    assert [panel.get_title() for panel in figure.axes] == ["all tokens", "words", "end token"]
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    assert set(lines) == {"words", "end token", "all tokens", "all tokens, whatever came before"}
-    np.testing.assert_allclose(lines["all tokens, whatever came before"].get_ydata(), [0.52, 0.22])
+    assert set(lines) == {"if every earlier draft was accepted", "whatever was drafted before"}
+    np.testing.assert_allclose(lines["whatever was drafted before"].get_ydata(), [0.52, 0.22])
+    assert [line.get_label() for line in figure.axes[1].lines] == ["if every earlier draft was accepted", "all tokens"]
     assert np.isclose(table.set_index("metric")["mean"]["tokens_per_forward"], 1.72)
     again, _ = plots.acceptance(frame_of({(3, 8): rates}, steps=(0, 100, 200)))
-    assert len(again.axes) == 2
-    np.testing.assert_array_equal(again.axes[1].lines[0].get_xdata(), [1000, 2000])
+    assert [panel.get_title() for panel in again.axes][-1] == "tokens per forward pass"
+    np.testing.assert_array_equal(again.axes[3].lines[0].get_xdata(), [1000, 2000])
+
+
+def test_symbols_of_a_token_share_a_panel_and_rare_tokens_are_left_out() -> None:
+    rates = {f"acceptance_given_reached/{role}/2": 0.4 for role in ("all", "word/1", "word/2", "end/1")} | {"acceptance/2": 0.5}
+    frame = frame_of({(2, 8): rates})
+    rare = (frame["metric"] == "acceptance_given_reached/end/1/2") & (frame["seed"] > 1)
+    figure, _ = plots.acceptance(frame[~rare])
+    assert [panel.get_title() for panel in figure.axes] == ["all tokens", "words"]
+    assert [line.get_label() for line in figure.axes[1].lines] == ["symbol 1 of a token", "symbol 2 of a token", "all tokens"]
 
 
 def test_speedup_draws_heads_and_batches() -> None:

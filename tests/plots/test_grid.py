@@ -115,7 +115,7 @@ def test_a_cost_that_is_not_known_of_all_runs_is_rejected() -> None:
     assert axes.get_xlabel() == "wall time (seconds)"
     legend = axes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["front", "width = 64", "width = 128"]
+    assert [text.get_text() for text in legend.get_texts()] == ["width = 64", "width = 128"]
     assert len(table) == 2
 
 
