@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("lab.errors", "tasks"),
-    ("lab.metrics", "lab.processes", "lab.registry"),
+    ("lab.loading", "lab.metrics", "lab.processes", "lab.registry"),
     ("lab.config",),
     ("lab.model",),
     ("lab.objectives", "lab.decoding", "lab.stats"),

@@ -11,6 +11,7 @@ from lab.cli.arguments import Parser, setting_names, split_first
 from lab.cli.options import description, function_options
 from lab.cli.page import add_page_options, page_of, reference_lines_of
 from lab.errors import LabError
+from lab.loading import without_collection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,9 @@ _NO_OPTIONS = ("lines", "axes", "expected", "labels")
 
 def run(arguments: list[str]) -> int:
     """Draw a figure of some runs and save it with its numbers."""
-    from lab import plots
-    from lab.plots.save import check_path
+    with without_collection():
+        from lab import plots
+        from lab.plots.save import check_path
 
     name, rest = split_first(arguments)
     draw = None if name is None else plots.find_figure(name)

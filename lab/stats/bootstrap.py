@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 LEVEL = 0.90
 """Of every interval and band, as in the paper."""
@@ -72,7 +72,8 @@ def expanded_percentile(resampled_RP: Floats, level: float, seeds: int) -> Float
 
 def expanded(level: float, seeds: int) -> float:
     """Return the share of resampled means outside an expanded percentile interval at each end; from two seeds on."""
-    return float(stats.norm.sf(math.sqrt(seeds / (seeds - 1)) * stats.t.ppf((1 + level) / 2, seeds - 1)))
+    quantile_of_t = scipy.special.stdtrit(seeds - 1, (1 + level) / 2)
+    return float(scipy.special.ndtr(-math.sqrt(seeds / (seeds - 1)) * quantile_of_t))
 
 
 def bootstrap_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -> Interval:
@@ -96,7 +97,7 @@ def escaped_share(escaped: ArrayLike, level: float = LEVEL) -> Interval:
         ValueError: If there is no run.
     """
     seen = np.asarray(escaped, dtype=bool)
-    exact = stats.binomtest(int(seen.sum()), len(seen)).proportion_ci(level, method="exact")
+    exact = scipy.stats.binomtest(int(seen.sum()), len(seen)).proportion_ci(level, method="exact")
     return Interval(float(seen.mean()), float(exact.low), float(exact.high), len(seen))
 
 

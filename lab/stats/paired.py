@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from lab.errors import LabError
 from lab.stats.bootstrap import LEVEL, Floats, bootstrap_interval
@@ -89,7 +89,7 @@ def sign_flip(differences: Floats) -> tuple[float, str]:
     def mean(values: Floats, axis: int) -> Any:
         return np.round(values.mean(axis) / scale, 12)  # so that ties are equal
 
-    result = stats.permutation_test(
+    result = scipy.stats.permutation_test(
         (differences,), mean, permutation_type="samples", n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)
     )
     exact = "exact " if 2 ** len(differences) <= EXACT_UP_TO else ""

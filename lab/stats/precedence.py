@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import pandas as pd
-from scipy import stats
+import scipy
 
 from lab.stats.paired import corrected, least_p_of_pairs
 
@@ -56,7 +56,7 @@ def precedence_table(times: pd.DataFrame, events: Sequence[str], by: Sequence[st
             after = int((both & (part[first] > part[second])).sum() + (seen_b & ~seen_a).sum())
             together, neither = int((both & (part[first] == part[second])).sum()), int((~seen_a & ~seen_b).sum())
             untied = before + after
-            p_value = float(stats.binomtest(before, untied).pvalue) if untied else 1.0
+            p_value = float(scipy.stats.binomtest(before, untied).pvalue) if untied else 1.0
             rows.append([*condition, first, second, before, together, after, neither, int((seen_a ^ seen_b).sum()), p_value])
     counts = ["before", "together", "after", "neither", "censored"]
     table = pd.DataFrame(rows, columns=[*by, "first", "second", *counts, "p_value"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from lab.stats.bootstrap import LEVEL, Floats
 from lab.stats.paired import ALPHA, EXACT_UP_TO, corrected, least_p_of_pairs, least_p_of_runs
@@ -38,7 +38,7 @@ def survival_curve(times: Sequence[float], observed: Sequence[bool], level: floa
     """
     if not len(times):
         raise ValueError("a survival curve needs at least one run")
-    estimate = stats.ecdf(_censored(times, observed)).sf
+    estimate = scipy.stats.ecdf(_censored(times, observed)).sf
     tokens, share = estimate.quantiles, estimate.probabilities
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # at shares of 0 and 1
@@ -83,7 +83,9 @@ def log_rank(
     def difference(a: Floats, b: Floats, axis: int) -> Any:
         return np.round(a.mean(axis) - b.mean(axis), 12)  # so that ties are equal: scores are of the order of 1
 
-    return float(stats.permutation_test(conditions, difference, n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue)
+    return float(
+        scipy.stats.permutation_test(conditions, difference, n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue
+    )
 
 
 def survival_comparisons(table: pd.DataFrame, which: str, column: str = "n_future") -> pd.DataFrame:
@@ -128,4 +130,4 @@ def survival_comparisons(table: pd.DataFrame, which: str, column: str = "n_futur
 
 def _censored(times: Sequence[float], observed: Sequence[bool]) -> Any:
     values, seen = np.asarray(times, dtype=float), np.asarray(observed, dtype=bool)
-    return stats.CensoredData(uncensored=values[seen], right=values[~seen])
+    return scipy.stats.CensoredData(uncensored=values[seen], right=values[~seen])

@@ -1,8 +1,11 @@
 """Train one run or several: Lightning module, data feed, callbacks, checkpoints."""
 
+from lab.loading import without_collection
 from lab.processes import own_environment
+from lab.training.light import import_torchmetrics
 
-with own_environment():  # Lightning reads RANK and the like when it is imported
+with own_environment(), without_collection():  # Lightning reads RANK and the like when it is imported
+    import_torchmetrics()
     import lightning.pytorch  # noqa: F401
 
 from lab.training.fit import resume, train

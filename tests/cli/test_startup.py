@@ -1,0 +1,72 @@
+"""Which large packages a command imports: each further one would cost a good part of a second before its first output."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lab
+from tests.helpers.runs import make_run
+
+LARGE = {
+    *("torch", "torch._inductor.compile_fx", "lightning", "torchmetrics", "torchmetrics.functional", "torchmetrics.text"),
+    *("pandas", "scipy", "scipy.signal", "scipy.stats", "matplotlib", "matplotlib.pyplot", "seaborn", "transformers"),
+    *("pydantic", "optuna", "sqlalchemy", "ray", "IPython"),
+}
+PLOT = {"pydantic", "pandas", "scipy", "matplotlib"}
+TRAIN = {"pydantic", "torch", "lightning", "torchmetrics", "matplotlib", "matplotlib.pyplot"}
+"""Matplotlib comes with the base class of torchmetrics."""
+
+COMMANDS: dict[str, set[str]] = {
+    "--help": set(),
+    "tasks": set(),
+    "runs runs": {"pydantic"},
+    "plot emergence runs -o figure.png": PLOT,
+    "train induction --steps 1 --schedule.warmup_steps 0 --evaluation.examples 8 --out trained": TRAIN,
+}
+"""What each command may import of `LARGE`."""
+
+PROGRAM = """
+import json, sys
+from lab.cli.main import main
+status = main(sys.argv[1:])
+print(json.dumps([status, sorted(sys.modules)]))
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_imports_what_it_uses(command: str, tmp_path: Path) -> None:
+    for seed in range(5):  # from five seeds on a figure has a band
+        experiment = lab.experiment("induction", seed=seed)
+        make_run(tmp_path / f"runs/{seed}", experiment, {step: {"accuracy/copy/1": step / 20} for step in (0, 10, 20)})
+    status, modules = modules_after(command.split(), tmp_path)
+    assert status == 0
+    assert LARGE & set(modules) == COMMANDS[command]
+
+
+@pytest.mark.process
+def test_import_lab_imports_nothing_large(tmp_path: Path) -> None:
+    program = "import json, sys, lab; print(json.dumps([0, sorted(sys.modules)]))"
+    assert not LARGE & set(modules_after([], tmp_path, program)[1])
+
+
+@pytest.mark.slow
+def test_torchmetrics_is_whole_when_it_is_asked_for(tmp_path: Path) -> None:
+    program = """
+import json, sys
+import lab.training, lightning.pytorch.core.module, torchmetrics
+before = "torchmetrics.classification" in sys.modules
+same = issubclass(torchmetrics.Accuracy, lightning.pytorch.core.module.Metric)
+print(json.dumps([before, same]))
+"""
+    assert modules_after([], tmp_path, program) == [False, True]
+
+
+def modules_after(arguments: list[str], folder: Path, program: str = PROGRAM) -> list:
+    """Run a program in a process of its own, and return what its last line says."""
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
