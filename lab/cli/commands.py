@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "sweep": "lab.cli.sweep",
     "reproduce": "lab.cli.reproduce",
     "demo": "lab.cli.demo",
+    "completion": "lab.cli.completion",
 }
 """The module of each command; its function `run(arguments)` returns the exit status."""
 RENAMED = {"tasks certify": "tasks inspect"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import tasks
@@ -55,5 +56,12 @@ def add_group(parser: Parser, title: str, described: Sequence[Described], defaul
             *(f"--{name.replace('_', '-')}" for name in names if name),
             dest=f"setting {each.name}",
             metavar="VALUE",
+            choices=_choices(each.allowed),
             help=f"{each.meaning} ({'; '.join(filter(None, facts))})".replace("%", "%%").lstrip(),
         )
+
+
+def _choices(allowed: str) -> list[str] | None:
+    """Return the words of a description that lists values, for completion; None for a range."""
+    values = [value for value in re.split(", | or ", allowed) if not re.search("[ :]", value)]
+    return values if len(values) > 1 else None
