@@ -142,8 +142,8 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def _saved(folder: Path) -> dict[str, Tensor]:
-    """Read the weights that `transformers` saved, in one file or several."""
-    if not (folder / INDEX).is_file():
+    """Read the weights that `transformers` saved, in one file or several; one comes first, as it does there."""
+    if (folder / WEIGHTS).is_file() or not (folder / INDEX).is_file():
         return load_tensors(folder / WEIGHTS)
     shards = _mapping(folder / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(name, str) and Path(name).name == name for name in shards.values()):

@@ -165,7 +165,11 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     ),
     "index elsewhere": (
         "",
-        lambda: Path("llama/model.safetensors.index.json").write_text('{"weight_map": {"a": "../b"}}'),
+        lambda: (
+            Path("llama/model.safetensors")
+            .rename("llama/model.safetensors.index.json")
+            .write_text('{"weight_map": {"a": "../b"}}')
+        ),
         "weight_map must be a mapping from weights to files beside it",
     ),
     "heads of another network": (
