@@ -95,16 +95,17 @@ def _section_html(section: Section) -> str:
     title, blocks = _inline(section.title), []
     if section.share is not None:
         blocks.append(f'<progress value="{section.share:.4f}" aria-label="share of the work that is done"></progress>')
-    numbers = "" if section.numbers is None else f" ({_download(section.numbers, section.title or 'numbers')})"
+    link = "" if section.numbers is None else _download(section.numbers, section.title or "numbers")
     if section.figure is not None:
         image = embedded(section.figure, html.escape(re.sub(r" \(\[.*", "", section.text)))
-        blocks.append(f"<figure>{image}<figcaption>{_inline(section.text)}{numbers}</figcaption></figure>")
+        blocks.append(f"<figure>{image}<figcaption>{_inline(section.text)}{f' ({link})' if link else ''}</figcaption></figure>")
     else:
         for paragraph in filter(None, section.text.split("\n\n")):
             found = paragraph.startswith("> ")
             blocks.append(f'<p class="found">{_inline(paragraph[2:])}</p>' if found else f"<p>{_inline(paragraph)}</p>")
     if section.table is not None:
         blocks.append(_table_html(section.table))
+        blocks += [f"<p><small>{link}</small></p>"] if link and section.figure is None else []
     if section.folded:
         return "\n".join([f"<details><summary>{title}</summary>", *blocks, "</details>"])
     return "\n".join([f"<h2>{title}</h2>", *blocks] if title else blocks)
@@ -132,7 +133,7 @@ def _download(table: pd.DataFrame, name: str) -> str:
     """Return a link that saves a table as CSV and needs no other file."""
     file = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".csv"
     data = b64encode(table.to_csv(index=False).encode(errors="surrogateescape")).decode()
-    return f'<a download="{file}" href="data:text/csv;base64,{data}">numbers</a>'
+    return f'<a download="{file}" href="data:text/csv;base64,{data}">numbers as CSV</a>'
 
 
 def _inline(text: str) -> str:

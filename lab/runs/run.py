@@ -6,7 +6,9 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from lab.runs import tables
 from lab.runs.files import read_json, report_unreadable
 from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, is_run, newest_checkpoint, weights_by_step
 from lab.runs.lock import LOCK, is_locked
+from lab.runs.names import headline
+from tasks.errors import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +59,45 @@ class Run:
         for name in ("wall_seconds", "non_embedding_parameters"):
             if not isinstance(self.record.get(name), (int, float)):
                 raise LabError(f"{self.path / RECORD}: {name} must be a number, not {self.record.get(name)!r}")
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {', '.join(f'{name} {value}' for name, value in self._facts().items())}>"
+
+    def _repr_html_(self) -> str:
+        rows = {"run": str(self.path), **self._facts()}.items()
+        lines = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+        return f"<table>{lines}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """Return what the run is and how far it is, in words."""
+        one, model = self.experiment, self.experiment.model
+        facts = {"task": one.task.name, "n": str(one.n_future), "seed": str(one.seed), "state": self.state}
+        facts["model"] = f"{model.layers} layers of width {model.width}"
+        with suppress(LabError):  # its tables may be damaged
+            last = {row.metric: row for row in self.metrics()}
+            facts |= {
+                name: f"{last[name].value:.3f} at step {last[name].step}/{one.steps}" for name in {headline(one)} & last.keys()
+            }
+        return facts
+
+    def __getitem__(self, metric: str) -> pd.Series:
+        """Return the values of a metric by step; a notebook completes its name.
+
+        Raises:
+            LabError: If the run has no such metric.
+        """
+        import pandas as pd
+
+        found = {row.step: row.value for row in self.metrics() if row.metric == metric}
+        if not found:
+            raise LabError(f"{self.path}: has no metric {metric!r}; {nearest(str(metric), self.metric_names())}")
+        return pd.Series(found, name=metric, dtype=float).rename_axis("step")
+
+    def metric_names(self) -> list[str]:
+        """List the metrics that the run has measured."""
+        return list(dict.fromkeys(row.metric for row in self.metrics()))
+
+    _ipython_key_completions_ = metric_names
 
     @property
     def name(self) -> str:
@@ -198,7 +241,8 @@ def tabulate(measured: Sequence[tuple[Run, Sequence[tables.Row]]]) -> pd.DataFra
     described = describe([run for run, _ in measured])
     parts = []
     for (run, rows), (_, columns) in zip(measured, described.iterrows(), strict=True):
-        part = _with_cost(run, rows)
+        one = run.experiment
+        part = tables.with_cost(rows, run.seconds(), one.batch_size, float(one.flops_per_step))
         for position, (name, value) in enumerate(columns.items()):
             part.insert(position, str(name), pd.Series([value] * len(part), index=part.index))
         parts.append(part)
@@ -218,7 +262,7 @@ def describe(runs: Sequence[Run]) -> pd.DataFrame:
         {
             "run": key,
             "task": run.experiment.task.name,
-            **{name: _cell(values.get(name)) for name in columns},
+            **{name: tables.format_setting(values.get(name)) for name in columns},
             "parameters": run.record["non_embedding_parameters"],
             "state": run.state,
         }
@@ -250,27 +294,3 @@ def _recorded(run: Run) -> list[tables.Row]:
         raise LabError(f"{run.path / METRICS}: missing or empty, though the run is finished")
     run.seconds()
     return rows
-
-
-def _with_cost(run: Run, rows: Sequence[tables.Row]) -> pd.DataFrame:
-    """Return measurements of a run as a table, with the cost of the run at each step."""
-    import pandas as pd
-
-    part = pd.DataFrame(rows, columns=tables.METRICS)
-    part.insert(3, "sequences", part["step"] * run.experiment.batch_size)
-    part.insert(4, "flops", part["step"] * float(run.experiment.flops_per_step))
-    part.insert(5, "seconds", part["step"].map(run.seconds()).astype(float))
-    return part
-
-
-def _cell(value: Any) -> Any:
-    """Return a setting in a form that a table can group: a list as text, one of groups of settings in words."""
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return "; ".join(
-            " ".join(f"{name.replace('_', ' ')} {_in_words(inner)}" for name, inner in item.items()) for item in value
-        )
-    return str(value) if isinstance(value, list) else value
-
-
-def _in_words(value: Any) -> str:
-    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.errors import LabError
 from lab.runs.files import readable_errors, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = ("step", "tokens", "scored_tokens", "metric", "value")
 OLD_METRICS = ("step", "tokens", "metric", "value")
@@ -122,3 +125,34 @@ def _lines(path: Path) -> list[str]:
     with readable_errors(path):
         text = path.read_bytes().decode("utf-8", errors="replace")
     return [line + "\n" for line in text.split("\n")[:-1]]
+
+
+def with_cost(rows: Sequence[Row], seconds: Mapping[int, float], batch_size: int, flops_per_step: float) -> pd.DataFrame:
+    """Return measurements of a run as a table, with the cost of the run at each step.
+
+    Args:
+        rows: The measurements.
+        seconds: Wall time by step.
+        batch_size: Sequences of a step.
+        flops_per_step: Floating-point operations of a step.
+    """
+    import pandas as pd
+
+    part = pd.DataFrame(rows, columns=METRICS)
+    part.insert(3, "sequences", part["step"] * batch_size)
+    part.insert(4, "flops", part["step"] * flops_per_step)
+    part.insert(5, "seconds", part["step"].map(seconds).astype(float))
+    return part
+
+
+def format_setting(value: Any) -> Any:
+    """Return a setting in a form that a table can group: a list as text, one of groups of settings in words."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return "; ".join(
+            " ".join(f"{name.replace('_', ' ')} {_in_words(inner)}" for name, inner in item.items()) for item in value
+        )
+    return str(value) if isinstance(value, list) else value
+
+
+def _in_words(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab.errors import LabError
+from lab.processes import in_notebook
 from lab.sweeping.prepare import Description, Prepared, prepare
 from lab.sweeping.results import Results, collect
 from lab.sweeping.study.study import is_exhausted, plan_retries, set_up, total_trials
@@ -35,7 +36,7 @@ def sweep(
         storage: `postgresql://...`; by default a journal beside the runs.
         retry_failed: Whether to train the failed runs of a grid once more, from their checkpoints.
         loggers: Where else each run logs its metrics; see `lab.train`.
-        console: Where to show progress; by default nowhere.
+        console: Where to show progress; by default a notebook shows it, a script nothing.
 
     Returns:
         The results, which are also written to `runs.csv` and `frame.csv`.
@@ -45,7 +46,8 @@ def sweep(
         KeyboardInterrupt: After Ctrl-C, with everything saved.
     """
     chosen = workers if isinstance(workers, Workers) else Workers(workers)
-    found = run(prepare(description, out, storage, loggers=loggers), chosen, console, retry_failed=retry_failed)
+    shown = console or (Console() if in_notebook() else None)
+    found = run(prepare(description, out, storage, loggers=loggers), chosen, shown, retry_failed=retry_failed)
     found.write()
     return found
 

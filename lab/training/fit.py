@@ -28,7 +28,7 @@ from lab.training.launch import OwnProcesses, check_launch, isolated_training, l
 from lab.training.loggers import RunLoggers, check_loggers, logger_record
 from lab.training.memory import keep_freed_memory
 from lab.training.module import TrainingModule
-from lab.training.progress import Progress
+from lab.training.progress import Progress, default_progress
 from lab.training.sharding import ShardedStrategy
 from lab.training.start import start_from
 
@@ -47,7 +47,7 @@ def train(
     Args:
         experiment: The experiment, which `lab.resolve` resolves first if necessary.
         out: The run's folder, which must not exist; by default `runs/<task>-n<n_future>-seed<seed>-<fingerprint>`.
-        progress: Shows the progress; by default nothing is shown.
+        progress: Shows the progress; by default a notebook shows it, a script nothing.
         loggers: `tensorboard`, `wandb`, `mlflow`: where else metrics are logged; see `lab.training.loggers`. They change no
             number and never fail the run.
 
@@ -67,7 +67,7 @@ def train(
         module = TrainingModule(experiment)
         started = more if experiment.init is None else more | {"init": start_from(module.network, experiment)}
         with closing(NullRecorder(path, experiment) if rank() else Recorder.create(path, experiment, started)) as recorder:
-            fit(module, [recorder], progress or Progress(experiment))
+            fit(module, [recorder], progress or default_progress(experiment))
     return Run(path)
 
 
@@ -94,7 +94,7 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
         elif run.experiment.init is not None:
             start_from(module.network, run.experiment, run.record.get("init", {}).get("weights", ""))
         recorder.rewind(-1 if checkpoint is None else checkpoint_step(checkpoint))
-        fit(module, [recorder], progress or Progress(run.experiment), checkpoint)
+        fit(module, [recorder], progress or default_progress(run.experiment), checkpoint)
     return Run(run.path)
 
 

@@ -20,7 +20,7 @@ from lab.training.ensemble import EnsembleIO, EnsembleModule, check_ensemble
 from lab.training.fit import check_ready, fit, resume, train
 from lab.training.launch import isolated_training
 from lab.training.loggers import check_loggers, logger_record
-from lab.training.progress import Progress
+from lab.training.progress import Progress, default_progress
 
 ProgressFactory = Callable[[Experiment], Progress]
 Runs = Mapping[Path, Experiment] | Mapping[str, Experiment]
@@ -35,12 +35,12 @@ CPU_STATES = 2**20
 do not fit its cache (twice the size is 1 % slower) and fill a laptop's memory."""
 
 
-def train_each(experiments: Runs, *, progress: ProgressFactory = Progress, loggers: Sequence[str] = ()) -> list[Run]:
+def train_each(experiments: Runs, *, progress: ProgressFactory = default_progress, loggers: Sequence[str] = ()) -> list[Run]:
     """Train runs one after the other; resume those that have begun.
 
     Args:
         experiments: By the folder of each run. Finished and diverged runs stay as they are.
-        progress: Makes the progress of each run; by default nothing is shown.
+        progress: Makes the progress of each run; by default a notebook shows it, a script nothing.
         loggers: As of `train`, of each new run.
 
     Raises:
@@ -60,7 +60,7 @@ def train_each(experiments: Runs, *, progress: ProgressFactory = Progress, logge
 
 
 def train_ensemble(
-    experiments: Runs, *, size: int | None = None, progress: ProgressFactory = Progress, loggers: Sequence[str] = ()
+    experiments: Runs, *, size: int | None = None, progress: ProgressFactory = default_progress, loggers: Sequence[str] = ()
 ) -> list[Run]:
     """Train runs that differ only in the seed and the number of prediction heads as ensembles; resume those that have begun.
 
@@ -70,7 +70,7 @@ def train_ensemble(
         experiments: By the folder of each run. Finished and diverged runs stay as they are; others resume from the newest step
             at which all have a checkpoint, or without such a step, in groups whose newest checkpoints are of one step.
         size: Runs in one ensemble; by default `default_ensemble_size`.
-        progress: Makes the progress of each ensemble; by default nothing is shown.
+        progress: Makes the progress of each ensemble; by default a notebook shows it, a script nothing.
         loggers: As of `train`, of each new run.
 
     Raises:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,26 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.call("Page.navigate", url=page.resolve().as_uri())
+        self.wait_for_load()
+
+    def wait_for_load(self) -> None:
+        """Wait until a page is loaded, the first time or again."""
         while self._receive().get("method") != "Page.loadEventFired":
             pass
 
-    def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression of JavaScript."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+    def evaluate(self, expression: str, *, wait: bool = False) -> Any:
+        """Return the value of an expression of JavaScript, or that of its promise."""
+        options = {"returnByValue": True, "awaitPromise": wait}
+        return self.call("Runtime.evaluate", expression=expression, **options)["result"].get("value")
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """Save a picture of the page."""
         answer = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
 
     def _receive(self) -> dict[str, Any]:
         message = dict(json.loads(self._socket.recv()))
@@ -88,7 +97,8 @@ def running_browser(folder: Path) -> Iterator[Browser]:
     command = [CHROMIUM, *options, f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield Browser(_address(folder / "DevToolsActivePort"))
+        with closing(Browser(_address(folder / "DevToolsActivePort"))) as browser:
+            yield browser
     finally:
         process.kill()
         process.wait()

@@ -268,3 +268,18 @@ def test_reference_lines_are_those_of_all_runs() -> None:
     small, large = (lab.experiment("induction", {"task.vocabulary": size, "task.period": [4, 12]}) for size in (16, 32))
     assert shared_lines([large, large], "accuracy/copy/1") == {"chance": 1 / 32}
     assert shared_lines([small, large], "accuracy/copy/1") == {"chance 0.062": 1 / 16, "chance 0.031": 1 / 32}
+
+
+def test_a_run_describes_itself(tmp_path: Path) -> None:
+    rows = {(0, "loss/all/1"): 3.5, (0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): 0.25}
+    run = made(tmp_path / "<b>", lab.experiment("induction", {"n_future": 2, "seed": 3, "steps": 600}), rows)
+    assert repr(run).startswith(f"<Run {run.path}: task induction, n 2, seed 3, state finished, model ")
+    assert repr(run).endswith("accuracy/copy/1 0.250 at step 10/600>")
+    assert "<th>state</th><td>finished</td>" in run._repr_html_()
+    assert "&lt;b&gt;" in run._repr_html_()
+    assert run.metric_names() == run._ipython_key_completions_() == ["loss/all/1", "accuracy/copy/1"]
+    assert run["accuracy/copy/1"].to_dict() == {0: 0.1, 10: 0.25}
+    with pytest.raises(LabError, match="has no metric 'accuracy/copi/1'; did you mean 'accuracy/copy/1'"):
+        run["accuracy/copi/1"]
+    (run.path / "metrics.csv").write_text("damaged")
+    assert "state finished" in repr(run), "a description never fails"
