@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "decode": "lab.cli.decode",
     "inspect": "lab.cli.inspect",
     "plot": "lab.cli.plot",
+    "compare": "lab.cli.compare",
     "report": "lab.cli.report",
     "watch": "lab.cli.watch",
     "export": "lab.cli.export",

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lab.plots import Draw, Page
-    from lab.runs import Run
 
 _MEASURED = {
     "acceptance": "lab.evaluation.decoded_runs:decode_runs",
@@ -94,7 +93,7 @@ def _frame_of(name: str, paths: list[str], draw: Draw, options: dict[str, Any], 
     from lab.registry import load_object
     from lab.runs import frame, open_runs
     from lab.runs.frames import is_frame, read_frame
-    from lab.runs.names import headline_of, shared_lines
+    from lab.runs.names import common_headline, headline_of, shared_lines
 
     parameters = inspect.signature(draw).parameters
     saved = [path for path in paths if is_frame(path)]
@@ -110,19 +109,9 @@ def _frame_of(name: str, paths: list[str], draw: Draw, options: dict[str, Any], 
     else:
         runs = open_runs([Path(folder) for folder in paths])
         if "metric" in parameters and "metric" not in options:
-            options["metric"] = _common_metric(runs)
+            options["metric"] = common_headline([run.experiment for run in runs])
         known = shared_lines([run.experiment for run in runs], options["metric"]) if "lines" in parameters else {}
         table = load_object(_MEASURED[name], "figure")(runs) if name in _MEASURED else frame(runs)
     if "lines" in parameters:
         options["lines"] = known | lines
     return table
-
-
-def _common_metric(runs: list[Run]) -> str:
-    """Return the headline that the runs' tasks share."""
-    from lab.runs.names import headline
-
-    metrics = sorted({headline(run.experiment) for run in runs})
-    if len(metrics) > 1:
-        raise LabError(f"the runs are of tasks with different metrics ({', '.join(metrics)}): give --metric")
-    return metrics[0]

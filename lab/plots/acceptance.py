@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.metrics import EVERY_TARGET, Metric
-from lab.plots.axes import figure_note, line_handles, log_axis, role_label, shared_legend
+from lab.plots.axes import figure_note, line_handles, log_axis, shared_legend
 from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import reject_more
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_seeds
+from lab.runs.names import role_label
 from lab.stats.inspected import condition_means
 
 COORDINATES = ("heads", "nodes", "batch", "metric")

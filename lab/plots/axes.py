@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-import tasks
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.page import arrange_header, current_page, grow, new_figure
-from tasks.errors import TaskError
+from lab.runs.names import role_label
 
 TOKENS = "training tokens seen"
 PARAMETERS = "non-embedding parameters"
@@ -167,17 +166,6 @@ def metric_label(metric: str, frame: pd.DataFrame, *, width: int = 38) -> str:
     """
     label = Metric.parse(metric).axis_label(role_label(frame)).replace("(next token)", "(next\N{NO-BREAK SPACE}token)")
     return textwrap.fill(label, width).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def role_label(frame: pd.DataFrame) -> Callable[[str], str] | None:
-    """Return the function that labels roles of a frame's task; None where it has several, or one that cannot be imported."""
-    names = list(frame["task"].unique()) if "task" in frame.columns else []
-    if len(names) != 1:
-        return None
-    try:
-        return tasks.find(names[0]).role_label
-    except TaskError:
-        return None
 
 
 def count(value: float) -> str:

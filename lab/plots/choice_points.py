@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import figure_note, line_handles, role_label, shared_legend
+from lab.plots.axes import figure_note, line_handles, shared_legend
 from lab.plots.page import new_figure
 from lab.plots.style import LOOKS, looks
 from lab.plots.tables import attach_notes, describe_means
+from lab.runs.names import role_label
 from lab.stats.conditions import labels_of
 from lab.stats.inspected import condition_means
 

@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import TOKENS, figure_note, line_handles, log_axis, role_label, shared_legend
+from lab.plots.axes import TOKENS, figure_note, line_handles, log_axis, shared_legend
 from lab.plots.curves import band_note, bands, draw_band
 from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LOOKS, Look, looks
 from lab.plots.tables import attach_notes
+from lab.runs.names import role_label
 from lab.stats.conditions import conditions
 
 

@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.errors import LabError
-from lab.plots.axes import AXES, figure_note, legend_columns, line_handles, log_axis, role_label
+from lab.plots.axes import AXES, figure_note, legend_columns, line_handles, log_axis
 from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_seeds
+from lab.runs.names import role_label
 from lab.stats.conditions import Conditions
 from lab.stats.inspected import condition_means
 from tasks.errors import nearest

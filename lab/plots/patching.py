@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from lab.errors import LabError
 from lab.metrics import Metric
-from lab.plots.axes import figure_note, role_label
+from lab.plots.axes import figure_note
 from lab.plots.cells import DIVERGING, Scale, colour_bar, draw_cells
 from lab.plots.page import new_figure
 from lab.plots.panels import reject_more
 from lab.plots.tables import attach_notes, describe_seeds
+from lab.runs.names import role_label
 from lab.stats.inspected import condition_means
 
 _SCALES = {"restored": "restored by the clean state", "removed": "removed by the corrupted state"}

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from lab import plots
 from lab.metrics import Metric
-from lab.plots.axes import metric_label, role_label
+from lab.plots.axes import metric_label
 from lab.reports.section import Section, render_html
 from lab.runs import Run, frame
 from lab.runs.files import write_atomic
-from lab.runs.names import headline, reference_lines
+from lab.runs.names import headline, reference_lines, role_label
 from lab.stats.bootstrap import FEWEST, counted, mean_beside_share, mean_with_interval, share_with_interval
 from lab.stats.conditions import conditions, rows_of
 from lab.stats.configurations import comparison_table, run_values

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import tasks
 from lab.config import Experiment
+from lab.errors import LabError
 from lab.metrics import Metric, headline_metric
 from tasks.errors import TaskError
 
@@ -31,6 +32,29 @@ def headline_of(frame: pd.DataFrame) -> str | None:
             metric = str(headline_metric(tasks.get(names[0]).headline))
             return metric if (frame["metric"] == metric).any() else None
     return None
+
+
+def role_label(frame: pd.DataFrame) -> Callable[[str], str] | None:
+    """Return the function that labels roles of a frame's task; None where it has several, or one that cannot be imported."""
+    names = list(frame["task"].unique()) if "task" in frame.columns else []
+    if len(names) != 1:
+        return None
+    try:
+        return tasks.find(names[0]).role_label
+    except TaskError:
+        return None
+
+
+def common_headline(experiments: Sequence[Experiment]) -> str:
+    """The headline that the tasks of several experiments share.
+
+    Raises:
+        LabError: If they have different ones.
+    """
+    metrics = sorted({headline(experiment) for experiment in experiments})
+    if len(metrics) > 1:
+        raise LabError(f"the runs are of tasks with different metrics ({', '.join(metrics)}): choose one as metric")
+    return metrics[0]
 
 
 def shared_lines(experiments: Sequence[Experiment], metric: str) -> dict[str, float]:

@@ -94,6 +94,13 @@ def varied_settings(frame: pd.DataFrame) -> list[str]:
     return [name for name in settings if _texts(runs, [name])[name].nunique() > 1]
 
 
+def needed_settings(frame: pd.DataFrame, within: Sequence[str] = ()) -> list[str]:
+    """List the first varied settings that, with those of `within`, distinguish all configurations of a frame."""
+    runs = frame.drop_duplicates("run")
+    varied = [name for name in varied_settings(runs) if name not in within]
+    return _enough(runs, varied, within) if varied else []
+
+
 def require_one_configuration(frame: pd.DataFrame, by: Sequence[str]) -> None:
     """Check that runs that agree in some columns agree in all settings, so that averages are over seeds alone.
 

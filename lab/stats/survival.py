@@ -88,8 +88,10 @@ def log_rank(
     )
 
 
-def survival_comparisons(table: pd.DataFrame, which: str, column: str = "n_future") -> pd.DataFrame:
-    """Compare every two conditions: log-rank over all runs, and restricted mean times over pairs of seeds.
+def survival_comparisons(
+    table: pd.DataFrame, which: str, column: str = "n_future", *, baseline: object = None, within: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Compare conditions: log-rank over all runs, and restricted mean times over pairs of seeds.
 
     The log-rank test decides what is found. It treats the runs of two conditions as unpaired, which is conservative where runs
     of one seed are alike. The paired comparison gives the size.
@@ -98,34 +100,40 @@ def survival_comparisons(table: pd.DataFrame, which: str, column: str = "n_futur
         table: From `emergence_table`.
         which: `onset`, `completion`, or another threshold of the table.
         column: The column that names the condition.
+        baseline: Its value for the condition that the others are compared with; by default every two are compared.
+        within: Columns in which compared runs agree, as the model's size.
 
     Returns:
-        One row for each two conditions: `a`, `b`, how many runs of each emerged (`emerged_a` of `runs_a`, ...), `p_log_rank`;
-        `pairs` of seeds, `neither`, in how many of them neither emerged, `later`, how much later b emerges as a share of a's
-        restricted mean time, its 90 % interval `low`, `high`, `p_paired` (`compare_emergence`); both kinds of p-value corrected
-        over this family (`..._holm`), with the least that this can be (`..._least`); `found`: `p_log_rank_holm` is at most
-        `ALPHA`.
+        One row for each two conditions: the columns of `within`, `a`, `b`, how many runs of each emerged (`emerged_a` of
+        `runs_a`, ...), `p_log_rank`; `pairs` of seeds, `neither`, in how many of them neither emerged, `later`, how much later
+        b emerges as a share of a's restricted mean time, its 90 % interval `low`, `high`, `p_paired` (`compare_emergence`);
+        both kinds of p-value corrected over this family (`..._holm`), with the least that this can be (`..._least`); `found`:
+        `p_log_rank_holm` is at most `ALPHA`.
     """
-    groups = [(value, table[table[column] == value]) for value in table[column].unique()]
-    of_runs = ["a", "b", "emerged_a", "runs_a", "emerged_b", "runs_b", "p_log_rank"]
+    of_runs = [*within, "a", "b", "emerged_a", "runs_a", "emerged_b", "runs_b", "p_log_rank"]
     of_pairs = ["pairs", "neither", "later", "low", "high", "p_paired"]
     rows = []
-    for (a, part_a), (b, part_b) in itertools.combinations(groups, 2):
-        seen = [part[f"{which}_observed"].astype(bool).tolist() for part in (part_a, part_b)]
-        p_log_rank = log_rank(part_a[which].tolist(), seen[0], part_b[which].tolist(), seen[1])
-        paired = compare_emergence(table, a, b, which, column)
-        rows.append(
-            [
-                *(a, b, sum(seen[0]), len(part_a), sum(seen[1]), len(part_b), p_log_rank),
-                *(paired.n, paired.neither, paired.difference, paired.low, paired.high, paired.p_value),
-            ]
-        )
+    for key, part in table.groupby(list(within), sort=True) if within else [((), table)]:
+        for a, b in itertools.combinations(part[column].unique(), 2):
+            if baseline is None or baseline in (a, b):
+                two = (b, a) if b == baseline else (a, b)
+                rows.append([*key, *two, *_compare_two(part, *two, which, column)])
     result = pd.DataFrame(rows, columns=of_runs + of_pairs)
     runs = zip(result["runs_a"], result["runs_b"], strict=True)
     result = corrected(result, "p_log_rank", [least_p_of_runs(*each) for each in runs])
     result = corrected(result, "p_paired", [least_p_of_pairs(pairs) for pairs in result["pairs"]])
     result["found"] = result["p_log_rank_holm"] <= ALPHA
     return result[[*of_runs, "p_log_rank_holm", "p_log_rank_least", "found", *of_pairs, "p_paired_holm", "p_paired_least"]]
+
+
+def _compare_two(table: pd.DataFrame, a: object, b: object, which: str, column: str) -> list[float]:
+    """Return numbers of runs, log-rank test and paired comparison of two conditions."""
+    parts = [table[table[column] == value] for value in (a, b)]
+    seen = [part[f"{which}_observed"].astype(bool).tolist() for part in parts]
+    p_log_rank = log_rank(parts[0][which].tolist(), seen[0], parts[1][which].tolist(), seen[1])
+    paired = compare_emergence(table, a, b, which, column)
+    counts = [sum(seen[0]), len(seen[0]), sum(seen[1]), len(seen[1])]
+    return [*counts, p_log_rank, paired.n, paired.neither, paired.difference, paired.low, paired.high, paired.p_value]
 
 
 def _censored(times: Sequence[float], observed: Sequence[bool]) -> Any:

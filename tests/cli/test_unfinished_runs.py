@@ -58,7 +58,7 @@ def test_runs_of_two_tasks_are_two_conditions(capsys: pytest.CaptureFixture[str]
     for task in ("recall", "induction"):
         make_run(Path(f"mixed/{task}"), lab.experiment(task), {step: {"loss/all/1": 1.0} for step in (0, 20)})
     assert main(["plot", "emergence", "mixed", "-o", "a.png"]) == 2
-    assert "give --metric" in capsys.readouterr().err
+    assert "choose one as metric" in capsys.readouterr().err
     assert main(["plot", "emergence", "mixed", "-o", "a.png", "--metric", "loss/all/1"]) == 0
     assert set(pd.read_csv("a.csv")["condition"]) == {"induction", "recall"}
 
