@@ -1,14 +1,27 @@
-"""The one error of this package: a setting, an instance or a file that a task rejects."""
+"""The errors of this package: a setting, an instance or a file that a task rejects."""
 
 from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class TaskError(ValueError):
     """A rejected value; the message is one line that names it and what is allowed."""
+
+
+class MismatchError(TaskError):
+    """Instances of other settings than the model's, which its network cannot read.
+
+    Attributes:
+        task: The name of the task.
+        settings: The model's settings that are not at the task's defaults.
+    """
+
+    def __init__(self, message: str, task: str, settings: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.task, self.settings = task, dict(settings)
 
 
 def shown(value: object) -> str:

@@ -22,7 +22,7 @@ from tasks.core.base import Task
 from tasks.core.batch import Batch, join
 from tasks.core.registry import from_description
 from tasks.core.text import with_newlines
-from tasks.errors import TaskError
+from tasks.errors import MismatchError, TaskError, shown
 from tasks.settings import require
 
 _TOO_LONG = re.compile(r"[0-9]{4000}")
@@ -76,6 +76,8 @@ def read_file(path: Path | str, task: Task) -> Batch:
     for number, line in enumerate(with_newlines(text).removesuffix("\n").split("\n"), start=1):
         try:
             rows.append(_read_line(line, task))
+        except MismatchError as error:
+            raise MismatchError(f"{path}, line {number}: {error}", error.task, error.settings) from error
         except TaskError as error:
             raise TaskError(f"{path}, line {number}: {error}") from error
     return join(rows)
@@ -120,5 +122,9 @@ def _compatible_task(task: Task, description: str) -> Task:
     other = replace(from_description(stated), loss_on=task.loss_on)
     for what in ("length", "vocab_size", "roles"):
         theirs, ours = getattr(other, what), getattr(task, what)
-        require(theirs == ours, f"settings: {what}", theirs, f"{ours}, as the model's")
+        if theirs != ours:
+            pairs = [(name, shown(value), shown(task.settings[name])) for name, value in other.settings.items()]
+            differing = "; ".join(f"{name} is {theirs}, the model's {ours}" for name, theirs, ours in pairs if theirs != ours)
+            message = f"settings: {what} must be {shown(ours)}, as the model's, not {shown(theirs)} ({differing})"
+            raise MismatchError(message, own, task.changed_settings)
     return other

@@ -163,7 +163,7 @@ def _print(decoded: Decoded, frame: pd.DataFrame, task: Task, sampling: Sampling
 
     from lab.cli.table import print_frame
 
-    console = Console()
+    console = Console(highlight=False)
     for number in range(min(_SHOWN, len(decoded.text))):
         console.print(_completion(decoded, number, plain=not console.is_terminal))
     if len(decoded.text) > _SHOWN:

@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
     from lab.reproduce.demo import plan_sweep, train_all
     from lab.runs.outputs import check_folder
 
-    console = Console()
+    console = Console(highlight=False)
     out = Path(args.out)
     settings = parse_settings(rest)
     if "n_future" in settings:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cli.arguments import Parser
 from lab.errors import LabError
+from tasks.errors import MismatchError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,12 +58,21 @@ def run(arguments: list[str]) -> int:
     from lab.evaluation.after_training import evaluate
 
     step = int(args.step) if args.step.isdecimal() else args.step
-    frame = evaluate(args.runs, args.data, step=step, measures=args.measure)
+    try:
+        frame = evaluate(args.runs, args.data, step=step, measures=args.measure)
+    except MismatchError as error:
+        raise LabError(f"{error}; `{_export_command(error)}` writes lines that fit") from error
     _print(frame)
     if args.out is not None:
         write_atomic(Path(args.out), frame.to_csv(index=False))
         print(args.out)
     return 0
+
+
+def _export_command(error: MismatchError) -> str:
+    """Return the command that exports instances of the model's settings."""
+    options = [(f"--{name.replace('_', '-')}", json.dumps(value)) for name, value in error.settings.items()]
+    return shlex.join(["lab", "tasks", "export", error.task, *(word for option in options for word in option)])
 
 
 def _print(frame: pd.DataFrame) -> None:
@@ -70,4 +82,6 @@ def _print(frame: pd.DataFrame) -> None:
     from lab.cli.table import print_frame
 
     several = [name for name in ("run", "step") if frame[name].nunique() > 1]
-    print_frame(Console(), frame[[*several, "metric", "value"]].assign(value=frame["value"].map("{:.4f}".format)))
+    print_frame(
+        Console(highlight=False), frame[[*several, "metric", "value"]].assign(value=frame["value"].map("{:.4f}".format))
+    )

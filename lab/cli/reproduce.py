@@ -75,7 +75,7 @@ def run(arguments: list[str]) -> int:
             continue
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         with resumable("stopped; the same command goes on"):
-            finished.append(run_sweep(prepared, workers, Console(), evaluations=True).complete())
+            finished.append(run_sweep(prepared, workers, Console(highlight=False), evaluations=True).complete())
     if args.plan:
         return 0
     for path in study.report(args.scale, finished, out):

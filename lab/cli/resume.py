@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> int:
     from lab.training.progress import progress_for
 
     opened = Run(args.run)
-    done = resume(opened, progress=progress_for(opened.experiment, Console()))
+    done = resume(opened, progress=progress_for(opened.experiment, Console(highlight=False)))
     if rank() == 0:
         print(describe_end(done))
     return 0

@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
     if args.plan:
         print(prepared.plan().text(workers.count_here(prepared.demand)))
         return 0
-    console = Console()
+    console = Console(highlight=False)
     with resumable("stopped; the same command goes on"):
         results = run_sweep(prepared, workers, console, retry_failed=args.retry_failed)
     results.write()
@@ -87,7 +87,7 @@ def _show(arguments: list[str]) -> int:
 
     from lab.sweeping.run import look
 
-    report(Console(), look(args.file, args.out, args.storage))
+    report(Console(highlight=False), look(args.file, args.out, args.storage))
     return 0
 
 

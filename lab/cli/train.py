@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
         _train_seeds(experiments, args)
         return 0
     [experiment] = experiments
-    done = train(experiment, args.out, progress=progress_for(experiment, Console()), loggers=_loggers(args))
+    done = train(experiment, args.out, progress=progress_for(experiment, Console(highlight=False)), loggers=_loggers(args))
     if rank() == 0:
         print(describe_end(done))
     return 0
@@ -138,7 +138,7 @@ def _train_seeds(experiments: Sequence[Experiment], args: Namespace) -> None:
     from lab.training import train_each, train_ensemble
     from lab.training.progress import progress_for
 
-    console = Console()
+    console = Console(highlight=False)
     runs = _runs(experiments, numbers_from("--seeds", args.seeds), args.out)
     train_all = partial(train_ensemble, size=args.ensemble_size) if args.ensemble else train_each
     try:

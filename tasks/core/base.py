@@ -6,7 +6,7 @@ Shapes: B sequences, T positions.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from typing import Any, final
 
@@ -96,6 +96,16 @@ class Task(Contract):
         """The settings by name, nested tasks as their own settings with their `name`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {key: value.description if isinstance(value, Task) else value for key, value in values.items()}
+
+    @final
+    @property
+    def changed_settings(self) -> dict[str, Any]:
+        """The settings that are not at their defaults."""
+        defaults = {
+            field.name: field.default_factory() if field.default_factory is not MISSING else field.default
+            for field in fields(self)
+        }
+        return {name: value for name, value in self.settings.items() if getattr(self, name) != defaults[name]}
 
     @final
     @property

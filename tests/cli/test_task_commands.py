@@ -15,6 +15,7 @@ from lab.cli.tasks.inspect import format_count
 from lab.errors import LabError
 from lab.plots.gallery import picture, png
 from tasks.export import export_lines
+from tests.helpers.tiny import tiny_options
 
 pytestmark = pytest.mark.process
 
@@ -111,6 +112,30 @@ def test_a_test_set_of_every_task_fits_the_run_that_train_makes(name: str, capsy
     assert main(["evaluate", f"runs/{name}", "--data", "test.jsonl"]) == 0
     assert "loss/all/1" in capsys.readouterr().out
     assert parse_task(name, []) == tasks.get(name) == lab.experiment(name).task
+
+
+def test_lines_of_other_settings_name_both_values_and_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--task.degree", "3", "--task.nodes", "11", *tiny_options("star", steps=1, schedule__warmup_steps=0)]
+    assert main(["train", "star", *words, "--out", "run"]) == 0
+    assert main(["tasks", "export", "star", "--arm", "5", "--size", "2", "-o", "x.jsonl"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--data", "x.jsonl"]) == 2
+    error = capsys.readouterr().err
+    assert "x.jsonl, line 1: settings: length must be 16, as the model's, not 22" in error
+    assert "(degree is 2, the model's 3; arm is 5, the model's 3; nodes is 12, the model's 11)" in error
+    command = error.partition("`lab ")[2].partition("`")[0]
+    assert command == "tasks export star --degree 3 --nodes 11"
+    assert main([*command.split(), "--size", "2", "-o", "y.jsonl"]) == 0
+    assert main(["evaluate", "run", "--data", "y.jsonl"]) == 0
+
+
+def test_the_settings_of_shown_instances_are_stated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "show", "star", "--rows", "1"]) == 0
+    assert "(the defaults, as of lab train)" in " ".join(capsys.readouterr().out.split())
+    assert main(["tasks", "show", "star", "--rows", "1", "--nodes", "20"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "degree 2, arm 3, nodes 20, " in out
+    assert "(changed: nodes)" in out
 
 
 def test_settings_of_an_inner_task_change_its_defaults() -> None:

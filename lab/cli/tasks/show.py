@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from rich.console import Console
 from rich.text import Text
 
@@ -25,12 +27,20 @@ def run(arguments: list[str]) -> int:
     task, args = parse_arguments(parser, arguments)
     require(1 <= args.rows <= MOST, "rows", args.rows, f"between 1 and {MOST}")
     batch = task.batch(args.seed, 0, args.rows, args.split)
-    console = Console()
-    console.print(f"[bold]{task.name}[/]: {task.summary} ({task.source})")
+    console = Console(highlight=False)
+    console.print(Text.assemble((task.name, "bold"), f": {task.summary} ({task.source})"))
+    console.print(_settings(task), markup=False)
     console.print(_legend(task))
     for row in range(len(batch)):
         console.print(_instance(task, batch, row))
     return 0
+
+
+def _settings(task: Task) -> str:
+    """Describe the settings in one line, and which are not those of `lab train`."""
+    changed = ", ".join(task.changed_settings)
+    values = ", ".join(f"{name} {json.dumps(value)}" for name, value in task.settings.items())
+    return f"settings: {values} ({f'changed: {changed}' if changed else 'the defaults, as of lab train'})"
 
 
 def _legend(task: Task) -> Text:
