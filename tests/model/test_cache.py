@@ -37,7 +37,8 @@ def assert_fed(network: Network, found_NBTD: Tensor, tokens_BT: Tensor, toleranc
 @settings(deadline=None, max_examples=60)
 @torch.no_grad()
 def test_pieces_of_any_length_are_one_pass(kind: str, mlp: str, cuts: list[int]) -> None:
-    network, tokens_BT = tiny_network(kind, N, model__mlp=mlp).double(), random_tokens(B, LENGTH)
+    changes = {"model__mlp": mlp, "model__norm_epsilon": 0.01, "model__inner_width": 20}
+    network, tokens_BT = tiny_network(kind, N, **changes).double(), random_tokens(B, LENGTH)
     assert_fed(network, feed(network, tokens_BT, cuts), tokens_BT)
 
 

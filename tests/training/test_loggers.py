@@ -99,6 +99,16 @@ def test_a_killed_run_gives_the_same_series(name: str, kill: Callable[[pytest.Mo
     assert_logged(lab.resume(tmp_path / "run"), name)
 
 
+def test_a_log_that_is_lost_is_written_anew(tmp_path: Path) -> None:
+    def work() -> None:
+        kill_in_step(pytest.MonkeyPatch())
+        lab.train(tiny(), tmp_path / "run", loggers=["plain"])
+
+    run_killed(work)
+    plain_log(lab.Run(tmp_path / "run")).unlink()
+    assert_logged(lab.resume(tmp_path / "run"), "plain")
+
+
 def test_a_stopped_run_is_closed_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lab.training.callbacks import StopOnSignal
 
