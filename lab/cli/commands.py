@@ -20,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "train": "lab.cli.train",
     "resume": "lab.cli.resume",
     "runs": "lab.cli.runs",
+    "runs rm": "lab.cli.runs.rm",
+    "runs mv": "lab.cli.runs.mv",
     "evaluate": "lab.cli.evaluate",
     "decode": "lab.cli.decode",
     "inspect": "lab.cli.inspect",

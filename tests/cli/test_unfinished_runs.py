@@ -84,7 +84,7 @@ def test_a_run_that_cannot_be_read_hides_no_other(capsys: pytest.CaptureFixture[
     Path("runs/seed1/metrics.csv").write_text("no table\n")
     assert main(["runs"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["run", *(f"runs/seed{seed}" for seed in range(4))]
+    assert [line.split()[0] for line in out.splitlines()] == ["run", "runs/odd", *(f"runs/seed{seed}" for seed in range(4))]
     assert "runs/odd" in err
     assert "runs/seed1/metrics.csv" in err
 
