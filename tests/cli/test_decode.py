@@ -1,14 +1,18 @@
 """`lab decode`: what it prints and writes, and bad input of every kind."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import lab
 from lab.cli.main import main
-from lab.decoding import Tree
+from lab.decoding import Completion, Drafts, Tree
+from lab.decoding.differences import Difference
+from lab.evaluation.decode import Decoded
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
@@ -98,6 +102,55 @@ def test_head_1_alone_drafts_nothing(runs: Path, capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert "1.00 tokens per forward" in out
     assert "speed-up" not in out
+
+
+def test_what_is_printed_follows_from_the_numbers(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: ten completions of two words, of which the last two differ, on a terminal with colours."""
+    rates = {"drafted/2": 40, "accepted/2": 30, "acceptance/2": 0.75, "acceptance_given_reached/all/2": 0.8}
+    rates |= {"drafted/3": 20, "accepted/3": 5, "acceptance/3": 0.25, "acceptance_given_reached/all/3": 0.5}
+    rates |= {"acceptance_given_reached/word/2": 0.6, "acceptance_given_reached/word/3": 0.1}
+    rates |= {"acceptance_given_reached/end/2": 0.9}
+    values = rates | {"new_tokens": 50, "forwards": 20, "tokens_per_forward": 2.5, "mean_acceptance_length": 3.1}
+    values |= {"differences": 2, "smallest_gap": 0.001}
+    drafts = Drafts(*(torch.tensor([number]) for number in (0, 2, 2, 1)))
+    done = Completion(torch.zeros(10, 4, dtype=torch.int64), (1,) * 10, (4,) * 10, (2,) * 10, drafts)
+    differences = (Difference(8, 1, 0.002), Difference(9, 2, 0.001))
+    text = (("one", "two", "three", "four"),) * 10
+    decoded = Decoded(done, frame_of(values), Tree.chain(3), differences, text)
+    times = frame_of({"seconds": 3, "speedup": 1.5, "tokens_per_forward": 9})
+    monkeypatch.setattr("lab.evaluation.decode.decode", lambda *_, **__: decoded)
+    monkeypatch.setattr("lab.evaluation.decode.time_decoding", lambda *_, **__: times)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["decode", str(runs / "stories")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("  1  \x1b[2mone \x1b[0m\x1b[1m| \x1b[0mtwo \x1b[32mthree \x1b[0mfour \n")
+    lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines()]
+    assert lines[7:] == [
+        "8 one | two three four",
+        "... and 2 more",
+        "",
+        "50 tokens in 20 forward passes: 2.50 tokens per forward",
+        "3 heads used, blockwise; mean acceptance length 3.10",
+        "speed-up in wall time against head 1 with the same cache, one sequence at a time, greedy: 1.50",
+        "2 of 10 sequences differ from head 1 alone; sequence 9 by a gap of 0.002 in the logits; "
+        "sequence 10 by a gap of 0.001 in the logits (smallest gap between the two best logits: 0.001)",
+        "",
+        "head drafted accepted acceptance rate given reached",
+        "2 40 30 0.75 0.80",
+        "3 20 5 0.25 0.50",
+        "",
+        "acceptance rate given reached, by the role of the token that was written",
+        "role head 2 head 3",
+        "word 0.60 0.10",
+        "end 0.90",
+    ]
+
+
+def frame_of(values: dict[str, float]) -> pd.DataFrame:
+    return pd.DataFrame({"metric": list(values), "value": list(values.values())})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Decoding of runs: prompts that fit, heads that can draft, and what is measured."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,10 @@ import pytest
 import torch
 
 import lab
-from lab.decoding import Completion, Drafts, Sampling, Tree, complete
+from lab.decoding import Completion, Drafts, Sampling, Tree, complete, derive_tree, speculate
+from lab.decoding.calibration import rank_drafts
+from lab.decoding.differences import Difference
+from lab.evaluation import decode
 from lab.evaluation.decode import calibrate, time_decoding
 from lab.evaluation.drafts import check_draft, draft_metrics, end_token, prompt_tokens
 from lab.runs import Run
@@ -103,12 +109,34 @@ def test_roles_are_those_of_the_written_tokens() -> None:
     }
 
 
+def test_another_output_than_that_of_head_1_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*arguments: Any) -> Completion:
+        done = speculate(*arguments)
+        done.tokens_BT[1, 5] = (done.tokens_BT[1, 5] + 1) % 12
+        return replace(done, tokens_BT=done.tokens_BT)
+
+    monkeypatch.setattr(decode, "speculate", wrong)
+    found = lab.decode(run)
+    logits_V = run.model().next_logits(lab.decode(run, draft=1).completion.tokens_BT[1:2, :5])[0]
+    best, second = logits_V.topk(2).values.tolist()
+    assert found.differences == (Difference(1, 5, pytest.approx(best - second, abs=1e-5)),)
+    assert found.frame.set_index("metric")["value"]["differences"] == 1
+    drawn = lab.decode(run, sampling=Sampling())
+    assert drawn.differences == ()
+    assert "differences" not in set(drawn.frame["metric"]), "samples are not those of head 1 alone"
+
+
 def test_a_tree_is_derived_for_a_run(run: Run) -> None:
-    tree = calibrate(run, nodes=5)
-    assert len(tree.paths) == 5
+    trees = []
+    for split in ("validation", "test"):
+        written = complete(run.model(), prompt_tokens(run.experiment.task, 64, split), 9)
+        trees.append(derive_tree(rank_drafts(run.model(), written), 12))
+    tree = calibrate(run, nodes=12)
+    assert tree == trees[0] != trees[1]
+    assert len(tree.paths) == 12
     found = lab.decode(run, draft=tree)
     assert torch.equal(found.completion.tokens_BT, lab.decode(run, draft=1).completion.tokens_BT)
-    assert set(found.frame["nodes"]) == {5}
+    assert set(found.frame["nodes"]) == {12}
 
 
 def test_times_stand_for_each_draft_and_batch(run: Run) -> None:
@@ -117,6 +145,24 @@ def test_times_stand_for_each_draft_and_batch(run: Run) -> None:
         (h, b): 3 for h in (1, 3) for b in (1, 2)
     }
     assert (frame["value"] > 0).all()
+
+
+def test_the_speedup_is_the_median_ratio_to_head_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each decoder runs once before it is timed; by a clock that each decoder moves on."""
+    now, alone, drafted = [0.0], iter([9.0, 4.0, 6.0, 9.0]), iter([9.0, 2.0, 2.0, 1.0])
+
+    def lasting(decoder: Any, seconds: Iterator[float]) -> Any:
+        def decode_slowly(*arguments: Any) -> Completion:
+            now[0] += next(seconds)
+            return decoder(*arguments)
+
+        return decode_slowly
+
+    monkeypatch.setattr(decode, "complete", lasting(complete, alone))
+    monkeypatch.setattr(decode, "speculate", lasting(speculate, drafted))
+    monkeypatch.setattr(decode, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    values = time_decoding(run, drafts=[3], rounds=3).set_index("metric")["value"]
+    assert (values["seconds"], values["speedup"]) == (2, 3)
 
 
 def test_prompts_are_words_or_tokens(run: Run) -> None:

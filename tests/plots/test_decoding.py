@@ -11,6 +11,8 @@ from lab.cli.main import main
 from lab.errors import LabError
 from lab.evaluation.decoded_runs import decode_runs, time_runs
 from lab.runs import open_runs
+from lab.runs.layout import kept_name
+from lab.runs.weights import save_weights
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
@@ -64,17 +66,32 @@ def test_symbols_of_a_token_share_a_panel_and_rare_tokens_are_left_out() -> None
 
 def test_speedup_draws_heads_and_batches() -> None:
     values = {
-        (heads, batch): {"speedup": heads / batch, "tokens_per_forward": heads * 0.9}
+        (heads, batch): {"speedup": heads / batch, "tokens_per_forward": heads * 0.9 + batch - 4}
         for heads in (1, 2, 3)
         for batch in (1, 2, 4)
     }
-    figure, _ = plots.speedup(frame_of(values))
+    frame = frame_of(values, steps=(50, 100))
+    frame.loc[frame["step"] < 100, "value"] = 9.0  # the last step is drawn
+    figure, _ = plots.speedup(frame)
     left, right = figure.axes
     lines = {line.get_label(): line for line in (*left.lines, *right.lines)}
     np.testing.assert_allclose(lines["speed-up, batch 1"].get_ydata(), [1.02, 2.02, 3.02])
     np.testing.assert_allclose(lines["tokens per forward"].get_ydata(), [0.92, 1.82, 2.72])
     np.testing.assert_allclose(lines["3 heads"].get_ydata(), [3.02, 1.52, 0.77])
     assert "1 heads" not in lines
+
+
+def test_acceptance_is_of_the_last_step_where_half_of_the_seeds_wrote() -> None:
+    rates = {f"acceptance_given_reached/{role}/2": rate for role, rate in {"all": 0.5, "word": 0.4, "end": 0.3}.items()}
+    frame = frame_of({(2, 8): rates}, steps=(50, 100))
+    frame.loc[frame["step"] < 100, "value"] = 0.9
+    by_2_seeds, by_3_seeds = (
+        (frame["metric"] == f"acceptance_given_reached/{role}/2") & (frame["seed"] >= seeds)
+        for role, seeds in (("end", 2), ("word", 3))
+    )
+    figure, _ = plots.acceptance(frame[~by_2_seeds & ~by_3_seeds])
+    drawn = np.concatenate([line.get_ydata() for panel in figure.axes for line in panel.lines])
+    np.testing.assert_allclose(np.unique(drawn.round(9)), [0.41, 0.52])
 
 
 def test_frames_without_drafts_are_rejected() -> None:
@@ -89,8 +106,10 @@ def test_runs_are_decoded_for_their_figures(tmp_path: Path, capsys: pytest.Captu
         curve = {12: {"loss/all/1": 1.0}}
         make_run(tmp_path / "runs" / f"n{n}", tiny("agreement", n_future=n, model__layers=5), curve, weights=True)
     runs = open_runs([tmp_path / "runs"])
+    save_weights(runs[-1].model(), runs[-1].path / kept_name(6))
     decoded, timed = decode_runs(runs, prompts=4), time_runs(runs, batches=(1, 2), rounds=1)
     assert set(decoded["run"]) == set(timed["run"]) == {"n2", "n3"}
+    assert {run: {*steps} for run, steps in decoded.groupby("run")["step"]} == {"n2": {12}, "n3": {6, 12}}
     assert {*timed.loc[timed["run"] == "n3", "heads"]} == {1, 2, 3}
     assert (timed.loc[(timed["heads"] == 1) & (timed["metric"] == "tokens_per_forward"), "value"] == 1).all()
     assert len(plots.speedup(timed)[0].axes) == 3
