@@ -72,7 +72,7 @@ def _load(run: Run, *, words: bool) -> str:
             "",
             'model = AutoModelForCausalLM.from_pretrained("FOLDER")',
             'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
-            f'prompt = tokenizer("{prompt}", return_tensors="pt").input_ids',
+            f'prompt = tokenizer({prompt!r}, return_tensors="pt").input_ids',
             "print(tokenizer.decode(model.generate(prompt)[0]))",
         ]
     else:

@@ -16,8 +16,7 @@ from lab.errors import Diverged, Interrupted, LabError
 from lab.evaluation.evaluator import load_measures
 from lab.processes import handling, rank
 from lab.runs.checkpoint import check_checkpoint
-from lab.runs.files import read_json
-from lab.runs.layout import RECORD, WEIGHTS, checkpoint_step, checkpoints, default_path, remove_checkpoint
+from lab.runs.layout import WEIGHTS, checkpoint_step, checkpoints, default_path, remove_checkpoint
 from lab.runs.run import Run
 from lab.runs.weights import save_weights
 from lab.runs.writer import NullRecorder, Recorder, check_free
@@ -156,8 +155,8 @@ def fit(
             raise LabError(f"{lost} has ended; {again} from the last checkpoint") from error
         raise
     finally:
-        for recorder, each in zip(recorders, loggers, strict=False):
-            each.close(str(read_json(recorder.run_path / RECORD)["state"]))
+        for each in loggers:
+            each.close()
         progress.stop()
     if stop.asked:
         signal.raise_signal(stop.asked)  # too late for this run; the caller must still stop

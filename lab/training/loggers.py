@@ -24,6 +24,8 @@ from lab.config import Experiment
 from lab.config.files import flat
 from lab.errors import LabError
 from lab.metrics import headline_metric
+from lab.runs.files import read_json
+from lab.runs.layout import RECORD
 from lab.runs.run import Run
 from tasks.errors import nearest
 
@@ -197,10 +199,10 @@ class RunLoggers:
 
     def __init__(self, run: Run) -> None:
         """Open the loggers that a run's record names, and give them the points in its tables that they lack."""
-        rows = run.metrics()
         entry: Mapping[str, Any] = run.record.get("loggers", {})
+        rows = run.metrics() if entry else []
         logged = Logged(run.path, run.experiment, entry.get("id", ""), rows[-1].step if rows else -1)
-        self._open: dict[str, Logger] = {}
+        self._record, self._open = run.path / RECORD, dict[str, Logger]()
         for name in entry.get("names", ()):
             self._try(name, self._begin, name, logged)
         for step, points in groupby(rows, key=lambda row: row.step):
@@ -211,10 +213,10 @@ class RunLoggers:
         for name, logger in list(self._open.items()):
             self._try(name, _log_once, logger, step, values)
 
-    def close(self, state: str) -> None:
-        """End the logs of a run that is now in a state."""
+    def close(self) -> None:
+        """End the logs, with the state that the run has now."""
         for name, logger in list(self._open.items()):
-            self._try(name, logger.close, state)
+            self._try(name, lambda logger: logger.close(str(read_json(self._record)["state"])), logger)
         self._open.clear()
 
     def _begin(self, name: str, run: Logged) -> None:
