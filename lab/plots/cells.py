@@ -11,12 +11,13 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from lab.plots.axes import figure_of
+from lab.plots.page import current_page
 from lab.plots.style import LUMINANCE
 
 SEQUENTIAL, DIVERGING = "cividis", "RdGy_r"
 """Colour maps of values from a least one on, and of values around 0; both are legible in grey."""
-_MOST_NUMBERS = 12
-"""Columns up to which cells show their value."""
+_LEAST_CELL, _AROUND = 0.28, 0.9
+"""Width of a cell that has room for its value, and of what stands beside a panel, inches of a notebook's figure."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def draw_cells(
         rows: Labels of rows.
         columns: Labels of columns; of many, some.
         scale: Colours.
-        form: Format of the value in a cell; matrices of more than 12 columns show none.
+        form: Format of the value in a cell; cells that are too narrow show none.
 
     Returns:
         The image, for `colour_bar`.
@@ -64,11 +65,18 @@ def draw_cells(
         return written if written.strip("-0.") else written.lstrip("-")  # no minus before a zero
 
     texts = [["" if np.isnan(value) else text(value) for value in row] for row in values]
-    image = draw_image(axes, values, scale, texts if len(columns) <= _MOST_NUMBERS else None)
+    image = draw_image(axes, values, scale, texts if _cell_width(axes, len(columns)) >= _LEAST_CELL else None)
     every = -(-len(columns) // 24)
     axes.set_xticks(range(0, len(columns), every), list(columns[::every]))
     axes.set_yticks(range(len(rows)), list(rows))
     return image
+
+
+def _cell_width(axes: Axes, columns: int) -> float:
+    """Estimate the width of a cell on the current page, in inches of a notebook's figure."""
+    spec = axes.get_subplotspec()
+    panels = 1 if spec is None else spec.get_gridspec().ncols
+    return (figure_of(axes).get_figwidth() / current_page().scale / panels - _AROUND) / columns
 
 
 def draw_image(

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lab.errors import LabError
 from lab.plots.attention import layer_label
-from lab.plots.axes import figure_note, legend_below, reference
+from lab.plots.axes import figure_note, line_handles, reference, shared_legend
 from lab.plots.cells import Scale, colour_bar, draw_cells, draw_image
 from lab.plots.curves import band_note, bands, draw_band, finish
 from lab.plots.page import current_page, new_figure
@@ -28,10 +28,10 @@ LABELS = {
     "prefix_matching": "prefix matching",
 }
 _OUTCOMES = {
-    "before": ("the first came first", "#222222", ""),
+    "before": ("yes", "#222222", ""),
     "together": ("at the same step", "#777777", ""),
-    "after": ("the second came first", "#D0D0D0", "///"),
-    "neither": ("neither came", "#FFFFFF", ""),
+    "after": ("no, the other way round", "#D0D0D0", "///"),
+    "neither": ("neither formed", "#FFFFFF", ""),
 }
 
 
@@ -62,8 +62,8 @@ def draw_circuits(frame: pd.DataFrame, *, by: Sequence[str] | None = None, run: 
 def _draw_training(found: Conditions) -> tuple[Figure, pd.DataFrame]:
     times, table = circuit_times(found), bands(found, list(THRESHOLDS))
     shown = looks(found.table["condition"])
-    figure = new_figure(8.4, 3.6 + 0.48 * len(shown))
-    grid = figure.add_gridspec(2, 3, height_ratios=[2.2, 0.4 + 0.5 * len(shown)])
+    figure = new_figure(8.4, 3.8 + 0.6 * len(shown))
+    grid = figure.add_gridspec(2, 3, height_ratios=[2.2, 1.0 + 0.6 * len(shown)])
     panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
     for axes, (part, threshold) in zip(panels, THRESHOLDS.items(), strict=False):
         for name, look in shown.items():
@@ -75,8 +75,9 @@ def _draw_training(found: Conditions) -> tuple[Figure, pd.DataFrame]:
         if part == "k_composition":
             axes.set_ylim(auto=True)
             axes.autoscale(axis="y")
-    legend_below(panels[0])
-    _draw_orders(figure.add_subplot(grid[1, 1:]), times)  # its labels stand in the free cell on the left
+    orders = figure.add_subplot(grid[1, :])
+    _draw_orders(orders, times)
+    shared_legend(figure, line_handles([*panels, orders]))
     what = "strongest attention head, or pair of them, on the next-token path"
     lines = [f"{what}; {'; '.join(band_note(table))}", "dashed: threshold; |: the moment of one seed", *found.notes]
     figure_note(figure, lines)
@@ -87,21 +88,22 @@ def _draw_orders(axes: Axes, times: pd.DataFrame) -> None:
     """Draw for every two parts and condition in how many seeds the first formed before the second."""
     table = precedence_table(times, list(THRESHOLDS), ["condition"])
     table = table.sort_values(["first", "second"], key=lambda names: names.map(list(THRESHOLDS).index), kind="stable")
-    places = np.arange(len(table)) + 0.6 * np.repeat(np.arange(3), len(table) // 3)
-    labels = [f"{_short(row['first'])}, {_short(row['second'])}: {row['condition']}" for _, row in table.iterrows()]
+    pairs = table[["first", "second"]].drop_duplicates().itertuples(index=False)
+    size = len(table) // 3
+    places = np.arange(len(table)) + 1.0 + np.repeat(np.arange(3), size)
     left_N = np.zeros(len(table))
     for column, (label, colour, hatch) in _OUTCOMES.items():
         width_N = table[column].to_numpy(float)
         axes.barh(places, width_N, left=left_N, color=colour, hatch=hatch, edgecolor="#222222", linewidth=0.6, label=label)
         left_N += width_N
-    axes.set_yticks(places, labels, fontsize="small")
-    for text in axes.get_yticklabels():
-        text.set_in_layout(False)
-    axes.invert_yaxis()
-    axes.set_xlabel("seeds, by which of two quantities passed its threshold first")
+    for group, (first, second) in enumerate(pairs):
+        words = f"{_short(first)}, then {_short(second)}?"
+        axes.text(0, group * (size + 1), words, va="center", fontsize="small", color="#333333")
+    axes.set_yticks(places, list(table["condition"]))
+    axes.set_ylim(places[-1] + 0.6, -0.6)
+    axes.set_xlabel("seeds, by which of the two passed its threshold first")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=4, columnspacing=1.2, handlelength=1.5, frameon=False)
 
 
 def _short(part: str) -> str:

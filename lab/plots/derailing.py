@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lab.plots.axes import figure_note, line_handles, shared_legend
-from lab.plots.page import new_figure
+from lab.plots.axes import figure_note, figure_of, line_handles, shared_legend
+from lab.plots.page import columns_of, current_page, new_figure
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_means
 from lab.stats.inspected import condition_means
@@ -25,6 +25,10 @@ BARS = {
     "exposure gap": "accuracy lost on\nown prefixes",
 }
 """The quantities drawn as bars, with their labels."""
+
+
+_LEAST_BAR = 0.28
+"""Width of a bar that has room for its value, inches of a notebook's figure."""
 
 
 def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Figure, pd.DataFrame]:
@@ -43,8 +47,9 @@ def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> t
     last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
     table, found = condition_means(last, ["quantity", "role", "position"], by)
     shown = looks(found.table["condition"])
-    figure = new_figure(8.4, 3.3)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    beside = columns_of(2, 2, panel=3.7, least=3.0) == 2
+    figure = new_figure(8.4, 3.3) if beside else new_figure(4.6, 6.4)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5]) if beside else figure.subplots(2, 1)
     _draw_positions(left, table[(table["quantity"] == "first error") & (table["position"] >= 0)], shown)
     _draw_bars(right, table[table["position"] < 0], shown)
     lines, bars = line_handles([left]), line_handles([right])
@@ -76,6 +81,9 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, shown: dict[object, Look]) -> Non
         options: dict[str, Any] = {"facecolor": (look.colour, 0.3), "edgecolor": look.colour, "hatch": hatch, "linewidth": 1.0}
         axes.bar(places, own["mean"], 0.92 * width, label=str(name), **options)
         axes.vlines(places, own["low"], own["high"], color="#222222", linewidth=1.2)
+        room = figure_of(axes).get_figwidth() * (0.6 if figure_of(axes).get_figwidth() > 5 else 1.0) / current_page().scale
+        if room < _LEAST_BAR * len(shown) * len(present):
+            continue
         for place, mean, top in zip(places, own["mean"], own[["mean", "high"]].max(axis=1), strict=True):
             if not np.isnan(mean):
                 axes.annotate(

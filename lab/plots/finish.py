@@ -6,6 +6,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, cast
 
 import pandas as pd
@@ -53,7 +54,8 @@ def draw(
             arrange_header(figure, page.title)
         if page.scale > 1:
             _thicken(figure, page.scale)
-        _fit_labels(figure)
+        for _ in range(2):  # ticks that are turned leave less room
+            _fit_labels(figure)
         check_room(figure)
     return figure, table
 
@@ -106,16 +108,23 @@ def _thicken(figure: Figure, scale: float) -> None:
 
 
 def _fit_labels(figure: Figure) -> None:
-    """Break the labels of axes that are longer than their panel."""
+    """Break titles of panels and labels of axes that are longer than their panel, and turn ticks that overlap."""
     _lay_out(figure)
     for axes in figure.axes:
         panel, overhang = axes.get_window_extent(), 0.3 * figure.dpi
-        for axis, room in ((axes.xaxis, panel.width + overhang), (axes.yaxis, panel.height + overhang / 3)):
-            label, box = axis.label.get_text(), axis.label.get_window_extent()
-            length = box.width if axis is axes.xaxis else box.height
-            if label and length > room:
-                characters = int(max(map(len, label.split("\n"))) * room / length)
-                axis.label.set_text(textwrap.fill(label.replace("\n", " "), max(_LEAST_LABEL, characters)))
+        for text, room, tall in (
+            (axes.title, panel.width + overhang / 3, False),
+            (axes.xaxis.label, panel.width + overhang, False),
+            (axes.yaxis.label, panel.height + overhang / 3, True),
+        ):
+            words, box = text.get_text(), text.get_window_extent()
+            length = box.height if tall else box.width
+            if words and length > room:
+                characters = int(max(map(len, words.split("\n"))) * room / length)
+                text.set_text(textwrap.fill(words.replace("\n", " "), max(_LEAST_LABEL, characters)))
+        ticks = [tick.get_window_extent() for tick in axes.get_xticklabels() if tick.get_text() and tick.get_visible()]
+        if any(left.x1 > right.x0 for left, right in pairwise(sorted(ticks, key=lambda box: float(box.x0)))):
+            axes.tick_params(axis="x", labelrotation=90)
 
 
 def _lay_out(figure: Figure) -> None:
@@ -135,7 +144,8 @@ def check_room(figure: Figure) -> None:
     whole = figure.get_tightbbox()
     panels = [axes.get_position() for axes in figure.axes if axes.axison and axes.get_label() != "<colorbar>"]
     narrow = any(panel.width * wide < _PANEL or panel.height * tall < _PANEL for panel in panels)
-    header = [text.get_window_extent().y0 / figure.dpi for text in figure.texts if text.get_text()]
+    texts = [text.get_window_extent().y0 / figure.dpi for text in figure.texts if text.get_text()]
+    header = [low for low in texts if low > tall / 2]
     boxes = [box for axes in figure.axes if axes.axison and (box := axes.get_tightbbox())]
     high = max((each.y1 for each in boxes), default=0.0) / figure.dpi
     outside = min(whole.x0, whole.y0, wide - whole.x1, tall - whole.y1, min([tall, *header]) - high) < -_SLACK

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lab.errors import LabError
 from lab.plots.axes import AXES, figure_note, legend_columns, line_handles, log_axis
 from lab.plots.cells import Scale, colour_bar, draw_cells
-from lab.plots.page import new_figure
+from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import looks
 from lab.plots.tables import attach_notes, describe_seeds
@@ -72,7 +72,7 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
     places = list(dict.fromkeys(frame["place"]))
     sites = frame.groupby("target")["site"].nunique().max() + len(_CONTROLS)
     wide, tall = min(8.0, 1.9 + 0.38 * len(places)), 0.55 + 0.21 * sites
-    figure = new_figure(1.0 + wide * len(names), 0.9 + tall * len(targets))
+    figure = new_figure(1.0 + wide * len(names), 1.3 + tall * len(targets))
     panels = figure.subplots(len(targets), len(names), squeeze=False)
     scale = Scale(" or ".join(f"{_SCORES[score]} of the probe" for score in dict.fromkeys(table["score"])), 0.0, 1.0)
     for target, line in zip(targets, panels, strict=True):
@@ -120,7 +120,7 @@ def _draw_curves(
     x = "tokens" if best["tokens"].notna().all() else "steps"
     at = best.groupby("step")[AXES[x][0]].mean()
     table = means.table.assign(x=means.table["step"].map(at))
-    columns = 2 if len(targets) == 4 else min(3, len(targets))
+    columns = columns_of(len(targets), 2 if len(targets) == 4 else 3, panel=2.7, least=1.6)
     lines = -(-len(targets) // columns)
     figure = new_figure(0.9 + 2.7 * columns, 1.2 + 2.1 * lines)
     panels = figure.subplots(lines, columns, sharex=True, squeeze=False)
