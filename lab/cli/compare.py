@@ -44,6 +44,7 @@ def run(arguments: list[str]) -> int:
     parser.add_force()
     args = parser.parse_args(arguments)
 
+    from lab.config.yaml import read_yaml
     from lab.reports.comparison import FORMATS, check_out, compare
     from lab.runs.frames import is_frame, read_frame
 
@@ -59,7 +60,7 @@ def run(arguments: list[str]) -> int:
         within=[] if args.within is None else setting_names(args.within),
         metric=args.metric,
         at=_number(args.at),
-        baseline=args.baseline,
+        baseline=None if args.baseline is None else read_yaml(args.baseline, "--baseline"),
     )
     write_data(FORMATS[f".{args.format}"](table))
     if args.format == "csv":

@@ -90,7 +90,7 @@ class ComparisonTable:
         return {
             f"emerged {_INTERVAL}": [f"{count} of {runs} [{low:.2f}, {high:.2f}]" for count, runs, low, high in shares],
             "median": [f"{value:.0f}" if value == value else NOTHING for value in table["median"]],
-            f"percent later {_INTERVAL}": _with_interval(percent, decimals(percent["later"], 2), sign="+"),
+            f"% later {_INTERVAL}": _with_interval(percent, decimals(percent["later"], 2), sign="+"),
             "pairs": _counts(table["pairs"]),
             **_tests(table, "p_log_rank", "p_log_rank"),
         }

@@ -82,7 +82,7 @@ def latex_table(table: pd.DataFrame, caption: str, label: str) -> str:
 
 def escape_latex(text: str) -> str:
     """Return plain text as LaTeX."""
-    return "".join(_LATEX.get(letter, letter) for letter in text).replace("--", "-{}-")
+    return "".join(_LATEX.get(letter, letter) for letter in text).replace("--", "-{}-").replace(r" \%", r"~\%")
 
 
 def decimals(values: Iterable[float], digits: int = 3) -> int:

@@ -121,3 +121,12 @@ def test_wrong_input_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) 
     assert (out, err.count("\n")) == ("", 1)
     assert message in err
     assert listing(Path.cwd()) == before
+
+
+def test_the_baseline_is_read_as_a_setting_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for lr in ("0.001", "0.002"):
+        for seed in (0, 1):
+            experiment = lab.experiment("induction", {"seed": seed, "lr": float(lr)})
+            make_run(Path(f"rates/lr{lr}-seed{seed}"), experiment, {0: {METRIC: 0.5}})
+    assert main(["compare", "rates", "--by", "lr", "--baseline", "2e-3"]) == 0
+    assert "Difference: from peak lr = 0.002" in capsys.readouterr().out

@@ -64,10 +64,10 @@ def test_times_are_compared_with_their_threshold() -> None:
     assert table.title == "training tokens until accuracy on the copied segment (next token) reaches 0.5 (onset)"
     shown = table.shown()
     assert shown["emerged [90 %]"].iloc[0].startswith("1 of 6 ["), "two points in a row are needed"
-    assert "percent later [90 %]" in shown
+    assert "% later [90 %]" in shown
     assert lab.compare(frame(), at=0.3).title.endswith("reaches 0.3")
     never = lab.compare(frame(), at=0.99).shown()
-    assert never["percent later [90 %]"].tolist() == ["-", "-"], "where neither run of any pair emerged there is no size"
+    assert never["% later [90 %]"].tolist() == ["-", "-"], "where neither run of any pair emerged there is no size"
 
 
 def test_labels_follow_metric_seeds_and_pairs() -> None:
@@ -143,10 +143,10 @@ NASTY = r"model_a & 50 % of $x$ #1 {b} ~ ^ \ <c> | [1] -- " + '"d"'
 
 def test_latex_escapes_what_it_would_interpret() -> None:
     escaped = escape_latex("a_b & 50 % #1 $x$ {c} \\ ~^")
-    assert escaped == r"a\_b \& 50 \% \#1 \$x\$ \{c\} \textbackslash{} \textasciitilde{}\textasciicircum{}"
+    assert escaped == r"a\_b \& 50~\% \#1 \$x\$ \{c\} \textbackslash{} \textasciitilde{}\textasciicircum{}"
     text = latex_table(pd.DataFrame({"n_future": ["[2]", "x_y"], "p": ["6.1e-05", "-0.5 [-1, 2e+06]"]}), "50 %", "tab:x")
     lines = text.splitlines()
-    assert r"\caption{50 \%}" in lines
+    assert r"\caption{50~\%}" in lines
     assert r"n\_future & p \\" in lines
     assert r"{[}2{]} & $6.1 \times 10^{-5}$ \\" in lines, "a bracket after the end of a row would be its option"
     assert r"x\_y & $-0.5\;[-1, 2 \times 10^{6}]$ \\" in lines
@@ -176,5 +176,5 @@ def test_latex_compiles(tmp_path: Path) -> None:
 
 def test_the_caption_states_what_is_the_same_in_all_rows() -> None:
     text = lab.compare(frame()).latex()
-    assert r"condition & mean {[}90 \%{]} & difference {[}90 \%{]} & p & Holm & found \\" in text.splitlines()
+    assert r"condition & mean {[}90~\%{]} & difference {[}90~\%{]} & p & Holm & found \\" in text.splitlines()
     assert "In every row: runs 6, pairs 6, least 0.031." in text

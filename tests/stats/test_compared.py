@@ -188,6 +188,14 @@ def test_a_table_of_times_is_what_numpy_computes_by_hand() -> None:
     assert bool(table.loc[2, "found"]) == (table.loc[2, "p_log_rank_holm"] <= 0.1)
 
 
+def test_times_are_relative_to_the_chosen_baseline() -> None:
+    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], late, seeds=6, steps=range(0, 121, 10))
+    usual, other = (compare_times(frame, METRIC, 0.5, baseline=n).table.set_index("n_future") for n in (1, 2))
+    assert 1 + other.loc[1, "later"] == pytest.approx(1 / (1 + usual.loc[2, "later"]))
+    assert other["against"].tolist() == ["n = 2", ""]
+    assert other.loc[1, "p_log_rank"] == pytest.approx(usual.loc[2, "p_log_rank"])
+
+
 def log_rank_p(tokens: dict[int, np.ndarray], seen: dict[int, np.ndarray]) -> float:
     """Two-sided p-value over all deals of the runs, twice the smaller tail; the statistic is written out time by time."""
     times, events = np.concatenate([tokens[1], tokens[2]]), np.concatenate([seen[1], seen[2]])

@@ -47,9 +47,9 @@ def run(arguments: list[str]) -> int:
         action="append",
         default=[],
         metavar="CONDITION",
-        help="list runs that meet it alone: NAME=VALUE, or with != < <= > >=; may be repeated (all runs)",
+        help="list only runs that meet it: NAME=VALUE, or with != < <= > >=; may be repeated (all runs)",
     )
-    parser.add_argument("--sort", metavar="NAME", help="by this column, setting or metric; --sort=-NAME descends (run)")
+    parser.add_argument("--sort", metavar="NAME", help="by this column, setting or metric; --sort=-NAME descends (by folder)")
     parser.add_argument("--columns", metavar="NAMES", help=f"columns, settings or metrics, with commas ({','.join(_WIDE)})")
     parser.add_argument("--json", action="store_true", help="print a JSON list, with all columns by default")
     args = parser.parse_args(_join_minus(arguments))

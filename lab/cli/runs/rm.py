@@ -9,7 +9,6 @@ from lab.cli.arguments import Parser
 from lab.errors import LabError
 from lab.runs.manage import check_runs, remove_runs, sweep_of
 from lab.runs.status import read_statuses
-from lab.stats.bootstrap import counted
 
 _EPILOG = """\
 All of the runs are removed, or none: one that a process trains, a folder that is no run, and a link are errors. A sweep counts
@@ -51,6 +50,6 @@ def _confirms(paths: list[Path]) -> bool:
         sweep = sweep_of(path)
         print(f"{path}  {status.state}, step {status.step}/{status.steps}{f', of the sweep in {sweep}' if sweep else ''}")
     try:
-        return input(f"remove {counted(len(paths), 'run')}? [y/N] ").strip().lower() in ("y", "yes")
+        return input("remove them? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
