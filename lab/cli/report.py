@@ -38,5 +38,5 @@ def add_runs(parser: Parser) -> None:
     """Add the arguments that name runs and what is shown of them."""
     parser.add_argument("runs", nargs="+", help="runs, folders of runs, or sweeps (YAML file or folder)")
     parser.add_argument("--metric", default="", help="what is drawn and compared (each task's headline metric)")
-    parser.add_argument("--by", help="settings that distinguish conditions, separated by commas (all that vary)")
+    parser.add_argument("--by", help="settings that distinguish conditions, separated by commas; the first is compared (all)")
     parser.add_argument("--storage", metavar="URL", help="of the sweeps (a journal beside their runs)")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,16 +13,16 @@ from lab import plots
 from lab.errors import LabError
 from lab.metrics import Metric, in_variant
 from lab.plots.axes import metric_label
+from lab.reports.comparison import ComparisonTable, compare
 from lab.reports.section import Section
 from lab.runs.names import shared_lines
 from lab.runs.run import tabulate
 from lab.runs.status import Status
 from lab.stats.bootstrap import FEWEST, counted, mean_beside_share, share_with_interval
-from lab.stats.conditions import Conditions, conditions, rows_of
-from lab.stats.configurations import comparison_table, run_values
+from lab.stats.conditions import Conditions, conditions, enumerated, rows_of
+from lab.stats.configurations import run_values
 from lab.stats.emergence import COMPLETION, ONSET, emergence_table
-from lab.stats.paired import ALPHA, corrected, least_p_of_pairs
-from lab.stats.times import compare_emergence
+from lab.stats.paired import ALPHA
 
 DRAWN_AT_MOST = 12
 """Conditions in a figure; of more the best are drawn."""
@@ -43,6 +43,7 @@ class _Found:
         metric: What is drawn and compared.
         label: The metric in words.
         times: When each run that ended passed the thresholds; None for a metric without them.
+        compared: The setting whose values are compared, within the values of all others.
     """
 
     conditions: Conditions
@@ -50,6 +51,7 @@ class _Found:
     metric: str
     label: str
     times: pd.DataFrame | None
+    compared: str
 
     @property
     def settings(self) -> list[str]:
@@ -70,7 +72,7 @@ def condition_sections(
     Args:
         statuses: Of its runs.
         metric: What is drawn and compared, where these runs have it; by default the task's headline metric.
-        by: Settings that distinguish conditions; by default those that vary.
+        by: Settings that distinguish conditions, of which the first is compared within the others; by default those that vary.
         heading: Begins the titles of the sections; "" where there is one task.
 
     Raises:
@@ -120,7 +122,8 @@ def _find(tidy: pd.DataFrame, metric: str, by: Sequence[str] | None) -> _Found:
             times = emergence_table(ended, metric, thresholds=_THRESHOLDS, by=["condition"])
         except LabError:  # runs that ended early, before a threshold
             times = None
-    return _Found(found, ended, metric, metric_label(metric, tidy, width=200), times)
+    compared = "n_future" if by is None and "n_future" in found.settings else found.settings[0]
+    return _Found(found, ended, metric, metric_label(metric, tidy, width=200), times, compared)
 
 
 def _draw(title: str, text: str, draw: Callable[[], tuple[Figure, pd.DataFrame]]) -> Section:
@@ -182,79 +185,50 @@ def _ends(found: _Found, title: Title) -> list[Section]:
 
 
 def _comparisons(found: _Found, title: Title) -> list[Section]:
-    """Compare conditions in pairs of seeds: the end values, and the times at which one half is reached."""
-    settings = found.settings
+    """Compare conditions in pairs of seeds: the values at the end, and the times at which one half is reached."""
     if len(found.conditions.table) < 2 or found.finished.empty:
         return []
-    column, within = ("n_future" if "n_future" in settings else settings[0]), list(settings)
-    within.remove(column)
-    table = found.conditions.table.astype({"condition": "str"})
-    ordered = table.assign(**{name: pd.Categorical(table[name], table[name].unique(), ordered=True) for name in settings})
-    baseline = ordered[column].min()
-    values = found.finished.drop(columns=settings).merge(ordered, on="condition")
+    within = [name for name in found.settings if name != found.compared]
+    frame = found.conditions.frame.drop(columns="condition")
+    reached = found.times is not None and found.times["onset_observed"].any()
     sections = []
-    try:
-        compared = comparison_table(values, column, baseline, within)
-    except LabError as error:
-        return [Section(title("paired comparisons"), f"Nothing can be paired: {error}.")]
-    if len(compared):
-        sections.append(_compared(title("paired comparisons"), found.label, compared, column, baseline, within))
-    if found.times is not None and found.times["onset_observed"].any():
-        times = _time_table(found.times.merge(ordered, on="condition"), column, baseline, within)
-        if len(times):
-            label = f"training tokens until {found.label} reaches {100 * ONSET:.0f} %, as a share of the baseline's"
-            sections.append(_compared("", label, times, column, baseline, within))
-    return sections
+    for at in ("end", "onset") if reached else ("end",):
+        try:
+            table = compare(frame, found.compared, within=within, metric=found.metric, at=at)
+        except LabError as error:
+            sections.append(Section(text=f"Nothing is compared at the {at}: {error}."))
+            continue
+        paired = table.frame.groupby("within")["against"].transform(lambda against: (against != "").any()).astype(bool)
+        notes = " ".join([*table.reading(), *(f"{note[0].upper()}{note[1:]}." for note in table.notes)])
+        text = f"{table.title[0].upper()}{table.title[1:]}.\n\n> {_verdict(table)}"
+        sections += [Section(text=text, table=table.shown()[paired], numbers=table.frame), Section(text=notes, small=True)]
+    return [replace(sections[0], title=title("paired comparisons")), *sections[1:]]
 
 
-def _time_table(times: pd.DataFrame, column: str, baseline: object, within: Sequence[str]) -> pd.DataFrame:
-    """Compare the times of each condition with the baseline's, with the columns of `comparison_table`."""
-    rows = []
-    for key, part in times.groupby(list(within), sort=True) if within else [((), times)]:
-        for value in part.loc[part[column] != baseline, column].unique():
-            found = compare_emergence(part, baseline, value, "onset", column)
-            if found.n and found.neither < found.n:
-                rows.append([*key, value, found.n, found.difference, found.low, found.high, found.p_value])
-    table = pd.DataFrame(rows, columns=[*within, column, "pairs", "difference", "low", "high", "p_value"])
-    table = corrected(table, "p_value", [least_p_of_pairs(pairs) for pairs in table["pairs"]])
-    return table.assign(found=table["p_holm"] <= ALPHA)
-
-
-def _compared(title: str, label: str, table: pd.DataFrame, column: str, baseline: object, within: Sequence[str]) -> Section:
-    """Return a table of comparisons for people, after a sentence with what was found."""
-    shown = table[[*within, column]].astype(str).rename(columns={column: f"{column}, against {baseline}"})
-    shown["pairs"] = table["pairs"]
-    shown["difference"] = [f"{value:+.3g}" for value in table["difference"]]
-    shown["90 % interval"] = [_interval(low, high) for low, high in zip(table["low"], table["high"], strict=True)]
-    for name, title_of in (("p_value", "p"), ("p_holm", "p, corrected"), ("p_least", "least p")):
-        shown[title_of] = table[name].map(_p)
-    text = f"{label[0].upper()}{label[1:]}: difference to `{column}` = {baseline} over pairs of seeds."
-    return Section(title, f"{text}\n\n> {_verdict(table)}", table=shown, numbers=table)
-
-
-def _verdict(table: pd.DataFrame) -> str:
-    """Return a sentence with what comparisons found, which claims no more than the test."""
-    found, compared, least = int(table["found"].sum()), len(table), table["p_least"].min()
-    excludes = (table["low"] > 0) | (table["high"] < 0)
-    if found:
-        sentence = f"A difference is found in {found} of {counted(compared, 'comparison')} (p <= {ALPHA:g})"
+def _verdict(table: ComparisonTable) -> str:
+    """Return a sentence with what the comparisons found, which claims no more than the test."""
+    rows = table.frame.dropna(subset="found")
+    p_value = "p" if "p_least" in rows else "p_log_rank"
+    found, excludes = rows["found"].astype(bool), (rows["low"] > 0) | (rows["high"] < 0)
+    least = rows[f"{p_value}_least"].min()
+    if found.any():
+        sentence = f"A difference is found in {found.sum()} of {counted(len(rows), 'comparison')}"
+        sentence += f": {enumerated([_named(row) for row in rows[found].to_dict('records')])}"
     else:
-        sentence = f"No difference is found in {counted(compared, 'comparison')} (p > {ALPHA:g})"
-    if not found and least > ALPHA:
-        sentence += f", nor could be: with these pairs p is at least {least:.2g}"
-    if (excludes & ~table["found"]).any():
-        sentence += "; an interval that excludes 0 is approximate, and the exact test decides"
-    if table["pairs"].min() < FEWEST:
+        sentence = f"No difference is found in {counted(len(rows), 'comparison')}"
+        sentence += f", nor could be: with so few seeds the corrected p is at least {least:.2g}" if least > ALPHA else ""
+    if (excludes & ~found).any():
+        sentence += "; an interval excludes 0, but intervals are approximate, and the exact test decides"
+    if rows["pairs"].min() < FEWEST:
         sentence += f"; fewer than {FEWEST} pairs say little"
     return f"{sentence}."
 
 
-def _interval(low: float, high: float) -> str:
-    return "-" if math.isnan(low) else f"[{low:+.3g}, {high:+.3g}]"
-
-
-def _p(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2g}"
+def _named(row: Mapping[Hashable, Any]) -> str:
+    """Name a comparison with its effect."""
+    effect = f"{row['difference']:+.3g}" if "difference" in row else f"{100 * row['later']:+.0f} % of tokens"
+    where = f" ({row['within']})" if row["within"] else ""
+    return f"{row['condition']} against {row['against']}{where}, {effect}"
 
 
 def _best(found: _Found, title: Title) -> list[Section]:

@@ -24,9 +24,9 @@ from tasks.errors import nearest
 READING = """\
 In brackets: 90 % intervals over seeds, of means by expanded percentile bootstrap and of shares exact (Clopper and Pearson); \
 with fewer than five seeds the single values stand there.
-Intervals do not decide what is found: the exact paired test does, whose p-value is corrected by Holm over its table.
-A time is the number of training tokens seen at the first of two evaluation points in a row at or above the threshold; a run \
-that never got there is censored, not dropped."""
+Intervals show a size and do not decide what is found: the exact test does, corrected for the number of comparisons.
+A threshold is reached at the first of two evaluation points in a row at or above it; a run that never got there is \
+censored, not dropped."""
 _MAIN = (
     *("n_future", "model.layers", "model.width", "model.n_heads", "model.heads", "objective.name"),
     *("steps", "batch_size", "optimiser.peak_lr", "seed"),

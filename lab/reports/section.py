@@ -42,6 +42,7 @@ class Section:
         numbers: The numbers of the figure or table, which an HTML page offers as a file of CSV.
         share: How much of the work is done, between 0 and 1, drawn as a bar in an HTML page.
         folded: Whether an HTML page shows the title alone until the reader opens the section.
+        small: Whether the text is a remark in small letters.
     """
 
     title: str = ""
@@ -51,6 +52,7 @@ class Section:
     numbers: pd.DataFrame | None = None
     share: float | None = None
     folded: bool = False
+    small: bool = False
 
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
@@ -102,7 +104,8 @@ def _section_html(section: Section) -> str:
     else:
         for paragraph in filter(None, section.text.split("\n\n")):
             found = paragraph.startswith("> ")
-            blocks.append(f'<p class="found">{_inline(paragraph[2:])}</p>' if found else f"<p>{_inline(paragraph)}</p>")
+            plain = f"<p><small>{_inline(paragraph)}</small></p>" if section.small else f"<p>{_inline(paragraph)}</p>"
+            blocks.append(f'<p class="found">{_inline(paragraph[2:])}</p>' if found else plain)
     if section.table is not None:
         blocks.append(_table_html(section.table))
         blocks += [f"<p><small>{link}</small></p>"] if link and section.figure is None else []

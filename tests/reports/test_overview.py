@@ -13,7 +13,6 @@ from lab.reports.overview import Origin, progress_sentence, sections_of
 from lab.reports.section import Link, Section, render_html, render_markdown
 from lab.runs.names import headline
 from lab.runs.status import Status, read_statuses
-from lab.stats.configurations import comparison_table, run_values
 from lab.stats.emergence import emergence_table
 from tests.helpers.runs import make_run
 
@@ -95,11 +94,27 @@ def test_comparisons_are_those_of_the_statistics(tmp_path: Path) -> None:
     shown = named(sections, "Paired comparisons")
     assert shown.numbers is not None
     frame = lab.frame(lab.open_runs(folder))
-    expected = comparison_table(run_values(frame, "accuracy/copy/1"), within=["model.width"])
-    numbers = ["pairs", "difference", "low", "high", "p_value", "p_holm", "p_least", "found"]
+    expected = lab.compare(frame, "n_future", within="model.width").frame
+    numbers = ["mean", "pairs", "difference", "low", "high", "p_value", "p_holm", "p_least", "found"]
     pd.testing.assert_frame_equal(shown.numbers[numbers], expected[numbers])
-    assert expected["found"].all(), "six pairs of one sign"
-    assert "A difference is found in 2 of 2 comparisons" in shown.text
+    assert expected["found"].sum() == 2, "six pairs of one sign"
+    assert "A difference is found in 2 of 2 comparisons: n = 2 against n = 1 (width = 32), +0.1" in shown.text
+    assert shown.table is not None
+    assert len(shown.table) == 4
+
+
+def test_the_first_of_the_named_settings_is_compared(tmp_path: Path) -> None:
+    _, sections = page_of(grid(tmp_path / "runs", "induction"), by=["model.width", "n_future"])
+    assert "No difference is found in 2 comparisons." in named(sections, "Paired comparisons").text
+
+
+def test_conditions_without_a_partner_are_not_listed(tmp_path: Path) -> None:
+    folder = grid(tmp_path / "runs", "induction", seeds=2)
+    made(folder / "alone", "induction", 0, [0.1] * 6, n_future=1, model__width=128)
+    shown = named(page_of(folder)[1], "Paired comparisons")
+    assert shown.table is not None
+    assert set(shown.table["within"]) == {"width = 32", "width = 64"}
+    assert "nor could be: with so few seeds the corrected p is at least 1; fewer than 5 pairs say little" in shown.text
 
 
 def test_times_and_survival_are_of_all_runs(tmp_path: Path) -> None:
@@ -120,7 +135,7 @@ def test_times_and_survival_are_of_all_runs(tmp_path: Path) -> None:
     assert "0.1, 0.95" not in ends["at the end"].iloc[0]
     (of_times,) = [each for each in sections if "Training tokens until" in each.text]
     assert of_times.numbers is not None
-    assert of_times.numbers["difference"].iloc[0] == pytest.approx((5 * 2) / (4 * 4 + 5) - 1)
+    assert of_times.numbers["later"].iloc[1] == pytest.approx((5 * 2) / (4 * 4 + 5) - 1)
 
 
 def test_runs_that_go_on_or_failed_are_named(tmp_path: Path) -> None:
