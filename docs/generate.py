@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import tasks
+from docs.figures import PICTURES, figure_picture
 from docs.pages import PAGES, ROOT, picture
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         add(uri, page())
     for name in tasks.TASKS:
         add(f"tasks/{name}.png", picture(name))
+    for name in PICTURES:
+        add(f"figures/{name}.png", figure_picture(name, ROOT))
     return files
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 import lab
 import tasks
-from lab import plots
+from docs.figures import figures_page
 from lab.cli.commands import COMMANDS, run_command
 from lab.cli.main import usage
 from lab.cli.tasks.draw import cells_of
@@ -142,28 +142,6 @@ def objectives_page() -> str:
 ## `objective.weights`: the weight of each head
 
 {table(["rule", "n = 4, extra weight 0.5", "meaning"], rules)}
-"""
-
-
-def figures_page() -> str:
-    """List the figures with their options."""
-    title = "# Figures\n\n`lab plot NAME RUNS -o FILE` draws a figure and writes its numbers as CSV beside it.\n"
-    return "\n".join([title, *map(_figure_section, plots.FIGURES)])
-
-
-def _figure_section(name: str) -> str:
-    draw = plots.FIGURES[name]
-    path = f"{draw.__module__}.{draw.__qualname__}"
-    description = (inspect.getdoc(draw) or "").partition("\n\nArgs:")[0]
-    return f"""## {name}
-
-{description}
-
-```text
-{help_of(f"plot {name}")}
-```
-
-In Python: [`{path}`][{path}].
 """
 
 
@@ -297,7 +275,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/metrics.md": metrics_page,
     "reference/heads.md": heads_page,
     "reference/objectives.md": objectives_page,
-    "reference/figures.md": figures_page,
+    "reference/figures.md": partial(figures_page, help_of),
     "reference/tasks.md": tasks_page,
     "reference/information.md": information_page,
     "reference/commands.md": commands_page,

@@ -10,7 +10,7 @@ import pytest
 
 import lab
 import tasks
-from docs import pages
+from docs import figures, pages
 from lab import plots
 from lab.cli.commands import COMMANDS, find_command
 from lab.config.evaluation import MEASURES
@@ -39,6 +39,11 @@ TABLES: dict[str, Iterable[str]] = {
 def test_a_generated_page_has_every_entry(page: str) -> None:
     text = pages.PAGES[page]()
     assert [entry for entry in TABLES[page] if entry not in text] == []
+
+
+def test_every_picture_of_the_gallery_has_a_sentence_and_a_command_that_draws_it() -> None:
+    assert set(figures.SHOWS) == set(figures.PICTURES) <= set(plots.FIGURES)
+    assert figures.figure_picture("size", ROOT).startswith(b"\x89PNG")
 
 
 def test_every_generated_page_is_in_the_navigation() -> None:
