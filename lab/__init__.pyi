@@ -15,7 +15,7 @@ from .exchange import export as export
 from .exchange import import_llama as import_llama
 from .exchange import read_llama as read_llama
 from .inspection.inspect import inspect as inspect
-from .reports.comparison import compare as compare
+from .reports.compare import compare as compare
 from .runs import Run as Run
 from .runs import frame as frame
 from .runs import open_runs as open_runs

@@ -45,7 +45,8 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
 
     from lab.config.yaml import read_yaml
-    from lab.reports.comparison import FORMATS, check_out, compare
+    from lab.reports.compare import compare
+    from lab.reports.comparison import FORMATS, check_out
     from lab.runs.frames import is_frame, read_frame
 
     out = None if args.out is None else Path(args.out)

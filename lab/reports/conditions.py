@@ -13,7 +13,8 @@ from lab import plots
 from lab.errors import LabError
 from lab.metrics import Metric, in_variant
 from lab.plots.axes import metric_label
-from lab.reports.comparison import ComparisonTable, compare
+from lab.reports.compare import compare
+from lab.reports.comparison import ComparisonTable
 from lab.reports.section import Section
 from lab.runs.names import shared_lines
 from lab.runs.run import tabulate
