@@ -1,13 +1,16 @@
 """What trees are derived from."""
 
+import pytest
 import torch
 
-from lab.decoding import Tree, complete, derive_tree, speculate
+from lab.decoding import Tree, calibration, complete, derive_tree, speculate
 from lab.decoding.calibration import rank_drafts
 from tests.helpers.networks import random_tokens, tiny_network
 
 
-def test_ranks_are_those_of_single_passes() -> None:
+@pytest.mark.parametrize("at_once", [256, 1])
+def test_ranks_are_those_of_single_passes(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "SEQUENCES_AT_ONCE", at_once)
     network = tiny_network("parallel", 3)
     done = complete(network, [random_tokens(1, 4)[0], random_tokens(1, 2)[0]], 4)
     expected = []

@@ -97,6 +97,12 @@ def test_a_greedy_draft_fails_where_modes_differ() -> None:
     np.testing.assert_array_equal(acceptance_chances(task, text, 6, 2, greedy=True)[6, :, 0], agree_B)
 
 
+def test_a_draft_after_a_failure_is_not_accepted() -> None:
+    """The first draft fails always and the second never: each pass gives one token."""
+    chances_TBI = np.tile([0.0, 1.0], (7, 2, 1))
+    assert tokens_per_forward(chances_TBI, 3, np.random.default_rng(0)) == 1
+
+
 def test_a_task_without_a_distribution_is_rejected() -> None:
     task = tasks.get("stories")
     with pytest.raises(LabError, match="stories does not know the distribution of the next token after 4 tokens"):

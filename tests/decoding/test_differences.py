@@ -35,5 +35,6 @@ def test_another_length_is_a_difference() -> None:
 
 def test_the_smallest_gap_is_over_new_tokens_alone() -> None:
     assert smallest_gap(NETWORK, complete(NETWORK, [[0]], 4)) == pytest.approx(1.5, abs=1e-4)
+    assert smallest_gap(NETWORK, complete(NETWORK, [[0]], 1)) == pytest.approx(2, abs=1e-4), "not after the last token"
     assert smallest_gap(NETWORK, complete(NETWORK, [[2, 2, 1]], 1)) == pytest.approx(1.5, abs=1e-4)
     assert smallest_gap(NETWORK, complete(NETWORK, [[2, 2, 1], [2]], 2)) == pytest.approx(0.25, abs=1e-4)

@@ -32,8 +32,9 @@ def test_probabilities_are_those_by_hand(settings: dict[str, float], expected: l
     np.testing.assert_allclose(found, np.array(expected) / sum(expected), atol=1e-7)
 
 
-def test_top_k_keeps_k_of_equal_tokens() -> None:
-    assert Sampling(top_k=2).probabilities(torch.zeros(4)).tolist() == [0.5, 0.5, 0, 0]
+@pytest.mark.parametrize("sampling", [Sampling(top_k=2), Sampling(top_p=0.5)])
+def test_of_equal_tokens_no_more_than_needed_are_kept(sampling: Sampling) -> None:
+    assert sampling.probabilities(torch.zeros(4)).tolist() == [0.5, 0.5, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from lab.config.kinds import KINDS
 from lab.decoding import Completion, Sampling, Tree, complete, speculate, speculation
 from lab.decoding.draft import Draft, Drafter, Pass
 from lab.model import Network
-from tests.helpers.networks import random_tokens, tiny_network
+from tests.helpers.networks import V, random_tokens, tiny_network
 from tests.helpers.tables import NEVER, table_network
 
-BUSH = Tree(((0,), (1,), (2,), (0, 0), (0, 1), (1, 0)))
+BUSH = Tree(((0,), (1,), (2,), (0, 1), (1, 0), (0, 0)))
+"""The most probable path has the last rows."""
 N, NEW = 3, 20
 RING = [[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]]
 TWO_AHEAD = [[NEVER, NEVER, 0.0], [0.0, NEVER, NEVER], [NEVER, 0.0, NEVER]]
@@ -44,6 +45,17 @@ def test_greedy_output_is_that_of_head_1(kind: str, tree: Tree) -> None:
     assert_equal(found, complete(network, prompts, NEW))
     assert 0 < int(found.drafts.accepted.sum()) < int(found.drafts.drafted.sum()), "some are accepted and some rejected"
     assert len(set(found.forwards)) > 1, "sequences accept different lengths"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_useless_node_changes_no_draft(kind: str) -> None:
+    """The least probable token stands between those of a chain, which are accepted as without it."""
+    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    found = speculate(network, prompts, NEW, Tree(((0,), (0, V - 1), (0, 0))))
+    expected = speculate(network, prompts, NEW, Tree.chain(N))
+    assert_equal(found, expected)
+    for mine, theirs in zip(found.drafts, expected.drafts, strict=True):
+        assert torch.equal(mine, theirs)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, -1.0])
@@ -187,7 +199,8 @@ def test_stops_of_random_networks_are_the_same(stop: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_drafts_leave_samples_as_they_are(kind: str, tree: Tree) -> None:
     network, prompts = tiny_network(kind, N).double(), prompts_of()
-    sampling = Sampling(temperature=0.7, top_k=5, seed=4, drafts="greedy")
+    drafts = "greedy" if tree.is_chain else "sampled"  # which a tree with branches is not
+    sampling = Sampling(temperature=0.7, top_k=5, seed=4, drafts=drafts)
     expected = complete(network, prompts, NEW, sampling=sampling)
     assert_equal(speculate(network, prompts, NEW, tree, sampling=sampling), expected)
 
