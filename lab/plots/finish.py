@@ -114,7 +114,7 @@ def _fit_labels(figure: Figure) -> None:
         panel, overhang = axes.get_window_extent(), 0.3 * figure.dpi
         for text, room, tall in (
             (axes.title, panel.width + overhang / 3, False),
-            (axes.xaxis.label, panel.width + overhang, False),
+            (axes.xaxis.label, panel.width + overhang / 3, False),
             (axes.yaxis.label, panel.height + overhang / 3, True),
         ):
             words, box = text.get_text(), text.get_window_extent()
