@@ -59,7 +59,8 @@ def _options() -> Parser:
         "sweep",
         "Train the experiments of a sweep, or resume it after any stop: the same command does both.\n"
         "lab sweep show FILE       its status and results, at any time\n"
-        "lab sweep dashboard FILE  its study in a browser\n"
+        "lab watch FILE -o PAGE    its learning curves as a page that reloads\n"
+        "lab sweep dashboard FILE  its study in Optuna's dashboard\n"
         "docs/sweeps.md describes the file.",
         "sweep why.yaml --plan                 how many runs and about how long",
         "sweep why.yaml --workers 2            train, or resume",
