@@ -56,7 +56,8 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
     series = [(name, symbol) for name in names for symbol in sorted({*last["symbol"]})]
     lines = {key: (_label(key, names), look) for key, look in zip(series, looks(series).values(), strict=True)}
     count = len(roles) + trained
-    columns = columns_of(count, 4 if count > 4 else 3, panel=_PANEL)
+    fit = columns_of(count, 4 if count > 4 else 3, panel=_PANEL)
+    columns = -(-count // -(-count // fit))  # filled evenly
     figure = new_figure(0.9 + _PANEL * columns, 0.8 + 1.9 * -(-count // columns))
     grid = figure.subplots(-(-count // columns), columns, squeeze=False)
     label = role_label(frame) or (lambda role: role.replace("_", " "))
