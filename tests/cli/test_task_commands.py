@@ -114,7 +114,7 @@ def test_a_test_set_of_every_task_fits_the_run_that_train_makes(name: str, capsy
     assert parse_task(name, []) == tasks.get(name) == lab.experiment(name).task
 
 
-def test_lines_of_other_settings_name_both_values_and_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_that_do_not_fit_name_both_values_and_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--task.degree", "3", "--task.nodes", "11", *tiny_options("star", steps=1, schedule__warmup_steps=0)]
     assert main(["train", "star", *words, "--out", "run"]) == 0
     assert main(["tasks", "export", "star", "--arm", "5", "--size", "2", "-o", "x.jsonl"]) == 0

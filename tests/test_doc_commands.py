@@ -1,0 +1,159 @@
+"""Every command and every piece of Python of the documentation runs, with smaller settings, in the order of its page."""
+
+import itertools
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab
+import tasks
+from lab.cli.main import main
+from tests.helpers.documented import shrink, steps_of
+from tests.helpers.tiny import tiny
+
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): list(steps_of(path))
+    for path in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        ROOT / "notebooks/README.md",
+    ]
+}
+EXCLUDED = {
+    r"sweep dashboard": "serves until Ctrl-C",
+    r"reproduce agreement": "64 runs, an hour; tests/cli/test_reproduce.py has small studies",
+    r"lab resume": "needs a kill in between; tests/training has it",
+    r"--log ": "needs packages that are not installed; tests/training/test_loggers.py",
+    r"runs (mv|rm)": "move or delete what later lines need; tests/cli has both",
+    r"inspect probe": "its figure has no room for tiny networks; tests/inspection and tests/plots have it",
+    r"theirs.txt|my-llama|runs/mine ": "files of the reader's own",
+    r"nnsight|transformer_lens|transformers|from_pretrained|NNsight|Bridge|bridge": "tests/model has what can be tested here",
+}
+"""Steps that do not run, by a pattern, with the reason."""
+SUBSTITUTIONS = [
+    (r"(stories.*) --size 1M", r"\1"),  # the sizes of SMALL
+    (r"--model.width 128 ", ""),
+    (r"\[100, 1\]", "[3, 1]"),
+    (r"range\(30\)", "range(3)"),
+    (r"tinystories.txt --task.vocabulary 4096 --task.length 512", "stories.txt --task.vocabulary 600 --task.length 192"),
+    (r"ours\.measures:", "tests.helpers.users_measure:"),
+    (r"my_package\.my_tasks:", "my_tasks:"),
+    (r'"model.width": 64, "steps": 600', '"model.width": 8, "steps": 5, "evaluation.examples": 4'),
+    (r'experiment, "runs/first"', 'experiment, "runs/new"'),
+    (r'lab\.resume\("runs/second"\).*', ""),
+    (r"inspect (\w+) runs ", r"inspect \1 runs/demo "),
+    (r"demo/runs", "runs/demo"),
+    (r"--step 500 ", "--step 3 "),
+    (r"plot (\w+) runs -o", r"plot \1 runs/demo -o"),
+    (r"-o loss.png --metric loss/copy/1", "-o loss.png --metric loss/case_first/1"),
+]
+"""What the page says, and what is run instead."""
+MODULES = {"class Reverse(Task)": "my_tasks.py", "def doubled(": "mine.py"}
+"""Pieces of Python that a page asks the reader to save, by a line of them."""
+SLOW = re.compile(
+    "lab (inspect|decode|sweep|reproduce|plot|compare|report|export|import|evaluate .*all|train .*--matched time)"
+    "|--seeds|--objective|lab.decode"
+)
+"""Commands that only the slow test runs."""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the runs that pages speak of."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copytree(ROOT / "sweeps", folder / "sweeps")
+    stories = tasks.get("stories")
+    few: dict[str, Any] = {"steps": 6, "evaluation__every": 3, "checkpoint__keep": "every", "model__matched": "none"}
+    lab.train(tiny("stories", model__n_heads=4, **few), folder / "runs" / "first")
+    for task in ("star", "maze", "choice"):
+        lab.train(tiny(task, **few), folder / "runs" / task)
+    for n in (1, 2):
+        for seed in (0, 1):
+            lab.train(tiny("agreement", n_future=n, seed=seed, **few), folder / "runs" / "demo" / f"n{n}-seed{seed}")
+    text = "\n\n".join(" ".join(word for word, _ in stories.show(stories.batch(0, 0, 200), row)) for row in range(200))
+    (folder / "stories.txt").write_text(text)
+    for line, module in MODULES.items():
+        (folder / module).write_text(next(step.text for steps in PAGES.values() for step in steps if line in step.text))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweeps(house: Path) -> None:
+    """Train the runs of two sweeps."""
+    for seed, (n, width, layers) in itertools.product((0, 1), itertools.product((1, 2), (8, 16), (3, 4))):
+        changes = {"n_future": n, "model__width": width, "model__layers": layers, "seed": seed, "steps": 4}
+        name = f"n{n}-width{width}-layers{layers}-seed{seed}"
+        for sweep in ("rate", "grid") if layers == 3 else ("rate",):
+            lab.train(tiny(**changes), house / "runs" / sweep / name)
+
+
+def run_page(page: str, *, slow: bool, namespace: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Run the steps of a page in the working directory, and return those that failed, with the last line of the error."""
+    failed = []
+    for text, is_python in PAGES[page]:
+        if any(re.search(pattern, text) for pattern in EXCLUDED) or (not slow and SLOW.search(text)):
+            continue
+        for pattern, instead in SUBSTITUTIONS:
+            text = re.sub(pattern, instead, text)
+        if is_python:
+            exec(compile(text, page, "exec"), namespace)
+            continue
+        words, target = shrink(text)
+        status = main(words)
+        out, err = capsys.readouterr()
+        if target is not None:
+            Path(target).write_text(out)
+        if status != 0:
+            failed.append(f"{text}: {err.strip()}")
+    return failed
+
+
+def names(house: Path) -> dict[str, Any]:
+    """Return the names that the Python of a page uses without defining them."""
+    run = lab.Run(house / "runs" / "first")
+    import torch
+
+    tokens = torch.from_numpy(run.experiment.task.batch(0, 0, 4).tokens)
+    return {
+        "__name__": "page",
+        "lab": lab,
+        "network": run.model(),
+        "tokens": tokens,
+        "clean": tokens,
+        "other": tokens.flip(0),
+        "task": run.experiment.task,
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
+def test_every_step_of_a_page_runs(
+    page: str,
+    slow: bool,
+    house: Path,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if slow:
+        request.getfixturevalue("sweeps")
+    place = tmp_path / "place"
+    shutil.copytree(house, place)
+    monkeypatch.chdir(place)
+    monkeypatch.syspath_prepend(str(place))
+    failed = run_page(page, slow=slow, namespace=names(house), capsys=capsys)
+    assert not failed, "\n".join(failed)
+
+
+def test_every_exclusion_and_substitution_is_needed() -> None:
+    text = "\n".join(step.text for steps in PAGES.values() for step in steps)
+    assert [pattern for pattern in (*EXCLUDED, *dict(SUBSTITUTIONS)) if not re.search(pattern, text)] == []
+    assert [line for line in MODULES if line not in text] == []
