@@ -41,7 +41,7 @@ def test_a_generated_page_has_every_entry(page: str) -> None:
     assert [entry for entry in TABLES[page] if entry not in text] == []
 
 
-def test_every_picture_of_the_gallery_has_a_sentence_and_a_command_that_draws_it() -> None:
+def test_gallery_pictures_have_a_sentence_and_a_command() -> None:
     assert set(figures.SHOWS) == set(figures.PICTURES) <= set(plots.FIGURES)
     assert figures.figure_picture("size", ROOT).startswith(b"\x89PNG")
 

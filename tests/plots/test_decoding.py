@@ -55,7 +55,7 @@ def test_acceptance_draws_means_by_role_and_head() -> None:
     np.testing.assert_array_equal(again.axes[3].lines[0].get_xdata(), [1000, 2000])
 
 
-def test_symbols_of_a_token_share_a_panel_and_rare_tokens_are_left_out() -> None:
+def test_symbols_share_a_panel_and_rare_tokens_are_left_out() -> None:
     rates = {f"acceptance_given_reached/{role}/2": 0.4 for role in ("all", "word/1", "word/2", "end/1")} | {"acceptance/2": 0.5}
     frame = frame_of({(2, 8): rates})
     rare = (frame["metric"] == "acceptance_given_reached/end/1/2") & (frame["seed"] > 1)
@@ -81,7 +81,7 @@ def test_speedup_draws_heads_and_batches() -> None:
     assert "1 heads" not in lines
 
 
-def test_acceptance_is_of_the_last_step_where_half_of_the_seeds_wrote() -> None:
+def test_acceptance_is_of_the_last_step_half_of_seeds_wrote() -> None:
     rates = {f"acceptance_given_reached/{role}/2": rate for role, rate in {"all": 0.5, "word": 0.4, "end": 0.3}.items()}
     frame = frame_of({(2, 8): rates}, steps=(50, 100))
     frame.loc[frame["step"] < 100, "value"] = 0.9

@@ -48,7 +48,7 @@ def test_text_is_as_large_as_its_style(style: Style) -> None:
     assert low <= min(sizes) <= max(sizes) <= high
 
 
-def test_a_title_stands_above_the_note_and_the_note_above_the_panel() -> None:
+def test_a_title_stands_above_the_note_above_the_panel() -> None:
     figure = drawn(title="Two heads")
     title, note = (next(t for t in texts(figure) if words in t.get_text()) for words in ("Two heads", "seeds"))
     panel = figure.axes[0].get_window_extent()

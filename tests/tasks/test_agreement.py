@@ -255,7 +255,7 @@ def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: st
         tasks.get("agreement", **wrong)
 
 
-def test_the_default_distance_leaves_earlier_batches_as_they_were() -> None:
+def test_the_default_distance_keeps_earlier_batches() -> None:
     assert tasks.get("agreement", words=2).fingerprint == "825a4920a470fb81"
     assert tasks.get("agreement", words=2, distance=2).fingerprint != "825a4920a470fb81"
 
