@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from lab.cli.completion.words import Words
+from lab.cli.completion.words import SHELLS, Words
 
 _CONTEXT = """\
   local context="" word previous index
@@ -137,5 +137,5 @@ def _quote(text: str) -> str:
     return shlex.quote(text) if text else "''"
 
 
-SCRIPTS: dict[str, Callable[[Words], str]] = {"bash": bash, "zsh": zsh, "fish": fish}
+SCRIPTS: dict[str, Callable[[Words], str]] = dict(zip(SHELLS, (bash, zsh, fish), strict=True))
 """The script of each shell."""

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from lab.cli.arguments import Intercepted, Parser
 from lab.cli.commands import COMMANDS, run_command, subcommands
 
+SHELLS = ("bash", "zsh", "fish")
+"""Shells that have a script."""
+
 
 @dataclass
 class Words:
@@ -95,12 +98,6 @@ def _studies() -> Iterable[str]:
     return STUDIES
 
 
-def _shells() -> Iterable[str]:
-    from lab.cli.completion.scripts import SCRIPTS
-
-    return SCRIPTS
-
-
 _OWN_OPTIONS: dict[str, Callable[[], Iterable[str]]] = {
     "train": _tasks,
     **{f"tasks {command}": _tasks for command in ("show", "draw", "export", "inspect")},
@@ -112,7 +109,7 @@ _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     **_OWN_OPTIONS,
     "tasks": _tasks,
     "reproduce": _studies,
-    "completion": _shells,
+    "completion": lambda: SHELLS,
     "sweep": lambda: ("show", "dashboard"),
 }
 """All names that can follow a command."""
