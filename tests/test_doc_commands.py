@@ -50,6 +50,7 @@ SUBSTITUTIONS = [
     (r'lab\.resume\("runs/second"\).*', ""),
     (r"inspect (\w+) runs ", r"inspect \1 runs/demo "),
     (r"demo/runs", "runs/demo"),
+    (r"(watch|report) sweeps/rate", r"\1 sweeps/smoke"),
     (r"--step 500 ", "--step 3 "),
     (r"plot (\w+) runs -o", r"plot \1 runs/demo -o"),
     (r"-o loss.png --metric loss/copy/1", "-o loss.png --metric loss/case_first/1"),
