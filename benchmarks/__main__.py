@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import decode, ensemble, heads, interp, memory, overhead, peak, peers, scaling, sweep, tasks
+from benchmarks import decode, ensemble, heads, interp, memory, overhead, peak, peers, scaling, startup, sweep, tasks
 from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
@@ -24,6 +24,7 @@ ALL: dict[str, Callable[..., list[Finding]]] = {
     "memory": memory.run,
     "overhead": overhead.run,
     "interp": interp.run,
+    "startup": startup.run,
     "scaling": partial(scaling.run, figure=scaling.FIGURE),
     "ensemble": ensemble.run,
     "sweep": sweep.run,

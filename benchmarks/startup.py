@@ -1,0 +1,71 @@
+"""Processor time of commands, each in a fresh process, as a multiple of `import torch`.
+
+    python -m benchmarks.startup
+
+The commands and `import torch` alternate, so that other programs and the cache of files disturb all alike. The time is that of
+the process, user and system: on a busy machine the wall says little.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import lab
+from benchmarks.timing import Finding, in_turns, medians, paired_ratio, print_findings, print_table
+from lab.training import train_each
+
+BASELINE = "import torch"
+SEEDS = 6
+SHORT = {"steps": 10, "schedule.warmup_steps": 2, "evaluation.every": 2, "evaluation.examples": 16}
+
+_LAB = ("-m", "lab")
+_ONE_STEP = ("--steps", "1", "--schedule.warmup_steps", "0", "--evaluation.examples", "16")
+COMMANDS: dict[str, tuple[str, ...]] = {
+    BASELINE: ("-c", "import torch"),
+    "lab --help": (*_LAB, "--help"),
+    "import lab": ("-c", "import lab; lab.experiment"),
+    "lab runs": (*_LAB, "runs", "runs"),
+    "lab plot": (*_LAB, "plot", "emergence", "runs", "-o", "figure.png", "--force"),
+    "lab train, to the first step": (*_LAB, "train", "induction", *_ONE_STEP, "--out"),
+}
+"""Arguments of Python. The run of one step is measured whole, with its folder and two small evaluations."""
+LIMITS = {"lab --help": 0.3, "import lab": 0.5, "lab runs": 0.5, "lab plot": 1.0, "lab train, to the first step": 2.0}
+"""Targets: multiples of the time of `import torch`."""
+
+
+def seconds(name: str, folder: Path) -> float:
+    """Run a command in a fresh process and return its processor time, user and system, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = (tempfile.mkdtemp(dir=folder) + "/run",) if COMMANDS[name][-1] == "--out" else ()
+    subprocess.run([sys.executable, *COMMANDS[name], *out], check=True, capture_output=True, cwd=folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def run(rounds: int = 7) -> list[Finding]:
+    """Time the commands over and over, and compare them with `import torch`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        experiment = lab.experiment("induction", SHORT)
+        train_each(
+            {
+                folder / f"runs/n{n}-seed{seed}": lab.override(experiment, {"n_future": n, "seed": seed})
+                for n in (1, 2)
+                for seed in range(SEEDS)
+            }
+        )
+        times = in_turns({command: partial(seconds, command, folder) for command in COMMANDS}, rounds)
+    rows = [[command, f"{median:.2f}"] for command, median in medians(times).items()]
+    print_table("Processor time in a fresh process", ["command", "s"], rows)
+    return [
+        Finding(f"{command} x {BASELINE}", paired_ratio(times, command, BASELINE), LIMITS[command], False) for command in LIMITS
+    ]
+
+
+if __name__ == "__main__":
+    print_findings("Start-up", run())
