@@ -2,35 +2,43 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
 
 .PHONY: demo test quick slow docs format clean
 
 demo: $(READY)
 	$(BIN)/lab demo --out demo
 
-test: $(READY)
+test: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
-quick: $(READY)
+quick: $(READY_DEV)
 	$(BIN)/pytest -n 2 -m 'not slow and not process'
 
-slow: $(READY)
+slow: $(READY_DEV)
 	$(BIN)/pytest -m slow
 
-docs: $(READY)
+docs: $(READY_DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
-format: $(READY)
+format: $(READY_DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What the demo and the notebooks need.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) '.[notebooks]'
+	touch $@
+
+# The rest: tests, benchmarks, documentation.
+$(READY_DEV): $(READY)
+	$(INSTALL) '.[dev]'
 	touch $@
 
 clean:

@@ -12,7 +12,7 @@ from tests.helpers.runs import make_run
 
 LARGE = {
     *("torch", "torch._inductor.compile_fx", "lightning", "torchmetrics", "torchmetrics.functional", "torchmetrics.text"),
-    *("pandas", "scipy", "scipy.signal", "scipy.stats", "matplotlib", "matplotlib.pyplot", "seaborn", "transformers"),
+    *("pandas", "scipy", "scipy.signal", "scipy.stats", "matplotlib", "matplotlib.pyplot", "transformers"),
     *("pydantic", "optuna", "sqlalchemy", "ray", "IPython"),
 }
 PLOT = {"pydantic", "pandas", "scipy", "matplotlib"}
