@@ -30,13 +30,13 @@ from lab.interp.derailing import derailing
 from lab.interp.patching import patching
 from lab.interp.probe import probe
 from lab.model import build
-from lab.reproduce.demo import SETTINGS
+from lab.reproduce.demo_cases import CASES as DEMO
 from lab.runs.weights import save_weights
 
 
 def kept_share(rounds: int) -> Finding:
     """Keeping the weights at every evaluation point, as a share of a demo run's training and evaluation."""
-    experiment = lab.experiment("induction", {**SETTINGS, "checkpoint.keep": "every"}, n_future=2)
+    experiment = lab.experiment("induction", {**DEMO["induction"], "checkpoint.keep": "every"}, n_future=2)
     network, evaluator = build(experiment), Evaluator(experiment)
     with tempfile.TemporaryDirectory() as folder:
         parts: dict[str, Callable[[], object]] = {
@@ -53,7 +53,7 @@ def kept_share(rounds: int) -> Finding:
 
 def probe_seconds(rounds: int) -> Finding:
     """Probes of every layer, position and target of a demo network with its controls, in seconds."""
-    experiment = lab.experiment("induction", SETTINGS, n_future=2)
+    experiment = lab.experiment("induction", DEMO["induction"], n_future=2)
     timed = {"probe": partial(probe, build(experiment), experiment.task)}
     return Finding("probe of all layers and positions, seconds", medians(interleaved(timed, rounds, 1))["probe"], 20.0, False)
 

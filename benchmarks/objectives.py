@@ -24,7 +24,7 @@ from lab.config import Experiment
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
 from lab.model import build
-from lab.reproduce.demo import SETTINGS
+from lab.reproduce.demo_cases import CASES
 from lab.training.module import TrainingModule
 from lab.training.step_time import seconds_a_step
 
@@ -40,7 +40,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
 
 def objective_ratios(rounds: int) -> list[list[str]]:
     """A step's time, the feed included, over that of the plain sum, at two sizes."""
-    bases = {"demo": lab.experiment("induction", SETTINGS), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
+    bases = {"demo": lab.experiment("induction", CASES["induction"]), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
     ratios: dict[str, list[str]] = {name: [] for name in CONDITIONS}
     for size in each("size", bases):
         steps = {}
@@ -60,7 +60,9 @@ def seconds_of(experiment: Experiment) -> float:
 
 def diagnostics_share(n: int, rounds: int) -> list[str]:
     """Time the gradient diagnostics once, and their share of a demo run that takes them at every evaluation point."""
-    experiment = lab.experiment("induction", {**SETTINGS, "evaluation.measures.gradients": 1, "model.layers": 6}, n_future=n)
+    experiment = lab.experiment(
+        "induction", {**CASES["induction"], "evaluation.measures.gradients": 1, "model.layers": 6}, n_future=n
+    )
     network = build(experiment)
     every_measure, plain = Evaluator(experiment), Evaluator(lab.override(experiment, {"evaluation.measures.gradients": 0}))
     arms: dict[str, Callable[[], object]] = {

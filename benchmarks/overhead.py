@@ -28,7 +28,7 @@ from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
 from lab.model import build
 from lab.objectives import Targets, multi_head_loss
-from lab.reproduce.demo import SETTINGS
+from lab.reproduce.demo_cases import CASES
 from lab.training.feed import Feed
 from lab.training.fit import make_trainer, quiet_lightning
 from lab.training.module import TrainingModule
@@ -88,7 +88,7 @@ def feed_share(name: str, experiment: Experiment, rounds: int) -> Finding:
 
 def evaluation_share(rounds: int) -> Finding:
     """Evaluations of a demo run as a share of its training and evaluation together."""
-    experiment = lab.experiment("induction", SETTINGS, n_future=2)
+    experiment = lab.experiment("induction", CASES["induction"], n_future=2)
     network, evaluator = build(experiment), Evaluator(experiment)
     median = medians(interleaved({"evaluation": partial(evaluator, network), "step": bare(experiment)}, rounds))
     points = len(points_of(experiment))
@@ -115,7 +115,7 @@ def run(rounds: int = 7) -> list[Finding]:
         lightning_overhead("1M", large, rounds, steps=12),
         lightning_overhead("star", star, rounds, steps=60),
         *(feed_share(name, each, 3 * rounds) for name, each in {"1M": large, "star": star}.items()),
-        feed_share("demo", lab.experiment("induction", SETTINGS), 3 * rounds),
+        feed_share("demo", lab.experiment("induction", CASES["induction"]), 3 * rounds),
         evaluation_share(3 * rounds),
         start_up(rounds),
     ]

@@ -16,7 +16,7 @@ of each condition, its difference from the first (or --baseline) with a 90 % int
 test, the same corrected by Holm over the table, and the least value that this can have (docs/statistics.md).
 
 examples:
-  lab compare demo/runs                                        by the one setting that varies
+  lab compare demo/runs/induction                              by the one setting that varies
   lab compare runs/grid --by n_future --within width -o grid.tex
   lab compare runs/agreement --at onset --format md            tokens until the metric reaches 0.5"""
 

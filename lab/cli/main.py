@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import re
 import sys
 
@@ -21,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         Exit status: 0, 1 for runs that diverged or failed, 2 for wrong input, which one line names, 130 after Ctrl-C, 143 after
         SIGTERM, 129 after SIGHUP.
     """
+    atexit.register(gc.freeze)  # with torch, Python's last collections of garbage take a second of a process that ends
     with standard_output() as output:
         status = _status(sys.argv[1:] if arguments is None else arguments)
     if output.error is None or isinstance(output.error, BrokenPipeError):  # the reader, as `head`, has seen enough

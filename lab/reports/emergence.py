@@ -1,9 +1,8 @@
-"""Report how runs of one task with one and with more prediction heads differ: figures, a table, one sentence, and a page."""
+"""Report how runs with one and with more prediction heads differ, on one task or several, as a page."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -14,23 +13,25 @@ from matplotlib.figure import Figure
 from lab import plots
 from lab.metrics import Metric
 from lab.plots.axes import metric_label
+from lab.reports.findings import THRESHOLDS, conclusion, end_conclusion, metric_words
 from lab.reports.section import Section, render_html
 from lab.runs import Run, frame
 from lab.runs.files import write_atomic
-from lab.runs.names import headline, reference_lines, role_label
-from lab.stats.bootstrap import FEWEST, counted, mean_beside_share, mean_with_interval, share_with_interval
+from lab.runs.names import headline, reference_lines
+from lab.stats.bootstrap import counted, mean_beside_share, mean_with_interval, share_with_interval
 from lab.stats.conditions import conditions, rows_of
-from lab.stats.configurations import comparison_table, run_values
-from lab.stats.emergence import COMPLETION, ONSET, emergence_table
-from lab.stats.paired import ALPHA, Comparison, holm
-from lab.stats.times import compare_emergence, emergence_sentence
+from lab.stats.configurations import run_values
+from lab.stats.emergence import emergence_table
+from lab.stats.paired import ALPHA
 
 PAGE = "index.html"
-THRESHOLDS = {"onset": ONSET, "completion": COMPLETION}
-_IN_WORDS = {ONSET: "one half", COMPLETION: "nine tenths"}
+_READING = """n is the number of prediction heads: head i predicts the token i positions ahead, and head 1 is measured. In
+brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. Times are training tokens seen at the first of
+two evaluation points in a row at or above the threshold. A run that does not get there counts with all tokens that it saw."""
 _RULE = (
-    f"A difference is claimed if the p-value of the exact test, corrected for the number of comparisons, is at most"
-    f" {ALPHA:.2f}; an interval shows its size."
+    f"A difference is claimed if the p-value of the exact test over pairs of seeds, corrected for the number of comparisons, is"
+    f" at most {ALPHA:.2f}; an interval shows its size. With few pairs that p-value cannot be small: the least possible one"
+    " stands beside it."
 )
 _UNEXPLAINED = (
     "An interval here excludes 0 although no difference is claimed. The exact test decides, not the interval: an interval of so"
@@ -39,7 +40,7 @@ _UNEXPLAINED = (
 
 
 class Report(NamedTuple):
-    """The result of a report.
+    """What runs of one task show.
 
     Attributes:
         figure: Path of the emergence curve.
@@ -54,6 +55,16 @@ class Report(NamedTuple):
     sentence: str
 
 
+class _Case(NamedTuple):
+    """The runs of one task, what they show, and the sections about it."""
+
+    runs: Sequence[Run]
+    table: pd.DataFrame
+    sentence: str
+    reading: list[str]
+    sections: list[Section]
+
+
 def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence.report(runs, out)") -> Report:
     """Compare runs of one task by its headline metric, and write figures and a page.
 
@@ -65,6 +76,48 @@ def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence
     Raises:
         LabError: If the runs differ in more, or a file cannot be written.
     """
+    [(_, found)] = report_cases({"": runs}, out, command).items()
+    return found
+
+
+def report_cases(
+    cases: Mapping[str, Sequence[Run]], out: Path, command: str, further: Sequence[Section] = ()
+) -> dict[str, Report]:
+    """Compare runs as `report` does, for several tasks on one page.
+
+    Args:
+        cases: The runs of each task. Its name begins those of its figures, as `agreement-emergence.png`; "" is for one alone.
+        out: The folder for the figures, their numbers as CSV, and `index.html`.
+        command: The command or call that makes the page.
+        further: Sections before the last one, as what a reader can do next.
+
+    Raises:
+        LabError: If the runs of a task differ in more, or a file cannot be written.
+    """
+    with plots.style():
+        found = {name: _case(name, runs, out) for name, runs in cases.items()}
+        names = [_task_name(case.runs) for case in found.values()]
+        title = f"{' and '.join(names)}, with one prediction head and with more"
+        write_atomic(
+            out / PAGE, render_html(f"{title[0].upper()}{title[1:]}", _page(list(found.values()), out, command, further))
+        )
+    return {
+        name: Report(out / f"{_prefix(name)}emergence.png", out / PAGE, case.table, case.sentence)
+        for name, case in found.items()
+    }
+
+
+def _prefix(name: str) -> str:
+    return f"{name}-" if name else ""
+
+
+def _task_name(runs: Sequence[Run]) -> str:
+    name = runs[0].experiment.task.name
+    return name.partition(":")[2] or name
+
+
+def _case(name: str, runs: Sequence[Run], out: Path) -> _Case:
+    """Compare the runs of one task, and write its figures."""
     experiment = runs[0].experiment
     metric = headline(experiment)
     tidy = frame(runs)
@@ -72,16 +125,67 @@ def report(runs: Sequence[Run], out: Path, command: str = "lab.reports.emergence
     own = found.frame.drop(columns="condition")
     tidy = tidy[tidy["run"].isin(own["run"])]
     table, sentence, unexplained = findings(own, metric)
-    with plots.style():
-        drawn = _figures(tidy, metric, experiment.task.variants(), reference_lines(experiment, metric))
-        for name, (figure, numbers, _) in drawn.items():
-            plots.save(figure, numbers, out / f"{name}.png")
-        figures = {name: (figure, caption) for name, (figure, _, caption) in drawn.items()}
-        reading = [_RULE, *([_UNEXPLAINED] if unexplained else []), *found.notes]
-        title = f"{experiment.task.name.partition(':')[2] or experiment.task.name}, with one prediction head and with more"
-        sections = sections_of(runs, figures, table, sentence, reading, command)
-        write_atomic(out / PAGE, render_html(title, sections))
-    return Report(out / "emergence.png", out / PAGE, table, sentence)
+    drawn = _figures(tidy, metric, experiment.task.variants(), reference_lines(experiment, metric))
+    sections = [Section(_task_name(runs).capitalize(), f"{experiment.task.summary[0].upper()}{experiment.task.summary[1:]}.")]
+    one = experiment.evaluation
+    measured = (
+        f"Measured every {one.every} steps on the same {one.examples} sequences; the intervals do not cover their choice."
+    )
+    sections.append(Section(text=measured, table=across(table)))
+    for figure_name, (figure, numbers, caption) in drawn.items():
+        file = f"{_prefix(name)}{figure_name}"
+        plots.save(figure, numbers, out / f"{file}.png")
+        sections.append(Section(text=f"{caption} ([numbers]({file}.csv))", figure=figure))
+    return _Case(runs, table, sentence, [*([_UNEXPLAINED] if unexplained else []), *found.notes], sections)
+
+
+def _page(cases: Sequence[_Case], out: Path, command: str, further: Sequence[Section]) -> list[Section]:
+    """Return the sections of the page: findings, each task, how to read it, what to do next, the runs."""
+    depth = [line for case in cases if (line := _depth(case.runs, named=len(cases) > 1))]
+    notes = list(dict.fromkeys(note for case in cases for note in case.reading))
+    return [
+        Section(text="\n\n".join(f"> {case.sentence}" for case in cases)),
+        *(Section(text=line) for line in depth),
+        *(section for case in cases for section in case.sections),
+        Section("How to read this page", " ".join([_READING, _RULE, *notes])),
+        *further,
+        Section("Runs", table=_runs_table(cases, out, command)),
+    ]
+
+
+def _depth(runs: Sequence[Run], named: bool) -> str:
+    """Return how the depth of the trunk differs between conditions; "" if it does not."""
+    trunks = {run.experiment.n_future: run.experiment.trunk_layers for run in runs}
+    if len(set(trunks.values())) == 1:
+        return ""
+    trunk = ", ".join(f"{counted(layers, 'layer')} with n = {n}" for n, layers in sorted(trunks.items()))
+    return (
+        f"{f'On {_task_name(runs)} the' if named else 'The'} trunk, which all prediction heads share, has {trunk}: at equal"
+        " parameters more heads leave fewer layers to the trunk. No condition here holds the depth fixed"
+        " (`model.matched: layers` does), so that a difference can also come from depth."
+    )
+
+
+def _runs_table(cases: Sequence[_Case], out: Path, command: str) -> pd.DataFrame:
+    """Return what was trained, by what command and code, and where it lies."""
+    runs = [run for case in cases for run in case.runs]
+    facts: dict[str, object] = {"made": f"{date.today().isoformat()} by `{command}`"}
+    for case in cases:
+        one = case.runs[0].experiment
+        sizes = sorted({int(run.record["non_embedding_parameters"]) for run in case.runs})
+        facts[f"models on {_task_name(case.runs)}"] = (
+            f"{len(case.runs)}, of width {one.model.width} with {' or '.join(f'{size:,}' for size in sizes)} non-embedding"
+            f" parameters; {one.steps} steps of {one.batch_size} sequences, peak learning rate {one.optimiser.peak_lr:g}."
+            " Models of the same seed see the same data in the same order."
+        )
+    facts["training"] = f"{sum(float(run.record['wall_seconds']) for run in runs):.0f} s in all runs together"
+    facts["commit"] = ", ".join(sorted({str(run.record["commit"]) for run in runs}))
+    facts["versions"] = ", ".join(f"{name} {version}" for name, version in runs[0].record["versions"].items())
+    folders = {run.path.parent.resolve() for run in runs}
+    inside = sorted(folder.relative_to(out.resolve()).as_posix() for folder in folders if folder.is_relative_to(out.resolve()))
+    if inside:
+        facts["folders"] = ", ".join(f"[{folder}]({folder}/)" for folder in inside)
+    return pd.DataFrame(list(facts.items()), columns=["", ""], dtype=object)
 
 
 def findings(rows: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str, bool]:
@@ -94,7 +198,7 @@ def findings(rows: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str, bool]:
     if Metric.parse(metric).lower_is_better:
         return summary_table(rows, metric), *end_conclusion(rows, metric)
     times = emergence_table(rows, metric, thresholds=THRESHOLDS)
-    return summary_table(rows, metric, times), *conclusion(times, _label(metric, rows))
+    return summary_table(rows, metric, times), *conclusion(times, metric_words(metric, rows))
 
 
 def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -125,69 +229,11 @@ def across(table: pd.DataFrame) -> pd.DataFrame:
     return turned.set_axis([f"n = {n}" for n in turned.columns], axis="columns").rename_axis(None).reset_index(names="")
 
 
-def conclusion(times: pd.DataFrame, label: str) -> tuple[str, bool]:
-    """Compare each n with the smallest, at onset and at completion, in one sentence that claims no more than the numbers.
-
-    Each of the two thresholds is a question of its own: p-values are corrected over the n that are compared there.
-
-    Returns:
-        The sentence, and whether an interval excludes 0 where no difference is claimed.
-    """
-    first, *others = sorted(times["n_future"].unique())
-    clauses, unexplained = [], False
-    for which, threshold in THRESHOLDS.items():
-        comparisons = [compare_emergence(times, first, n, which) for n in others]
-        corrected = holm([comparison.p_value for comparison in comparisons])
-        for n, comparison, p_holm in zip(others, comparisons, corrected, strict=True):
-            found = emergence_sentence(comparison, first, n, reaching(label, threshold), p_holm)
-            clauses.append(f"{which}: {found[0].lower()}{found[1:].rstrip('.')}")
-            unexplained |= _excludes_zero(comparison) and not p_holm <= ALPHA
-    return _joined(clauses, first), unexplained
-
-
-def end_conclusion(rows: pd.DataFrame, metric: str) -> tuple[str, bool]:
-    """Compare as `conclusion` does, by the values of a metric at the end."""
-    first, label = rows["n_future"].min(), _label(metric, rows)
-    clauses, unexplained = [], False
-    for row in comparison_table(run_values(rows, metric), baseline=first).to_dict("records"):
-        found, excludes = row["p_holm"] <= ALPHA, row["low"] > 0 or row["high"] < 0
-        interval = "" if math.isnan(row["low"]) else f"90 % interval {row['low']:+.3g} to {row['high']:+.3g}, "
-        p_value = "" if math.isnan(row["p_holm"]) else f"p = {row['p_holm']:.2g}, "
-        n, nats = row["n_future"], " nats" if Metric.parse(metric).unit == "nats" else ""
-        way = f"{abs(row['difference']):.3g}{nats} {'lower' if row['difference'] < 0 else 'higher'}"
-        effect = f"{label} is {way} with n = {n} than" if row["difference"] else f"{label} is the same with n = {n} as"
-        effect += f" with n = {first}"
-        judged = "too few seeds to tell: " if row["pairs"] < FEWEST else "" if found else "no reliable difference: "
-        clauses.append(f"at the end {judged}{effect} ({interval}{p_value}{counted(int(row['pairs']), 'pair')} of seeds)")
-        unexplained |= bool(excludes and not found)
-    return _joined(clauses, first), unexplained
-
-
-def reaching(label: str, threshold: float) -> str:
-    """Return in words that a metric reaches a threshold, such that a size can follow, as `14 % later`."""
-    return f"{label} reaches {_IN_WORDS.get(threshold, f'{threshold:g}')}"
-
-
-def _label(metric: str, frame: pd.DataFrame) -> str:
-    return Metric.parse(metric).label(role_label(frame))
-
-
-def _joined(clauses: Sequence[str], first: object) -> str:
-    if not clauses:
-        return f"Only n = {first} was trained: there is nothing to compare."
-    sentence = "; ".join(clauses)
-    return f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _excludes_zero(comparison: Comparison) -> bool:
-    return comparison.low > 0 or comparison.high < 0
-
-
 def _figures(
     tidy: pd.DataFrame, metric: str, variants: Iterable[str], lines: dict[str, float]
 ) -> dict[str, tuple[Figure, pd.DataFrame, str]]:
     """Return figure, numbers and caption of each figure that the runs have metrics for, by name."""
-    thresholds = {} if Metric.parse(metric).lower_is_better else THRESHOLDS
+    thresholds = {} if Metric.parse(metric).lower_is_better else dict(THRESHOLDS)
     caption = f"{metric_label(metric, tidy, width=200).capitalize()}, against training tokens seen."
     drawn = {"emergence": (*plots.emergence(tidy, metric, by=["n_future"], lines=lines | thresholds), caption)}
     for variant in variants:
@@ -203,45 +249,3 @@ def _figures(
             caption = f"The same score of every attention head at the end of training, n = {n}."
             drawn[f"heatmap-n{n}"] = (*plots.heatmap(part), caption)
     return drawn
-
-
-def sections_of(
-    runs: Sequence[Run],
-    figures: dict[str, tuple[Figure, str]],
-    table: pd.DataFrame,
-    sentence: str,
-    reading: Sequence[str],
-    command: str,
-) -> list[Section]:
-    """Return the sections of the page; the tables of its figures lie beside it."""
-    one = runs[0].experiment
-    how = f"""In brackets: 90 % intervals over seeds, of means by bootstrap and of shares exact. All runs are measured on the
-same {one.evaluation.examples} sequences; the intervals do not cover their choice. Times are tokens seen at the first
-of two evaluation points in a row at or above the threshold; points are {one.evaluation.every} steps
-apart. {" ".join(reading)}"""
-    made = f"Made on {date.today().isoformat()} by `{command}`; the numbers of each figure lie beside this page as CSV."
-    return [
-        Section(text=f"The task: {one.task.summary}."),
-        Section(text=f"> {sentence}", table=across(table)),
-        Section(text=how),
-        *(Section(text=f"{text} ([numbers]({name}.csv))", figure=figure) for name, (figure, text) in figures.items()),
-        Section("Runs", f"{_describe_runs(runs)}\n\n{made}"),
-    ]
-
-
-def _describe_runs(runs: Sequence[Run]) -> str:
-    """Return a description of the models, their task, and the code that trained them."""
-    one = runs[0].experiment
-    trunks = {run.experiment.n_future: run.experiment.trunk_layers for run in runs}
-    trunk = ", ".join(f"{counted(layers, 'layer')} with n = {n}" for n, layers in sorted(trunks.items()))
-    same_depth = len(set(trunks.values())) == 1
-    depth = "" if same_depth else " More heads leave fewer layers to the trunk, so that a difference can also come from depth."
-    parameters = sorted({int(run.record["non_embedding_parameters"]) for run in runs})
-    seconds = sum(float(run.record["wall_seconds"]) for run in runs)
-    versions = ", ".join(f"{name} {version}" for name, version in runs[0].record["versions"].items())
-    commits = ", ".join(sorted({str(run.record["commit"]) for run in runs}))
-    size = " or ".join(f"{count:,}" for count in parameters)
-    return f"""{len(runs)} models of width {one.model.width} with {size} non-embedding parameters, on the task
-`{one.task.name}`. The trunk, which all prediction heads share, has {trunk}.{depth} Models of the same seed see the same data in
-the same order. {one.steps} steps of {one.batch_size} sequences, peak learning rate {one.optimiser.peak_lr:g}; {seconds:.0f} s
-of training in all. Code at {commits}; {versions}."""

@@ -1,6 +1,6 @@
-"""Next-token and multi-token models learn induction, compared over paired seeds in about two minutes.
+"""Next-token and multi-token models, compared over paired seeds in minutes on two tasks.
 
-Every number, and the sentence at the end, comes from the runs that the command trains.
+Every number, and every sentence, comes from the runs that the command trains.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
-from lab.reports.emergence import PAGE
-from lab.reports.emergence import report as report_emergence
+from lab.reports.emergence import PAGE, Report, report_cases
+from lab.reports.section import Section
 from lab.reproduce import Stage, Study, fixed_stage
+from lab.reproduce.demo_cases import CASES, SEEDS
 from lab.runs import Run
 from lab.sweeping.prepare import prepare
 from lab.sweeping.run import run
@@ -21,43 +22,46 @@ from lab.sweeping.spec.description import Sweep
 from lab.sweeping.spec.files import from_mapping
 from lab.sweeping.workers.settings import Workers
 
-TASK = "induction"
-SEEDS = 6
-SETTINGS: dict[str, Any] = {
-    "task.length": 32,
-    "task.period": [4, 12],
-    "task.test_period": [14, 16],
-    "steps": 500,
-    "optimiser.peak_lr": 6e-3,
-    "schedule.warmup_steps": 30,
-    "evaluation.every": 20,
-    "evaluation.examples": 64,
-}
-"""Short sequences, in which copying emerges within seconds; docs/experiments.md says how this was chosen."""
+_PREFIX = "demo-"
+"""Begins the names of the sweeps, which are studies beside others."""
 
 
-def plan_sweep(n_futures: tuple[int, ...], seeds: int, settings: Mapping[str, Any] | None = None) -> Sweep:
-    """Return the demo's sweep; its runs come seed by seed, so that pairs are complete as early as possible."""
-    base = {"task": TASK, **SETTINGS, **(settings or {})}
-    return from_mapping({"name": "demo", "base": base, "grid": {"n_future": list(n_futures)}, "seeds": seeds})
+def plan_sweep(task: str, n_futures: tuple[int, ...], seeds: int, settings: Mapping[str, Any] | None = None) -> Sweep:
+    """Return the sweep of one of `CASES`; its runs come seed by seed, so that pairs are complete as early as possible."""
+    base = {"task": task, **CASES[task], **(settings or {})}
+    return from_mapping({"name": f"{_PREFIX}{task}", "base": base, "grid": {"n_future": list(n_futures)}, "seeds": seeds})
 
 
 def stages(_scale: str) -> list[Stage]:
-    """Return the only stage."""
-    return [fixed_stage(plan_sweep((1, 2), SEEDS))]
+    """Return a stage for each task."""
+    return [fixed_stage(plan_sweep(task, (1, 2), SEEDS)) for task in CASES]
 
 
-def report(_scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
-    """Write the figures and the page of the only stage's runs, and return the paths of the first figure and of the page."""
-    written = report_emergence(finished[0], out, "lab reproduce demo")
-    return [written.figure, written.page]
+def report(runs: Mapping[str, Sequence[Run]], out: Path, command: str) -> dict[str, Report]:
+    """Write figures and the page of the runs of each task."""
+    tasks = list(runs)
+    commands = {
+        f"lab runs {out}/runs": "lists the runs, with their settings and states",
+        f"lab compare {out}/runs/{tasks[0]}": "compares the conditions in a table for a paper",
+        f"lab plot survival {out}/runs/{tasks[0]} -o survival.png": "draws the share of runs that have not learnt it yet",
+        f"lab inspect probe {out}/runs/{tasks[0]} -o probe.png": "shows what can be read from states, by layer and position",
+        "lab reproduce agreement": "runs the study that removes the second head's gradient or its targets, about an hour",
+    }
+    steps = "\n\n".join(f"`{words}` {what}." for words, what in commands.items())
+    return report_cases(runs, out, command, [Section("What next", steps)])
 
 
-STUDY = Study({"laptop": SETTINGS}, stages, report, PAGE)
+def report_stages(_scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
+    """Write figures and page of the stages' runs, and return the paths of the figures and of the page."""
+    written = list(report(dict(zip(CASES, finished, strict=True)), out, "lab reproduce demo").values())
+    return [*(each.figure for each in written), written[0].page]
+
+
+STUDY = Study({"laptop": CASES}, stages, report_stages, PAGE)
 
 
 def train_all(sweep: Sweep, out: Path, workers: int | None, console: Console) -> list[Run]:
-    """Train the demo's models in parallel, one process and one thread each.
+    """Train the models of one task in parallel, one process and one thread each.
 
     Args:
         sweep: What to train.
@@ -71,5 +75,5 @@ def train_all(sweep: Sweep, out: Path, workers: int | None, console: Console) ->
     Raises:
         LabError: If a run fails, or something else lies where it should be.
     """
-    prepared = prepare(sweep, out / "runs", state_dir=out / "study" / sweep.identity)
+    prepared = prepare(sweep, out / "runs" / sweep.name.removeprefix(_PREFIX), state_dir=out / "study" / sweep.identity)
     return run(prepared, Workers(workers), console, evaluations=True).complete()

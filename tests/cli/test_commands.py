@@ -14,6 +14,7 @@ from lab.config.overview import defaults_of
 from lab.inspection.instruments import INSTRUMENTS
 from lab.plots import FIGURES
 from lab.reproduce.demo import plan_sweep
+from lab.reproduce.demo_cases import CASES
 from lab.sweeping.spec.configurations import grid_experiments
 
 pytestmark = pytest.mark.process
@@ -190,27 +191,29 @@ def test_the_demo_trains_resumes_and_writes_a_page(capsys: pytest.CaptureFixture
     words = ["demo", "--out", "d", "--seeds", "2", "--workers", "2", *TINY]
     assert main(words) == 0
     out = capsys.readouterr().out
-    assert "d/emergence.png" in out
+    assert "d/agreement-emergence.png" in out
     assert "n = 2" in out
     page = Path("d/index.html").read_text()
     assert page.count("data:image/png;base64,") >= 4
     assert "http" not in page.replace("http-equiv", "")
-    assert {path.name for path in Path("d/runs").iterdir()} == {"n1-seed0", "n1-seed1", "n2-seed0", "n2-seed1"}
-    assert Path("d/emergence.csv").is_file()
-    before = Path("d/runs/n1-seed0/run.json").read_bytes()
+    names = {f"{task}/n{n}-seed{seed}" for task in CASES for n in (1, 2) for seed in (0, 1)}
+    assert {path.relative_to("d/runs").as_posix() for path in Path("d/runs").glob("*/*")} == names
+    assert all(Path(f"d/{task}-emergence.csv").is_file() for task in CASES)
+    before = Path("d/runs/induction/n1-seed0/run.json").read_bytes()
     assert main(words) == 0, "finished runs are taken as they are"
-    assert Path("d/runs/n1-seed0/run.json").read_bytes() == before
+    assert Path("d/runs/induction/n1-seed0/run.json").read_bytes() == before
 
 
 def test_a_demo_over_other_runs_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "induction", *TINY, "--out", "d/runs/n1-seed0"]) == 0
+    assert main(["train", "induction", *TINY, "--out", "d/runs/induction/n1-seed0"]) == 0
     capsys.readouterr()
-    assert main(["demo", "--out", "d", "--seeds", "1"]) == 2
+    assert main(["demo", "--tasks", "induction", "--out", "d", "--seeds", "1"]) == 2
     assert "holds a run of another experiment" in capsys.readouterr().err
 
 
-def test_conditions_of_the_demo_are_paired() -> None:
-    experiments = grid_experiments(plan_sweep((1, 2), 3))
+@pytest.mark.parametrize("task", CASES)
+def test_conditions_of_the_demo_are_paired(task: str) -> None:
+    experiments = grid_experiments(plan_sweep(task, (1, 2), 3))
     assert list(experiments)[:2] == ["n1-seed0", "n2-seed0"]
     for seed in range(3):
         one, two = experiments[f"n1-seed{seed}"], experiments[f"n2-seed{seed}"]

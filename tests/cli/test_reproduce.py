@@ -20,7 +20,9 @@ def test_the_plan_is_printed_without_training(tmp_path: Path, capsys: pytest.Cap
 
 def test_the_demo_is_a_study(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "demo", "--plan"]) == 0
-    assert "demo: 12 runs: 2 configurations x 6 seeds" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "demo-agreement: 12 runs: 2 configurations x 6 seeds" in printed
+    assert "demo-induction, at most: 12 runs: 2 configurations x 6 seeds" in printed
 
 
 def test_the_papers_scale_is_planned_in_gpu_hours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 import lab
 from lab.errors import LabError
-from lab.reports.emergence import across, conclusion, report, summary_table
+from lab.reports.emergence import across, report, report_cases, summary_table
+from lab.reports.section import Section
 from tests.helpers.runs import make_run
 
 METRIC = "accuracy/copy/1"
-LABEL = "copying accuracy"
 
 
 def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
@@ -23,23 +23,8 @@ def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_conclusion_is_a_sentence_from_the_numbers() -> None:
-    later, unexplained = conclusion(times([2e5 + 1e3 * seed for seed in range(6)]), LABEL)
-    assert later.startswith("Onset: copying accuracy reaches one half 98 % later in tokens seen with n = 2 than with n = 1")
-    assert not unexplained
-    assert "completion: no reliable difference" in later
-    assert later.endswith(".")
-    assert later.count(". ") == 0
-
-
-def test_where_there_is_no_difference_it_says_so() -> None:
-    same, _ = conclusion(times([1e5 + 1e3 * seed for seed in (1, 0, 3, 2, 5, 4)]), LABEL)
-    assert same.startswith("Onset: no reliable difference")
-
-
 def test_times_that_no_run_reached_are_not_averaged() -> None:
     table = times([2e5] * 6, observed=False)
-    assert "nothing can be said" in conclusion(table, LABEL)[0]
     rows = table[["run", "n_future", "seed"]].assign(step=1, metric=METRIC, value=0.5)
     shown = summary_table(rows, METRIC, table)
     assert shown["90 % reached after (thousands of tokens)"].tolist() == ["-"] * 2
@@ -48,28 +33,16 @@ def test_times_that_no_run_reached_are_not_averaged() -> None:
     assert shown["seeds"].tolist() == [6, 6]
 
 
-def test_one_condition_alone_has_nothing_to_be_compared_with() -> None:
-    table = times([2e5] * 6)
-    assert "nothing to compare" in conclusion(table[table["n_future"] == 1], LABEL)[0]
-
-
-def test_an_interval_that_contradicts_the_test_is_explained() -> None:
-    onset = [1e5 + 1e3 * seed + 2e4 * ahead for seed, ahead in enumerate((1, 1, 1, 1, -0.1, -0.1))]
-    sentence, unexplained = conclusion(times(onset), LABEL)
-    assert sentence.startswith("Onset: no reliable difference")
-    assert unexplained
-
-
 @pytest.mark.parametrize(
     ("task", "metric", "words"),
     [
-        ("agreement", "accuracy/case_first/1", "accuracy on the first case marker (next token) reaches one half"),
+        ("agreement", "accuracy/case_first/1", "accuracy on the first case marker (next token) reaches 50 % after"),
         (
             "markov",
             "kl/bayes",
             "at the end divergence from the bayes predictor is 0.1 nats higher with n = 2 than with n = 1",
         ),
-        ("addition", "exact", "fraction of correct answers reaches one half"),
+        ("addition", "exact", "fraction of correct answers reaches 50 % after"),
     ],
 )
 def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_path: Path) -> None:
@@ -114,3 +87,23 @@ def test_a_report_of_mixed_runs_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"runs with n = 1 differ in model\.width"):
         report(lab.open_runs([tmp_path]), tmp_path)
     assert not (tmp_path / "index.html").exists()
+
+
+def test_tasks_share_a_page_and_keep_their_own_figures(tmp_path: Path) -> None:
+    cases = {}
+    for task, metric in (("agreement", "accuracy/case_first/1"), ("induction", METRIC)):
+        cases[task] = [
+            make_run(tmp_path / f"runs/{task}/n{n}-seed{seed}", lab.experiment(task, n_future=n, seed=seed), curve)
+            for n, seed in itertools.product((1, 2), range(5))
+            for curve in [{step: {metric: 0.01 * step + 0.1 * (n - 1)} for step in (0, 20, 40, 60, 80)}]
+        ]
+    found = report_cases(cases, tmp_path, "lab demo", [Section("What next", "`lab runs`")])
+    page = (tmp_path / "index.html").read_text()
+    for task, each in found.items():
+        assert each.figure == tmp_path / f"{task}-emergence.png"
+        assert each.figure.is_file()
+        assert f'href="{task}-emergence.csv"' in page
+        assert f'href="runs/{task}/"' in page
+        assert each.sentence.split(" (")[0] in page
+        assert f"On {task} the trunk" in page
+    assert page.index("What next") < page.index("<h2>Runs</h2>")

@@ -6,14 +6,14 @@ import pytest
 
 import lab
 from lab.config.kinds import KINDS
-from lab.reproduce.demo import SETTINGS, TASK
+from lab.reproduce.demo_cases import CASES
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_learns_within_300_steps(kind: str, tmp_path: Path) -> None:
-    settings = {**SETTINGS, "steps": 300, "evaluation.every": 50, "model.width": 64, "model.heads": kind}
-    run = lab.train(lab.experiment(TASK, settings, n_future=2), tmp_path / kind)
+    settings = {**CASES["induction"], "steps": 300, "evaluation.every": 50, "model.width": 64, "model.heads": kind}
+    run = lab.train(lab.experiment("induction", settings, n_future=2), tmp_path / kind)
     curves: dict[str, list[float]] = {}
     for row in run.metrics():
         curves.setdefault(row.metric, []).append(row.value)

@@ -1,0 +1,69 @@
+"""Sentences of comparisons claim what their numbers show, and no more."""
+
+import pandas as pd
+import pytest
+
+from lab.reports.findings import conclusion
+
+LABEL = "copying accuracy"
+SEEDS = range(6)
+LATER = [2e5 + 1e3 * seed for seed in SEEDS]
+
+
+def times(onset_2: list[float], completed: bool = True, passed_1: bool = True) -> pd.DataFrame:
+    """Return times with n = 1, onsets from 100 to 105 thousand tokens, and with n = 2."""
+    rows = [
+        {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "onset": onset, "onset_observed": n == 2 or passed_1}
+        for n, column in ((1, [1e5 + 1e3 * seed for seed in SEEDS]), (2, onset_2))
+        for seed, onset in enumerate(column)
+    ]
+    return pd.DataFrame(rows).assign(completion=9e5, completion_observed=completed)
+
+
+def test_a_difference_is_a_sentence_from_the_numbers() -> None:
+    sentence, unexplained = conclusion(times(LATER), LABEL)
+    onset, completion = sentence.split(". ")
+    assert onset.startswith(
+        "Copying accuracy reaches 50 % after 98 % more training tokens with n = 2 than with n = 1 (90 % interval +"
+    )
+    assert onset.endswith("p = 0.031, where 6 pairs can give 0.031 at least)")
+    assert completion.startswith("Copying accuracy reaches 90 % after as many training tokens with n = 2 as")
+    assert ": no reliable difference (" in completion
+    assert not unexplained
+
+
+@pytest.mark.parametrize(("shift", "words"), [(-5e4, "fewer training tokens"), (5e4, "more training tokens")])
+def test_the_direction_is_that_of_the_numbers(shift: float, words: str) -> None:
+    assert words in conclusion(times([1e5 + 1e3 * seed + shift for seed in SEEDS]), LABEL)[0]
+
+
+def test_where_there_is_no_difference_it_says_so() -> None:
+    same = conclusion(times([1e5 + 1e3 * seed for seed in (1, 0, 3, 2, 5, 4)]), LABEL)[0]
+    assert ": no reliable difference" in same.split(". ")[0]
+
+
+def test_runs_that_never_get_there_are_counted() -> None:
+    sentence = conclusion(times([5e4 + 1e3 * seed for seed in SEEDS], passed_1=False), LABEL)[0].split(". ")[0]
+    assert "reaches 50 % in 6 of 6 runs with n = 2 (half of them by 52 thousand tokens)" in sentence
+    assert "and in 0 of 6 runs with n = 1 (watched up to 105 thousand tokens)" in sentence
+
+
+def test_of_times_that_no_run_reached_nothing_is_said() -> None:
+    assert "nothing can be said" in conclusion(times([2e5] * 6, completed=False), LABEL)[0]
+
+
+def test_one_condition_alone_has_nothing_to_be_compared_with() -> None:
+    table = times([2e5] * 6)
+    assert "nothing to compare" in conclusion(table[table["n_future"] == 1], LABEL)[0]
+
+
+def test_few_pairs_are_too_few_to_tell() -> None:
+    table = times(LATER)
+    assert "too few seeds to tell" in conclusion(table[table["seed"] < 3], LABEL)[0]
+
+
+def test_an_interval_that_contradicts_the_test_is_marked() -> None:
+    onset = [1e5 + 1e3 * seed + 2e4 * ahead for seed, ahead in enumerate((1, 1, 1, 1, -0.1, -0.1))]
+    sentence, unexplained = conclusion(times(onset), LABEL)
+    assert ": no reliable difference" in sentence.split(". ")[0]
+    assert unexplained
