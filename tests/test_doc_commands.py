@@ -59,7 +59,7 @@ SUBSTITUTIONS = [
 MODULES = {"class Reverse(Task)": "my_tasks.py", "def doubled(": "mine.py"}
 """Pieces of Python that a page asks the reader to save, by a line of them."""
 SLOW = re.compile(
-    "lab (inspect|decode|sweep|reproduce|plot|compare|report|export|import|evaluate .*all|train .*--matched time)"
+    "lab (inspect|decode|sweep|watch|reproduce|plot|compare|report|export|import|evaluate .*all|train .*--matched time)"
     "|--seeds|--objective|lab.decode"
 )
 """Commands that only the slow test runs."""

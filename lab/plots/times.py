@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from pandas.api.types import is_numeric_dtype
 
 from lab.errors import LabError
 from lab.plots.axes import TOKENS, count, figure_note, metric_label
@@ -62,6 +63,9 @@ def times(
     rows, columns = _settings(own, by)
     if rows == "":
         own = own.assign(**{rows: ""})
+    for name in (rows, columns):
+        if not is_numeric_dtype(own[name]) or own[name].isna().any():
+            own = own.assign(**{name: own[name].map(str)})
     runs = emergence_table(own, metric, thresholds={"emerged": threshold}, by=[rows, columns])
     table = time_table(runs, "emerged", [rows, columns])
     down, across = sorted(table[rows].unique()), sorted(table[columns].unique())
@@ -110,7 +114,8 @@ def _settings(frame: pd.DataFrame, by: Sequence[str] | None) -> tuple[str, str]:
     varied = sorted(varied_settings(frame), key=lambda name: name == "n_future") or ["n_future"]
     settings = list(varied if by is None else by)
     if not 1 <= len(settings) <= 2:
-        raise LabError(f"by must name one or two settings, those of rows and columns, not {', '.join(settings) or 'none'}")
+        wrong = "many" if settings else "few"
+        raise LabError(f"by must name one or two settings, those of rows and columns; {len(settings)} are too {wrong}")
     for name in settings:
         if name not in frame:
             raise LabError(f"by: the runs have no column {name}; they differ in {', '.join(varied)}")
@@ -128,11 +133,11 @@ def _draw_cells(
 ) -> None:
     """Draw the median time of each combination as its colour and text."""
     (down, row_values), (across, column_values) = rows, columns
-    shades = np.log(table["median"])
+    shades = np.log(table["median"].clip(lower=1))  # some may pass before the first step
     low, high = (float(shades.min()), float(shades.max())) if shades.notna().any() else (0.0, 1.0)
     for row in table.to_dict("records"):
         place = column_values.index(row[across]), row_values.index(row[down])
-        early = (high - math.log(row["median"])) / max(high - low, 1e-9) if not math.isnan(row["median"]) else math.nan
+        early = (high - math.log(max(row["median"], 1))) / max(high - low, 1e-9) if not math.isnan(row["median"]) else math.nan
         colour: Any = _NEVER if math.isnan(early) else _colour(0.25 + 0.7 * early)
         axes.add_patch(Rectangle((place[0] - 0.5, place[1] - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
         dark = not math.isnan(early) and np.dot(colour[:3], LUMINANCE) < 0.5

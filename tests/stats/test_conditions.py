@@ -111,10 +111,13 @@ def test_no_figure_averages_different_configurations(frame: pd.DataFrame) -> Non
     if curve is not None:
         sizes = curve.groupby("condition")["runs"].first()
         assert sorted(sizes) == sorted(len(part.groupby("run")) for part in configurations(frame).values())
+    cells = drawn(lambda: plots.times(frame, METRIC)[1])
+    if cells is not None:
+        assert sorted(cells["runs"]) == sorted(len(part.groupby("run")) for part in configurations(frame).values())
     important = drawn(lambda: plots.importance(frame, METRIC)[1])
     if important is not None:
         assert set(important["cells"]) == {len(configurations(frame))}
-    tried = {*CURVES, *ENDS, "heatmap", "survival", "importance"}
+    tried = {*CURVES, *ENDS, "heatmap", "survival", "times", "importance"}
     assert tried == set(plots.FIGURES) - {"acceptance", "speedup"}, (
         "every figure is tried but those that average by condition_means"
     )
