@@ -42,13 +42,16 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
         name: The unknown name.
         allowed: The allowed names; of equally similar ones the first in the alphabet is suggested.
     """
-    allowed = sorted(allowed)
+    allowed = sorted(set(allowed))
     similarity = {each: _similarity(name, each) for each in allowed}
     best = max(allowed, key=similarity.__getitem__, default=None)
-    return f"did you mean {best!r}?" if best is not None and similarity[best] >= _SIMILAR else f"known: {', '.join(allowed)}"
+    if best is not None and similarity[best] >= _SIMILAR:
+        return f"did you mean {best!r}?"
+    more = f", and {len(allowed) - _LISTED} more" if len(allowed) > _LISTED else ""
+    return f"known: {', '.join(allowed[:_LISTED])}{more}"
 
 
-_SIMILAR = 0.6
+_SIMILAR, _LISTED = 0.6, 40
 
 
 def _similarity(one: str, other: str) -> float:

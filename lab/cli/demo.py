@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
     numbers = tuple(dict.fromkeys(args.n))
     sweeps = {task: plan_sweep(task, numbers, args.seeds, settings) for task in args.tasks}
     check_folder(out, PAGE, force=args.force)
-    with resumable(f"stopped; the same command goes on with what lies in {out}"):
+    with resumable(f"stopped; run the same command again to continue with what lies in {out}"):
         runs = {task: train_all(sweep, out, args.workers, console) for task, sweep in sweeps.items()}
 
     from lab.cli.table import print_frame

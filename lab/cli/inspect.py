@@ -115,6 +115,7 @@ def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) ->
     from lab.cli.table import print_frame
     from lab.registry import load_object
     from lab.stats.inspected import condition_means, paired_differences
+    from lab.stats.paired import ALPHA
 
     coordinates = list(instrument.coordinates)
     console = Console(width=None if sys.stdout.isatty() else 200)
@@ -124,11 +125,14 @@ def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) ->
     else:
         print(f"{len(means)} means of {means['condition'].nunique()} conditions: too many to print; --out writes the frame")
     if means["condition"].nunique() > 1 and means["seeds"].max() > 1 and len(means) <= _COMPARED:
-        differences = paired_differences(frame, coordinates, by)
+        compared = frame[frame["control"] == "none"] if "control" in frame else frame  # controls are no effects of a condition
+        differences = paired_differences(compared, coordinates, by)
         order = differences.assign(size=-differences["difference"].abs()).sort_values(["p_value", "size"]).index
         found = differences.loc[order].head(_ROWS // 2)
         print(f"\npaired differences, the {len(found)} of {len(differences)} with the least p-values, the largest first")
         print_frame(console, _shortened(found))
+        if (least := differences["p_least"].min()) > ALPHA:
+            print(f"with {len(differences)} rows no corrected p-value can be below {least:.2g}: compare fewer")
     if instrument.summary:
         for title, table in load_object(instrument.summary, "instrument")(frame, by).items():
             print(f"\n{title}")

@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> int:
             print(f"{sweep.name}{', at most' if number else ''}: {cost}")
             continue
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
-        with resumable("stopped; the same command goes on"):
+        with resumable("stopped; run the same command again to continue"):
             finished.append(run_sweep(prepared, workers, Console(highlight=False), evaluations=True).complete())
     if args.plan:
         return 0

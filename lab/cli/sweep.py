@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
         print(prepared.plan().text(workers.count_here(prepared.demand)))
         return 0
     console = Console(highlight=False)
-    with resumable("stopped; the same command goes on"):
+    with resumable("stopped; run the same command again to continue"):
         results = run_sweep(prepared, workers, console, retry_failed=args.retry_failed)
     results.write()
     report(console, results)

@@ -21,12 +21,12 @@ KEPT: dict[str, Callable[[list[int]], list[int]]] = {
 
 
 def _check_keep(value: Any) -> Any:
-    """Accept a rule's name, or a list of steps that grow."""
+    """Accept a rule's name, or an increasing list of steps."""
     if isinstance(value, str) and value in KEPT:
         return value
     steps = [to_whole(step) for step in value] if isinstance(value, (list, tuple)) else []
     if not steps or not all(type(step) is int and step >= 0 for step in steps) or steps != sorted(set(steps)):
-        raise ValueError(f"checkpoint.keep must be one of {', '.join(KEPT)}, or a list of steps that grow, not {value!r}")
+        raise ValueError(f"checkpoint.keep must be one of {', '.join(KEPT)}, or an increasing list of steps, not {value!r}")
     return tuple(steps)
 
 

@@ -35,7 +35,7 @@ def from_settings(settings: Mapping[str, Any], *, check_files: bool = True) -> E
     try:
         return Experiment.model_validate(dict(settings), context={"check_files": check_files})
     except ValidationError as error:
-        raise LabError(complaint(error)) from error
+        raise LabError(complaint(error)) from None  # the sentence says it all
     except RecursionError as error:
         raise LabError("settings must not be nested this deeply") from error
 

@@ -10,8 +10,9 @@ import torch
 from lab.errors import LabError
 from lab.evaluation.state import evaluation_mode
 from lab.inspection.instruments import find_instrument, options_of
+from lab.runs.files import report_unreadable
 from lab.runs.isolation import isolated
-from lab.runs.run import describe
+from lab.runs.run import Run, describe
 from lab.runs.search import Runs, Step, choose_steps, open_each
 from tasks.errors import nearest
 
@@ -42,10 +43,9 @@ def inspect(name: str, runs: Runs, *, step: Step = "last", **options: str | floa
     for option in options:
         if option not in options_of(measure):
             raise LabError(f"{name} has no option {option!r}; {nearest(option, options_of(measure))}")
-    opened = open_each(runs)
+    opened, tokens_of = _readable(open_each(runs))
     parts = []
-    for run, (_, columns) in zip(opened, describe(opened).iterrows(), strict=True):
-        tokens = {row[0]: row[1] for row in run.metrics()}
+    for run, tokens, (_, columns) in zip(opened, tokens_of, describe(opened).iterrows(), strict=True):
         for each in choose_steps(run, step):
             network = run.model(each)
             with isolated(run.experiment), torch.no_grad(), evaluation_mode(network):
@@ -55,6 +55,19 @@ def inspect(name: str, runs: Runs, *, step: Step = "last", **options: str | floa
     frame = pd.concat(parts, ignore_index=True)
     frame.attrs["instrument"] = name
     return frame
+
+
+def _readable(runs: list[Run]) -> tuple[list[Run], list[dict[int, float]]]:
+    """Return the runs whose table of metrics can be read, and the tokens seen by each of their steps; name the others."""
+    found: list[tuple[Run, dict[int, float]]] = []
+    unreadable: list[LabError] = []
+    for run in runs:
+        try:
+            found.append((run, {row.step: row.tokens for row in run.metrics()}))
+        except LabError as error:
+            unreadable.append(error)
+    report_unreadable(unreadable, all_failed=not found)
+    return [run for run, _ in found], [tokens for _, tokens in found]
 
 
 def read_frame(name: str, path: Path | str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from lab.plots.axes import figure_note, line_handles, log_axis, shared_legend
 from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import reject_more
 from lab.plots.style import Look, looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means
 from lab.runs.names import role_label
 from lab.stats.inspected import condition_means
 
@@ -74,7 +74,7 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
     for panel in grid.flat[count:]:
         panel.remove()
     shared_legend(figure, line_handles(figure.axes))
-    figure_note(figure, [f"mean and 90 % bootstrap band over {describe_seeds(last)}; greedy, all heads used", *found.notes])
+    figure_note(figure, [f"{describe_means(last).replace('interval', 'band')}; greedy, all heads used", *found.notes])
     return figure, attach_notes(table, found)
 
 

@@ -15,7 +15,7 @@ from lab.plots.axes import figure_note, line_handles, shared_legend
 from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import reject_more
 from lab.plots.style import Look, looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means
 from lab.stats.inspected import condition_means
 
 _MOST = 3
@@ -58,7 +58,7 @@ def speedup(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Fi
         _draw_batches(axes, table[(table["condition"] == name) & (table["metric"] == "speedup")], look)
         axes.set_title(f"speed-up by batch size{f', {name}' if len(names) > 1 else ''}", fontsize="small")
     shared_legend(figure, line_handles(figure.axes))
-    lines = [f"mean and 90 % bootstrap band over {describe_seeds(table)}; greedy, against head 1 alone with the same cache"]
+    lines = [f"{describe_means(table).replace('interval', 'band')}; greedy, against head 1 alone with the same cache"]
     figure_note(figure, lines)
     return figure, attach_notes(table, found)
 

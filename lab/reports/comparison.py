@@ -113,7 +113,7 @@ class ComparisonTable:
             "Median: tokens by which half of the runs had emerged, by Kaplan and Meier.",
             f"Later: restricted mean time over pairs of seeds, against {baseline}; below 0 is earlier.",
             f"{brackets}: exact ones of the share that emerged, else by expanded percentile bootstrap over seeds.",
-            f"p: two-sided log-rank permutation test over runs, which it does not pair. {rule}",
+            f"p: two-sided log-rank permutation test over runs, unpaired. {rule}",
         ]
 
     def text(self) -> str:

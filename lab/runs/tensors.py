@@ -24,8 +24,11 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str
         LabError: If the file cannot be written, as on a full disk.
     """
     with readable_errors(path):
+        path.touch()
+        mode = path.stat().st_mode  # of any new file; safetensors would make one for its owner alone
         try:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
+            path.chmod(mode)
         except SafetensorError as error:
             raise LabError(f"{path}: cannot be written ({error})") from error
 

@@ -1,5 +1,6 @@
 """Every instrument on several runs, in Python and as a command."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -102,3 +103,21 @@ def test_a_frame_has_the_columns_of_its_runs(runs: Path) -> None:
     assert list(frame.columns[:4]) == ["run", "task", "n_future", "seed"]
     assert frame.attrs["instrument"] == "rank"
     assert (frame["tokens"] == 12 * tiny("agreement").positions_per_step).all()
+
+
+def test_a_run_with_damaged_metrics_hides_no_other(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    (tmp_path / "runs" / "n1-1" / "metrics.csv").write_text("")
+    assert set(lab.inspect("rank", tmp_path / "runs", sequences=16)["run"]) == {"n1-0", "n2-0", "n2-1"}
+    assert capsys.readouterr().err.count("n1-1") == 1
+    with pytest.raises(LabError, match="metrics"):
+        lab.inspect("rank", tmp_path / "runs" / "n1-1", sequences=16)
+
+
+def test_controls_are_not_compared_between_conditions(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "probe", str(runs), "--sequences", "64", "--targets", "verb", "--positions", "8"]) == 0
+    means, differences = capsys.readouterr().out.split("paired differences")
+    assert "untrained" in means
+    assert "untrained" not in differences
+    assert "shuffled" not in differences
+    assert "no corrected p-value can be below" in differences, "two pairs of seeds"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lab.errors import LabError
 from lab.runs.checkpoint import pack, unpack
 from lab.runs.layout import STATE, TENSORS
+from lab.runs.tensors import save_tensors
 from lab.training.checkpoint_io import SafetensorsIO
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -85,3 +86,9 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path: Path, monkeypatch: py
     with pytest.raises(LabError, match="No space left on device"):
         SafetensorsIO().save_checkpoint({"step": 2}, tmp_path / "checkpoint-00000002")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000001"]
+
+
+def test_files_of_tensors_have_the_mode_of_any_new_file(tmp_path: Path) -> None:
+    save_tensors({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -76,3 +76,8 @@ def test_every_role_of_a_task_here_has_a_label() -> None:
 )
 def test_roles_are_labelled_for_people(task: str, role: str, label: str) -> None:
     assert tasks.find(task).role_label(role) == label
+
+
+def test_a_list_of_known_names_has_each_once_and_an_end() -> None:
+    assert nearest("zzzz", ["bb", "aa", "bb"]) == "known: aa, bb"
+    assert nearest("zzzz", [f"name{number:03}" for number in range(50)]).endswith("name039, and 10 more")

@@ -152,11 +152,11 @@ def test_a_message_leaves_out_the_middle_of_many_steps() -> None:
 @pytest.mark.parametrize(
     ("keep", "message"),
     [
-        ("all", "checkpoint.keep must be one of none, per_decade, every, or a list of steps that grow, not 'all'"),
-        ([], "a list of steps that grow, not \\[\\]"),
-        ([6, 3], "a list of steps that grow, not \\[6, 3\\]"),
-        ([-1], "a list of steps that grow"),
-        ([True], "a list of steps that grow"),
+        ("all", "checkpoint.keep must be one of none, per_decade, every, or an increasing list of steps, not 'all'"),
+        ([], "an increasing list of steps, not \\[\\]"),
+        ([6, 3], "an increasing list of steps, not \\[6, 3\\]"),
+        ([-1], "an increasing list of steps"),
+        ([True], "an increasing list of steps"),
         ([0, 4], "checkpoint.keep must be evaluation points, not step 4; nearest to it: 3 and 6"),
         ([15], "checkpoint.keep must be evaluation points, not step 15; nearest to it: 12"),
     ],

@@ -86,7 +86,7 @@ def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
         os.sched_yield()
     os.killpg(process.pid, signal.SIGTERM)
     _, complaint = process.communicate()
-    assert (process.returncode, complaint) == (143, "lab: stopped; the same command goes on\n")
+    assert (process.returncode, complaint) == (143, "lab: stopped; run the same command again to continue\n")
     assert look(description, out).sentence() == "2 runs of 2 configurations: 2 stopped"
     assert all(run.checkpoint() for run in lab.open_runs([out]))
 
