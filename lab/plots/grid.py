@@ -167,12 +167,14 @@ class _Cells(NamedTuple):
 
 
 def _cells(found: Conditions, table: pd.DataFrame) -> _Cells:
-    """Arrange the values: columns are sizes, or where there is a single size, values of the last setting."""
+    """Arrange the values: columns are sizes, or where there is a single size, values of a setting with short labels."""
     names, sizes = [str(name) for name in table["condition"]], sorted(table["parameters"].unique())
     if len(sizes) > 1 or len(found.settings) < 2:
         return _Cells(names, list(map(count, table["parameters"])), list(map(count, sizes)), PARAMETERS, [])
     each, settings = [str(name) for name in found.table["condition"]], found.settings
-    inside, outside = labels_of(found.table[settings[:-1]]), labels_of(found.table[settings[-1:]])
+    labels = {name: labels_of(found.table[[name]]) for name in reversed(settings)}
+    across = min(labels, key=lambda name: max(map(len, labels[name])) // 12)  # the last one, unless another's are shorter
+    inside, outside = labels_of(found.table[[name for name in settings if name != across]]), labels[across]
     rows, columns = dict(zip(each, inside, strict=True)), dict(zip(each, outside, strict=True))
     return _Cells(
         [rows[name] for name in names],
