@@ -53,6 +53,7 @@ SUBSTITUTIONS = [
     (r"(watch|report) sweeps/rate", r"\1 sweeps/smoke"),
     (r"--step 500 ", "--step 3 "),
     (r"plot (\w+) runs -o", r"plot \1 runs/demo -o"),
+    (r"lab compare runs --by", "lab compare runs/demo --by"),
     (r"-o loss.png --metric loss/copy/1", "-o loss.png --metric loss/case_first/1"),
 ]
 """What the page says, and what is run instead."""

@@ -68,7 +68,7 @@ def shrink(line: str) -> tuple[list[str], str | None]:
         at = words.index(">")
         words, target = words[:at], words[at + 1]
     command = next((name for name in TINY if " ".join(words).startswith(f"{name} ")), None)
-    if command is None or words[2].endswith(".csv"):  # a frame was measured before
+    if command is None or (words[2:3] and words[2].endswith(".csv")):  # a frame was measured before
         return words, target
     tiny = TINY[command].split()
     for option, value in zip(tiny[::2], tiny[1::2], strict=True):
