@@ -1,4 +1,4 @@
-"""Train, compare and plot next-token and multi-token models in about two minutes."""
+"""Train, compare and plot next-token and multi-token models in a few minutes."""
 
 from __future__ import annotations
 

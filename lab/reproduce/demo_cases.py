@@ -22,7 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
         "task.length": 32,
         "task.period": [4, 12],
         "task.test_period": [14, 16],
-        "steps": 360,
+        "steps": 500,
         "optimiser.peak_lr": 6e-3,
         "schedule.warmup_steps": 30,
         "evaluation.every": 20,
