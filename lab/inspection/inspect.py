@@ -11,6 +11,7 @@ from lab.errors import LabError
 from lab.evaluation.state import evaluation_mode
 from lab.inspection.instruments import find_instrument, options_of
 from lab.runs.files import report_unreadable
+from lab.runs.frames import check_frame
 from lab.runs.isolation import isolated
 from lab.runs.run import Run, describe
 from lab.runs.search import Runs, Step, choose_steps, open_each
@@ -81,10 +82,5 @@ def read_frame(name: str, path: Path | str) -> pd.DataFrame:
         frame = pd.read_csv(path, keep_default_na=False, na_values={"value": ["", "nan"], "tokens": ["", "nan"]})
     except (OSError, ValueError) as error:
         raise LabError(f"{path}: cannot be read: {error}") from error
-    missing = [column for column in wanted if column not in frame.columns]
-    if missing or frame.empty:
-        raise LabError(f"{path}: is no frame of {name}: it has no {', '.join(missing) or 'rows'}")
-    for column in _NUMBERS:
-        if column in frame.columns and not pd.api.types.is_numeric_dtype(frame[column]):
-            raise LabError(f"{path}: is no frame of {name}: {column} must be a number in every row")
+    check_frame(frame, f"{path}: is no frame of {name}", wanted, _NUMBERS)
     return frame

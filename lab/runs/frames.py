@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,21 @@ def read_frame(path: Path | str) -> pd.DataFrame:
         raise LabError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError) as error:
         raise LabError(f"{path}: cannot be read: {error}") from error
-    missing = [column for column in NEEDED if column not in frame.columns]
-    if missing or frame.empty:
-        raise LabError(f"{path}: is no frame of runs: it has no {', '.join(missing) or 'rows'}")
-    for column in _NUMBERS:
-        if column in frame.columns and not pd.api.types.is_numeric_dtype(frame[column]):
-            raise LabError(f"{path}: is no frame of runs: {column} must be a number in every row")
+    check_frame(frame, f"{path}: is no frame of runs", NEEDED, _NUMBERS)
     return frame
+
+
+def check_frame(frame: pd.DataFrame, complaint: str, needed: Iterable[str], numbers: Iterable[str]) -> None:
+    """Check that a frame has rows, the columns that are needed, and numbers in those that hold numbers.
+
+    Raises:
+        LabError: Beginning with the complaint.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    missing = [column for column in needed if column not in frame.columns]
+    if missing or frame.empty:
+        raise LabError(f"{complaint}: it has no {', '.join(missing) or 'rows'}")
+    for column in numbers:
+        if column in frame.columns and not is_numeric_dtype(frame[column]):
+            raise LabError(f"{complaint}: {column} must be a number in every row")

@@ -58,12 +58,7 @@ def open_runs(paths: Sequence[Path | str] | Path | str) -> list[Run]:
     runs: dict[Path, Run] = {}
     unreadable: list[LabError] = []
     for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
-        if not path.is_dir():
-            raise LabError(f"{path}: no such folder")
-        alone = is_run(path)
-        found = [path] if alone else sorted(run_folders(path))
-        if not found:
-            raise LabError(f"{path}: holds no runs")
+        found, alone = folders_in(path)
         for folder in found:
             try:
                 run = Run(folder)
@@ -75,6 +70,22 @@ def open_runs(paths: Sequence[Path | str] | Path | str) -> list[Run]:
                 runs.setdefault(folder.resolve(), run)
     report_unreadable(unreadable, all_failed=not runs)
     return list(runs.values())
+
+
+def folders_in(path: Path) -> tuple[list[Path], bool]:
+    """Return the folders of the runs in a folder, sorted, and whether the folder is itself a run, which is then the only one.
+
+    Raises:
+        LabError: If the folder is missing or holds no run.
+    """
+    if not path.is_dir():
+        raise LabError(f"{path}: no such folder")
+    if is_run(path):
+        return [path], True
+    found = sorted(run_folders(path))
+    if not found:
+        raise LabError(f"{path}: holds no runs")
+    return found, False
 
 
 def run_folders(path: Path) -> Iterator[Path]:

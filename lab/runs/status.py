@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.runs.layout import TIMING, is_run
+from lab.runs.layout import TIMING
 from lab.runs.names import headline
 from lab.runs.run import Run
-from lab.runs.search import run_folders
+from lab.runs.search import folders_in
 from lab.runs.tables import Row
 from tasks.errors import TaskError
 
@@ -106,12 +106,7 @@ def read_statuses(path: Path) -> list[Status]:
     Raises:
         LabError: If the folder is missing or holds no run.
     """
-    if not path.is_dir():
-        raise LabError(f"{path}: no such folder")
-    alone = is_run(path)
-    folders = [path] if alone else sorted(run_folders(path))
-    if not folders:
-        raise LabError(f"{path}: holds no runs")
+    folders, alone = folders_in(path)
     return [_read_folder(folder, folder.resolve().name if alone else folder.relative_to(path).as_posix()) for folder in folders]
 
 
