@@ -82,9 +82,8 @@ def metrics_page() -> str:
     metrics = []
     for name, each in QUANTITIES.items():
         full = "/".join([name, *(f"<{part}>" for part in each.parts)])
-        metrics.append(
-            (code(full), each.label, each.unit, ("lower" if each.lower_is_better else "higher") if each.unit else "")
-        )
+        better = "lower" if each.lower_is_better else "higher"
+        metrics.append((code(full), each.label, each.unit, better if each.unit and not each.describes else ""))
     measures = [(code(name), each.metrics, each.every or "off") for name, each in MEASURES.items()]
     return f"""# Metrics
 

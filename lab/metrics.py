@@ -34,12 +34,14 @@ class Quantity(NamedTuple):
         unit: `nats`, `fraction` (of 1), `score` (between -1 and 1), or nothing where it is not known or has none.
         lower_is_better: Its direction.
         parts: Keys of `_FIELDS` that follow the name, in order.
+        describes: Whether it describes a run without being better in any direction.
     """
 
     label: str = "{}"
     unit: str = ""
     lower_is_better: bool = False
     parts: tuple[str, ...] = ()
+    describes: bool = False
 
 
 QUANTITIES: Mapping[str, Quantity] = {
@@ -56,8 +58,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "prefix_matching/chance": Quantity("prefix-matching score of uniform attention", "score"),
     "copying": Quantity("copying score", "score", False, ("site", "attention_head")),
     "train/loss": Quantity("training loss", "nats", True, ("head",)),
-    "train/gradient_norm": Quantity("gradient norm before clipping"),
-    "gradient": Quantity("gradient norm", parts=("site", "head")),
+    "train/gradient_norm": Quantity("gradient norm before clipping", describes=True),
+    "gradient": Quantity("gradient norm", parts=("site", "head"), describes=True),
     "gradient/cosine": Quantity("cosine of gradients", "score", False, ("site", "head", "other_head")),
     "gradient/share": Quantity("share of the gradient at the trunk's output", "fraction", False, ("role", "head or all")),
     "tokens_per_forward": Quantity("tokens per forward pass"),
@@ -149,6 +151,11 @@ class Metric:
     def lower_is_better(self) -> bool:
         """Whether lower values are better."""
         return self.quantity.lower_is_better
+
+    @property
+    def describes(self) -> bool:
+        """Whether neither lower nor higher values are better."""
+        return self.quantity.describes
 
     def label(self, role_label: Callable[[str], str] | None = None) -> str:
         """Return the metric in words, without its unit, as `accuracy on the copied segment (next token)`.

@@ -18,6 +18,7 @@ test, the same corrected by Holm over the table, and the least value that this c
 examples:
   lab compare demo/runs/induction                              by the one setting that varies
   lab compare runs/grid --by n_future --within width -o grid.tex
+  lab compare runs/star --solved 0.95                          how many runs solve the task, and the onset
   lab compare runs/agreement --at onset --format md            tokens until the metric reaches 0.5"""
 
 
@@ -37,6 +38,12 @@ def run(arguments: list[str]) -> int:
         help="end or best evaluation of each run; or the tokens until onset (0.5), completion (0.9) or another number (end)",
     )
     parser.add_argument("--baseline", metavar="VALUE", help="of --by, with which the others are compared (the first)")
+    parser.add_argument(
+        "--solved",
+        metavar="VALUE",
+        type=float,
+        help="value from which on a run counts as solved: adds the share of such runs, and the onset (none)",
+    )
     parser.add_argument(
         "-o", "--out", metavar="FILE", help=f"a file for the table: {', '.join(f'.{name}' for name in _FORMATS)}"
     )
@@ -62,6 +69,7 @@ def run(arguments: list[str]) -> int:
         metric=args.metric,
         at=_number(args.at),
         baseline=None if args.baseline is None else read_yaml(args.baseline, "--baseline"),
+        solved=args.solved,
     )
     write_data(FORMATS[f".{args.format}"](table))
     if args.format == "csv":

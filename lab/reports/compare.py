@@ -27,6 +27,7 @@ def compare(
     metric: str | None = None,
     at: str | float = "end",
     baseline: object = None,
+    solved: float | None = None,
 ) -> ComparisonTable:
     """Compare the conditions of a study over pairs of seeds.
 
@@ -38,18 +39,22 @@ def compare(
         at: The value at the `end` of a run or its `best` one; or the tokens seen until `onset` (0.5), `completion` (0.9) or
             another threshold.
         baseline: Value of `by` that the others are compared with; by default the first.
+        solved: Value from which on a run counts as solved, such as 0.95 (of a loss up to which): the table then has the share
+            of runs that solved the task and the onset beside the mean. By default it has neither.
 
     Raises:
-        LabError: If runs of a condition differ in other settings than the seed, no two conditions share a seed, or a name is
-            wrong.
+        LabError: If runs of a condition differ in other settings than the seed, no two conditions share a seed, a name is
+            wrong, or `solved` is given with the times of a threshold.
     """
     settings = None if by is None else _dotted(by)
     inside, threshold = _dotted(within), _threshold(at)
+    if solved is not None and (threshold is not None or not math.isfinite(solved)):
+        raise LabError(f"solved must be a number, and at end or best, not solved = {solved} and at = {at}")
     tidy, headline = _read(runs, metric)
     label = Metric.parse(headline).axis_label(role_label(tidy))
     if threshold is None:
         rule: Rule = "last" if at == "end" else "best"
-        compared = compare_ends(tidy, headline, settings, within=inside, baseline=baseline, rule=rule)
+        compared = compare_ends(tidy, headline, settings, within=inside, baseline=baseline, rule=rule, solved=solved)
         title = f"{label}, {rule} evaluation of each run"
     else:
         compared = compare_times(tidy, headline, threshold, settings, within=inside, baseline=baseline)

@@ -21,7 +21,7 @@ from lab.runs.files import write_atomic
 from lab.runs.outputs import check_file
 from lab.stats.bootstrap import FEWEST, LEVEL
 from lab.stats.compared import Compared
-from lab.stats.emergence import HOLD
+from lab.stats.emergence import HOLD, ONSET
 from lab.stats.paired import ALPHA, EXACT_UP_TO
 
 MARK = "lab compare"
@@ -71,19 +71,32 @@ class ComparisonTable:
         places = max(decimals(table["mean"], 3), decimals(table["difference"], 2))
         return {
             f"mean {_INTERVAL}": _with_interval(table[["mean", "mean_low", "mean_high"]], places),
+            **(self._solved() if "solved" in table else {}),
             f"difference {_INTERVAL}": _with_interval(table[["difference", "low", "high"]], places, sign="+"),
             "pairs": _counts(table["pairs"]),
             **_tests(table, "p_value", "p"),
         }
 
+    @property
+    def _lower(self) -> bool:
+        return Metric.parse(self.metric).lower_is_better
+
+    def _solved(self) -> dict[str, list[str]]:
+        table = self.frame
+        columns = {f"solved {_INTERVAL}": _shares(table[["solved", "solved_of", "solved_low", "solved_high"]])}
+        return columns | ({"onset": _tokens(table["onset"])} if self._has_onset else {})
+
+    @property
+    def _has_onset(self) -> bool:
+        return Metric.parse(self.metric).unit == "fraction"
+
     def _times(self) -> dict[str, list[str]]:
         table = self.frame
-        shares = zip(table["emerged"], table["runs"], table["share_low"], table["share_high"], strict=True)
         seen = table["neither"] < table["pairs"]  # where neither run of any pair emerged there is no size
         percent = 100 * table[["later", "low", "high"]].where(seen.fillna(False).astype(bool))
         return {
-            f"emerged {_INTERVAL}": [f"{count} of {runs} [{low:.2f}, {high:.2f}]" for count, runs, low, high in shares],
-            "median": [f"{value:.0f}" if value == value else NOTHING for value in table["median"]],
+            f"emerged {_INTERVAL}": _shares(table[["emerged", "runs", "share_low", "share_high"]]),
+            "median": _tokens(table["median"]),
             f"% later {_INTERVAL}": _with_interval(percent, decimals(percent["later"], 2), sign="+"),
             "pairs": _counts(table["pairs"]),
             **_tests(table, "p_log_rank", "p_log_rank"),
@@ -101,11 +114,13 @@ class ComparisonTable:
         brackets = f"In brackets: {100 * LEVEL:.0f} % intervals{few}"
         if "mean" in self.frame:
             exact = (self.frame["pairs"].dropna() <= math.log2(EXACT_UP_TO)).all()
-            better = "lower" if Metric.parse(self.metric).lower_is_better else "higher"
+            better = "" if Metric.parse(self.metric).describes else f"; {'lower' if self._lower else 'higher'} is better"
             test = "exact" if exact else f"over {EXACT_UP_TO} random flips where it cannot be exact"
+            shares = "exact ones of the share that solved it, else " if "solved" in self.frame else ""
             return [
-                f"Difference: from {baseline}, mean over pairs of seeds; {better} is better.",
-                f"{brackets}, by expanded percentile bootstrap over seeds.",
+                *(self._read_solved() if "solved" in self.frame else ()),
+                f"Difference: from {baseline}, mean over pairs of seeds{better}.",
+                f"{brackets}{':' if shares else ','} {shares}by expanded percentile bootstrap over seeds.",
                 f"p: two-sided sign-flip permutation test of the pairs, {test}. {rule}",
             ]
         return [
@@ -115,6 +130,13 @@ class ComparisonTable:
             f"{brackets}: exact ones of the share that emerged, else by expanded percentile bootstrap over seeds.",
             f"p: two-sided log-rank permutation test over runs, unpaired. {rule}",
         ]
+
+    def _read_solved(self) -> list[str]:
+        threshold, side = self.frame["solved_threshold"].iloc[0], "below" if self._lower else "above"
+        lines = [f"Solved: runs that are at or {side} {threshold:g}; a run that diverged is not."]
+        half = f"half of the runs had reached {ONSET:g} at {HOLD} evaluations in a row"
+        onset = f"Onset: tokens by which {half}, by Kaplan and Meier."
+        return [*lines, onset] if self._has_onset else lines
 
     def text(self) -> str:
         """Return the table as plain text with its notes."""
@@ -228,6 +250,18 @@ def _tests(table: pd.DataFrame, p_value: str, name: str) -> dict[str, list[str]]
         },
         "found": found,
     }
+
+
+def _shares(columns: pd.DataFrame) -> list[str]:
+    """Return numbers of runs among runs with the interval of their share, a dash where they are not known."""
+    return [
+        NOTHING if pd.isna(count) else f"{count} of {runs} [{low:.2f}, {high:.2f}]"
+        for count, runs, low, high in columns.itertuples(index=False)
+    ]
+
+
+def _tokens(column: pd.Series) -> list[str]:
+    return [f"{value:.0f}" if value == value else NOTHING for value in column]
 
 
 def _counts(column: pd.Series) -> list[str]:

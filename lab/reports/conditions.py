@@ -233,9 +233,9 @@ def _named(row: Mapping[Hashable, Any]) -> str:
 
 
 def _best(found: _Found, title: Title) -> list[Section]:
-    """Name the condition with the best mean at the end, and how to train it again."""
+    """Name the condition with the best mean at the end, of a metric that has a better direction."""
     means = found.finished.dropna(subset="value").groupby("condition", sort=False)["value"].mean()
-    if len(means) < 2:
+    if len(means) < 2 or Metric.parse(found.metric).describes:
         return []
     lower = Metric.parse(found.metric).lower_is_better
     value = means.min() if lower else means.max()

@@ -25,6 +25,8 @@ _LATEX = {
     '"': "''",
 }
 _MOST_DECIMALS = 6
+_COLUMNS_AT_MOST = 7
+"""Columns of numbers with intervals for which a page of LaTeX is wide enough in its usual font of tables."""
 
 
 def plain_table(table: pd.DataFrame) -> str:
@@ -62,7 +64,7 @@ def latex_table(table: pd.DataFrame, caption: str, label: str) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
-        r"\footnotesize",
+        r"\footnotesize" if len(table.columns) <= _COLUMNS_AT_MOST else r"\scriptsize",
         r"\setlength{\tabcolsep}{3pt}",
         rules,
         rf"\caption{{{escape_latex(caption)}}}",

@@ -13,7 +13,8 @@ from lab.stats.bootstrap import counted
 from lab.stats.conditions import Conditions, conditions, enumerated, labelled, needed_settings, rows_of, varied_settings
 from lab.stats.configurations import Rule, comparison_table, configuration_table, finished_with, run_values
 from lab.stats.emergence import emergence_table, escape_table
-from lab.stats.survival import survival_comparisons, survival_curve
+from lab.stats.solved import notes_on_solved, solved_table
+from lab.stats.survival import median_time, survival_comparisons
 from tasks.errors import nearest
 
 _KEYS = ["within", "condition"]
@@ -67,6 +68,7 @@ def compare_ends(
     within: Sequence[str] = (),
     baseline: object = None,
     rule: Rule = "last",
+    solved: float | None = None,
 ) -> Compared:
     """Compare the end values of finished runs over pairs of seeds.
 
@@ -77,9 +79,11 @@ def compare_ends(
         within: Settings in which compared runs agree, such as `model.width`.
         baseline: The condition that the others are compared with, by its value of `by` or its name; by default the first.
         rule: Which evaluation of a run counts, see `lab.stats.configurations.run_values`.
+        solved: Value from which on a run counts as solved (of a loss up to which); by default none is counted.
 
     Returns:
-        A table with `mean` over the runs and its 90 % interval `mean_low`, `mean_high` (NaN below five seeds), `pairs`,
+        A table with `mean` over the runs and its 90 % interval `mean_low`, `mean_high` (NaN below five seeds), the columns of
+        `lab.stats.solved.solved_table` if `solved` is given, `pairs`,
         `difference` (mean over pairs of this condition less the baseline), its 90 % interval `low`, `high`, `p_value`
         (two-sided sign-flip test), `p_holm` (corrected over all rows), `p_least` (the least that this can be), `found`.
 
@@ -95,7 +99,13 @@ def compare_ends(
     compared = comparison_table(values, "condition", study.baseline, within=["within"])
     early = int((values["reached"].fillna("") != "").sum()) if "reached" in values else 0
     notes = [f"{counted(early, 'run')} ended early (evaluation.stop), with the value of their own end"] if early else []
-    return _put_together(study, means[[*_KEYS, "runs", "mean", "mean_low", "mean_high"]], compared, notes)
+    means = means[[*_KEYS, "runs", "mean", "mean_low", "mean_high"]]
+    if solved is not None:
+        found = conditions(rows_of(frame, metric), [*by, *within], keep="ended")
+        ended = _named(found, by, within).astype(dict.fromkeys(_KEYS, "str"))
+        means = means.merge(solved_table(ended, metric, solved, _KEYS, rule), how="left", on=_KEYS, validate="one_to_one")
+        notes += notes_on_solved(ended, metric, solved, rule)
+    return _put_together(study, means, compared, notes)
 
 
 def compare_times(
@@ -133,18 +143,12 @@ def compare_times(
     times = emergence_table(rows, metric, thresholds={"time": threshold}, by=_KEYS)
     shares = escape_table(times, "time", _KEYS)
     shares = shares.rename(columns={"escaped": "emerged", "low": "share_low", "high": "share_high"})
-    medians = [(*key, _median(part)) for key, part in times.groupby(_KEYS)]
+    medians = [(*key, median_time(part["time"].tolist(), part["time_observed"].tolist())) for key, part in times.groupby(_KEYS)]
     shares = shares.merge(pd.DataFrame(medians, columns=[*_KEYS, "median"]), on=_KEYS, validate="one_to_one")
     compared = survival_comparisons(times, "time", "condition", baseline=study.baseline, within=["within"])
     compared = compared.rename(columns={"b": "condition"}).drop(columns=["a", "emerged_a", "runs_a", "emerged_b", "runs_b"])
     shares = shares[[*_KEYS, "runs", "emerged", "share", "share_low", "share_high", "median"]]
     return _put_together(study, shares, compared, _notes_on_ends(rows, times))
-
-
-def _median(times: pd.DataFrame) -> float:
-    """Return the tokens by which half of the runs had emerged by the estimate of Kaplan and Meier; NaN if fewer did."""
-    curve = survival_curve(times["time"].tolist(), times["time_observed"].tolist())
-    return float(curve.loc[curve["share"] <= 0.5 + 1e-9, "tokens"].min())
 
 
 def _checked(rows: pd.DataFrame, by: Sequence[str] | None, within: Sequence[str]) -> list[str]:
@@ -172,8 +176,7 @@ def _study(found: Conditions, by: Sequence[str], within: Sequence[str], baseline
     Raises:
         LabError: If there is a single condition, or the baseline is none of them.
     """
-    rows = found.frame.assign(condition=labelled(found.frame, by))
-    rows["within"] = labelled(rows, within) if within else pd.Categorical([""] * len(rows))
+    rows = _named(found, by, within)
     names = list(rows["condition"].cat.categories)
     if len(names) < 2:
         raise LabError(f"all runs that count have {names[0]}: nothing to compare")
@@ -184,6 +187,12 @@ def _study(found: Conditions, by: Sequence[str], within: Sequence[str], baseline
     if wanted not in known:
         raise LabError(f"no condition is the baseline {wanted!r}; {nearest(wanted, names)}")
     return _Study(rows, by, within, known[wanted], found.notes)
+
+
+def _named(found: Conditions, by: Sequence[str], within: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of the runs that count, with `within` and `condition` in words as ordered categories."""
+    rows = found.frame.assign(condition=labelled(found.frame, by))
+    return rows.assign(within=labelled(rows, within) if within else pd.Categorical([""] * len(rows)))
 
 
 def _put_together(study: _Study, described: pd.DataFrame, compared: pd.DataFrame, notes: Sequence[str]) -> Compared:

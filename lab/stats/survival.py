@@ -88,6 +88,17 @@ def log_rank(
     )
 
 
+def median_time(tokens: Sequence[float], observed: Sequence[bool]) -> float:
+    """Return the tokens by which half of the runs had emerged by the estimate of Kaplan and Meier; NaN if fewer did.
+
+    Args:
+        tokens: Tokens seen at the emergence, or the end, of each run.
+        observed: Whether it emerged.
+    """
+    curve = survival_curve(tokens, observed)
+    return float(curve.loc[curve["share"] <= 0.5 + 1e-9, "tokens"].min())
+
+
 def survival_comparisons(
     table: pd.DataFrame, which: str, column: str = "n_future", *, baseline: object = None, within: Sequence[str] = ()
 ) -> pd.DataFrame:

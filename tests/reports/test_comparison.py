@@ -70,6 +70,31 @@ def test_times_are_compared_with_their_threshold() -> None:
     assert never["% later [90 %]"].tolist() == ["-", "-"], "where neither run of any pair emerged there is no size"
 
 
+def test_the_share_of_solved_runs_stands_beside_the_mean() -> None:
+    table = lab.compare(frame(), solved=0.75)
+    shown = table.shown()
+    assert list(shown.columns)[2:6] == ["mean [90 %]", "solved [90 %]", "onset", "difference [90 %]"]
+    assert shown["solved [90 %]"].tolist() == ["0 of 6 [0.00, 0.39]", "5 of 6 [0.42, 0.99]"]
+    assert shown["onset"].tolist() == ["-", "163840"], "half of the seeds of n = 2 after 80 of 100 steps"
+    assert table.reading()[0] == "Solved: runs that are at or above 0.75; a run that diverged is not."
+    assert table.reading()[1].startswith("Onset: tokens by which half of the runs had reached 0.5 at 2 evaluations in a row")
+    assert "In brackets: 90 % intervals: exact ones of the share that solved it, else by" in table.reading()[3]
+    rows = json.loads(table.json())["rows"]
+    assert (rows[1]["solved"], rows[1]["solved_of"], rows[1]["solved_threshold"]) == (5, 6, 0.75)
+    loss = frame().assign(metric="loss/all/1", value=lambda table: 3 - table["value"])
+    of_loss = lab.compare(loss, metric="loss/all/1", solved=2.25)
+    assert "onset" not in of_loss.shown()
+    assert of_loss.reading()[0].startswith("Solved: runs that are at or below 2.25")
+    assert of_loss.reading()[1].startswith("Difference:")
+
+
+def test_a_metric_that_describes_has_no_better_direction() -> None:
+    norms = frame().assign(metric="train/gradient_norm")
+    table = lab.compare(norms, metric="train/gradient_norm")
+    assert table.title == "gradient norm before clipping, last evaluation of each run"
+    assert table.reading()[0] == "Difference: from n = 1, mean over pairs of seeds."
+
+
 def test_labels_follow_metric_seeds_and_pairs() -> None:
     few = lab.compare(frame(seeds=3))
     assert "In brackets: 90 % intervals (none below 5 seeds), by expanded percentile bootstrap over seeds." in few.reading()
@@ -89,6 +114,8 @@ def test_labels_follow_metric_seeds_and_pairs() -> None:
         ({"by": "width"}, r"the runs do not differ in 'model\.width'"),
         ({"metric": "accuracy/cpy/1"}, "no run has a metric"),
         ({"metric": "loss/all/1", "at": "onset"}, "rises to no threshold"),
+        ({"at": "onset", "solved": 0.95}, "solved must be a number, and at end or best, not solved = 0.95 and at = onset"),
+        ({"solved": math.nan}, "solved must be a number"),
     ],
     ids=str,
 )
@@ -159,6 +186,7 @@ def nasty() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "ends": lambda: lab.compare(frame()).latex(),
     "times": lambda: lab.compare(frame(), at="onset").latex(),
+    "solved": lambda: lab.compare(frame(), solved=0.75).latex(),
     "few seeds": lambda: lab.compare(frame(seeds=2)).latex(),
     "nasty": nasty,
 }
@@ -172,6 +200,8 @@ def test_latex_compiles(tmp_path: Path) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+    wide = [line for line in done.stdout.splitlines() if line.startswith("Overfull")]
+    assert len(wide) == 1, f"the nasty table alone may be too wide: {wide}"
 
 
 def test_the_caption_states_what_is_the_same_in_all_rows() -> None:

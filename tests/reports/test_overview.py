@@ -67,6 +67,18 @@ def test_runs_that_differ_are_conditions(tmp_path: Path) -> None:
     assert set(curves["condition_seeds"]) == {6}
 
 
+def test_no_condition_is_best_where_no_direction_is(tmp_path: Path) -> None:
+    for n, seed in itertools.product((1, 2), range(2)):
+        experiment = lab.experiment("induction", {"steps": 100, "seed": seed, "n_future": n})
+        curve = {step: {headline(experiment): 0.5, "train/gradient_norm": n / step} for step in (50, 100)}
+        make_run(tmp_path / f"runs/n{n}-{seed}", experiment, curve)
+    _, sections = page_of(tmp_path / "runs", metric="train/gradient_norm")
+    assert not [section for section in sections if section.title == "Best configuration"]
+    ends = named(sections, "Values at the end").table
+    assert ends is not None
+    assert ends["at the end"].tolist() == ["0.010, 0.010 (2 seeds)", "0.020, 0.020 (2 seeds)"]
+
+
 def test_runs_of_two_tasks_have_sections_of_their_own(tmp_path: Path) -> None:
     grid(tmp_path / "runs/a", "induction", seeds=2)
     grid(tmp_path / "runs/b", "markov", seeds=2)
