@@ -46,7 +46,7 @@ def bare(experiment: Experiment) -> Step:
 
     def loss() -> Tensor:
         part, matrices = next(feed), network.unembedding.matrices
-        return multi_head_loss(network(part.inputs_BT), matrices, Targets(*part.targets), part.counts_N).total
+        return multi_head_loss(network(part.inputs.tokens_BS), matrices, Targets(*part.targets), part.counts_L).total
 
     return stepper(network, loss, bf16=False)
 

@@ -25,7 +25,8 @@ from lab.cli.tasks.draw import cells_of
 from lab.config.evaluation import MEASURES
 from lab.config.head_table import LAYERS, WIDTH, head_table, kind_table
 from lab.config.names import SHORT
-from lab.config.objective import OBJECTIVES, WEIGHTS
+from lab.config.objective import WEIGHTS
+from lab.config.objective_table import OBJECTIVES
 from lab.config.overview import describe_settings, describe_task
 from lab.interp.information import PARTS, task_information
 from lab.metrics import QUANTITIES
@@ -124,8 +125,8 @@ Width {WIDTH}, {LAYERS} layers, SwiGLU; FLOPs are those of training, forward and
 def objectives_page() -> str:
     """List the objectives and the rules for the weights of heads."""
     kinds = []
-    for name, path in OBJECTIVES.items():
-        objective = load_entry(path, Objective, "objective.name")
+    for name, kind in OBJECTIVES.items():
+        objective = load_entry(kind.path, Objective, "objective.name")
         kinds.append((code(name), objective.predicts.format(i="i", window="window"), first_line(objective.targets)))
     rules = [
         (code(name), code([round(weight, 3) for weight in rule(4, 0.5)]), first_line(rule)) for name, rule in WEIGHTS.items()

@@ -58,6 +58,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "prefix_matching/chance": Quantity("prefix-matching score of uniform attention", "score"),
     "copying": Quantity("copying score", "score", False, ("site", "attention_head")),
     "train/loss": Quantity("training loss", "nats", True, ("head",)),
+    "train/extra": Quantity("training loss of {}", "nats", True),
     "train/gradient_norm": Quantity("gradient norm before clipping", describes=True),
     "gradient": Quantity("gradient norm", parts=("site", "head"), describes=True),
     "gradient/cosine": Quantity("cosine of gradients", "score", False, ("site", "head", "other_head")),

@@ -17,7 +17,8 @@ from lab.config.evaluation import MEASURES
 from lab.config.files import setting_names
 from lab.config.kinds import KINDS
 from lab.config.names import SHORT
-from lab.config.objective import OBJECTIVES, WEIGHTS
+from lab.config.objective import WEIGHTS
+from lab.config.objective_table import OBJECTIVES
 from lab.inspection.instruments import INSTRUMENTS
 from lab.metrics import QUANTITIES
 

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 from bisect import bisect_right
+from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
@@ -21,6 +22,7 @@ from lab.config.evaluation import EvaluationSettings
 from lab.config.kinds import find_kind
 from lab.config.model import ModelSettings
 from lab.config.objective import ObjectiveSettings
+from lab.config.objective_table import OBJECTIVES, Shape
 from lab.config.schema import to_schema_1
 from lab.config.settings import Settings
 from tasks import Task
@@ -116,6 +118,8 @@ class Experiment(Settings):
         if self.examples is not None and self.examples < self.batch_size:
             raise ValueError(f"examples must be at least batch_size = {self.batch_size}, not {self.examples}")
         self.objective.check(self.n_future, self.steps)
+        if self.objective.name in OBJECTIVES:
+            self.check_objective()
         if self.objective.terms is not None:
             forced = find_kind(self.model.heads).teacher_forced
             self.objective.check_terms(self.n_future, self.task, teacher_forced=forced)
@@ -128,11 +132,22 @@ class Experiment(Settings):
             )
         return self
 
+    def check_objective(self) -> None:
+        """Raise a ValueError if settings beside `objective` do not fit its losses."""
+        kind, name = self.objective.kind, self.objective.name
+        if self.evaluation.measures["gradients"] and not kind.plain:
+            raise ValueError(
+                f"evaluation.measures.gradients must be 0 with objective.name {name}, "
+                f"not {self.evaluation.measures['gradients']}: its losses are not those of prediction heads alone"
+            )
+        if self.strategy == "fsdp" and kind.parameters(self.model):
+            raise ValueError(f"strategy must be ddp with objective.name {name}, not fsdp, which shards the network alone")
+
     def _check_network(self) -> None:
         n = self.n_future
         if self.trunk_layers < 1:
             raise ValueError(_no_trunk(self.model, n))
-        self.budget.check(self.model, n)
+        self.budget.check(self.model, needed=self.model.matched == "time" and not self.is_next_token)
         if self.budget.steps is not None and self.steps != self.affordable_steps:
             raise ValueError(
                 f"steps must be {self.affordable_steps}, at equal {self.model.matched} to budget.steps = {self.budget.steps} "
@@ -176,7 +191,7 @@ class Experiment(Settings):
         """Optimiser steps that the budget allows; `steps` without a budget."""
         if self.budget.steps is None:
             return self.steps
-        return self.budget.pays_for(self.model, self.n_future, self.task.length, self.task.vocab_size)
+        return self.budget.pays_for(Fraction(self.flops_per_step, self._plain_flops))
 
     @property
     def non_embedding_parameters(self) -> int:
@@ -187,7 +202,23 @@ class Experiment(Settings):
     def flops_per_step(self) -> int:
         """Floating-point operations of an optimiser step, forward and backward, with padding; see `cost.flops_per_token`."""
         each = cost.flops_per_token(self.model, self.n_future, self.task.length, self.task.vocab_size)
-        return each * self.positions_per_step
+        shape = Shape(self.model, self.n_future, self.objective.window, self.task.length, self.task.vocab_size)
+        return each * self.positions_per_step + self.objective.kind.flops(shape) * self.batch_size
+
+    @property
+    def auxiliary_parameters(self) -> int:
+        """Parameters of the objective's own modules, which are no part of the network."""
+        return self.objective.kind.parameters(self.model)
+
+    @property
+    def _plain_flops(self) -> int:
+        """Floating-point operations of an optimiser step of next-token prediction with the same settings."""
+        return cost.flops_per_token(self.model, 1, self.task.length, self.task.vocab_size) * self.positions_per_step
+
+    @property
+    def is_next_token(self) -> bool:
+        """Whether a step costs what one of next-token prediction does: the run needs no budget."""
+        return self.n_future == 1 and self.flops_per_step == self._plain_flops
 
 
 @functools.cache

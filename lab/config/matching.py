@@ -34,7 +34,7 @@ def resolve(experiment: Experiment) -> Experiment:
 def not_measured(experiment: Experiment) -> bool:
     """Return whether the time of a step relative to n = 1 has to be measured before the steps are known."""
     unknown = experiment.budget.steps is None and experiment.budget.step_time is None
-    return experiment.model.matched == "time" and experiment.n_future > 1 and unknown
+    return experiment.model.matched == "time" and not experiment.is_next_token and unknown
 
 
 def unbudgeted(experiment: Experiment) -> dict[str, Any]:

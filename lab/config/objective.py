@@ -1,4 +1,4 @@
-"""The settings of the objective: the targets of each prediction head, the weight of its loss, and when it is trained."""
+"""The settings of the objective: the targets of each prediction head, the weight of each loss, and when it is trained."""
 
 from __future__ import annotations
 
@@ -9,42 +9,36 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from lab.config.objective_table import OBJECTIVES, ObjectiveKind, find_objective_kind
 from lab.config.settings import Settings, to_whole
 from lab.config.terms import ALL, Terms
 from tasks import Task
 
-OBJECTIVES = {
-    "sum": "lab.objectives.kinds:SUM",
-    "shuffled": "lab.objectives.kinds:SHUFFLED",
-    "bag": "lab.objectives.kinds:BAG",
-    "order": "lab.objectives.kinds:ORDER",
-}
-"""Objectives by name: where each is defined."""
-CURRICULA = ("all", "up", "down")
+CURRICULA = ("all", "up", "down", "fade")
 
 
 def uniform(n: int, extra: float) -> list[float]:
-    """Weight head 1 with 1 and each further head with the extra weight; at 1 the paper's plain sum."""
+    """Weight head 1 with 1 and each further loss with the extra weight; at 1 the paper's plain sum."""
     return [1.0] + [extra] * (n - 1)
 
 
 def mean(n: int, extra: float) -> list[float]:
-    """Add the extra weight times the mean of the further heads (lambda of DeepSeek-V3, arXiv 2412.19437, section 2.2)."""
+    """Add the extra weight times the mean of the further losses (lambda of DeepSeek-V3, arXiv 2412.19437, section 2.2)."""
     return [1.0] + [extra / (n - 1)] * (n - 1) if n > 1 else [1.0]
 
 
 def decay(n: int, extra: float) -> list[float]:
-    """Weight each head with the extra weight times that of the head before it (as Medusa, Cai et al. 2024)."""
+    """Weight each loss with the extra weight times that of the loss before it (as Medusa, Cai et al. 2024)."""
     return [extra**i for i in range(n)]
 
 
 def far(n: int, extra: float) -> list[float]:
-    """Weight head 1 and the farthest head alone."""
+    """Weight head 1 and the last loss alone."""
     return [1.0] + [0.0] * (n - 2) + [extra] if n > 1 else [1.0]
 
 
 WEIGHTS: dict[str, Callable[[int, float], list[float]]] = {"uniform": uniform, "mean": mean, "decay": decay, "far": far}
-"""Rules for the weights of n prediction heads, by name; a new rule is one function and one line."""
+"""Rules for the weights of n losses, by name; a new rule is one function and one line."""
 
 
 def _check_name(value: Any) -> Any:
@@ -78,43 +72,81 @@ def _check_active(value: Any) -> Any:
     return tuple(map(tuple, stages))
 
 
+def _check_teacherless(value: Any) -> Any:
+    """Accept true, false, or a probability; 0 is false and 1 is true."""
+    if not (isinstance(value, bool) or (_is_number(value) and 0 <= value <= 1)):
+        raise ValueError(f"objective.teacherless must be true, false or a probability, not {value!r}")
+    return bool(value) if value in (0, 1) else float(value)
+
+
+def _to_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+class WeightStage(Settings):
+    """A stretch of training in which the weights of the losses move linearly from one list to another."""
+
+    until: float = Field(gt=0, le=1)
+    """Share of the steps at which the stage ends; that of the last is 1."""
+    start: Annotated[tuple[float, ...], BeforeValidator(_check_weights)]
+    """Weight of each loss at the first step of the stage."""
+    end: Annotated[tuple[float, ...] | None, BeforeValidator(lambda value: value and _check_weights(value))] = None
+    """Weights that the stage approaches; null for those of its start."""
+
+
 class ObjectiveSettings(Settings):
-    """What is minimised: the sum over prediction heads of weight x mean loss in nats per target. See docs/objectives.md."""
+    """What is minimised: a weighted sum of losses in nats per target, one for each prediction head. See docs/objectives.md."""
 
     name: Annotated[str, BeforeValidator(_check_name)] = Field("sum", examples=[*OBJECTIVES, "module:Name"])
-    """Targets of prediction heads 2..N. `sum`: token t + i for head i, the paper's; `shuffled`: that of another sequence;
-    `bag`: the next `window` tokens without order; `order`: how soon each token comes; or `module:Name` of your own."""
+    """Losses beside head 1's. `sum`: token t + i for head i, the paper's; `shuffled`: that of another sequence;
+    docs/objectives.md has the others; or `module:Name` of your own."""
     window: int = Field(4, ge=1)
-    """Tokens ahead that `bag` and `order` use."""
-    teacherless: bool = False
-    """Whether the answer is hidden from the input, so that all of it is predicted from the prompt alone."""
+    """Tokens ahead that objectives with a window use."""
+    teacherless: Annotated[bool | float, BeforeValidator(_check_teacherless)] = Field(False, examples=["true", "false", 0.5])
+    """Whether the answer is hidden from the input, so that all of it is predicted from the prompt alone; a number hides each of
+    its tokens with this probability."""
     detached: bool = False
     """Whether heads 2..N send no gradient to the weights that head 1 uses: probes of a next-token model."""
     weights: Annotated[str | tuple[float, ...], BeforeValidator(_check_weights)] = Field(
         "uniform", examples=[*WEIGHTS, "a list"]
     )
-    """Weight of each head's loss: a rule, or a list. `uniform`: 1, then extra_weight for each further head; `mean`: 1, then
-    extra_weight shared by them; `decay`: extra_weight^(i - 1); `far`: 1, and extra_weight for head N alone."""
+    """Weight of each loss: a rule, or a list. `uniform`: 1, then extra_weight for each further loss; `mean`: 1, then
+    extra_weight shared by them; `decay`: extra_weight^(i - 1); `far`: 1, and extra_weight for the last loss alone."""
     extra_weight: float = Field(1.0, ge=0)
     """Lambda, the number in the rules of `weights`."""
     active: Annotated[str | tuple[tuple[int, int], ...], BeforeValidator(_check_active)] = Field(
         "all", examples=[*CURRICULA, "a list"]
     )
-    """Which heads are trained when. `up` and `down`: heads 1..k, with k growing from 1 or falling from N, for an equal share of
-    the steps each; a list of [step, k]: heads 1..k from that step on."""
+    """Which losses are trained when. `up` and `down`: losses 1..k, with k growing from 1 or falling from N, for an equal share
+    of the steps each; `fade`: as `down`, loss k fading over its share; a list of [step, k]: losses 1..k from that step on."""
+    stages: Annotated[tuple[WeightStage, ...] | None, BeforeValidator(_to_tuple)] = Field(None, examples=["null", "a list"])
+    """Weights over training, in place of `weights` and `active`: a list of mappings with `until`, `start` and `end`."""
+    normalised: bool = False
+    """Whether the weights of each step are divided by their sum."""
     terms: Terms = Field(ALL, examples=[ALL, "a list"])
     """Terms of the loss: which head is asked for which token, and where; `all`: each head i for token t + i at every position.
     Each is a mapping of `head`, `ahead`, and the roles `target`, `except_target`, `position`, `except_position`."""
 
     @model_validator(mode="after")
-    def _check_extra_weight(self) -> Self:
+    def _check_weighting(self) -> Self:
         if not isinstance(self.weights, str) and self.extra_weight != 1.0:
             raise ValueError("objective.extra_weight is the number of a rule: give it or a list of objective.weights")
+        if self.stages is not None and (self.weights, self.extra_weight, self.active) != ("uniform", 1.0, "all"):
+            raise ValueError("objective.stages replaces objective.weights, extra_weight and active: leave these out")
         return self
+
+    @property
+    def kind(self) -> ObjectiveKind:
+        """What is known of the objective; LabError if it is a user's own and cannot be imported."""
+        return find_objective_kind(self.name)
+
+    def losses(self, n: int) -> tuple[str, ...]:
+        """Return the names of the losses with n prediction heads, in the order of their weights."""
+        return self.kind.losses(n, self.window)
 
     def asks(self, head: int) -> bool:
         """Return whether the loss has a term of a prediction head, counted from 1."""
@@ -133,12 +165,40 @@ class ObjectiveSettings(Settings):
 
     def check(self, n: int, steps: int) -> None:
         """Raise a ValueError if the settings do not fit n prediction heads and the number of steps."""
-        if not isinstance(self.weights, str) and len(self.weights) != n:
-            raise ValueError(f"objective.weights must be {n} numbers, one for each prediction head, not {len(self.weights)}")
-        if self.active in ("up", "down") and steps < n:
-            raise ValueError(f"steps must be at least {n}, one for each stage of objective.active {self.active}, not {steps}")
-        for step, heads in () if isinstance(self.active, str) else self.active:
-            if not 1 <= heads <= n:
-                raise ValueError(f"objective.active must train between 1 and n_future = {n} heads, not {heads}")
+        if self.name in OBJECTIVES:  # a user's own is imported when training begins
+            self.check_losses(n, steps)
+
+    def check_losses(self, n: int, steps: int) -> None:
+        """Raise a ValueError if settings do not fit the losses and the number of steps."""
+        for setting, value, allowed in (
+            ("teacherless", self.teacherless, not self.kind.hidden_token),
+            ("detached", self.detached, self.kind.plain),
+        ):
+            if value and not allowed:
+                raise ValueError(f"objective.{setting} must be false with objective.name {self.name}, not {value}")
+        names = self.losses(n)
+        count, each = len(names), "prediction head" if len(names) == n else f"loss ({', '.join(names)})"
+        lists = [] if isinstance(self.weights, str) else [("weights", self.weights)]
+        lists += [("stages", weights) for stage in self.stages or () for weights in (stage.start, stage.end or stage.start)]
+        for setting, weights in lists:
+            if len(weights) != count:
+                raise ValueError(f"objective.{setting} must be {count} numbers, one for each {each}, not {len(weights)}")
+        if self.active in ("up", "down", "fade") and steps < count:
+            raise ValueError(
+                f"steps must be at least {count}, one for each stage of objective.active {self.active}, not {steps}"
+            )
+        for step, trained in () if isinstance(self.active, str) else self.active:
+            if not 1 <= trained <= count:
+                raise ValueError(f"objective.active must train between 1 and {_most(count, n)}, not {trained}")
             if step >= steps:
                 raise ValueError(f"objective.active must change before steps = {steps}, not at step {step}")
+        ends = [round(stage.until * steps) for stage in self.stages or ()]
+        if self.stages is not None and (not ends or ends[-1] != steps or ends != sorted({*ends} - {0})):
+            shares = [stage.until for stage in self.stages]
+            raise ValueError(
+                f"objective.stages must end at growing shares of the {steps} steps, the last at 1, not at {shares}"
+            )
+
+
+def _most(count: int, n: int) -> str:
+    return f"n_future = {n} heads" if count == n else f"{count} losses"

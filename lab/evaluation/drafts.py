@@ -37,7 +37,7 @@ def open_finished(run: Run | Path | str, purpose: str = "decode") -> Run:
     opened = run if isinstance(run, Run) else Run(run)
     if opened.state != "finished":
         raise LabError(f"{opened.path}: must be finished to {purpose}, not {opened.state}")
-    if opened.experiment.objective.teacherless:
+    if opened.experiment.objective.teacherless is True:
         raise LabError(f"{opened.path}: objective.teacherless must be false to {purpose}: the network never read an answer")
     return opened
 
@@ -59,7 +59,7 @@ def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
         raise LabError(
             f"{run.path}: heads must be 1 with objective.name {objective.name}: heads 2..n do not predict the tokens ahead"
         )
-    trained = {head for stage in make_stages(experiment) for head in stage.trained}
+    trained = {number for stage in make_stages(experiment) for number in stage.trained}
     for head in range(2, heads + 1):
         if head not in trained:
             raise LabError(f"{run.path}: heads must be below {head}, whose loss has weight 0: it is not trained to draft")

@@ -58,18 +58,18 @@ def measure_gradients(network: Network, batch: EvaluationBatch) -> dict[str, flo
         (microbatch,) = make_microbatches(experiment, objective, batch, 0, 1)
         return microbatch
 
-    inputs_BT, targets, counts_N, _ = make(sequences)
+    inputs, targets, counts_N, *_ = make(sequences)
     scores = targets.scores_NBTK
     targets = Targets(targets.tokens.to(device), None if scores is None else scores.to(device))
     roles: tuple[Tensor, tuple[str, ...]] | None = None
     if targets.scores_NBTK is None:  # each target is one token, which has one role
         roles = make(_put_roles_for_tokens(sequences)).targets.tokens.to(device), experiment.task.roles
     stages = make_stages(experiment)
-    weights = list(stages[stage_at(stages, batch.step)].weights)
+    weights = list(stages[stage_at(stages, batch.step)].at(batch.step))
     if experiment.objective.detached:
         weights[1:] = [0.0] * (len(weights) - 1)
     with torch.enable_grad():
-        return gradient_metrics(network, inputs_BT.to(device), targets, counts_N.to(device), weights, roles)
+        return gradient_metrics(network, inputs.tokens_BS.to(device), targets, counts_N.to(device), weights, roles)
 
 
 def _put_roles_for_tokens(batch: Batch) -> Batch:

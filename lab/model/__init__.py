@@ -2,7 +2,7 @@
 
 from lab.model.context import Context
 from lab.model.network import Network, build
-from lab.model.sites import edited, site_names, states
+from lab.model.sites import edited, recorded, site_names, states
 from lab.model.spec import NetworkSpec
 
-__all__ = ["Context", "Network", "NetworkSpec", "build", "edited", "site_names", "states"]
+__all__ = ["Context", "Network", "NetworkSpec", "build", "edited", "recorded", "site_names", "states"]

@@ -32,7 +32,7 @@ class Network(nn.Module):
 
     Attributes:
         spec: What it was built from.
-        mask: (D,), the embedding of a hidden token, whose id is V; None unless the network is teacherless.
+        mask: (D,), the embedding of a hidden token, whose id is V; None without `NetworkSpec.hidden_token`.
         sites: What `lab.model.sites` edits and records in each forward pass; None in training.
     """
 
@@ -47,7 +47,7 @@ class Network(nn.Module):
         self.heads = load_object(spec.kind.module, "model.heads")(spec)
         self.norm = RmsNorm(settings.width, settings.norm_epsilon)
         self.unembedding = Unembedding(settings.width, spec.vocabulary, spec.n_future if spec.kind.replicated else None)
-        self.mask = nn.Parameter(torch.empty(settings.width)) if spec.teacherless else None
+        self.mask = nn.Parameter(torch.empty(settings.width)) if spec.teacherless or spec.hidden_token else None
         self._initialise()
 
     @property

@@ -79,6 +79,23 @@ def states(network: Network, tokens_BT: Tensor, names: Iterable[str], context: C
 
 
 @contextmanager
+def recorded(network: Network, names: Iterable[str]) -> Iterator[dict[str, Tensor]]:
+    """Record activations by name in every forward pass inside, the last one's; without names passes take their fast path.
+
+    Raises:
+        LabError: If the network has no activation of a name.
+    """
+    names, found = list(names), dict[str, Tensor]()
+    if names:
+        _check_names(network, names)
+        before = network.sites or Sites({}, {})
+        with _sites(network, Sites(before.edits, found, frozenset(names))):
+            yield found
+    else:
+        yield found
+
+
+@contextmanager
 def edited(network: Network, edits: Mapping[str, Edit]) -> Iterator[None]:
     """Edit activations in every forward pass inside. Nested edits of one activation apply from the outermost to the innermost.
 

@@ -17,18 +17,22 @@ class NetworkSpec:
         model: Width, depth, attention heads, MLP, kind of prediction heads.
         vocabulary: V, token ids.
         n_future: N, prediction heads.
-        teacherless: Whether the network has an embedding for hidden tokens, whose id is V.
+        teacherless: Whether the answer is always hidden from the network: it never reads one.
+        hidden_token: Whether it has an embedding for hidden tokens, whose id is V; a teacherless network always has.
     """
 
     model: ModelSettings
     vocabulary: int
     n_future: int = 1
     teacherless: bool = False
+    hidden_token: bool = False
 
     @classmethod
     def of(cls, experiment: Experiment) -> NetworkSpec:
         """Return the spec of an experiment's network."""
-        return cls(experiment.model, experiment.task.vocab_size, experiment.n_future, experiment.objective.teacherless)
+        objective = experiment.objective
+        hides = bool(objective.teacherless) or objective.kind.hidden_token
+        return cls(experiment.model, experiment.task.vocab_size, experiment.n_future, objective.teacherless is True, hides)
 
     @property
     def kind(self) -> HeadKind:

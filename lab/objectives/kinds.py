@@ -1,46 +1,64 @@
-"""Objectives: the targets of each prediction head.
+"""Objectives: targets of the prediction heads, losses of another form, and what the network reads.
 
-An objective makes targets; `multi_head_loss` weights and sums their losses in the same way for all of them, so that objectives
-combine with every other setting of `objective`. Head 1 predicts the next token in all of them.
+Most objectives only make targets, whose cross-entropies `multi_head_loss` weights and sums, so that they combine with every
+other setting of `objective`. Head 1 predicts the next token in all of them.
 
-A new objective is one function and one `Objective` here, and one line in `lab.config.objective.OBJECTIVES`; or an `Objective`
-in a module of your own, named `module:Name`.
+A new objective is an `Objective`, here or in a module beside this one, and one entry of
+`lab.config.objective_table.OBJECTIVES`; or an `Objective` in a module of your own, named `module:Name`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab.config import Experiment
-from lab.config.objective import OBJECTIVES
+from lab.config.objective_table import OBJECTIVES, ObjectiveKind
 from lab.errors import LabError
-from lab.objectives.targets import IGNORE, StepData, Targets, future_targets, shift
+from lab.objectives.targets import IGNORE, Inputs, StepData, Targets, future_targets, shift
 from lab.registry import load_entry
+
+
+def future_tokens(step: StepData) -> Targets:
+    """Give head i token t + i (Gloeckle et al. 2024, section 2)."""
+    return Targets(future_targets(step.tokens_BT, step.scored_BT, step.n_future))
+
+
+_EXTRA_SEED = 0x6D74705F6C6162
+"""Keeps the draws of an objective's own modules different from those of the network."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """An objective.
+    """An objective: C losses are cross-entropies of targets, the others its own.
 
     Attributes:
         targets: Makes the targets of a step. Without scores it must only move tokens, never compute with them: the gradient
             diagnostics put roles in place of tokens to learn the role of each target.
         shuffles: Whether it needs `StepData.shuffled_BT`.
         predicts: Describes the target of heads 2..N for people; {i} is the head, {window} the window.
+        inputs: Makes what the network reads in a step; None for the tokens, with the answer hidden if it is teacherless.
+        columns: Selects from the hidden states (N, B, S, D) of all heads those of the C cross-entropies, (C, B, T, D), given C;
+            None for the first C heads.
+        extra: Builds a module whose forward pass takes `States` and returns the E further losses, each summed over its targets,
+            (E,) in nats. Its parameters train with the network's and are no part of it. None for no further losses.
+        counts: Counts the targets of each further loss in a step, (E,).
+        sites: Names of the activations (`lab.model.sites`) that `States.sites` has.
+        kind: What settings, costs and documentation know of it; a built-in's stands in `lab.config.objective_table.OBJECTIVES`.
     """
 
-    targets: Callable[[StepData], Targets]
+    targets: Callable[[StepData], Targets] = future_tokens
     shuffles: bool = False
     predicts: str = "token t+{i}"
-
-
-def future_tokens(step: StepData) -> Targets:
-    """Give head i token t + i (Gloeckle et al. 2024, section 2)."""
-    return Targets(future_targets(step.tokens_BT, step.scored_BT, step.n_future))
+    inputs: Callable[[StepData], Inputs] | None = None
+    columns: Callable[[Tensor, int], Tensor] | None = None
+    extra: Callable[[Experiment], nn.Module] | None = None
+    counts: Callable[[StepData], Tensor] | None = None
+    sites: tuple[str, ...] = ()
+    kind: ObjectiveKind = field(default_factory=ObjectiveKind)
 
 
 def shuffled_tokens(step: StepData) -> Targets:
@@ -85,10 +103,25 @@ def find_objective(experiment: Experiment) -> Objective:
         LabError: If it cannot be imported, is no `Objective`, or does not fit the experiment's other settings.
     """
     name = experiment.objective.name
-    objective = load_entry(OBJECTIVES.get(name, name), Objective, "objective.name")
+    path = OBJECTIVES[name].path if name in OBJECTIVES else name
+    objective = load_entry(path, Objective, "objective.name")
+    if name not in OBJECTIVES:
+        _check_own(experiment)
+    if experiment.compile != "none" and objective.sites:
+        raise LabError(f"compile must be none with objective.name {name}, which reads activations, not {experiment.compile!r}")
     if objective.shuffles and experiment.batch_size == 1:
         raise LabError(f"batch_size must be at least 2 for objective.name {name} (targets come from another sequence), not 1")
     return objective
+
+
+def build_extra(experiment: Experiment) -> nn.Module | None:
+    """Build the losses of its own that an objective has, with weights that depend on the run's seed alone; None without any."""
+    make = find_objective(experiment).extra
+    if make is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed((experiment.seed + _EXTRA_SEED) % 2**63)
+        return make(experiment)
 
 
 def describe_target(experiment: Experiment, head: int) -> str:
@@ -99,6 +132,15 @@ def describe_target(experiment: Experiment, head: int) -> str:
     if head == 1:
         return "token t+1"
     return find_objective(experiment).predicts.format(i=head, window=experiment.objective.window)
+
+
+def _check_own(experiment: Experiment) -> None:
+    """Check the settings that depend on the losses of a user's own objective."""
+    try:
+        experiment.objective.check_losses(experiment.n_future, experiment.steps)
+        experiment.check_objective()
+    except ValueError as error:
+        raise LabError(str(error)) from error
 
 
 def _window(step: StepData) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -17,11 +18,42 @@ class Loss(NamedTuple):
 
     Attributes:
         total: Scalar in nats, differentiable.
-        heads_N: (N,) each prediction head's loss in nats per target, without gradient.
+        heads_N: (N,) each prediction head's loss in nats per target, without gradient; with further losses all L.
     """
 
     total: Tensor
     heads_N: Tensor
+
+
+class States(NamedTuple):
+    """What losses of another form are computed from.
+
+    Attributes:
+        hidden_NBSD: Normed states of all prediction heads, of S positions.
+        unembedding: (V, D) if all heads share it, or N of these.
+        embedding_VD: Token embeddings.
+        tokens_BT: (B, T) int64.
+        scored_BT: (B, T) bool, whether a token counts as a target.
+        sites: The activations that the objective asked for, by name.
+    """
+
+    hidden_NBSD: Tensor
+    unembedding: Matrices
+    embedding_VD: Tensor
+    tokens_BT: Tensor
+    scored_BT: Tensor
+    sites: Mapping[str, Tensor]
+
+    def matrix(self, head: int) -> Tensor:
+        """Return the unembedding (V, D) of a prediction head, counted from 1."""
+        return self.unembedding if isinstance(self.unembedding, Tensor) else self.unembedding[head - 1]
+
+
+def matrices_of(unembedding: Matrices, count: int) -> Matrices:
+    """Return the unembeddings of `count` cross-entropies: those of the heads, and that of head 1 for any beyond them."""
+    if isinstance(unembedding, Tensor):
+        return unembedding
+    return tuple(unembedding[number if number < len(unembedding) else 0] for number in range(count))
 
 
 def multi_head_loss(

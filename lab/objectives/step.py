@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lab.config import Experiment
 from lab.objectives.kinds import Objective
-from lab.objectives.targets import IGNORE, Microbatch, StepData, Targets
+from lab.objectives.targets import IGNORE, Inputs, Microbatch, StepData, Targets
 from lab.objectives.terms import term_targets
 from tasks import Batch
 from tasks.core.rng import stream
@@ -22,19 +21,24 @@ def make_microbatches(experiment: Experiment, objective: Objective, batch: Batch
         experiment: The run's settings.
         objective: Its objective.
         batch: All sequences of the step.
-        step: The optimiser step, counted from 0, which keys the objective's random draws.
+        step: The optimiser step, counted from 0, which keys random draws.
         count: Microbatches of the step, over all devices.
     """
     data = make_step_data(experiment, objective, batch, step)
     targets = objective.targets(data)
-    counts_N = (targets.per_head().double() / count).float()  # the terms of a loss keep the weight that they have among all
+    counted = [targets.per_head()] if objective.counts is None else [targets.per_head(), objective.counts(data)]
+    counts_L = (torch.cat(counted).double() / count).float()  # the terms of a loss keep the weight that they have among all
     if experiment.objective.terms is not None:
         roles_BT = torch.from_numpy(batch.roles).long()
         visible = data.tokens_BT, data.scored_BT, roles_BT
         targets = Targets(term_targets(experiment.objective.terms, experiment.task.roles, *visible, data.n_future))
     size = len(batch) // count
-    inputs = torch.split(make_inputs(experiment, batch), size)
-    return [Microbatch(*each, counts_N) for each in zip(inputs, targets.split(size), strict=True)]
+    inputs = make_inputs(experiment, batch, step) if objective.inputs is None else objective.inputs(data)
+    parts = zip(inputs.split(size), targets.split(size), strict=True)
+    if objective.extra is None:
+        return [Microbatch(*each, counts_L) for each in parts]
+    own = zip(torch.split(data.tokens_BT, size), torch.split(data.scored_BT, size), strict=True)
+    return [Microbatch(*each, counts_L, (0, 0), *more) for each, more in zip(parts, own, strict=True)]
 
 
 def make_step_data(experiment: Experiment, objective: Objective, batch: Batch, step: int) -> StepData:
@@ -44,13 +48,27 @@ def make_step_data(experiment: Experiment, objective: Objective, batch: Batch, s
         visible = np.where(batch.scored, batch.tokens, IGNORE)
         shuffled_BT = torch.from_numpy(visible[draw_partners(len(batch), experiment.seed, step)])
     tokens_BT, scored_BT = torch.from_numpy(batch.tokens), torch.from_numpy(batch.scored)
-    return StepData(tokens_BT, scored_BT, experiment.n_future, experiment.objective.window, shuffled_BT)
+    return StepData(
+        tokens_BT,
+        scored_BT,
+        experiment.n_future,
+        experiment.objective.window,
+        shuffled_BT,
+        torch.from_numpy(batch.answer),
+        experiment.task.vocab_size,
+        (experiment.seed, step),
+    )
 
 
-def make_inputs(experiment: Experiment, batch: Batch) -> Tensor:
-    """Return the network's inputs (B, T): the tokens; in teacherless training with the answer hidden."""
-    hidden = experiment.objective.teacherless
-    return torch.from_numpy(hide_answer(batch, experiment.task.vocab_size) if hidden else batch.tokens)
+def make_inputs(experiment: Experiment, batch: Batch, step: int) -> Inputs:
+    """Return the network's inputs: the tokens; in teacherless training with tokens of the answer hidden."""
+    share = experiment.objective.teacherless
+    if not share:
+        return Inputs(torch.from_numpy(batch.tokens))
+    chosen = None
+    if share is not True:
+        chosen = stream("objective/hidden", seed=experiment.seed, index=step).random(batch.tokens.shape) < share
+    return Inputs(torch.from_numpy(hide_answer(batch, experiment.task.vocab_size, chosen)))
 
 
 def draw_partners(size: int, seed: int, step: int) -> NDArray[np.int64]:
@@ -61,8 +79,8 @@ def draw_partners(size: int, seed: int, step: int) -> NDArray[np.int64]:
     return partners
 
 
-def hide_answer(batch: Batch, mask: int) -> NDArray[np.int64]:
-    """Return the tokens (B, T) with the mask's id in place of each token of the answer."""
+def hide_answer(batch: Batch, mask: int, chosen: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """Return the tokens (B, T) with the mask's id in place of each token of the answer, or of those chosen, (B, T)."""
     position = np.arange(batch.tokens.shape[1])
-    inside = (position >= batch.answer[:, :1]) & (position < batch.answer[:, 1:])
-    return np.where(inside, mask, batch.tokens)
+    hidden = (position >= batch.answer[:, :1]) & (position < batch.answer[:, 1:])
+    return np.where(hidden if chosen is None else hidden & chosen, mask, batch.tokens)

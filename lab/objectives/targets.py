@@ -22,6 +22,9 @@ class StepData(NamedTuple):
         window: `objective.window`, tokens.
         shuffled_BT: (B, T) int64, for each sequence the tokens of another one (`IGNORE` where not scored), drawn anew in each
             step; None unless the objective has `shuffles`.
+        answer_B2: (B, 2) int64, begin and end (exclusive) of the answers.
+        hidden_token: The id of a token that the network reads as its learnt embedding of no token: V.
+        draw: Keys of the step's random draws: the run's seed and the optimiser step, counted from 0.
     """
 
     tokens_BT: Tensor
@@ -29,13 +32,37 @@ class StepData(NamedTuple):
     n_future: int
     window: int = 1
     shuffled_BT: Tensor | None = None
+    answer_B2: Tensor | None = None
+    hidden_token: int = 0
+    draw: tuple[int, int] = (0, 0)
+
+
+class Inputs(NamedTuple):
+    """What the network reads in a step, S positions.
+
+    Attributes:
+        tokens_BS: (B, S) int64.
+        positions_BS: (B, S) int64, for RoPE; None for 0 to S - 1.
+        mask_B1SS: (B, 1, S, S) bool, True where a position (third) attends to another (last); None for causal attention.
+    """
+
+    tokens_BS: Tensor
+    positions_BS: Tensor | None = None
+    mask_B1SS: Tensor | None = None
+
+    def split(self, size: int) -> list[Inputs]:
+        """Split into groups of `size` sequences."""
+        tokens = torch.split(self.tokens_BS, size)
+        others = [[None] * len(tokens) if each is None else torch.split(each, size) for each in self[1:]]
+        return [Inputs(*each) for each in zip(tokens, *others, strict=True)]
 
 
 class Targets(NamedTuple):
     """The targets of each prediction head at each position: a token, or a distribution over K tokens.
 
     Attributes:
-        tokens: (N, B, T) int64, or (N, B, T, K) with scores; `IGNORE` where nothing counts.
+        tokens: (N, B, T) int64, or (N, B, T, K) with scores; `IGNORE` where nothing counts. Some objectives have fewer or more
+            than N.
         scores_NBTK: None, or float32: the softmax over K gives each token's probability; -inf where ignored.
     """
 
@@ -58,18 +85,22 @@ class Microbatch(NamedTuple):
     """The data of one forward and backward pass.
 
     Attributes:
-        inputs_BT: (B, T) int64, the tokens; in teacherless training with the answer hidden.
+        inputs: What the network reads.
         targets: The targets of its sequences.
-        counts_N: (N,) float32, targets of each prediction head in the whole step, divided by the number of its microbatches:
-            the mean over microbatches of their losses is the loss of the whole step, however unevenly targets are spread.
+        counts_L: (L,) float32, targets of each loss in the whole step, divided by the number of its microbatches: the mean over
+            microbatches of their losses is the loss of the whole step, however unevenly targets are spread.
         seen: Tokens and scored tokens that this microbatch adds to those seen: the whole step's in the first microbatch of
             each process, 0 in the others.
+        tokens_BT: (B, T) int64, the tokens as the task drew them; None unless the objective has losses of its own.
+        scored_BT: (B, T) bool, whether a token counts as a target; None as `tokens_BT`.
     """
 
-    inputs_BT: Tensor
+    inputs: Inputs
     targets: Targets
-    counts_N: Tensor
+    counts_L: Tensor
     seen: tuple[int, int] = (0, 0)
+    tokens_BT: Tensor | None = None
+    scored_BT: Tensor | None = None
 
 
 def future_targets(tokens_BT: Tensor, scored_BT: Tensor, n_future: int) -> Tensor:

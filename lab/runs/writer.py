@@ -17,7 +17,7 @@ from lab.config import Experiment, dump
 from lab.config.kinds import find_kind
 from lab.errors import LabError, Occupied
 from lab.objectives import describe_target
-from lab.objectives.schedule import make_stages
+from lab.objectives.schedule import Stage, make_stages
 from lab.runs import tables
 from lab.runs.files import folder_atomic, write_json
 from lab.runs.layout import (
@@ -79,11 +79,9 @@ class Recorder:
             "data": experiment.task.fingerprint,
             "seed": experiment.seed,
             "predicts": {f"prediction head {i}": describe_target(experiment, i) for i in heads},
+            **describe_extra(experiment),
             "sees": {f"prediction head {i}": find_kind(experiment.model.heads).sees(i) for i in heads},
-            "objective": [
-                {"from_step": stage.step, "weights": list(stage.weights), "head_1_share": stage.first_share}
-                for stage in make_stages(experiment)
-            ],
+            "objective": [describe_stage(stage) for stage in make_stages(experiment)],
             "non_embedding_parameters": experiment.non_embedding_parameters,
             "flops_per_step": experiment.flops_per_step,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
@@ -248,3 +246,17 @@ def git_commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def describe_stage(stage: Stage) -> dict[str, Any]:
+    """Return the record of a stage of training."""
+    changing = {"weights_approach": list(stage.end)} if stage.end != stage.weights else {}
+    return {"from_step": stage.step, "weights": list(stage.weights), "head_1_share": stage.first_share, **changing}
+
+
+def describe_extra(experiment: Experiment) -> dict[str, Any]:
+    """Return the record of losses and parameters that are not those of the prediction heads; nothing without any."""
+    names = experiment.objective.losses(experiment.n_future)
+    if len(names) == experiment.n_future:
+        return {}
+    return {"losses": list(names), "auxiliary_parameters": experiment.auxiliary_parameters}

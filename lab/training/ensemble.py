@@ -20,7 +20,7 @@ from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import Network, build
 from lab.model.ensemble import member_name, member_state, split_members, stack
-from lab.objectives import Microbatch
+from lab.objectives import Inputs, Microbatch
 from lab.objectives.schedule import make_stages
 from lab.runs.checkpoint import remove_older, write_checkpoint
 from lab.training.checkpoint_io import SafetensorsIO
@@ -38,12 +38,12 @@ class EnsembleModule(TrainingModule):
 
     Attributes:
         network: The weights of all members, each with a first dimension of M.
-        weights_MSN: The weight of each prediction head's loss in each stage of training, (M, S, N) float32.
+        weights_MS2N: The weight of each prediction head's loss at begin and end of each stage of training, (M, S, 2, N).
         totals: The totals of each member, (M, N + 3).
         seen: Tokens and scored tokens that each member has seen, (M, 2).
     """
 
-    weights_MSN: Tensor
+    weights_MS2N: Tensor
 
     def __init__(self, experiments: Sequence[Experiment]) -> None:
         check_ensemble(experiments)
@@ -54,16 +54,18 @@ class EnsembleModule(TrainingModule):
         self._scratch_by_n = {network.n_future: network for network in networks}  # in a dict, Lightning does not train them
         self._first = [self.network.n_future - network.n_future for network in networks]
         self.network = stack(networks)
-        weights = [self._padded(torch.tensor([stage.weights for stage in make_stages(each)])) for each in experiments]
-        self.register_buffer("weights_MSN", torch.stack(weights), persistent=False)
+        pairs = [[(stage.weights, stage.end) for stage in make_stages(each)] for each in experiments]
+        weights = torch.stack([self._padded(torch.tensor(own)) for own in pairs])
+        self.register_buffer("weights_MS2N", weights, persistent=False)
         self.totals = self.totals.expand(len(experiments), -1).clone()
         self.seen = self.seen.expand(len(experiments), -1).clone()
 
     def training_step(self, microbatches: Sequence[Microbatch], batch_idx: int) -> Tensor:  # type: ignore[override]
-        states = self.hidden(torch.cat([each.inputs_BT for each in microbatches]))
+        states = self.hidden(Inputs(torch.cat([each.inputs.tokens_BS for each in microbatches])))
         # Unbind, since the gradient of a slice would be as large as that of the whole.
         hidden = torch.unflatten(states, 1, (len(microbatches), -1)).unbind(1)
-        matrices, weights = split_members(self.network.unembedding.matrices), self.weights_MSN[:, self.stage].unbind(0)
+        matrices = split_members(self.network.unembedding.matrices)
+        weights = self.weights(self.weights_MS2N[:, self.stage].transpose(0, 1)).unbind(0)
         losses = [
             self.loss(microbatch, hidden_NBTD[first:], matrix, weights_N[first:])
             for microbatch, hidden_NBTD, matrix, weights_N, first in zip(
@@ -206,6 +208,8 @@ def check_ensemble(experiments: Sequence[Experiment]) -> None:
         raise LabError("the runs of an ensemble end together: evaluation.stop.metric must be null, or train them one by one")
     if first.devices > 1:
         raise LabError(f"devices must be 1 for the runs of an ensemble, not {first.devices}")
+    if not first.objective.kind.plain:
+        raise LabError(f"the runs of an ensemble cannot have objective.name {first.objective.name}: train them one by one")
     if first.objective.teacherless or first.init is not None:
         raise LabError("the runs of an ensemble cannot be teacherless, nor start from the weights of another run (init)")
     several = len({experiment.n_future for experiment in experiments}) > 1

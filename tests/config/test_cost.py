@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode
 
 from lab.config import Experiment, ModelSettings
 from lab.config.cost import count_parameters, non_embedding_parameters, trunk_layers
@@ -16,23 +16,10 @@ from lab.config.kinds import KINDS, LAYER, HeadKind, ParameterCounts, find_kind
 from lab.errors import LabError
 from lab.model import Network, NetworkSpec, build
 from lab.objectives import Targets, future_targets, multi_head_loss
+from tests.helpers.flops import COUNTED_TOO
 from tests.helpers.tiny import tiny
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
-aten = torch.ops.aten
-
-
-def attention_backward(*shapes: Any, **_: Any) -> int:
-    """Count four of the five products in torch's kernel: it forms the scores a second time."""
-    return sdpa_backward_flop_count(*shapes[:4]) * 4 // 5
-
-
-COUNTED_TOO = {
-    aten.addmm_: lambda total, left, right, **_: 2 * left[0] * left[1] * right[1],
-    aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
-}
-"""Products that torch's counter does not know by these names."""
 
 
 def experiment_of(kind: str, n_future: int, **changes: Any) -> Experiment:

@@ -33,7 +33,8 @@ OTHER: dict[str, Any] = {
     "examples": 500, "seed": 9, "precision": "bfloat16", "accelerator": "cpu", "devices": 2, "threads": 3,
     "task.vocabulary": 40, "task.length": 80, "objective.name": "shuffled", "objective.detached": True,
     "objective.weights": [2.5], "objective.extra_weight": 0.5, "objective.window": 2, "objective.active": "up",
-    "objective.terms": [{"head": 1, "target": "copy"}],
+    "objective.terms": [{"head": 1, "target": "copy"}], "objective.normalised": True,
+    "objective.stages": [{"until": 1, "start": [1], "end": [0.5]}],
     "init": "runs/first", "evaluation.measures.gradients": 2, "compile": "default", "strategy": "ddp",
 }  # fmt: skip
 """Another value for every setting that has one."""

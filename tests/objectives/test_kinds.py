@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lab.config.objective import OBJECTIVES
+from lab.config.objective_table import OBJECTIVES
 from lab.objectives import IGNORE, Objective, StepData, Targets, cross_entropy, multi_head_loss
 from lab.objectives.step import draw_partners
 from lab.registry import load_entry
@@ -29,7 +29,7 @@ def step_of(n: int, window: int) -> StepData:
 
 
 def targets_of(name: str, step: StepData) -> Targets:
-    return load_entry(OBJECTIVES[name], Objective, "objective.name").targets(step)
+    return load_entry(OBJECTIVES[name].path, Objective, "objective.name").targets(step)
 
 
 def states(n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -100,7 +100,7 @@ def test_each_condition_on_agreement_asks_its_questions(
 
     def made(experiment: lab.Experiment, batch: Batch) -> tuple[Tensor, Tensor]:
         (micro,) = make_microbatches(experiment, find_objective(experiment), batch, 0, 1)
-        return micro.targets.tokens, micro.counts_N
+        return micro.targets.tokens, micro.counts_L
 
     targets_NBT, counts_N = made(experiment, batch)
     expected = torch.full_like(targets_NBT, IGNORE)

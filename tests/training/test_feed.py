@@ -13,10 +13,10 @@ def test_ranks_and_parts_divide_the_one_global_batch(world: int, accumulate: int
     experiment = tiny(grad_accum_steps=accumulate)
     parts = [part for rank in range(world) for part in Feed(experiment, rank=rank, world=world).microbatches(7)]
     whole = experiment.task.batch(experiment.seed, 7, experiment.batch_size, "train")
-    np.testing.assert_array_equal(torch.cat([part.inputs_BT for part in parts]), whole.tokens)
-    counts = parts[0].counts_N * world * accumulate
+    np.testing.assert_array_equal(torch.cat([part.inputs.tokens_BS for part in parts]), whole.tokens)
+    counts = parts[0].counts_L * world * accumulate
     assert counts.tolist() == [whole.scored[:, 1:].sum(), whole.scored[:, 2:].sum()]
-    assert all(torch.equal(part.counts_N, parts[0].counts_N) for part in parts)
+    assert all(torch.equal(part.counts_L, parts[0].counts_L) for part in parts)
 
 
 def test_the_stream_continues_from_any_step() -> None:
@@ -24,12 +24,12 @@ def test_the_stream_continues_from_any_step() -> None:
     whole = list(islice(Feed(experiment), 12))
     rest = list(islice(Feed(experiment, first_step=4), 4))
     for one, other in zip(whole[8:], rest, strict=True):
-        assert torch.equal(one.inputs_BT, other.inputs_BT)
+        assert torch.equal(one.inputs.tokens_BS, other.inputs.tokens_BS)
 
 
 def test_models_that_differ_in_n_see_the_same_tokens() -> None:
     one, two = (next(iter(Feed(tiny(n_future=n)))) for n in (1, 2))
-    assert torch.equal(one.inputs_BT, two.inputs_BT)
+    assert torch.equal(one.inputs.tokens_BS, two.inputs.tokens_BS)
 
 
 def test_a_finite_set_is_walked_once_each_epoch_in_another_order() -> None:

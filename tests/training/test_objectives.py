@@ -11,7 +11,7 @@ from torch.nn import functional as F
 import lab
 from lab.config import Experiment
 from lab.config.kinds import KINDS
-from lab.config.objective import OBJECTIVES
+from lab.config.objective_table import OBJECTIVES
 from lab.model import build
 from lab.objectives import Targets, multi_head_loss
 from lab.runs.writer import Recorder
@@ -40,7 +40,9 @@ def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
     optimiser = torch.optim.AdamW(decays, lr=settings.peak_lr, betas=(settings.beta1, settings.beta2))
     for step, part in zip(range(experiment.steps), Feed(lab.override(experiment, {"grad_accum_steps": 1})), strict=False):
         targets = Targets(part.targets.tokens[:1])
-        loss = multi_head_loss(network(part.inputs_BT)[:1], network.unembedding.of_head(1), targets, targets.per_head()).total
+        loss = multi_head_loss(
+            network(part.inputs.tokens_BS)[:1], network.unembedding.of_head(1), targets, targets.per_head()
+        ).total
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(path, settings.clip_norm or torch.inf)
@@ -90,12 +92,12 @@ def test_other_sequences_are_drawn_from_the_whole_step(world: int, accumulate: i
     cut = tiny(grad_accum_steps=accumulate, **settings)
     parts = [part for rank in range(world) for part in Feed(cut, rank=rank, world=world).microbatches(5)]
     assert torch.equal(torch.cat([part.targets.tokens for part in parts], dim=1), whole.targets.tokens)
-    assert not (whole.targets.tokens[1, :, :-2] == whole.inputs_BT[:, 2:]).all(1).any()
+    assert not (whole.targets.tokens[1, :, :-2] == whole.inputs.tokens_BS[:, 2:]).all(1).any()
 
 
 def test_every_objective_sees_the_same_data() -> None:
     settings: list[dict[str, object]] = [{"objective__name": name} for name in OBJECTIVES]
-    streams = [Feed(tiny(**more)).microbatches(4)[0].inputs_BT for more in [*settings, {"objective__active": "up"}]]
+    streams = [Feed(tiny(**more)).microbatches(4)[0].inputs.tokens_BS for more in [*settings, {"objective__active": "up"}]]
     assert all(torch.equal(tokens, streams[0]) for tokens in streams)
 
 
@@ -150,7 +152,7 @@ def staged_loop(experiment: Experiment, weights_at: Callable[[int], list[float]]
     for step, part in zip(range(experiment.steps), Feed(experiment), strict=False):
         weights = weights_at(step)
         targets = part.targets.tokens
-        hidden = network(part.inputs_BT)
+        hidden = network(part.inputs.tokens_BS)
         losses = [
             weight * F.cross_entropy((hidden[i] @ network.unembedding.weight.T).flatten(0, 1), targets[i].flatten())
             for i, weight in enumerate(weights) if weight

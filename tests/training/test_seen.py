@@ -51,7 +51,7 @@ def test_tasks_without_padding_count_every_position(task: str) -> None:
     answer = lab.override(experiment, {"task.loss_on": "answer"}) if experiment.task.has_answer else experiment
     (scored,) = Feed(answer).microbatches(3)
     assert scored.seen[0] == part.seen[0]
-    assert scored.seen[1] == scored.counts_N[0]
+    assert scored.seen[1] == scored.counts_L[0]
 
 
 def test_padding_to_longer_sequences_counts_no_more_tokens() -> None:

@@ -110,8 +110,8 @@ def test_parts_show_what_the_whole_step_shows() -> None:
     experiment = tiny(accumulate=4)
     parts = list(islice(Feed(experiment), 4))
     (whole,) = Feed(tiny()).microbatches(0)
-    assert torch.equal(torch.cat([part.inputs_BT for part in parts]), whole.inputs_BT)
-    assert not torch.equal(whole.inputs_BT, torch.from_numpy(Feed(tiny()).batch(0).tokens))
+    assert torch.equal(torch.cat([part.inputs.tokens_BS for part in parts]), whole.inputs.tokens_BS)
+    assert not torch.equal(whole.inputs.tokens_BS, torch.from_numpy(Feed(tiny()).batch(0).tokens))
 
 
 @pytest.mark.parametrize(

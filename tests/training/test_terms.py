@@ -48,7 +48,7 @@ def test_microbatches_split_the_targets_of_a_step(world: int, accumulate: int) -
     cut = tiny(grad_accum_steps=accumulate, objective__terms=MOVED)
     parts = [part for rank in range(world) for part in Feed(cut, rank=rank, world=world).microbatches(5)]
     assert torch.equal(torch.cat([part.targets.tokens for part in parts], dim=1), whole.targets.tokens)
-    assert all(torch.allclose(part.counts_N * world * accumulate, whole.counts_N) for part in parts)
+    assert all(torch.allclose(part.counts_L * world * accumulate, whole.counts_L) for part in parts)
 
 
 @pytest.mark.process

@@ -1,0 +1,128 @@
+"""Objectives: one table with everything that is known of one without torch.
+
+A new objective is one `lab.objectives.Objective` and one entry in `OBJECTIVES`; one of your own is an `Objective` in any
+importable module, which `objective.name: "module:Name"` names. Losses, costs, documentation and tests follow from the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lab.config.model import ModelSettings
+from lab.errors import LabError
+from lab.registry import load_object
+
+
+class Shape(NamedTuple):
+    """The sizes that costs of an objective depend on.
+
+    Attributes:
+        model: The network.
+        n_future: N, prediction heads.
+        window: `objective.window`, tokens.
+        length: T, tokens of a sequence.
+        vocabulary: V.
+    """
+
+    model: ModelSettings
+    n_future: int
+    window: int
+    length: int
+    vocabulary: int
+
+
+def head_losses(n_future: int, _window: int) -> tuple[str, ...]:
+    """Name one loss for each prediction head, `1` to `N`."""
+    return tuple(str(head) for head in range(1, n_future + 1))
+
+
+def _headless_losses(n_future: int, window: int) -> tuple[str, ...]:
+    return (*head_losses(n_future, window), *(f"ahead_{ahead}" for ahead in range(2, window + 1)))
+
+
+def _nothing(_: object) -> int:
+    return 0
+
+
+@dataclass(frozen=True)
+class ObjectiveKind:
+    """An objective, as settings, costs and documentation know it.
+
+    Attributes:
+        path: The `lab.objectives.Objective`, as "module:Name".
+        losses: Names its losses from N and `objective.window`, in the order of their weights: those of the prediction heads,
+            by number, then others. The first is head 1's next-token loss.
+        plain: Whether each loss is the cross-entropy of one prediction head at the positions of the tokens. Other objectives
+            have no gradient diagnostics and no ensembles.
+        parameters: Counts the parameters of modules that train and are no part of the network.
+        flops: Counts the floating-point operations of training on one sequence, forward and backward, beyond those of the
+            network with N unembeddings.
+        hidden_token: Whether the network has an embedding of a token that is not in the vocabulary, which the objective uses:
+            `objective.teacherless` then must be false.
+        formula: The loss, for the documentation.
+        separates: Which explanation it separates from others, for the documentation.
+        source: Where it comes from, for the documentation.
+    """
+
+    path: str = ""
+    losses: Callable[[int, int], tuple[str, ...]] = head_losses
+    plain: bool = True
+    parameters: Callable[[ModelSettings], int] = _nothing
+    flops: Callable[[Shape], int] = _nothing
+    hidden_token: bool = False
+    formula: str = ""
+    separates: str = ""
+    source: str = ""
+
+
+OBJECTIVES: dict[str, ObjectiveKind] = {
+    "sum": ObjectiveKind(
+        "lab.objectives.kinds:SUM",
+        formula="head i: token t + i",
+        separates="the method itself",
+        source="Gloeckle et al. 2024, section 2",
+    ),
+    "shuffled": ObjectiveKind(
+        "lab.objectives.kinds:SHUFFLED",
+        formula="head i: token t + i of another sequence of the step",
+        separates="compute, noise and a larger loss from the information of the targets",
+        source="control",
+    ),
+    "bag": ObjectiveKind(
+        "lab.objectives.kinds:BAG",
+        formula="heads 2..n: the next `window` tokens, each with the same probability",
+        separates="which tokens come from when they come",
+        source="order-free control",
+    ),
+    "order": ObjectiveKind(
+        "lab.objectives.kinds:ORDER",
+        formula="heads 2..n: softmax of minus the distance to each token's next occurrence, within `window` tokens",
+        separates="the exact offset from the order of the coming tokens",
+        source="token-order prediction, ListNet: Zuhri et al. 2025",
+    ),
+    "headless": ObjectiveKind(
+        "lab.objectives.headless:HEADLESS",
+        losses=_headless_losses,
+        plain=False,
+        flops=lambda shape: (shape.window - 1) * 6 * shape.length * shape.vocabulary * shape.model.width,
+        formula="sum over k up to `window` of w_k CE(z, token t + k), on head 1's own logits z",
+        separates="more targets from more prediction heads: parameters and depth are those of n = 1",
+        source="modded-nanogpt and nanochat (code)",
+    ),
+}
+
+
+def find_objective_kind(name: str) -> ObjectiveKind:
+    """Return the kind of an objective: one of `OBJECTIVES`, or that of a user's own by "module:Name".
+
+    Raises:
+        LabError: If a user's own cannot be imported.
+    """
+    if name in OBJECTIVES:
+        return OBJECTIVES[name]
+    kind = getattr(load_object(name, "objective.name"), "kind", None)
+    if not isinstance(kind, ObjectiveKind):
+        raise LabError(f"objective.name {name!r} is not a lab.objectives.Objective")
+    return kind
