@@ -1,0 +1,16 @@
+"""Naive twins of objectives with losses of another form than one cross-entropy for each prediction head.
+
+A twin computes each loss of a step, by name, in plain loops over sequences and positions, from the module's weights. A new one
+is a module here and one line in `TWINS`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from lab.training.module import TrainingModule
+from tasks import Batch
+from tests.helpers.twins.headless import headless
+
+Twin = Callable[[TrainingModule, Batch], Mapping[str, Tensor]]
+TWINS: Mapping[str, Twin] = {"headless": headless}
