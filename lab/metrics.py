@@ -63,6 +63,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "gradient": Quantity("gradient norm", parts=("site", "head"), describes=True),
     "gradient/cosine": Quantity("cosine of gradients", "score", False, ("site", "head", "other_head")),
     "gradient/share": Quantity("share of the gradient at the trunk's output", "fraction", False, ("role", "head or all")),
+    "effective_rank": Quantity("effective rank of the states", parts=("site",), describes=True),
     "tokens_per_forward": Quantity("tokens per forward pass"),
     "mean_acceptance_length": Quantity("mean acceptance length"),
     "acceptance": Quantity("acceptance rate", "fraction", False, ("head",)),

@@ -41,6 +41,9 @@ MEASURES = {
     "gradients": MeasureEntry(
         "lab.evaluation.measures:measure_gradients", 0, "gradient diagnostics: norms, cosines and shares by role of each head"
     ),
+    "rank": MeasureEntry(
+        "lab.evaluation.measures:measure_rank", 0, "effective rank of the trunk's output and of each prediction head's state"
+    ),
 }
 """Measures by name, in the order in which they are taken; predictions are always measured."""
 

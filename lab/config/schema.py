@@ -29,7 +29,7 @@ def to_schema_1(settings: dict[str, Any], defaults: Mapping[str, Any], task: Tas
     evaluation["induction_scores"] = measures["induction"] > 0
     evaluation["gradient_audit"] = measures["gradients"] or None
     known = {"induction": int(evaluation["induction_scores"]), "training": 1, "gradients": measures["gradients"]}
-    if younger := {name: every for name, every in measures.items() if every != known.get(name)}:
+    if younger := {name: every for name, every in measures.items() if every != known.get(name, 0)}:
         evaluation["measures"] = younger
     _drop_defaults(settings, {name: value for name, value in defaults.items() if name not in old})
     _drop_younger(settings["task"], task)

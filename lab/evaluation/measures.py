@@ -15,6 +15,7 @@ from torch import Tensor
 from lab.evaluation.batch import EVALUATION_SEED, EvaluationBatch
 from lab.interp.attention_scores import attention_scores, probe_period, repeated_probe, score_metrics
 from lab.interp.gradients import gradient_metrics
+from lab.interp.rank import rank_metrics
 from lab.model import Network
 from lab.objectives import Microbatch, Targets, find_objective, make_microbatches
 from lab.objectives.schedule import make_stages, stage_at
@@ -70,6 +71,21 @@ def measure_gradients(network: Network, batch: EvaluationBatch) -> dict[str, flo
         weights[1:] = [0.0] * (len(weights) - 1)
     with torch.enable_grad():
         return gradient_metrics(network, inputs.tokens_BS.to(device), targets, counts_N.to(device), weights, roles)
+
+
+def measure_rank(network: Network, batch: EvaluationBatch) -> dict[str, float]:
+    """Measure the effective rank of the states of trunk and prediction heads; see `lab.interp.rank`.
+
+    A teacherless network reads the sequences with the answer hidden.
+    """
+    if batch.variant:
+        return {}
+    inputs_BT = batch.inputs_BT
+    if network.spec.teacherless:
+        position_T = torch.arange(inputs_BT.shape[1], device=inputs_BT.device)
+        hidden_BT = (position_T >= batch.answer_B2[:, :1]) & (position_T < batch.answer_B2[:, 1:])
+        inputs_BT = inputs_BT.masked_fill(hidden_BT, batch.task.vocab_size)
+    return rank_metrics(network, inputs_BT, batch.scored_BT)
 
 
 def _put_roles_for_tokens(batch: Batch) -> Batch:

@@ -36,6 +36,7 @@ OTHER: dict[str, Any] = {
     "objective.terms": [{"head": 1, "target": "copy"}], "objective.normalised": True,
     "objective.stages": [{"until": 1, "start": [1], "end": [0.5]}],
     "init": "runs/first", "evaluation.measures.gradients": 2, "compile": "default", "strategy": "ddp",
+    "evaluation.measures.rank": 3,
 }  # fmt: skip
 """Another value for every setting that has one."""
 WHERE: dict[str, dict[str, Any]] = {

@@ -36,7 +36,7 @@ FINGERPRINTS = {
 def test_an_earlier_run_opens_with_its_fingerprint() -> None:
     run = lab.Run(OLD / "run")
     assert run.experiment.grad_accum_steps == 2
-    assert run.experiment.evaluation.measures == {"induction": 0, "training": 1, "gradients": 1}
+    assert run.experiment.evaluation.measures == {"induction": 0, "training": 1, "gradients": 1, "rank": 0}
     assert run.experiment.fingerprint == run.record["fingerprint"]
     assert not run.is_edited
     assert run.model().n_future == 2
@@ -80,5 +80,6 @@ def test_newer_settings_at_their_defaults_keep_the_fingerprint() -> None:
     plain = tiny()
     assert tiny(evaluation__measures__training=1, optimiser__epsilon=1e-8).fingerprint == plain.fingerprint
     younger = [{"evaluation__measures__training": 0}, {"optimiser__epsilon": 1e-7}, {"evaluation__measures__induction": 2}]
+    younger.append({"evaluation__measures__rank": 1})
     younger.append({"evaluation__measures": {**{name: entry.every for name, entry in MEASURES.items()}, "module:f": 1}})
-    assert len({plain.fingerprint, *(tiny(**settings).fingerprint for settings in younger)}) == 5
+    assert len({plain.fingerprint, *(tiny(**settings).fingerprint for settings in younger)}) == 1 + len(younger)
