@@ -57,7 +57,7 @@ SUBSTITUTIONS = [
     (r"-o loss.png --metric loss/copy/1", "-o loss.png --metric loss/case_first/1"),
 ]
 """What the page says, and what is run instead."""
-MODULES = {"class Reverse(Task)": "my_tasks.py", "def doubled(": "mine.py"}
+MODULES = {"class Reverse(Task)": "my_tasks.py", "def doubled(": "mine.py", "class TokenBefore(": "own_loss.py"}
 """Pieces of Python that a page asks the reader to save, by a line of them."""
 SLOW = re.compile(
     "lab (inspect|decode|sweep|watch|reproduce|plot|compare|report|export|import|evaluate .*all|train .*--matched time)"

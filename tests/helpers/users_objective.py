@@ -1,8 +1,11 @@
-"""An objective as a user would write one in a module of their own: heads 2..N look back instead of ahead."""
+"""Objectives as a user would write them in a module of their own."""
 
 import torch
+from torch import Tensor, nn
 
-from lab.objectives import Objective, StepData, Targets, future_targets
+from lab.config import Experiment
+from lab.config.objective_table import ObjectiveKind, head_losses
+from lab.objectives import Objective, States, StepData, Targets, future_targets
 
 
 def past(step: StepData) -> Targets:
@@ -13,3 +16,27 @@ def past(step: StepData) -> Targets:
 
 
 backwards = Objective(past)
+"""Heads 2..N look back instead of ahead."""
+
+
+class PastFromBelow(nn.Module):
+    """A linear classifier of the token before, from the state after the first trunk layer."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__()
+        self.classify = nn.Linear(experiment.model.width, experiment.task.vocab_size, bias=False)
+
+    def forward(self, states: States) -> Tensor:
+        logits_BTV = self.classify(states.sites["trunk.0.residual"][:, 1:])
+        return nn.functional.cross_entropy(logits_BTV.flatten(0, 1), states.tokens_BT[:, :-1].flatten(), reduction="sum")[None]
+
+
+below = Objective(
+    extra=PastFromBelow,
+    counts=lambda step: torch.tensor([step.tokens_BT[:, 1:].numel()]),
+    sites=("trunk.0.residual",),
+    kind=ObjectiveKind(
+        losses=lambda n, window: (*head_losses(n, window), "past"), plain=False, parameters=lambda model: 12 * model.width
+    ),
+)
+"""A loss of its own on a trunk layer, with a module of its own."""

@@ -176,6 +176,11 @@ SCHEDULES: list[tuple[dict[str, object], Callable[[int], list[float]]]] = [
     ({"objective__weights": "far", "objective__extra_weight": 0.5}, lambda step: [1, 0, 0.5]),
     ({"objective__weights": "mean", "objective__extra_weight": 0.3}, lambda step: [1, 0.15, 0.15]),
     ({"objective__weights": [2, 1, 0], "objective__active": [[0, 1], [6, 3]]}, lambda step: [2, step >= 6, 0]),
+    ({"objective__active": "fade"}, lambda step: [1, min(1, max(0, 2 - step / 4)), max(0, 1 - step / 4)]),
+    ({"objective__stages": [{"until": 0.5, "start": [1, 1, 0], "end": [2, 0.25, 0]}, {"until": 1, "start": [1, 0, 0.5]}]},
+     lambda step: [1 + step / 6, 1 - step / 8, 0] if step < 6 else [1, 0, 0.5]),
+    ({"objective__weights": "decay", "objective__extra_weight": 0.5, "objective__normalised": True},
+     lambda step: [4 / 7, 2 / 7, 1 / 7]),
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 import lab
 import tasks
 from lab.config import Experiment
+from lab.errors import LabError
 from lab.evaluation.evaluator import EVALUATION_SEED
 from lab.model import build
 from lab.objectives import hide_answer
@@ -123,3 +124,43 @@ def test_the_mask_embedding_learns_with_any_trained_heads(tmp_path: Path, change
     trained = lab.train(experiment, tmp_path / "run").model().mask
     assert trained is not None
     assert not torch.equal(trained, build(experiment).mask)
+
+
+def test_a_probability_hides_so_many_tokens_of_the_answer() -> None:
+    whole, parts = (
+        tiny(objective__teacherless=0.3, batch_size=400),
+        tiny(objective__teacherless=0.3, batch_size=400, accumulate=4),
+    )
+    feed, (step,) = Feed(whole), Feed(whole).microbatches(2)
+    shown, tokens = step.inputs.tokens_BS, torch.from_numpy(feed.batch(2).tokens)
+    begin, end = feed.batch(2).answer[0].tolist()
+    hidden = shown == whole.task.vocab_size
+    assert torch.equal(shown[~hidden], tokens[~hidden])
+    assert not hidden[:, :begin].any()
+    assert not hidden[:, end:].any()
+    shares = hidden[:, begin:end].double().mean(0)
+    assert (shares - 0.3).abs().max() < 5 * (0.3 * 0.7 / 400) ** 0.5
+    cut = torch.cat([part.inputs.tokens_BS for part in Feed(parts).microbatches(2)])
+    assert torch.equal(cut, shown)
+    (other,) = feed.microbatches(3)
+    assert not torch.equal(other.inputs.tokens_BS == whole.task.vocab_size, hidden), "drawn anew in each step"
+
+
+@pytest.mark.parametrize(("value", "same"), [(1, True), (1.0, True), (0, False), (0.0, False)])
+def test_one_and_zero_are_true_and_false(value: float, same: bool) -> None:
+    assert tiny(objective__teacherless=value).fingerprint == tiny(objective__teacherless=same).fingerprint
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "some", None])
+def test_a_value_that_is_no_probability_is_rejected(value: object) -> None:
+    with pytest.raises(LabError, match=r"objective\.teacherless must be true, false or a probability"):
+        tiny(objective__teacherless=value)
+
+
+def test_a_partly_hidden_answer_is_read_at_inference(tmp_path: Path) -> None:
+    run = lab.train(tiny(objective__teacherless=0.5), tmp_path / "run")
+    network = run.model()
+    assert not network.spec.teacherless
+    assert len(lab.decode(run, prompts=2).frame) > 0
+    metrics = {row.metric for row in run.metrics()}
+    assert {"exact", "teacherless:exact"} <= metrics
