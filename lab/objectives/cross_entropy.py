@@ -1,4 +1,4 @@
-"""Cross-entropy of hidden states against an unembedding without ever holding all logits.
+"""Losses of logits, such as the cross-entropy, without ever holding the logits of all positions.
 
 Logits are V wide and hidden states D, with V >> D: all logits of all heads at once would need O(N V) memory (Gloeckle et al.
 2024, section 2). Here positions are processed in chunks, forward and backward together: the logits of a chunk become its
@@ -8,6 +8,7 @@ so that the unembedding has one gradient.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,16 +29,16 @@ def chunk_rows(vocabulary: int) -> int:
     return max(64, CHUNK_ELEMENTS // vocabulary)
 
 
-class _WeightedCrossEntropy(torch.autograd.Function):
-    """Sum over positions of weight x cross-entropy; the forward pass computes the gradients, chunk by chunk.
+LogitLoss = Callable[[Tensor, slice], Tensor]
+"""A loss of each position by its logits: replaces the logits (C, V) of the positions in the slice, in place, by the gradient of
+their losses, and returns the losses (C,)."""
 
-    A target is a distribution: K tokens with their shares, which sum to 1 (K = 1, share 1: one true token).
-    """
+
+class _WeightedLoss(torch.autograd.Function):
+    """Sum over positions of weight x loss; the forward pass computes the gradients, chunk by chunk."""
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden_RD: Tensor, unembedding_VD: Tensor, targets_RK: Tensor, shares_RK: Tensor, weights_R: Tensor
-    ) -> Any:
+    def forward(ctx: Any, hidden_RD: Tensor, unembedding_VD: Tensor, weights_R: Tensor, loss: LogitLoss) -> Any:
         dtype = product_dtype(hidden_RD)
         matrix_VD = unembedding_VD.to(dtype)
         wants_hidden, wants_matrix = ctx.needs_input_grad[:2]
@@ -46,19 +47,11 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         grad_matrix = torch.zeros_like(unembedding_VD) if wants_matrix else None
         size = chunk_rows(len(unembedding_VD))
         for begin in range(0, len(hidden_RD), size):
-            chunk = slice(begin, begin + size)
+            chunk = slice(begin, min(begin + size, len(hidden_RD)))
             chunk_CD = hidden_RD[chunk].to(dtype)
             logits_CV = (chunk_CD @ matrix_VD.T).to(weights_R.dtype)
-            torch.log_softmax(logits_CV, 1, out=logits_CV)
-            targets_CK, shares_CK = targets_RK[chunk], shares_RK[chunk]
-            counted_C = (targets_CK != IGNORE).any(1)
-            index_CK = targets_CK.clamp(min=0)
-            losses_R[chunk] = -(logits_CV.gather(1, index_CK) * shares_CK).sum(1) * counted_C
-            if not (wants_hidden or wants_matrix):
-                continue
-            grad_CV = logits_CV.exp_()
-            grad_CV.scatter_add_(1, index_CK, -shares_CK)
-            grad_CV = grad_CV.mul_((weights_R[chunk] * counted_C)[:, None]).to(dtype)
+            losses_R[chunk] = loss(logits_CV, chunk)
+            grad_CV = logits_CV.mul_(weights_R[chunk, None]).to(dtype)
             if grad_hidden is not None:
                 grad_hidden[chunk] = grad_CV @ matrix_VD
             if grad_matrix is not None:
@@ -74,13 +67,32 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         for gradient in (grad_hidden, grad_matrix):
             if gradient is not None:
                 gradient.mul_(grad_total)  # in place: a second copy of the unembedding's gradient would be the peak of memory
-        return grad_hidden, grad_matrix, None, None, None
+        return grad_hidden, grad_matrix, None, None
+
+
+def weighted_loss(hidden_RD: Tensor, unembedding_VD: Tensor, weights_R: Tensor, loss: LogitLoss) -> tuple[Tensor, Tensor]:
+    """Compute a weighted sum of losses of logits, in memory that does not grow with positions times vocabulary.
+
+    Args:
+        hidden_RD: Hidden states of R positions.
+        unembedding_VD: The unembedding.
+        weights_R: Factor of each position's loss in the sum, 0 where nothing counts; float64 with float64 hidden states, else
+            float32.
+        loss: The loss of each position.
+
+    Returns:
+        The weighted sum, a scalar that can be differentiated once; and each position's loss (R,), without gradient.
+    """
+    total, losses_R = _WeightedLoss.apply(hidden_RD, unembedding_VD, weights_R, loss)  # type: ignore[no-untyped-call]
+    return total, losses_R
 
 
 def weighted_cross_entropy(
     hidden: Tensor, unembedding_VD: Tensor, targets: Tensor, weights: Tensor, shares: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Compute a weighted sum of cross-entropies, in memory that does not grow with positions times vocabulary.
+
+    A target is a distribution: K tokens with their shares, which sum to 1 (K = 1, share 1: one true token).
 
     Args:
         hidden: (..., D) hidden states.
@@ -95,9 +107,18 @@ def weighted_cross_entropy(
     """
     if shares is None:
         targets, shares = targets[..., None], weights.new_ones(()).expand(*targets.shape, 1)
-    flat = hidden.flatten(0, -2), unembedding_VD, targets.flatten(0, -2), shares.flatten(0, -2), weights.flatten()
-    total, losses = _WeightedCrossEntropy.apply(*flat)  # type: ignore[no-untyped-call]
-    return total, losses.view(weights.shape)
+    targets_RK, shares_RK = targets.flatten(0, -2), shares.flatten(0, -2)
+    counted_R = (targets_RK != IGNORE).any(1)
+
+    def cross_entropy(logits_CV: Tensor, chunk: slice) -> Tensor:
+        index_CK, shares_CK = targets_RK[chunk].clamp(min=0), shares_RK[chunk]
+        torch.log_softmax(logits_CV, 1, out=logits_CV)
+        losses_C = -(logits_CV.gather(1, index_CK) * shares_CK).sum(1) * counted_R[chunk]
+        logits_CV.exp_().scatter_add_(1, index_CK, -shares_CK)
+        return losses_C
+
+    total, losses_R = weighted_loss(hidden.flatten(0, -2), unembedding_VD, weights.flatten() * counted_R, cross_entropy)
+    return total, losses_R.view(weights.shape)
 
 
 @torch.no_grad()
