@@ -25,6 +25,8 @@ NUMBERED = [
     tasks.get("addition", digits=(1, 2), test_digits=None),
     tasks.get("polynomial", p=3, k=1, operations=(1, 2), test_operations=None),
     tasks.get("polynomial", p=2, k=2, operations=(1, 1), pause=3, test_operations=None),
+    tasks.get("star", nodes=5, query="any", shortest_arm=2),
+    tasks.get("star", degree=3, arm=2, nodes=6, query="any", form="public"),
 ]
 EACH = pytest.mark.parametrize("task", NUMBERED, ids=lambda task: task.name)
 
@@ -126,6 +128,7 @@ def test_negations_are_a_quarter_of_the_shortest_expressions() -> None:
         ("recall", {"vocabulary": 10**9, "pairs": 10**8, "length": 10**9}),
         ("agreement", {"pairs": 10**6, "keys": 10**7, "verbs": 10**6}),
         ("star", {"degree": 10**5, "nodes": 10**6}),
+        ("star", {"degree": 10**5, "arm": 9, "nodes": 10**6, "query": "any", "shortest_arm": 2}),
         ("bigram", {"vocabulary": 512, "length": 10**9}),
     ],
 )

@@ -1,0 +1,196 @@
+r"""Path-star graphs, where teacher forcing hides the one hard step (Bachmann and Nagarajan 2024).
+
+A centre with two arms of three nodes (the centre counts), for example:
+
+    7 - 2 - 5        edges, shuffled:  3 1 | 7 2 | 2 5 | 7 3     then start and goal:  7 1     then the path:  3 1
+      \ 3 - 1
+
+The first step after the start is the turn: it requires following the whole arm backwards from the goal. Every later step
+follows from the edges and the step before it.
+
+With `query` `any` the goal can be any node of an arm, so that the turn requires following one edge, or two, or more; the path
+ends at the goal, and so does the sequence. With `shortest_arm` the arms differ in length. Frydenlund 2025 (arXiv 2503.10542)
+trains on such graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import permutations
+from math import perm
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.base import Batch, Bound
+from tasks.core.splits import MOST_LISTED
+from tasks.core.strata import Ranks, Stratum, ranked_size
+from tasks.errors import TaskError
+from tasks.settings import require
+from tasks.star import text
+from tasks.star.graphs import Graphs, Ints, list_arms
+from tasks.star.insights import StarInsights
+from tasks.star.layout import PROMPT
+
+_YOUNGER = {"query": "goal", "shortest_arm": None}
+"""Settings of which the instances were independent before there were such settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Star(StarInsights):
+    """`degree` arms of `arm` nodes from one centre, and the path from the centre to the end of one of them."""
+
+    name: ClassVar[str] = "star"
+    summary: ClassVar[str] = "find the path from the centre of a star of arms to the end of one"
+    source: ClassVar[str] = "Bachmann and Nagarajan 2024"
+    role_labels: ClassVar[Mapping[str, str]] = {
+        "prompt": "edges, start and goal",
+        "start": "start of the path",
+        "turn": "first step of the path",
+        "follow": "later steps of the path",
+    }
+    headline: ClassVar[str] = "accuracy/turn"
+    has_answer: ClassVar[bool] = True
+
+    def word(self, token: int) -> str:
+        return str(token) if token < self.nodes else "|/="[token - self.nodes]
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        ids_BI = rng.random((size, self.nodes)).argsort(axis=1)[:, : 1 + self.edges]
+        key_BE = rng.random((size, self.edges))
+        longest = self.stars.longest
+        length_BD = np.full((size, self.degree), longest)
+        if self.shortest_arm is not None:
+            length_BD = rng.integers(self.stars.shortest, longest, size=length_BD.shape, endpoint=True)
+        steps_B = length_BD[:, 0]
+        if self.query == "any":
+            steps_B = rng.integers(1, steps_B, endpoint=True)
+        missing_BE = (np.arange(longest) >= length_BD[:, :, None]).reshape(size, self.edges)
+        graphs = self._lay_arms(ids_BI, missing_BE, steps_B)
+        order_BE = (key_BE + missing_BE).argsort(axis=1)
+        return self._build(replace(graphs, edges_BE2=np.take_along_axis(graphs.edges_BE2, order_BE[:, :, None], axis=1)))
+
+    def _lay_arms(self, ids_BI: Ints, missing_BE: NDArray[np.bool_], steps_B: Ints) -> Graphs:
+        """Assign ids to nodes in this order: the centre, the goal's arm, the others; with edges arm by arm."""
+        size, longest = len(ids_BI), self.stars.longest
+        centre_B1, outer = ids_BI[:, :1], ids_BI[:, 1:].reshape(size, self.degree, longest)
+        inner = np.concatenate([np.repeat(centre_B1[:, None], self.degree, axis=1), outer[:, :, :-1]], axis=2)
+        edges_BE2 = np.stack([inner, outer], axis=-1).reshape(size, self.edges, 2)
+        arm_BA = np.concatenate([centre_B1, outer[:, 0]], axis=1)
+        path_BA = np.take_along_axis(arm_BA, np.minimum(np.arange(self.arm), steps_B[:, None]), axis=1)
+        count_B = self.edges - missing_BE.sum(axis=1)
+        return Graphs(edges_BE2=edges_BE2, count_B=count_B, path_BA=path_BA, steps_B=steps_B)
+
+    # --- instances ---------------------------------------------------------------------------------------------------
+
+    def drawn_from(self) -> dict[str, Any]:
+        """Without younger settings at their defaults: instances are those of before there were such settings."""
+        values = super().drawn_from()
+        return {name: value for name, value in values.items() if name not in _YOUNGER or value != _YOUNGER[name]}
+
+    def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
+        """The set of edges and the goal, independent of the order of the edges and of `form`."""
+        edges_BE2, count_B = self._read_edges(tokens)
+        _, goal_B = self._read_query(tokens, count_B)
+        codes_BE = edges_BE2[:, :, 0] * self.nodes + edges_BE2[:, :, 1]
+        if self.shortest_arm is not None:
+            codes_BE = np.where(np.arange(self.edges) < count_B[:, None], codes_BE, -1)
+        return np.concatenate([np.sort(codes_BE, axis=1), goal_B[:, None]], axis=1)
+
+    def instance_count(self) -> Bound:
+        """Ordered choices of a graph's nodes, centre and goal's arm first; the order of the other arms does not count."""
+        return Bound(self.stars.count())
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        """Listed for a few thousand ordered choices of nodes at most, where all graphs have one shape."""
+        if self.varies or self.edges > 7 or perm(self.nodes, 1 + self.edges) > MOST_LISTED:  # 8! orders of nodes are too many
+            return None
+        ids = np.array(list(permutations(range(self.nodes), 1 + self.edges)))
+        missing_BE = np.zeros((len(ids), self.edges), dtype=np.bool_)
+        graphs = self._lay_arms(ids, missing_BE, np.full(len(ids), self.stars.longest))
+        every: NDArray[np.integer] = np.unique(self.instances(self._build(graphs).tokens), axis=0)
+        return every
+
+    def strata(self) -> tuple[Stratum, ...]:
+        """The steps from start to goal, where these vary; in each, graphs of the same shape are a block."""
+        if not self.varies:
+            return super().strata()
+        blocks = self.stars.blocks()
+        return tuple(
+            Stratum(
+                name=f"{steps} step{'s' * (steps > 1)}", chance=chance, blocks=tuple(blocks[steps].items()) if blocks else ()
+            )
+            for steps, chance in self.stars.chances().items()
+        )
+
+    def stratum(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._read(tokens).steps_B - min(self.stars.chances()) if self.varies else super().stratum(tokens)
+
+    def rank(self, tokens: NDArray[np.int64]) -> Ranks | None:
+        if not self._has_small_blocks:
+            return None
+        edges_BE2, count_B = self._read_edges(tokens)
+        start_B, goal_B = self._read_query(tokens, count_B)
+        arms_BDM = list_arms(edges_BE2, start_B, (self.degree, self.stars.longest), self.vocab_size)
+        return self.stars.rank(start_B, arms_BDM, goal_B)
+
+    @cached_property
+    def _has_small_blocks(self) -> bool:
+        return any(ranked_size(size) for stratum in self.strata() for size, _ in stratum.blocks)
+
+    # --- optimum ---------------------------------------------------------------------------------------------------
+
+    def floor(self, role: str) -> float | None:
+        """0 for the path; the prompt is an almost uniform permutation, and has no simple closed form."""
+        return None if self.role(role) in (0, PROMPT) else 0.0
+
+    def chance(self, role: str) -> float | None:
+        """`turn`, forward: 1 / degree, by a random neighbour of the start."""
+        return 1 / self.degree if role == "turn" and self.direction == "forward" else None
+
+    # --- answers and lines of text -------------------------------------------------------------------------------
+
+    def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        edges_BE2, count_B = self._read_edges(prompt[None])
+        count = int(count_B[0])
+        tokens = self._each * count + self._query
+        if len(prompt) != tokens:
+            edges = "" if self.shortest_arm is None else f" of {count} edges"
+            raise TaskError(f"star: a prompt{edges} has {tokens} tokens, not {len(prompt)}")
+        start, goal = (int(end_B[0]) for end_B in self._read_query(prompt[None], count_B))
+        row = self._row(edges_BE2[0, :count].tolist(), start, goal)
+        if not np.array_equal(row.tokens[0, :tokens], prompt):
+            raise TaskError("star: the prompt is not u v | ... / start goal =")
+        return row.tokens[0, tokens : row.answer[0, 1]]
+
+    def format(self, row: Batch) -> str:
+        """A line of the public data: `1,2|3,4|.../start,goal=start,...,goal`, in either form."""
+        graphs = self._read(row.tokens)
+        start, goal = self._read_query(row.tokens, graphs.count_B)
+        begin, end = self._answer_ranges(graphs)[0].tolist()
+        given = [] if self.form == "public" else (start if self.direction == "forward" else goal).tolist()
+        edges, path = graphs.edges_BE2[0, : graphs.count_B[0]].tolist(), row.tokens[0, begin:end].tolist()
+        return text.write(text.Line(edges, int(start[0]), int(goal[0]), [*given, *path]))
+
+    def parse(self, line: str) -> Batch:
+        stated = text.read(line, self.stars)
+        row = self._row(stated.edges, stated.start, stated.goal)
+        right, path = (self.format(row).rpartition("=")[2], ",".join(map(str, stated.path)))
+        require(path == right, "star: the path", path, right)
+        return row
+
+    def _row(self, edges: list[list[int]], start: int, goal: int) -> Batch:
+        """Build the sequence of a graph with the path that it has."""
+        path = text.find_path(edges, start, goal, self.stars)
+        missing = [[self.vocab_size] * 2] * (self.edges - len(edges))
+        return self._build(
+            Graphs(
+                edges_BE2=np.array([[*edges, *missing]]),
+                count_B=np.array([len(edges)]),
+                path_BA=np.array([[*path, *[goal] * (self.arm - len(path))]]),
+                steps_B=np.array([len(path) - 1]),
+            )
+        )
