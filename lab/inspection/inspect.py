@@ -17,7 +17,7 @@ from lab.runs.run import Run, describe
 from lab.runs.search import Runs, Step, choose_steps, open_each
 from tasks.errors import nearest
 
-_NUMBERS = ("n_future", "seed", "step", "tokens", "sequence", "layer", "attention_head", "query", "key", "value")
+_NUMBERS = ("n_future", "seed", "step", "tokens", "sequence", "layer", "offset", "attention_head", "query", "key", "value")
 """Columns of frames that hold numbers."""
 
 

@@ -65,6 +65,9 @@ INSTRUMENTS: dict[str, Instrument] = {
     "information": Instrument(
         "lab.interp.information:information", "lab.plots.information:draw_information", ("role", "source", "quantity")
     ),
+    "offsets": Instrument(
+        "lab.interp.offsets:offsets", "lab.plots.offsets:draw_offsets", ("site", "layer", "offset", "control")
+    ),
     "patching": Instrument(
         "lab.interp.patching:patching",
         "lab.plots.patching:draw_patching",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lab.errors import LabError
 from lab.interp.linear import Spectrum, accuracy, decompose, fit_discriminant, fit_ridge, r_squared
 from lab.interp.residual import residual_sites
-from lab.interp.sequences import Sequences, draw_sequences
+from lab.interp.sequences import Sequences, before_scored, draw_sequences
 from lab.model import Network, states
 from tasks import Batch, Task
 from tasks.errors import nearest
@@ -38,11 +38,13 @@ class _Split:
 
     Attributes:
         next_roles_NT: Role of each next token; 0 for none.
+        next_scored_NT: Whether the next token is a scored target.
         targets: By name.
         states: Of the network ("none") and of the untrained network by control and site, (N, T, D).
     """
 
     next_roles_NT: NDArray[np.int64]
+    next_scored_NT: NDArray[np.bool_]
     targets: dict[str, Values]
     states: dict[str, dict[str, NDArray[np.floating]]]
 
@@ -82,7 +84,7 @@ def probe(
     targets: str = "",
     ahead: int = 2,
     positions: str = "",
-    pool: Literal["position", "role"] = "position",
+    pool: Literal["position", "role", "scored"] = "position",
     sequences: int = 1024,
     split: str = "validation",
     seed: int = 0,
@@ -99,14 +101,15 @@ def probe(
         targets: What is probed for, separated by commas: latents of the task, `token t+1`, `token t+2`, ...; by default all.
         ahead: Next tokens that are probed for.
         positions: Numbers of positions from 0, separated by commas; by default all.
-        pool: Fit a probe for each position, or one for all positions before a token of the same role.
+        pool: Fit a probe for each position, one for all positions before a token of the same role, or one for all positions
+            before a scored token.
         sequences: Number of sequences to fit on, and of others to score.
         split: Split that is scored: validation or test.
         seed: Of the sequences, the shuffled labels and the untrained network.
 
     Returns:
         `site`, `layer` (its depth, see `lab.interp.residual`), `position` (of the state; `all` if pooled), `role` (of the next
-        token; "" where sequences differ), `target`, `score` (`accuracy` or `R2`), `control` and `value`. The control is `none`
+        token; "" where several are), `target`, `score` (`accuracy` or `R2`), `control` and `value`. The control is `none`
         for the network itself, `shuffled labels` (in the fit), `untrained network` (initial weights of the same spec), or
         `majority`: the most frequent class of the fit, or its mean vector.
 
@@ -168,7 +171,8 @@ def _read_split(networks: dict[str, Network], drawn: Sequences, task: Task, site
     for control, network in networks.items():
         chunks = [states(network, part_NT, sites) for part_NT in torch.split(drawn.inputs_BT, _CHUNK)]
         found[control] = {site: torch.cat([chunk[site].float().cpu() for chunk in chunks]).numpy() for site in sites}
-    return _Split(next_roles_NT, probe_targets(task, drawn.batch, ahead), found)
+    next_scored_NT = before_scored(drawn.scored_BT).cpu().numpy()
+    return _Split(next_roles_NT, next_scored_NT, probe_targets(task, drawn.batch, ahead), found)
 
 
 def _chosen(targets: str, known: Iterable[str]) -> list[str]:
@@ -191,6 +195,8 @@ def _numbers(positions: str, length: int) -> list[int]:
 def _places(fit: _Split, task: Task, numbers: list[int], pool: str) -> list[_Place]:
     if pool == "role":
         return [_Place("all", numbers, role) for role in range(1, len(task.roles))]
+    if pool == "scored":
+        return [_Place("all", numbers, 0)]
     same = (fit.next_roles_NT == fit.next_roles_NT[0]).all(axis=0)
     return [_Place(each, [each], int(fit.next_roles_NT[0, each]) if same[each] else 0) for each in numbers]
 
@@ -219,7 +225,7 @@ def _known(place: _Place, split: _Split, name: str) -> NDArray[np.bool_]:
     known_NT = values >= 0 if values.ndim == 2 else np.isfinite(values).all(axis=2)
     here_NT = np.isin(np.arange(known_NT.shape[1]), place.positions) & known_NT
     if place.position == "all":
-        here_NT &= split.next_roles_NT == place.role
+        here_NT &= split.next_roles_NT == place.role if place.role else split.next_scored_NT
     return np.asarray(here_NT)
 
 

@@ -21,7 +21,9 @@ from tasks.errors import nearest
 
 _COORDINATES = ["site", "layer", "position", "role", "place", "target", "score", "control"]
 _SCORES = {"accuracy": "accuracy", "R2": "$R^2$"}
-_CONTROLS = {"untrained network": "--", "shuffled labels": ":", "majority": "-."}
+SCORED = "any scored"
+"""Role of the next token where a probe is fitted before all scored tokens."""
+CONTROLS = {"untrained network": "--", "shuffled labels": ":", "majority": "-."}
 """Controls and the lines of their curves."""
 _TARGETS_AT_MOST, _ROLES_AT_MOST = 6, 24
 """Targets that are drawn by default; positions up to which the role of the next token is named."""
@@ -61,7 +63,7 @@ def _places(frame: pd.DataFrame) -> pd.Series:
     if frame["position"].nunique() > _ROLES_AT_MOST:
         return numbers
     both = numbers + roles.map(lambda role: f"\N{RIGHTWARDS ARROW}{role}" if role else "")
-    return both.where(numbers != "all", roles)
+    return both.where(numbers != "all", roles.where(roles != "", SCORED))
 
 
 def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | None) -> tuple[Figure, pd.DataFrame]:
@@ -70,7 +72,7 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
     table, names = means.table, list(means.conditions.table["condition"])
     reject_more(means.conditions, LINES_AT_MOST, f"{LINES_AT_MOST} conditions")
     places = list(dict.fromkeys(frame["place"]))
-    sites = frame.groupby("target")["site"].nunique().max() + len(_CONTROLS)
+    sites = frame.groupby("target")["site"].nunique().max() + len(CONTROLS)
     wide, tall = min(8.0, 1.9 + 0.38 * len(places)), 0.55 + 0.21 * sites
     figure = new_figure(1.0 + wide * len(names), 1.3 + tall * len(targets))
     panels = figure.subplots(len(targets), len(names), squeeze=False)
@@ -80,7 +82,7 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
             rows = table[(table["condition"] == name) & (table["target"] == target)]
             matrix = _matrix(rows).reindex(columns=places)
             image = draw_cells(axes, matrix.to_numpy(float), list(matrix.index), places, scale)
-            axes.axhline(len(matrix) - len(_CONTROLS) - 0.5, color="white", linewidth=3)
+            axes.axhline(len(matrix) - len(CONTROLS) - 0.5, color="white", linewidth=3)
             axes.set_title(f"{target}, {name}" if len(names) > 1 else target, fontsize="small")
             if max(map(len, places)) > 3:
                 axes.tick_params(axis="x", labelrotation=90)
@@ -97,12 +99,13 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the means as a matrix: the layers from the deepest down, then the controls, by place."""
     own = rows[rows["control"] == "none"].sort_values(["layer", "site"], ascending=False)
-    layers = own.pivot_table(index="site", columns="place", values="mean", sort=False).rename(index=_site_label)
+    layers = own.pivot_table(index="site", columns="place", values="mean", sort=False).rename(index=site_label)
     controls = rows.pivot_table(index="control", columns="place", values="mean", aggfunc="max", sort=False)
-    return pd.concat([layers, controls.reindex([*_CONTROLS])])
+    return pd.concat([layers, controls.reindex([*CONTROLS])])
 
 
-def _site_label(site: str) -> str:
+def site_label(site: str) -> str:
+    """Return a state of the residual stream in words."""
     part, _, number = site.removesuffix(".residual").partition(".")
     return {"trunk": f"trunk layer {number}", "prediction": f"prediction head {number}"}.get(part, site)
 
@@ -149,7 +152,7 @@ def _chosen_place(rows: pd.DataFrame, position: str) -> str:
     """Return the place whose curves are drawn."""
     if position:
         known = dict(
-            zip(rows["position"].astype(str).where(rows["position"] != "all", rows["role"]), rows["place"], strict=True)
+            zip(rows["position"].astype(str).where(rows["position"] != "all", rows["place"]), rows["place"], strict=True)
         )
         if position not in known:
             raise LabError(f"position must be one of {', '.join(known)} for {rows['target'].iloc[0]}, not {position!r}")
@@ -167,7 +170,7 @@ def _draw_lines(axes: Axes, rows: pd.DataFrame, found: Conditions) -> None:
         line = rows[(rows["condition"] == name) & (rows["control"] == "none")].sort_values("x")
         axes.plot(line["x"], line["mean"], label=name, **look.options, markersize=4)
         axes.fill_between(line["x"], line["low"], line["high"], color=look.colour, alpha=0.18, linewidth=0)
-    for control, style in _CONTROLS.items():
+    for control, style in CONTROLS.items():
         values = rows[rows["control"] == control].groupby("x")["mean"].mean()
         axes.plot(values.index, values, label=control, color="#777777", linestyle=style, linewidth=1)
     axes.set_ylim(min(0.0, float(rows["mean"].clip(lower=-0.5).min())), 1.02)

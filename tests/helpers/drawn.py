@@ -83,6 +83,7 @@ _COORDINATES = {
     "ablation": ("component", "site", "attention_head", "quantity"),
     "attention": (("sequence", "site", "attention_head", "query", "key", "query_word", "key_word", "query_role", "key_role")),
     "information": ("role", "source", "quantity"),
+    "offsets": ("site", "layer", "offset", "control"),
     "patching": ("component", "site", "attention_head", "position", "role", "quantity"),
     "probe": ("site", "layer", "position", "role", "target", "score", "control"),
     "choice-points": ("role", "quantity"),
@@ -110,6 +111,12 @@ _POINTS = {
         for role in ROLES
         for source in ("model", "data")
         for quantity in ("H(X|Y)", "I(X;Y)", "H(Y|X)")
+    ],
+    "offsets": lambda n: [
+        (f"{site}.residual", layer, offset, control, 0.9 / offset)
+        for layer, site in enumerate(_sites(n))
+        for offset in (1, 2, 3)
+        for control in ("none", "untrained network", "shuffled labels", "majority")
     ],
     "patching": lambda n: [
         *(
