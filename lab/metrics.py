@@ -59,6 +59,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "copying": Quantity("copying score", "score", False, ("site", "attention_head")),
     "train/loss": Quantity("training loss", "nats", True, ("head",)),
     "train/extra": Quantity("training loss of {}", "nats", True),
+    "train/extra/latent": Quantity("distance of predicted states, training", "", True),
+    "train/extra/kl": Quantity("divergence of predicted states' tokens, training", "nats", True),
     "train/gradient_norm": Quantity("gradient norm before clipping", describes=True),
     "gradient": Quantity("gradient norm", parts=("site", "head"), describes=True),
     "gradient/cosine": Quantity("cosine of gradients", "score", False, ("site", "head", "other_head")),
@@ -140,9 +142,14 @@ class Metric:
     @cached_property
     def quantity(self) -> Quantity:
         """The entry of `QUANTITIES`, by the whole name or its first words."""
+        return QUANTITIES.get(self._key, Quantity())
+
+    @property
+    def _key(self) -> str:
+        """The whole name or its first words, whichever is in `QUANTITIES`; "" without any."""
         words = self.name.split("/")
         keys = ("/".join(words[:count]) for count in range(len(words), 0, -1))
-        return next((QUANTITIES[key] for key in keys if key in QUANTITIES), Quantity())
+        return next((key for key in keys if key in QUANTITIES), "")
 
     @property
     def unit(self) -> str:
@@ -165,7 +172,7 @@ class Metric:
         Args:
             role_label: The label of a role, `Task.role_label`; without it a role is called by its name.
         """
-        rest = self.name.partition("/")[2].replace("_", " ")
+        rest = self.name.removeprefix(self._key).removeprefix("/").replace("_", " ")
         words = self.quantity.label.format(rest) if self.quantity != Quantity() else self.name
         if self.role:
             words += f" on {_role_in_words(self.role, role_label)}"

@@ -68,6 +68,8 @@ def test_names_of_a_run_are_parsed(task: str) -> None:
         ("kl/bayes", "divergence from the bayes predictor, nats", "nats", True),
         ("sampled/dead_end", "fraction of dead end samples", "fraction", False),
         ("train/loss/2", "training loss (prediction head 2), nats", "nats", True),
+        ("train/extra/ahead_2", "training loss of ahead 2, nats", "nats", True),
+        ("train/extra/latent", "distance of predicted states, training", "", True),
         ("icl", "in-context-learning score, nats", "nats", True),
         ("effective_rank/trunk", "effective rank of the states (trunk)", "", False),
         ("effective_rank/prediction.2", "effective rank of the states (prediction head 2)", "", False),

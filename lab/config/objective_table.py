@@ -42,6 +42,18 @@ def _headless_losses(n_future: int, window: int) -> tuple[str, ...]:
     return (*head_losses(n_future, window), *(f"ahead_{ahead}" for ahead in range(2, window + 1)))
 
 
+def _next_latent_losses(n_future: int, window: int) -> tuple[str, ...]:
+    return (*head_losses(n_future, window), "latent", "kl")
+
+
+def _next_latent_flops(shape: Shape) -> int:
+    """Count the MLP (its embeddings get no gradient), head 1's logits of true states, and those of predicted ones."""
+    width, later = shape.model.width, shape.length - 1
+    offsets = min(shape.window, later)
+    predicted = sum(shape.length - ahead for ahead in range(1, offsets + 1))
+    return (4 * later + 18 * predicted) * width**2 + (2 + 4 * offsets) * later * shape.vocabulary * width
+
+
 def _nothing(_: object) -> int:
     return 0
 
@@ -110,6 +122,17 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
         formula="sum over k up to `window` of w_k CE(z, token t + k), on head 1's own logits z",
         separates="more targets from more prediction heads: parameters and depth are those of n = 1",
         source="modded-nanogpt and nanochat (code)",
+    ),
+    "next_latent": ObjectiveKind(
+        "lab.objectives.next_latent:NEXT_LATENT",
+        losses=_next_latent_losses,
+        plain=False,
+        parameters=lambda model: 4 * model.width**2 + model.width,
+        flops=_next_latent_flops,
+        formula="a recurrent MLP predicts head 1's states at t + 1 to t + `window`: SmoothL1 to the true ones (`latent`), "
+        "and KL between their next-token distributions (`kl`)",
+        separates="look-ahead in latent space from look-ahead in tokens: no further head, a small module in training alone",
+        source="NextLat, arXiv 2511.05963 (second-hand)",
     ),
 }
 

@@ -34,6 +34,7 @@ class States(NamedTuple):
         embedding_VD: Token embeddings.
         tokens_BT: (B, T) int64.
         scored_BT: (B, T) bool, whether a token counts as a target.
+        present_BT: (B, T) bool, whether a position has a token and no padding, which follows all tokens.
         sites: The activations that the objective asked for, by name.
     """
 
@@ -42,6 +43,7 @@ class States(NamedTuple):
     embedding_VD: Tensor
     tokens_BT: Tensor
     scored_BT: Tensor
+    present_BT: Tensor
     sites: Mapping[str, Tensor]
 
     def matrix(self, head: int) -> Tensor:

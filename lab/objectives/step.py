@@ -37,7 +37,8 @@ def make_microbatches(experiment: Experiment, objective: Objective, batch: Batch
     parts = zip(inputs.split(size), targets.split(size), strict=True)
     if objective.extra is None:
         return [Microbatch(*each, counts_L) for each in parts]
-    own = zip(torch.split(data.tokens_BT, size), torch.split(data.scored_BT, size), strict=True)
+    assert data.present_BT is not None
+    own = zip(*(torch.split(each, size) for each in (data.tokens_BT, data.scored_BT, data.present_BT)), strict=True)
     return [Microbatch(*each, counts_L, (0, 0), *more) for each, more in zip(parts, own, strict=True)]
 
 
@@ -57,6 +58,7 @@ def make_step_data(experiment: Experiment, objective: Objective, batch: Batch, s
         torch.from_numpy(batch.answer),
         experiment.task.vocab_size,
         (experiment.seed, step),
+        torch.from_numpy(batch.roles != 0),
     )
 
 

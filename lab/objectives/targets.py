@@ -25,6 +25,7 @@ class StepData(NamedTuple):
         answer_B2: (B, 2) int64, begin and end (exclusive) of the answers.
         hidden_token: The id of a token that the network reads as its learnt embedding of no token: V.
         draw: Keys of the step's random draws: the run's seed and the optimiser step, counted from 0.
+        present_BT: (B, T) bool, whether a position has a token and no padding, which follows all tokens.
     """
 
     tokens_BT: Tensor
@@ -35,6 +36,7 @@ class StepData(NamedTuple):
     answer_B2: Tensor | None = None
     hidden_token: int = 0
     draw: tuple[int, int] = (0, 0)
+    present_BT: Tensor | None = None
 
 
 class Inputs(NamedTuple):
@@ -93,6 +95,7 @@ class Microbatch(NamedTuple):
             each process, 0 in the others.
         tokens_BT: (B, T) int64, the tokens as the task drew them; None unless the objective has losses of its own.
         scored_BT: (B, T) bool, whether a token counts as a target; None as `tokens_BT`.
+        present_BT: (B, T) bool, whether a position has a token and no padding; None as `tokens_BT`.
     """
 
     inputs: Inputs
@@ -101,6 +104,7 @@ class Microbatch(NamedTuple):
     seen: tuple[int, int] = (0, 0)
     tokens_BT: Tensor | None = None
     scored_BT: Tensor | None = None
+    present_BT: Tensor | None = None
 
 
 def future_targets(tokens_BT: Tensor, scored_BT: Tensor, n_future: int) -> Tensor:

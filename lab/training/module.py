@@ -126,8 +126,10 @@ class TrainingModule(pl.LightningModule):
         assert self.extra is not None
         assert microbatch.tokens_BT is not None
         assert microbatch.scored_BT is not None
+        assert microbatch.present_BT is not None
         matrices, embedding_VD = self.network.unembedding.matrices, self.network.embedding.weight
-        states = States(hidden_NBSD, matrices, embedding_VD, microbatch.tokens_BT, microbatch.scored_BT, sites)
+        own = microbatch.tokens_BT, microbatch.scored_BT, microbatch.present_BT
+        states = States(hidden_NBSD, matrices, embedding_VD, *own, sites)
         count = len(loss.heads_N)
         means_E = self.extra(states) * microbatch.counts_L[count:].reciprocal().nan_to_num(posinf=0.0)
         return Loss(loss.total + (means_E * weights_L[count:]).sum(), torch.cat([loss.heads_N, means_E.detach()]))

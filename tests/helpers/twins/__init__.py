@@ -11,6 +11,7 @@ from torch import Tensor
 from lab.training.module import TrainingModule
 from tasks import Batch
 from tests.helpers.twins.headless import headless
+from tests.helpers.twins.next_latent import next_latent
 
 Twin = Callable[[TrainingModule, Batch], Mapping[str, Tensor]]
-TWINS: Mapping[str, Twin] = {"headless": headless}
+TWINS: Mapping[str, Twin] = {"headless": headless, "next_latent": next_latent}
