@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 import lab
+from lab.config.objective_table import OBJECTIVES
 from tests.helpers.tiny import tiny
 
 
@@ -17,6 +18,19 @@ def test_compiled_steps_train_as_eager_ones_do(tmp_path: Path, precision: str) -
         assert one[:3] == other[:3]
         if one.metric.startswith(("loss", "train")):
             assert one.value == pytest.approx(other.value, rel=tolerance, abs=tolerance), one.metric
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("name", [name for name, kind in OBJECTIVES.items() if not kind.plain])
+def test_objectives_of_another_form_train_compiled(tmp_path: Path, name: str) -> None:
+    experiment = tiny(objective__name=name, steps=4, evaluation__every=4, schedule__warmup_steps=0)
+    eager = lab.train(experiment, tmp_path / "eager")
+    compiled = lab.train(lab.override(experiment, {"compile": "default"}), tmp_path / "compiled")
+    for one, other in zip(compiled.metrics(), eager.metrics(), strict=True):
+        assert one.metric == other.metric
+        if one.metric.startswith(("loss", "train")):
+            assert one.value == pytest.approx(other.value, rel=1e-4, abs=1e-4), one.metric
 
 
 def test_a_compiled_run_leaves_the_files_of_an_eager_one() -> None:

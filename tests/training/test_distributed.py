@@ -11,6 +11,7 @@ import torch
 
 import lab
 from lab.config import Experiment, dump
+from lab.config.objective_table import OBJECTIVES
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
@@ -61,6 +62,14 @@ def test_sharded_weights_train_as_whole_ones_do(tmp_path: Path) -> None:
     assert_same(two, lab.train(one, tmp_path / "one"))
     for file in ("model.safetensors", "weights-00000006.safetensors"):
         assert (two.path / file).stat().st_size == (tmp_path / "one" / file).stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, kind in OBJECTIVES.items() if kind.parameters(tiny().model)])
+def test_an_objectives_own_modules_train_in_two_processes(name: str, tmp_path: Path) -> None:
+    one = lab.override(tiny(batch_size=8, objective__name=name), CLIPPED)
+    two = two_processes(changed(one, devices=2, accumulate=2), tmp_path)
+    assert_same(two, lab.train(one, tmp_path / "one"))
 
 
 @pytest.mark.slow
