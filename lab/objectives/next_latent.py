@@ -49,7 +49,7 @@ class NextLatent(nn.Module):
         Returns:
             For each i from 1 to K, the smaller of `window` and T - 1: the state at t + i predicted at t, (B, T - i, D).
         """
-        of_state_DD, of_token_DD = self.first.weight.split(states_BTD.shape[-1], dim=1)
+        of_state_DD, of_token_DD = torch.split(self.first.weight, states_BTD.shape[-1], dim=1)
         inner_BSD = F.linear(embedded_BTD[:, 1:], of_token_DD)  # once for all offsets
         found = []
         for ahead in range(1, min(self.window, states_BTD.shape[1] - 1) + 1):
