@@ -1,0 +1,1 @@
+"""The atlas: every task with several numbers of prediction heads, beside a rule that predicts where they help."""
