@@ -147,6 +147,11 @@ class Experiment(Settings):
         n = self.n_future
         if self.trunk_layers < 1:
             raise ValueError(_no_trunk(self.model, n))
+        if self.model.head_layer is not None and self.model.head_layer > self.trunk_layers:
+            raise ValueError(
+                f"model.head_layer must be at most {self.trunk_layers}, the trunk layers at n_future = {n}, "
+                f"not {self.model.head_layer}"
+            )
         self.budget.check(self.model, needed=self.model.matched == "time" and not self.is_next_token)
         if self.budget.steps is not None and self.steps != self.affordable_steps:
             raise ValueError(

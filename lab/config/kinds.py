@@ -62,8 +62,8 @@ class HeadKind:
         further: Parts of each of the heads 2..N.
         on_path: Whether heads 2..N lie on the next-token path as well, and not head 1 alone.
         teacher_forced: Whether head i reads the tokens up to t + i - 1, in training and evaluation, and not only up to t.
-        independent: Whether each head reads the trunk's output alone, and no state of another head: those without attention can
-            be computed at one position alone.
+        independent: Whether each head reads the trunk alone, through `context.head_input`, and no state of another head: heads
+            2..N can read an earlier layer (`model.head_layer`), and those without attention be computed at one position alone.
         stackable: Whether head i is `layers[i - 1]` of the class, a `lab.model.layers.Layer`, on the trunk's output, so that
             decoding can compute several heads as one.
         replicated: Whether each head has an unembedding of its own.
@@ -163,6 +163,15 @@ KINDS: dict[str, HeadKind] = {
         formula="h_1 = z, then z + SiLU(W_i z)",
         use="heads that cost almost nothing, as drafts",
         source="Medusa, arXiv 2401.10774, section 2.1.1",
+    ),
+    "bare": HeadKind(
+        "lab.model.heads:BareHeads",
+        independent=True,
+        first=NOTHING,
+        further=NOTHING,
+        formula="z, or h^l for heads 2..n with `model.head_layer` l",
+        use="do far losses help by training lower layers",
+        source="arXiv 2604.11912 (second-hand)",
     ),
 }
 

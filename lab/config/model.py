@@ -35,6 +35,9 @@ class ModelSettings(Settings):
     """Attention heads of each layer."""
     heads: Annotated[str, BeforeValidator(_kind)] = Field("parallel", examples=[*KINDS, "module:name"])
     """Kind of prediction heads: one of docs/heads.md, or a `HeadKind` of your own by `module:name`."""
+    head_layer: int | None = Field(None, ge=1)
+    """The trunk layer, from 1, whose output prediction heads 2..n read; null for the last. For kinds whose heads 2..n read the
+    trunk alone."""
     matched: Literal["parameters", "layers", "none", "flops", "time"] = "parameters"
     """What is equal at every n. `parameters`: prediction heads replace trunk layers; `layers`: the next-token path has L
     layers; `none`: heads 2..n come on top of n = 1 ("+Layers"); `flops`, `time`: as `none`, with fewer training steps."""
@@ -66,6 +69,16 @@ class ModelSettings(Settings):
         if self.width % self.n_heads or self.width // self.n_heads % 2:
             raise ValueError(
                 f"model.width must be an even multiple of model.n_heads = {self.n_heads} (rotary pairs), not {self.width}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _branches(self) -> Self:
+        if self.head_layer is not None and not find_kind(self.heads).independent:
+            able = ", ".join(name for name, kind in KINDS.items() if kind.independent)
+            raise ValueError(
+                f"model.head_layer must be null with model.heads {self.heads}, not {self.head_layer}: "
+                f"the prediction heads of {able} alone read the trunk independently of each other"
             )
         return self
 

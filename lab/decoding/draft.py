@@ -37,14 +37,14 @@ class Pass:
 
     Attributes:
         cache: Cut to the tokens that the network has read.
-        trunk_BJD: The trunk's output at consecutive positions of each sequence.
+        inputs_BJD: What prediction heads above 1 read at consecutive positions of each sequence.
         context: Of these positions.
         hidden: Normed states (B, J, D) of prediction heads 1, 2, ..., those that were computed.
         last_B: (B,) int64, the row of each sequence's last token.
     """
 
     cache: Cache
-    trunk_BJD: Tensor
+    inputs_BJD: Tensor
     context: Context
     hidden: tuple[Tensor, ...]
     last_B: Tensor
@@ -107,9 +107,9 @@ class Drafter:
         if self.together:
             states_NBD = torch.stack([done.hidden[head - 1][rows_B, done.last_B] for head in self.heads])
         elif self.stack is not None:
-            states_NBD = network.norm(self.stack(done.trunk_BJD, done.context, done.last_B))
+            states_NBD = network.norm(self.stack(done.inputs_BJD, done.context, done.last_B))
         else:
-            states_NBD = network.finish(done.trunk_BJD[rows_B, done.last_B][:, None], done.context, self.heads)[:, :, 0]
+            states_NBD = network.finish(done.inputs_BJD[rows_B, done.last_B][:, None], done.context, self.heads)[:, :, 0]
         if not network.spec.kind.replicated:
             return network.unembed(states_NBD, 2)
         return torch.stack([network.unembed(each, head) for head, each in zip(self.heads, states_NBD, strict=True)])
@@ -122,9 +122,9 @@ class Drafter:
         """
         cache, network = done.cache, self.network
         for head in self.heads:
-            back = torch.arange(done.trunk_BJD.shape[1] + head - 2, -1, -1, device=cache.lengths_B.device)
+            back = torch.arange(done.inputs_BJD.shape[1] + head - 2, -1, -1, device=cache.lengths_B.device)
             slots_BT = (cache.lengths_B[:, None] + head - 2 - back).clamp(min=0)
-            dtype = done.trunk_BJD.dtype
+            dtype = done.inputs_BJD.dtype
             place = cache.place_at(slots_BT, cache.longest + head - 1, network.spec.model.n_heads, dtype)
             context = network.resolve(self.tokens_BS.gather(1, slots_BT), Context(cache=cache, place=place))
             state_B1D = network.norm(network.heads.feed(head, context, place)[:, -1:])

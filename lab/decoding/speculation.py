@@ -9,6 +9,7 @@ the tree with the root, P tokens of the longest prompt.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -123,7 +124,7 @@ class _Speculation:
         self.tokens_BS.scatter_(1, self.prompts.lengths_B[:, None], next_B[:, None])
         self.cache.cut(self.prompts.lengths_B)
         self.forwards_B += 1
-        return Pass(self.cache, trunk_BPD, context, hidden, last_B)
+        return self.keep(trunk_BPD, context, hidden, last_B)
 
     def advance(self, draft: Draft, active_B: Tensor, stop: int | None) -> Pass:
         """Verify a draft in one forward pass and keep what head 1 accepts, and its next token."""
@@ -133,7 +134,7 @@ class _Speculation:
         hidden = self.drafter.verify(trunk_BRD, context)
         logits_BRV = self.network.unembed(hidden[0], 1)
         verdict = self.accept_drawn(fed_BR, logits_BRV, draft) if draft.probabilities else self.accept(fed_BR, logits_BRV)
-        done = Pass(self.cache, trunk_BRD, context, hidden, verdict.accepted_B)
+        done = self.keep(trunk_BRD, context, hidden, verdict.accepted_B)
         done = done if self.tree.is_chain else self.keep_path(done, verdict, fed_BR)
         path_BJ = fed_BR if self.tree.is_chain else fed_BR.gather(1, self.lines_RJ[verdict.row_B])
         self.tokens_BS.scatter_(1, before_B[:, None] + self.steps_J, path_BJ)
@@ -144,6 +145,10 @@ class _Speculation:
         self.forwards_B += active_B
         self.events.append((before_B, verdict.accepted_B, self.ends_B, active_B))
         return done
+
+    def keep(self, trunk_BRD: Tensor, context: Context, hidden: tuple[Tensor, ...], last_B: Tensor) -> Pass:
+        """Return what a forward pass leaves for drafts."""
+        return Pass(self.cache, context.head_input(trunk_BRD, 2), replace(context, branch_BTD=None), hidden, last_B)
 
     def tree_context(self) -> Context:
         """Return the context of a pass over the rows of the tree: each attends to what was read and to its own path."""
@@ -198,10 +203,10 @@ class _Speculation:
         slots_BJ = first_B1 + self.steps_J
         self.cache.move(first_B1 + lines_BJ, slots_BJ)
         rows_B1, model = self.cache.sequences_B1, self.network.spec.model
-        place = self.cache.place_at(slots_BJ, self.cache.longest + lines_BJ.shape[1], model.n_heads, done.trunk_BJD.dtype)
-        trunk_BJD, hidden = done.trunk_BJD[rows_B1, lines_BJ], tuple(states[rows_B1, lines_BJ] for states in done.hidden)
+        place = self.cache.place_at(slots_BJ, self.cache.longest + lines_BJ.shape[1], model.n_heads, done.inputs_BJD.dtype)
+        inputs_BJD, hidden = done.inputs_BJD[rows_B1, lines_BJ], tuple(states[rows_B1, lines_BJ] for states in done.hidden)
         context = self.network.resolve(fed_BR.gather(1, lines_BJ), Context(cache=self.cache, place=place))
-        return Pass(self.cache, trunk_BJD, context, hidden, verdict.accepted_B)
+        return Pass(self.cache, inputs_BJD, context, hidden, verdict.accepted_B)
 
     def end_at(self, stop: int | None, last_B: Tensor) -> None:
         """End each sequence after its first stop token among the new ones up to `last_B`."""

@@ -111,7 +111,8 @@ def measure_effects(network: Network, inputs_BT: Tensor, targets: Targets, how: 
     """
     clean = clean_states(network, inputs_BT, targets.head)
     stream = [(0, clean["embedding"])]
-    stream += [(layer, clean[f"trunk.{layer - 1}.residual"]) for layer in range(1, len(network.trunk) + 1)]
+    layers = range(1, network.layers_before(targets.head) + 1)
+    stream += [(layer, clean[f"trunk.{layer - 1}.residual"]) for layer in layers]
     rows = [("none", "", -1, *_score(network, inputs_BT, targets, stream[-1]))]
     for component in components(network, targets.head):
         part, number = component.site.split(".")

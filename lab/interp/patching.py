@@ -166,7 +166,7 @@ class _Patcher:
             layers = 1 + int(number) if number else 0
             patched = self._difference(both, Context(computed=(layers, edit(self.found[name][both]))))
         else:
-            layers = int(number) if part == "trunk" else len(self.network.trunk)
+            layers = int(number) if part == "trunk" else self.network.layers_before(self.head)
             before = self.found[f"trunk.{layers - 1}.residual" if layers else "embedding"][both]
             with edited(self.network, {name: edit}):
                 patched = self._difference(both, Context(computed=(layers, before)))

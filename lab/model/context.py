@@ -58,6 +58,7 @@ class Context:
         detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction head 1 or the final
             norm. Every kind of heads honours it or raises. The loss detaches the unembedding.
         place: Where the pass stands in the cache; None for the positions after each sequence.
+        branch_BTD: Set by the network: the state (B, T, D) that prediction heads 2..N read; None for the trunk's output.
         rope: Set by the network: cosines and sines of the positions, (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
         embedded_BTD: Set by the network: token embeddings, for kinds of heads that read tokens ahead.
         sites: Set by the network: what is edited and recorded; None in training.
@@ -69,6 +70,7 @@ class Context:
     computed: tuple[int, Tensor] | None = None
     detached: bool = False
     place: Place | None = None
+    branch_BTD: Tensor | None = None
     rope: Tensor = _UNSET
     embedded_BTD: Tensor = _UNSET
     sites: Sites | None = None
@@ -77,6 +79,11 @@ class Context:
         """Edit and record an activation if that is asked for."""
         return activation if self.sites is None else self.sites.visit(name, activation)
 
-    def stop_gradient(self, states: Tensor, head: int) -> Tensor:
-        """Return the input of a prediction head, counted from 1, without a gradient if heads above 1 are detached."""
+    def head_input(self, states: Tensor, head: int) -> Tensor:
+        """Return the input of a prediction head, counted from 1: these states, or the branch for heads above 1 if there is one.
+
+        It has no gradient if heads above 1 are detached.
+        """
+        if head > 1 and self.branch_BTD is not None:
+            states = self.branch_BTD
         return states.detach() if self.detached and head > 1 else states

@@ -35,7 +35,7 @@ def stack(networks: Sequence[Network]) -> Network:
 
     Args:
         networks: M of them; if their numbers of heads differ, they have equally many layers, and their kind of heads continues
-            the trunk (`HeadKind.continues_trunk`).
+            the trunk (`HeadKind.continues_trunk`), whose output all heads read.
 
     Returns:
         A network whose weights have a first dimension of M, under the names of the widest member; `forward` takes (M x B, T)
@@ -50,7 +50,7 @@ def stack(networks: Sequence[Network]) -> Network:
         kinds = " or ".join(name for name, kind in KINDS.items() if kind.continues_trunk)
         raise LabError(
             "networks with different numbers of prediction heads can be trained together only if they have equal layers, and"
-            f" equally many: model.heads {kinds}, model.matched parameters"
+            f" equally many: model.heads {kinds}, model.matched parameters, model.head_layer null"
         )
     stacked = copy.deepcopy(max(networks, key=lambda network: network.n_future))
     for name, module in list(stacked.named_modules()):
@@ -87,8 +87,9 @@ def split_members(matrices: Matrices) -> list[Matrices]:
 
 def _shape(network: Network) -> Any:
     """Return a value that is equal for networks of the same layers, however many of these are prediction heads."""
-    heads, n_future = network.spec.model.heads, network.n_future
-    return (heads, len(network.trunk) + n_future) if network.spec.kind.continues_trunk else (heads, n_future)
+    model, n_future = network.spec.model, network.n_future
+    one_shape = network.spec.kind.continues_trunk and model.head_layer is None
+    return (model.heads, len(network.trunk) + n_future) if one_shape else (model.heads, n_future)
 
 
 class _StackedLinear(nn.Module):

@@ -6,7 +6,7 @@ A kind is a module with `__init__(spec: NetworkSpec)` and `forward(trunk_BTD, he
 (B, T, D), one for each head that is asked for:
 - its matrices are `lab.model.layers.Linear`, which know how they start;
 - the state of head i goes through `context.visit("prediction.<i>.residual", state)`, as in a `Layer` named `prediction.<i>`;
-- the input of a head above 1 goes through `context.stop_gradient`.
+- the input of a head above 1 comes from `context.head_input`, which detaches it, or takes it from `model.head_layer`.
 `lab.config.kinds.KINDS` has what each kind costs, docs/heads.md the formulas and counts.
 """
 
@@ -41,7 +41,7 @@ class ParallelHeads(LayerHeads):
     """
 
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
-        return [self.layers[head - 1](context.stop_gradient(trunk_BTD, head), context) for head in heads]
+        return [self.layers[head - 1](context.head_input(trunk_BTD, head), context) for head in heads]
 
 
 class CausalHeads(LayerHeads):
@@ -50,7 +50,7 @@ class CausalHeads(LayerHeads):
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
         states, before_BTD = dict[int, Tensor](), trunk_BTD
         for head in range(1, max(heads) + 1):
-            inputs_BTD = context.stop_gradient(before_BTD, head) if head == 2 else before_BTD
+            inputs_BTD = context.head_input(before_BTD, head) if head == 2 else before_BTD
             states[head] = before_BTD = self.layers[head - 1](inputs_BTD, context)
         return [states[head] for head in heads]
 
@@ -83,7 +83,7 @@ class LinearHeads(nn.Module):
 
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
         return [
-            context.visit(f"prediction.{head}.residual", self.matrices[head - 1](context.stop_gradient(trunk_BTD, head)))
+            context.visit(f"prediction.{head}.residual", self.matrices[head - 1](context.head_input(trunk_BTD, head)))
             for head in heads
         ]
 
@@ -123,9 +123,9 @@ class SequentialHeads(nn.Module):
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
         if context.place is not None:
             return self.continued(trunk_BTD, heads, context, context.place)
-        embedded_BTD = context.stop_gradient(context.embedded_BTD, 2)
+        embedded_BTD = context.head_input(context.embedded_BTD, 2)
         states = [self.first(trunk_BTD, context)]
-        before_BTD = context.stop_gradient(states[0], 2)
+        before_BTD = context.head_input(states[0], 2)
         for ahead in range(1, max(heads)):
             before_BTD = self.further[ahead - 1](before_BTD, shift_back(embedded_BTD, ahead), context)
             states.append(before_BTD)
@@ -187,5 +187,19 @@ class ResidualHeads(nn.Module):
     def _state(self, trunk_BTD: Tensor, head: int, context: Context) -> Tensor:
         if head == 1:
             return trunk_BTD
-        state_BTD: Tensor = self.blocks[head - 2](context.stop_gradient(trunk_BTD, head))
+        state_BTD: Tensor = self.blocks[head - 2](context.head_input(trunk_BTD, head))
         return state_BTD
+
+
+class BareHeads(nn.Module):
+    """The unembedding alone: the state of head 1 is the trunk's output, that of heads 2..N the state of `model.head_layer`.
+
+    Losses of heads 2..N train that layer and those before it, and none after (arXiv 2604.11912, second-hand). At its default
+    all heads have the same logits, which learn the mixture of their targets. Trunk and parameters are those of n = 1.
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+
+    def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
+        return [context.visit(f"prediction.{head}.residual", context.head_input(trunk_BTD, head)) for head in heads]

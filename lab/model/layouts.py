@@ -130,6 +130,11 @@ def check_expressible(network: Network, heads: int) -> None:
             f"heads must be 1 with model.heads {settings.heads}, not {heads}: published layouts have prediction heads of kind"
             " parallel alone"
         )
+    if heads > 1 and network.layers_before(2) < len(network.trunk):
+        raise LabError(
+            f"heads must be 1 with model.head_layer {settings.head_layer}, not {heads}: published layouts have prediction heads"
+            " on the trunk's output alone"
+        )
 
 
 def from_layout(spec: NetworkSpec, weights: Mapping[str, Tensor], layout: Layout) -> Network:

@@ -32,6 +32,7 @@ class Network(nn.Module):
 
     Attributes:
         spec: What it was built from.
+        head_layer: Number of trunk layers that prediction heads 2..N read.
         mask: (D,), the embedding of a hidden token, whose id is V; None without `NetworkSpec.hidden_token`.
         sites: What `lab.model.sites` edits and records in each forward pass; None in training.
     """
@@ -44,6 +45,7 @@ class Network(nn.Module):
         self.embedding = nn.Embedding(spec.vocabulary, settings.width)
         self.rope = RopeCache(settings.width // settings.n_heads, settings.rope_base)
         self.trunk = nn.ModuleList(Layer(settings, f"trunk.{number}") for number in range(spec.trunk_layers))
+        self.head_layer = settings.head_layer or spec.trunk_layers
         self.heads = load_object(spec.kind.module, "model.heads")(spec)
         self.norm = RmsNorm(settings.width, settings.norm_epsilon)
         self.unembedding = Unembedding(settings.width, spec.vocabulary, spec.n_future if spec.kind.replicated else None)
@@ -72,6 +74,8 @@ class Network(nn.Module):
         heads = range(1, self.n_future + 1) if heads is None else heads
         if not heads or min(heads) < 1 or max(heads) > self.n_future:
             raise LabError(f"heads must be between 1 and n_future = {self.n_future}, not {list(heads)}")
+        if context is not None and context.computed is not None:
+            self._check_computed(context.computed[0], heads)
         if context is not None and context.cache is not None:
             if self.spec.kind.teacher_forced and max(heads) > 1 and not hasattr(self.heads, "continued"):
                 raise LabError(f"heads must be [1] with a cache, not {list(heads)}: the others read tokens ahead")
@@ -79,13 +83,19 @@ class Network(nn.Module):
                 hidden_NBTD = self.finish(*self.begin(tokens_BT, context), heads)
             context.cache.advance(tokens_BT.shape[1])
             return hidden_NBTD
-        return self.finish(*self.begin(tokens_BT, context), heads)
+        return self.finish(*self.begin(tokens_BT, context, self.layers_before(min(heads))), heads)
 
-    def begin(self, tokens_BT: Tensor, context: Context | None = None) -> tuple[Tensor, Context]:
-        """Compute the trunk's output (B, T, D); return it with the completed context for `finish`."""
+    def layers_before(self, head: int) -> int:
+        """Return the number of trunk layers whose output a prediction head, counted from 1, reads."""
+        return len(self.trunk) if head == 1 else self.head_layer
+
+    def begin(self, tokens_BT: Tensor, context: Context | None = None, layers: int | None = None) -> tuple[Tensor, Context]:
+        """Compute the output (B, T, D) of the trunk, or of its first `layers`, with the completed context for `finish`."""
         context = self.resolve(tokens_BT, context)
         done, states_BTD = context.computed or (0, context.embedded_BTD)
-        for layer in list(self.trunk)[done:]:
+        for number, layer in list(enumerate(self.trunk))[done:layers]:
+            if number == self.head_layer:
+                context = replace(context, branch_BTD=states_BTD)
             states_BTD = layer(states_BTD, context)
         return states_BTD, context
 
@@ -115,6 +125,14 @@ class Network(nn.Module):
         rope = self.rope(context.positions, tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
         context = replace(context, rope=rope, sites=self.sites)
         return replace(context, embedded_BTD=context.visit("embedding", self._embed(tokens_BT)))
+
+    def _check_computed(self, done: int, heads: Sequence[int]) -> None:
+        """Reject computed trunk layers that hide the state that a prediction head reads."""
+        if done > self.layers_before(max(heads)):
+            raise LabError(
+                f"context.computed must have at most model.head_layer = {self.head_layer} trunk layers, not {done}, for heads"
+                f" {list(heads)}"
+            )
 
     def _resolve_place(self, tokens_BT: Tensor, context: Context, cache: Cache) -> Context:
         """Complete a context with a cache."""

@@ -66,8 +66,9 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
 def _check_fit(run: Run, experiment: Experiment) -> None:
     """Reject a run whose network does not fit the experiment's."""
     before = run.experiment
-    for name in _ALIKE:
-        old, new = getattr(before.model, name), getattr(experiment.model, name)
+    further_heads = min(before.n_future, experiment.n_future) > 1
+    for name in (*_ALIKE, "head_layer") if further_heads else _ALIKE:
+        old, new = ("null" if each is None else each for each in (getattr(before.model, name), getattr(experiment.model, name)))
         if old != new:
             raise LabError(f"model.{name} must be {old}, that of init {run.path}, not {new}")
     if before.task.vocab_size != experiment.task.vocab_size:

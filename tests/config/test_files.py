@@ -21,7 +21,7 @@ from lab.errors import LabError
 
 OTHER: dict[str, Any] = {
     "n_future": 2, "model.size": "1M", "model.width": 32, "model.layers": 6, "model.n_heads": 2, "model.matched": "none",
-    "model.heads": "causal", "budget.steps": 600, "budget.step_time": 1.5,
+    "model.heads": "causal", "model.head_layer": 1, "budget.steps": 600, "budget.step_time": 1.5,
     "model.mlp": "gelu", "model.rope_base": 500.0, "optimiser.peak_lr": 1e-4, "optimiser.beta1": 0.8, "optimiser.beta2": 0.99,
     "optimiser.epsilon": 1e-6, "model.inner_width": 40, "model.norm_epsilon": 1e-5,
     "optimiser.weight_decay": 0.0, "optimiser.clip_norm": None, "schedule.warmup_steps": 7, "schedule.decay_ratio": 0.5,

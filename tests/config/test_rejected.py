@@ -38,6 +38,19 @@ WRONG = [
         "model.width must be an even multiple of model.n_heads = 2",
         id="odd width of an attention head",
     ),
+    pytest.param("induction", {"model.head_layer": 0}, "model.head_layer must be at least 1", id="no trunk layer"),
+    pytest.param(
+        "induction",
+        {"model.head_layer": 2, "n_future": 2},
+        "model.head_layer must be at most 1, the trunk layers at n_future = 2, not 2",
+        id="trunk layer that is not there",
+    ),
+    pytest.param(
+        "induction",
+        {"model.head_layer": 1, "model.heads": "causal"},
+        "model.head_layer must be null with model.heads causal, not 1: the prediction heads of parallel, ... read the trunk",
+        id="trunk layer that heads cannot read",
+    ),
     pytest.param("induction", {"model.size": "2M"}, "model.size must be one of 1M ... '2M'", id="unknown size"),
     pytest.param(
         "induction", {"model.size": "1M", "model.width": 64}, "model.width must be 128", id="size that contradicts the width"

@@ -15,7 +15,7 @@ from lab.config.kinds import KINDS
 from lab.decoding import Completion, Sampling, Tree, complete, speculate, speculation
 from lab.decoding.draft import Draft, Drafter, Pass
 from lab.model import Network
-from tests.helpers.networks import V, random_tokens, tiny_network
+from tests.helpers.networks import VARIANTS, V, random_tokens, tiny_network
 from tests.helpers.tables import NEVER, table_network
 
 BUSH = Tree(((0,), (1,), (2,), (0, 1), (1, 0), (0, 0)))
@@ -47,10 +47,10 @@ def test_greedy_output_is_that_of_head_1(kind: str, tree: Tree) -> None:
     assert len(set(found.forwards)) > 1, "sequences accept different lengths"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_useless_node_changes_no_draft(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "layer"), [each for each in VARIANTS if each[1] is None or not KINDS[each[0]].attends(2)])
+def test_a_useless_node_changes_no_draft(kind: str, layer: int | None) -> None:
     """The least probable token stands between those of a chain, which are accepted as without it."""
-    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    network, prompts = tiny_network(kind, N, seed=3, model__head_layer=layer).double(), prompts_of()
     found = speculate(network, prompts, NEW, Tree(((0,), (0, V - 1), (0, 0))))
     expected = speculate(network, prompts, NEW, Tree.chain(N))
     assert_equal(found, expected)
@@ -85,12 +85,13 @@ def test_results_are_plain_tensors() -> None:
         assert not any(column.is_inference() for column in done.drafts)
 
 
-@given(st.integers(0, 1 << 20), st.sampled_from(list(KINDS)))
+@given(st.integers(0, 1 << 20), st.sampled_from(VARIANTS))
 @settings(deadline=None, max_examples=20)
-def test_any_tree_leaves_the_output(seed: int, kind: str) -> None:
+def test_any_tree_leaves_the_output(seed: int, variant: tuple[str, int | None]) -> None:
     generator, paths = torch.Generator().manual_seed(seed), [(rank,) for rank in range(3)]
     paths += [(a, b) for a, b in product(range(3), range(2)) if torch.rand((), generator=generator) < 0.5]
-    network, prompts = tiny_network(kind, N).double(), prompts_of((4, 2))
+    kind, layer = variant
+    network, prompts = tiny_network(kind, N, model__head_layer=layer).double(), prompts_of((4, 2))
     assert_equal(speculate(network, prompts, NEW, Tree(tuple(paths))), complete(network, prompts, NEW))
 
 
@@ -117,9 +118,9 @@ def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[
     return events
 
 
-@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.teacher_forced])
+@pytest.mark.parametrize(("kind", "layer"), [each for each in VARIANTS if not KINDS[each[0]].teacher_forced])
 @torch.no_grad()
-def test_a_tree_drafts_by_the_ranks_of_its_paths(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_drafts_by_the_ranks_of_its_paths(kind: str, layer: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     made, draft = [], Drafter.draft
 
     def record(self: Drafter, done: Pass) -> Draft:
@@ -127,16 +128,16 @@ def test_a_tree_drafts_by_the_ranks_of_its_paths(kind: str, monkeypatch: pytest.
         return made[-1]
 
     monkeypatch.setattr(Drafter, "draft", record)
-    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    network, prompts = tiny_network(kind, N, seed=3, model__head_layer=layer).double(), prompts_of()
     speculate(network, prompts, 2, BUSH)
     for b, prompt in enumerate(prompts):
         ranked = [network.logits(prompt[None], head)[0, -1].argsort(descending=True).tolist() for head in range(2, N + 1)]
         assert made[0].tokens_BM[b].tolist() == [ranked[len(path) - 1][path[-1]] for path in BUSH.paths]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "layer"), VARIANTS)
 @torch.no_grad()
-def test_drafts_are_those_of_whole_passes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drafts_are_those_of_whole_passes(kind: str, layer: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     made, draft = [], Drafter.draft
 
     def record(self: Drafter, done: Pass) -> Draft:
@@ -144,7 +145,7 @@ def test_drafts_are_those_of_whole_passes(kind: str, monkeypatch: pytest.MonkeyP
         return made[-1]
 
     monkeypatch.setattr(Drafter, "draft", record)
-    network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
+    network, prompts = tiny_network(kind, N, seed=3, model__head_layer=layer).double(), prompts_of()
     found = speculate(network, prompts, NEW, Tree.chain(N)).drafts
     for number, prompt in enumerate(prompts):
         mine = found.sequence == number

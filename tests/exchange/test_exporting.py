@@ -135,6 +135,7 @@ def test_wrong_requests_write_nothing(
         ("causal", tiny(model__heads="causal"), "finished"),
         ("linear", tiny(model__heads="linear"), "finished"),
         ("gelu", tiny(model__mlp="gelu"), "finished"),
+        ("early", tiny(model__layers=4, model__head_layer=1), "finished"),
         ("hidden", tiny("star", objective__teacherless=True), "finished"),
     ]:
         make_run(Path(name), experiment, state=state, weights=True)
@@ -158,6 +159,7 @@ def test_wrong_requests_write_nothing(
         "good --to gguf -o new": "argument --to: invalid choice: 'gguf'",
         "good": "the following arguments are required: -o/--out",
         "causal -o new": "causal: heads must be 1 with model.heads causal, not 2",
+        "early -o new": "early: heads must be 1 with model.head_layer 1, not 2",
         "linear --heads 1 -o new": "of kind linear is no sum of layers",
         "gelu -o new": "model.mlp must be swiglu in a Llama, not gelu",
         "nan -o new": "nan: a weight is not finite",

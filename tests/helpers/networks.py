@@ -13,6 +13,11 @@ V, T = 12, 10
 DETACHABLE = [name for name, kind in KINDS.items() if not kind.on_path]
 """Kinds whose heads 2..N are not on the next-token path."""
 
+BRANCHING = [name for name, kind in KINDS.items() if kind.independent]
+"""Kinds whose heads 2..N can read an earlier layer of the trunk."""
+VARIANTS = [*((kind, None) for kind in KINDS), *((kind, 1) for kind in BRANCHING)]
+"""Every kind, with `model.head_layer`."""
+
 
 def tiny_network(heads: str = "parallel", n_future: int = 3, seed: int = 1, **changes: Any) -> Network:
     """Return a network whose every weight is random and none zero, as after some training."""

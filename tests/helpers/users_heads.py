@@ -20,7 +20,7 @@ class MlpHeads(nn.Module):
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
         states = []
         for head in heads:
-            inputs_BTD = context.stop_gradient(trunk_BTD, head)
+            inputs_BTD = context.head_input(trunk_BTD, head)
             state_BTD = inputs_BTD + self.mlps[head - 1](self.norms[head - 1](inputs_BTD))
             states.append(context.visit(f"prediction.{head}.residual", state_BTD))
         return states

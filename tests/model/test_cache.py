@@ -13,7 +13,7 @@ import lab
 from lab.config.kinds import KINDS
 from lab.model import Context, Network, edited, states
 from lab.model.cache import Cache
-from tests.helpers.networks import V, random_tokens, tiny_network
+from tests.helpers.networks import VARIANTS, V, random_tokens, tiny_network
 
 B, LENGTH, N = 3, 12, 3
 CUTS = st.lists(st.integers(1, LENGTH - 1), unique=True).map(sorted)
@@ -33,11 +33,12 @@ def assert_fed(network: Network, found_NBTD: Tensor, tokens_BT: Tensor, toleranc
         torch.testing.assert_close(found_BTD[:, late:], expected_BTD[:, : length - late], rtol=0, atol=tolerance)
 
 
-@given(st.sampled_from(list(KINDS)), st.sampled_from(["swiglu", "gelu"]), CUTS)
+@given(st.sampled_from(VARIANTS), st.sampled_from(["swiglu", "gelu"]), CUTS)
 @settings(deadline=None, max_examples=60)
 @torch.no_grad()
-def test_pieces_of_any_length_are_one_pass(kind: str, mlp: str, cuts: list[int]) -> None:
-    changes = {"model__mlp": mlp, "model__norm_epsilon": 0.01, "model__inner_width": 20}
+def test_pieces_of_any_length_are_one_pass(variant: tuple[str, int | None], mlp: str, cuts: list[int]) -> None:
+    kind, layer = variant
+    changes = {"model__head_layer": layer, "model__mlp": mlp, "model__norm_epsilon": 0.01, "model__inner_width": 20}
     network, tokens_BT = tiny_network(kind, N, **changes).double(), random_tokens(B, LENGTH)
     assert_fed(network, feed(network, tokens_BT, cuts), tokens_BT)
 

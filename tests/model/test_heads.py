@@ -55,7 +55,8 @@ def test_other_heads_are_not_computed_without_need(kind: str) -> None:
     unused = {name for name, weight in network.named_parameters() if weight.grad is None} - {"unembedding.weight"}
     unused = {name for name in unused if not name.startswith("unembedding")}
     everything = {name for name, _ in network.named_parameters() if name.startswith("heads.")}
-    assert bool(unused) != KINDS[kind].on_path
+    counts = KINDS[kind].counts
+    assert bool(unused) == (counts(3) != counts(1) and not KINDS[kind].on_path)
     assert unused <= everything
 
 
@@ -162,7 +163,7 @@ def test_detached_heads_send_no_gradient_to_the_trunk(kind: str) -> None:
     back = torch.autograd.grad(detached[1:], list(weights.values()), upstream, allow_unused=True, retain_graph=True)
     assert all(gradient is None or not gradient.any() for gradient in back)
     own = [weight for name, weight in network.named_parameters() if name.startswith("heads") and name not in weights]
-    assert all(gradient.any() for gradient in torch.autograd.grad(detached[1:], own, upstream))
+    assert not own or all(gradient.any() for gradient in torch.autograd.grad(detached[1:], own, upstream))
     assert torch.autograd.grad(attached[1:], network.embedding.weight, upstream)[0].any()
 
 

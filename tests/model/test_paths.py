@@ -7,7 +7,7 @@ from lab.model import states
 from lab.model.paths import path_layers
 from tests.helpers.networks import random_tokens, tiny_network
 
-PATHS = [(kind, head) for kind in ("parallel", "replicated", "causal", "anticausal") for head in (1, 2, 3)]
+PATHS = [(kind, head) for kind in ("parallel", "replicated", "causal", "anticausal", "bare") for head in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("kind", "head"), [*PATHS, ("sequential", 1), ("residual", 1)])

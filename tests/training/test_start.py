@@ -35,6 +35,8 @@ CHANGES = [
                  ["heads.layers.1", "heads.layers.2"], id="heads added, layers counted together"),
     pytest.param({"n_future": 1, "model__layers": 3}, {"n_future": 2, "model__layers": 3, "model__matched": "none"},
                  ["heads.layers.1"], id="heads added on top"),
+    pytest.param({"n_future": 1, "model__layers": 4}, {"n_future": 2, "model__layers": 5, "model__head_layer": 1},
+                 ["heads.layers.1"], id="heads added to an earlier layer"),
     pytest.param({"n_future": 2, "model__heads": "replicated"},
                  {"n_future": 1, "model__layers": 2, "model__heads": "replicated"}, [], id="replicated unembeddings left"),
     pytest.param({"n_future": 1, "model__heads": "replicated"},
@@ -78,6 +80,7 @@ REFUSED = [
     ({"model__width": 16}, "model.width must be 8"),
     ({"model__mlp": "gelu"}, "model.mlp must be swiglu"),
     ({"model__heads": "causal"}, "model.heads must be parallel"),
+    ({"model__head_layer": 1}, "model.head_layer must be null"),
     ({"task__vocabulary": 14}, "14 token ids, that of init .* 12"),
 ]
 
