@@ -92,6 +92,11 @@ class Agreement(Task):
         return self.keys + self.verbs + self.stems + self.cases
 
     @property
+    def classes(self) -> NDArray[np.int64]:
+        """Keys, verbs, stems and cases."""
+        return np.repeat(np.arange(4), [self.keys, self.verbs, self.stems, self.cases])
+
+    @property
     def length(self) -> int:
         return self._prompt + len(self._phrase)
 

@@ -176,6 +176,10 @@ class ObjectiveSettings(Settings):
         ):
             if value and not allowed:
                 raise ValueError(f"objective.{setting} must be false with objective.name {self.name}, not {value}")
+        if self.window < self.kind.least_window:
+            raise ValueError(
+                f"objective.window must be at least {self.kind.least_window} with objective.name {self.name}, not {self.window}"
+            )
         names = self.losses(n)
         count, each = len(names), "prediction head" if len(names) == n else f"loss ({', '.join(names)})"
         lists = [] if isinstance(self.weights, str) else [("weights", self.weights)]

@@ -54,6 +54,21 @@ def _next_latent_flops(shape: Shape) -> int:
     return (4 * later + 18 * predicted) * width**2 + (2 + 4 * offsets) * later * shape.vocabulary * width
 
 
+def _and_hinge(n_future: int, window: int) -> tuple[str, ...]:
+    return (*head_losses(n_future, window), "hinge")
+
+
+def _and_coarse(n_future: int, window: int) -> tuple[str, ...]:
+    return (*head_losses(n_future, window), "coarse")
+
+
+def _hinge_flops(shape: Shape) -> int:
+    """Count the logits of windows: blocks of K positions by the 2 K tokens that they can see."""
+    window = min(shape.window, shape.length - 1)
+    blocks = -(-shape.length // window)
+    return 12 * blocks * window**2 * shape.model.width
+
+
 def _nothing(_: object) -> int:
     return 0
 
@@ -73,6 +88,7 @@ class ObjectiveKind:
             network with N unembeddings.
         hidden_token: Whether the network has an embedding of a token that is not in the vocabulary, which the objective uses:
             `objective.teacherless` then must be false.
+        least_window: The smallest `objective.window` at which it has further losses.
         formula: The loss, for the documentation.
         separates: Which explanation it separates from others, for the documentation.
         source: Where it comes from, for the documentation.
@@ -84,6 +100,7 @@ class ObjectiveKind:
     parameters: Callable[[ModelSettings], int] = _nothing
     flops: Callable[[Shape], int] = _nothing
     hidden_token: bool = False
+    least_window: int = 1
     formula: str = ""
     separates: str = ""
     source: str = ""
@@ -133,6 +150,33 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
         "and KL between their next-token distributions (`kl`)",
         separates="look-ahead in latent space from look-ahead in tokens: no further head, a small module in training alone",
         source="NextLat, arXiv 2511.05963 (second-hand)",
+    ),
+    "future_bag": ObjectiveKind(
+        "lab.objectives.future_bag:FUTURE_BAG",
+        plain=False,
+        least_window=2,
+        formula="heads 2..n, logits a: (1/V) [sum_v softplus(a_v) - sum of a_v over the set of tokens t + 2 to t + `window`]",
+        separates="which tokens come from when they come, as independent questions: the labels do not compete for probability",
+        source="future summary prediction: arXiv 2510.14751 (second-hand)",
+    ),
+    "hinge": ObjectiveKind(
+        "lab.objectives.hinge:HINGE",
+        losses=_and_hinge,
+        plain=False,
+        flops=_hinge_flops,
+        least_window=2,
+        formula="mean over pairs of coming tokens, x nearer than y, of max(0, 1 - (z[x] - z[y])), z head 1's own logits",
+        separates="the order of the coming tokens from their offsets, without further prediction heads",
+        source="ranking loss: arXiv 2503.10542 (second-hand)",
+    ),
+    "coarse": ObjectiveKind(
+        "lab.objectives.coarse:COARSE",
+        losses=_and_coarse,
+        plain=False,
+        flops=lambda shape: 6 * shape.length * shape.vocabulary * shape.model.width,
+        formula="-log of the sum of head 1's p_v over the class of token t + 1",
+        separates="richer supervision from look-ahead: it asks for nothing beyond the next token",
+        source="control, after the byte prefixes of modded-nanogpt (code)",
     ),
 }
 

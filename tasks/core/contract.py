@@ -84,6 +84,11 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
         """Number of token ids."""
 
     @property
+    def classes(self) -> NDArray[np.int64] | None:
+        """(V,) a class of each token id, numbered from 0, such as digits and operators; None without classes."""
+        return None
+
+    @property
     @abstractmethod
     def length(self) -> int:
         """T, tokens in a sequence."""

@@ -95,6 +95,11 @@ class Polynomial(Task):
         return self.p + len(OPERATORS) + 3
 
     @property
+    def classes(self) -> NDArray[np.int64]:
+        """Coefficients, operators, and pause, = and end."""
+        return np.repeat(np.arange(3), [self.p, len(OPERATORS), 3])
+
+    @property
     def length(self) -> int:
         """Room for the longest expression, whose operators are all binary."""
         most = self.operations[1]

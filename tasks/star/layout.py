@@ -76,6 +76,12 @@ class Layout(Task):
         return self.nodes + (3 if self.form == "public" else 0)
 
     @property
+    def classes(self) -> Ints:
+        """Nodes by their id modulo 4, since a path has nothing but nodes, and the separators."""
+        token_V = np.arange(self.vocab_size)
+        return np.where(token_V < self.nodes, token_V % 4, 4)
+
+    @property
     def length(self) -> int:
         """Of the largest graph with the longest path."""
         return self._each * self.edges + self._query + self._longest

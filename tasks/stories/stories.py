@@ -114,6 +114,19 @@ class Stories(Task):
     def vocab_size(self) -> int:
         return len(self._tables.words) if self.corpus is None else self.vocabulary
 
+    @property
+    def classes(self) -> NDArray[np.int64] | None:
+        """First names, second names, pronouns, words of each filler slot, and other words; None of a corpus."""
+        if self.corpus is not None:
+            return None
+        tables = self._tables
+        classes_V = np.zeros(self.vocab_size, dtype=np.int64)
+        classes_V[tables.first_token : tables.second_token] = 1
+        classes_V[tables.second_token :] = 2
+        for number, tokens in enumerate([tables.pronouns, *tables.fillers], start=3):
+            classes_V[tokens] = number
+        return classes_V
+
     def word(self, token: int) -> str:
         """In a corpus, as byte-level BPEs write it: a space is Ġ."""
         return self._tables.words[token] if self.corpus is None else str(self._text.corpus.tokenizer.id_to_token(token))

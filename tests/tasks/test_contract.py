@@ -48,6 +48,14 @@ def test_another_seed_index_or_split_gives_other_sequences(task: Task) -> None:
         assert not np.array_equal(task.batch(**usual).tokens, task.batch(**{**usual, **changed}).tokens), changed
 
 
+def test_classes_divide_the_vocabulary(task: Task) -> None:
+    if task.classes is not None:
+        assert task.classes.shape == (task.vocab_size,)
+        assert task.classes.dtype == np.int64
+        assert set(task.classes.tolist()) == set(range(task.classes.max() + 1))
+        assert 2 <= task.classes.max() + 1 < task.vocab_size
+
+
 def test_no_instance_is_in_two_splits(task: Task) -> None:
     drawn = {split: np.concatenate([task.instances(task.batch(0, i, 256, split).tokens) for i in range(4)]) for split in SPLITS}
     if not task.splits_itself:

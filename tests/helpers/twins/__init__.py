@@ -10,8 +10,17 @@ from torch import Tensor
 
 from lab.training.module import TrainingModule
 from tasks import Batch
+from tests.helpers.twins.coarse import coarse
+from tests.helpers.twins.future_bag import future_bag
 from tests.helpers.twins.headless import headless
+from tests.helpers.twins.hinge import hinge
 from tests.helpers.twins.next_latent import next_latent
 
 Twin = Callable[[TrainingModule, Batch], Mapping[str, Tensor]]
-TWINS: Mapping[str, Twin] = {"headless": headless, "next_latent": next_latent}
+TWINS: Mapping[str, Twin] = {
+    "coarse": coarse,
+    "future_bag": future_bag,
+    "headless": headless,
+    "hinge": hinge,
+    "next_latent": next_latent,
+}

@@ -20,17 +20,29 @@ def scored_tokens(batch: Batch, ahead: int) -> list[tuple[int, int, int]]:
     ]
 
 
-def log_probabilities(module: TrainingModule, batch: Batch, head: int) -> Callable[[int, int], Tensor]:
-    """Return a function of sequence and position: the log-probabilities (V,) of a prediction head, counted from 1."""
+def coming_tokens(batch: Batch, b: int, t: int, first: int, last: int) -> list[int]:
+    """List the scored tokens that come `first` to `last` after a position, in their order, with repetitions."""
+    ahead = range(t + first, min(t + last + 1, batch.tokens.shape[1]))
+    return [int(batch.tokens[b, at]) for at in ahead if batch.scored[b, at]]
+
+
+def positions(batch: Batch) -> list[tuple[int, int]]:
+    """List (sequence, position)."""
+    size, length = batch.tokens.shape
+    return [(b, t) for b in range(size) for t in range(length)]
+
+
+def logits(module: TrainingModule, batch: Batch, head: int) -> Callable[[int, int], Tensor]:
+    """Return a function of sequence and position: the logits (V,) of a prediction head, counted from 1."""
     hidden_BTD = module.network(torch.from_numpy(batch.tokens))[head - 1]
     matrix_VD = module.network.unembedding.of_head(head)
-    return lambda b, t: (matrix_VD @ hidden_BTD[b, t]).log_softmax(-1)
+    return lambda b, t: matrix_VD @ hidden_BTD[b, t]
 
 
 def head_loss(module: TrainingModule, batch: Batch, head: int, ahead: int | None = None) -> Tensor:
     """Compute the mean cross-entropy of a head's predictions of the token `ahead`, by default as many as its number."""
-    log_p = log_probabilities(module, batch, head)
-    return torch.stack([-log_p(b, t)[token] for b, t, token in scored_tokens(batch, ahead or head)]).mean()
+    of = logits(module, batch, head)
+    return torch.stack([-of(b, t).log_softmax(-1)[token] for b, t, token in scored_tokens(batch, ahead or head)]).mean()
 
 
 def head_losses(module: TrainingModule, batch: Batch) -> dict[str, Tensor]:
