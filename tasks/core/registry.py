@@ -27,6 +27,7 @@ TASKS: dict[str, str] = {
     "polynomial": "tasks.polynomial:Polynomial",
     "addition": "tasks.addition:Addition",
     "maze": "tasks.maze:Maze",
+    "satisfiability": "tasks.satisfiability:Satisfiability",
     "spelled": "tasks.spelled:Spelled",
 }
 ENTRY_POINTS = "mtp_lab.tasks"

@@ -32,6 +32,8 @@ SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("star", {"degree": 3, "arm": 4, "shortest_arm": 2, "nodes": 10, "query": "any", "direction": "reverse"}),
     ("maze", {"turns": 1, "detours": 0, "nodes": 5}),
     ("maze", {"turns": 1, "detours": 1, "nodes": 8}),
+    ("satisfiability", {"variables": 3, "clauses": 10}),
+    ("satisfiability", {"variables": 4, "clauses": 12}),
     ("modular", {"p": 5}),
     ("modular", {"p": 7, "operation": "/", "spelled": True}),
     ("discovery", {"parents": 3, "children": 4}),

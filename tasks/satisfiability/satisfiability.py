@@ -1,0 +1,215 @@
+"""Satisfiability: find the one assignment of truth values that makes every clause of a formula true.
+
+Five variables, for example, with the bars added here; the answer has one token a variable, in order, the literal that is true:
+
+    x1 -x2 x4 | -x1 x3 -x5 | x2 -x3 x5 | ...        -x1 -x2 x3 x4 -x5
+
+A clause is true if one of its literals is. Formulas have exactly one solution, and every variable occurs as often negated as
+not: the variables of the clauses are uniform among choices that allow this, then the signs are, and formulas with another
+number of solutions are rejected.
+
+Exactly one solution makes the answer a function of the prompt: floors are 0, and `exact` counts every assignment that satisfies
+the formula. Balanced signs remove the bias of planted formulas, whose literals agree with the hidden solution more often than
+not (4 of 7 with three literals): the more frequent sign of a variable guesses its value. Rejection leaves that bias in place:
+with uniform signs, 5 variables and 20 clauses the guess is right for 0.69 of the values (measured). With balanced signs it is
+always a tie, and right for exactly 1/2. So nothing is planted; "hiding" a solution by weights of clauses (Jia, Moore and Strain
+2005) would balance signs on average only.
+
+A later value is easier: given all the others, one clause decides the last. The first needs the whole formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from math import comb
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.core.splits import MOST_LISTED, draw_in_split
+from tasks.errors import TaskError
+from tasks.satisfiability.formulas import TRIED, Formulas, Ints, build_formulas, count_solved
+from tasks.settings import require
+
+_MOST_VARIABLES, _MOST_CLAUSES = 9, 400
+_FEWEST = 20
+"""Fewest of `TRIED` formulas that must have exactly one solution."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Satisfiability(Task):
+    """Clauses of signed variables, then the only assignment that satisfies all of them."""
+
+    name: ClassVar[str] = "satisfiability"
+    summary: ClassVar[str] = "find the only assignment that satisfies every clause of a formula"
+    source: ClassVar[str] = "3-SAT; as a test of prediction heads in arXiv 2604.11912"
+    role_labels: ClassVar[Mapping[str, str]] = {"literal": "literals of the clauses", "value_#": "value of variable #"}
+    headline: ClassVar[str] = "exact"
+    has_answer: ClassVar[bool] = True
+
+    variables: int = 5
+    """N, variables of a formula, all of which occur in the answer."""
+    clauses: int = 20
+    """M, clauses: with three literals 2.5 to 7 for each variable, else formulas with exactly one solution are rare."""
+    width: int = 3
+    """W, literals of a clause, all of different variables. With two, a balanced formula never has exactly one solution."""
+    loss_on: Literal["all", "answer"] = "answer"
+
+    def check(self) -> None:
+        require(3 <= self.width <= _MOST_VARIABLES, "satisfiability.width", self.width, f"between 3 and {_MOST_VARIABLES}")
+        allowed = f"between {self.width}, the width of a clause, and {_MOST_VARIABLES}"
+        require(self.width <= self.variables <= _MOST_VARIABLES, "satisfiability.variables", self.variables, allowed)
+        require(1 <= self.clauses <= _MOST_CLAUSES, "satisfiability.clauses", self.clauses, f"between 1 and {_MOST_CLAUSES}")
+        even = self.width * self.clauses % 2 == 0
+        require(even, "satisfiability.clauses", self.clauses, "even where width is odd: as many literals are negated as not")
+        found = self._solved
+        allowed = f"a number at which at least {_FEWEST} of {TRIED} formulas have exactly one solution ({found} here)"
+        require(found >= _FEWEST, "satisfiability.clauses", self.clauses, allowed)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (PADDING, "literal", *(f"value_{number}" for number in range(1, self.variables + 1)))
+
+    @property
+    def vocab_size(self) -> int:
+        return 2 * self.variables
+
+    @property
+    def length(self) -> int:
+        return self.sampled_from + self.variables
+
+    def word(self, token: int) -> str:
+        return f"{'-' * (token % 2)}x{token // 2 + 1}"
+
+    def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        def drawn(count: int) -> tuple[Ints]:
+            return (self._formulas.draw(rng, count),)
+
+        def kept(formulas: tuple[Ints, ...]) -> NDArray[np.bool_]:
+            return np.asarray(self._formulas.count_solutions(formulas[0]) == 1)
+
+        (literals_BMW,) = draw_in_split(drawn, kept, size, split, self._solved / TRIED)
+        prompt_BP = literals_BMW.reshape(size, -1)
+        return self._with_roles(np.concatenate([prompt_BP, self._answers(prompt_BP)], axis=1))
+
+    def label(self, tokens: Ints) -> Batch:
+        for row in tokens:
+            right, stated = self.solve(row[: self.sampled_from]), row[self.sampled_from :]
+            words = (" ".join(map(str, each.tolist())) for each in (right, stated))
+            if not np.array_equal(right, stated):
+                raise TaskError("satisfiability: the answer must be {}, not {}".format(*words))
+        return self._with_roles(tokens)
+
+    def roles_of(self, tokens: Ints) -> Ints:
+        """By position."""
+        return np.broadcast_to(np.maximum(1, 2 + np.arange(tokens.shape[1]) - self.sampled_from), tokens.shape)
+
+    def instances(self, tokens: Ints) -> NDArray[np.integer]:
+        """The clauses in any order."""
+        codes_BM: Ints = self._literals(tokens) @ self.vocab_size ** np.arange(self.width)
+        return np.sort(codes_BM, axis=1)
+
+    def instance_count(self) -> Bound:
+        """All multisets of clauses; those of `every_instance` where these are listed."""
+        every = self.every_instance()
+        clauses = comb(self.variables, self.width) << self.width
+        return Bound(comb(clauses + self.clauses - 1, self.clauses), "at most") if every is None else Bound(len(every))
+
+    def every_instance(self) -> NDArray[np.integer] | None:
+        clauses = self._formulas.every_clause()
+        if comb(len(clauses) + self.clauses - 1, self.clauses) > MOST_LISTED:
+            return None
+        chosen = np.array(list(combinations_with_replacement(range(len(clauses)), self.clauses)))
+        literals_BMW = clauses[chosen]
+        kept_B = (self._formulas.count_solutions(literals_BMW) == 1) & self._formulas.is_balanced(literals_BMW)
+        return self.instances(literals_BMW[kept_B].reshape(kept_B.sum(), -1))
+
+    def floor(self, role: str) -> float | None:
+        """0 for values, since there is one solution; literals depend on each other and have no closed form."""
+        return None if self.role(role) < 2 else 0.0
+
+    def chance(self, role: str) -> float | None:
+        """A literal 1 / 2N; a value 1/2, also for a guess by the signs of its variable, which are always balanced."""
+        number = self.role(role)
+        return None if number == 0 else 1 / self.vocab_size if number == 1 else 1 / 2
+
+    @property
+    def sampled_from(self) -> int:
+        """The position of the answer."""
+        return self.clauses * self.width
+
+    def judge(self, tokens: Ints) -> dict[str, float]:
+        """Compute the share of assignments that are `satisfied`, which is that of right ones; and of true `clauses`."""
+        written_BN = tokens[:, self.sampled_from :]
+        proper_BN = written_BN // 2 == np.arange(self.variables)
+        true_BV = (np.where(proper_BN, written_BN, -1)[:, :, None] == np.arange(self.vocab_size)).any(axis=1)
+        true_BMW = true_BV[np.arange(len(tokens))[:, None, None], self._literals(tokens)]
+        true_BM = true_BMW.any(axis=2)
+        satisfied_B = proper_BN.all(axis=1) & true_BM.all(axis=1)
+        return {"satisfied": float(satisfied_B.mean()), "clauses": float(true_BM.mean())}
+
+    def solve(self, prompt: Ints) -> Ints:
+        shape = f"{self.clauses} clauses of {self.width} literals, of different variables in increasing order"
+        if len(prompt) != self.sampled_from:
+            raise TaskError(f"satisfiability: a prompt has {self.sampled_from} tokens, {shape}, not {len(prompt)}")
+        literals_BMW = self._literals(prompt[None])
+        if literals_BMW.max() >= self.vocab_size or (np.diff(literals_BMW // 2, axis=2) <= 0).any():
+            raise TaskError(f"satisfiability: a prompt is {shape}")
+        if not self._formulas.is_balanced(literals_BMW).all():
+            raise TaskError("satisfiability: every variable must occur as often negated as not")
+        solutions = int(self._formulas.count_solutions(literals_BMW)[0])
+        require(solutions == 1, "satisfiability: the number of solutions", solutions, "1")
+        answer: Ints = self._answers(prompt[None])[0]
+        return answer
+
+    def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """Of the assignments that satisfy all clauses so far: their number, and the share of them in which a variable is true.
+
+        `solutions` is the number, `marginals` (B, T, N) the shares; `value i` is the value of a variable where all agree.
+        """
+        alive_BMS = self._formulas.solve(self._literals(batch.tokens))
+        count_BM = alive_BMS.sum(axis=2)
+        with np.errstate(invalid="ignore"):
+            share_BMN = (alive_BMS.astype(np.float64) @ self._formulas.values_SN) / count_BM[:, :, None]
+        read_T = np.minimum((np.arange(self.length) + 1) // self.width, self.clauses)
+        share_BTN = share_BMN[:, read_T]
+        value_BTN = np.select([share_BTN == 0, share_BTN == 1], [0, 1], -1)
+        values = {f"value {number + 1}": value_BTN[:, :, number] for number in range(self.variables)}
+        return {"solutions": count_BM[:, read_T], "marginals": share_BTN} | values
+
+    def next_distribution(self, tokens: Ints) -> NDArray[np.float64] | None:
+        """Certain once the formula is complete."""
+        if tokens.shape[1] < self.sampled_from:
+            return None
+        return np.eye(self.vocab_size)[self._answers(tokens)[:, tokens.shape[1] - self.sampled_from]]
+
+    def consistent(self, tokens: Ints) -> NDArray[np.bool_]:
+        """Whether each value is right: the formula decides it, whatever was written before it."""
+        consistent_BT = np.ones(tokens.shape, dtype=np.bool_)
+        consistent_BT[:, self.sampled_from :] = tokens[:, self.sampled_from :] == self._answers(tokens)
+        return consistent_BT
+
+    def _with_roles(self, tokens: Ints) -> Batch:
+        return self.rows(tokens, self.roles_of(tokens), np.tile([self.sampled_from, self.length], (len(tokens), 1)))
+
+    def _literals(self, tokens: Ints) -> Ints:
+        """The literals (B, M, W) of sequences or prompts."""
+        return tokens[:, : self.sampled_from].reshape(len(tokens), self.clauses, self.width)
+
+    def _answers(self, tokens: Ints) -> Ints:
+        """The first solution (B, N) of the formulas of sequences or prompts."""
+        alive_BS = self._formulas.solve(self._literals(tokens))[:, -1]
+        values_BN = self._formulas.values_SN[alive_BS.argmax(axis=1)]
+        return np.asarray(2 * np.arange(self.variables) + 1 - values_BN)
+
+    @property
+    def _formulas(self) -> Formulas:
+        return build_formulas(self.variables, self.clauses, self.width)
+
+    @property
+    def _solved(self) -> int:
+        return count_solved(self.variables, self.clauses, self.width)
