@@ -1,9 +1,9 @@
-"""What the objective's arms and the gradient audit cost.
+"""What objectives and the gradient diagnostics cost.
 
     python -m benchmarks.objectives --threads 1
 
-Steps of each arm take turns with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size; the audit
-is its share of a demo run that is audited at every evaluation point.
+Steps of each objective take turns with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size; the
+diagnostics are a share of a demo run that takes them at every evaluation point.
 """
 
 from __future__ import annotations
@@ -33,23 +33,25 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "shuffled": {"objective.name": "shuffled"},
     "bag, window 8": {"objective.name": "bag", "objective.window": 8},
     "order, window 8": {"objective.name": "order", "objective.window": 8},
+    "future_bag, window 8": {"objective.name": "future_bag", "objective.window": 8},
+    "hinge, window 8": {"objective.name": "hinge", "objective.window": 8},
+    "coarse": {"objective.name": "coarse"},
     "detached": {"objective.detached": True},
     "active down": {"objective.active": "down"},
 }
 
 
 def objective_ratios(rounds: int) -> list[list[str]]:
-    """A step's time, the feed included, over that of the plain sum, at two sizes."""
+    """Compare a step with one of the plain sum, at two sizes: the ratio of times, the feed included, and that of FLOPs."""
     bases = {"demo": lab.experiment("induction", CASES["induction"]), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
     ratios: dict[str, list[str]] = {name: [] for name in CONDITIONS}
     for size in each("size", bases):
-        steps = {}
-        for name, settings in CONDITIONS.items():
-            short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
-            steps[name] = partial(seconds_of, lab.override(bases[size], short))
-        seconds = in_turns(steps, rounds)
-        for name in CONDITIONS:
-            ratios[name].append(f"{paired_ratio(seconds, name, 'sum'):.3f}")
+        short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0}
+        experiments = {name: lab.override(bases[size], short | settings) for name, settings in CONDITIONS.items()}
+        seconds = in_turns({name: partial(seconds_of, each) for name, each in experiments.items()}, rounds)
+        for name, one in experiments.items():
+            flops = one.flops_per_step / experiments["sum"].flops_per_step
+            ratios[name].append(f"{paired_ratio(seconds, name, 'sum'):.3f} ({flops:.3f})")
     return [[f"step, {name}", *values] for name, values in ratios.items()]
 
 
@@ -83,7 +85,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print_table("Objectives, time over that of the plain sum's", ["what", "demo", "1M"], objective_ratios(options.rounds))
+    print_table(
+        "Objectives, time (and FLOPs) over those of the plain sum", ["what", "demo", "1M"], objective_ratios(options.rounds)
+    )
     rows = [diagnostics_share(n, options.rounds) for n in each("diagnostics of n", (1, 2, 4))]
     print_table("Gradient diagnostics, demo with 6 layers", ["", "once", "in steps", "share of the run"], rows)
 

@@ -123,11 +123,13 @@ Width {WIDTH}, {LAYERS} layers, SwiGLU; FLOPs are those of training, forward and
 
 
 def objectives_page() -> str:
-    """List the objectives and the rules for the weights of heads."""
-    kinds = []
+    """List the objectives and the rules for the weights of losses."""
+    kinds, targets = [], []
     for name, kind in OBJECTIVES.items():
         objective = load_entry(kind.path, Objective, "objective.name")
-        kinds.append((code(name), objective.predicts.format(i="i", window="window"), first_line(objective.targets)))
+        losses = ", ".join(map(code, kind.losses(2, 2)))
+        kinds.append((code(name), kind.formula, kind.separates, kind.source))
+        targets.append((code(name), losses, objective.predicts.format(i="i", window="window"), first_line(objective.targets)))
     rules = [
         (code(name), code([round(weight, 3) for weight in rule(4, 0.5)]), first_line(rule)) for name, rule in WEIGHTS.items()
     ]
@@ -135,11 +137,17 @@ def objectives_page() -> str:
 
 [Objectives](../objectives.md) explains what each one separates.
 
-## `objective.name`: the targets of heads 2..N
+## `objective.name`: what is minimised
 
-{table(["name", "head i predicts", "meaning"], kinds)}
+{table(["name", "loss beside the next token's", "separates", "source"], kinds)}
 
-## `objective.weights`: the weight of each head
+## Losses, and the targets of heads 2..N
+
+The losses are those of n = 2 and window 2, in the order of `objective.weights`.
+
+{table(["name", "losses", "head i predicts", "targets"], targets)}
+
+## `objective.weights`: the weight of each loss
 
 {table(["rule", "n = 4, extra weight 0.5", "meaning"], rules)}
 """
