@@ -84,7 +84,7 @@ def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | 
             image = draw_cells(axes, matrix.to_numpy(float), list(matrix.index), places, scale)
             axes.axhline(len(matrix) - len(CONTROLS) - 0.5, color="white", linewidth=3)
             axes.set_title(f"{target}, {name}" if len(names) > 1 else target, fontsize="small")
-            if max(map(len, places)) > 3:
+            if len(places) > 1 and max(map(len, places)) > 3:
                 axes.tick_params(axis="x", labelrotation=90)
     for axes in panels[:-1].flat:
         axes.set_xticklabels([])

@@ -138,6 +138,29 @@ def test_vectors_are_scored_by_r_squared() -> None:
     assert scores(vectors).between(-0.1, 1).all()
 
 
+@pytest.mark.parametrize("process", ["mess3", "rrxor"])
+@pytest.mark.parametrize("holds", ["a linear map of the belief", "noise"])
+def test_a_belief_is_read_where_states_hold_it_linearly(process: str, holds: str) -> None:
+    experiment = tiny("belief", **{"task.process": process, "task.length": 32, "model.width": 16})
+    network, task = build(experiment), experiment.task
+    beliefs = iter([task.latents(task.batch(0, 0, 200, split))["belief"] for split in ("train", "validation")])
+    generator = torch.Generator().manual_seed(0)
+
+    def plant(states_BTD: torch.Tensor) -> torch.Tensor:
+        belief_BTK = torch.from_numpy(next(beliefs)).float()
+        matrix_KD = torch.randn(belief_BTK.shape[-1], 16, generator=torch.Generator().manual_seed(1))
+        return belief_BTK @ matrix_KD + 3 if holds != "noise" else torch.randn(states_BTD.shape, generator=generator)
+
+    with edited(network, {"trunk.0.residual": plant}):
+        frame = probe(network, task, targets="belief", pool="scored", sequences=200)
+    assert set(frame["score"]) == {"R2"}
+    assert set(frame["position"]) == {"all"}
+    value, floor = (scores(frame, control, site="trunk.0.residual").item() for control in ("none", "shuffled labels"))
+    assert value == pytest.approx(0 if holds == "noise" else 1, abs=0.02)
+    assert floor == pytest.approx(0, abs=0.02)
+    assert scores(frame, "majority").to_numpy() == pytest.approx(0, abs=0.02)
+
+
 @pytest.mark.parametrize("heads", KINDS)
 def test_every_kind_of_heads_is_probed(heads: str) -> None:
     network, task = agreement(model__heads=heads, n_future=2, model__layers=6)
