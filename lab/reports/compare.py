@@ -51,6 +51,8 @@ def compare(
     if solved is not None and (threshold is not None or not math.isfinite(solved)):
         raise LabError(f"solved must be a number, and at end or best, not solved = {solved} and at = {at}")
     tidy, headline = _read(runs, metric)
+    if at == "best" and Metric.parse(headline).describes:
+        raise LabError(f"of {headline} neither more nor less is better, so that it has no best value: compare its end")
     label = Metric.parse(headline).axis_label(role_label(tidy))
     if threshold is None:
         rule: Rule = "last" if at == "end" else "best"

@@ -93,6 +93,8 @@ def test_a_metric_that_describes_has_no_better_direction() -> None:
     table = lab.compare(norms, metric="train/gradient_norm")
     assert table.title == "gradient norm before clipping, last evaluation of each run"
     assert table.reading()[0] == "Difference: from n = 1, mean over pairs of seeds."
+    with pytest.raises(LabError, match="neither more nor less is better"):
+        lab.compare(norms, metric="train/gradient_norm", at="best")
 
 
 def test_labels_follow_metric_seeds_and_pairs() -> None:
