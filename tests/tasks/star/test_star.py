@@ -219,6 +219,30 @@ def test_a_graph_is_in_the_same_split_in_either_form_and_spelled() -> None:
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.parametrize("varied", VARIED, ids=str)
+@pytest.mark.parametrize("nodes", [7, 12])
+def test_a_varied_graph_is_in_the_same_split_in_either_form(varied: dict[str, Any], nodes: int) -> None:
+    """With 12 nodes the largest graphs are too many to be ranked."""
+    short, public, backwards = (
+        tasks.get("star", arm=4, nodes=nodes, form=form, direction=direction, **varied)
+        for form, direction in (FORMS[0], FORMS[2], FORMS[3])
+    )
+    spelled = tasks.get("spelled", task=public)
+    row = short.draw(np.random.default_rng(0), 200, "train")
+    lines = [short.format(row.row(number)) for number in range(200)]
+    same = np.concatenate([public.parse(line).tokens for line in lines])
+    back = np.concatenate([backwards.parse(reversed_path(line)).tokens for line in lines])
+    of_short = short.instances(row.tokens), split_of(short, row.tokens)
+    for task, tokens in ((public, same), (backwards, back), (spelled, spelled.code[same].reshape(200, -1))):
+        np.testing.assert_array_equal(task.instances(tokens), of_short[0])
+        np.testing.assert_array_equal(split_of(task, tokens), of_short[1])
+
+
+def reversed_path(line: str) -> str:
+    edges, _, path = line.partition("=")
+    return f"{edges}={','.join(path.split(',')[::-1])}"
+
+
 def test_many_graphs_are_divided_by_a_hash() -> None:
     assert tasks.get("star").every_instance() is None
 
