@@ -103,26 +103,24 @@ class Layout(Task):
 
     def _build(self, graphs: Graphs) -> Batch:
         """Build sequences of graphs with their paths."""
-        size, position_T = len(graphs.path_BA), np.arange(self.length)
+        size, most = len(graphs.path_BA), self._each * self.edges
         bar, slash, equals = (np.full((size, 1), self.nodes + extra) for extra in range(3))
         edges, query = graphs.edges_BE2, [graphs.path_BA[:, :1], graphs.path_BA[:, -1:]]
         if self.form == "public":
             edges = np.concatenate([edges, np.broadcast_to(bar[:, None], (size, self.edges, 1))], axis=2)
             query.append(equals)
-        after = np.concatenate([*query, self._answers(graphs)], axis=1)
-        begin_B1 = self._each * graphs.count_B[:, None]
-        place_BT = np.clip(position_T - begin_B1, 0, after.shape[1] - 1)
-        if self.shortest_arm is None:
-            tokens = np.concatenate([edges.reshape(size, -1), after], axis=1)
-        else:
-            before = np.pad(edges.reshape(size, -1), ((0, 0), (0, after.shape[1])))
-            tokens = np.where(position_T < begin_B1, before, np.take_along_axis(after, place_BT, axis=1))
+        tokens = np.concatenate([edges.reshape(size, -1), *query, self._answers(graphs)], axis=1)
+        names = ["start"] * (self.form == "public") + ["turn"] + ["follow"] * (self.arm - 2)
+        roles = np.broadcast_to([PROMPT] * (most + self._query) + [self.roles.index(name) for name in names], tokens.shape)
+        begin_B1, answer_B2 = self._each * graphs.count_B[:, None], self._answer_ranges(graphs)
+        if self.shortest_arm is not None:  # the query follows the last edge
+            position_T = np.arange(self.length)
+            place_BT = np.where(position_T < begin_B1, position_T, np.minimum(position_T + most - begin_B1, self.length - 1))
+            tokens, roles = (np.take_along_axis(each, place_BT, axis=1) for each in (tokens, roles))
+        if self.varies:
+            roles = np.where(np.arange(self.length) < answer_B2[:, 1:], roles, 0)
         if self.form == "public":
             np.put_along_axis(tokens, begin_B1 - 1, slash, axis=1)
-        names = ["prompt"] * self._query + ["start"] * (self.form == "public") + ["turn"] + ["follow"] * (self.arm - 2)
-        numbers = np.array([self.roles.index(name) for name in names])
-        answer_B2 = self._answer_ranges(graphs)
-        roles = np.where(position_T < answer_B2[:, 1:], numbers[place_BT], 0)
         return self.rows(tokens, roles, answer_B2)
 
     def _answers(self, graphs: Graphs) -> Ints:
@@ -152,7 +150,8 @@ class Layout(Task):
         """
         each, most = self._each, self.edges
         front = tokens[:, : each * most]
-        front = np.pad(front, ((0, 0), (0, each * most - front.shape[1])), constant_values=self.vocab_size)
+        if front.shape[1] < each * most:
+            front = np.pad(front, ((0, 0), (0, each * most - front.shape[1])), constant_values=self.vocab_size)
         edges_BE2 = front.reshape(len(tokens), most, each)[:, :, :2]
         if self.shortest_arm is None:
             return edges_BE2, np.full(len(tokens), most)

@@ -16,7 +16,7 @@ trains on such graphs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
 from math import perm
@@ -60,29 +60,28 @@ class Star(StarInsights):
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         ids_BI = rng.random((size, self.nodes)).argsort(axis=1)[:, : 1 + self.edges]
-        key_BE = rng.random((size, self.edges))
-        longest = self.stars.longest
-        length_BD = np.full((size, self.degree), longest)
+        key_BE, longest = rng.random((size, self.edges)), self.stars.longest
+        count_B, steps_B = np.full(size, self.edges), np.full(size, longest)
         if self.shortest_arm is not None:
-            length_BD = rng.integers(self.stars.shortest, longest, size=length_BD.shape, endpoint=True)
-        steps_B = length_BD[:, 0]
+            length_BD = rng.integers(self.stars.shortest, longest, size=(size, self.degree), endpoint=True)
+            key_BE += (np.arange(longest) >= length_BD[:, :, None]).reshape(size, self.edges)  # missing edges are the last
+            count_B, steps_B = length_BD.sum(axis=1), length_BD[:, 0]
         if self.query == "any":
             steps_B = rng.integers(1, steps_B, endpoint=True)
-        missing_BE = (np.arange(longest) >= length_BD[:, :, None]).reshape(size, self.edges)
-        graphs = self._lay_arms(ids_BI, missing_BE, steps_B)
-        order_BE = (key_BE + missing_BE).argsort(axis=1)
-        return self._build(replace(graphs, edges_BE2=np.take_along_axis(graphs.edges_BE2, order_BE[:, :, None], axis=1)))
+        edges_BE2, path_BA = self._lay_arms(ids_BI, steps_B)
+        edges_BE2 = np.take_along_axis(edges_BE2, key_BE.argsort(axis=1)[:, :, None], axis=1)
+        return self._build(Graphs(edges_BE2=edges_BE2, count_B=count_B, path_BA=path_BA, steps_B=steps_B))
 
-    def _lay_arms(self, ids_BI: Ints, missing_BE: NDArray[np.bool_], steps_B: Ints) -> Graphs:
-        """Assign ids to nodes in this order: the centre, the goal's arm, the others; with edges arm by arm."""
+    def _lay_arms(self, ids_BI: Ints, steps_B: Ints) -> tuple[Ints, Ints]:
+        """Edges (B, E, 2), arm by arm, and paths (B, A), of nodes in this order: the centre, the goal's arm, the others."""
         size, longest = len(ids_BI), self.stars.longest
         centre_B1, outer = ids_BI[:, :1], ids_BI[:, 1:].reshape(size, self.degree, longest)
         inner = np.concatenate([np.repeat(centre_B1[:, None], self.degree, axis=1), outer[:, :, :-1]], axis=2)
         edges_BE2 = np.stack([inner, outer], axis=-1).reshape(size, self.edges, 2)
-        arm_BA = np.concatenate([centre_B1, outer[:, 0]], axis=1)
-        path_BA = np.take_along_axis(arm_BA, np.minimum(np.arange(self.arm), steps_B[:, None]), axis=1)
-        count_B = self.edges - missing_BE.sum(axis=1)
-        return Graphs(edges_BE2=edges_BE2, count_B=count_B, path_BA=path_BA, steps_B=steps_B)
+        path_BA = np.concatenate([centre_B1, outer[:, 0]], axis=1)
+        if self.varies:
+            path_BA = np.take_along_axis(path_BA, np.minimum(np.arange(self.arm), steps_B[:, None]), axis=1)
+        return edges_BE2, path_BA
 
     # --- instances ---------------------------------------------------------------------------------------------------
 
@@ -109,8 +108,9 @@ class Star(StarInsights):
         if self.varies or self.edges > 7 or perm(self.nodes, 1 + self.edges) > MOST_LISTED:  # 8! orders of nodes are too many
             return None
         ids = np.array(list(permutations(range(self.nodes), 1 + self.edges)))
-        missing_BE = np.zeros((len(ids), self.edges), dtype=np.bool_)
-        graphs = self._lay_arms(ids, missing_BE, np.full(len(ids), self.stars.longest))
+        count_B, steps_B = (np.full(len(ids), number) for number in (self.edges, self.stars.longest))
+        edges_BE2, path_BA = self._lay_arms(ids, steps_B)
+        graphs = Graphs(edges_BE2=edges_BE2, count_B=count_B, path_BA=path_BA, steps_B=steps_B)
         every: NDArray[np.integer] = np.unique(self.instances(self._build(graphs).tokens), axis=0)
         return every
 
@@ -150,6 +150,13 @@ class Star(StarInsights):
     def chance(self, role: str) -> float | None:
         """`turn`, forward: 1 / degree, by a random neighbour of the start."""
         return 1 / self.degree if role == "turn" and self.direction == "forward" else None
+
+    def plateaus(self, role: str) -> Mapping[str, float]:
+        """`turn`, forward: a guess that reads the edges of the start alone: the goal if one leads there, else any of them."""
+        beside = self.stars.chances().get(1, 0.0)
+        if role != "turn" or self.direction == "reverse" or not 0 < beside < 1:
+            return {}
+        return {"edges of the start alone": beside + (1 - beside) / self.degree}
 
     # --- answers and lines of text -------------------------------------------------------------------------------
 

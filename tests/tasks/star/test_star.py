@@ -125,6 +125,23 @@ def test_instances_have_the_stated_distribution(varied: dict[str, Any]) -> None:
             assert abs(steps[stratum_number] / 4000 - stated.chance) < 6 * np.sqrt(stated.chance / 4000)
 
 
+@pytest.mark.parametrize("varied", [{}, {"degree": 3, "arm": 2, "query": "any"}, *VARIED], ids=str)
+def test_the_plateau_is_a_guess_from_the_edges_of_the_start(varied: dict[str, Any]) -> None:
+    task = tasks.get("star", nodes=5, **varied)
+    every = every_sequence(task)
+    right = []
+    for edges, goal in every.instances:
+        heads = {head for _, head in edges}
+        beside = [head for tail, head in edges if tail not in heads]
+        right.append(1 if goal in beside else 1 / len(beside))
+    chances = dict(task.plateaus("turn"))
+    assert chances == (
+        {"edges of the start alone": pytest.approx(every.chances @ right)} if task.varies and task.arm > 2 else {}
+    )
+    assert [role for role in task.roles if role != "turn" and task.plateaus(role)] == []
+    assert tasks.get("star", direction="reverse", **varied).plateaus("turn") == {}
+
+
 @pytest.mark.parametrize(("form", "direction"), FORMS)
 @pytest.mark.parametrize("varied", VARIED, ids=str)
 def test_lines_of_varied_graphs_are_read_back_exactly(varied: dict[str, Any], form: str, direction: str) -> None:
