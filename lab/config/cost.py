@@ -62,10 +62,12 @@ def flops_per_token(model: ModelSettings, n_future: int, length: int, vocabulary
 
     Counts matrix products, 2 m n k for (m, k) times (k, n), as torch's FlopCounterMode does: every matrix once forward and
     twice backward, with the unembedding once for each prediction head; and attention over all T x T pairs, two products
-    forward and four backward. The count belongs to the network and not to a kernel: recomputed scores, or a masked half that
+    forward and four backward. Parts that heads share (`HeadKind.shared`) count n times, with n x n pairs at each position. The
+    count belongs to the network and not to a kernel: recomputed scores, or a masked half that
     is left out, do not change it. Norms, softmax, activations, rotary positions, residual sums, the embedding look-up, the
     loss itself, clipping and the optimiser are not counted.
     """
-    counts = network_counts(model, n_future)
-    matrices = matrix_parameters(model, counts) + n_future * vocabulary * model.width
-    return 6 * matrices + 12 * counts.attentions * length * model.width
+    counts, shared = network_counts(model, n_future), find_kind(model.heads).shared_by(n_future)
+    matrices = matrix_parameters(model, counts + shared * (n_future - 1)) + n_future * vocabulary * model.width
+    attended = (counts.attentions - shared.attentions) * length + shared.attentions * n_future**2
+    return 6 * matrices + 12 * attended * model.width

@@ -60,6 +60,8 @@ class HeadKind:
         module: The class, as "module:Class"; lab/model/heads.py says what it has to provide.
         first: Parts of head 1.
         further: Parts of each of the heads 2..N.
+        shared: Parts that heads 2..N share, if N > 1. At each position they read a sequence of N entries of its own: parameters
+            count once, products N times, and attention is over N entries.
         on_path: Whether heads 2..N lie on the next-token path as well, and not head 1 alone.
         teacher_forced: Whether head i reads the tokens up to t + i - 1, in training and evaluation, and not only up to t.
         independent: Whether each head reads the trunk alone, through `context.head_input`, and no state of another head: heads
@@ -77,6 +79,7 @@ class HeadKind:
     module: str
     first: ParameterCounts = LAYER
     further: ParameterCounts = LAYER
+    shared: ParameterCounts = NOTHING
     on_path: bool = False
     teacher_forced: bool = False
     independent: bool = False
@@ -89,7 +92,11 @@ class HeadKind:
 
     def counts(self, n_future: int) -> ParameterCounts:
         """Count the parts of all prediction heads together."""
-        return self.first + self.further * (n_future - 1)
+        return self.first + self.further * (n_future - 1) + self.shared_by(n_future)
+
+    def shared_by(self, n_future: int) -> ParameterCounts:
+        """Count the parts that heads 2..N share."""
+        return self.shared if n_future > 1 else NOTHING
 
     def path_layers(self, n_future: int) -> int:
         """Count the transformer layers of the prediction heads that the next-token path goes through."""
@@ -172,6 +179,16 @@ KINDS: dict[str, HeadKind] = {
         formula="z, or h^l for heads 2..n with `model.head_layer` l",
         use="do far losses help by training lower layers",
         source="arXiv 2604.11912 (second-hand)",
+    ),
+    "joint": HeadKind(
+        "lab.model.heads:JointHeads",
+        first=NOTHING,
+        further=NOTHING,
+        shared=ParameterCounts(attentions=1, norms=1),
+        teacher_forced=True,
+        formula="h_1 = z, then z + the last output of A(s + E x_t, ..., s + E x_(t+i-1)), s = norm(z) / 2",
+        use="as `sequential`, but all that a head knows of the past goes through one state",
+        source="joint prediction, JTP, arXiv 2503.21801 (second-hand)",
     ),
 }
 

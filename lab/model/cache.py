@@ -176,9 +176,10 @@ class Place:
             states[name] = states_BTD.new_zeros(len(states_BTD), self.cache.capacity + 1, states_BTD.shape[-1])
         states[name][self.cache.sequences_B1, self.slots_BT + 1] = states_BTD
 
-    def recall(self, name: str) -> Tensor:
-        """Return for each position the state that is kept of the slot before it, zeros at slot 0: (B, T, D)."""
-        return self.cache.states[name][self.cache.sequences_B1, self.slots_BT.expand(len(self.cache.lengths_B), -1)]
+    def recall(self, name: str, back: int = 1) -> Tensor:
+        """Return for each position the state (B, T, D) that is kept of the slot `back` before it, zeros before slot 0."""
+        rows_BT = (self.slots_BT + 1 - back).clamp(min=0).expand(len(self.cache.lengths_B), -1)
+        return self.cache.states[name][self.cache.sequences_B1, rows_BT]
 
     def hide_first(self, count: int, dtype: torch.dtype) -> Place:
         """Return the place with the first `count` slots hidden from all after them."""

@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.errors import LabError
+from lab.model.attention import attention_pattern
 from lab.model.cache import Place
 from lab.model.context import Context
-from lab.model.layers import Layer, Linear, RmsNorm
+from lab.model.kernels import apply_rope
+from lab.model.layers import Layer, Linear, RmsNorm, RopeCache
 from lab.model.spec import NetworkSpec
 
 
@@ -203,3 +205,69 @@ class BareHeads(nn.Module):
 
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
         return [context.visit(f"prediction.{head}.residual", context.head_input(trunk_BTD, head)) for head in heads]
+
+
+class JointAttention(nn.Module):
+    """Causal attention over a short sequence at each position: half the normed state plus each of the token embeddings."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        model = spec.model
+        self.n_heads = model.n_heads
+        self.state_norm = RmsNorm(model.width, model.norm_epsilon)
+        self.qkv = Linear(model.width, 3 * model.width)
+        self.out = Linear(model.width, model.width, start="zero")
+        self.rope = RopeCache(model.width // model.n_heads, model.rope_base)
+
+    def forward(self, states_BTD: Tensor, tokens_BTND: Tensor) -> Tensor:
+        """Return what the attention adds at each entry, (B, T, N, D)."""
+        N = tokens_BTND.shape[2]
+        entries_BTND = self.state_norm(states_BTD)[:, :, None] / 2 + tokens_BTND
+        qkv_XN3HK = self.qkv(entries_BTND).flatten(0, 1).unflatten(-1, (3, self.n_heads, -1))
+        rope = self.rope(None, N, states_BTD.device, states_BTD.dtype)
+        queries, keys = apply_rope(qkv_XN3HK[:, :, :2], rope).transpose(1, 3).unbind(2)
+        values = qkv_XN3HK[:, :, 2].transpose(1, 2)
+        mixed_XHNK = attention_pattern(queries, keys).to(values.dtype) @ values  # one batch of any size, unlike fused kernels
+        added_BTND: Tensor = self.out(mixed_XHNK.transpose(1, 2).reshape(tokens_BTND.shape))
+        return added_BTND
+
+
+class JointHeads(nn.Module):
+    """Head i reads the tokens t to t + i - 1, and all of the past through one state (JTP, arXiv 2503.21801, second-hand).
+
+    Head 1 is the trunk's output z. Head i adds to z the i-th output of one attention over N entries, norm(z_t) / 2 + E x_(t+j)
+    for j = 0 to N - 1, which attends to those up to its own; j is the position for RoPE. Its output matrix starts at zero, so
+    that each head starts as the next-token prediction. Teacher-forced, with zeros past the end, as `SequentialHeads`.
+
+    The attention is a third of a layer and a norm, whatever N: the trunk keeps L layers, with 4 d^2 + d parameters too many.
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.n_future = spec.n_future
+        self.attention = JointAttention(spec) if spec.n_future > 1 else None
+
+    def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
+        if context.place is not None:
+            return self.continued(trunk_BTD, heads, context, context.place)
+        states = [trunk_BTD] * self.n_future
+        if self.attention is not None and max(heads) > 1:
+            state_BTD, embedded_BTD = (context.head_input(each, 2) for each in (trunk_BTD, context.embedded_BTD))
+            tokens_BTND = torch.stack([shift_back(embedded_BTD, ahead) for ahead in range(self.n_future)], dim=2)
+            added = self.attention(state_BTD, tokens_BTND).unbind(2)
+            states[1:] = [state_BTD + each_BTD for each_BTD in added[1:]]
+        return [context.visit(f"prediction.{head}.residual", states[head - 1]) for head in heads]
+
+    def continued(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context, place: Place) -> list[Tensor]:
+        """Compute states from a cache, each where its last token comes in, as `SequentialHeads.continued`."""
+        place.keep("prediction.1", trunk_BTD)
+        return [trunk_BTD if head == 1 else self.feed(head, context, place) for head in heads]
+
+    def feed(self, head: int, context: Context, place: Place) -> Tensor:
+        """Compute the states of a head above 1 at a place from its tokens and what is kept of the positions before."""
+        assert self.attention is not None
+        place.keep("prediction.tokens", context.embedded_BTD)
+        tokens_BTND = torch.stack([place.recall("prediction.tokens", back) for back in reversed(range(head))], dim=2)
+        state_BTD = place.recall("prediction.1", head - 1)
+        added_BTND: Tensor = self.attention(state_BTD, tokens_BTND)
+        return state_BTD + added_BTND[:, :, -1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.errors import LabError
-from lab.model.heads import AnticausalHeads, BareHeads, CausalHeads, ParallelHeads, ResidualHeads, SequentialHeads
+from lab.model.heads import AnticausalHeads, BareHeads, CausalHeads, JointHeads, ParallelHeads, ResidualHeads, SequentialHeads
 from lab.model.layers import Layer
 from lab.model.network import Network
 
@@ -29,7 +29,7 @@ def path_layers(network: Network, head: int = 1) -> list[Layer]:
         own = heads.layers[head - 1 :][::-1]
     elif kind is SequentialHeads and head == 1:
         own = [heads.first]
-    elif kind is BareHeads or (kind is ResidualHeads and head == 1):
+    elif kind is BareHeads or (kind in (ResidualHeads, JointHeads) and head == 1):
         own = []
     else:
         raise LabError(f"the state of prediction head {head} of kind {network.spec.model.heads} is no sum of layers")

@@ -10,7 +10,7 @@ from tests.helpers.networks import random_tokens, tiny_network
 PATHS = [(kind, head) for kind in ("parallel", "replicated", "causal", "anticausal", "bare") for head in (1, 2, 3)]
 
 
-@pytest.mark.parametrize(("kind", "head"), [*PATHS, ("sequential", 1), ("residual", 1)])
+@pytest.mark.parametrize(("kind", "head"), [*PATHS, ("sequential", 1), ("residual", 1), ("joint", 1)])
 def test_the_state_of_a_head_is_the_sum_of_its_layers(kind: str, head: int) -> None:
     network, tokens_BT = tiny_network(kind), random_tokens()
     names = [f"{layer.name}.{part}" for layer in path_layers(network, head) for part in ("attention", "mlp")]
@@ -20,7 +20,7 @@ def test_the_state_of_a_head_is_the_sum_of_its_layers(kind: str, head: int) -> N
 
 
 def test_other_heads_are_rejected() -> None:
-    known = {*PATHS, ("sequential", 1), ("residual", 1)}
+    known = {*PATHS, ("sequential", 1), ("residual", 1), ("joint", 1)}
     for kind in KINDS:
         for head in (1, 2, 3):
             if (kind, head) not in known:
