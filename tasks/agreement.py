@@ -101,6 +101,10 @@ class Agreement(Task):
         return self._prompt + len(self._phrase)
 
     @property
+    def longest_answer(self) -> int:
+        return len(self._phrase)
+
+    @property
     def lexicon(self) -> NDArray[np.int64]:
         """(verbs,) the case that each verb governs, numbers from 0."""
         return _lexicon(self.verbs, self.cases)

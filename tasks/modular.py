@@ -81,6 +81,10 @@ class Modular(Task):
         return self._symbols + 2
 
     @property
+    def longest_answer(self) -> int:
+        return self.digits
+
+    @property
     def length(self) -> int:
         return 3 * self.digits + 2
 

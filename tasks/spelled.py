@@ -84,6 +84,10 @@ class Spelled(Task):
         return self.task.has_answer
 
     @property
+    def longest_answer(self) -> int:
+        return self.symbols * self.task.longest_answer
+
+    @property
     def determined(self) -> bool:
         return self.task.determined
 

@@ -207,7 +207,8 @@ class Experiment(Settings):
     def flops_per_step(self) -> int:
         """Floating-point operations of an optimiser step, forward and backward, with padding; see `cost.flops_per_token`."""
         each = cost.flops_per_token(self.model, self.n_future, self.task.length, self.task.vocab_size)
-        shape = Shape(self.model, self.n_future, self.objective.window, self.task.length, self.task.vocab_size)
+        sizes = self.task.length, self.task.vocab_size, self.task.longest_answer
+        shape = Shape(self.model, self.n_future, self.objective.window, *sizes)
         return each * self.positions_per_step + self.objective.kind.flops(shape) * self.batch_size
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lab.config.cost import matrix_parameters, network_counts
 from lab.config.model import ModelSettings
 from lab.errors import LabError
 from lab.registry import load_object
@@ -24,6 +25,7 @@ class Shape(NamedTuple):
         window: `objective.window`, tokens.
         length: T, tokens of a sequence.
         vocabulary: V.
+        longest_answer: Most tokens of an answer; 0 without answers.
     """
 
     model: ModelSettings
@@ -31,6 +33,7 @@ class Shape(NamedTuple):
     window: int
     length: int
     vocabulary: int
+    longest_answer: int = 0
 
 
 def head_losses(n_future: int, _window: int) -> tuple[str, ...]:
@@ -67,6 +70,39 @@ def _hinge_flops(shape: Shape) -> int:
     window = min(shape.window, shape.length - 1)
     blocks = -(-shape.length // window)
     return 12 * blocks * window**2 * shape.model.width
+
+
+def register_offsets(length: int, longest_answer: int, window: int) -> range:
+    """Return how many tokens ahead a register of the objective `registers` may predict: from 2 where tasks have an answer.
+
+    Args:
+        length: T.
+        longest_answer: Most tokens of an answer; 0 without answers.
+        window: `objective.window`.
+    """
+    most = longest_answer or length - 1
+    return range(min(2 if longest_answer else 1, window), min(window, most) + 1)
+
+
+def count_registers(length: int, longest_answer: int, window: int) -> int:
+    """Count the registers of a sequence: as many as have a target at the nearest offset. Arguments as `register_offsets`."""
+    return (longest_answer or length - 1) - register_offsets(length, longest_answer, window).start + 1
+
+
+def _register_losses(n_future: int, window: int) -> tuple[str, ...]:
+    return (*head_losses(n_future, window), "registers")
+
+
+def _register_flops(shape: Shape) -> int:
+    """Count the network at the registers, attention between all positions, and one more product with the unembedding."""
+    counts, width = network_counts(shape.model, shape.n_future), shape.model.width
+    registers = count_registers(shape.length, shape.longest_answer, shape.window)
+    pairs = (shape.length + registers) ** 2 - shape.length**2
+    return (
+        6 * registers * matrix_parameters(shape.model, counts)
+        + 12 * counts.attentions * pairs * width
+        + 6 * shape.length * shape.vocabulary * width
+    )
 
 
 def _nothing(_: object) -> int:
@@ -177,6 +213,16 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
         formula="-log of the sum of head 1's p_v over the class of token t + 1",
         separates="richer supervision from look-ahead: it asks for nothing beyond the next token",
         source="control, after the byte prefixes of modded-nanogpt (code)",
+    ),
+    "registers": ObjectiveKind(
+        "lab.objectives.registers:REGISTERS",
+        losses=_register_losses,
+        plain=False,
+        flops=_register_flops,
+        hidden_token=True,
+        formula="a register after token t predicts token t + d on head 1's path, d up to `window`; no token sees it",
+        separates="look-ahead by more positions from look-ahead by more heads: one embedding more, the same next-token path",
+        source="MuToR, arXiv 2505.10518",
     ),
 }
 

@@ -20,10 +20,10 @@ def add_farther_tokens(step: StepData) -> Targets:
     return Targets(torch.cat([all_KBT[: step.n_future], all_KBT[1 : step.window]]))
 
 
-def repeat_head_1(hidden_NBSD: Tensor, count: int) -> Tensor:
+def repeat_head_1(hidden_NBSD: Tensor, targets: Targets) -> Tensor:
     """Append head 1's states for each loss beyond those of the heads."""
-    first_1BSD, n = hidden_NBSD[:1], len(hidden_NBSD)
-    return torch.cat([hidden_NBSD, first_1BSD.expand(count - n, *first_1BSD.shape[1:])])
+    first_1BSD, further = hidden_NBSD[:1], len(targets.tokens) - len(hidden_NBSD)
+    return torch.cat([hidden_NBSD, first_1BSD.expand(further, *first_1BSD.shape[1:])])
 
 
 HEADLESS = Objective(add_farther_tokens, columns=repeat_head_1)

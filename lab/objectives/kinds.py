@@ -41,12 +41,13 @@ class Objective:
         shuffles: Whether it needs `StepData.shuffled_BT`.
         predicts: Describes the target of heads 2..N for people; {i} is the head, {window} the window.
         inputs: Makes what the network reads in a step; None for the tokens, with the answer hidden if it is teacherless.
-        columns: Selects from the hidden states (N, B, S, D) of all heads those of the C cross-entropies, (C, B, T, D), given C;
-            None for the first C heads.
+        columns: Selects from the hidden states (N, B, S, D) of all heads those of the C cross-entropies, (C, B, T, D), given
+            their targets; None for the first C heads.
         extra: Builds a module whose forward pass takes `States` and returns the E further losses, each summed over its targets,
             (E,) in nats. Its parameters train with the network's and are no part of it. None for no further losses.
         counts: Counts the targets of each further loss in a step, (E,).
         sites: Names of the activations (`lab.model.sites`) that `States.sites` has.
+        check: Raises LabError if it does not fit an experiment; None to fit all.
         kind: What settings, costs and documentation know of it; a built-in's stands in `lab.config.objective_table.OBJECTIVES`.
     """
 
@@ -54,10 +55,11 @@ class Objective:
     shuffles: bool = False
     predicts: str = "token t+{i}"
     inputs: Callable[[StepData], Inputs] | None = None
-    columns: Callable[[Tensor, int], Tensor] | None = None
+    columns: Callable[[Tensor, Targets], Tensor] | None = None
     extra: Callable[[Experiment], nn.Module] | None = None
     counts: Callable[[StepData], Tensor] | None = None
     sites: tuple[str, ...] = ()
+    check: Callable[[Experiment], None] | None = None
     kind: ObjectiveKind = field(default_factory=ObjectiveKind)
 
 
@@ -111,6 +113,8 @@ def find_objective(experiment: Experiment) -> Objective:
         raise LabError(f"compile must be none with objective.name {name}, which reads activations, not {experiment.compile!r}")
     if objective.shuffles and experiment.batch_size == 1:
         raise LabError(f"batch_size must be at least 2 for objective.name {name} (targets come from another sequence), not 1")
+    if objective.check is not None:
+        objective.check(experiment)
     return objective
 
 

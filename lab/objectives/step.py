@@ -59,6 +59,7 @@ def make_step_data(experiment: Experiment, objective: Objective, batch: Batch, s
         experiment.task.vocab_size,
         (experiment.seed, step),
         torch.from_numpy(batch.roles != 0),
+        experiment.task.longest_answer,
     )
 
 

@@ -26,6 +26,7 @@ class StepData(NamedTuple):
         hidden_token: The id of a token that the network reads as its learnt embedding of no token: V.
         draw: Keys of the step's random draws: the run's seed and the optimiser step, counted from 0.
         present_BT: (B, T) bool, whether a position has a token and no padding, which follows all tokens.
+        longest_answer: Most tokens of an answer of the task; 0 without answers.
     """
 
     tokens_BT: Tensor
@@ -37,6 +38,7 @@ class StepData(NamedTuple):
     hidden_token: int = 0
     draw: tuple[int, int] = (0, 0)
     present_BT: Tensor | None = None
+    longest_answer: int = 0
 
 
 class Inputs(NamedTuple):

@@ -114,7 +114,7 @@ class TrainingModule(pl.LightningModule):
         """Compute the weighted cross-entropies of one network's hidden states and unembedding."""
         targets, columns = Targets(*microbatch.targets), self.objective.columns
         count, detached = len(targets.tokens), self.experiment.objective.detached
-        hidden_CBTD = hidden_NBSD[:count] if columns is None else columns(hidden_NBSD, count)
+        hidden_CBTD = hidden_NBSD[:count] if columns is None else columns(hidden_NBSD, targets)
         counts_C, weights_C = microbatch.counts_L[:count], weights_L[:count]
         matrices = matrices_of(unembedding, count)
         return multi_head_loss(hidden_CBTD, matrices, targets, counts_C, weights_N=weights_C, detached=detached)

@@ -77,6 +77,10 @@ class Addition(Task):
         return STOP + 1
 
     @property
+    def longest_answer(self) -> int:
+        return self.digits[1] + 1
+
+    @property
     def length(self) -> int:
         """Operands, two signs, the sum and the end, at the most digits."""
         return 3 * self.digits[1] + 4

@@ -64,6 +64,11 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
         return False
 
     @property
+    def longest_answer(self) -> int:
+        """Most tokens of an answer, or a bound: by default the whole sequence; 0 without answers."""
+        return self.length if self.has_answer else 0
+
+    @property
     def determined(self) -> bool:
         """Whether the prompt determines the answer. Where not, `solve` raises and whole answers are not scored."""
         return True

@@ -72,6 +72,10 @@ class Walker(Task):
         return self.sampled_from + self.steps + 1
 
     @property
+    def longest_answer(self) -> int:
+        return self.steps + 1
+
+    @property
     def sampled_from(self) -> int:
         """Where walks begin: a model walks on the maps of the evaluation sequences."""
         return 2 * self.edges + 2

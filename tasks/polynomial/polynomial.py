@@ -106,6 +106,10 @@ class Polynomial(Task):
         return most + (most + 1) * self.k + self._tail
 
     @property
+    def longest_answer(self) -> int:
+        return self.k
+
+    @property
     def _tail(self) -> int:
         """Tokens after an expression: pauses, =, the answer, end."""
         return self.pause + 1 + self.k + 1

@@ -84,7 +84,7 @@ class Layout(Task):
     @property
     def length(self) -> int:
         """Of the largest graph with the longest path."""
-        return self._each * self.edges + self._query + self._longest
+        return self._each * self.edges + self._query + self.longest_answer
 
     @property
     def _each(self) -> int:
@@ -97,8 +97,7 @@ class Layout(Task):
         return 3 if self.form == "public" else 2
 
     @property
-    def _longest(self) -> int:
-        """Tokens of the longest answer."""
+    def longest_answer(self) -> int:
         return self.arm if self.form == "public" else self.arm - 1
 
     def _build(self, graphs: Graphs) -> Batch:

@@ -124,8 +124,10 @@ def test_no_instance_is_cut(task: Task) -> None:
     if task.has_answer:
         begin, end = batch.answer.T
         assert ((begin > 0) & (begin < end) & (end <= (batch.roles != 0).sum(axis=1))).all()
+        assert (end - begin).max() <= task.longest_answer <= task.length
     else:
         assert not batch.answer.any()
+        assert task.longest_answer == 0
     if "end" in task.roles:
         ends = batch.roles == task.role("end")
         assert (ends.sum(axis=1) == 1).all()

@@ -15,6 +15,7 @@ from tests.helpers.twins.future_bag import future_bag
 from tests.helpers.twins.headless import headless
 from tests.helpers.twins.hinge import hinge
 from tests.helpers.twins.next_latent import next_latent
+from tests.helpers.twins.registers import registers
 
 Twin = Callable[[TrainingModule, Batch], Mapping[str, Tensor]]
 TWINS: Mapping[str, Twin] = {
@@ -23,4 +24,5 @@ TWINS: Mapping[str, Twin] = {
     "headless": headless,
     "hinge": hinge,
     "next_latent": next_latent,
+    "registers": registers,
 }
