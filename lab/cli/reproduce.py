@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tasks.errors import nearest
 if TYPE_CHECKING:
     from lab.runs import Run
     from lab.sweeping import Sweep
+    from lab.sweeping.spec.plan import Plan
 
 _SETTINGS = """\
 examples:
@@ -64,23 +65,37 @@ def run(arguments: list[str]) -> int:
     from lab.sweeping.workers.settings import Workers
 
     finished: list[list[Run]] = []
+    plans: list[Plan] = []
     for number, stage in enumerate(study.stages(args.scale)):
         planned = stage.largest if args.plan else stage.plan(finished[-1] if finished else ())
         sweep = _override(planned, settings)
         prepared = prepare(sweep, Path(args.runs or "runs") / sweep.name)
         workers = Workers(args.workers)
         if args.plan:
-            cost = prepared.plan().text(workers.count_here(prepared.demand))
-            print(f"{sweep.name}{', at most' if number else ''}: {cost}")
+            plans.append(prepared.plan())
+            count = workers.count_here(prepared.demand)
+            print(f"{sweep.name}{', at most' if number else ''}: {plans[-1].text(count)}", flush=True)
             continue
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         with resumable("stopped; run the same command again to continue"):
             finished.append(run_sweep(prepared, workers, Console(highlight=False), evaluations=True).complete())
     if args.plan:
+        if len(plans) > 1:
+            print(f"all sweeps: {_total(plans, count)}")
         return 0
     for path in study.report(args.scale, finished, out):
         print(path)
     return 0
+
+
+def _total(plans: Sequence[Plan], workers: int) -> str:
+    """Return the size and cost of several sweeps in words; without a time if it is unknown for one of them."""
+    from lab.runs.status import duration
+
+    runs, flops = sum(plan.runs or 0 for plan in plans), sum(plan.flops or 0 for plan in plans)
+    known = [plan.seconds for plan in plans if plan.seconds is not None]
+    shared = f"about {duration(sum(known) / workers)} with {workers} worker{'s' if workers > 1 else ''}, "
+    return f"{runs} runs, {shared if len(known) == len(plans) else ''}{flops:.2g} training FLOPs"
 
 
 def _override(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STUDIES: dict[str, str] = {
     "agreement": "lab.reproduce.agreement:STUDY",
+    "atlas": "lab.reproduce.atlas:STUDY",
     "demo": "lab.reproduce.demo:STUDY",
     "fig7": "lab.reproduce.fig7:STUDY",
     "reach": "lab.reproduce.reach:STUDY",

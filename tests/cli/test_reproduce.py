@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def test_the_demo_is_a_study(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "demo-agreement: 12 runs: 2 configurations x 6 seeds" in printed
     assert "demo-induction, at most: 12 runs: 2 configurations x 6 seeds" in printed
+    assert re.search(r"^all sweeps: 24 runs, about .+ with \d+ workers?, .+ training FLOPs$", printed, re.MULTILINE)
 
 
 def test_the_papers_scale_is_planned_in_gpu_hours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
