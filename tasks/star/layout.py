@@ -43,10 +43,11 @@ class Layout(Task):
     def check(self) -> None:
         require(self.degree >= 2, "star.degree", self.degree, "at least 2")
         require(self.arm >= 2, "star.arm", self.arm, "at least 2")
+        require(not self.varies or self.arm <= 1000, "star.arm", self.arm, "at most 1000 where paths vary in length")
         if self.shortest_arm is not None:
-            allowed_arms = 2 <= self.shortest_arm < self.arm
-            below = f"null, or at least 2 and below {self.arm}, the nodes of the longest arm"
-            require(allowed_arms, "star.shortest_arm", self.shortest_arm, below)
+            is_shorter = 2 <= self.shortest_arm < self.arm
+            allowed = f"null, or at least 2 and below {self.arm}, the nodes of the longest arm"
+            require(is_shorter, "star.shortest_arm", self.shortest_arm, allowed)
         needed = 1 + self.edges
         require(self.nodes >= needed, "star.nodes", self.nodes, f"at least {needed}, the nodes of such a graph")
 
@@ -155,15 +156,14 @@ class Layout(Task):
         if self.shortest_arm is None:
             return edges_BE2, np.full(len(tokens), most)
         if self.form == "public":  # a slash before the query
-            found_BP = front[:, 2::3] == self.nodes + 1
-            found_BP[:, -1] = True
-            count_B = 1 + found_BP.argmax(axis=1)
+            found_BE = front[:, 2::3] == self.nodes + 1
+            found_BE[:, -1] = True
+            count_B = 1 + found_BE.argmax(axis=1)
         else:  # no edge leads to a node to which another has led, and the query's second token is such a node
-            heads_BP = tokens[:, 1 : 2 * most + 2 : 2]
-            again_BP = np.tril(heads_BP[:, :, None] == heads_BP[:, None, :], -1).any(axis=2)
-            count_B = (
-                np.where(again_BP.any(axis=1), again_BP.argmax(axis=1), most) if heads_BP.size else np.full(len(tokens), most)
-            )
+            heads_BE = edges_BE2[:, :, 1]
+            again_BEE = (heads_BE[:, :, None] == heads_BE[:, None, :]) & (heads_BE < self.vocab_size)[:, None]
+            found_BE = np.tril(again_BEE, -1).any(axis=2)
+            count_B = np.where(found_BE.any(axis=1), found_BE.argmax(axis=1), most)
         present_BE1 = np.arange(most)[:, None] < count_B[:, None, None]
         return np.where(present_BE1, edges_BE2, self.vocab_size), count_B
 

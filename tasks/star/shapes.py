@@ -50,11 +50,14 @@ class Stars:
 
     def chances(self) -> dict[int, float]:
         """Return the probability of each number of steps from the centre to the goal."""
-        found = dict.fromkeys(range(1 if self.any_node else self.shortest, self.longest + 1), 0.0)
-        for length in self.lengths:
-            for steps in self.goals(length):
-                found[steps] += 1 / (len(self.lengths) * len(self.goals(length)))
-        return found
+        each = 1 / len(self.lengths)
+        if not self.any_node:
+            return dict.fromkeys(self.lengths, each)
+        found, chance = {}, 0.0
+        for steps in reversed(self.goals(self.longest)):
+            chance += each / steps if steps in self.lengths else 0.0
+            found[steps] = chance
+        return dict(reversed(found.items()))
 
     def count(self) -> int:
         """Return the number of stars with a goal: ordered choices of nodes; the order of the other arms does not count."""

@@ -41,7 +41,7 @@ _YOUNGER = {"query": "goal", "shortest_arm": None}
 
 @dataclass(frozen=True, kw_only=True)
 class Star(StarInsights):
-    """`degree` arms of `arm` nodes from one centre, and the path from the centre to the end of one of them."""
+    """`degree` arms of `arm` nodes from one centre, and the path from the centre to the end of one of them, or to any node."""
 
     name: ClassVar[str] = "star"
     summary: ClassVar[str] = "find the path from the centre of a star of arms to the end of one"

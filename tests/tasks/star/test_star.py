@@ -464,6 +464,7 @@ def test_younger_settings_at_their_defaults_change_no_instance() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"arm": 1001, "nodes": 10**4, "query": "any"}, "star.arm must be at most 1000 where paths vary in length, not 1001"),
         ({"query": "all"}, "star.query must be one of goal, any, not 'all'"),
         ({"shortest_arm": 1}, "star.shortest_arm must be null, or at least 2 and below 3, the nodes of the longest arm, not 1"),
         ({"shortest_arm": 3}, "star.shortest_arm must be null, or at least 2 and below 3"),
