@@ -72,7 +72,8 @@ class StarInsights(Layout):
         token_B = np.select([after_B < 0, after_B == 0, after_B == 1, after_B < self._query], signs, answer_B)
         chances_BV = np.zeros((size, self.vocab_size))
         chances_BV[row_B, token_B] = 1
-        chances_BV[after_B == 1] = self._goal_chances(edges_BE2[after_B == 1])
+        goals_BV = self._goals(edges_BE2[after_B == 1])  # of the largest graph, whose arms have the same length
+        chances_BV[after_B == 1] = goals_BV / goals_BV.sum(axis=1, keepdims=True)
         return chances_BV
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -94,11 +95,3 @@ class StarInsights(Layout):
         """(B, V) whether each token can be the goal."""
         heads_BV = occurring(edges_BE2[:, :, 1], self.vocab_size)
         return heads_BV if self.query == "any" else heads_BV & ~occurring(edges_BE2[:, :, 0], self.vocab_size)
-
-    def _goal_chances(self, edges_BE2: Ints) -> NDArray[np.float64]:
-        """(B, V) the probability of each goal: of each arm the same, and on an arm of each node that can be asked for."""
-        chances_BV = self._goals(edges_BE2).astype(np.float64)
-        turn_BV = find_turns(edges_BE2, self.arm - 1, self.vocab_size)
-        goals_BV = np.zeros((len(edges_BE2), self.vocab_size + 1))
-        np.add.at(goals_BV, (np.arange(len(edges_BE2))[:, None], turn_BV), chances_BV)
-        return np.asarray(chances_BV / np.maximum(np.take_along_axis(goals_BV, turn_BV, axis=1), 1) / self.degree)
