@@ -24,6 +24,7 @@ STUDIES: dict[str, str] = {
     "atlas": "lab.reproduce.atlas:STUDY",
     "demo": "lab.reproduce.demo:STUDY",
     "fig7": "lab.reproduce.fig7:STUDY",
+    "objectives": "lab.reproduce.objectives:STUDY",
     "reach": "lab.reproduce.reach:STUDY",
     "s2": "lab.reproduce.s2:STUDY",
     "s3": "lab.reproduce.s3:STUDY",

@@ -1,0 +1,87 @@
+"""The plan of the study: for each task the runs that choose a rate for each condition, then those that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lab.reproduce import Stage, fixed_stage
+from lab.reproduce.objectives.conditions import BENCHES, RATES, SCALES, SEEDS, SHARED, TUNING_SEEDS, conditions_of
+from lab.runs import Run, frame
+from lab.stats.configurations import run_values
+from lab.stats.emergence import emergence_table
+from lab.sweeping import Sweep
+from lab.sweeping.spec.files import from_mapping
+
+RATE, CONDITION = "optimiser.peak_lr", "condition"
+
+
+def stages(scale: str) -> list[Stage]:
+    """Return two stages for each task of a scale: the choice of rates, and the comparison."""
+    return [stage for task in SCALES[scale] for stage in _stages_of(task)]
+
+
+def _stages_of(task: str) -> list[Stage]:
+    tuning = sweep_of(task, "-rates", {CONDITION: _in_folders(conditions_of(task)), RATE: list(RATES)}, TUNING_SEEDS)
+
+    def compare(rates: Mapping[str, float]) -> Sweep:
+        own = {name: {**settings, RATE: rates[name]} for name, settings in conditions_of(task).items()}
+        return sweep_of(task, "", {CONDITION: _in_folders(own)}, SEEDS, **{"evaluation.split": "test"})
+
+    anything = dict.fromkeys(conditions_of(task), RATES[0])
+    return [fixed_stage(tuning), Stage(compare(anything), lambda tuned: compare(best_rates(rate_values(task, tuned))))]
+
+
+def sweep_of(task: str, name: str, grid: Mapping[str, Any], seeds: Sequence[int], **more: Any) -> Sweep:
+    """Return a sweep of a task with its settings."""
+    bench = BENCHES[task]
+    stop = {} if bench.solved is None else {"evaluation.stop.metric": bench.metric, "evaluation.stop.threshold": bench.solved}
+    base = {"task": task, **SHARED, **bench.settings, **stop, **more}
+    described = {"name": f"objectives-{task}{name}", "base": base, "grid": grid, "seeds": [*seeds]}
+    return from_mapping({**described, "metrics": {bench.metric: "maximise"}})
+
+
+def named_frame(task: str, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the frame of a task's metric with the condition of each run, and its FLOPs against those of the next token."""
+    metric = BENCHES[task].metric
+    rows = frame(runs)
+    rows = rows[rows["metric"] == metric]
+    conditions = {run.name: _condition_of(run.name) for run in runs}
+    flops = {run.name: run.experiment.flops_per_step for run in runs}
+    plain = next(flops[name] for name, condition in conditions.items() if condition == next(iter(conditions_of(task))))
+    cost = {name: each / plain for name, each in flops.items()}
+    return rows.assign(condition=rows["run"].map(conditions), cost=rows["run"].map(cost))
+
+
+def rate_values(task: str, tuned: Sequence[Run]) -> pd.DataFrame:
+    """Return the tuning runs of a task: `condition`, the rate, `seed`, `time` in tokens until solved, `value` at the end.
+
+    A run that does not solve the task has the tokens at its end; so has every run of a task without a threshold.
+    """
+    bench, rows = BENCHES[task], named_frame(task, tuned)
+    by = [CONDITION, RATE]
+    ends = run_values(rows, bench.metric)[[*by, "seed", "value"]]
+    threshold = {"time": 2.0 if bench.solved is None else bench.solved}  # no accuracy passes 2
+    times = emergence_table(rows, bench.metric, thresholds=threshold, by=by)[[*by, "seed", "time"]]
+    return times.merge(ends, on=[*by, "seed"])
+
+
+def best_rates(values: pd.DataFrame) -> dict[str, float]:
+    """Return the rate of each condition with the least geometric mean of times, and of equal ones the best mean at the end."""
+    means = values.assign(time=np.log(values["time"]).round(9), value=-values["value"]).groupby([CONDITION, RATE])
+    ordered = means[["time", "value"]].mean().reset_index().sort_values(["time", "value", RATE])
+    return {str(name): float(part[RATE].iloc[0]) for name, part in ordered.groupby(CONDITION)}
+
+
+def _in_folders(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name.replace(" ", "_"): dict(settings) for name, settings in conditions.items()}
+
+
+def _condition_of(run_name: str) -> str:
+    """Return the condition in the name of a run's folder."""
+    folders = {name.replace(" ", "_"): name for bench in BENCHES for name in conditions_of(bench)}
+    known = [folder for folder in folders if run_name.startswith((f"{folder}-", f"condition{folder}-"))]
+    return folders[max(known, key=len)]
