@@ -84,7 +84,7 @@ class Bench:
 
 BENCHES: Mapping[str, Bench] = {
     "agreement": Bench(
-        {"model.width": 64, "model.layers": 4, "batch_size": 128, "steps": 1200, "evaluation.every": 25},
+        {"model.width": 64, "model.layers": 4, "batch_size": 128, "steps": 900, "evaluation.every": 25},
         window=3,
         metric="accuracy/case_first/1",
         label="accuracy on the case",
@@ -92,7 +92,7 @@ BENCHES: Mapping[str, Bench] = {
         solved=0.9,
         expectation="""\
 What teaches is the question for the case, or for the verb, asked at the key (results/agreement, results/terms).
-Objectives that ask it there escape within the 1200 steps in at least 7 of 8 seeds: sum, head depth, sequential, joint, \
+Objectives that ask it there escape within the 900 steps in at least 7 of 8 seeds: sum, head depth, sequential, joint, \
 headless, bag, future bag, order and hinge.
 Objectives that ask it nowhere, or elsewhere, escape in at most 1 of 8: next token, coarse, shuffled.
 Registers ask it at a position after the key, from where the key must be fetched first, as the next-token question must: at \
