@@ -25,6 +25,7 @@ STUDIES: dict[str, str] = {
     "demo": "lab.reproduce.demo:STUDY",
     "fig7": "lab.reproduce.fig7:STUDY",
     "objectives": "lab.reproduce.objectives:STUDY",
+    "rates": "lab.reproduce.rates:STUDY",
     "reach": "lab.reproduce.reach:STUDY",
     "s2": "lab.reproduce.s2:STUDY",
     "s3": "lab.reproduce.s3:STUDY",
