@@ -1,9 +1,10 @@
-"""What objectives and the gradient diagnostics cost.
+"""What every objective costs against its FLOPs, and what the gradient diagnostics cost.
 
     python -m benchmarks.objectives --threads 1
 
-Steps of each objective take turns with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size; the
-diagnostics are a share of a demo run that takes them at every evaluation point.
+Steps of each objective take turns with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size. The
+excess is the ratio of times over the ratio of FLOPs: 1 if a step costs what its FLOPs say. The diagnostics are a share of a
+demo run that takes them at every evaluation point.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from benchmarks.progress import each
 from benchmarks.steps import ROWS, shaped
 from benchmarks.timing import in_turns, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
+from lab.config.kinds import KINDS
+from lab.config.objective_table import OBJECTIVES
 from lab.evaluation.evaluator import Evaluator
 from lab.evaluation.points import points_of
 from lab.model import build
@@ -29,30 +32,31 @@ from lab.training.module import TrainingModule
 from lab.training.step_time import seconds_a_step
 
 CONDITIONS: dict[str, dict[str, Any]] = {
-    "sum": {},
-    "shuffled": {"objective.name": "shuffled"},
-    "bag, window 8": {"objective.name": "bag", "objective.window": 8},
-    "order, window 8": {"objective.name": "order", "objective.window": 8},
-    "future_bag, window 8": {"objective.name": "future_bag", "objective.window": 8},
-    "hinge, window 8": {"objective.name": "hinge", "objective.window": 8},
-    "coarse": {"objective.name": "coarse"},
+    **{name: {"objective.name": name, "objective.window": 4} for name in OBJECTIVES},
     "detached": {"objective.detached": True},
     "active down": {"objective.active": "down"},
+    "active fade": {"objective.active": "fade"},
+    **{f"{heads} heads": {"model.heads": heads} for heads in KINDS if heads != "parallel"},
 }
+"""Settings of each condition; `sum` comes first, and all are compared with it."""
 
 
 def objective_ratios(rounds: int) -> list[list[str]]:
-    """Compare a step with one of the plain sum, at two sizes: the ratio of times, the feed included, and that of FLOPs."""
-    bases = {"demo": lab.experiment("induction", CASES["induction"]), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
+    """Time steps, the feed included: ratio to the plain sum's time, to its FLOPs, and the excess, at two sizes."""
+    demo = {**CASES["induction"], "model.layers": 5}  # room for every kind of heads
+    bases = {"demo": lab.experiment("induction", demo), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
     ratios: dict[str, list[str]] = {name: [] for name in CONDITIONS}
     for size in each("size", bases):
-        short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0}
-        experiments = {name: lab.override(bases[size], short | settings) for name, settings in CONDITIONS.items()}
-        seconds = in_turns({name: partial(seconds_of, each) for name, each in experiments.items()}, rounds)
-        for name, one in experiments.items():
-            flops = one.flops_per_step / experiments["sum"].flops_per_step
-            ratios[name].append(f"{paired_ratio(seconds, name, 'sum'):.3f} ({flops:.3f})")
-    return [[f"step, {name}", *values] for name, values in ratios.items()]
+        steps, flops = {}, {}
+        for name, settings in CONDITIONS.items():
+            short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
+            experiment = lab.override(bases[size], short)
+            steps[name], flops[name] = partial(seconds_of, experiment), experiment.flops_per_step
+        seconds = in_turns(steps, rounds)
+        for name in CONDITIONS:
+            time, cost = paired_ratio(seconds, name, "sum"), flops[name] / flops["sum"]
+            ratios[name] += [f"{time:.2f}", f"{cost:.2f}", f"{time / cost:.2f}"]
+    return [[name, *values] for name, values in ratios.items()]
 
 
 def seconds_of(experiment: Experiment) -> float:
@@ -67,12 +71,12 @@ def diagnostics_share(n: int, rounds: int) -> list[str]:
     )
     network = build(experiment)
     every_measure, plain = Evaluator(experiment), Evaluator(lab.override(experiment, {"evaluation.measures.gradients": 0}))
-    arms: dict[str, Callable[[], object]] = {
+    conditions: dict[str, Callable[[], object]] = {
         "with": partial(every_measure, network),
         "evaluation": partial(plain, network),
         "step": bare(experiment),
     }
-    median = medians(interleaved(arms, rounds))
+    median = medians(interleaved(conditions, rounds))
     points = len(points_of(experiment))
     once = median["with"] - median["evaluation"]
     whole = points * median["with"] + experiment.steps * median["step"]
@@ -85,9 +89,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print_table(
-        "Objectives, time (and FLOPs) over those of the plain sum", ["what", "demo", "1M"], objective_ratios(options.rounds)
-    )
+    columns = [f"{size}: {what}" for size in ("demo", "1M") for what in ("time", "FLOPs", "excess")]
+    print_table("A step against one of the plain sum", ["condition", *columns], objective_ratios(options.rounds))
     rows = [diagnostics_share(n, options.rounds) for n in each("diagnostics of n", (1, 2, 4))]
     print_table("Gradient diagnostics, demo with 6 layers", ["", "once", "in steps", "share of the run"], rows)
 
