@@ -34,7 +34,7 @@ def test_it_trains_what_it_reads_and_its_own_module() -> None:
     assert changed == {name for name in names if name.startswith(("network.embedding", "network.trunk.0", "extra"))}
 
 
-def test_its_weights_are_in_checkpoints_and_no_part_of_the_network(tmp_path: Path) -> None:
+def test_its_weights_are_in_checkpoints_alone(tmp_path: Path) -> None:
     train_killed(below(), tmp_path / "killed", kill_in_step)
     (checkpoint,) = checkpoints(tmp_path / "killed")
     saved = [name for path in checkpoint.glob("*.safetensors") for name in load_file(path)]
