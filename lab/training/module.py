@@ -170,7 +170,8 @@ class TrainingModule(pl.LightningModule):
         if not self.experiment.objective.detached:
             return [self._trainable()]
         affected, parameters = self._affected[(1,)], list(self.network.named_parameters())
-        return [[weight for name, weight in parameters if (name in affected) == inside] for inside in (True, False)]
+        groups = [[weight for name, weight in parameters if (name in affected) == inside] for inside in (True, False)]
+        return [group for group in groups if group]  # detached heads may have no weights of their own
 
     def configure_optimizers(self) -> Any:
         """Build AdamW, which decays matrices but not norm weights, and the schedule of the learning rate."""
