@@ -76,6 +76,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.examples": 512,
         "evaluation.measures.induction": 0,
     },
+    "countdown": {
+        "batch_size": 128,
+        "steps": 2000,
+        "evaluation.every": 100,
+        "evaluation.measures.induction": 0,
+    },
+    "satisfiability": {"evaluation.measures.induction": 0},
 }
 
 _TABLE_S13: dict[str, Any] = {

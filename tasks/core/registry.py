@@ -27,6 +27,7 @@ TASKS: dict[str, str] = {
     "polynomial": "tasks.polynomial:Polynomial",
     "addition": "tasks.addition:Addition",
     "maze": "tasks.maze:Maze",
+    "countdown": "tasks.countdown:Countdown",
     "satisfiability": "tasks.satisfiability:Satisfiability",
     "spelled": "tasks.spelled:Spelled",
 }

@@ -32,6 +32,8 @@ SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("star", {"degree": 3, "arm": 4, "shortest_arm": 2, "nodes": 10, "query": "any", "direction": "reverse"}),
     ("maze", {"turns": 1, "detours": 0, "nodes": 5}),
     ("maze", {"turns": 1, "detours": 1, "nodes": 8}),
+    ("countdown", {"numbers": 2, "largest": 12, "limit": 12}),
+    ("countdown", {"largest": 4, "limit": 9}),
     ("satisfiability", {"variables": 3, "clauses": 10}),
     ("satisfiability", {"variables": 4, "clauses": 12}),
     ("modular", {"p": 5}),

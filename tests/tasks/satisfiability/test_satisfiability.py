@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from math import factorial, prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from tasks import TaskError
 from tasks.satisfiability import Satisfiability
 from tasks.satisfiability.formulas import build_formulas
 
-SIZES = [{}, {"variables": 3, "clauses": 12}, {"variables": 4, "clauses": 12}, {"variables": 7, "clauses": 24}]
+SIZES: list[dict[str, Any]] = [
+    {},
+    {"variables": 3, "clauses": 12},
+    {"variables": 4, "clauses": 12},
+    {"variables": 7, "clauses": 24},
+]
 EACH = pytest.mark.parametrize("size", SIZES, ids=str)
 
 Clause = tuple[str, ...]
@@ -33,7 +39,7 @@ def satisfying(clauses: list[Clause], variables: int) -> list[list[str]]:
 
 
 @EACH
-def test_the_answer_is_the_only_solution(size: dict[str, int]) -> None:
+def test_the_answer_is_the_only_solution(size: dict[str, Any]) -> None:
     task = Satisfiability(**size)
     for tokens in task.batch(0, 0, 40, "test").tokens:
         clauses, answer = read(task, tokens)
@@ -42,7 +48,7 @@ def test_the_answer_is_the_only_solution(size: dict[str, int]) -> None:
 
 
 @EACH
-def test_the_signs_of_a_variable_tell_nothing(size: dict[str, int]) -> None:
+def test_the_signs_of_a_variable_tell_nothing(size: dict[str, Any]) -> None:
     task = Satisfiability(**size)
     for tokens in task.batch(0, 0, 40).tokens:
         counts = Counter(itertools.chain.from_iterable(read(task, tokens)[0]))
@@ -112,7 +118,7 @@ def test_any_order_of_the_same_clauses_is_the_same_instance() -> None:
 
 
 @EACH
-def test_latents_count_the_assignments_that_are_left(size: dict[str, int]) -> None:
+def test_latents_count_the_assignments_that_are_left(size: dict[str, Any]) -> None:
     task = Satisfiability(**size)
     batch = task.batch(0, 0, 4)
     latents = task.latents(batch)

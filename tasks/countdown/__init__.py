@@ -1,0 +1,5 @@
+"""Countdown: the task, and all derivations from some numbers."""
+
+from tasks.countdown.countdown import Countdown
+
+__all__ = ["Countdown"]

@@ -1,0 +1,70 @@
+"""All ways to combine some numbers into one, step by step.
+
+Shapes: B lists of K numbers, D choices of a pair and an operator at every step, A tokens of the K - 1 equations.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Equations = NDArray[np.int16]
+"""Tokens of many derivations: four numbers have 1152, at 15 tokens each."""
+
+OPERATORS = "+-*/"
+EQUALS = 0
+"""The token `=`; a number is its own token, and the operators follow the largest number."""
+TOKENS = 5
+"""Tokens of an equation, as `8 - 3 = 5`."""
+
+
+def calculate(a: Ints, b: Ints, limit: int) -> Ints:
+    """Compute a + b, a - b, a * b and a / b.
+
+    Args:
+        a: Numbers of any shape; 0 stands for none.
+        b: As many.
+        limit: The largest number.
+
+    Returns:
+        The four results along a new last axis; 0 where one is no whole number from 1 to `limit`.
+    """
+    results = np.stack([a + b, a - b, a * b, np.where(a % np.maximum(b, 1) == 0, a // np.maximum(b, 1), 0)], axis=-1)
+    allowed = (np.minimum(a, b)[..., None] > 0) & (results > 0) & (results <= limit)
+    return np.where(allowed, results, 0)
+
+
+def derive(numbers_BK: Ints, limit: int) -> Equations:
+    """List all derivations: each step replaces two of the numbers by their sum, difference, product or ratio.
+
+    Args:
+        numbers_BK: (B, K) numbers from 1 to `limit`; 0 stands for none.
+        limit: The largest number that may occur.
+
+    Returns:
+        (B, D, A) the equations of each derivation as tokens, the larger operand first. The last token is the number that is
+        derived, or 0 where a step of the derivation is not possible.
+    """
+    size, count = numbers_BK.shape
+    choices = [comb(remaining, 2) * len(OPERATORS) for remaining in range(count, 1, -1)]
+    equations = np.empty((TOKENS * len(choices), size, *choices), dtype=np.int16)
+    operator_O = limit + 1 + np.arange(len(OPERATORS))
+    left_BDK = numbers_BK[:, None]
+    for step, remaining in enumerate(range(count, 1, -1)):
+        pairs = list(combinations(range(remaining), 2))
+        others = [[i for i in range(remaining) if i not in pair] for pair in pairs]
+        pair_BDP2 = left_BDK[:, :, np.array(pairs)]
+        a_BDP, b_BDP = pair_BDP2.max(axis=3), pair_BDP2.min(axis=3)
+        result_BDPO = calculate(a_BDP, b_BDP, limit)
+        later = [1] * (len(choices) - step - 1)
+        parts = (a_BDP[..., None], operator_O, b_BDP[..., None], np.array(EQUALS), result_BDPO)
+        for column, part in enumerate(parts, start=TOKENS * step):
+            equations[column] = np.broadcast_to(part, result_BDPO.shape).reshape(size, *choices[: step + 1], *later)
+        rest_BDPK = left_BDK[:, :, np.array(others, dtype=np.int64)]
+        rest_BDPOK = np.broadcast_to(rest_BDPK[:, :, :, None], (*result_BDPO.shape, remaining - 2))
+        left_BDK = np.concatenate([rest_BDPOK, result_BDPO[..., None]], axis=4).reshape(size, -1, remaining - 1)
+    return np.moveaxis(equations.reshape(len(equations), size, -1), 0, 2)
