@@ -74,7 +74,7 @@ class RopeCache(nn.Module):
         """Return cosine and sine of each position.
 
         Args:
-            positions: (T,) or (B, T) int64; None for 0 to T - 1.
+            positions: (T,) or (B, T) int64; None for 0 to T - 1. A compiler cannot read the largest: they are then below T.
             length: T.
             device: Of the result.
             dtype: Of the hidden states: float64 gives float64, any other float32.
@@ -82,7 +82,8 @@ class RopeCache(nn.Module):
         Returns:
             (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
         """
-        length = length if positions is None else int(positions.max()) + 1
+        if positions is not None and not torch.compiler.is_compiling():
+            length = int(positions.max()) + 1
         dtype = dtype if dtype == torch.float64 else torch.float32
         if len(self.table) < length or self.table.device != device or self.table.dtype != dtype:
             with torch.inference_mode(False):  # training may use it later

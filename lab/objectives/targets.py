@@ -46,7 +46,7 @@ class Inputs(NamedTuple):
 
     Attributes:
         tokens_BS: (B, S) int64.
-        positions_BS: (B, S) int64, for RoPE; None for 0 to S - 1.
+        positions_BS: (B, S) int64 below S, for RoPE; None for 0 to S - 1.
         mask_B1SS: (B, 1, S, S) bool, True where a position (third) attends to another (last); None for causal attention.
     """
 
