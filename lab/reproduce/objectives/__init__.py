@@ -4,7 +4,7 @@ Every condition learns the same data from the same seeds with a next-token path 
 for each on each task, by the same budget and on seeds of its own. Conditions differ in one ingredient or in a few, which the
 figure lists beside the results.
 
-    lab reproduce objectives --scale agreement    one task, 194 runs
+    lab reproduce objectives --scale agreement    one task, 210 runs
     lab reproduce objectives                      agreement, star and stories: a night or two on two cores
 """
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import tasks
+
 YES, NO = "yes", "no"
 QUESTIONS = ("further heads", "more positions", "more parameters", "looks ahead", "exact offset", "space")
 """Columns of the figure: what an objective has that next-token prediction has not."""
@@ -28,8 +30,10 @@ class Condition:
     needs_answer: bool = False
 
 
-WINDOW = "objective.window"
+WINDOW, WEIGHT = "objective.window", "objective.extra_weight"
 NAME = "objective.name"
+VOCABULARY = "V"
+"""Stands for the task's number of tokens in the settings of a condition."""
 CONDITIONS: Mapping[str, Condition] = {
     NEXT_TOKEN: Condition({"n_future": 1}, (NO, NO, NO, NO, "-", "token")),
     SUM: Condition({"n_future": 2}, (YES, NO, NO, YES, YES, "token")),
@@ -44,6 +48,7 @@ CONDITIONS: Mapping[str, Condition] = {
     ),
     "bag": Condition({"n_future": 2, NAME: "bag"}, (YES, NO, NO, YES, NO, "token")),
     "future bag": Condition({"n_future": 2, NAME: "future_bag"}, (YES, NO, NO, YES, NO, "token")),
+    "future bag, x V": Condition({"n_future": 2, NAME: "future_bag", WEIGHT: VOCABULARY}, (YES, NO, NO, YES, NO, "token")),
     "order": Condition({"n_future": 2, NAME: "order"}, (YES, NO, NO, YES, "order", "token")),
     "hinge": Condition({NAME: "hinge"}, (NO, NO, NO, YES, "order", "token")),
     "next latent": Condition({NAME: "next_latent"}, (NO, NO, "module", YES, YES, "latent")),
@@ -54,7 +59,10 @@ CONDITIONS: Mapping[str, Condition] = {
     ),
     "shuffled": Condition({"n_future": 2, NAME: "shuffled"}, (YES, NO, NO, "nothing", "-", "token")),
 }
-"""Every condition. Windows are the task's; at equal depth all heads without layers of their own sit on the whole trunk."""
+"""Every condition. Windows are the task's; at equal depth all heads without layers of their own sit on the whole trunk.
+
+`future bag` divides its loss by the vocabulary, which makes it small beside the next token's; `x V` takes the division back.
+"""
 
 
 @dataclass(frozen=True)
@@ -93,11 +101,13 @@ BENCHES: Mapping[str, Bench] = {
         expectation="""\
 What teaches is the question for the case, or for the verb, asked at the key (results/agreement, results/terms).
 Objectives that ask it there escape within the 900 steps in at least 7 of 8 seeds: sum, head depth, sequential, joint, \
-headless, bag, future bag, order and hinge.
+headless, bag, future bag (both), order and hinge.
 Objectives that ask it nowhere, or elsewhere, escape in at most 1 of 8: next token, coarse, shuffled.
 Registers ask it at a position after the key, from where the key must be fetched first, as the next-token question must: at \
 most 2 of 8.
-Next latent regresses a state that does not hold the case yet while the model is on the plateau: at most 2 of 8.""",
+Next latent regresses a state that does not hold the case yet while the model is on the plateau: at most 2 of 8.
+(After this was written and before the first run of the study, single runs at other settings were seen in which hinge and both \
+future bags had not escaped after 0.8 M tokens: these three are in doubt.)""",
     ),
     "star": Bench(
         {
@@ -149,8 +159,11 @@ TUNING_SEEDS, SEEDS = (900, 901), range(560, 568)
 def conditions_of(task: str) -> dict[str, dict[str, Any]]:
     """Return the settings of each condition on a task."""
     bench = BENCHES[task]
+    own = {name.removeprefix("task."): value for name, value in bench.settings.items() if name.startswith("task.")}
+    vocabulary = tasks.get(task, **own).vocab_size
     return {
-        name: {"n_future": 1, WINDOW: bench.window, **condition.settings}
+        name: {"n_future": 1, WINDOW: bench.window}
+        | {key: vocabulary if value == VOCABULARY else value for key, value in condition.settings.items()}
         for name, condition in CONDITIONS.items()
         if bench.has_answer or not condition.needs_answer
     }

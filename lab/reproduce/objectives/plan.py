@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from lab.reproduce import Stage, fixed_stage
-from lab.reproduce.objectives.conditions import BENCHES, RATES, SCALES, SEEDS, SHARED, TUNING_SEEDS, conditions_of
+from lab.reproduce.objectives.conditions import (
+    BENCHES,
+    CONDITIONS,
+    RATES,
+    SCALES,
+    SEEDS,
+    SHARED,
+    TUNING_SEEDS,
+    conditions_of,
+)
 from lab.runs import Run, frame
 from lab.stats.configurations import run_values
 from lab.stats.emergence import emergence_table
@@ -77,11 +86,15 @@ def best_rates(values: pd.DataFrame) -> dict[str, float]:
 
 
 def _in_folders(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {name.replace(" ", "_"): dict(settings) for name, settings in conditions.items()}
+    return {_folder(name): dict(settings) for name, settings in conditions.items()}
+
+
+def _folder(condition: str) -> str:
+    return condition.replace(",", "").replace(" ", "_")
 
 
 def _condition_of(run_name: str) -> str:
     """Return the condition in the name of a run's folder."""
-    folders = {name.replace(" ", "_"): name for bench in BENCHES for name in conditions_of(bench)}
+    folders = {_folder(name): name for name in CONDITIONS}
     known = [folder for folder in folders if run_name.startswith((f"{folder}-", f"condition{folder}-"))]
     return folders[max(known, key=len)]
