@@ -82,7 +82,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluation.every": 100,
         "evaluation.measures.induction": 0,
     },
-    "satisfiability": {"evaluation.measures.induction": 0},
+    "satisfiability": {
+        "model.layers": 3,
+        "steps": 2000,
+        "evaluation.every": 100,
+        "evaluation.measures.induction": 0,
+    },
 }
 
 _TABLE_S13: dict[str, Any] = {

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from math import comb
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +51,12 @@ class Satisfiability(Task):
     headline: ClassVar[str] = "exact"
     has_answer: ClassVar[bool] = True
 
-    variables: int = 5
+    variables: int = 4
     """N, variables of a formula, all of which occur in the answer."""
-    clauses: int = 20
+    clauses: int = 12
     """M, clauses: with three literals 2.5 to 7 for each variable, else formulas with exactly one solution are rare."""
     width: int = 3
     """W, literals of a clause, all of different variables. With two, a balanced formula never has exactly one solution."""
-    loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
         require(3 <= self.width <= _MOST_VARIABLES, "satisfiability.width", self.width, f"between 3 and {_MOST_VARIABLES}")

@@ -35,7 +35,7 @@ SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("countdown", {"numbers": 2, "largest": 12, "limit": 12}),
     ("countdown", {"largest": 4, "limit": 9}),
     ("satisfiability", {"variables": 3, "clauses": 10}),
-    ("satisfiability", {"variables": 4, "clauses": 12}),
+    ("satisfiability", {"variables": 4, "clauses": 10}),
     ("modular", {"p": 5}),
     ("modular", {"p": 7, "operation": "/", "spelled": True}),
     ("discovery", {"parents": 3, "children": 4}),

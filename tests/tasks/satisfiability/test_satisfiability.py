@@ -17,7 +17,7 @@ from tasks.satisfiability.formulas import build_formulas
 SIZES: list[dict[str, Any]] = [
     {},
     {"variables": 3, "clauses": 12},
-    {"variables": 4, "clauses": 12},
+    {"variables": 5, "clauses": 20},
     {"variables": 7, "clauses": 24},
 ]
 EACH = pytest.mark.parametrize("size", SIZES, ids=str)
@@ -108,7 +108,7 @@ def test_few_formulas_are_listed_and_divided_exactly() -> None:
 
 
 def test_any_order_of_the_same_clauses_is_the_same_instance() -> None:
-    task, rng = Satisfiability(), np.random.default_rng(0)
+    task, rng = Satisfiability(variables=5, clauses=20), np.random.default_rng(0)
     tokens = task.batch(0, 0, 20).tokens
     literals = tokens[:, :60].reshape(20, 20, 3)[:, rng.permutation(20)]
     moved = np.concatenate([literals.reshape(20, 60), tokens[:, 60:]], axis=1)
@@ -134,7 +134,7 @@ def test_latents_count_the_assignments_that_are_left(size: dict[str, Any]) -> No
 
 
 def test_samples_are_judged_by_their_clauses() -> None:
-    task = Satisfiability()
+    task = Satisfiability(variables=5, clauses=20)
     tokens = task.batch(0, 0, 50).tokens
     assert task.judge(tokens) == {"satisfied": 1, "clauses": 1}
     wrong = tokens.copy()
@@ -170,14 +170,14 @@ def test_samples_are_judged_by_their_clauses() -> None:
     ],
 )
 def test_what_is_no_formula_is_not_solved(change: object, message: str) -> None:
-    task = Satisfiability()
+    task = Satisfiability(variables=5, clauses=20)
     assert callable(change)
     with pytest.raises(TaskError, match=message):
         task.solve(change(task.batch(0, 0, 1).tokens[0]))
 
 
 def test_a_wrong_value_is_rejected_with_the_right_answer() -> None:
-    task = Satisfiability()
+    task = Satisfiability(variables=5, clauses=20)
     row = task.batch(0, 0, 1)
     np.testing.assert_array_equal(task.parse(task.format(row)).tokens, row.tokens)
     right = " ".join(map(str, row.tokens[0, 60:].tolist()))
@@ -195,8 +195,8 @@ def test_a_wrong_value_is_rejected_with_the_right_answer() -> None:
         ({"variables": 10}, "variables must be between 3, the width of a clause, and 9"),
         ({"clauses": 0}, "clauses must be between 1 and 400"),
         ({"clauses": 401}, "clauses must be between 1 and 400"),
-        ({"clauses": 21}, "clauses must be even where width is odd"),
-        ({"clauses": 8}, r"at least 20 of 2000 formulas have exactly one solution \(0 here\), not 8"),
+        ({"clauses": 13}, "clauses must be even where width is odd"),
+        ({"clauses": 6}, r"at least 20 of 2000 formulas have exactly one solution \(0 here\), not 6"),
         ({"clauses": 100}, r"at least 20 of 2000 formulas have exactly one solution \(0 here\), not 100"),
     ],
 )
