@@ -1,11 +1,14 @@
 """Weights of losses over training: stages, the rules that make them, and what is rejected."""
 
 import pytest
+import torch
 
 import lab
 from lab.config.objective_table import OBJECTIVES
 from lab.errors import LabError
 from lab.objectives.schedule import Stage, make_stages, stage_at
+from lab.training.feed import Feed
+from lab.training.module import TrainingModule
 from tests.helpers.tiny import tiny
 
 
@@ -48,6 +51,13 @@ def test_a_stage_moves_from_its_start_towards_its_end() -> None:
 def test_rules_are_cases_of_stages(settings: dict[str, object], stages: list[dict[str, object]]) -> None:
     rule, table = tiny(**{f"objective__{name}": value for name, value in settings.items()}), tiny(objective__stages=stages)
     assert make_stages(rule) == make_stages(table)
+
+
+def test_normalised_weights_sum_to_one() -> None:
+    settings = {"objective__weights": "decay", "objective__extra_weight": 0.5, "n_future": 2}
+    experiments = [tiny(**settings, objective__normalised=normalised) for normalised in (False, True)]
+    plain, divided = (TrainingModule(each).training_step(Feed(each).microbatches(0)[0], 0) for each in experiments)
+    torch.testing.assert_close(divided * 1.5, plain)
 
 
 GROWING = "objective.stages must end at growing shares of the 12 steps, the last at 1, not at"
