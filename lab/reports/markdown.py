@@ -35,7 +35,8 @@ def write_page(path: Path, title: str, sections: Sequence[Section], runs: Sequen
     commits = ", ".join(sorted({str(run.record["commit"]) for run in runs}))
     versions = ", ".join(f"{name} {version}" for name, version in runs[0].record["versions"].items())
     foot = f"{len(runs)} runs, {seconds / 3600:.1f} hours of training in all; code at {commits}; {versions}."
-    reading = READING.format(sequences=runs[-1].experiment.evaluation.examples)
+    sequences = sorted({run.experiment.evaluation.examples for run in runs})
+    reading = READING.format(sequences=" or ".join(map(str, sequences)))
     last = [Section("How to read the tables", reading), Section("Where this comes from", foot)]
     write_atomic(path, render_markdown(title, [*sections, *last]))
     return path

@@ -81,7 +81,7 @@ def sections_of(frame: pd.DataFrame) -> list[Section]:
             "Scores and effects (90 % intervals; `helps` and `hurts` where the test finds a difference)",
             table=overview(effects),
         ),
-        Section("Rank correlation of scores and effects", table=correlation_table(found)),
+        *([Section("Rank correlation of scores and effects", table=correlation_table(found))] if found else []),
         Section("Tasks by prediction and finding", table=verdict_table(effects)),
         Section("What was not tuned, and what is left out", LIMITS),
     ]
@@ -102,7 +102,8 @@ def overview(effects: pd.DataFrame) -> pd.DataFrame:
     """Return for each task what the rule counts, its score, and the effect of each condition."""
     rows = []
     for task in tasks_of(effects):
-        own, applied = effects[effects["task"] == task].set_index(CONDITION), RULE[task]
+        own, applied = effects[effects["task"] == task], RULE[task]
+        shown = {row[CONDITION]: _effect(row) for _, row in own.iterrows()}
         row = {
             "task": task,
             "target": applied.target,
@@ -111,7 +112,7 @@ def overview(effects: pd.DataFrame) -> pd.DataFrame:
             "score": applied.score,
             "seen": "yes" if task in SEEN else "no",
         }
-        rows.append(row | {name: _effect(own.loc[name]) if name in own.index else "-" for name in COMPARED})
+        rows.append(row | {name: shown.get(name, "-") for name in COMPARED})
     return pd.DataFrame(rows)
 
 
