@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lab.plots.axes import figure_note
 from lab.plots.page import new_figure
@@ -43,6 +44,7 @@ def draw(effects: pd.DataFrame, found: Mapping[tuple[str, str], Correlation]) ->
         lines = [_correlation_line(n, group, each) for n in _LOOKS for group, each in _groups(found, condition(n, matched))]
         axes.set_title("\n".join([f"measured at {words}", *lines]), loc="left", fontsize="small")
         axes.set_xlabel("gain in area under the learning curve")
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.tick_params(axis="y", labelleft=False, length=0)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower right", ncols=2, frameon=False)
