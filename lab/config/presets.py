@@ -3,8 +3,8 @@
 A task's own settings are those of its class, so that `tasks.get`, `lab tasks` and `lab train` have the same defaults.
 Steps, rates and sizes of `PRESETS` were measured, so that a task is learned on two cores (`satisfiability` and `countdown` in
 part); docs/tasks.md has the numbers. Those of `PAPER` are the paper's (Gloeckle et al. 2024, tables S13 and S14, sections 4.1
-and 4.2) and take a GPU. Tasks with one answer a sequence are evaluated on as many sequences, up to 1024, as cost less than about
-7 % of a run's time.
+and 4.2) and take a GPU. Tasks with one answer a sequence are evaluated on as many sequences, up to 1024, as cost less than
+about 7 % of a run's time.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The pages in results/ follow from the frames beside them, by today's code."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lab.reproduce.plateau.configuration import Plateau
 from lab.reproduce.plateau.page import rate_heading, tables_of
 from lab.reproduce.plateau.plan import rate_table
 from lab.stats.emergence import emergence_table
+from lab.stats.survival import survival_comparisons
 from lab.sweeping.spec.files import load
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +95,24 @@ def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
     assert len(sections) == 14
     for section in sections:
         assert f"{section_markdown(section)}\n" in page
+
+
+def test_agreement_states_what_each_term_of_the_loss_does() -> None:
+    """Each row of the page's table of terms against the frame beside it, and the p-values of the text."""
+    frame = pd.read_csv(RESULTS / "agreement" / "terms" / "frame.csv.gz")
+    text = (RESULTS / "agreement" / "README.md").read_text(encoding="utf-8")
+    times = emergence_table(frame, agreement.PLATEAU.metric, thresholds={"escape": 0.6}, by=["asked"])
+    assert len(times) == 64
+    for condition, part in times.groupby("asked"):
+        escaped = part["escape_observed"].astype(bool)
+        tokens = part["escape"] / 1e6
+        stated = f"{tokens.min():.2f} to {tokens.max():.2f}" if escaped.all() else f"not by {tokens.min():.2f}"
+        (row,) = re.findall(rf"^\| {re.escape(str(condition))} \|.*$", text, re.MULTILINE)
+        assert row.endswith(f"| {escaped.sum()} of 8 | {stated} |")
+    compared = survival_comparisons(times, "escape", "asked", baseline="one head")
+    assert len(compared) == 7
+    found = compared[compared["found"]]
+    assert len(found) == 4
+    assert (found["p_log_rank_holm"] == found["p_log_rank_least"]).all()
+    assert f"p = {found['p_log_rank'].max():.1e}".replace("e-0", "e-") in text
+    assert f"{found['p_log_rank_holm'].max():.1e} after Holm".replace("e-0", "e-") in text
