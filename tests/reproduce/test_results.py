@@ -9,7 +9,7 @@ import pytest
 
 from lab.reports.markdown import READING
 from lab.reports.section import markdown_table, section_markdown
-from lab.reproduce import agreement, fig7, star
+from lab.reproduce import agreement, fig7, reach, star
 from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.plateau.configuration import Plateau
@@ -116,3 +116,34 @@ def test_agreement_states_what_each_term_of_the_loss_does() -> None:
     assert (found["p_log_rank_holm"] == found["p_log_rank_least"]).all()
     assert f"p = {found['p_log_rank'].max():.1e}".replace("e-0", "e-") in text
     assert f"{found['p_log_rank_holm'].max():.1e} after Holm".replace("e-0", "e-") in text
+
+
+def test_reach_follows_from_the_files_beside_it() -> None:
+    folder = RESULTS / "reach"
+    frame, rates = pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv")
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    sections = reach.sections_of(frame, rates)
+    assert len(sections) == 4
+    for section in sections:
+        assert f"{section_markdown(section)}\n" in page
+    assert reach.best_rate(rates) == 2e-3
+
+
+def test_reach_states_what_its_frame_has() -> None:
+    text = (RESULTS / "reach" / "README.md").read_text(encoding="utf-8")
+    frame = pd.read_csv(RESULTS / "reach" / "frame.csv.gz")
+    by = [reach.DISTANCE, reach.HEADS]
+    times = emergence_table(frame[frame["stage"] == "grid"], reach.METRIC, thresholds={"escaped": reach.ESCAPED}, by=by)
+    expected = [reach.expected(*each) for each in zip(times[reach.DISTANCE], times[reach.HEADS], strict=True)]
+    assert times["escaped_observed"].tolist() == expected
+    assert (sum(expected), len(expected)) == (112, 160)
+    latest, ends = times[expected]["escaped"].max() / 1e6, times[[not each for each in expected]]["escaped"] / 1e6
+    assert f"by {latest:.2f} M tokens at the latest" in text
+    assert f"within {ends.min():.1f} to {ends.max():.1f} M" in text
+    alone = reach.alone_table(frame)
+    for row in alone.to_dict("records"):
+        escaped = str(row["escaped"]).split(" [")[0]
+        assert re.search(rf"^\| {row['d']} \| {row['trained']} \| (yes|no) \| {escaped} \|$", text, re.MULTILINE)
+    medians = reach.escapes(frame).set_index(["d", "n"])["median M tokens"]
+    assert f"{', '.join(medians[0, n] for n in range(1, 5))} and {medians[0, 5]} M tokens" in text
+    assert f"{medians[3, 4]} and {medians[3, 5]} M" in text
