@@ -91,7 +91,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     """Write the figure, the frame and the page from the finished runs, and return their paths."""
     (runs,) = finished
     rows = frame(runs)
-    columns = ["run", "seed", "state", "reached", HEADS, RATE, "step", "tokens", "metric", "value"]
+    columns = ["run", "task", "seed", "state", "reached", HEADS, RATE, "step", "tokens", "metric", "value"]
     rows = rows[rows["metric"] == METRIC].reindex(columns=columns)
     words = {RATE: "peak learning rate", HEADS: "n, prediction heads"}
     with plots.style():

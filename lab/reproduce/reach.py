@@ -125,7 +125,21 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
         each[each["metric"] == METRIC].assign(stage=stage) for stage, each in (("grid", grid), ("alone", alone))
     ]  # fmt: skip
     named = pd.concat([kept[0], kept[1].assign(trained=_trained(kept[1]))], ignore_index=True)
-    columns = ["run", "stage", "seed", "state", "reached", DISTANCE, HEADS, "trained", "step", "tokens", "metric", "value"]
+    columns = [
+        "run",
+        "task",
+        "stage",
+        "seed",
+        "state",
+        "reached",
+        DISTANCE,
+        HEADS,
+        "trained",
+        "step",
+        "tokens",
+        "metric",
+        "value",
+    ]
     named = named.reindex(columns=columns)
     figure, numbers = draw(named)
     files += save(figure, numbers, out / "times.png")
