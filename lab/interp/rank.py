@@ -5,7 +5,8 @@ B sequences, T positions, D width.
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -14,6 +15,9 @@ from lab.interp.sequences import before_scored, draw_sequences
 from lab.metrics import Metric
 from lab.model import Network, states
 from tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHUNK = 128
 """Sequences in a forward pass."""
@@ -75,6 +79,8 @@ def rank(network: Network, task: Task, *, sequences: int = 512, split: str = "va
         `site` (name of the activation), `layer` (its depth, see `lab.interp.residual`), `value` (effective rank, between 0
         and D).
     """
+    import pandas as pd  # training measures ranks without it
+
     drawn = draw_sequences(network, task, sequences, split, seed)
     sites = residual_sites(network)
     found = states(network, drawn.inputs_BT, sites)

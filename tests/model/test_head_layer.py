@@ -24,7 +24,7 @@ def trained(network: Network) -> set[str]:
 
 @EVERY
 @torch.no_grad()
-def test_further_heads_are_those_of_a_network_cut_after_the_layer(kind: str) -> None:
+def test_further_heads_are_those_of_a_network_cut_there(kind: str) -> None:
     network, plain, cut = branched(kind), branched(kind, None), branched(kind, None)
     cut.trunk = cut.trunk[:LAYER]
     found, tokens_BT = network(random_tokens()), random_tokens()

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 import lab
 from lab.config import Experiment
 from lab.errors import LabError
+from lab.objectives import find_objective
 from lab.runs.layout import checkpoints
 from lab.training.feed import Feed
 from lab.training.module import TrainingModule
@@ -64,7 +65,6 @@ def test_its_module_rests_while_its_loss_has_no_weight() -> None:
         ({"objective__detached": True}, "objective.detached must be false"),
         ({"objective__weights": [1, 1]}, r"objective.weights must be 3 numbers, one for each loss \(1, 2, past\), not 2"),
         ({"evaluation__measures": {"gradients": 1}}, "evaluation.measures.gradients must be 0"),
-        ({"devices": 2, "strategy": "fsdp"}, "strategy must be ddp"),
         ({"objective__name": "tests.helpers.users_objective:past"}, "is not a lab.objectives.Objective"),
     ],
 )
@@ -72,6 +72,11 @@ def test_settings_that_do_not_fit_are_rejected_before_a_run(changes: dict[str, o
     with pytest.raises(LabError, match=message):
         lab.train(tiny(**{"objective__name": NAME, **changes}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_sharding_is_rejected_before_training() -> None:
+    with pytest.raises(LabError, match="strategy must be ddp"):
+        find_objective(below(devices=2, strategy="fsdp"))
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ def test_any_order_of_the_numbers_is_the_same_instance() -> None:
     assert task.label(one).roles.tolist() == [[1, 1, 1, 2, 4, 5, 4, 3, 6, 7, 8, 7, 3, 9]]
 
 
-def test_many_derivations_have_no_floors_but_the_same_distributions() -> None:
+def test_many_derivations_have_no_floors_but_distributions() -> None:
     task = Countdown(numbers=4, largest=20, limit=100)
     floors = {role: task.floor(role) for role in ("number", "target", "operand_1", "equals", "result_3")}
     assert floors == {"number": math.log(20), "target": None, "operand_1": None, "equals": 0, "result_3": 0}
