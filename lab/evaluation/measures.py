@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lab.evaluation.batch import EVALUATION_SEED, EvaluationBatch
 from lab.interp.attention_scores import attention_scores, probe_period, repeated_probe, score_metrics
+from lab.interp.effective_rank import rank_metrics
 from lab.interp.gradients import gradient_metrics
-from lab.interp.rank import rank_metrics
 from lab.model import Network
 from lab.objectives import Microbatch, Targets, find_objective, make_microbatches
 from lab.objectives.schedule import make_stages, stage_at
@@ -74,7 +74,7 @@ def measure_gradients(network: Network, batch: EvaluationBatch) -> dict[str, flo
 
 
 def measure_rank(network: Network, batch: EvaluationBatch) -> dict[str, float]:
-    """Measure the effective rank of the states of trunk and prediction heads; see `lab.interp.rank`.
+    """Measure the effective rank of the states of trunk and prediction heads; see `lab.interp.effective_rank`.
 
     A teacherless network reads the sequences with the answer hidden.
     """

@@ -8,7 +8,8 @@ import torch
 
 import tasks
 from lab.evaluation.evaluator import Evaluator
-from lab.interp.rank import effective_rank, rank, rank_metrics
+from lab.interp.effective_rank import effective_rank, rank_metrics
+from lab.interp.rank import rank
 from lab.interp.sequences import before_scored
 from lab.model import build, states
 from tests.helpers.tiny import tiny
