@@ -2,11 +2,16 @@
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import networkx as nx
 import numpy as np
 
 from tasks import Task
+
+FORMS = [(form, direction) for form in ("short", "public") for direction in ("forward", "reverse")]
+VARIED: list[dict[str, Any]] = [{"query": "any"}, {"shortest_arm": 2}, {"query": "any", "shortest_arm": 2}]
+"""Settings with which paths, or graphs, differ in size."""
 
 
 class Sequences(NamedTuple):
@@ -55,3 +60,16 @@ def every_sequence(task: Task) -> Sequences:
                     of_ids = 1 / math.perm(task.nodes, len(ids)) / math.factorial(len(edges))
                     chances.append(of_lengths * of_ids / len(goals))
     return Sequences(np.array(tokens), np.array(chances), instances, np.array(steps))
+
+
+def graph_of(line: str) -> tuple[nx.Graph, int, int, list[int]]:
+    """Return the graph, start, goal and path of a line."""
+    edges, rest = line.split("/")
+    ends, path = rest.split("=")
+    start, goal = map(int, ends.split(","))
+    return (
+        nx.Graph(tuple(map(int, edge.split(","))) for edge in edges.split("|")),
+        start,
+        goal,
+        [int(word) for word in path.split(",")],
+    )
