@@ -41,12 +41,13 @@ def head_losses(n_future: int, _window: int) -> tuple[str, ...]:
     return tuple(str(head) for head in range(1, n_future + 1))
 
 
+def and_further(*names: str) -> Callable[[int, int], tuple[str, ...]]:
+    """Return a function that names the losses of the prediction heads, and further losses after them."""
+    return lambda n_future, window: (*head_losses(n_future, window), *names)
+
+
 def _headless_losses(n_future: int, window: int) -> tuple[str, ...]:
     return (*head_losses(n_future, window), *(f"ahead_{ahead}" for ahead in range(2, window + 1)))
-
-
-def _next_latent_losses(n_future: int, window: int) -> tuple[str, ...]:
-    return (*head_losses(n_future, window), "latent", "kl")
 
 
 def _next_latent_flops(shape: Shape) -> int:
@@ -55,14 +56,6 @@ def _next_latent_flops(shape: Shape) -> int:
     offsets = min(shape.window, later)
     predicted = sum(shape.length - ahead for ahead in range(1, offsets + 1))
     return (4 * later + 18 * predicted) * width**2 + (2 + 4 * offsets) * later * shape.vocabulary * width
-
-
-def _and_hinge(n_future: int, window: int) -> tuple[str, ...]:
-    return (*head_losses(n_future, window), "hinge")
-
-
-def _and_coarse(n_future: int, window: int) -> tuple[str, ...]:
-    return (*head_losses(n_future, window), "coarse")
 
 
 def _hinge_flops(shape: Shape) -> int:
@@ -87,10 +80,6 @@ def register_offsets(length: int, longest_answer: int, window: int) -> range:
 def count_registers(length: int, longest_answer: int, window: int) -> int:
     """Count the registers of a sequence: as many as have a target at the nearest offset. Arguments as `register_offsets`."""
     return (longest_answer or length - 1) - register_offsets(length, longest_answer, window).start + 1
-
-
-def _register_losses(n_future: int, window: int) -> tuple[str, ...]:
-    return (*head_losses(n_future, window), "registers")
 
 
 def _register_flops(shape: Shape) -> int:
@@ -178,7 +167,7 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
     ),
     "next_latent": ObjectiveKind(
         "lab.objectives.next_latent:NEXT_LATENT",
-        losses=_next_latent_losses,
+        losses=and_further("latent", "kl"),
         plain=False,
         parameters=lambda model: 4 * model.width**2 + model.width,
         flops=_next_latent_flops,
@@ -197,7 +186,7 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
     ),
     "hinge": ObjectiveKind(
         "lab.objectives.hinge:HINGE",
-        losses=_and_hinge,
+        losses=and_further("hinge"),
         plain=False,
         flops=_hinge_flops,
         least_window=2,
@@ -207,7 +196,7 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
     ),
     "coarse": ObjectiveKind(
         "lab.objectives.coarse:COARSE",
-        losses=_and_coarse,
+        losses=and_further("coarse"),
         plain=False,
         flops=lambda shape: 6 * shape.length * shape.vocabulary * shape.model.width,
         formula="-log of the sum of head 1's p_v over the class of token t + 1",
@@ -216,7 +205,7 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
     ),
     "registers": ObjectiveKind(
         "lab.objectives.registers:REGISTERS",
-        losses=_register_losses,
+        losses=and_further("registers"),
         plain=False,
         flops=_register_flops,
         hidden_token=True,

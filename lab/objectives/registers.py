@@ -54,7 +54,7 @@ def draw_layout(step: StepData) -> Layout:
     begin_B1, end_B1 = ahead_B1.new_full((size, 1), 1), ahead_B1.new_full((size, 1), length)
     if step.longest_answer:
         assert step.answer_B2 is not None
-        begin_B1, end_B1 = step.answer_B2.split(1, dim=1)  # type: ignore[no-untyped-call]
+        begin_B1, end_B1 = step.answer_B2[:, :1], step.answer_B2[:, 1:]
     after_BR = begin_B1 - 1 + torch.arange(count_registers(*sizes))
     target_BR = after_BR + ahead_B1
     last = length - 1

@@ -22,10 +22,10 @@ from lab.reports.markdown import write_page
 from lab.reports.section import Section
 from lab.reproduce import PAGE, Stage, Study, fixed_stage, write_frame
 from lab.runs import Run, frame
-from lab.stats.bootstrap import LEVEL, expanded_percentile, resample, share_with_interval
+from lab.stats.bootstrap import LEVEL, expanded_percentile, resample
 from lab.stats.emergence import emergence_table
 from lab.stats.paired import sign_flip
-from lab.stats.times import time_table
+from lab.stats.times import describe_time, each_time, time_table
 from lab.sweeping.spec.files import from_mapping
 
 EXPECTATION = """\
@@ -144,12 +144,11 @@ def choice_table(times: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for heads in (1, 2):
         own = chosen(times, heads)
-        seen = zip(own["escaped"], own["escaped_observed"], strict=True)
         rows.append(
             {
                 "n": heads,
                 "rate of each seed": " ".join(f"{rate:g}" for rate in own[RATE]),
-                "M tokens, each seed": " ".join(f"{time / 1e6:.2f}" if yes else "-" for time, yes in seen),
+                "M tokens, each seed": each_time(own, "escaped"),
             }
         )
     return pd.DataFrame(rows)
@@ -161,8 +160,7 @@ def rate_table(times: pd.DataFrame) -> pd.DataFrame:
         {
             "n": int(row[HEADS]),
             "peak rate": f"{row[RATE]:g}",
-            "escaped": share_with_interval([True] * row["escaped"] + [False] * (row["runs"] - row["escaped"])),
-            "median M tokens": "-" if np.isnan(row["median"]) else f"{row['median'] / 1e6:.2f}",
+            **describe_time(row),
         }
         for row in time_table(times, "escaped", [HEADS, RATE]).to_dict("records")
     )

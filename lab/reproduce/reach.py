@@ -27,7 +27,7 @@ from lab.reproduce import PAGE, Stage, Study, fixed_stage, write_frame
 from lab.runs import Run, frame
 from lab.stats.bootstrap import share_with_interval
 from lab.stats.emergence import emergence_table
-from lab.stats.times import time_table
+from lab.stats.times import describe_time, each_time, time_table
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping
 
@@ -180,8 +180,7 @@ def escapes(named: pd.DataFrame) -> pd.DataFrame:
             "d": int(row[DISTANCE]),
             "n": int(row[HEADS]),
             "asked at the key": "yes" if expected(row[DISTANCE], row[HEADS]) else "no",
-            "escaped": share_with_interval([True] * row["escaped"] + [False] * (row["runs"] - row["escaped"])),
-            "median M tokens": "-" if np.isnan(row["median"]) else f"{row['median'] / 1e6:.2f}",
+            **describe_time(row),
         }
         for row in time_table(runs, "escaped", [DISTANCE, HEADS]).to_dict("records")
     )
@@ -194,9 +193,8 @@ def alone_table(named: pd.DataFrame) -> pd.DataFrame:
     found = []
     for (distance, trained), part in runs.groupby([DISTANCE, "trained"], sort=False):
         seen = part["escaped_observed"].astype(bool)
-        times = [f"{value / 1e6:.2f}" if yes else "-" for value, yes in zip(part["escaped"], seen, strict=True)]
         row = {"d": int(str(distance)), "trained": trained, "escaped": share_with_interval(seen.tolist())}
-        found.append(row | {"M tokens, each seed": " ".join(times)})
+        found.append(row | {"M tokens, each seed": each_time(part, "escaped")})
     return pd.DataFrame(found)
 
 
@@ -204,11 +202,7 @@ def rate_table(rates: pd.DataFrame) -> pd.DataFrame:
     """Return the tokens until the case is known of each tuning run, by combination and rate."""
     found = []
     for (heads, distance, rate), part in rates.groupby([HEADS, DISTANCE, RATE]):
-        times = [
-            f"{value / 1e6:.2f}" if seen else "-"
-            for value, seen in zip(part["solved"], part["solved_observed"], strict=True)
-        ]  # fmt: skip
-        found.append({"n": heads, "d": distance, "peak rate": rate, "M tokens, each seed": " ".join(times)})
+        found.append({"n": heads, "d": distance, "peak rate": rate, "M tokens, each seed": each_time(part, "solved")})
     return pd.DataFrame(found)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lab.stats.bootstrap import FEWEST, LEVEL, counted, expanded_percentile, resample
+from lab.stats.bootstrap import FEWEST, LEVEL, counted, expanded_percentile, resample, share_with_interval
 from lab.stats.emergence import escape_table
 from lab.stats.paired import ALPHA, Comparison, one_run_a_seed, sign_flip
 
@@ -73,6 +74,23 @@ def time_table(times: pd.DataFrame, which: str, by: Sequence[str]) -> pd.DataFra
     passed = times[which].where(times[f"{which}_observed"].astype(bool), math.inf)
     medians = passed.groupby([times[name] for name in by], sort=True, dropna=False).quantile(0.5, interpolation="lower")
     return table.assign(median=medians.replace(math.inf, math.nan).to_numpy())
+
+
+def describe_time(row: Mapping[Hashable, Any]) -> dict[str, str]:
+    """Put a row of `time_table` in words: `escaped` with its interval, and `median M tokens` (- if fewer than half did)."""
+    escaped = share_with_interval([True] * row["escaped"] + [False] * (row["runs"] - row["escaped"]))
+    return {"escaped": escaped, "median M tokens": "-" if math.isnan(row["median"]) else f"{row['median'] / 1e6:.2f}"}
+
+
+def each_time(times: pd.DataFrame, which: str) -> str:
+    """Return when each run passed a threshold, in millions of tokens, with a dash for a run that did not.
+
+    Args:
+        times: From `emergence_table`, the runs of one condition.
+        which: One of its thresholds.
+    """
+    passed = zip(times[which], times[f"{which}_observed"], strict=True)
+    return " ".join(f"{tokens / 1e6:.2f}" if seen else "-" for tokens, seen in passed)
 
 
 def emergence_sentence(comparison: Comparison, n_a: int, n_b: int, what: str, p_holm: float | None = None) -> str:

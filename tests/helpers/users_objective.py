@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.config import Experiment
-from lab.config.objective_table import ObjectiveKind, head_losses
+from lab.config.objective_table import ObjectiveKind, and_further
 from lab.objectives import Objective, States, StepData, Targets, future_targets
 
 
@@ -35,8 +35,6 @@ below = Objective(
     extra=PastFromBelow,
     counts=lambda step: torch.tensor([step.tokens_BT[:, 1:].numel()]),
     sites=("trunk.0.residual",),
-    kind=ObjectiveKind(
-        losses=lambda n, window: (*head_losses(n, window), "past"), plain=False, parameters=lambda model: 12 * model.width
-    ),
+    kind=ObjectiveKind(losses=and_further("past"), plain=False, parameters=lambda model: 12 * model.width),
 )
 """A loss of its own on a trunk layer, with a module of its own."""

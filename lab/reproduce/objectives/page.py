@@ -21,7 +21,7 @@ from lab.stats.bootstrap import mean_beside_share, share_with_interval
 from lab.stats.configurations import comparison_table, run_values
 from lab.stats.emergence import emergence_table
 from lab.stats.paired import holm
-from lab.stats.times import compare_emergence
+from lab.stats.times import compare_emergence, each_time
 
 
 def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
@@ -70,13 +70,12 @@ def run_table(own: pd.DataFrame, tuned: pd.DataFrame) -> pd.DataFrame:
     for name in conditions_of(task):
         part, values = times[times[CONDITION] == name], ends[ends[CONDITION] == name]
         escaped = part["escaped_observed"].astype(bool).tolist()
-        seen = [f"{time / 1e6:.2f}" if yes else "-" for time, yes in zip(part["escaped"], escaped, strict=True)]
         row = {"condition": name, "peak rate": f"{chosen[name]:g}", "FLOPs of a step": f"{values['cost'].iloc[0]:.2f}"}
         row["escaped"] = share_with_interval(escaped)
         if bench.solved is not None:
             row["solved"] = share_with_interval(part["solved_observed"].astype(bool).tolist())
         row["accuracy at the end"] = mean_beside_share(values["value"].tolist(), escaped)
-        rows.append(row | {"M tokens until the escape, each seed": " ".join(seen)})
+        rows.append(row | {"M tokens until the escape, each seed": each_time(part, "escaped")})
     return pd.DataFrame(rows)
 
 

@@ -20,6 +20,7 @@ from lab.stats.bootstrap import mean_beside_share, share_with_interval
 from lab.stats.configurations import comparison_table, run_values
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons
+from lab.stats.times import each_time
 
 COLUMN = "arm"
 """Column of the condition's name in frames, as in the published ones."""
@@ -143,13 +144,12 @@ def _summarise_stones(stones: pd.DataFrame, conditions: Sequence[str]) -> pd.Dat
         if part.empty:
             continue
         observed = part["stone_observed"].astype(bool)
-        times = [f"{tokens / 1e6:.2f}" if seen else "-" for tokens, seen in zip(part["stone"], observed, strict=True)]
         rows.append(
             {
                 "condition": condition,
                 "runs": len(part),
                 "knew it": int(observed.sum()),
-                "M tokens seen by then, each seed": " ".join(times),
+                "M tokens seen by then, each seed": each_time(part, "stone"),
             }
         )
     return pd.DataFrame(rows)
