@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STUDIES: dict[str, str] = {
     "agreement": "lab.reproduce.agreement:STUDY",
     "atlas": "lab.reproduce.atlas:STUDY",
+    "controls": "lab.reproduce.controls:STUDY",
     "demo": "lab.reproduce.demo:STUDY",
     "fig7": "lab.reproduce.fig7:STUDY",
     "objectives": "lab.reproduce.objectives:STUDY",
@@ -29,6 +30,7 @@ STUDIES: dict[str, str] = {
     "reach": "lab.reproduce.reach:STUDY",
     "s2": "lab.reproduce.s2:STUDY",
     "s3": "lab.reproduce.s3:STUDY",
+    "sizes": "lab.reproduce.sizes:STUDY",
     "star": "lab.reproduce.star:STUDY",
 }
 """Dotted path of each study that `lab reproduce NAME` can run."""

@@ -5,6 +5,7 @@ import pytest
 
 from lab.config.kinds import KINDS
 from lab.config.objective_table import OBJECTIVES
+from lab.reproduce.comparison.tables import escape_table, run_table
 from lab.reproduce.objectives import page, plan
 from lab.reproduce.objectives.conditions import (
     BENCHES,
@@ -15,6 +16,7 @@ from lab.reproduce.objectives.conditions import (
     SCALES,
     SUM,
     conditions_of,
+    family_of,
 )
 from lab.reproduce.objectives.figure import draw
 from lab.sweeping.spec.configurations import grid_experiments
@@ -86,11 +88,12 @@ def test_tables_follow_from_the_frame() -> None:
         for name in TIMES
         for rate in RATES
     )
-    runs = page.run_table(frame, tuned).set_index("condition")
+    family = family_of("agreement")
+    runs = run_table(family, frame, plan.best_rates(tuned)).set_index("condition")
     assert runs.loc["hinge", "escaped"].startswith("2 of 4")
     assert runs.loc["joint", "FLOPs of a step"] == "2.00"
     assert set(runs["peak rate"]) == {f"{min(RATES):g}"}
-    tokens, flops = (page.escape_table(frame, at_equal=what).set_index("condition") for what in ("tokens", "FLOPs"))
+    tokens, flops = (escape_table(family, frame, what).set_index("condition") for what in ("tokens", "FLOPs"))
     later = f"later than {SUM}"
     assert (tokens.loc["joint", later], flops.loc["joint", later]) == ("+100 %", "+220 %")
     assert (tokens.loc["bag", later], flops.loc["bag", later]) == ("+0 %", "-20 %")

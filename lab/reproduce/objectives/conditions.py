@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tasks
+from lab.reproduce.comparison.configuration import Family
 
 YES, NO = "yes", "no"
 QUESTIONS = ("further heads", "more positions", "more parameters", "looks ahead", "exact offset", "space")
@@ -167,3 +168,17 @@ def conditions_of(task: str) -> dict[str, dict[str, Any]]:
         for name, condition in CONDITIONS.items()
         if bench.has_answer or not condition.needs_answer
     }
+
+
+def family_of(task: str) -> Family:
+    """Return the conditions of a task and their metric, as a family that is compared with the sum."""
+    bench = BENCHES[task]
+    thresholds = {"escaped": bench.escaped, "solved": bench.solved}
+    return Family(
+        settings={"task": task, **SHARED, **bench.settings},
+        conditions=conditions_of(task),
+        baseline=SUM,
+        metric=bench.metric,
+        label=bench.label,
+        **thresholds,
+    )

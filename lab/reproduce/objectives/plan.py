@@ -15,9 +15,9 @@ from lab.reproduce.objectives.conditions import (
     RATES,
     SCALES,
     SEEDS,
-    SHARED,
     TUNING_SEEDS,
     conditions_of,
+    family_of,
 )
 from lab.runs import Run, frame
 from lab.stats.configurations import run_values
@@ -46,11 +46,10 @@ def _stages_of(task: str) -> list[Stage]:
 
 def sweep_of(task: str, name: str, grid: Mapping[str, Any], seeds: Sequence[int], **more: Any) -> Sweep:
     """Return a sweep of a task with its settings."""
-    bench = BENCHES[task]
-    stop = {} if bench.solved is None else {"evaluation.stop.metric": bench.metric, "evaluation.stop.threshold": bench.solved}
-    base = {"task": task, **SHARED, **bench.settings, **stop, **more}
+    family = family_of(task)
+    base = {**family.settings, **family.stop, **more}
     described = {"name": f"objectives-{task}{name}", "base": base, "grid": grid, "seeds": [*seeds]}
-    return from_mapping({**described, "metrics": {bench.metric: "maximise"}})
+    return from_mapping({**described, "metrics": {family.metric: "maximise"}})
 
 
 def named_frame(task: str, runs: Sequence[Run]) -> pd.DataFrame:

@@ -1,0 +1,54 @@
+"""The report of a study that compares conditions: one figure, and tables for each family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from lab import plots
+from lab.plots.save import save
+from lab.reports.markdown import write_page
+from lab.reports.section import Section
+from lab.reproduce import PAGE, write_frame
+from lab.reproduce.comparison.configuration import Comparison, Family
+from lab.reproduce.comparison.figure import draw
+from lab.reproduce.comparison.plan import FAMILY, named_frame
+from lab.reproduce.comparison.tables import end_table, escape_table, run_table
+from lab.runs import Run
+
+
+def report(comparison: Comparison, scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
+    """Write figure, frame and page from the finished runs of each family of a scale, and return their paths."""
+    names = comparison.scales[scale]
+    frames = [named_frame(name, comparison.families[name], runs) for name, runs in zip(names, finished, strict=True)]
+    frame = pd.concat(frames, ignore_index=True)
+    with plots.style():
+        files = save(*draw(comparison.families, frame), out / f"{comparison.name}.png")
+    page = write_page(out / PAGE, comparison.title, sections_of(comparison, frame), [*chain(*finished)])
+    return [*files, write_frame(frame, out), page]
+
+
+def sections_of(comparison: Comparison, frame: pd.DataFrame) -> list[Section]:
+    """Return the sections of the page, which follow from the frame."""
+    sections = [
+        Section("The question", comparison.question),
+        Section("What was expected, written before the runs", comparison.expectation),
+    ]
+    for name in dict.fromkeys(frame[FAMILY]):
+        sections += family_sections(name, comparison.families[name], frame[frame[FAMILY] == name])
+    return [*sections, Section("What the runs cannot show", comparison.limits)]
+
+
+def family_sections(name: str, family: Family, own: pd.DataFrame) -> list[Section]:
+    """Return the sections of a family, which follow from its rows of the frame."""
+    base, label = family.reference, family.label
+    sections = [Section(f"{name}: runs", table=run_table(family, own))]
+    if family.escaped is not None:
+        past = f"{label} past {family.escaped:g}, twice in a row"
+        sections.append(
+            Section(f"{name}: escape at equal tokens, against {base} ({past})", table=escape_table(family, own, "tokens"))
+        )
+    return [*sections, Section(f"{name}: {label} at the end, against {base}", table=end_table(family, own))]

@@ -1,0 +1,76 @@
+"""The tables of a family: its runs, their escapes at equal tokens and at equal FLOPs, and the values at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lab.reproduce.comparison.configuration import Family
+from lab.reproduce.comparison.plan import CONDITION
+from lab.stats.bootstrap import mean_beside_share, mean_with_interval, share_with_interval
+from lab.stats.configurations import comparison_table, run_values
+from lab.stats.emergence import emergence_table
+from lab.stats.paired import holm
+from lab.stats.times import compare_emergence, each_time
+
+
+def run_table(family: Family, own: pd.DataFrame, rates: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """Return for each condition its cost, how many runs escaped and solved, and the value at the end.
+
+    Args:
+        family: The family.
+        own: Its rows of the frame.
+        rates: The peak rate of each condition, where they differ.
+    """
+    ends, rows = run_values(own, family.metric), []
+    times = times_of(family, own)
+    for name in family.conditions:
+        part, values = times[times[CONDITION] == name], ends[ends[CONDITION] == name]
+        row = {"condition": name} | ({} if rates is None else {"peak rate": f"{rates[name]:g}"})
+        row["FLOPs of a step"] = f"{values['cost'].iloc[0]:.2f}"
+        if family.escaped is None:
+            rows.append(row | {"at the end": mean_with_interval(values["value"].tolist())})
+            continue
+        escaped = part["escaped_observed"].astype(bool).tolist()
+        row["escaped"] = share_with_interval(escaped)
+        if family.solved is not None:
+            row["solved"] = share_with_interval(part["solved_observed"].astype(bool).tolist())
+        row["accuracy at the end"] = mean_beside_share(values["value"].tolist(), escaped)
+        rows.append(row | {"M tokens until the escape, each seed": each_time(part, "escaped")})
+    return pd.DataFrame(rows)
+
+
+def times_of(family: Family, own: pd.DataFrame) -> pd.DataFrame:
+    """Return when each run of a family escaped and solved: see `emergence_table`; no columns of times without a plateau."""
+    thresholds = {"escaped": family.escaped, "solved": family.solved}
+    known = {name: value for name, value in thresholds.items() if value is not None}
+    return emergence_table(own, family.metric, thresholds=known, by=[CONDITION])
+
+
+def escape_table(family: Family, own: pd.DataFrame, at_equal: str) -> pd.DataFrame:
+    """Compare the escape of each condition with the baseline's over pairs of seeds, in tokens or in FLOPs.
+
+    FLOPs are counted in tokens of the condition whose cost is 1.
+    """
+    scaled = own.assign(tokens=own["tokens"] * own["cost"]) if at_equal == "FLOPs" else own
+    times, base = times_of(family, scaled), family.reference
+    names = [name for name in family.conditions if name != base]
+    compared = [compare_emergence(times, base, name, "escaped", CONDITION) for name in names]
+    corrected = holm([each.p_value for each in compared])
+    return pd.DataFrame(
+        {
+            "condition": name,
+            "escaped": f"{each.n - each.never_b} of {each.n}",
+            f"later than {base}": "-" if each.neither == each.n else f"{100 * each.difference:+.0f} %",
+            "90 % interval": "-" if each.neither == each.n else f"{100 * each.low:+.0f} to {100 * each.high:+.0f} %",
+            "p": f"{each.p_value:.2g}",
+            "p_holm": f"{p:.2g}",
+        }
+        for name, each, p in zip(names, compared, corrected, strict=True)
+    )
+
+
+def end_table(family: Family, own: pd.DataFrame) -> pd.DataFrame:
+    """Compare the value of each condition at the end with the baseline's over pairs of seeds."""
+    return comparison_table(run_values(own, family.metric), CONDITION, family.reference)

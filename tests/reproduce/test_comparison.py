@@ -1,0 +1,119 @@
+"""Studies that compare conditions: their plans, and that tables, figure and page follow from the frame."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import pytest
+
+from lab.registry import load_object
+from lab.reproduce import STUDIES
+from lab.reproduce.comparison import comparison_study
+from lab.reproduce.comparison.configuration import Comparison, Family, folder_name
+from lab.reproduce.comparison.figure import draw
+from lab.reproduce.comparison.page import sections_of
+from lab.reproduce.comparison.plan import CONDITION, FAMILY, condition_of, sweep_of
+from lab.reproduce.comparison.tables import end_table, escape_table, run_table
+from lab.sweeping.spec.configurations import grid_experiments
+
+INF = float("inf")
+PUBLISHED = {name: load_object(f"{STUDIES[name].partition(':')[0]}:COMPARISON", "comparison") for name in ("controls", "sizes")}
+
+
+def family_of(escaped: float | None, conditions: Sequence[str] = ("a", "n = 2, b", "3")) -> Family:
+    """Build a family of conditions of induction that differ in their rate."""
+    return Family(
+        settings={"task": "induction", "steps": 20},
+        conditions={name: {"optimiser.peak_lr": 1e-3 * (1 + number)} for number, name in enumerate(conditions)},
+        metric="accuracy/copy/1",
+        label="copying accuracy",
+        escaped=escaped,
+        solved=None if escaped is None else 0.9,
+    )
+
+
+SMALL = Comparison(
+    name="small",
+    title="Small",
+    question="?",
+    expectation="!",
+    limits=".",
+    families={"plateau": family_of(0.6), "none": family_of(None)},
+    seeds=range(3, 8),
+)
+
+
+def frame_of(times: Mapping[str, Sequence[float]], cost: Mapping[str, float]) -> pd.DataFrame:
+    """Build rows of a family whose runs know the answer from given tokens on, inf for never."""
+    return pd.DataFrame(
+        {"task": "induction", FAMILY: "plateau", CONDITION: name, "cost": cost.get(name, 1.0), "run": f"{name}-{seed}"}
+        | {"seed": seed, "state": "finished", "reached": "", "step": tokens // 100, "tokens": tokens}
+        | {"metric": "accuracy/copy/1", "value": 0.97 if tokens >= time else 0.1 + seed / 100}
+        for name, each in times.items()
+        for seed, time in enumerate(each)
+        for tokens in range(0, 2001, 100)
+    )
+
+
+TIMES = {"a": [500.0] * 5, "n = 2, b": [1000.0] * 5, "3": [INF] * 5}
+
+
+@pytest.mark.parametrize("comparison", PUBLISHED.values(), ids=PUBLISHED)
+def test_families_differ_in_what_their_names_say(comparison: Comparison) -> None:
+    study = comparison_study(comparison)
+    (whole, *_), parts = study.scales, [name for name in study.scales if name != "laptop"]
+    sweeps = [stage.largest for stage in study.stages(whole)]
+    assert [sweep.name for sweep in sweeps] == [stage.largest.name for part in parts for stage in study.stages(part)]
+    for (name, family), sweep in zip(comparison.families.items(), sweeps, strict=True):
+        runs = grid_experiments(sweep)
+        assert len(runs) == len(family.conditions) * len(comparison.seeds)
+        assert {condition_of(family.conditions, run) for run in runs} == set(family.conditions)
+        assert {each.evaluation.split for each in runs.values()} == {comparison.split}
+        assert len({each.steps * each.positions_per_step for each in runs.values()}) == 1, f"{name}: equal tokens"
+        seen = {run.rpartition("-seed")[0]: each.model_copy(update={"seed": 0}) for run, each in runs.items()}
+        assert len({each.fingerprint for each in seen.values()}) == len(family.conditions)
+
+
+def test_names_of_folders_lead_back_to_conditions() -> None:
+    for family in SMALL.families.values():
+        runs = grid_experiments(sweep_of(SMALL, next(iter(SMALL.families))))
+        assert {condition_of(family.conditions, name) for name in runs} == set(family.conditions)
+    assert folder_name("n = 2, b") == "n2_b"
+
+
+def test_a_run_ends_once_it_solves_a_plateau_alone() -> None:
+    stops = [next(iter(grid_experiments(sweep_of(SMALL, name)).values())).evaluation.stop.metric for name in SMALL.families]
+    assert stops == ["accuracy/copy/1", None]
+
+
+def test_tables_compare_with_the_baseline() -> None:
+    family, frame = SMALL.families["plateau"], frame_of(TIMES, {"n = 2, b": 2.0})
+    runs = run_table(family, frame).set_index("condition")
+    assert [text.split(" [")[0] for text in runs["escaped"]] == ["5 of 5", "5 of 5", "0 of 5"]
+    assert runs["FLOPs of a step"].tolist() == ["1.00", "2.00", "1.00"]
+    rates = run_table(family, frame, dict.fromkeys(TIMES, 2e-3))
+    assert rates["peak rate"].tolist() == ["0.002"] * 3
+    tokens, flops = (escape_table(family, frame, what).set_index("condition") for what in ("tokens", "FLOPs"))
+    assert tokens["later than a"].to_dict() == {"n = 2, b": "+100 %", "3": "+300 %"}
+    assert flops["later than a"].to_dict() == {"n = 2, b": "+300 %", "3": "+300 %"}
+    ends = end_table(family, frame).set_index(CONDITION)
+    assert ends["difference"].round(2).to_dict() == {"3": -0.85, "n = 2, b": 0.0}
+
+
+def test_the_page_has_the_sections_of_each_family() -> None:
+    plateau = frame_of(TIMES, {})
+    frame = pd.concat([plateau, plateau.assign(**{FAMILY: "none"})])
+    titles = [section.title for section in sections_of(SMALL, frame)]
+    assert len(titles) == len(set(titles)) == 3 + 3 + 2
+    assert sum("escape" in title for title in titles) == 1
+
+
+def test_the_figure_has_a_panel_for_each_family() -> None:
+    plateau = frame_of(TIMES, {})
+    figure, numbers = draw(SMALL.families, pd.concat([plateau, plateau.assign(**{FAMILY: "none"})]))
+    times, ends = figure.axes
+    assert [text.get_text() for text in times.texts] == ["5/5", "5/5", "0/5"]
+    assert [label.get_text() for label in ends.get_yticklabels()] == list(TIMES)
+    own = numbers[numbers[FAMILY] == "plateau"].set_index(CONDITION)
+    assert own.loc["a", "escaped"].tolist() == [500] * 5
+    values = numbers.loc[(numbers[FAMILY] == "none") & (numbers[CONDITION] == "3"), "value"]
+    assert values.tolist() == pytest.approx([0.1, 0.11, 0.12, 0.13, 0.14])
