@@ -32,6 +32,7 @@ STUDIES: dict[str, str] = {
     "s3": "lab.reproduce.s3:STUDY",
     "sizes": "lab.reproduce.sizes:STUDY",
     "star": "lab.reproduce.star:STUDY",
+    "star_again": "lab.reproduce.star_again:STUDY",
 }
 """Dotted path of each study that `lab reproduce NAME` can run."""
 

@@ -16,7 +16,8 @@ from lab.reproduce.comparison.tables import end_table, escape_table, run_table
 from lab.sweeping.spec.configurations import grid_experiments
 
 INF = float("inf")
-PUBLISHED = {name: load_object(f"{STUDIES[name].partition(':')[0]}:COMPARISON", "comparison") for name in ("controls", "sizes")}
+STUDIED = ("controls", "sizes", "star_again")
+PUBLISHED = {name: load_object(f"{STUDIES[name].partition(':')[0]}:COMPARISON", "comparison") for name in STUDIED}
 
 
 def family_of(escaped: float | None, conditions: Sequence[str] = ("a", "n = 2, b", "3")) -> Family:
@@ -103,8 +104,11 @@ def test_the_page_has_the_sections_of_each_family() -> None:
     plateau = frame_of(TIMES, {})
     frame = pd.concat([plateau, plateau.assign(**{FAMILY: "none"})])
     titles = [section.title for section in sections_of(SMALL, frame)]
-    assert len(titles) == len(set(titles)) == 3 + 3 + 2
+    assert len(titles) == len(set(titles)) == 3 + 4 + 2
     assert sum("escape" in title for title in titles) == 1
+    power = next(section.table for section in sections_of(SMALL, frame) if "can find" in section.title)
+    assert power is not None
+    assert power["least share found"].tolist() == ["0.84", "none", "none"]  # 4 or 5 of 5 against 0: 5 x^4 (1 - x) + x^5
 
 
 def test_the_figure_has_a_panel_for_each_family() -> None:

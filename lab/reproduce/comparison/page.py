@@ -18,6 +18,12 @@ from lab.reproduce.comparison.figure import draw
 from lab.reproduce.comparison.plan import FAMILY, named_frame
 from lab.reproduce.comparison.tables import end_table, escape_table, run_table
 from lab.runs import Run
+from lab.stats.power import detectable_share
+
+BASELINES = (0.0, 0.25, 0.5)
+POWER = """\
+The least share of runs that escape which Fisher's exact test, corrected for all comparisons of the family, tells from the \
+baseline's share with a probability of 0.8."""
 
 
 def report(comparison: Comparison, scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
@@ -51,4 +57,15 @@ def family_sections(name: str, family: Family, own: pd.DataFrame) -> list[Sectio
         sections.append(
             Section(f"{name}: escape at equal tokens, against {base} ({past})", table=escape_table(family, own, "tokens"))
         )
+        sections.append(Section(f"{name}: what so many runs can find", POWER, table=power_table(family, own)))
     return [*sections, Section(f"{name}: {label} at the end, against {base}", table=end_table(family, own))]
+
+
+def power_table(family: Family, own: pd.DataFrame) -> pd.DataFrame:
+    """Return the least share of escapes that differs from a baseline's with a probability of 0.8, for some baselines."""
+    runs, comparisons = own["seed"].nunique(), len(family.conditions) - 1
+    found = {share: detectable_share(share, runs, comparisons) for share in BASELINES}
+    return pd.DataFrame(
+        {"escaped, baseline": f"{share:.2f}", "least share found": "none" if least is None else f"{least:.2f}"}
+        for share, least in found.items()
+    )
