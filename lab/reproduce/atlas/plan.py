@@ -20,7 +20,12 @@ CONDITION = "condition"
 ONE = "n = 1"
 EQUAL: Mapping[str, str] = {"layers": "equal depth", "parameters": "equal parameters"}
 """Values of `model.matched` in words. n = 1 is the same network in both, and is trained once."""
-SHARED: Mapping[str, Any] = {"model.layers": 6, "evaluation.split": "test", "evaluation.measures.induction": 0}
+SHARED: Mapping[str, Any] = {
+    "model.layers": 6,
+    "evaluation.split": "test",
+    "evaluation.measures.induction": 0,
+    "compile": "default",
+}
 """Beside each task's default settings; with 6 layers a next-token path of 3 remains for n = 4 at equal parameters."""
 SEEDS = range(580, 588)
 WITHOUT_FOUR: Mapping[str, str] = {
