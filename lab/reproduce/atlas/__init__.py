@@ -6,7 +6,7 @@ all tasks, the area under the learning curve, and compared with the scores of `l
 
     lab reproduce atlas --plan               how many runs of each task, and about how long
     lab reproduce atlas --scale recall       one task, whose runs the whole atlas shares
-    lab reproduce atlas                      all tasks: 568 runs, 3.2e15 FLOPs, about nine hours on two cores and with a C++ compiler
+    lab reproduce atlas                      all tasks: 568 runs, about nine hours on two cores with a C++ compiler
 """
 
 from lab.reproduce import Study
