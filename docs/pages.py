@@ -33,6 +33,8 @@ from lab.metrics import QUANTITIES
 from lab.objectives import Objective
 from lab.plots import gallery
 from lab.registry import load_entry
+from lab.reproduce import STUDIES, Study
+from lab.sweeping.spec.configurations import planned_trials
 from tasks import Task
 from tasks.core.insight import Insight
 
@@ -150,6 +152,26 @@ The losses are those of n = 2 and window 2, in the order of `objective.weights`.
 ## `objective.weights`: the weight of each loss
 
 {table(["rule", "n = 4, extra weight 0.5", "meaning"], rules)}
+"""
+
+
+def studies_page() -> str:
+    """List the studies with their question, their runs, and the page of their findings, if they have one."""
+    rows = []
+    for name, entry in STUDIES.items():
+        study = load_entry(entry.path, Study, "study")
+        first, *others = study.scales  # the others are parts of it, or the paper's
+        runs = sum(planned_trials(stage.largest) or 0 for stage in study.stages(first))
+        found = f"[{name}](../results/{name}/README.md)" if (ROOT / "results" / name / "README.md").exists() else ""
+        rows.append((code(name), entry.question, runs, ", ".join(map(code, others)), found))
+    return f"""# Studies
+
+`lab reproduce NAME` trains the runs of a study and writes its figures, tables and page.
+The same command resumes after any stop.
+`lab reproduce NAME --plan` prints their number and how long they take.
+Each study states what was expected before its first run.
+
+{table(["study", "question", "runs", "other scales", "finding"], rows)}
 """
 
 
@@ -283,6 +305,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/metrics.md": metrics_page,
     "reference/heads.md": heads_page,
     "reference/objectives.md": objectives_page,
+    "reference/studies.md": studies_page,
     "reference/figures.md": partial(figures_page, help_of),
     "reference/tasks.md": tasks_page,
     "reference/information.md": information_page,

@@ -30,7 +30,8 @@ result is another study: give it separate folders (--runs, --out)."""
 
 def run(arguments: list[str]) -> int:
     """Train the runs of a study, or resume them, and write its figures, their numbers and a page."""
-    listed = "\n".join(f"  {name}" for name in STUDIES)
+    width = max(map(len, STUDIES))
+    listed = "\n".join(f"  {name:{width}}  {entry.question}" for name, entry in STUDIES.items())
     parser = Parser(
         "reproduce",
         "Train the runs of a study and write its figures, their numbers and a page; the same command resumes after any stop.",
@@ -50,7 +51,7 @@ def run(arguments: list[str]) -> int:
         raise LabError(f"unknown reproduction {args.name!r}; {nearest(args.name, STUDIES)}")
     if args.workers is not None and args.workers < 1:
         raise LabError(f"reproduce: --workers must be at least 1, not {args.workers}")
-    study: Study = load_object(STUDIES[args.name], "study")
+    study: Study = load_object(STUDIES[args.name].path, "study")
     if args.scale not in study.scales:
         raise LabError(f"{args.name} has no scale {args.scale!r}; it has: {', '.join(study.scales)}")
 

@@ -9,7 +9,7 @@ import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.runs.files import write_atomic
 
@@ -19,22 +19,30 @@ if TYPE_CHECKING:
     from lab.runs import Run
     from lab.sweeping import Sweep
 
-STUDIES: dict[str, str] = {
-    "agreement": "lab.reproduce.agreement:STUDY",
-    "atlas": "lab.reproduce.atlas:STUDY",
-    "controls": "lab.reproduce.controls:STUDY",
-    "demo": "lab.reproduce.demo:STUDY",
-    "fig7": "lab.reproduce.fig7:STUDY",
-    "objectives": "lab.reproduce.objectives:STUDY",
-    "rates": "lab.reproduce.rates:STUDY",
-    "reach": "lab.reproduce.reach:STUDY",
-    "s2": "lab.reproduce.s2:STUDY",
-    "s3": "lab.reproduce.s3:STUDY",
-    "sizes": "lab.reproduce.sizes:STUDY",
-    "star": "lab.reproduce.star:STUDY",
-    "star_again": "lab.reproduce.star_again:STUDY",
+
+class Entry(NamedTuple):
+    """A study in the table: its dotted path, and its question."""
+
+    path: str
+    question: str
+
+
+STUDIES: dict[str, Entry] = {
+    "agreement": Entry("lab.reproduce.agreement:STUDY", "does a second head help to escape a plateau, and why?"),
+    "atlas": Entry("lab.reproduce.atlas:STUDY", "on which tasks do further heads help, and does a rule predict it?"),
+    "controls": Entry("lab.reproduce.controls:STUDY", "is it anything but the information of the second head's targets?"),
+    "demo": Entry("lab.reproduce.demo:STUDY", "the two tasks of `lab demo`"),
+    "fig7": Entry("lab.reproduce.fig7:STUDY", "do two heads copy names better, by size? (the paper's Fig 7)"),
+    "objectives": Entry("lab.reproduce.objectives:STUDY", "which ingredient of an objective does the work?"),
+    "rates": Entry("lab.reproduce.rates:STUDY", "does the advantage of two heads hold at each one's best learning rate?"),
+    "reach": Entry("lab.reproduce.reach:STUDY", "how far ahead must a model be asked?"),
+    "s2": Entry("lab.reproduce.s2:STUDY", "how many tokens does a forward pass give? (the paper's Tab S2)"),
+    "s3": Entry("lab.reproduce.s3:STUDY", "and how many symbols of spelled words? (the paper's Tab S3)"),
+    "sizes": Entry("lab.reproduce.sizes:STUDY", "which question teaches at other depths and widths?"),
+    "star": Entry("lab.reproduce.star:STUDY", "does a second head help on path-star graphs?"),
+    "star_again": Entry("lab.reproduce.star_again:STUDY", "does a second head without a layer of its own help there?"),
 }
-"""Dotted path of each study that `lab reproduce NAME` can run."""
+"""Every study that `lab reproduce NAME` can run."""
 
 
 PAGE = "report.md"

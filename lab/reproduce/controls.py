@@ -16,7 +16,8 @@ from typing import Any
 from lab.reproduce.comparison import comparison_study
 from lab.reproduce.comparison.configuration import Comparison, Family
 
-ONE, TWO = {"n_future": 1}, {"n_future": 2}
+ONE: dict[str, Any] = {"n_future": 1}
+TWO: dict[str, Any] = {"n_future": 2}
 SETTINGS: Mapping[str, Any] = {
     "task": "agreement",
     "task.words": 1,
@@ -49,7 +50,7 @@ def family(conditions: Mapping[str, Mapping[str, Any]]) -> Family:
     )
 
 
-LINEAR: Mapping[str, Any] = {
+LINEAR: dict[str, Any] = {
     "model.heads": "linear",
     "objective.terms": [{"head": 1}, {"head": 2, "target": "case_first"}],
 }

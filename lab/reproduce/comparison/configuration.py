@@ -69,8 +69,9 @@ class Comparison:
 
     @property
     def scales(self) -> dict[str, tuple[str, ...]]:
-        """Families of each scale: all, or one, whose runs the whole study shares."""
-        return {"laptop": tuple(self.families)} | {folder_name(name): (name,) for name in self.families}
+        """Families of each scale: all, or one of several, whose runs the whole study shares."""
+        parts = {folder_name(name): (name,) for name in self.families} if len(self.families) > 1 else {}
+        return {"laptop": tuple(self.families), **parts}
 
 
 def folder_name(words: str) -> str:
