@@ -1,6 +1,7 @@
 """Studies that compare conditions: their plans, and that tables, figure and page follow from the frame."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from lab.reproduce.comparison.configuration import Comparison, Family, folder_na
 from lab.reproduce.comparison.figure import draw
 from lab.reproduce.comparison.page import sections_of
 from lab.reproduce.comparison.plan import CONDITION, FAMILY, condition_of, sweep_of
-from lab.reproduce.comparison.tables import end_table, escape_table, run_table
+from lab.reproduce.comparison.tables import end_table, escape_table, interaction_table, run_table
 from lab.sweeping.spec.configurations import grid_experiments
 
 INF = float("inf")
@@ -98,6 +99,26 @@ def test_tables_compare_with_the_baseline() -> None:
     assert flops["later than a"].to_dict() == {"n = 2, b": "+300 %", "3": "+300 %"}
     ends = end_table(family, frame).set_index(CONDITION)
     assert ends["difference"].round(2).to_dict() == {"3": -0.85, "n = 2, b": 0.0}
+
+
+def test_differences_are_compared_between_families_seed_by_seed() -> None:
+    early = frame_of(TIMES, {})
+    late = frame_of(TIMES | {"3": [500.0] * 5}, {}).assign(**{FAMILY: "none"})
+    comparison = replace(SMALL, against={"none": "plateau"})
+    table = interaction_table(comparison, pd.concat([early, late])).set_index(CONDITION)
+    assert table["change"].round(3).to_dict() == {"3": 0.85, "n = 2, b": 0.0}
+    assert table.loc["3", "p_value"] == pytest.approx(2 / 2**5)
+    assert table.loc["3", "p_holm"] == pytest.approx(2 * 2 / 2**5)
+    assert interaction_table(comparison, early).empty
+    titles = [section.title for section in sections_of(comparison, pd.concat([early, late]))]
+    assert len(titles) == len(set(titles)) == 3 + 3 + 2 + 1
+
+
+def test_families_are_compared_with_families_of_the_study() -> None:
+    for comparison in PUBLISHED.values():
+        for name, other in comparison.against.items():
+            assert list(comparison.families[name].conditions) == list(comparison.families[other].conditions)
+            assert comparison.families[name].metric == comparison.families[other].metric
 
 
 def test_the_page_has_the_sections_of_each_family() -> None:

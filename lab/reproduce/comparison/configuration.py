@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Settings = Mapping[str, Any]
@@ -56,6 +56,8 @@ class Comparison:
         families: Families of conditions, by name.
         seeds: Seeds of each condition.
         split: Split that measures the runs.
+        against: Families by the name of another with the same conditions: whether its conditions differ from their baseline by
+            as much as those of this family is tested as well.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Comparison:
     families: Mapping[str, Family]
     seeds: Sequence[int]
     split: str = "test"
+    against: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def scales(self) -> dict[str, tuple[str, ...]]:

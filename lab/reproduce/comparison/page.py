@@ -16,7 +16,7 @@ from lab.reproduce import PAGE, write_frame
 from lab.reproduce.comparison.configuration import Comparison, Family
 from lab.reproduce.comparison.figure import draw
 from lab.reproduce.comparison.plan import FAMILY, named_frame
-from lab.reproduce.comparison.tables import end_table, escape_table, run_table
+from lab.reproduce.comparison.tables import end_table, escape_table, interaction_table, run_table
 from lab.runs import Run
 from lab.stats.power import detectable_share
 
@@ -45,6 +45,9 @@ def sections_of(comparison: Comparison, frame: pd.DataFrame) -> list[Section]:
     ]
     for name in dict.fromkeys(frame[FAMILY]):
         sections += family_sections(name, comparison.families[name], frame[frame[FAMILY] == name])
+    changes = interaction_table(comparison, frame)
+    if len(changes):
+        sections.append(Section("How differences from the baseline at the end change from family to family", table=changes))
     return [*sections, Section("What the runs cannot show", comparison.limits)]
 
 

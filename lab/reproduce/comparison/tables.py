@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.reproduce.comparison.configuration import Family
-from lab.reproduce.comparison.plan import CONDITION
+from lab.reproduce.comparison.configuration import Comparison, Family
+from lab.reproduce.comparison.plan import CONDITION, FAMILY
 from lab.stats.bootstrap import mean_beside_share, mean_with_interval, share_with_interval
 from lab.stats.configurations import comparison_table, run_values
 from lab.stats.emergence import emergence_table
-from lab.stats.paired import holm
+from lab.stats.paired import corrected, holm, least_p_of_pairs, paired_comparison
 from lab.stats.times import compare_emergence, each_time
 
 
@@ -57,7 +57,7 @@ def escape_table(family: Family, own: pd.DataFrame, at_equal: str) -> pd.DataFra
     times, base = times_of(family, scaled), family.reference
     names = [name for name in family.conditions if name != base]
     compared = [compare_emergence(times, base, name, "escaped", CONDITION) for name in names]
-    corrected = holm([each.p_value for each in compared])
+    p_values = holm([each.p_value for each in compared])
     return pd.DataFrame(
         {
             "condition": name,
@@ -67,10 +67,37 @@ def escape_table(family: Family, own: pd.DataFrame, at_equal: str) -> pd.DataFra
             "p": f"{each.p_value:.2g}",
             "p_holm": f"{p:.2g}",
         }
-        for name, each, p in zip(names, compared, corrected, strict=True)
+        for name, each, p in zip(names, compared, p_values, strict=True)
     )
 
 
 def end_table(family: Family, own: pd.DataFrame) -> pd.DataFrame:
     """Compare the value of each condition at the end with the baseline's over pairs of seeds."""
     return comparison_table(run_values(own, family.metric), CONDITION, family.reference)
+
+
+def interaction_table(comparison: Comparison, frame: pd.DataFrame) -> pd.DataFrame:
+    """Compare differences from the baseline at the end between families, over the seeds that both have.
+
+    Returns:
+        A row for each pair of families of `Comparison.against` in the frame and each condition: `family`, `against`,
+        `condition`, `pairs`, `change` (the difference from the baseline in the family, less that in the other), its 90 %
+        interval `low`, `high`, and the p-value of the exact sign-flip test, corrected over all rows.
+    """
+    present, rows = set(frame[FAMILY]), []
+    for name, other in comparison.against.items():
+        if not {name, other} <= present:
+            continue
+        own, theirs = (_differences(comparison.families[each], frame[frame[FAMILY] == each]) for each in (name, other))
+        for condition in own.columns:
+            both = pd.concat([theirs[condition], own[condition]], axis=1, join="inner").dropna().to_numpy()
+            found = paired_comparison(both[:, 0], both[:, 1])
+            rows.append([name, other, condition, found.n, found.difference, found.low, found.high, found.p_value])
+    table = pd.DataFrame(rows, columns=[FAMILY, "against", CONDITION, "pairs", "change", "low", "high", "p_value"])
+    return corrected(table, "p_value", [least_p_of_pairs(pairs) for pairs in table["pairs"]])
+
+
+def _differences(family: Family, own: pd.DataFrame) -> pd.DataFrame:
+    """Return how much each condition differs from the baseline at the end: a row for each seed, a column for each condition."""
+    values = run_values(own, family.metric).pivot(index="seed", columns=CONDITION, values="value")
+    return values.drop(columns=family.reference).sub(values[family.reference], axis=0)
