@@ -32,6 +32,7 @@ STUDIES: dict[str, Entry] = {
     "atlas": Entry("lab.reproduce.atlas:STUDY", "on which tasks do further heads help, and does a rule predict it?"),
     "controls": Entry("lab.reproduce.controls:STUDY", "is it anything but the information of the second head's targets?"),
     "demo": Entry("lab.reproduce.demo:STUDY", "the two tasks of `lab demo`"),
+    "epochs": Entry("lab.reproduce.epochs:STUDY", "does the advantage stay over several epochs? (the paper's 3.5)"),
     "fig7": Entry("lab.reproduce.fig7:STUDY", "do two heads copy names better, by size? (the paper's Fig 7)"),
     "objectives": Entry("lab.reproduce.objectives:STUDY", "which ingredient of an objective does the work?"),
     "rates": Entry("lab.reproduce.rates:STUDY", "does the advantage of two heads hold at each one's best learning rate?"),
