@@ -118,21 +118,42 @@ def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[
     return events
 
 
-@pytest.mark.parametrize(("kind", "layer"), [each for each in VARIANTS if not KINDS[each[0]].teacher_forced])
+def of_large_heads(kind: str, layer: int | None) -> Network:
+    """Return a network of four tokens whose heads depend strongly on what they read, and often draft the right token."""
+    few = {"task__vocabulary": 4, "task__period": [2, 3], "task__test_period": [3, 3]}
+    network = tiny_network(kind, N, seed=3, model__head_layer=layer, **few).double()
+    for number, weight in enumerate(network.heads.parameters()):
+        if weight.ndim == 2:
+            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(number))
+    return network
+
+
+@pytest.mark.parametrize("tree", [Tree.chain(N), BUSH], ids=["chain", "bush"])
+@pytest.mark.parametrize(("kind", "layer"), VARIANTS)
 @torch.no_grad()
-def test_a_tree_drafts_by_the_ranks_of_its_paths(kind: str, layer: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, draft = [], Drafter.draft
+def test_each_draft_has_the_ranks_of_whole_passes(
+    kind: str, layer: int | None, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heads rank tokens at the last token but one of what is written, after the best of the heads before them."""
+    seen, draft = [], Drafter.draft
 
     def record(self: Drafter, done: Pass) -> Draft:
-        made.append(draft(self, done))
-        return made[-1]
+        written_BS, lengths = self.tokens_BS.clone(), (done.cache.lengths_B + 1).tolist()
+        made = draft(self, done)
+        seen.extend(zip(range(len(lengths)), written_BS, lengths, made.tokens_BM, strict=True))
+        return made
 
     monkeypatch.setattr(Drafter, "draft", record)
-    network, prompts = tiny_network(kind, N, seed=3, model__head_layer=layer).double(), prompts_of()
-    speculate(network, prompts, 2, BUSH)
-    for b, prompt in enumerate(prompts):
-        ranked = [network.logits(prompt[None], head)[0, -1].argsort(descending=True).tolist() for head in range(2, N + 1)]
-        assert made[0].tokens_BM[b].tolist() == [ranked[len(path) - 1][path[-1]] for path in BUSH.paths]
+    network, prompts = of_large_heads(kind, layer), [prompt % 4 for prompt in prompts_of()]
+    found = speculate(network, prompts, NEW, tree)
+    assert not KINDS[kind].teacher_forced or N - 1 in found.drafts.accepted, "the next draft reads all of an accepted one"
+    for sequence, written_S, length, drafted_M in seen:
+        if length < found.lengths[sequence]:
+            tokens, ranked = written_S[:length], []
+            for head in range(2, N + 1):
+                ranked.append(network.logits(tokens[None], head)[0, length - 2].argsort(descending=True))
+                tokens = torch.cat([tokens, ranked[-1][:1]])
+            assert drafted_M.tolist() == [int(ranked[len(path) - 1][path[-1]]) for path in tree.paths]
 
 
 @pytest.mark.parametrize(("kind", "layer"), VARIANTS)
