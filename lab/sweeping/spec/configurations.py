@@ -17,7 +17,7 @@ from lab.config.files import changed, defaults, flat, from_settings
 from lab.errors import LabError
 from lab.sweeping.spec.description import Configuration, Sweep
 
-SEED = "seed"
+SEED, INIT = "seed", "init"
 _MOST_COMBINATIONS = 1024
 
 
@@ -41,6 +41,8 @@ def varied_names(sweep: Sweep) -> set[str]:
 def build_experiment(sweep: Sweep, configuration: Mapping[str, Any], seed: int) -> Experiment:
     """Build the experiment of one run.
 
+    A list as `init` has a run for each of the sweep's seeds, in their order.
+
     Raises:
         LabError: If settings are unknown, wrong or contradict each other.
     """
@@ -52,6 +54,13 @@ def build_experiment(sweep: Sweep, configuration: Mapping[str, Any], seed: int) 
     if task is None:
         raise LabError("base.task is missing: the task to learn")
     own = {name: value for name, value in base.items() if name not in ("task", "task.name")}
+    init = varied.get(INIT, own.get(INIT))
+    if isinstance(init, (list, tuple)):
+        if len(init) != len(sweep.seeds):
+            raise LabError(
+                f"init must be one run, or a list with one for each of the {len(sweep.seeds)} seeds, not {len(init)}"
+            )
+        varied[INIT] = init[sweep.seeds.index(seed)]
     return resolve(from_settings(changed(changed(defaults(str(task)), own), {**varied, SEED: seed})))
 
 

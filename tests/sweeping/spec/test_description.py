@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lab
+from lab.errors import LabError
 from lab.sweeping.spec.check import check, known_metrics, measured_metrics
 from lab.sweeping.spec.configurations import build_experiment, grid_trial, run_name, run_names, trial_experiments
 from lab.sweeping.spec.files import dump, from_mapping, load
@@ -47,6 +48,19 @@ def test_configurations_differ_only_in_what_varies() -> None:
     sweep = from_mapping(grid())
     one, two = (build_experiment(sweep, cell, 3) for cell in sweep.configurations)
     assert lab.override(one, {"n_future": 2}) == two
+
+
+def test_a_list_as_init_has_a_run_for_each_seed() -> None:
+    shared = from_mapping(grid({"init": ["runs/a", "runs/b"]}, seeds=[7, 5]))
+    assert [build_experiment(shared, cell, seed).init for cell in shared.configurations for seed in (7, 5)] == [
+        "runs/a",
+        "runs/b",
+    ] * 2
+    starts = {"old": {"init": ["runs/c", "runs/d"]}, "new": {}}
+    varied = from_mapping(grid({"init": "runs/a"}, grid={"start": starts}, seeds=[7, 5]))
+    assert [build_experiment(varied, cell, 5).init for cell in varied.configurations] == ["runs/d", "runs/a"]
+    with pytest.raises(LabError, match=r"^init must be one run, or a list with one for each of the 3 seeds, not 2$"):
+        check(from_mapping(grid({"init": ["runs/a", "runs/b"]}, seeds=3)))
 
 
 def test_a_base_can_be_a_whole_experiment() -> None:
