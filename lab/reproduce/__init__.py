@@ -29,11 +29,13 @@ class Entry(NamedTuple):
 
 STUDIES: dict[str, Entry] = {
     "agreement": Entry("lab.reproduce.agreement:STUDY", "does a second head help to escape a plateau, and why?"),
+    "alphabet": Entry("lab.reproduce.alphabet:STUDY", "does a finer alphabet need more heads? (the paper's 3.3)"),
     "atlas": Entry("lab.reproduce.atlas:STUDY", "on which tasks do further heads help, and does a rule predict it?"),
     "controls": Entry("lab.reproduce.controls:STUDY", "is it anything but the information of the second head's targets?"),
     "demo": Entry("lab.reproduce.demo:STUDY", "the two tasks of `lab demo`"),
     "epochs": Entry("lab.reproduce.epochs:STUDY", "does the advantage stay over several epochs? (the paper's 3.5)"),
     "fig7": Entry("lab.reproduce.fig7:STUDY", "do two heads copy names better, by size? (the paper's Fig 7)"),
+    "finetune": Entry("lab.reproduce.finetune:STUDY", "do fine-tuning with one head, and added heads, help? (3.6, appendix D)"),
     "objectives": Entry("lab.reproduce.objectives:STUDY", "which ingredient of an objective does the work?"),
     "rates": Entry("lab.reproduce.rates:STUDY", "does the advantage of two heads hold at each one's best learning rate?"),
     "reach": Entry("lab.reproduce.reach:STUDY", "how far ahead must a model be asked?"),

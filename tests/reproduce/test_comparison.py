@@ -17,7 +17,7 @@ from lab.reproduce.comparison.tables import end_table, escape_table, interaction
 from lab.sweeping.spec.configurations import grid_experiments
 
 INF = float("inf")
-STUDIED = ("controls", "epochs", "s14", "s4", "sizes", "star_again")
+STUDIED = ("alphabet", "controls", "epochs", "s14", "s4", "sizes", "star_again")
 PUBLISHED = {name: load_object(f"{STUDIES[name].path.partition(':')[0]}:COMPARISON", "comparison") for name in STUDIED}
 
 
