@@ -33,7 +33,7 @@ def report(comparison: Comparison, scale: str, finished: Sequence[Sequence[Run]]
     frame = pd.concat(frames, ignore_index=True)
     with plots.style():
         files = save(*draw(comparison.families, frame), out / f"{comparison.name}.png")
-    page = write_page(out / PAGE, comparison.title, sections_of(comparison, frame), [*chain(*finished)])
+    page = write_page(out / PAGE, comparison.title, sections_of(comparison, frame), list(dict.fromkeys(chain(*finished))))
     return [*files, write_frame(frame, out), page]
 
 
