@@ -170,7 +170,7 @@ class _Speculation:
         agrees_BR = fed_BR == choice_BR[:, self.parents_R]
         agrees_BR[:, 0] = True
         path_BR = (agrees_BR[:, None, :] | ~self.sees_RR).all(-1)  # all rows before it on its path as well
-        row_B = (path_BR * (self.depths_R + 1)).argmax(-1)
+        row_B = (path_BR * self.depths_R).argmax(-1)
         return _Verdict(self.depths_R[row_B], row_B, choice_BR.gather(1, row_B[:, None])[:, 0])
 
     def choose(self, logits_BRV: Tensor) -> Tensor:

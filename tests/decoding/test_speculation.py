@@ -138,22 +138,24 @@ def test_each_draft_has_the_ranks_of_whole_passes(
     seen, draft = [], Drafter.draft
 
     def record(self: Drafter, done: Pass) -> Draft:
-        written_BS, lengths = self.tokens_BS.clone(), (done.cache.lengths_B + 1).tolist()
+        written_BS, lengths_B = self.tokens_BS.clone(), done.cache.lengths_B + 1
         made = draft(self, done)
-        seen.extend(zip(range(len(lengths)), written_BS, lengths, made.tokens_BM, strict=True))
+        going_on_B = lengths_B < ends_B
+        seen.append(tuple(each[going_on_B] for each in (written_BS, lengths_B, made.tokens_BM)))
         return made
 
     monkeypatch.setattr(Drafter, "draft", record)
-    network, prompts = of_large_heads(kind, layer), [prompt % 4 for prompt in prompts_of()]
+    network, prompts = of_large_heads(kind, layer), [prompt % 4 for prompt in prompts_of(tuple(range(1, 17)))]
+    ends_B = torch.tensor([len(prompt) + NEW for prompt in prompts])
     found = speculate(network, prompts, NEW, tree)
     assert not KINDS[kind].teacher_forced or N - 1 in found.drafts.accepted, "the next draft reads all of an accepted one"
-    for sequence, written_S, length, drafted_M in seen:
-        if length < found.lengths[sequence]:
-            tokens, ranked = written_S[:length], []
-            for head in range(2, N + 1):
-                ranked.append(network.logits(tokens[None], head)[0, length - 2].argsort(descending=True))
-                tokens = torch.cat([tokens, ranked[-1][:1]])
-            assert drafted_M.tolist() == [int(ranked[len(path) - 1][path[-1]]) for path in tree.paths]
+    tokens_ES, lengths_E, drafted_EM = (torch.cat(column) for column in zip(*seen, strict=True))
+    number_E, ranked = torch.arange(len(tokens_ES)), []
+    for head in range(2, N + 1):
+        ranked.append(network.logits(tokens_ES, head)[number_E, lengths_E - 2].argsort(descending=True))
+        tokens_ES[number_E, lengths_E + head - 2] = ranked[-1][:, 0]
+    expected_ME = [ranked[len(path) - 1][:, path[-1]] for path in tree.paths]
+    assert torch.equal(drafted_EM, torch.stack(expected_ME, dim=1))
 
 
 @pytest.mark.parametrize(("kind", "layer"), VARIANTS)

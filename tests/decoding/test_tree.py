@@ -56,6 +56,12 @@ def test_no_tree_of_as_many_nodes_gains_more(ranks: list[tuple[int, ...]], nodes
     assert gain(found, ranks) == max(gain(Tree(tuple(sorted(each, key=len))), ranks) for each in trees)
 
 
+def test_of_equal_gains_the_shallower_nodes_come_first() -> None:
+    ranks = [(0, 0), (1, 0)]
+    assert derive_tree(ranks, 2).paths == ((0,), (1,))
+    assert derive_tree(ranks, 3).paths == ((0,), (1,), (0, 0))
+
+
 def test_json_restores_a_tree() -> None:
     assert Tree.from_json(BUSH.to_json(5), 5) == BUSH
 
