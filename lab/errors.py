@@ -47,3 +47,18 @@ class Diverged(LabError):
         self.steps = dict(steps)
         runs = ", ".join(f"{path} diverged at step {step}" for path, step in steps.items())
         super().__init__(f"{runs}: a loss or gradient is not finite")
+
+
+def check_head(head: int, n_future: int, name: str = "head") -> None:
+    """Check that there is a prediction head of this number, counted from 1.
+
+    Args:
+        head: The number.
+        n_future: Prediction heads of the network.
+        name: What the number is, for the message.
+
+    Raises:
+        LabError: If there is none.
+    """
+    if not 1 <= head <= n_future:
+        raise LabError(f"{name} must be between 1 and n_future = {n_future}, not {head}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, WrapSerializer, model_serializer
 
 from lab.config.settings import Settings
+from lab.errors import LabError, check_head
 from tasks import Task
 from tasks.core.base import PADDING
 
@@ -66,8 +67,10 @@ class Term(Settings):
 
     def check(self, n: int, task: Task, *, teacher_forced: bool) -> None:
         """Raise a ValueError if the term does not fit the prediction heads or the task."""
-        if self.head > n:
-            raise ValueError(f"objective.terms: head must be between 1 and n_future = {n}, not {self.head}")
+        try:
+            check_head(self.head, n, "objective.terms: head")
+        except LabError as error:
+            raise ValueError(str(error)) from error
         if self.distance >= task.length:
             raise ValueError(f"objective.terms: ahead must be below {task.length}, the sequence length, not {self.distance}")
         if teacher_forced and self.distance < self.head:

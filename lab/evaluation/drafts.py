@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lab.decoding import Completion, Tree
-from lab.errors import LabError
+from lab.errors import LabError, check_head
 from lab.evaluation.batch import EVALUATION_SEED
 from lab.metrics import EVERY_TARGET, Metric
 from lab.objectives import find_objective
@@ -51,8 +51,7 @@ def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
     experiment = run.experiment
     n, objective = experiment.n_future, experiment.objective
     heads = n if draft is None else draft if isinstance(draft, int) else draft.heads
-    if not 1 <= heads <= n:
-        raise LabError(f"{run.path}: heads must be between 1 and n_future = {n}, not {heads}")
+    check_head(heads, n, f"{run.path}: heads")
     if heads == 1:
         return None
     if find_objective(experiment).targets is not future_tokens:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.errors import LabError
+from lab.errors import LabError, check_head
 from lab.interp.components import Component, components, substitute
 from lab.interp.sequences import Sequences, draw_sequences
 from lab.metrics import EVERY_TARGET, headline_metric
@@ -190,8 +190,7 @@ def ablation(
     """
     if chosen_on == split:
         raise LabError(f"chosen_on must be another split than {split}, on which the chosen component is measured")
-    if not 1 <= head <= network.n_future:
-        raise LabError(f"head must be between 1 and n_future = {network.n_future}, not {head}")
+    check_head(head, network.n_future)
 
     def effects(split: str) -> pd.DataFrame:
         drawn = draw_sequences(network, task, sequences, split, seed)

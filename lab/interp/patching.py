@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lab.errors import LabError
+from lab.errors import LabError, check_head
 from lab.interp.components import Component, components, stream_components, substitute
 from lab.interp.pairs import Pairs, align, draw_pairs
 from lab.model import Context, Network, edited, states
@@ -128,8 +128,7 @@ def patching(
     Raises:
         LabError: If an option has no such value, the task has no contrasts, or the prediction head reads tokens ahead.
     """
-    if not 1 <= head <= network.n_future:
-        raise LabError(f"head must be between 1 and n_future = {network.n_future}, not {head}")
+    check_head(head, network.n_future)
     if window < 0:
         raise LabError(f"window must be at least 0, not {window}")
     return patch_grid(network, draw_pairs(network, task, sequences, split, seed, head), head, window)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lab.errors import LabError
+from lab.errors import LabError, check_head
 from lab.model.layers import Layer
 from lab.model.network import Network
 from lab.model.paths import path_layers
@@ -119,8 +119,7 @@ def check_expressible(network: Network, heads: int) -> None:
             one layer on the trunk's output with the unembedding of all.
     """
     settings, kind = network.spec.model, network.spec.kind
-    if not 1 <= heads <= network.n_future:
-        raise LabError(f"heads must be between 1 and n_future = {network.n_future}, not {heads}")
+    check_head(heads, network.n_future, "heads")
     if settings.mlp != "swiglu":
         raise LabError(f"model.mlp must be swiglu in a Llama, not {settings.mlp}")
     if not path_layers(network):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.errors import LabError
+from lab.errors import LabError, check_head
 from lab.model.heads import AnticausalHeads, BareHeads, CausalHeads, JointHeads, ParallelHeads, ResidualHeads, SequentialHeads
 from lab.model.layers import Layer
 from lab.model.network import Network
@@ -18,8 +18,7 @@ def path_layers(network: Network, head: int = 1) -> list[Layer]:
     Raises:
         LabError: If there is no such head, or its state is no such sum: matrices, blocks and projections change it besides.
     """
-    if not 1 <= head <= network.n_future:
-        raise LabError(f"head must be between 1 and n_future = {network.n_future}, not {head}")
+    check_head(head, network.n_future)
     heads, kind = network.heads, type(network.heads)  # a user's subclass may compute anything
     if kind is ParallelHeads:
         own = [heads.layers[head - 1]]
