@@ -98,8 +98,16 @@ def test_tables_follow_from_the_frame() -> None:
     assert (tokens.loc["joint", later], flops.loc["joint", later]) == ("+100 %", "+220 %")
     assert (tokens.loc["bag", later], flops.loc["bag", later]) == ("+0 %", "-20 %")
     assert tokens.loc[NEXT_TOKEN, "escaped"] == "0 of 4"
-    titles = [section.title for section in page.sections_of(frame, tuned)]
-    assert len(titles) == len(set(titles)) == 6
+    stone, _ = BENCHES["agreement"].stone or ("", "")
+    stones = frame[frame[plan.CONDITION].isin([SUM, "hinge"])].assign(metric=stone, reached="solved")
+    sections = page.sections_of(pd.concat([frame, stones]), tuned)
+    titles = [section.title for section in sections]
+    assert len(titles) == len(set(titles)) == 7
+    known = sections[-1].table
+    assert known is not None
+    assert known["condition"].tolist() == [SUM, "hinge"]
+    assert known["head 2 knows it"].str[:6].tolist() == ["4 of 4", "2 of 4"]
+    assert known["head 1 escapes"].tolist() == ["4 of 4", "2 of 4"]
 
 
 def test_the_figure_has_each_runs_time() -> None:

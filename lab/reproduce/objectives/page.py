@@ -13,11 +13,14 @@ from lab.plots.save import save
 from lab.reports.markdown import write_page
 from lab.reports.section import Section
 from lab.reproduce import PAGE, write_frame
-from lab.reproduce.comparison.tables import end_table, escape_table, run_table
+from lab.reproduce.comparison.tables import end_table, escape_table, run_table, times_of
 from lab.reproduce.objectives.conditions import BENCHES, SCALES, SUM, family_of
 from lab.reproduce.objectives.figure import draw
 from lab.reproduce.objectives.plan import CONDITION, RATE, best_rates, named_frame, rate_values
 from lab.runs import Run
+from lab.stats.bootstrap import share_with_interval
+from lab.stats.emergence import emergence_table
+from lab.stats.times import each_time
 
 
 def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
@@ -52,7 +55,33 @@ def sections_of(frame: pd.DataFrame, rates: pd.DataFrame) -> list[Section]:
             Section(f"{task}: {label} at the end, against {SUM}", table=end_table(family, own)),
             Section(f"{task}: the choice of the rate", table=rate_table(tuned)),
         ]
+        if BENCHES[task].stone is not None:
+            sections.append(stone_section(task, own))
     return sections
+
+
+def stone_section(task: str, own: pd.DataFrame) -> Section:
+    """Return the section on when head 2 of each condition that has one knows the stepping stone, beside head 1's escape."""
+    bench, family = BENCHES[task], family_of(task)
+    metric, words = bench.stone or ("", "")
+    within = own.drop(columns="reached")  # a run that ended early does not know it within its length
+    stones = emergence_table(within, metric, thresholds={"known": bench.escaped}, by=[CONDITION])
+    escapes, rows = times_of(family, own), []
+    for name in family.conditions:
+        part = stones[stones[CONDITION] == name]
+        if part.empty:
+            continue
+        escaped = escapes.loc[escapes[CONDITION] == name, "escaped_observed"].astype(bool)
+        rows.append(
+            {
+                "condition": name,
+                "head 2 knows it": share_with_interval(part["known_observed"].astype(bool).tolist()),
+                "M tokens, each seed": each_time(part, "known"),
+                "head 1 escapes": f"{escaped.sum()} of {len(escaped)}",
+            }
+        )
+    text = f"`{metric}` past {bench.escaped:g}, twice in a row. This table was added after runs of the study had been seen."
+    return Section(f"{task}: head 2 knows {words}", text, table=pd.DataFrame(rows))
 
 
 def rate_table(tuned: pd.DataFrame) -> pd.DataFrame:
