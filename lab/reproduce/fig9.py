@@ -35,8 +35,8 @@ MEASURED = {
     "turns": ("accuracy/turn/1", "accuracy on turns"),
     "detours": ("accuracy/detour/1", "accuracy on detours"),
     "forced steps": ("accuracy/forced/1", "accuracy on forced steps"),
-    "walks": ("sampled/goal", "share of sampled walks that reach the goal"),
-    "walks, turns imposed": ("forced/goal", "share that reach it with the right way imposed at turns"),
+    "sampled walks": ("sampled/goal", "share that reach the goal"),
+    "walks, right way at turns imposed": ("forced/goal", "share that reach the goal"),
 }
 COMPARISON = Comparison(
     name="fig9",

@@ -29,7 +29,8 @@ COMPARISON = Comparison(
     name="s14",
     title="Data that forces induction (Fig S14)",
     question="""\
-Two heads copy names better than one at widths 48 and 64 when the names of training are fixed (results/fig7).
+Two heads copy the second token of a name that was met before better than one, at widths 48 and 64, when the names of \
+training are fixed (results/fig7).
 Does this advantage shrink when a share of the training stories has fresh names, so that the data forces induction?""",
     expectation="""\
 Fixed names, the positive control: n = 2 is ahead at the end by 0.10 or more at both widths, as in results/fig7 (+0.26 and \
@@ -53,7 +54,7 @@ P-values are corrected within each table.""",
             settings={**SCALES["laptop"].base, "model.width": width, RATE: 1.6e-2, **data},
             conditions={f"n = {n}": {"n_future": n} for n in (1, 2)},
             metric=METRIC,
-            label="accuracy on second tokens of names met again",
+            label="accuracy on second names",
         )
         for width in WIDTHS
         for words, data in DATA.items()
