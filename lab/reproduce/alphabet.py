@@ -13,7 +13,7 @@ from lab.reproduce.comparison.configuration import Comparison, Family
 from lab.reproduce.distance_one import SETTINGS
 
 HEADS = {f"n = {n}": {"n_future": n} for n in (1, 2, 3, 4)}
-SHARED = {**SETTINGS, "batch_size": 64, "steps": 2400, "evaluation.every": 50, "compile": "default"}
+SHARED = {**SETTINGS, "batch_size": 64, "steps": 2400, "evaluation.every": 50}
 """Half the batch of results/reach and a third more sequences: spelled runs are slower to learn."""
 SPELLED = {"task": "spelled", "task.task.name": "agreement", "task.task.distance": 1, "task.symbols": 2, "task.base": 8}
 ESCAPED, SOLVED = 0.7, 0.9
