@@ -35,6 +35,7 @@ STUDIES: dict[str, Entry] = {
     "demo": Entry("lab.reproduce.demo:STUDY", "the two tasks of `lab demo`"),
     "epochs": Entry("lab.reproduce.epochs:STUDY", "does the advantage stay over several epochs? (the paper's 3.5)"),
     "fig7": Entry("lab.reproduce.fig7:STUDY", "do two heads copy names better, by size? (the paper's Fig 7)"),
+    "fig8": Entry("lab.reproduce.fig8:STUDY", "do further heads help with longer expressions? (the paper's Fig 8, S15, S16)"),
     "fig9": Entry("lab.reproduce.fig9:STUDY", "do further heads teach the choices that matter? (the paper's Fig 9, S17)"),
     "finetune": Entry("lab.reproduce.finetune:STUDY", "do fine-tuning with one head, and added heads, help? (3.6, appendix D)"),
     "objectives": Entry("lab.reproduce.objectives:STUDY", "which ingredient of an objective does the work?"),
