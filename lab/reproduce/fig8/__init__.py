@@ -10,10 +10,11 @@ Equal parameters are the headline, since they are what the paper compares; the p
 There the next-token path of n heads is n - 1 layers shorter: of 6 layers that is much, so that the part `heads` has n = 2 and 4
 at equal depth as well, where a difference to n = 1 is one of heads and not of depth.
 
-The ring at `laptop` scale is F_3[X]/(X^2), 9 elements. In F_7[X]/(X^5), the paper's, a model of this size does not leave chance
-within minutes, and in F_5[X]/(X^2) it does so for one and two operations alone.
+The ring at `laptop` scale is F_3[X]/(X^2), with 9 elements. In F_7[X]/(X^5), the paper's, models of this size do not leave
+chance in a run that a night allows, and in F_5[X]/(X^2) hardly beyond three operations: out of domain nothing would be left to
+compare.
 
-    lab reproduce fig8 --plan                      all parts: 148 runs, about 10 hours on two cores
+    lab reproduce fig8 --plan                      all parts: 148 runs, 9 to 10 hours on two cores
     lab reproduce fig8 --scale heads               one part, whose runs the whole study shares
     lab reproduce fig8 --scale paper --plan        the cost of the paper's own settings
 """

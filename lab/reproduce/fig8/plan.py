@@ -26,7 +26,7 @@ further heads.
 At this scale we expect none of it:
 
 1. Two heads and one do not differ reliably, neither in domain (1 to 5 operations) nor out of domain (6 to 10), at equal \
-parameters and at equal depth: each of the four mean differences is below 0.03.
+parameters and at equal depth: each of the four mean differences is at most 0.03 in size.
 2. Four heads at equal parameters, whose next-token path has 3 layers instead of 6, are worse in domain by 0.02 or more; at \
 equal depth they are within 0.03 of one head in both domains.
 3. Out of domain all conditions are within 0.03 of `{ONE}`, and every mean is less than 0.15 above the level of the commonest \
@@ -36,7 +36,8 @@ answer.
 
 The expectation comes from prototypes with another loop (F_3[X]/(X^2), 1 to 3 operations, one run each of two seeds: 0.50 to \
 0.55 against 0.48 to 0.52 at three operations, 0.32 and 0.34 against 0.38 and 0.29 at four, which were not trained) and from \
-the rule of `lab reproduce atlas`, by which further targets are no easier here than the next token."""
+the rule of `lab reproduce atlas`, by which further targets are no easier here than the next token: it speaks for a loss, \
+not for a gain."""
 COLUMNS = [
     *("size", "pause", CONDITION, "flops_per_step", "run", "seed", "state", "step", "tokens"),
     *("m", "in_domain", "majority", "expressions", "metric", "value"),
