@@ -60,7 +60,7 @@ def panels_of(ends: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for matched in (HEADLINE, "layers"):
             own = part[part[CONDITION].isin([condition(n, matched) for n in COUNTS])]
             if own[CONDITION].nunique() > 1:
-                found[f"{size}, {pause or 'no'} pause tokens\n{EQUAL[matched]}"] = own
+                found[f"{size} parameters, {pause or 'no'} pause tokens\n{EQUAL[matched]}"] = own
     return found
 
 
