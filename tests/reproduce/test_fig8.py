@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 import lab
 from lab.config import experiment
@@ -101,7 +102,7 @@ def test_each_n_and_size_gets_the_rate_with_the_best_mean(tmp_path: Path) -> Non
         runs = []
 
 
-def value_distribution(p: int, k: int, most: int) -> list[np.ndarray]:
+def value_distribution(p: int, k: int, most: int) -> list[NDArray[np.float64]]:
     """Return the exact distribution of the values of expressions of 0 to `most` operations, by the recurrence over roots."""
     count = p**k
     values = np.stack(np.unravel_index(np.arange(count), (p,) * k), axis=1)
@@ -110,10 +111,11 @@ def value_distribution(p: int, k: int, most: int) -> list[np.ndarray]:
     results = [operate(np.full(len(first), root), values[first], values[second], p) @ weights for root in range(4)]
     found = [np.full(count, 1 / count)]
     for m in range(1, most + 1):
-        operands = {True: sum(np.outer(found[i], found[m - 1 - i]) for i in range(m)) / m}
-        operands[False] = np.outer(found[m - 1], np.full(count, 1 / count))
-        parts = [np.bincount(results[root], operands[bool(BINARY[root])].ravel(), count) for root in range(4)]
-        found.append(sum(parts) / 4)
+        binary = np.mean([np.outer(found[i], found[m - 1 - i]) for i in range(m)], axis=0)
+        unary = np.outer(found[m - 1], np.full(count, 1 / count))
+        operands = [binary if BINARY[root] else unary for root in range(4)]
+        parts = [np.bincount(results[root], operands[root].ravel(), count) for root in range(4)]
+        found.append(np.mean(parts, axis=0))
     return found
 
 
@@ -124,8 +126,8 @@ def test_the_commonest_answer_is_as_common_as_in_theory() -> None:
     assert found.index.tolist() == list(range(4, 11))
     for m, row in found.iterrows():
         assert row["majority"] == pytest.approx(exact[int(str(m))].max(), abs=0.03)
-    assert found.loc[10, "expressions"] == 2000
-    assert found.loc[4, "expressions"] < 2000
+    different = found["expressions"].tolist()
+    assert different[0] < different[-1] == 2000
 
 
 def test_the_frame_names_size_pauses_and_condition_of_each_run(tmp_path: Path) -> None:
@@ -237,10 +239,10 @@ def test_the_figure_has_a_panel_for_each_pause_matching_and_size() -> None:
     assert [title.split("\n")[1] for title in titles] == ["equal parameters", "equal depth", *["equal parameters"] * 3]
     assert [title.split(" pause")[0].replace(" parameters", "") for title in titles] == PANELS
     for axes in figure.axes[:5]:
-        (border,) = [line for line in axes.lines if len(set(line.get_xdata())) == 1]
-        assert border.get_xdata()[0] == 5.5
+        border, *_ = [x for x in (np.asarray(line.get_xdata(), float) for line in axes.lines) if len(np.unique(x)) == 1]
+        assert border[0] == 5.5
         (level,) = [line for line in axes.lines if line.get_label() == "commonest answer"]
-        assert list(level.get_ydata()) == pytest.approx([0.02 * m for m in range(1, 11)])
+        assert np.asarray(level.get_ydata(), float) == pytest.approx([0.02 * m for m in range(1, 11)])
         assert len(axes.collections) == len([line for line in axes.lines if str(line.get_label()).startswith("n = ")]), "bands"
     assert (figure.axes[0].get_xlabel(), figure.axes[4].get_xlabel()) == ("", "m, operations")
     row = numbers[

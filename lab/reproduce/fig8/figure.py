@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -72,7 +74,7 @@ def band_table(own: pd.DataFrame) -> pd.DataFrame:
         low, mean, high = bootstrap_band(curves.to_numpy(float))
         levels = part.groupby("m")["majority"].first().to_numpy()
         heads = int(str(name).split(",")[0].removeprefix("n = "))
-        table = {"n": heads, "m": curves.columns, "mean": mean, "low": low, "high": high, "seeds": len(curves)}
+        table: dict[str, Any] = {"n": heads, "m": curves.columns, "mean": mean, "low": low, "high": high, "seeds": len(curves)}
         tables.append(pd.DataFrame({**table, "majority": levels}))
     return pd.concat(tables, ignore_index=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -107,7 +108,7 @@ def accuracy_table(ends: pd.DataFrame) -> pd.DataFrame:
     """
     plain = ends.loc[ends[CONDITION] == ONE, "flops_per_step"].iloc[0]
     costs = ends.groupby(GROUP)["flops_per_step"].first() / plain
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key, own in domain_values(ends).groupby(GROUP, sort=True):
         means = {str(domain): mean_with_interval(part["value"].tolist()) for domain, part in own.groupby("domain")}
         rows.append({**dict(zip(GROUP, key, strict=True)), "FLOPs of a step": f"{costs[key]:.2f}", **means})
@@ -156,7 +157,7 @@ def rate_table(rates: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracy of each tuning run by size, n and rate, and the rate chosen."""
     rows = []
     for (size, n), own in rates.groupby(["size", "n_future"]):
-        row = {"size": size, "n": n}
+        row: dict[str, Any] = {"size": size, "n": n}
         for rate, part in own.groupby(RATE):
             row[f"{float(str(rate)):g}"] = " ".join(f"{value:.3f}" for value in part.sort_values("seed")["value"])
         rows.append(row | {"chosen": f"{best_rates(own)[int(str(n))]:g}"})
