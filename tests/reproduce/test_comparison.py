@@ -95,8 +95,10 @@ def test_tables_compare_with_the_baseline() -> None:
     rates = run_table(family, frame, dict.fromkeys(TIMES, 2e-3))
     assert rates["peak rate"].tolist() == ["0.002"] * 3
     tokens, flops = (escape_table(family, frame, what).set_index("condition") for what in ("tokens", "FLOPs"))
-    assert tokens["later than a"].to_dict() == {"n = 2, b": "+100 %", "3": "+300 %"}
-    assert flops["later than a"].to_dict() == {"n = 2, b": "+300 %", "3": "+300 %"}
+    assert tokens["later"].to_dict() == {"n = 2, b": 1, "3": 3}
+    assert flops["later"].to_dict() == {"n = 2, b": 3, "3": 3}
+    assert tokens["escaped"].to_dict() == {"n = 2, b": 5, "3": 0}
+    assert tokens["p_log_rank_holm"].tolist() == pytest.approx([2 * 2 / 252] * 2)  # of C(10, 5) two separate the runs
     ends = end_table(family, frame).set_index(CONDITION)
     assert ends["difference"].round(2).to_dict() == {"3": -0.85, "n = 2, b": 0.0}
 

@@ -10,13 +10,18 @@ import pytest
 from lab.reports.markdown import READING
 from lab.reports.section import markdown_table, section_markdown
 from lab.reproduce import agreement, fig7, reach, star
+from lab.reproduce.comparison.tables import escape_table, times_of
 from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
+from lab.reproduce.objectives.conditions import SUM, family_of
+from lab.reproduce.objectives.page import sections_of as objective_sections
+from lab.reproduce.objectives.plan import CONDITION
 from lab.reproduce.plateau.configuration import Plateau
 from lab.reproduce.plateau.page import rate_heading, tables_of
 from lab.reproduce.plateau.plan import rate_table
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons
+from lab.stats.times import time_table
 from lab.sweeping.spec.files import load
 
 ROOT = Path(__file__).parents[2]
@@ -147,3 +152,41 @@ def test_reach_states_what_its_frame_has() -> None:
     medians = reach.escapes(frame).set_index(["d", "n"])["median M tokens"]
     assert f"{', '.join(medians[0, n] for n in range(1, 5))} and {medians[0, 5]} M tokens" in text
     assert f"{medians[3, 4]} and {medians[3, 5]} M" in text
+
+
+def test_objectives_follow_from_the_files_beside_them() -> None:
+    folder = RESULTS / "objectives"
+    frame, rates = pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv")
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    sections = objective_sections(frame, rates)
+    assert len(sections) == 7
+    for section in sections:
+        assert f"{section_markdown(section)}\n" in page
+
+
+def test_objectives_state_what_their_frame_has() -> None:
+    folder, family = RESULTS / "objectives", family_of("agreement")
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    frame = pd.read_csv(folder / "frame.csv.gz")
+    times = time_table(times_of(family, frame), "escaped", [CONDITION]).set_index(CONDITION)
+    rows = re.findall(r"^\| ([\w ,]+?)(?: \(.*\)|, the paper's)? \| .* \| \**(\d) of 8\** \| (.*) \|$", text, re.MULTILINE)
+    assert {name: int(escaped) for name, escaped, _ in rows} == times["escaped"].to_dict()
+    medians = {name: f"{median / 1e6:.2f}" for name, median in times["median"].items() if median > 0}
+    assert {name: median for name, _, median in rows if median != "-"} == medians
+    for at_equal in ("tokens", "FLOPs"):
+        compared = escape_table(family, frame, at_equal).set_index("condition")
+        assert compared["found"].all()
+        for name, later in compared.loc[["head depth", "joint", "headless"], "later"].items():
+            shift = f"{round(100 * abs(later))} % {'earlier' if later < 0 else 'later'}"
+            assert re.search(rf"{name}\D{{0,10}}{shift}", text, re.IGNORECASE)
+    compared = escape_table(family, frame, "tokens").set_index("condition")
+    assert f"corrected p at most {compared['p_log_rank_holm'].max():.3f}" in text
+    never = compared[compared["escaped"] == 0]
+    assert f"{never['p_log_rank_holm'].max():.4f} for every condition that does not escape" in text
+    known = frame[(frame[CONDITION] == "sequential") & (frame["metric"] == "accuracy/case_first/2")].drop(columns="reached")
+    stones = emergence_table(known, "accuracy/case_first/2", thresholds={"known": family.escaped or 0}, by=[CONDITION])
+    assert stones["known_observed"].all()
+    assert f"at {stones['known'].min() / 1e6:.2f} to {stones['known'].max() / 1e6:.2f} M tokens" in text
+    losses = pd.read_csv(folder / "further_losses.csv")
+    assert losses.loc[losses[CONDITION] == "hinge", "value"].max() < 0.001
+    assert SUM not in compared.index

@@ -11,8 +11,9 @@ from lab.reproduce.comparison.plan import CONDITION, FAMILY
 from lab.stats.bootstrap import mean_beside_share, mean_with_interval, share_with_interval
 from lab.stats.configurations import comparison_table, run_values
 from lab.stats.emergence import emergence_table
-from lab.stats.paired import corrected, holm, least_p_of_pairs, paired_comparison
-from lab.stats.times import compare_emergence, each_time
+from lab.stats.paired import corrected, least_p_of_pairs, paired_comparison
+from lab.stats.survival import survival_comparisons
+from lab.stats.times import each_time
 
 
 def run_table(family: Family, own: pd.DataFrame, rates: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -49,26 +50,15 @@ def times_of(family: Family, own: pd.DataFrame) -> pd.DataFrame:
 
 
 def escape_table(family: Family, own: pd.DataFrame, at_equal: str) -> pd.DataFrame:
-    """Compare the escape of each condition with the baseline's over pairs of seeds, in tokens or in FLOPs.
+    """Compare the escape of each condition with the baseline's, in tokens or in FLOPs: see `survival_comparisons`.
 
     FLOPs are counted in tokens of the condition whose cost is 1.
     """
     scaled = own.assign(tokens=own["tokens"] * own["cost"]) if at_equal == "FLOPs" else own
-    times, base = times_of(family, scaled), family.reference
-    names = [name for name in family.conditions if name != base]
-    compared = [compare_emergence(times, base, name, "escaped", CONDITION) for name in names]
-    p_values = holm([each.p_value for each in compared])
-    return pd.DataFrame(
-        {
-            "condition": name,
-            "escaped": f"{each.n - each.never_b} of {each.n}",
-            f"later than {base}": "-" if each.neither == each.n else f"{100 * each.difference:+.0f} %",
-            "90 % interval": "-" if each.neither == each.n else f"{100 * each.low:+.0f} to {100 * each.high:+.0f} %",
-            "p": f"{each.p_value:.2g}",
-            "p_holm": f"{p:.2g}",
-        }
-        for name, each, p in zip(names, compared, p_values, strict=True)
-    )
+    compared = survival_comparisons(times_of(family, scaled), "escaped", CONDITION, baseline=family.reference)
+    ordered = compared.set_index("b").loc[[name for name in family.conditions if name != family.reference]]
+    words = {"b": "condition", "emerged_b": "escaped", "runs_b": "runs"}
+    return ordered.reset_index().drop(columns=["a", "emerged_a", "runs_a"]).rename(columns=words)
 
 
 def end_table(family: Family, own: pd.DataFrame) -> pd.DataFrame:

@@ -16,8 +16,9 @@ from lab.reproduce import PAGE, write_frame
 from lab.reproduce.comparison.tables import end_table, escape_table, run_table, times_of
 from lab.reproduce.objectives.conditions import BENCHES, SCALES, SUM, family_of
 from lab.reproduce.objectives.figure import draw
-from lab.reproduce.objectives.plan import CONDITION, RATE, best_rates, named_frame, rate_values
+from lab.reproduce.objectives.plan import CONDITION, RATE, best_rates, condition_of, named_frame, rate_values
 from lab.runs import Run
+from lab.runs import frame as frame_of
 from lab.stats.bootstrap import share_with_interval
 from lab.stats.emergence import emergence_table
 from lab.stats.times import each_time
@@ -33,11 +34,20 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     frames = [named_frame(task, runs[task]).assign(task=task).reindex(columns=columns) for task in tasks]
     frame = pd.concat(frames, ignore_index=True)
     rates = pd.read_csv(out / "rates.csv")
+    pd.concat([further_losses(task, runs[task]) for task in tasks]).to_csv(out / "further_losses.csv", index=False)
     with plots.style():
         files = save(*draw(frame), out / "objectives.png")
     title = f"Objectives on {', '.join(tasks)}: which ingredient does the work?"
     page = write_page(out / PAGE, title, sections_of(frame, rates), [*chain(*finished)])
-    return [out / "rates.csv", *files, write_frame(frame, out), page]
+    return [out / "rates.csv", out / "further_losses.csv", *files, write_frame(frame, out), page]
+
+
+def further_losses(task: str, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the losses beside those of prediction heads at the end of each run, by `condition`, `metric` and `seed`."""
+    rows = frame_of(runs)
+    ends = rows[rows["metric"].str.startswith("train/extra/")].sort_values("step").groupby(["run", "metric"]).tail(1)
+    named = ends.assign(task=task, condition=[condition_of(run) for run in ends["run"]])
+    return named[["task", CONDITION, "seed", "metric", "value"]].sort_values([CONDITION, "metric", "seed"])
 
 
 def sections_of(frame: pd.DataFrame, rates: pd.DataFrame) -> list[Section]:

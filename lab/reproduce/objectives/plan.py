@@ -56,7 +56,7 @@ def named_frame(task: str, runs: Sequence[Run]) -> pd.DataFrame:
     """Return the frame of a task's metrics with the condition of each run, and its FLOPs against those of the next token."""
     bench, rows = BENCHES[task], frame(runs)
     rows = rows[rows["metric"].isin([bench.metric, *(bench.stone or ())[:1]])]
-    conditions = {run.name: _condition_of(run.name) for run in runs}
+    conditions = {run.name: condition_of(run.name) for run in runs}
     flops = {run.name: run.experiment.flops_per_step for run in runs}
     plain = next(flops[name] for name, condition in conditions.items() if condition == next(iter(conditions_of(task))))
     cost = {name: each / plain for name, each in flops.items()}
@@ -91,7 +91,7 @@ def _folder(condition: str) -> str:
     return condition.replace(",", "").replace(" ", "_")
 
 
-def _condition_of(run_name: str) -> str:
+def condition_of(run_name: str) -> str:
     """Return the condition in the name of a run's folder."""
     folders = {_folder(name): name for name in CONDITIONS}
     known = [folder for folder in folders if run_name.startswith((f"{folder}-", f"condition{folder}-"))]
