@@ -62,7 +62,8 @@ def panels_of(ends: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for matched in (HEADLINE, "layers"):
             own = part[part[CONDITION].isin([condition(n, matched) for n in COUNTS])]
             if own[CONDITION].nunique() > 1:
-                found[f"{size} parameters, {pause or 'no'} pause tokens\n{EQUAL[matched]}"] = own
+                pauses = f"{pause} pause tokens" if pause != 0 else "no pause tokens"
+                found[f"{size} parameters, {pauses}\n{EQUAL[matched]}"] = own
     return found
 
 
