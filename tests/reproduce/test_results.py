@@ -1,6 +1,7 @@
 """The pages in results/ follow from the frames beside them, by today's code."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 
 from lab.reports.markdown import READING
 from lab.reports.section import markdown_table, section_markdown
-from lab.reproduce import agreement, fig7, reach, star
+from lab.reproduce import STUDIES, agreement, fig7, reach, star
+from lab.reproduce.comparison.configuration import Comparison
+from lab.reproduce.comparison.page import sections_of as comparison_sections
+from lab.reproduce.comparison.plan import FAMILY
 from lab.reproduce.comparison.tables import escape_table, times_of
 from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
@@ -21,11 +25,46 @@ from lab.reproduce.plateau.page import rate_heading, tables_of
 from lab.reproduce.plateau.plan import rate_table
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons
-from lab.stats.times import time_table
+from lab.stats.times import describe_time, time_table
 from lab.sweeping.spec.files import load
 
 ROOT = Path(__file__).parents[2]
 RESULTS, SWEEPS = ROOT / "results", ROOT / "sweeps"
+
+
+def comparisons() -> dict[str, Comparison]:
+    """Return the published studies that compare conditions, by name."""
+    modules = {name: import_module(entry.path.partition(":")[0]) for name, entry in STUDIES.items()}
+    published = {name: module for name, module in modules.items() if (RESULTS / name / "README.md").exists()}
+    return {name: module.COMPARISON for name, module in published.items() if hasattr(module, "COMPARISON")}
+
+
+COMPARISONS = comparisons()
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_comparison_follows_from_its_frame(name: str) -> None:
+    page = (RESULTS / name / "report.md").read_text(encoding="utf-8")
+    sections = comparison_sections(COMPARISONS[name], pd.read_csv(RESULTS / name / "frame.csv.gz"))
+    assert len(sections) >= 5
+    for section in sections:
+        assert f"{section_markdown(section)}\n" in page
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_comparison_states_the_escapes_of_its_frame(name: str) -> None:
+    """Each row `| family | condition | k of n | median |` of its README; all conditions of the study are there."""
+    text = (RESULTS / name / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| \**(\d+) of (\d+)\** \| (\S+) \|$", text, re.MULTILINE)
+    stated = {(family, condition): (int(escaped), int(runs), median) for family, condition, escaped, runs, median in rows}
+    frame, found = pd.read_csv(RESULTS / name / "frame.csv.gz"), {}
+    for family_name, family in COMPARISONS[name].families.items():
+        if family.escaped is not None:
+            times = time_table(times_of(family, frame[frame[FAMILY] == family_name]), "escaped", [CONDITION])
+            for row in times.to_dict("records"):
+                median = describe_time(row)["median M tokens"]
+                found[family_name, row[CONDITION]] = (row["escaped"], row["runs"], median)
+    assert stated == found
 
 
 @pytest.mark.parametrize("study", [star.PLATEAU, agreement.PLATEAU], ids=lambda study: study.name)

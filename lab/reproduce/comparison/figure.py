@@ -17,8 +17,8 @@ from lab.stats.bootstrap import bootstrap_interval
 from lab.stats.configurations import run_values
 
 DARK, LIGHT, STRIPE = "#000000", "#D55E00", "#F2F2F2"
-ACROSS = 3
-"""Panels side by side."""
+ACROSS = {1: 1, 2: 2, 4: 2}
+"""Panels side by side, by the number of families; of other numbers three."""
 TIMES = "Dots: a run escapes. Bars: the median run. Open triangles: not within the run."
 ENDS = "Dots: a run at its end. Bars: means; lines: their 90 % bootstrap intervals over seeds."
 
@@ -35,10 +35,11 @@ def draw(families: Mapping[str, Family], frame: pd.DataFrame) -> tuple[Figure, p
         `value`.
     """
     names, numbers = list(dict.fromkeys(frame[FAMILY])), []
-    columns = min(ACROSS, len(names))
+    columns = ACROSS.get(len(names), 3)
     rows = [names[start : start + columns] for start in range(0, len(names), columns)]
     heights = [max(len(families[name].conditions) for name in row) for row in rows]
     figure = new_figure(1.6 + 2.9 * columns, 0.4 + sum(0.95 + 0.27 * height for height in heights))
+    figure.set_layout_engine("constrained", wspace=0.08)  # room for the counts at the right of each panel
     panels = figure.subplots(len(rows), columns, squeeze=False, height_ratios=[3 + height for height in heights])
     for row, panels_of_row in zip(rows, panels, strict=True):
         for axes in panels_of_row[len(row) :]:
