@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 import lab
 from lab.config import experiment
+from lab.reproduce.atlas.plan import condition
 from lab.reproduce.fig8 import page, plan
 from lab.reproduce.fig8.figure import draw
 from lab.reproduce.fig8.plan import LAPTOP, RATE, SCALES
@@ -18,8 +20,8 @@ from lab.sweeping.spec.configurations import grid_experiments
 from tasks.polynomial.expressions import BINARY, operate
 from tests.helpers.runs import make_run
 
-ONE, TWO, FOUR = (plan.condition(n, "parameters") for n in plan.COUNTS)
-TWO_DEEP = plan.condition(2, "layers")
+ONE, TWO, FOUR = (condition(n, "parameters") for n in plan.COUNTS)
+TWO_DEEP = condition(2, "layers")
 COUNTS = {"rates-293k": 18, "heads": 40, "pause": 48, "rates-899k": 18, "sizes": 24}
 
 
@@ -61,7 +63,7 @@ def test_the_second_size_has_three_times_the_parameters() -> None:
 
 def test_scales_of_parts_share_their_runs_with_the_whole() -> None:
     whole = {stage.largest.name: stage.largest.identity for stage in plan.stages("laptop")}
-    shared = set()
+    shared = set[str]()
     for scale in ("heads", "pause", "sizes"):
         own = {stage.largest.name: stage.largest.identity for stage in plan.stages(scale)}
         assert own.items() <= whole.items()
@@ -120,7 +122,7 @@ def value_distribution(p: int, k: int, most: int) -> list[NDArray[np.float64]]:
 
 
 def test_the_commonest_answer_is_as_common_as_in_theory() -> None:
-    settings = {"task.test_operations": [4, 10], "task.operations": [1, 5], "evaluation.examples": 2000}
+    settings: dict[str, Any] = {"task.test_operations": [4, 10], "task.operations": [1, 5], "evaluation.examples": 2000}
     found = plan.levels(experiment("polynomial", **settings)).set_index("m")
     exact = value_distribution(3, 2, 10)
     assert found.index.tolist() == list(range(4, 11))
@@ -198,9 +200,9 @@ def test_tables_state_the_known_gains_of_a_made_up_frame() -> None:
         | {("in domain", f"899k, {TWO}"): 0, ("out of domain", f"899k, {TWO}"): 0.1}
     )
     assert sizes.loc[("in domain", f"293k, {ONE}"), "p_holm"] == pytest.approx(8 * 2 / 2**8)
-    by_m = page.operations_table(ends[ends["size"] == "293k"]).set_index("m")
-    assert by_m.loc[6, ["in training", "commonest answer", TWO]].tolist() == ["no", "0.120", "0.355"]
-    assert by_m.loc[5, "in training"] == "yes"
+    by_m = page.operations_table(ends[ends["size"] == "293k"]).set_index("m").to_dict("index")
+    assert [by_m[6][name] for name in ("in training", "commonest answer", TWO)] == ["no", "0.120", "0.355"]
+    assert by_m[5]["in training"] == "yes"
 
 
 def test_the_page_compares_with_one_head_in_each_domain() -> None:
