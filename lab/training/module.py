@@ -94,6 +94,7 @@ class TrainingModule(pl.LightningModule):
             states: Tensor = self.network(tokens_BS, context=context)
             return states
         if self._compiled is None:
+            torch.compiler.reset()  # earlier runs of this process count towards the limit of recompilations
             self._compiled = torch.compile(self.network.forward, mode=mode)
         if mode == "reduce-overhead":
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]

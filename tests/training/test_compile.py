@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch._dynamo
 
 import lab
 from lab.config.objective_table import OBJECTIVES
@@ -39,3 +40,12 @@ def test_a_compiled_run_leaves_the_files_of_an_eager_one() -> None:
     eager, compiled = TrainingModule(tiny()), TrainingModule(tiny(compile="default"))
     assert list(compiled.state_dict()) == list(eager.state_dict())
     assert all(name.startswith("network.") for name in eager.state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_runs_before_in_a_process_do_not_stop_compilation(tmp_path: Path) -> None:
+    """Past its limit of recompilations torch would go on without compiling, and only log it."""
+    with torch._dynamo.config.patch(recompile_limit=2, fail_on_recompile_limit_hit=True):
+        for number, length in enumerate((16, 20, 24, 28)):
+            lab.train(tiny(compile="default", task__length=length), tmp_path / str(number))
