@@ -11,43 +11,25 @@ the second loss, and the optimiser's epsilon, against which the size of gradient
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from lab.reproduce.agreement import PLATEAU
 from lab.reproduce.comparison import comparison_study
-from lab.reproduce.comparison.configuration import Comparison, Family
+from lab.reproduce.comparison.configuration import Comparison
+from lab.reproduce.distance_one import case_family
 
 ONE: dict[str, Any] = {"n_future": 1}
 TWO: dict[str, Any] = {"n_future": 2}
 SETTINGS: Mapping[str, Any] = {
+    **PLATEAU.scales["laptop"],
     "task": "agreement",
-    "task.words": 1,
-    "task.pairs": 4,
-    "task.keys": 8,
-    "task.verbs": 16,
-    "task.cases": 8,
-    "model.width": 64,
-    "model.layers": 4,
-    "batch_size": 128,
     "steps": 6000,
     "optimiser.peak_lr": 1e-3,
-    "evaluation.every": 50,
-    "evaluation.examples": 256,
-    "evaluation.measures.induction": 0,
     "compile": "default",
 }
 """Those of results/agreement, with three times the steps."""
-
-
-def family(conditions: Mapping[str, Mapping[str, Any]]) -> Family:
-    """Return a family of conditions of agreement that is compared with its first."""
-    return Family(
-        settings=SETTINGS,
-        conditions=conditions,
-        metric="accuracy/case_first/1",
-        label="accuracy on the case",
-        escaped=0.6,
-        solved=0.9,
-    )
+family = partial(case_family, settings=SETTINGS)
 
 
 LINEAR: dict[str, Any] = {

@@ -9,10 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.reproduce.comparison.configuration import Family
-from lab.reproduce.sizes import SETTINGS as OF_ANY_SIZE
-from lab.reproduce.sizes import SIZES
 
-SETTINGS: Mapping[str, Any] = {**OF_ANY_SIZE, **SIZES["4 layers, width 64"]}
+SETTINGS: Mapping[str, Any] = {
+    "task": "agreement",
+    "task.distance": 1,
+    "model.layers": 4,
+    "model.width": 64,
+    "model.matched": "layers",
+    "batch_size": 128,
+    "steps": 900,
+    "optimiser.peak_lr": 2e-3,
+    "evaluation.every": 25,
+    "evaluation.examples": 256,
+    "evaluation.measures.induction": 0,
+}
 
 
 def case_family(conditions: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any] = SETTINGS) -> Family:

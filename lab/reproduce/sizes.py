@@ -12,24 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.reproduce.comparison import comparison_study
-from lab.reproduce.comparison.configuration import Comparison, Family
+from lab.reproduce.comparison.configuration import Comparison
+from lab.reproduce.distance_one import SETTINGS, case_family
 
 SIZES: Mapping[str, Mapping[str, Any]] = {
     f"{layers} layers, width {width}": {"model.layers": layers, "model.width": width}
     for layers, width in ((2, 64), (3, 64), (4, 32), (4, 64), (4, 128))
 }
 """The size of results/reach has four layers and width 64."""
-SETTINGS: Mapping[str, Any] = {
-    "task": "agreement",
-    "task.distance": 1,
-    "model.matched": "layers",
-    "batch_size": 128,
-    "steps": 900,
-    "optimiser.peak_lr": 2e-3,
-    "evaluation.every": 25,
-    "evaluation.examples": 256,
-    "evaluation.measures.induction": 0,
-}
 CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "n = 1": {"n_future": 1},
     "n = 2": {"n_future": 2},
@@ -59,17 +49,7 @@ One distance, one task and one peak rate, 2e-3, which was tuned at one of the si
 another size may do so at another rate.
 The next-token path has the same number of layers at every n; a further head is one more layer.
 P-values are corrected within each size.""",
-    families={
-        name: Family(
-            settings={**SETTINGS, **size},
-            conditions=CONDITIONS,
-            metric="accuracy/case_first/1",
-            label="accuracy on the case",
-            escaped=0.6,
-            solved=0.9,
-        )
-        for name, size in SIZES.items()
-    },
+    families={name: case_family(CONDITIONS, {**SETTINGS, **size}) for name, size in SIZES.items()},
     seeds=range(610, 618),
 )
 STUDY = comparison_study(COMPARISON)

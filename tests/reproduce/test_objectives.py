@@ -5,6 +5,7 @@ import pytest
 
 from lab.config.kinds import KINDS
 from lab.config.objective_table import OBJECTIVES
+from lab.reproduce.comparison.plan import CONDITION, condition_of
 from lab.reproduce.comparison.tables import escape_table, run_table
 from lab.reproduce.objectives import page, plan
 from lab.reproduce.objectives.conditions import (
@@ -33,7 +34,7 @@ def test_every_condition_has_its_rates_and_seeds(task: str) -> None:
     assert {each.evaluation.split for each in tuning.values()} == {"validation"}
     assert {each.evaluation.split for each in main.values()} == {"test"}
     assert len({each.steps * each.positions_per_step for each in (*tuning.values(), *main.values())}) == 1, "equal tokens"
-    assert {plan.condition_of(name) for name in (*tuning, *main)} == set(conditions_of(task))
+    assert {condition_of(CONDITIONS, name) for name in (*tuning, *main)} == set(conditions_of(task))
 
 
 def test_every_objective_is_a_condition() -> None:
@@ -56,7 +57,7 @@ def test_each_condition_gets_the_rate_that_solves_first() -> None:
             ("b", 1e-3, 0, 900.0, 0.4), ("b", 1e-3, 1, 900.0, 0.4),
             ("b", 2e-3, 0, 900.0, 0.4), ("b", 2e-3, 1, 900.0, 0.5),
         ],
-        columns=[plan.CONDITION, plan.RATE, "seed", "time", "value"],
+        columns=[CONDITION, plan.RATE, "seed", "time", "value"],
     )  # fmt: skip
     assert plan.best_rates(values) == {"a": 1e-3, "b": 2e-3}  # 300 against 400; equal times, a better end
 
@@ -64,7 +65,7 @@ def test_each_condition_gets_the_rate_that_solves_first() -> None:
 def frame_of(task: str, times: dict[str, list[float]], costs: dict[str, float]) -> pd.DataFrame:
     """Build a frame of runs that know the answer from given tokens on, inf for never."""
     rows = [
-        {"task": task, plan.CONDITION: name, "cost": costs.get(name, 1.0), "run": f"{name}-{seed}", "seed": seed}
+        {"task": task, CONDITION: name, "cost": costs.get(name, 1.0), "run": f"{name}-{seed}", "seed": seed}
         | {"state": "finished", "reached": "", "step": tokens // 100, "tokens": tokens, "metric": BENCHES[task].metric}
         | {"value": 0.97 if tokens >= time else 0.1}
         for name, each in times.items()
@@ -84,7 +85,7 @@ TIMES = {name: [500.0, 500, 500, 500] for name in conditions_of("agreement")} | 
 def test_tables_follow_from_the_frame() -> None:
     frame = frame_of("agreement", TIMES, {"joint": 2.0, "sum": 1.25})
     tuned = pd.DataFrame(
-        {"task": "agreement", plan.CONDITION: name, plan.RATE: rate, "seed": 0, "time": rate, "value": 0.5}
+        {"task": "agreement", CONDITION: name, plan.RATE: rate, "seed": 0, "time": rate, "value": 0.5}
         for name in TIMES
         for rate in RATES
     )
@@ -98,7 +99,7 @@ def test_tables_follow_from_the_frame() -> None:
     assert (tokens.loc["bag", "later"], flops.loc["bag", "later"]) == pytest.approx((0, -0.2))
     assert tokens.loc[NEXT_TOKEN, "escaped"] == 0
     stone, _ = BENCHES["agreement"].stone or ("", "")
-    stones = frame[frame[plan.CONDITION].isin([SUM, "hinge"])].assign(metric=stone, reached="solved")
+    stones = frame[frame[CONDITION].isin([SUM, "hinge"])].assign(metric=stone, reached="solved")
     sections = page.sections_of(pd.concat([frame, stones]), tuned)
     titles = [section.title for section in sections]
     assert len(titles) == len(set(titles)) == 7

@@ -13,13 +13,12 @@ from lab.reports.section import markdown_table, section_markdown
 from lab.reproduce import STUDIES, agreement, fig7, reach, star
 from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.comparison.page import sections_of as comparison_sections
-from lab.reproduce.comparison.plan import FAMILY
+from lab.reproduce.comparison.plan import CONDITION, FAMILY
 from lab.reproduce.comparison.tables import escape_table, times_of
 from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.objectives.conditions import SUM, family_of
 from lab.reproduce.objectives.page import sections_of as objective_sections
-from lab.reproduce.objectives.plan import CONDITION
 from lab.reproduce.plateau.configuration import Plateau
 from lab.reproduce.plateau.page import rate_heading, tables_of
 from lab.reproduce.plateau.plan import rate_table

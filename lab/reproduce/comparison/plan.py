@@ -44,9 +44,8 @@ def in_folders(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[st
 
 def condition_of(conditions: Mapping[str, object], run_name: str) -> str:
     """Return the condition in the name of a run's folder."""
-    before, _, _ = run_name.rpartition("-seed")
     folders = {folder_name(name): name for name in conditions}
-    return folders[before.removeprefix(CONDITION) if before not in folders else before]
+    return folders[max((folder for folder in folders if run_name.startswith(f"{folder}-")), key=len)]
 
 
 def named_frame(name: str, family: Family, runs: Sequence[Run]) -> pd.DataFrame:

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from lab.plots.page import new_figure
 from lab.reproduce.comparison.figure import STRIPE, TIMES, draw_times
+from lab.reproduce.comparison.plan import CONDITION
 from lab.reproduce.comparison.tables import times_of
 from lab.reproduce.objectives.conditions import BENCHES, CONDITIONS, QUESTIONS, conditions_of, family_of
-from lab.reproduce.objectives.plan import CONDITION
 
 
 def draw(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

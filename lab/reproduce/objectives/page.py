@@ -13,10 +13,11 @@ from lab.plots.save import save
 from lab.reports.markdown import write_page
 from lab.reports.section import Section
 from lab.reproduce import PAGE, write_frame
+from lab.reproduce.comparison.plan import CONDITION, condition_of
 from lab.reproduce.comparison.tables import end_table, escape_table, run_table, times_of
-from lab.reproduce.objectives.conditions import BENCHES, SCALES, SUM, family_of
+from lab.reproduce.objectives.conditions import BENCHES, CONDITIONS, SCALES, SUM, family_of
 from lab.reproduce.objectives.figure import draw
-from lab.reproduce.objectives.plan import CONDITION, RATE, best_rates, condition_of, named_frame, rate_values
+from lab.reproduce.objectives.plan import RATE, best_rates, named_frame, rate_values
 from lab.runs import Run
 from lab.runs import frame as frame_of
 from lab.stats.bootstrap import share_with_interval
@@ -46,7 +47,7 @@ def further_losses(task: str, runs: Sequence[Run]) -> pd.DataFrame:
     """Return the losses beside those of prediction heads at the end of each run, by `condition`, `metric` and `seed`."""
     rows = frame_of(runs)
     ends = rows[rows["metric"].str.startswith("train/extra/")].sort_values("step").groupby(["run", "metric"]).tail(1)
-    named = ends.assign(task=task, condition=[condition_of(run) for run in ends["run"]])
+    named = ends.assign(task=task, condition=[condition_of(CONDITIONS, run) for run in ends["run"]])
     return named[["task", CONDITION, "seed", "metric", "value"]].sort_values([CONDITION, "metric", "seed"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lab.reproduce import Stage, fixed_stage
+from lab.reproduce.comparison.plan import CONDITION, condition_of, in_folders
 from lab.reproduce.objectives.conditions import (
     BENCHES,
     CONDITIONS,
@@ -25,7 +26,7 @@ from lab.stats.emergence import emergence_table
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping
 
-RATE, CONDITION = "optimiser.peak_lr", "condition"
+RATE = "optimiser.peak_lr"
 
 
 def stages(scale: str) -> list[Stage]:
@@ -34,11 +35,11 @@ def stages(scale: str) -> list[Stage]:
 
 
 def _stages_of(task: str) -> list[Stage]:
-    tuning = sweep_of(task, "-rates", {CONDITION: _in_folders(conditions_of(task)), RATE: list(RATES)}, TUNING_SEEDS)
+    tuning = sweep_of(task, "-rates", {CONDITION: in_folders(conditions_of(task)), RATE: list(RATES)}, TUNING_SEEDS)
 
     def compare(rates: Mapping[str, float]) -> Sweep:
         own = {name: {**settings, RATE: rates[name]} for name, settings in conditions_of(task).items()}
-        return sweep_of(task, "", {CONDITION: _in_folders(own)}, SEEDS, **{"evaluation.split": "test"})
+        return sweep_of(task, "", {CONDITION: in_folders(own)}, SEEDS, **{"evaluation.split": "test"})
 
     anything = dict.fromkeys(conditions_of(task), RATES[0])
     return [fixed_stage(tuning), Stage(compare(anything), lambda tuned: compare(best_rates(rate_values(task, tuned))))]
@@ -56,7 +57,7 @@ def named_frame(task: str, runs: Sequence[Run]) -> pd.DataFrame:
     """Return the frame of a task's metrics with the condition of each run, and its FLOPs against those of the next token."""
     bench, rows = BENCHES[task], frame(runs)
     rows = rows[rows["metric"].isin([bench.metric, *(bench.stone or ())[:1]])]
-    conditions = {run.name: condition_of(run.name) for run in runs}
+    conditions = {run.name: condition_of(CONDITIONS, run.name) for run in runs}
     flops = {run.name: run.experiment.flops_per_step for run in runs}
     plain = next(flops[name] for name, condition in conditions.items() if condition == next(iter(conditions_of(task))))
     cost = {name: each / plain for name, each in flops.items()}
@@ -81,18 +82,3 @@ def best_rates(values: pd.DataFrame) -> dict[str, float]:
     means = values.assign(time=np.log(values["time"]).round(9), value=-values["value"]).groupby([CONDITION, RATE])
     ordered = means[["time", "value"]].mean().reset_index().sort_values(["time", "value", RATE])
     return {str(name): float(part[RATE].iloc[0]) for name, part in ordered.groupby(CONDITION)}
-
-
-def _in_folders(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {_folder(name): dict(settings) for name, settings in conditions.items()}
-
-
-def _folder(condition: str) -> str:
-    return condition.replace(",", "").replace(" ", "_")
-
-
-def condition_of(run_name: str) -> str:
-    """Return the condition in the name of a run's folder."""
-    folders = {_folder(name): name for name in CONDITIONS}
-    known = [folder for folder in folders if run_name.startswith((f"{folder}-", f"condition{folder}-"))]
-    return folders[max(known, key=len)]
