@@ -6,6 +6,7 @@ import pytest
 import tasks
 from tasks import SPLITS, Task, TaskError
 from tasks.core.batch import join
+from tests.helpers.lines import assert_read_back
 
 OPERATIONS = ["+", "-", "*", "/", "x2+y2", "x3+xy"]
 
@@ -84,13 +85,7 @@ def test_the_pairs_are_divided_exactly(operation: str) -> None:
 @pytest.mark.parametrize("spelled", [False, True])
 def test_lines_are_read_back_and_wrong_answers_rejected(spelled: bool) -> None:
     task = tasks.get("modular", p=11, operation="*", spelled=spelled)
-    batch = task.batch(0, 0, 20)
-    for row in range(20):
-        line = task.format(batch.row(row))
-        again = task.parse(line)
-        assert task.format(again) == line
-        for field in ("tokens", "roles", "scored", "answer"):
-            np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(row), field))
+    assert_read_back(task, task.batch(0, 0, 20))
     with pytest.raises(TaskError, match="must be 1, not 5"):
         task.parse("3 * 4 = 5")
 

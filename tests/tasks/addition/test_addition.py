@@ -10,6 +10,7 @@ import tasks
 from tasks import TaskError
 from tasks.core.splits import split_of
 from tests.helpers.enumeration import assert_joints_are_exact
+from tests.helpers.lines import assert_read_back
 
 ORDERS = ("forward", "reversed")
 
@@ -86,13 +87,7 @@ def test_floors_agree_with_a_monte_carlo_estimate(digits: tuple[int, int]) -> No
 @pytest.mark.parametrize("order", ORDERS)
 def test_lines_are_read_back_exactly(order: str) -> None:
     task = tasks.get("addition", digits=(1, 5), order=order)
-    batch = task.batch(0, 0, 50)
-    for number in range(50):
-        line = task.format(batch.row(number))
-        again = task.parse(line)
-        assert task.format(again) == line
-        for field in ("tokens", "roles", "scored", "answer"):
-            np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(number), field))
+    assert_read_back(task, task.batch(0, 0, 50))
 
 
 @pytest.mark.parametrize(("order", "stated"), [("forward", "051"), ("reversed", "150")])

@@ -7,6 +7,7 @@ import pytest
 
 import tasks
 from tasks import TaskError
+from tests.helpers.lines import assert_read_back
 from tests.helpers.stars import FORMS, VARIED
 
 
@@ -14,25 +15,13 @@ from tests.helpers.stars import FORMS, VARIED
 @pytest.mark.parametrize("varied", VARIED, ids=str)
 def test_lines_of_varied_graphs_are_read_back_exactly(varied: dict[str, Any], form: str, direction: str) -> None:
     task = tasks.get("star", arm=4, form=form, direction=direction, **varied)
-    batch = task.batch(0, 0, 50)
-    for row in range(50):
-        line = task.format(batch.row(row))
-        again = task.parse(line)
-        assert task.format(again) == line
-        for field in ("tokens", "roles", "scored", "answer"):
-            np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(row), field))
+    assert_read_back(task, task.batch(0, 0, 50))
 
 
 @pytest.mark.parametrize(("form", "direction"), FORMS)
 def test_lines_are_read_back_exactly(form: str, direction: str) -> None:
     task = tasks.get("star", form=form, direction=direction)
-    batch = task.batch(0, 0, 50)
-    for row in range(50):
-        line = task.format(batch.row(row))
-        again = task.parse(line)
-        assert task.format(again) == line
-        for field in ("tokens", "roles", "scored", "answer"):
-            np.testing.assert_array_equal(getattr(again, field), getattr(batch.row(row), field))
+    assert_read_back(task, task.batch(0, 0, 50))
 
 
 def test_a_public_line_has_the_published_form() -> None:
