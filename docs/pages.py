@@ -10,7 +10,7 @@ import importlib
 import inspect
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import numpy as np
 import lab
 import tasks
 from docs.figures import figures_page
+from docs.markdown import code, first_line, number, table
 from lab.cli.commands import COMMANDS, run_command
 from lab.cli.main import usage
 from lab.cli.tasks.draw import cells_of
@@ -42,22 +43,6 @@ ROOT = Path(__file__).parents[1]
 _FOLDERS = sorted(path.parent.name for path in ROOT.glob("lab/*/__init__.py"))
 PACKAGES = ("tasks", *(f"lab.{name}" for name in _FOLDERS if name not in ("cli", "reproduce")))
 """Packages with an API page of their own."""
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-
-
-def code(text: object) -> str:
-    """Return text as code, or nothing for nothing."""
-    return f"`{text}`" if text not in (None, "") else ""
-
-
-def first_line(value: object) -> str:
-    """Return the first line of a docstring."""
-    return (inspect.getdoc(value) or "").partition("\n")[0]
 
 
 def settings_page() -> str:
@@ -241,7 +226,7 @@ def _task_section(name: str) -> str:
         for each in describe_task(type(task))
     ]
     roles = [
-        (code(role), task.role_label(role), _number(task.floor(role)), _number(task.chance(role)), _plateaus(task, role))
+        (code(role), task.role_label(role), number(task.floor(role)), number(task.chance(role)), _plateaus(task, role))
         for role in task.roles[1:]
     ]
     answers = [
@@ -267,10 +252,6 @@ def _task_section(name: str) -> str:
 
 def _plateaus(task: Task, role: str) -> str:
     return ", ".join(f"{value:.3g} ({name})" for name, value in task.plateaus(role).items())
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
 
 
 def picture(name: str) -> bytes:
