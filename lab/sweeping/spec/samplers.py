@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,10 +21,11 @@ Values = Sequence[float] | None
 
 
 class ReseededSampler(BaseSampler):
-    """A new sampler for each trial, seeded by the trial's number.
+    """A new sampler for each trial, seeded by the trial's number, and for each parameter that is sampled on its own.
 
-    Its choices are a function of the seed, the number and the earlier trials, all of which the storage holds. One sampler for
-    all trials would also depend on how many trials this process has sampled.
+    Its choices are a function of the seed, the number, the parameter's name and the earlier trials, all of which the storage
+    holds. One sampler for all of them would also depend on what this process has sampled before: a worker that goes on with a
+    lost trial does not sample the parameters that the trial has already.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
@@ -31,9 +34,12 @@ class ReseededSampler(BaseSampler):
 
     def _for(self, trial: FrozenTrial) -> BaseSampler:
         if self._current is None or self._current[0] != trial.number:
-            (seed,) = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
-            self._current = trial.number, self._make(int(seed))
+            self._current = trial.number, self._seeded(trial.number)
         return self._current[1]
+
+    def _seeded(self, *numbers: int) -> BaseSampler:
+        (seed,) = np.random.SeedSequence([self._seed, *numbers]).generate_state(1)
+        return self._make(int(seed))
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._current = None
@@ -43,13 +49,24 @@ class ReseededSampler(BaseSampler):
         return self._for(trial).infer_relative_search_space(study, trial)
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
-        return self._for(trial).sample_relative(study, trial, search_space)
+        return shared_parameters(trial) or self._for(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Distribution) -> Any:
-        return self._for(trial).sample_independent(study, trial, param_name, param_distribution)
+        sampler = self._seeded(trial.number, zlib.crc32(param_name.encode()))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Values) -> None:
         self._for(trial).after_trial(study, trial, state, values)
+
+
+def shared_parameters(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the parameters that Optuna's sampler has chosen together, as it stores them for other workers; {} if none.
+
+    It would count a lost trial that has them as one of another worker, and choose others.
+    """
+    parts = {key: text for key, text in trial.system_attrs.items() if ":relative_params:" in key}
+    ordered = sorted(parts, key=lambda key: int(key.rpartition(":")[2]))
+    return dict(json.loads("".join(parts[key] for key in ordered) or "{}"))
 
 
 class ListSampler(BaseSampler):

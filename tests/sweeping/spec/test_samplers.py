@@ -10,7 +10,9 @@ from optuna.trial import TrialState
 
 import lab
 from lab.sweeping.results import collect
+from lab.sweeping.spec import spaces
 from lab.sweeping.spec.configurations import trial_experiments
+from lab.sweeping.study import claims
 from lab.sweeping.study.claims import claim
 from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
@@ -24,6 +26,10 @@ SAMPLERS = [
     {"kind": "gp", "startup_trials": 2},
     {"kind": "nsga2", "population": 3},
 ]
+
+
+class Lost(Exception):
+    """A worker is lost."""
 
 
 def asked(description: dict[str, Any], out: Path, trials: int, *, anew: bool) -> list[dict[str, Any]]:
@@ -49,6 +55,31 @@ def test_a_reopened_study_samples_the_same_configurations(sampler: Any, tmp_path
     assert len({cell["optimiser.peak_lr"] for cell in once}) >= 4
     other = {"kind": sampler} if isinstance(sampler, str) else sampler
     assert asked(search(sampler=other | {"seed": 1}, budget={"trials": 20}), tmp_path / "c", 3, anew=False) != once[:3]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler if isinstance(sampler, str) else sampler["kind"])
+def test_a_loss_between_two_parameters_changes_neither(sampler: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    description = search(sampler=sampler, budget={"trials": 20})
+    whole = asked(description, tmp_path / "whole", 8, anew=True)
+    job = set_up_sweep(description, tmp_path / "lost")
+    usual, usual_ask, lost = spaces.Int.suggest, claims.ask, list[int]()
+
+    def suggest(self: spaces.Int, trial: optuna.Trial, name: str) -> None:
+        if trial.number not in lost:
+            lost.append(trial.number)
+            raise Lost
+        usual(self, trial, name)
+
+    def ask(study: optuna.Study, sweep: Any, _: object) -> optuna.Trial:
+        """Lose a trial after its first parameter, and go on with it as another worker does."""
+        with pytest.raises(Lost):
+            usual_ask(study, sweep, None)
+        return usual_ask(open_study(job), sweep, study.trials[-1]._trial_id)
+
+    monkeypatch.setattr(spaces.Int, "suggest", suggest)
+    monkeypatch.setattr(claims, "ask", ask)
+    assert asked(description, tmp_path / "lost", 8, anew=True) == whole
+    assert lost == list(range(8))
 
 
 def test_tpe_learns_and_random_search_does_not(tmp_path: Path) -> None:
