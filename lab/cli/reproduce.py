@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,15 @@ from tasks.errors import nearest
 if TYPE_CHECKING:
     from lab.runs import Run
     from lab.sweeping import Sweep
+    from lab.sweeping.prepare import Prepared
     from lab.sweeping.spec.plan import Plan
 
 _SETTINGS = """\
 examples:
   lab reproduce agreement --plan         how many runs and about how long
   lab reproduce agreement --workers 2    train or resume, and write results/agreement
+  lab reproduce atlas --join results/atlas/recall results/atlas/star
+                                         the page of parts that were trained with --scale, on other machines too
 
 A setting that the study does not vary can be given by its dotted name, as --task.corpus stories.txt or --compile none. The
 result is another study: give it separate folders (--runs, --out)."""
@@ -43,6 +47,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("-o", "--out", metavar="DIR", help="folder for figure, numbers and page (results/NAME)")
     parser.add_argument("--runs", metavar="DIR", help="folder of its sweeps (runs)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
+    parser.add_argument("--join", nargs="+", metavar="DIR", help="write the page from the reports of parts in these folders")
     parser.add_argument("--plan", action="store_true", help="print the planned runs and their cost, and stop")
     parser.add_force()
     args, rest = parser.parse_known_args(arguments)
@@ -54,39 +59,70 @@ def run(arguments: list[str]) -> int:
     study: Study = load_object(STUDIES[args.name].path, "study")
     if args.scale not in study.scales:
         raise LabError(f"{args.name} has no scale {args.scale!r}; it has: {', '.join(study.scales)}")
-
     out = Path(args.out or f"results/{args.name}")
-    if not args.plan:
+    if args.join:
+        paths = _join(args.name, study, args, settings, out)
+    elif args.plan:
+        return _print_plans(study, args, settings)
+    else:
         check_folder(out, study.page, force=args.force)
+        paths = study.report(args.scale, _train(study, args, settings, out), out)
+    for path in paths:
+        print(path)
+    return 0
 
+
+def _join(name: str, study: Study, args: Namespace, settings: Mapping[str, Any], out: Path) -> list[Path]:
+    """Write the report of a study from those of its parts, and return its paths."""
+    parts = [Path(part) for part in args.join]
+    if study.join is None:
+        raise LabError(f"reproduce: --join cannot be given: {name} has no parts")
+    if args.plan or settings:
+        raise LabError("reproduce: --join trains nothing, and has no plan and no settings")
+    if out.resolve() in [part.resolve() for part in parts]:
+        raise LabError(f"reproduce: --out must be another folder than those of --join, not {out}")
+    check_folder(out, study.page, force=args.force)
+    return study.join(parts, out)
+
+
+def _prepare(stage: Sweep, args: Namespace, settings: Mapping[str, Any]) -> Prepared:
+    """Return a study's sweep with other settings, ready to run."""
+    from lab.sweeping.prepare import prepare
+
+    sweep = _override(stage, settings)
+    return prepare(sweep, Path(args.runs or "runs") / sweep.name)
+
+
+def _print_plans(study: Study, args: Namespace, settings: Mapping[str, Any]) -> int:
+    """Print the planned runs of each sweep and their cost."""
+    from lab.sweeping.workers.settings import Workers
+
+    plans, workers = list[Plan](), Workers(args.workers)
+    for number, stage in enumerate(study.stages(args.scale)):
+        prepared = _prepare(stage.largest, args, settings)
+        plans.append(prepared.plan())
+        count = workers.count_here(prepared.demand)
+        print(f"{prepared.job.sweep.name}{', at most' if number else ''}: {plans[-1].text(count)}", flush=True)
+    if len(plans) > 1:
+        print(f"all sweeps: {_total(plans, count)}")
+    return 0
+
+
+def _train(study: Study, args: Namespace, settings: Mapping[str, Any], out: Path) -> list[list[Run]]:
+    """Train or resume the runs of each stage."""
     from rich.console import Console
 
-    from lab.sweeping.prepare import prepare
     from lab.sweeping.run import run as run_sweep
     from lab.sweeping.workers.settings import Workers
 
     finished: list[list[Run]] = []
-    plans: list[Plan] = []
-    for number, stage in enumerate(study.stages(args.scale)):
-        planned = stage.largest if args.plan else stage.plan(finished[-1] if finished else ())
-        sweep = _override(planned, settings)
-        prepared = prepare(sweep, Path(args.runs or "runs") / sweep.name)
-        workers = Workers(args.workers)
-        if args.plan:
-            plans.append(prepared.plan())
-            count = workers.count_here(prepared.demand)
-            print(f"{sweep.name}{', at most' if number else ''}: {plans[-1].text(count)}", flush=True)
-            continue
+    for stage in study.stages(args.scale):
+        prepared = _prepare(stage.plan(finished[-1] if finished else ()), args, settings)
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         with resumable("stopped; run the same command again to continue"):
-            finished.append(run_sweep(prepared, workers, Console(highlight=False), evaluations=True).complete())
-    if args.plan:
-        if len(plans) > 1:
-            print(f"all sweeps: {_total(plans, count)}")
-        return 0
-    for path in study.report(args.scale, finished, out):
-        print(path)
-    return 0
+            result = run_sweep(prepared, Workers(args.workers), Console(highlight=False), evaluations=True)
+            finished.append(result.complete())
+    return finished
 
 
 def _total(plans: Sequence[Plan], workers: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,24 @@ Intervals are of 90 %: of means by expanded percentile bootstrap over seeds, of 
 They do not decide what is found.
 All runs of a sweep are measured on the same {{sequences}} sequences; the intervals do not cover their choice."""
 """Notes on how to read a page's tables."""
+
+
+def write_joined_page(path: Path, title: str, sections: Sequence[Section], parts: Sequence[Path]) -> Path:
+    """Write a page that joins the pages of a study's parts.
+
+    Args:
+        path: File of the page.
+        title: Heading of the page.
+        sections: Sections of the page; links to the parts follow them.
+        parts: Pages of the parts, which say how to read the tables and where the numbers come from.
+
+    Raises:
+        LabError: If the file cannot be written.
+    """
+    links = "\n".join(f"- [{part.parent.name}]({Path(os.path.relpath(part, path.parent)).as_posix()})" for part in parts)
+    text = f"Joined from the pages of the parts, which say how to read the tables and where their numbers come from:\n\n{links}"
+    write_atomic(path, render_markdown(title, [*sections, Section("Where this comes from", text)]))
+    return path
 
 
 def write_page(path: Path, title: str, sections: Sequence[Section], runs: Sequence[Run]) -> Path:

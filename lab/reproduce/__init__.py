@@ -6,11 +6,12 @@ A new study is one object, a `Study`, and one line in `STUDIES`.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lab.errors import LabError
 from lab.runs.files import write_atomic
 
 if TYPE_CHECKING:
@@ -85,12 +86,45 @@ class Study:
         stages: Return the stages at a scale, in order.
         report: Write figures, numbers and page at a scale from the finished runs of each stage, and return their paths.
         page: Name of the page.
+        join: Write the report of a study whose scales are parts of it, from the folders of the reports of parts, and return its
+            paths; None for other studies.
     """
 
     scales: Mapping[str, Any]
     stages: Callable[[str], list[Stage]]
     report: Callable[[str, Sequence[Sequence[Run]], Path], list[Path]]
     page: str = PAGE
+    join: Callable[[Sequence[Path], Path], list[Path]] | None = None
+
+
+def read_parts(parts: Sequence[Path], column: str, names: Collection[str], file: str = FRAME) -> pd.DataFrame:
+    """Read a table from the folder of each part's report, and return all their rows.
+
+    Args:
+        parts: The folders.
+        column: The column that names a row's part of the study.
+        names: All parts of the study.
+        file: File of the table.
+
+    Raises:
+        LabError: If a folder has no such file, its rows are of another study, or another folder has rows of the same part.
+    """
+    import pandas as pd
+
+    origins: dict[str, Path] = {}
+    tables = []
+    for part in parts:
+        if not (part / file).is_file():
+            raise LabError(f"{part}: has no {file}, as the folder of a study's report has")
+        table = pd.read_csv(part / file)
+        found = set(table[column]) if column in table else {"none"}
+        if not found <= set(names):
+            raise LabError(f"{part}: is the report of another study: its {column} must be one of {', '.join(names)}")
+        for name in sorted(found & origins.keys()):
+            raise LabError(f"{part}: has {name}, as {origins[name]} has")
+        origins |= dict.fromkeys(found, part)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def write_frame(frame: pd.DataFrame, out: Path) -> Path:

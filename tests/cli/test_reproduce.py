@@ -59,6 +59,11 @@ def test_a_study_of_two_sweeps_is_trained_once_and_reported(tmp_path: Path, caps
         (["star", "--stepz", "10"], "did you mean 'steps'"),
         (["star", "--n-future", "3"], "--n_future cannot be given: it is what star-laptop varies"),
         (["fig7", "--optimiser.peak_lr", "1e-3"], "--optimiser.peak_lr cannot be given"),
+        (["s4", "--join", "results/s4"], "--join cannot be given: s4 has no parts"),
+        (["epochs", "--join", "a", "b", "--plan"], "--join trains nothing, and has no plan and no settings"),
+        (["epochs", "--steps", "3", "--join", "a", "b"], "--join trains nothing, and has no plan and no settings"),
+        (["epochs", "--join", "a", "results/epochs"], "--out must be another folder than those of --join"),
+        (["epochs", "--join", "a", "b"], "a: has no frame.csv.gz, as the folder of a study's report has"),
         (["fig7", "--task", "induction"], "metric 'accuracy/second_again/1' is not reported"),
     ],
 )

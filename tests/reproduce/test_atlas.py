@@ -12,7 +12,7 @@ import scipy
 from lab.config import experiment
 from lab.metrics import Metric
 from lab.reports.section import markdown_table, section_markdown
-from lab.reproduce import atlas
+from lab.reproduce import PAGE, atlas, write_frame
 from lab.reproduce.atlas import effects, page, plan
 from lab.reproduce.atlas.figure import draw
 from lab.reproduce.atlas.rule import RULE, SEEN
@@ -208,6 +208,18 @@ def test_figure_has_a_row_for_each_task_sorted_by_score(known_answer: Answer) ->
     assert [RULE[task].score for task in rows] == sorted((each.score for each in RULE.values()), reverse=True)
     assert len(numbers) == 2 * len(RULE)
     assert f"n = 2, {len(RULE) - len(SEEN)} not seen: D = +1.00" in drawn.axes[1].get_title(loc="left")
+
+
+def test_parts_give_the_page_of_all_their_tasks(known_frame: pd.DataFrame, tmp_path: Path) -> None:
+    parts = [tmp_path / str(task) for task in known_frame["task"].unique()]
+    for part in parts:
+        part.mkdir()
+        write_frame(known_frame[known_frame["task"] == part.name], part)
+    assert atlas.STUDY.join is not None
+    atlas.STUDY.join(parts, tmp_path / "joined")
+    text = (tmp_path / "joined" / PAGE).read_text(encoding="utf-8")
+    for section in page.sections_of(known_frame):
+        assert section_markdown(section) in text
 
 
 def test_report_follows_from_the_runs_of_one_task(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ all tasks, the area under the learning curve, and compared with the scores of `l
     lab reproduce atlas --plan               how many runs of each task, and about how long
     lab reproduce atlas --scale recall       one task, whose runs the whole atlas shares
     lab reproduce atlas                      all tasks: 568 runs, about nine hours on two cores with a C++ compiler
+    lab reproduce atlas --join DIR ...       the page of the tasks whose reports are in these folders
 """
 
 from lab.reproduce import Study
-from lab.reproduce.atlas.page import report
+from lab.reproduce.atlas.page import join, report
 from lab.reproduce.atlas.plan import SCALES, stages
 
-STUDY = Study(SCALES, stages, report)
+STUDY = Study(SCALES, stages, report, join=join)

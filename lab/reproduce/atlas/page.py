@@ -11,9 +11,9 @@ import pandas as pd
 from lab import plots
 from lab.metrics import Metric
 from lab.plots.save import save
-from lab.reports.markdown import write_page
+from lab.reports.markdown import write_joined_page, write_page
 from lab.reports.section import Section
-from lab.reproduce import PAGE, write_frame
+from lab.reproduce import PAGE, read_parts, write_frame
 from lab.reproduce.atlas import rule
 from lab.reproduce.atlas.effects import Correlation, correlations, effects_of, learnt_range, tasks_of
 from lab.reproduce.atlas.figure import draw
@@ -25,6 +25,7 @@ from lab.stats.configurations import run_values
 from lab.stats.emergence import THRESHOLDS, emergence_table
 from lab.stats.times import time_table
 
+TITLE = "Atlas: where do further prediction heads help?"
 LAYERS = SHARED["model.layers"]
 DECIDING = COMPARED[0]
 """The comparison that decides on the rule."""
@@ -63,11 +64,21 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     """Write figure, frame and page from the finished runs of each task, and return their paths."""
     frames = [named_frame(task, runs) for task, runs in zip(SCALES[scale], finished, strict=True)]
     frame = pd.concat(frames, ignore_index=True)
+    page = write_page(out / PAGE, TITLE, sections_of(frame), [*chain(*finished)])
+    return [*_draw(frame, out), write_frame(frame, out), page]
+
+
+def join(parts: Sequence[Path], out: Path) -> list[Path]:
+    """Write figure, frame and page of the tasks whose reports are in folders, and return their paths."""
+    frame = read_parts(parts, "task", RULE)
+    out.mkdir(parents=True, exist_ok=True)
+    page = write_joined_page(out / PAGE, TITLE, sections_of(frame), [part / PAGE for part in parts])
+    return [*_draw(frame, out), write_frame(frame, out), page]
+
+
+def _draw(frame: pd.DataFrame, out: Path) -> list[Path]:
     with plots.style():
-        files = save(*draw(effects_of(frame), correlations(frame)), out / "atlas.png")
-    title = "Atlas: where do further prediction heads help?"
-    page = write_page(out / PAGE, title, sections_of(frame), [*chain(*finished)])
-    return [*files, write_frame(frame, out), page]
+        return save(*draw(effects_of(frame), correlations(frame)), out / "atlas.png")
 
 
 def sections_of(frame: pd.DataFrame) -> list[Section]:

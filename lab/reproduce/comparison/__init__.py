@@ -8,10 +8,11 @@ from functools import partial
 
 from lab.reproduce import Study
 from lab.reproduce.comparison.configuration import Comparison
-from lab.reproduce.comparison.page import report
+from lab.reproduce.comparison.page import join, report
 from lab.reproduce.comparison.plan import stages
 
 
 def comparison_study(comparison: Comparison) -> Study:
     """Return the study that a configuration describes."""
-    return Study(comparison.scales, partial(stages, comparison), partial(report, comparison))
+    parts = partial(join, comparison) if len(comparison.families) > 1 else None
+    return Study(comparison.scales, partial(stages, comparison), partial(report, comparison), join=parts)

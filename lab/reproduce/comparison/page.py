@@ -10,9 +10,9 @@ import pandas as pd
 
 from lab import plots
 from lab.plots.save import save
-from lab.reports.markdown import write_page
+from lab.reports.markdown import write_joined_page, write_page
 from lab.reports.section import Section
-from lab.reproduce import PAGE, write_frame
+from lab.reproduce import PAGE, read_parts, write_frame
 from lab.reproduce.comparison.configuration import Comparison, Family
 from lab.reproduce.comparison.figure import draw
 from lab.reproduce.comparison.plan import FAMILY, named_frame
@@ -31,10 +31,24 @@ def report(comparison: Comparison, scale: str, finished: Sequence[Sequence[Run]]
     names = comparison.scales[scale]
     frames = [named_frame(name, comparison.families[name], runs) for name, runs in zip(names, finished, strict=True)]
     frame = pd.concat(frames, ignore_index=True)
-    with plots.style():
-        files = save(*draw(comparison.families, frame), out / f"{comparison.name}.png")
     page = write_page(out / PAGE, comparison.title, sections_of(comparison, frame), list(dict.fromkeys(chain(*finished))))
-    return [*files, write_frame(frame, out), page]
+    return [*_draw(comparison, frame, out), write_frame(frame, out), page]
+
+
+def join(comparison: Comparison, parts: Sequence[Path], out: Path) -> list[Path]:
+    """Write figure, frame and page of all families from the folders of reports of some of them, and return their paths."""
+    frame = read_parts(parts, FAMILY, comparison.families)
+    places = {name: place for place, name in enumerate(comparison.families)}
+    frame = frame.sort_values(FAMILY, key=lambda names: names.map(places), kind="stable", ignore_index=True)
+    pages = [part / PAGE for part in parts]
+    out.mkdir(parents=True, exist_ok=True)
+    page = write_joined_page(out / PAGE, comparison.title, sections_of(comparison, frame), pages)
+    return [*_draw(comparison, frame, out), write_frame(frame, out), page]
+
+
+def _draw(comparison: Comparison, frame: pd.DataFrame, out: Path) -> list[Path]:
+    with plots.style():
+        return save(*draw(comparison.families, frame), out / f"{comparison.name}.png")
 
 
 def sections_of(comparison: Comparison, frame: pd.DataFrame) -> list[Section]:

@@ -6,11 +6,12 @@ figure lists beside the results.
 
     lab reproduce objectives --scale agreement    one task, 210 runs
     lab reproduce objectives                      agreement, star and stories: a night or two on two cores
+    lab reproduce objectives --join DIR ...       the page of the tasks whose reports are in these folders
 """
 
 from lab.reproduce import Study
 from lab.reproduce.objectives.conditions import SCALES
-from lab.reproduce.objectives.page import report
+from lab.reproduce.objectives.page import join, report
 from lab.reproduce.objectives.plan import stages
 
-STUDY = Study(SCALES, stages, report)
+STUDY = Study(SCALES, stages, report, join=join)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from lab import plots
 from lab.plots.save import save
-from lab.reports.markdown import write_page
+from lab.reports.markdown import write_joined_page, write_page
 from lab.reports.section import Section
-from lab.reproduce import PAGE, write_frame
+from lab.reproduce import FRAME, PAGE, read_parts, write_frame
 from lab.reproduce.comparison.plan import CONDITION, condition_of
 from lab.reproduce.comparison.tables import end_table, escape_table, run_table, times_of
 from lab.reproduce.objectives.conditions import BENCHES, CONDITIONS, SCALES, SUM, family_of
@@ -20,9 +20,13 @@ from lab.reproduce.objectives.figure import draw
 from lab.reproduce.objectives.plan import RATE, best_rates, named_frame, rate_values
 from lab.runs import Run
 from lab.runs import frame as frame_of
+from lab.runs.files import write_atomic
 from lab.stats.bootstrap import share_with_interval
 from lab.stats.emergence import emergence_table
 from lab.stats.times import each_time
+
+RATES, LOSSES = "rates.csv", "further_losses.csv"
+"""Tables beside the frame: the tuning runs, and losses beside those of prediction heads."""
 
 
 def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
@@ -30,17 +34,34 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     tasks = SCALES[scale]
     tuned, runs = dict(zip(tasks, finished[::2], strict=True)), dict(zip(tasks, finished[1::2], strict=True))
     rates = pd.concat([rate_values(task, tuned[task]).assign(task=task) for task in tasks], ignore_index=True)
-    rates.to_csv(out / "rates.csv", index=False)
     columns = ["task", CONDITION, "cost", "run", "seed", "state", "reached", "step", "tokens", "metric", "value"]
     frames = [named_frame(task, runs[task]).assign(task=task).reindex(columns=columns) for task in tasks]
     frame = pd.concat(frames, ignore_index=True)
-    rates = pd.read_csv(out / "rates.csv")
-    pd.concat([further_losses(task, runs[task]) for task in tasks]).to_csv(out / "further_losses.csv", index=False)
+    losses = pd.concat([further_losses(task, runs[task]) for task in tasks])
+    files = _write_tables(frame, rates, losses, out)
+    sections = sections_of(frame, pd.read_csv(out / RATES))
+    return [*files, write_page(out / PAGE, _title(frame), sections, [*chain(*finished)])]
+
+
+def join(parts: Sequence[Path], out: Path) -> list[Path]:
+    """Write figure, frames and page of the tasks whose reports are in folders, and return their paths."""
+    frame, rates, losses = (read_parts(parts, "task", BENCHES, file) for file in (FRAME, RATES, LOSSES))
+    out.mkdir(parents=True, exist_ok=True)
+    files = _write_tables(frame, rates, losses, out)
+    return [*files, write_joined_page(out / PAGE, _title(frame), sections_of(frame, rates), [part / PAGE for part in parts])]
+
+
+def _title(frame: pd.DataFrame) -> str:
+    return f"Objectives on {', '.join(frame['task'].unique())}: which ingredient does the work?"
+
+
+def _write_tables(frame: pd.DataFrame, rates: pd.DataFrame, losses: pd.DataFrame, out: Path) -> list[Path]:
+    """Write the figure and all tables that the page follows from."""
+    write_atomic(out / RATES, rates.to_csv(index=False))
+    write_atomic(out / LOSSES, losses.to_csv(index=False))
     with plots.style():
         files = save(*draw(frame), out / "objectives.png")
-    title = f"Objectives on {', '.join(tasks)}: which ingredient does the work?"
-    page = write_page(out / PAGE, title, sections_of(frame, rates), [*chain(*finished)])
-    return [out / "rates.csv", out / "further_losses.csv", *files, write_frame(frame, out), page]
+    return [out / RATES, out / LOSSES, *files, write_frame(frame, out)]
 
 
 def further_losses(task: str, runs: Sequence[Run]) -> pd.DataFrame:
