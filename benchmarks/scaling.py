@@ -2,12 +2,12 @@
 
     python -m benchmarks --only scaling
 
-The law has four prices, fitted to all steps at once by their relative errors:
+The model has four coefficients, fitted to all steps at once by their relative errors:
 
     seconds = a x FLOPs of matrices + b x FLOPs of attention + c x states moved + e x layers
 
-FLOPs are those of training (forward and backward), states moved are positions x layers x width: what norms, activations and
-residual sums touch. A price is what one more unit costs; none can be negative.
+FLOPs are those of training, forward and backward. States moved are positions x layers x width: the memory traffic of norms,
+activations and residual sums grows with them. A coefficient is the cost of one more unit in seconds; none can be negative.
 """
 
 from __future__ import annotations
@@ -38,17 +38,28 @@ FIGURE = Path(__file__).parents[1] / "docs" / "scaling.png"
 TOKENS, VOCABULARY = 2048, 64
 VARIED = {
     "n": "prediction heads n",
-    "T": "row length T",
+    "T": "sequence length T",
     "d": "width d",
     "L": "layers L",
     "size": "million parameters",
 }
-WITHIN = 0.25
-"""Largest relative error that the law may have."""
+"""Labels of the x axes, by the column that is varied."""
+TARGET = 0.25
+"""Largest relative error that the model may have."""
 
 
-class Point(NamedTuple):
-    """A shape: what is varied, prediction heads n, row length T, width d, layers L, attention heads, tokens of a step."""
+class Shape(NamedTuple):
+    """The shape of a step.
+
+    Attributes:
+        varied: The column that is varied, a key of `VARIED`.
+        n: Prediction heads.
+        T: Sequence length in tokens.
+        d: Width.
+        L: Layers.
+        H: Attention heads.
+        tokens: Tokens of a step.
+    """
 
     varied: str
     n: int
@@ -59,74 +70,87 @@ class Point(NamedTuple):
     tokens: int = TOKENS
 
 
-def points() -> Iterator[Point]:
-    """Each of n, T, d, L varied alone around a middle, and the paper's sizes."""
+def list_shapes() -> Iterator[Shape]:
+    """Vary each of n, T, d and L alone around one shape, then yield the paper's sizes."""
     for n in (1, 2, 4, 6):
-        yield Point("n", n, 128, 128, 8, 4)
+        yield Shape("n", n, 128, 128, 8, 4)
     for T in (16, 64, 256, 512):
-        yield Point("T", 1, T, 128, 8, 4)
+        yield Shape("T", 1, T, 128, 8, 4)
     for d in (32, 64, 128, 256, 512):
-        yield Point("d", 1, 128, d, 8, 4)
+        yield Shape("d", 1, 128, d, 8, 4)
     for L in (2, 4, 8, 16):
-        yield Point("L", 1, 128, 128, L, 4)
+        yield Shape("L", 1, 128, 128, L, 4)
     for name in ("1M", "3M", "10M", "30M", "100M"):
-        shape = SIZES[name]
-        yield Point("size", 1, 256, shape.width, shape.layers, shape.n_heads, tokens=512)
+        size = SIZES[name]
+        yield Shape("size", 1, 256, size.width, size.layers, size.n_heads, tokens=512)
 
 
-def terms(point: Point) -> NDArray[np.float64]:
-    """What the law's four prices are multiplied with."""
-    experiment = experiment_of(point)
-    counts = network_counts(experiment.model, point.n)
-    matrices = matrix_parameters(experiment.model, counts) + point.n * VOCABULARY * point.d
-    flops = 6 * point.tokens * matrices
-    attention = 12 * point.tokens * counts.layers * point.d * (point.T + 1) / 2
-    return np.array([flops, attention, point.tokens * counts.layers * point.d, counts.layers], dtype=np.float64)
+def compute_terms(shape: Shape) -> NDArray[np.float64]:
+    """Return the four numbers that the coefficients multiply: FLOPs of matrices and of attention, states moved, layers."""
+    experiment = make_experiment(shape)
+    counts = network_counts(experiment.model, shape.n)
+    matrices = matrix_parameters(experiment.model, counts) + shape.n * VOCABULARY * shape.d
+    flops = 6 * shape.tokens * matrices
+    attention = 12 * shape.tokens * counts.layers * shape.d * (shape.T + 1) / 2
+    return np.array([flops, attention, shape.tokens * counts.layers * shape.d, counts.layers], dtype=np.float64)
 
 
-def experiment_of(point: Point) -> lab.Experiment:
-    """An experiment of that shape."""
+def make_experiment(shape: Shape) -> lab.Experiment:
+    """Return an experiment on induction with this shape."""
     settings = {
-        "model.width": point.d, "model.layers": point.L, "model.n_heads": point.H,
-        "task.vocabulary": VOCABULARY, "task.length": point.T, "task.period": [2, 5], "task.test_period": None,
+        "model.width": shape.d, "model.layers": shape.L, "model.n_heads": shape.H,
+        "task.vocabulary": VOCABULARY, "task.length": shape.T, "task.period": [2, 5], "task.test_period": None,
     }  # fmt: skip
-    return lab.experiment("induction", settings, n_future=point.n)
+    return lab.experiment("induction", settings, n_future=shape.n)
 
 
-def seconds_of(point: Point, rounds: int) -> float:
-    """Median seconds of a step."""
-    experiment = experiment_of(point)
-    step = ours(experiment, tokens_of(experiment, point.tokens // point.T))
+def time_step(shape: Shape, rounds: int) -> float:
+    """Return the median time of a step in seconds, after one step of warm-up."""
+    experiment = make_experiment(shape)
+    step = ours(experiment, tokens_of(experiment, shape.tokens // shape.T))
     step()
-    measured = []
+    seconds = []
     for _ in range(rounds):
-        began = clock()
+        start = clock()
         step()
-        measured.append(clock() - began)
-    return statistics.median(measured)
+        seconds.append(clock() - start)
+    return statistics.median(seconds)
 
 
-def fit(terms_PK: NDArray[np.float64], seconds_P: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The prices that make the sum of squared relative errors least, none below zero; P points, K terms."""
-    scale_K = terms_PK.max(0)
-    prices_K, _ = nnls(terms_PK / scale_K / seconds_P[:, None], np.ones(len(seconds_P)))
-    fitted: NDArray[np.float64] = prices_K / scale_K
-    return fitted
+def fit_coefficients(terms_SK: NDArray[np.float64], seconds_S: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit the coefficients by non-negative least squares of the relative errors.
+
+    Args:
+        terms_SK: K terms of each of S shapes.
+        seconds_S: Measured seconds of a step of each shape.
+
+    Returns:
+        Seconds per unit of each term, (K,).
+    """
+    scale_K = terms_SK.max(0)
+    scaled_K, _ = nnls(terms_SK / scale_K / seconds_S[:, None], np.ones(len(seconds_S)))
+    coefficients_K: NDArray[np.float64] = scaled_K / scale_K
+    return coefficients_K
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Measured steps as points and the law as lines, a panel for each thing that is varied."""
-    measured, law = looks(("measured", "law")).values()
+    """Draw measured steps as points and the model as lines, with a panel for each column that is varied.
+
+    Args:
+        table: A row for each shape, with the fields of `Shape`, `parameters` (non-embedding), and `seconds` of a step as
+            measured and by the `model`.
+    """
+    measured, model = looks(("measured", "model")).values()
     with style():
         figure, axes = plt.subplots(1, 5, figsize=(11, 2.5), layout="constrained")
         for axis, (varied, label) in zip(axes, VARIED.items(), strict=True):
             part = table[table.varied == varied]
             across = part.parameters / 1e6 if varied == "size" else part[varied]
-            axis.plot(across, part.law, color=law.colour, linestyle=law.line, label="law")
+            axis.plot(across, part.model, color=model.colour, linestyle=model.line, label="model")
             axis.plot(across, part.seconds, linestyle="none", marker=measured.marker, color=measured.colour, label="measured")
             axis.set(xscale="log", xlabel=label)
             if varied in ("n", "T"):
-                axis.set_ylim(0, 1.2 * part.seconds.max())  # hardly a factor of two: on a logarithmic scale one sees noise
+                axis.set_ylim(0, 1.2 * part.seconds.max())  # below a factor of two a logarithmic axis shows only noise
             else:
                 axis.set_yscale("log")
             axis.set_xticks(across, [f"{value:.0f}" for value in across])
@@ -137,24 +161,29 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def run(rounds: int = 5, figure: Path | None = None) -> list[Finding]:
-    """The law's largest relative error; with a path the figure and its numbers are written as well."""
-    chosen = list(points())
-    terms_PK = np.stack([terms(point) for point in chosen])
-    seconds_P = np.array([seconds_of(point, rounds) for point in each("shape", chosen)])
-    prices_K = fit(terms_PK, seconds_P)
-    table = pd.DataFrame(chosen)
-    table["parameters"] = [experiment_of(point).non_embedding_parameters for point in chosen]
-    table["seconds"], table["law"] = seconds_P.round(5), (terms_PK @ prices_K).round(5)
-    off = (table.law / table.seconds - 1).abs()
-    a, b, c, e = prices_K
+    """Time a step of every shape, fit the model and return its largest relative error.
+
+    Args:
+        rounds: Timed steps of each shape.
+        figure: Where to save the figure, with its numbers beside it; nothing is saved without a path.
+    """
+    shapes = list(list_shapes())
+    terms_SK = np.stack([compute_terms(shape) for shape in shapes])
+    seconds_S = np.array([time_step(shape, rounds) for shape in each("shape", shapes)])
+    coefficients_K = fit_coefficients(terms_SK, seconds_S)
+    table = pd.DataFrame(shapes)
+    table["parameters"] = [make_experiment(shape).non_embedding_parameters for shape in shapes]
+    table["seconds"], table["model"] = seconds_S.round(5), (terms_SK @ coefficients_K).round(5)
+    errors = (table.model / table.seconds - 1).abs()
+    a, b, c, e = coefficients_K
     rows = [
         ["matrices", f"{1e-9 / a:.0f} GFLOP/s" if a else "free"],
         ["attention", f"{1e-9 / b:.0f} GFLOP/s" if b else "free"],
         ["states moved", f"{1e9 * c:.2f} ns each"],
         ["layers", f"{1e6 * e:.0f} us each"],
-        ["relative error, median", f"{off.median():.3f}"],
+        ["relative error, median", f"{errors.median():.3f}"],
     ]
-    print_table(f"The law of a step's cost, {len(chosen)} shapes", ["price", "fitted"], rows)
+    print_table(f"Model of a step's cost, {len(shapes)} shapes", ["term", "fitted"], rows)
     if figure is not None:
         save(draw(table), table, figure)
-    return [Finding("scaling law, largest relative error", float(off.max()), WITHIN, False)]
+    return [Finding("model of a step's cost, largest relative error", float(errors.max()), TARGET, False)]
