@@ -14,7 +14,7 @@ import torch
 
 import lab
 from benchmarks.progress import each
-from benchmarks.timing import Finding, clock, in_turns, paired_ratio, print_findings
+from benchmarks.timing import Finding, call_in_turns, clock, paired_ratio, print_findings
 from lab.config import Experiment
 from lab.training.ensemble import EnsembleModule
 from lab.training.module import TrainingModule
@@ -36,9 +36,9 @@ def run(rounds: int = 3, seeds: int = 8, accelerator: str = "cpu") -> list[Findi
         short = {"steps": 13, "schedule.warmup_steps": 0, "accelerator": accelerator, **settings}
         members = [lab.experiment(task, short, seed=seed) for seed in range(seeds)]
         timed = {"ensemble": partial(ensemble_seconds, members), "separate": partial(separate_seconds, members)}
-        ratio = paired_ratio(in_turns(timed, rounds), "separate", "ensemble")
+        ratio = paired_ratio(call_in_turns(timed, rounds), "separate", "ensemble")
         aim = 8.0 if accelerator == "cuda" else 1.0
-        findings.append(Finding(f"{seeds} seeds separately x as an ensemble, {name}", ratio, aim, True))
+        findings.append(Finding(f"{seeds} seeds separately x as an ensemble, {name}", ratio, ">=", aim))
     return findings
 
 

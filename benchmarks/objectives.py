@@ -19,8 +19,8 @@ import torch
 import lab
 from benchmarks.overhead import bare
 from benchmarks.progress import each
-from benchmarks.steps import ROWS, shaped
-from benchmarks.timing import in_turns, interleaved, medians, paired_ratio, print_table
+from benchmarks.steps import SEQUENCES, make_experiment
+from benchmarks.timing import call_in_turns, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
 from lab.config.kinds import KINDS
 from lab.config.objective_table import OBJECTIVES
@@ -44,7 +44,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
 def objective_ratios(rounds: int) -> list[list[str]]:
     """Time steps, the feed included: ratio to the plain sum's time, to its FLOPs, and the excess, at two sizes."""
     demo = {**CASES["induction"], "model.layers": 5}  # room for every kind of heads
-    bases = {"demo": lab.experiment("induction", demo), "1M": lab.override(shaped("1M"), {"batch_size": ROWS})}
+    bases = {"demo": lab.experiment("induction", demo), "1M": lab.override(make_experiment("1M"), {"batch_size": SEQUENCES})}
     ratios: dict[str, list[str]] = {name: [] for name in CONDITIONS}
     for size in each("size", bases):
         steps, flops = {}, {}
@@ -52,7 +52,7 @@ def objective_ratios(rounds: int) -> list[list[str]]:
             short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
             experiment = lab.override(bases[size], short)
             steps[name], flops[name] = partial(seconds_of, experiment), experiment.flops_per_step
-        seconds = in_turns(steps, rounds)
+        seconds = call_in_turns(steps, rounds)
         for name in CONDITIONS:
             time, cost = paired_ratio(seconds, name, "sum"), flops[name] / flops["sum"]
             ratios[name] += [f"{time:.2f}", f"{cost:.2f}", f"{time / cost:.2f}"]

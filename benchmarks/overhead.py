@@ -21,7 +21,7 @@ from torch import Tensor
 
 import lab
 from benchmarks.progress import each
-from benchmarks.steps import ROWS, Step, shaped, stepper
+from benchmarks.steps import SEQUENCES, Step, make_experiment, make_step
 from benchmarks.timing import Finding, interleaved, medians
 from lab.config import Experiment
 from lab.evaluation.evaluator import Evaluator
@@ -48,7 +48,7 @@ def bare(experiment: Experiment) -> Step:
         part, matrices = next(feed), network.unembedding.matrices
         return multi_head_loss(network(part.inputs.tokens_BS), matrices, Targets(*part.targets), part.counts_L).total
 
-    return stepper(network, loss, bf16=False)
+    return make_step(network, loss, bf16=False)
 
 
 def loop(experiment: Experiment) -> None:
@@ -76,14 +76,14 @@ def lightning_overhead(name: str, experiment: Experiment, rounds: int, steps: in
         for kind in ("bare", "lightning")
     }
     what = f"Lightning x a bare loop, {name} step of {1e3 * per_step['bare']:.1f} ms"
-    return Finding(what, per_step["lightning"] / per_step["bare"], 1.03, False)
+    return Finding(what, per_step["lightning"] / per_step["bare"], "<=", 1.03)
 
 
 def feed_share(name: str, experiment: Experiment, rounds: int) -> Finding:
     """The feed's time as a share of a step with it."""
     feed = iter(Feed(experiment))
     median = medians(interleaved({"feed": partial(next, feed), "step": bare(experiment)}, rounds))
-    return Finding(f"feed, share of a {name} step", median["feed"] / median["step"], 0.02, False)
+    return Finding(f"feed, share of a {name} step", median["feed"] / median["step"], "<=", 0.02)
 
 
 def evaluation_share(rounds: int) -> Finding:
@@ -93,7 +93,7 @@ def evaluation_share(rounds: int) -> Finding:
     median = medians(interleaved({"evaluation": partial(evaluator, network), "step": bare(experiment)}, rounds))
     points = len(points_of(experiment))
     evaluating, training = points * median["evaluation"], experiment.steps * median["step"]
-    return Finding("evaluation, share of a demo run", evaluating / (evaluating + training), 0.15, False)
+    return Finding("evaluation, share of a demo run", evaluating / (evaluating + training), "<=", 0.15)
 
 
 def start_up(rounds: int) -> Finding:
@@ -104,12 +104,12 @@ def start_up(rounds: int) -> Finding:
             began = time.perf_counter()
             subprocess.run([Path(sys.executable).with_name("lab"), "--help"], check=True, capture_output=True, cwd=folder)
             seconds.append(time.perf_counter() - began)
-    return Finding("lab --help, seconds", statistics.median(seconds), 0.5, False)
+    return Finding("lab --help, seconds", statistics.median(seconds), "<=", 0.5)
 
 
 def run(rounds: int = 7) -> list[Finding]:
     """Lightning, feed, evaluation, start-up."""
-    large = lab.override(shaped("1M"), {"batch_size": ROWS})
+    large = lab.override(make_experiment("1M"), {"batch_size": SEQUENCES})
     star = lab.experiment("star", n_future=2)
     return [
         lightning_overhead("1M", large, rounds, steps=12),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.progress import each
-from benchmarks.steps import LENGTH, ROWS, VOCABULARY, Step, ours, shaped, stepper, tokens_of
+from benchmarks.steps import LENGTH, SEQUENCES, VOCABULARY, Step, make_experiment, make_step, ours, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
 from lab.config.cost import inner_width
@@ -46,7 +46,7 @@ def llama(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bo
     network: nn.Module = LlamaForCausalLM(LlamaConfig(**shape))
     network.to(tokens_BT.device)
     call = torch.compile(network) if compiled else network
-    return stepper(network, lambda: call(input_ids=tokens_BT, labels=tokens_BT).loss, bf16=bf16)
+    return make_step(network, lambda: call(input_ids=tokens_BT, labels=tokens_BT).loss, bf16=bf16)
 
 
 def x_transformers(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bool) -> Step:
@@ -79,7 +79,7 @@ def x_transformers(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, com
         logits_RV = call(tokens_BT)[:, :-1].flatten(0, 1)
         return F.cross_entropy(logits_RV.float(), tokens_BT[:, 1:].flatten())
 
-    return stepper(network, loss, bf16=bf16)
+    return make_step(network, loss, bf16=bf16)
 
 
 NETWORKS: dict[str, Callable[..., Step]] = {"ours": ours, "Llama": llama, "x-transformers": x_transformers}
@@ -87,8 +87,8 @@ NETWORKS: dict[str, Callable[..., Step]] = {"ours": ours, "Llama": llama, "x-tra
 
 def best_settings(size: str, rounds: int) -> tuple[dict[str, Step], list[list[str]]]:
     """The fastest setting of each network, and a row for everything that was tried."""
-    experiment = shaped(size)
-    tokens_BT = tokens_of(experiment, ROWS)
+    experiment = make_experiment(size)
+    tokens_BT = tokens_of(experiment, SEQUENCES)
     best, rows = {}, []
     for name, make in NETWORKS.items():
         tried = {
@@ -118,7 +118,7 @@ def run(rounds: int = 12, sizes: tuple[str, ...] = SIZES) -> list[Finding]:
         for peer in others:
             rows.append([f"{size} {mine} against {peer}", "", f"{paired_ratio(seconds, peer, mine):.2f} x"])
         ratio = min(paired_ratio(seconds, peer, mine) for peer in others)
-        findings.append(Finding(f"tokens/s, {size} step, x the best peer at its best", ratio, TARGET, True))
-    title = f"Training step, {ROWS} rows of {LENGTH} tokens, vocabulary {VOCABULARY}"
+        findings.append(Finding(f"tokens/s, {size} step, x the best peer at its best", ratio, ">=", TARGET))
+    title = f"Training step, {SEQUENCES} rows of {LENGTH} tokens, vocabulary {VOCABULARY}"
     print_table(title, ["network and setting", "ms", "tokens/s"], rows)
     return findings

@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import lab
 from benchmarks.progress import each
-from benchmarks.steps import ROWS, Step, ours, shaped, tokens_of
+from benchmarks.steps import SEQUENCES, Step, make_experiment, ours, tokens_of
 from benchmarks.timing import print_table
 
 KINDS = {
@@ -72,8 +72,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     columns: dict[str, dict[str, float]] = {}
     for size in each("size", options.sizes):
-        experiment = lab.experiment("star", n_future=2) if size == "star" else shaped(size)
-        tokens_BT = tokens_of(experiment, experiment.batch_size if size == "star" else ROWS)
+        experiment = lab.experiment("star", n_future=2) if size == "star" else make_experiment(size)
+        tokens_BT = tokens_of(experiment, experiment.batch_size if size == "star" else SEQUENCES)
         for bf16 in (False,) if size == "star" else (False, True):
             step = ours(experiment, tokens_BT, bf16=bf16)
             columns[f"{size} {'bf16' if bf16 else 'f32'}"] = shares(

@@ -1,4 +1,4 @@
-"""Progress of a benchmark on standard error, so that the tables on standard output stay clean."""
+"""Print the progress of a benchmark on standard error, so that standard output has tables only."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
-_BEGAN = time.monotonic()
+_START = time.monotonic()
 
 
-def each(what: str, items: Collection[Item], *, at_most_every: float = 0.0) -> Iterator[Item]:
-    """Go through items, and print a line before each: seconds since the start, `what`, which of how many, and the item.
+def each(name: str, items: Collection[Item], *, at_most_every: float = 0.0) -> Iterator[Item]:
+    """Yield items, and print a line before each: seconds since the start, name and number of the item, and its text.
 
     Args:
-        what: What an item is, as `round`.
-        items: Shown by their text; numbers of a range are not.
-        at_most_every: Seconds from one line to the next; the first item always has one.
+        name: What an item is, such as `round`.
+        items: The items; the text of a range's items is not printed.
+        at_most_every: Least seconds between two lines; the first item always has a line.
     """
     printed = -float("inf")
-    for place, item in enumerate(items, start=1):
+    for number, item in enumerate(items, start=1):
         now = time.monotonic()
         if now - printed >= at_most_every:
-            note(f"{what} {place} of {len(items)}{'' if isinstance(items, range) else f': {item}'}")
+            log(f"{name} {number} of {len(items)}{'' if isinstance(items, range) else f': {item}'}")
             printed = now
         yield item
 
 
-def note(line: str) -> None:
-    """Print what begins now, after the seconds since the start."""
-    print(f"{time.monotonic() - _BEGAN:6.0f} s  {line}", file=sys.stderr, flush=True)
+def log(line: str) -> None:
+    """Print a line on standard error, after the seconds since the start."""
+    print(f"{time.monotonic() - _START:6.0f} s  {line}", file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import lab
-from benchmarks.timing import Finding, in_turns, medians, paired_ratio, print_findings, print_table
+from benchmarks.timing import Finding, call_in_turns, medians, paired_ratio, print_findings, print_table
 from lab.training import train_each
 
 BASELINE = "import torch"
@@ -59,11 +59,11 @@ def run(rounds: int = 7) -> list[Finding]:
                 for seed in range(SEEDS)
             }
         )
-        times = in_turns({command: partial(seconds, command, folder) for command in COMMANDS}, rounds)
+        times = call_in_turns({command: partial(seconds, command, folder) for command in COMMANDS}, rounds)
     rows = [[command, f"{median:.2f}"] for command, median in medians(times).items()]
     print_table("Processor time in a fresh process", ["command", "s"], rows)
     return [
-        Finding(f"{command} x {BASELINE}", paired_ratio(times, command, BASELINE), LIMITS[command], False) for command in LIMITS
+        Finding(f"{command} x {BASELINE}", paired_ratio(times, command, BASELINE), "<=", LIMITS[command]) for command in LIMITS
     ]
 
 

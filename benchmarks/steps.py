@@ -1,4 +1,4 @@
-"""The steps that benchmarks time: forward, backward, clipping and fused AdamW on fixed tokens."""
+"""Make the training steps that benchmarks time: forward, backward, clipping and fused AdamW on fixed tokens."""
 
 from __future__ import annotations
 
@@ -12,35 +12,42 @@ from lab.config import Experiment
 from lab.model import build
 from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
-ROWS, LENGTH, VOCABULARY = 16, 256, 256
+SEQUENCES, LENGTH, VOCABULARY = 16, 256, 256
+"""Sequences of a step, tokens of a sequence, and size of the vocabulary."""
 
 Step = Callable[[], None]
 
 
-def device() -> torch.device:
-    """A GPU if there is one."""
+def pick_device() -> torch.device:
+    """Return the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def shaped(size: str, n_future: int = 1) -> Experiment:
-    """An experiment with one of the paper's sizes and rows of 256 tokens."""
+def make_experiment(size: str, n_future: int = 1) -> Experiment:
+    """Return an experiment with one of the paper's sizes and sequences of `LENGTH` tokens."""
     settings = {"model.size": size, "task.vocabulary": VOCABULARY, "task.length": LENGTH, "task.test_period": None}
     return lab.experiment("induction", settings, n_future=n_future)
 
 
-def tokens_of(experiment: Experiment, rows: int) -> Tensor:
-    """Random tokens, (rows, T): what they are does not matter to time and memory."""
+def tokens_of(experiment: Experiment, sequences: int) -> Tensor:
+    """Draw uniform random tokens, (sequences, T); time and memory do not depend on their values."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(experiment.task.vocab_size, (rows, experiment.task.length), generator=generator).to(device())
+    return torch.randint(experiment.task.vocab_size, (sequences, experiment.task.length), generator=generator).to(pick_device())
 
 
-def stepper(network: nn.Module, loss: Callable[[], Tensor], *, bf16: bool) -> Step:
-    """A whole training step."""
+def make_step(network: nn.Module, loss: Callable[[], Tensor], *, bf16: bool) -> Step:
+    """Return a training step of a network: loss, gradients, clipping and update.
+
+    Args:
+        network: Its parameters are updated.
+        loss: Computes the scalar loss of a step.
+        bf16: Whether the loss is computed under bfloat16 autocast.
+    """
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
-    kind = next(network.parameters()).device.type
+    device_type = next(network.parameters()).device.type
 
     def step() -> None:
-        with torch.autocast(kind, torch.bfloat16, enabled=bf16):
+        with torch.autocast(device_type, torch.bfloat16, enabled=bf16):
             value = loss()
         value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -51,14 +58,21 @@ def stepper(network: nn.Module, loss: Callable[[], Tensor], *, bf16: bool) -> St
 
 
 def ours(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool = False, compiled: bool = False) -> Step:
-    """Our step, with as many prediction heads as the experiment has."""
+    """Return a training step of our network, with the prediction heads of the experiment.
+
+    Args:
+        experiment: Gives the network.
+        tokens_BT: Tokens of every step.
+        bf16: Whether the forward pass runs under bfloat16 autocast.
+        compiled: Whether the network is compiled.
+    """
     network, n = build(experiment).to(tokens_BT.device), experiment.n_future
     call = torch.compile(network) if compiled else network
-    everything = torch.ones_like(tokens_BT, dtype=torch.bool)
+    scored_BT = torch.ones_like(tokens_BT, dtype=torch.bool)
 
     def loss() -> Tensor:
-        targets_NBT = future_targets(tokens_BT, everything, n)
+        targets_NBT = future_targets(tokens_BT, scored_BT, n)
         counts_N = (targets_NBT != IGNORE).sum((1, 2))
         return multi_head_loss(call(tokens_BT), network.unembedding.matrices, Targets(targets_NBT), counts_N).total
 
-    return stepper(network, loss, bf16=bf16)
+    return make_step(network, loss, bf16=bf16)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import lab
-from benchmarks.progress import note
-from benchmarks.timing import Finding, in_turns, medians, paired_ratio
+from benchmarks.progress import log
+from benchmarks.timing import Finding, call_in_turns, medians, paired_ratio
 
 SWEEP: dict[str, Any] = {
     "name": "throughput",
@@ -47,9 +47,9 @@ def train(workers: int) -> float:
 def run(rounds: int = 3, workers: int = 2) -> list[Finding]:
     """Throughput of several workers x one."""
     one, several = "1 worker", f"{workers} workers"
-    note("warm-up of 1 worker")
+    log("warm-up of 1 worker")
     train(1)  # the libraries are read from the disk
-    seconds = in_turns({one: partial(train, 1), several: partial(train, workers)}, rounds)
+    seconds = call_in_turns({one: partial(train, 1), several: partial(train, workers)}, rounds)
     median = medians(seconds)
     what = f"sweep, throughput of {several} ({median[several]:.0f} s) x {one} ({median[one]:.0f} s)"
-    return [Finding(what, paired_ratio(seconds, one, several), 1.85, True)]
+    return [Finding(what, paired_ratio(seconds, one, several), ">=", 1.85)]

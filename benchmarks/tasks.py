@@ -31,4 +31,4 @@ def run(rounds: int = 15) -> list[Finding]:
     rates = {name: ROWS * chosen[name].length / median / 1e6 for name, median in seconds.items()}
     rows = [[name, f"{1e3 * seconds[name]:.2f}", f"{rate:.2f}"] for name, rate in rates.items()]
     print_table(f"Batches of {ROWS} rows, train split", ["task", "ms a batch", "million tokens/s"], rows)
-    return [Finding(f"{name}, million tokens/s", rates[name], target, True) for name, target in targets.items()]
+    return [Finding(f"{name}, million tokens/s", rates[name], ">=", target) for name, target in targets.items()]

@@ -1,4 +1,4 @@
-"""Interleaved timing, so that noise of the machine affects all candidates equally; medians are reported."""
+"""Time candidates in interleaved rounds, so that noise of the machine affects all equally, and print tables of the results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from rich.console import Console
@@ -18,56 +19,71 @@ from benchmarks.progress import each
 
 @dataclass(frozen=True)
 class Finding:
-    """A measured number beside its target.
+    """A measured number with its target.
 
     Attributes:
-        what: What was measured.
-        value: The number, mostly a ratio.
-        limit: Its target.
-        at_least: Whether the target is a floor; else it is a ceiling.
+        name: What was measured, with the unit if it has one.
+        value: The measured number, in most cases a ratio.
+        bound: Whether the value should be at least (`>=`) or at most (`<=`) the target.
+        target: The target, in the unit of the value.
     """
 
-    what: str
+    name: str
     value: float
-    limit: float
-    at_least: bool
+    bound: Literal[">=", "<="]
+    target: float
 
     @property
     def verdict(self) -> str:
-        """The number, its target, and whether it is met."""
-        met = self.value >= self.limit if self.at_least else self.value <= self.limit
-        return f"{self.value:.3f} (target {'>=' if self.at_least else '<='} {self.limit:g}: {'met' if met else 'MISSED'})"
+        """Format the value, the target and whether it is met."""
+        met = self.value >= self.target if self.bound == ">=" else self.value <= self.target
+        return f"{self.value:.3f} (target {self.bound} {self.target:g}: {'met' if met else 'MISSED'})"
 
 
 def clock() -> float:
-    """Seconds: the process's own where it is one thread on a CPU, which other programs disturb least, else the wall's."""
+    """Return the time in seconds, after all work of the GPU.
+
+    It is the processor time of the process where it runs one thread on a CPU, which other programs disturb least; otherwise it
+    is the wall time.
+    """
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.process_time() if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter()
 
 
 def interleaved(candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
-    """Time every candidate in each round, interleaved, in seconds.
+    """Time every candidate once in each round.
 
     Args:
-        candidates: What to call, by name.
-        rounds: How often each is timed.
-        warm_up: How often each is called before.
+        candidates: Functions to time, by name.
+        rounds: Timed calls of each candidate.
+        warm_up: Calls of each candidate before the first round.
+
+    Returns:
+        Seconds of each candidate, by round.
     """
     for name in each("warm-up", candidates):
         for _ in range(warm_up):
             candidates[name]()
 
-    def timed(candidate: Callable[[], object]) -> float:
-        began = clock()
+    def time_call(candidate: Callable[[], object]) -> float:
+        start = clock()
         candidate()
-        return clock() - began
+        return clock() - start
 
-    return in_turns({name: partial(timed, candidate) for name, candidate in candidates.items()}, rounds)
+    return call_in_turns({name: partial(time_call, candidate) for name, candidate in candidates.items()}, rounds)
 
 
-def in_turns(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Call every candidate in each round, interleaved, and return the values: for candidates that measure their own seconds."""
+def call_in_turns(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Call every candidate once in each round, for candidates that measure themselves.
+
+    Args:
+        candidates: Functions that return what they measure, by name.
+        rounds: Calls of each candidate.
+
+    Returns:
+        Values of each candidate, by round.
+    """
     values: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in each(f"{', '.join(candidates)}: round", range(rounds), at_most_every=1.0):
         for name, candidate in candidates.items():
@@ -80,30 +96,30 @@ def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def paired_ratio(seconds: Mapping[str, list[float]], above: str, below: str) -> float:
+def paired_ratio(seconds: Mapping[str, list[float]], numerator: str, denominator: str) -> float:
     """Return the median over rounds of one candidate's time divided by another's in the same round."""
-    return statistics.median(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
+    return statistics.median(a / b for a, b in zip(seconds[numerator], seconds[denominator], strict=True))
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table with the machine beneath its title."""
+    """Print a table, with versions and machine below its title."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right")
     for row in rows:
         table.add_row(*row)
     console = Console(width=120)
-    console.print(f"[bold]{title}[/bold]\n[dim]{machine()}[/dim]", highlight=False)
+    console.print(f"[bold]{title}[/bold]\n[dim]{describe_machine()}[/dim]", highlight=False)
     console.print(table)
 
 
 def print_findings(title: str, findings: list[Finding]) -> None:
-    """Print what was measured beside its targets."""
-    print_table(title, ["what", "measured"], [[finding.what, finding.verdict] for finding in findings])
+    """Print a table of findings with their targets."""
+    print_table(title, ["what", "measured"], [[finding.name, finding.verdict] for finding in findings])
 
 
-def machine() -> str:
-    """Versions and threads, in a line."""
+def describe_machine() -> str:
+    """Return a line with the versions of torch and Python, the threads and the processor."""
     threads = torch.get_num_threads()
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
-    return f"torch {torch.__version__}, {threads} threads, {where}, Python {platform.python_version()}"
+    processor = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    return f"torch {torch.__version__}, {threads} threads, {processor}, Python {platform.python_version()}"
