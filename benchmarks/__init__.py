@@ -1,5 +1,5 @@
-"""Speed and memory, against peers.
+"""Measure speed and memory, in part against other libraries.
 
 `python -m benchmarks` runs the benchmarks that have targets and prints one table of their numbers; `--only NAME` runs one.
-The others are programs of their own: coverage, objectives, precision, profile, storage, and `ensemble` on a GPU.
+The others are separate programs: coverage, objectives, precision, profile, sizes, storage, and `ensemble` on a GPU.
 """

@@ -1,7 +1,7 @@
-"""Every benchmark, then one table of all numbers that have a target.
+"""Run every benchmark, then print one table of all numbers that have a target.
 
-python -m benchmarks --threads 1                 about 20 minutes; docs/performance.md has a run of it
-python -m benchmarks --only peak memory          some of them, with --rounds ROUNDS each
+python -m benchmarks --threads 1                 about 20 minutes; docs/performance.md has the numbers of a run
+python -m benchmarks --only peak memory          some of them; --rounds sets the rounds of each
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks import decode, ensemble, heads, interp, memory, overhead, peak, 
 from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
-ALL: dict[str, Callable[..., list[Finding]]] = {
+BENCHMARKS: dict[str, Callable[..., list[Finding]]] = {
     "tasks": tasks.run,
     "heads": heads.run,
     "peak": peak.run,
@@ -31,21 +31,22 @@ ALL: dict[str, Callable[..., list[Finding]]] = {
     "decode": decode.run,
     "peers": peers.run,
 }
+"""Functions that run a benchmark and return its findings, by name."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
-    parser.add_argument("--only", nargs="+", choices=list(ALL), default=list(ALL))
-    parser.add_argument("--rounds", type=int, help="of interleaved timing (each benchmark's own)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; a run of the laboratory has one")
+    parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS))
+    parser.add_argument("--rounds", type=int, help="rounds of interleaved timing (default: as each benchmark sets)")
     options = parser.parse_args()
     rounds = {} if options.rounds is None else {"rounds": options.rounds}
     torch.set_num_threads(options.threads)
     findings: list[Finding] = []
     for name in each("benchmark", options.only):
-        began = time.monotonic()
-        findings += ALL[name](**rounds)
-        print(f"{name}: {time.monotonic() - began:.0f} s\n", flush=True)
+        start = time.monotonic()
+        findings += BENCHMARKS[name](**rounds)
+        print(f"{name}: {time.monotonic() - start:.0f} s\n", flush=True)
     print_findings("Everything that has a target", findings)
 
 

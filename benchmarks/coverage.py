@@ -1,7 +1,7 @@
-"""How often 90 % intervals hold the truth, by number of seeds and by how a metric is spread over seeds.
+"""Simulate how often 90 % intervals contain the true value, by number of seeds and by distribution over seeds.
 
 python -m benchmarks.coverage                 the table of docs/statistics.md, in about two minutes
-python -m benchmarks.coverage --datasets 100  a rough one, in seconds
+python -m benchmarks.coverage --datasets 100  a rough estimate, in seconds
 """
 
 from __future__ import annotations
@@ -22,61 +22,66 @@ Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 SEEDS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 DATASETS = 4000
-_AT_ONCE = 250
-SPREADS: dict[str, tuple[Draw, float]] = {
+_CHUNK = 250
+DISTRIBUTIONS: dict[str, tuple[Draw, float]] = {
     "normal": (lambda rng, shape: rng.normal(size=shape), 0.0),
     "exponential": (lambda rng, shape: rng.exponential(size=shape), 1.0),
     "lognormal": (lambda rng, shape: rng.lognormal(size=shape), math.exp(0.5)),
     "two-peaked, 1 in 4": (lambda rng, shape: (rng.random(shape) < 1 / 4).astype(float), 1 / 4),
     "two-peaked, 1 in 8": (lambda rng, shape: (rng.random(shape) < 1 / 8).astype(float), 1 / 8),
 }
-"""How values are spread over seeds, and their true mean. Two-peaked: 1 off the plateau, 0 on it."""
+"""Distributions of a value over seeds, each with its true mean. Two-peaked: 1 for a run off the plateau, 0 on it."""
 
 
-def interval_coverage(draw: Draw, mean: float, seeds: int, datasets: int, seed: int = 0) -> float:
-    """Share of simulated datasets whose expanded percentile interval holds the true mean.
+def simulate_coverage(draw: Draw, mean: float, seeds: int, datasets: int, seed: int = 0) -> float:
+    """Return the share of simulated datasets whose expanded percentile interval contains the true mean.
 
     Args:
-        draw: Values of (seeds, datasets) from a generator.
+        draw: Draws values of shape (seeds, datasets) from a generator.
         mean: Their true mean.
-        seeds: In each dataset; below five as well, where the laboratory prints no interval.
-        datasets: How many are simulated.
-        seed: Of the simulation.
+        seeds: Values in each dataset; also below five, where the laboratory prints no interval.
+        datasets: Number of simulated datasets.
+        seed: Seed of the simulation.
+
+    Returns:
+        A share in [0, 1].
     """
     values_SD = draw(np.random.default_rng([seed, seeds]), (seeds, datasets))
     weights_RS = resample(seeds)
-    held = 0
-    for begin in range(0, datasets, _AT_ONCE):
-        low, high = expanded_percentile(weights_RS @ values_SD[:, begin : begin + _AT_ONCE], LEVEL, seeds)
-        held += int(((low <= mean + 1e-12) & (mean - 1e-12 <= high)).sum())
-    return held / datasets
+    covered = 0
+    for begin in range(0, datasets, _CHUNK):
+        low, high = expanded_percentile(weights_RS @ values_SD[:, begin : begin + _CHUNK], LEVEL, seeds)
+        covered += int(((low <= mean + 1e-12) & (mean - 1e-12 <= high)).sum())
+    return covered / datasets
 
 
-def share_coverage(share: float, runs: int) -> float:
-    """Probability that the exact interval of the share of escaped runs holds the true one."""
-    intervals = [escaped_share([place < escaped for place in range(runs)]) for escaped in range(runs + 1)]
-    held = [each.low <= share <= each.high for each in intervals]
-    return float(np.sum(stats.binom.pmf(np.arange(runs + 1), runs, share), where=held))
+def compute_share_coverage(share: float, runs: int) -> float:
+    """Return the probability that the exact interval of the share of escaped runs contains the true share."""
+    intervals = [escaped_share([run < escaped for run in range(runs)]) for escaped in range(runs + 1)]
+    covers = [interval.low <= share <= interval.high for interval in intervals]
+    return float(np.sum(stats.binom.pmf(np.arange(runs + 1), runs, share), where=covers))
 
 
-def coverage_table(datasets: int, seeds: Sequence[int] = SEEDS) -> list[list[str]]:
-    """A row for each spread: its name, and per cent of the intervals that hold the truth for each number of seeds."""
+def tabulate_coverage(datasets: int, seeds: Sequence[int] = SEEDS) -> list[list[str]]:
+    """Return a row for each kind of interval: its name, and its coverage in per cent for each number of seeds."""
     rows = [
-        [f"mean, {name}", *(f"{100 * interval_coverage(draw, mean, each, datasets):.0f}" for each in seeds)]
-        for name in each("spread", SPREADS)
-        for draw, mean in [SPREADS[name]]
+        [f"mean, {name}", *(f"{100 * simulate_coverage(draw, mean, count, datasets):.0f}" for count in seeds)]
+        for name in each("distribution", DISTRIBUTIONS)
+        for draw, mean in [DISTRIBUTIONS[name]]
     ]
     for name, share in (("1 in 4", 1 / 4), ("1 in 8", 1 / 8)):
-        rows.append([f"exact share, {name}", *(f"{100 * share_coverage(share, each):.0f}" for each in seeds)])
+        rows.append([f"exact share, {name}", *(f"{100 * compute_share_coverage(share, count):.0f}" for count in seeds)])
     return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--datasets", type=int, default=DATASETS)
+    parser.add_argument(
+        "--datasets", type=int, default=DATASETS, help="simulated datasets of each distribution and number of seeds"
+    )
     options = parser.parse_args()
-    title = f"Per cent of {100 * LEVEL:.0f} % intervals that hold the truth, by number of seeds"
-    print_table(title, ["interval of", *map(str, SEEDS)], coverage_table(options.datasets))
+    title = f"Per cent of {100 * LEVEL:.0f} % intervals that contain the true value, by number of seeds"
+    print_table(title, ["interval of", *map(str, SEEDS)], tabulate_coverage(options.datasets))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A benchmark shows on standard error what it does, and prints its tables alone on standard output."""
+"""A benchmark prints its progress on standard error, and only its tables on standard output."""
 
 import importlib
 import sys
@@ -12,23 +12,23 @@ SHORT = {
     "__main__": ["--only", "tasks", "--rounds", "1"],
     "coverage": ["--datasets", "2"],
 }
-"""Benchmarks that take a second at these arguments."""
+"""Arguments with which a benchmark takes a second, by its name."""
 
 
-def test_each_item_has_a_line_before_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
-    turns = each("size", ["1M", "3M"])
-    assert next(turns) == "1M"
+def test_a_line_is_printed_before_each_item(capsys: pytest.CaptureFixture[str]) -> None:
+    items = each("size", ["1M", "3M"])
+    assert next(items) == "1M"
     assert capsys.readouterr().err.endswith("s  size 1 of 2: 1M\n")
-    assert list(turns) == ["3M"]
+    assert list(items) == ["3M"]
     assert capsys.readouterr().err.endswith("s  size 2 of 2: 3M\n")
 
 
-def test_short_rounds_have_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quick_items_share_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(each("round", range(1000), at_most_every=60.0)) == list(range(1000))
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_interleaved_timings_are_named_with_their_rounds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_interleaved_timing_prints_candidates_and_rounds(capsys: pytest.CaptureFixture[str]) -> None:
     interleaved({"ours": lambda: None, "theirs": lambda: None}, 3)
     out, err = capsys.readouterr()
     assert out == ""
@@ -38,10 +38,12 @@ def test_interleaved_timings_are_named_with_their_rounds(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_a_benchmark_shows_where_it_is(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_benchmark_prints_its_progress_on_standard_error(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", [name, *SHORT[name]])
     importlib.import_module(f"benchmarks.{name}").main()
     out, err = capsys.readouterr()
     assert " 1 of " in err
     assert " 1 of " not in out
-    assert "torch" in out, "the machine beneath a table's title"
+    assert "torch" in out, "the line with the machine below a table's title"
