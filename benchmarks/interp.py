@@ -1,4 +1,4 @@
-"""Time of the instruments that look inside a network, and of keeping the weights that they look at.
+"""Time the instruments that look inside a network, and keeping the weights that they need.
 
     python -m benchmarks.interp
     python -m benchmarks.interp --only kept
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 import lab
-from benchmarks.overhead import bare
+from benchmarks.overhead import make_bare_step
 from benchmarks.progress import each
 from benchmarks.timing import Finding, interleaved, medians, print_findings
 from lab.evaluation.evaluator import Evaluator
@@ -34,65 +34,66 @@ from lab.reproduce.demo_cases import CASES as DEMO
 from lab.runs.weights import save_weights
 
 
-def kept_share(rounds: int) -> Finding:
-    """Keeping the weights at every evaluation point, as a share of a demo run's training and evaluation."""
+def measure_kept_weights(rounds: int) -> Finding:
+    """Measure the time to keep the weights at every point, as a share of the training and evaluation time of a demo run."""
     experiment = lab.experiment("induction", {**DEMO["induction"], "checkpoint.keep": "every"}, n_future=2)
     network, evaluator = build(experiment), Evaluator(experiment)
     with tempfile.TemporaryDirectory() as folder:
-        parts: dict[str, Callable[[], object]] = {
+        candidates: dict[str, Callable[[], object]] = {
             "keeping": partial(save_weights, network, Path(folder) / "weights.safetensors"),
             "evaluation": partial(evaluator, network),
-            "step": bare(experiment),
+            "step": make_bare_step(experiment),
         }
-        median = medians(interleaved(parts, 3 * rounds))
-    run = len(points_of(experiment)) * median["evaluation"] + experiment.steps * median["step"]
-    return Finding(
-        "kept weights at every point, share of a demo run",
-        len(kept_points(experiment)) * median["keeping"] / run,
-        "<=",
-        0.02,
-    )
+        median = medians(interleaved(candidates, 3 * rounds))
+    run_seconds = len(points_of(experiment)) * median["evaluation"] + experiment.steps * median["step"]
+    share = len(kept_points(experiment)) * median["keeping"] / run_seconds
+    return Finding("keeping the weights at every evaluation point, share of a demo run", share, "<=", 0.02)
 
 
-def probe_seconds(rounds: int) -> Finding:
-    """Probes of every layer, position and target of a demo network with its controls, in seconds."""
+def time_call(name: str, instrument: Callable[[], object], rounds: int) -> float:
+    """Return the median time of a call in seconds, after one call of warm-up; progress is printed under the name."""
+    return medians(interleaved({name: instrument}, rounds, warm_up=1))[name]
+
+
+def time_probe(rounds: int) -> Finding:
+    """Time probes of every layer, position and target of a demo network, with their controls, in seconds."""
     experiment = lab.experiment("induction", DEMO["induction"], n_future=2)
-    timed = {"probe": partial(probe, build(experiment), experiment.task)}
-    return Finding("probe of all layers and positions, seconds", medians(interleaved(timed, rounds, 1))["probe"], "<=", 20.0)
+    seconds = time_call("probe", partial(probe, build(experiment), experiment.task), rounds)
+    return Finding("probe of all layers and positions, seconds", seconds, "<=", 20.0)
 
 
-def ablation_seconds(rounds: int) -> Finding:
-    """Ablation of every component of a network of 4 layers on 512 sequences, in seconds."""
+def time_ablation(rounds: int) -> Finding:
+    """Time an ablation of every component of a network of 4 layers on 512 sequences, in seconds."""
     experiment = lab.experiment("induction", n_future=1)
-    timed = {"ablation": partial(ablation, build(experiment), experiment.task, sequences=512)}
-    return Finding("ablation of all components, seconds", medians(interleaved(timed, rounds, 1))["ablation"], "<=", 20.0)
+    seconds = time_call("ablation", partial(ablation, build(experiment), experiment.task, sequences=512), rounds)
+    return Finding("ablation of all components, seconds", seconds, "<=", 20.0)
 
 
-def patching_seconds(rounds: int) -> Finding:
-    """Patching of every state of a network of 4 layers at every named position, both ways, in seconds."""
+def time_patching(rounds: int) -> Finding:
+    """Time patching of every state of a network of 4 layers at every named position, in both directions, in seconds."""
     experiment = lab.experiment("induction", n_future=1)
-    timed = {"patching": partial(patching, build(experiment), experiment.task)}
-    return Finding("grid of patches, seconds", medians(interleaved(timed, rounds, 1))["patching"], "<=", 60.0)
+    seconds = time_call("patching", partial(patching, build(experiment), experiment.task), rounds)
+    return Finding("patching of all states, seconds", seconds, "<=", 60.0)
 
 
-def seconds_of(measure: Callable[..., object], task: str, rounds: int) -> Finding:
-    """An instrument with its default options on the network of a task's default experiment, in seconds."""
-    experiment = lab.experiment(task, n_future=2)
-    timed = {"measure": partial(measure, build(experiment).eval(), experiment.task)}
-    return Finding(f"{measure.__name__} on {task}, seconds", medians(interleaved(timed, rounds, 1))["measure"], "<=", 20.0)
+def time_instrument(instrument: Callable[..., object], task: str, rounds: int) -> Finding:
+    """Time an instrument with its default options on an untrained network of a task's default settings, in seconds."""
+    experiment, name = lab.experiment(task, n_future=2), instrument.__name__
+    seconds = time_call(name, partial(instrument, build(experiment).eval(), experiment.task), rounds)
+    return Finding(f"{name} on {task}, seconds", seconds, "<=", 20.0)
 
 
 CASES: dict[str, Callable[[int], Finding]] = {
-    "kept": kept_share,
-    "probe": probe_seconds,
-    "ablation": ablation_seconds,
-    "patching": patching_seconds,
-    "attention": partial(seconds_of, attention, "induction"),
-    "circuits": partial(seconds_of, circuits, "induction"),
-    "choice-points": partial(seconds_of, choice_points, "maze"),
-    "derailing": partial(seconds_of, derailing, "maze"),
+    "kept": measure_kept_weights,
+    "probe": time_probe,
+    "ablation": time_ablation,
+    "patching": time_patching,
+    "attention": partial(time_instrument, attention, "induction"),
+    "circuits": partial(time_instrument, circuits, "induction"),
+    "choice-points": partial(time_instrument, choice_points, "maze"),
+    "derailing": partial(time_instrument, derailing, "maze"),
 }
-"""What is timed, by name."""
+"""Functions that time a case, by name."""
 
 
 def run(rounds: int = 7) -> list[Finding]:
@@ -103,7 +104,7 @@ def run(rounds: int = 7) -> list[Finding]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--rounds", type=int, default=7, help="of interleaved timing")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of interleaved timing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print_findings("Instruments", [CASES[name](options.rounds) for name in each("case", options.only)])

@@ -1,10 +1,10 @@
-"""What every objective costs against its FLOPs, and what the gradient diagnostics cost.
+"""Compare the step time of every objective with its FLOPs, and measure the cost of the gradient diagnostics.
 
     python -m benchmarks.objectives --threads 1
 
-Steps of each objective take turns with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size. The
-excess is the ratio of times over the ratio of FLOPs: 1 if a step costs what its FLOPs say. The diagnostics are a share of a
-demo run that takes them at every evaluation point.
+Steps of each objective are interleaved with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size.
+The excess is the ratio of times divided by the ratio of FLOPs: 1 if the time grows as the FLOPs do. The cost of the diagnostics
+is their share of a demo run that computes them at every evaluation point.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import lab
-from benchmarks.overhead import bare
+from benchmarks.overhead import make_bare_step
 from benchmarks.progress import each
 from benchmarks.steps import SEQUENCES, make_experiment
 from benchmarks.timing import call_in_turns, interleaved, medians, paired_ratio, print_table
@@ -41,9 +41,13 @@ CONDITIONS: dict[str, dict[str, Any]] = {
 """Settings of each condition; `sum` comes first, and all are compared with it."""
 
 
-def objective_ratios(rounds: int) -> list[list[str]]:
-    """Time steps, the feed included: ratio to the plain sum's time, to its FLOPs, and the excess, at two sizes."""
-    demo = {**CASES["induction"], "model.layers": 5}  # room for every kind of heads
+def compare_objectives(rounds: int) -> list[list[str]]:
+    """Time steps of every condition, with the data feed, and compare them with the plain sum.
+
+    Returns:
+        A row for each condition: its name, and at each of two sizes the ratio of times, the ratio of FLOPs and the excess.
+    """
+    demo = {**CASES["induction"], "model.layers": 5}  # enough for every kind of heads
     bases = {"demo": lab.experiment("induction", demo), "1M": lab.override(make_experiment("1M"), {"batch_size": SEQUENCES})}
     ratios: dict[str, list[str]] = {name: [] for name in CONDITIONS}
     for size in each("size", bases):
@@ -51,36 +55,42 @@ def objective_ratios(rounds: int) -> list[list[str]]:
         for name, settings in CONDITIONS.items():
             short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
             experiment = lab.override(bases[size], short)
-            steps[name], flops[name] = partial(seconds_of, experiment), experiment.flops_per_step
+            steps[name], flops[name] = partial(time_step, experiment), experiment.flops_per_step
         seconds = call_in_turns(steps, rounds)
         for name in CONDITIONS:
-            time, cost = paired_ratio(seconds, name, "sum"), flops[name] / flops["sum"]
-            ratios[name] += [f"{time:.2f}", f"{cost:.2f}", f"{time / cost:.2f}"]
+            time_ratio, flops_ratio = paired_ratio(seconds, name, "sum"), flops[name] / flops["sum"]
+            ratios[name] += [f"{time_ratio:.2f}", f"{flops_ratio:.2f}", f"{time_ratio / flops_ratio:.2f}"]
     return [[name, *values] for name, values in ratios.items()]
 
 
-def seconds_of(experiment: Experiment) -> float:
-    """Seconds of a step of real training, the feed included."""
+def time_step(experiment: Experiment) -> float:
+    """Return the seconds of a step of real training, with the data feed."""
     return seconds_a_step(TrainingModule(experiment))
 
 
-def diagnostics_share(n: int, rounds: int) -> list[str]:
-    """Time the gradient diagnostics once, and their share of a demo run that takes them at every evaluation point."""
+def time_diagnostics(n: int, rounds: int) -> list[str]:
+    """Time the gradient diagnostics of n prediction heads.
+
+    Returns:
+        A row: n, milliseconds of one measurement, the same in training steps, and the share of a demo run that measures at
+        every evaluation point.
+    """
     experiment = lab.experiment(
         "induction", {**CASES["induction"], "evaluation.measures.gradients": 1, "model.layers": 6}, n_future=n
     )
     network = build(experiment)
-    every_measure, plain = Evaluator(experiment), Evaluator(lab.override(experiment, {"evaluation.measures.gradients": 0}))
-    conditions: dict[str, Callable[[], object]] = {
-        "with": partial(every_measure, network),
-        "evaluation": partial(plain, network),
-        "step": bare(experiment),
+    with_diagnostics = Evaluator(experiment)
+    without = Evaluator(lab.override(experiment, {"evaluation.measures.gradients": 0}))
+    candidates: dict[str, Callable[[], object]] = {
+        "with diagnostics": partial(with_diagnostics, network),
+        "without": partial(without, network),
+        "step": make_bare_step(experiment),
     }
-    median = medians(interleaved(conditions, rounds))
+    median = medians(interleaved(candidates, rounds))
     points = len(points_of(experiment))
-    once = median["with"] - median["evaluation"]
-    whole = points * median["with"] + experiment.steps * median["step"]
-    return [f"n = {n}", f"{once * 1e3:.1f} ms", f"{once / median['step']:.1f}", f"{points * once / whole:.3f}"]
+    once = median["with diagnostics"] - median["without"]
+    run_seconds = points * median["with diagnostics"] + experiment.steps * median["step"]
+    return [f"n = {n}", f"{once * 1e3:.1f} ms", f"{once / median['step']:.1f}", f"{points * once / run_seconds:.3f}"]
 
 
 def main() -> None:
@@ -90,9 +100,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     columns = [f"{size}: {what}" for size in ("demo", "1M") for what in ("time", "FLOPs", "excess")]
-    print_table("A step against one of the plain sum", ["condition", *columns], objective_ratios(options.rounds))
-    rows = [diagnostics_share(n, options.rounds) for n in each("diagnostics of n", (1, 2, 4))]
-    print_table("Gradient diagnostics, demo with 6 layers", ["", "once", "in steps", "share of the run"], rows)
+    print_table("A step / a step of the plain sum", ["condition", *columns], compare_objectives(options.rounds))
+    rows = [time_diagnostics(n, options.rounds) for n in each("diagnostics of n", (1, 2, 4))]
+    print_table("Gradient diagnostics, demo with 6 layers", ["", "one measurement", "in steps", "share of a run"], rows)
 
 
 if __name__ == "__main__":

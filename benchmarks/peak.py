@@ -1,9 +1,9 @@
-"""Share of the machine's measured matmul peak that a 3M training step reaches, in float32 and in bfloat16.
+"""Measure the share of the machine's matmul peak that a 3M training step reaches, in float32 and in bfloat16.
 
     python -m benchmarks --only peak
 
-The count has the necessary products of a step: every matrix once forward and twice backward, and attention's two
-products forward and four backward over the past alone. The peak is the fastest of a few large products on the same threads.
+FLOPs count the products that a step needs: every matrix once forward and twice backward, and attention's two products forward
+and four backward over past positions only. The peak is the rate of the fastest of a few large products on the same threads.
 """
 
 from __future__ import annotations
@@ -20,36 +20,37 @@ from benchmarks.timing import Finding, interleaved, medians, print_table
 from lab.config import Experiment
 from lab.config.cost import matrix_parameters, network_counts
 
-SQUARES = (1024, 1536, 2048, 3072)
+SIDES = (1024, 1536, 2048, 3072)
+"""Sides of the square matrices whose products give the peak."""
 TARGETS = {torch.float32: 0.60, torch.bfloat16: 0.35}
+"""Least share of the peak, by dtype."""
 
 
-def needed_flops(experiment: Experiment, rows: int) -> float:
-    """Floating-point operations that a step on this many sequences needs."""
+def count_needed_flops(experiment: Experiment, sequences: int) -> float:
+    """Return the FLOPs that a step on so many sequences needs."""
     counts, task = network_counts(experiment.model, experiment.n_future), experiment.task
     matrices = matrix_parameters(experiment.model, counts) + experiment.n_future * task.vocab_size * experiment.model.width
-    past = (task.length + 1) / 2
-    return rows * task.length * (6 * matrices + 12 * counts.layers * past * experiment.model.width)
+    past = (task.length + 1) / 2  # mean positions that one attends to
+    return sequences * task.length * (6 * matrices + 12 * counts.layers * past * experiment.model.width)
 
 
-def products(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
-    """Products of square matrices by their size."""
+def make_products(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
+    """Return functions that multiply two square matrices, by the side of the matrices."""
     return {
-        str(size): partial(torch.matmul, *torch.randn(2, size, size, device=pick_device()).to(dtype).unbind())
-        for size in SQUARES
+        str(side): partial(torch.matmul, *torch.randn(2, side, side, device=pick_device()).to(dtype).unbind()) for side in SIDES
     }
 
 
 def run(rounds: int = 8, size: str = "3M") -> list[Finding]:
-    """Shares of the peak, with peak and step interleaved."""
+    """Return the share of the peak that a step reaches in each dtype; products and steps are interleaved."""
     experiment, findings, rows = make_experiment(size), [], []
     tokens_BT = tokens_of(experiment, SEQUENCES)
-    flops = needed_flops(experiment, SEQUENCES)
-    for dtype in each("type", TARGETS):
+    flops = count_needed_flops(experiment, SEQUENCES)
+    for dtype in each("dtype", TARGETS):
         name = str(dtype).removeprefix("torch.")
-        candidates = {**products(dtype), "step": ours(experiment, tokens_BT, bf16=dtype == torch.bfloat16)}
+        candidates = {**make_products(dtype), "step": ours(experiment, tokens_BT, bf16=dtype == torch.bfloat16)}
         median = medians(interleaved(candidates, rounds))
-        peak = max(2 * side**3 / median[str(side)] for side in SQUARES)
+        peak = max(2 * side**3 / median[str(side)] for side in SIDES)
         rate = flops / median["step"]
         rows.append([name, f"{peak / 1e9:.0f}", f"{rate / 1e9:.0f}", f"{1e3 * median['step']:.0f}"])
         findings.append(Finding(f"share of the measured {name} peak, {size} step", rate / peak, ">=", TARGETS[dtype]))

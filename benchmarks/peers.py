@@ -1,9 +1,9 @@
-"""Training step against `transformers`' Llama and x-transformers of equal shape: same batch, threads, optimiser and clipping.
+"""Compare our training step with `transformers`' Llama and x-transformers: same shape, batch, threads, optimiser and clipping.
 
     python -m benchmarks --only peers
 
-Every network is first tried in every setting (float32 or bfloat16 autocast, eager or `torch.compile`, all with torch's fused
-attention); then the fastest setting of each is interleaved with ours.
+Every network is first timed in every setting: float32 or bfloat16 autocast, eager or `torch.compile`, all with torch's fused
+attention. Then the networks are interleaved, each in its fastest setting.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from lab.config import Experiment
 from lab.config.cost import inner_width
 
 TARGET = 1.5
+"""Least ratio of tokens per second."""
 SIZES = ("1M", "3M")
 
 
-def llama(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bool) -> Step:
-    """The step of `transformers`' Llama."""
+def make_llama_step(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bool) -> Step:
+    """Return a training step of `transformers`' Llama; arguments as in `benchmarks.steps.ours`."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     width, layers, n_heads = experiment.model.shape
@@ -49,8 +50,8 @@ def llama(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bo
     return make_step(network, lambda: call(input_ids=tokens_BT, labels=tokens_BT).loss, bf16=bf16)
 
 
-def x_transformers(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bool) -> Step:
-    """The step of x-transformers' decoder with the parts of a Llama."""
+def make_x_transformers_step(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, compiled: bool) -> Step:
+    """Return a training step of x-transformers' decoder with the parts of a Llama; arguments as in `benchmarks.steps.ours`."""
     from x_transformers import Decoder, TransformerWrapper
 
     width, layers, n_heads = experiment.model.shape
@@ -76,49 +77,58 @@ def x_transformers(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool, com
     call = torch.compile(network) if compiled else network
 
     def loss() -> Tensor:
-        logits_RV = call(tokens_BT)[:, :-1].flatten(0, 1)
-        return F.cross_entropy(logits_RV.float(), tokens_BT[:, 1:].flatten())
+        logits_PV = call(tokens_BT)[:, :-1].flatten(0, 1)
+        return F.cross_entropy(logits_PV.float(), tokens_BT[:, 1:].flatten())
 
     return make_step(network, loss, bf16=bf16)
 
 
-NETWORKS: dict[str, Callable[..., Step]] = {"ours": ours, "Llama": llama, "x-transformers": x_transformers}
+NETWORKS: dict[str, Callable[..., Step]] = {
+    "ours": ours,
+    "Llama": make_llama_step,
+    "x-transformers": make_x_transformers_step,
+}
+"""Functions that make a training step, by network; ours comes first."""
 
 
-def best_settings(size: str, rounds: int) -> tuple[dict[str, Step], list[list[str]]]:
-    """The fastest setting of each network, and a row for everything that was tried."""
+def find_fastest_settings(size: str, rounds: int) -> tuple[dict[str, Step], list[list[str]]]:
+    """Time every network in every setting.
+
+    Returns:
+        The step of each network in its fastest setting, by name, and a row for every step: name, milliseconds, tokens/s.
+    """
     experiment = make_experiment(size)
     tokens_BT = tokens_of(experiment, SEQUENCES)
-    best, rows = {}, []
+    fastest, rows = {}, []
     for name, make in NETWORKS.items():
-        tried = {
+        steps = {
             f"{name}, {'bfloat16' if bf16 else 'float32'}, {'compiled' if compiled else 'eager'}": make(
                 experiment, tokens_BT, bf16=bf16, compiled=compiled
             )
             for bf16, compiled in product((False, True), (False, True))
         }
-        seconds = medians(interleaved(tried, rounds))
-        fastest = min(seconds, key=seconds.__getitem__)
-        best[fastest] = tried[fastest]
+        seconds = medians(interleaved(steps, rounds))
+        winner = min(seconds, key=seconds.__getitem__)
+        fastest[winner] = steps[winner]
         rows += [
             [f"{size} {candidate}", f"{1e3 * median:.0f}", f"{tokens_BT.numel() / median:,.0f}"]
             for candidate, median in seconds.items()
         ]
-    return best, rows
+    return fastest, rows
 
 
 def run(rounds: int = 12, sizes: tuple[str, ...] = SIZES) -> list[Finding]:
-    """Tokens a second of ours over the best peer's."""
+    """Return the tokens per second of our network, divided by those of the fastest peer."""
     findings, rows = [], []
     for size in each("size", sizes):
-        best, tried = best_settings(size, max(2, rounds // 4))
-        rows += tried
-        seconds = interleaved(best, rounds)
-        mine, *others = best
-        for peer in others:
-            rows.append([f"{size} {mine} against {peer}", "", f"{paired_ratio(seconds, peer, mine):.2f} x"])
-        ratio = min(paired_ratio(seconds, peer, mine) for peer in others)
-        findings.append(Finding(f"tokens/s, {size} step, x the best peer at its best", ratio, ">=", TARGET))
-    title = f"Training step, {SEQUENCES} rows of {LENGTH} tokens, vocabulary {VOCABULARY}"
+        fastest, timed = find_fastest_settings(size, max(2, rounds // 4))
+        rows += timed
+        seconds = interleaved(fastest, rounds)
+        mine, *peers = fastest
+        for peer in peers:
+            rows.append([f"{size} {mine} / {peer}", "", f"{paired_ratio(seconds, peer, mine):.2f} x"])
+        ratio = min(paired_ratio(seconds, peer, mine) for peer in peers)
+        findings.append(Finding(f"tokens/s, {size} training step, ours / fastest peer", ratio, ">=", TARGET))
+    title = f"Training step, {SEQUENCES} sequences of {LENGTH} tokens, vocabulary {VOCABULARY}"
     print_table(title, ["network and setting", "ms", "tokens/s"], rows)
     return findings

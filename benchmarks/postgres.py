@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server on a local socket, for tests and benchmarks of storages."""
+"""Run a temporary PostgreSQL server on a local socket, for tests and benchmarks of storages."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 
 def programs() -> Path | None:
-    """Where Debian's package has put the server's programs; None if it is not installed."""
+    """Return the folder of the server's programs from Debian's package, or None if it is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return found[-1].parent if found else None
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A server that is gone afterwards with all that was in it.
+    """Start a server, and stop it and delete its data afterwards.
 
-    It runs as the user `postgres` where this process is root, since PostgreSQL rejects root.
+    It runs as the user `postgres` if this process is root, since PostgreSQL rejects root.
 
     Yields:
         The URL of its storage.
@@ -33,8 +33,8 @@ def server() -> Iterator[str]:
     if as_user:
         shutil.chown(folder, "postgres", "postgres")
 
-    def call(program: str, *words: str) -> None:
-        subprocess.run([*as_user, binaries / program, *words], cwd=folder, capture_output=True, text=True, check=True)
+    def call(program: str, *arguments: str) -> None:
+        subprocess.run([*as_user, binaries / program, *arguments], cwd=folder, capture_output=True, text=True, check=True)
 
     data = str(folder / "data")
     call("initdb", "-D", data, "-U", "lab", "--auth=trust", "--no-sync")

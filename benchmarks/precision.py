@@ -1,10 +1,11 @@
-"""Whether bfloat16 changes what is learned: loss curves in both precisions, at equal seeds.
+"""Compare loss curves in float32 and bfloat16 at equal seeds.
 
 python -m benchmarks.precision
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 
 import torch
@@ -19,32 +20,38 @@ from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
 
 def compare_curves(seeds: int = 4, steps: int = 400, every: int = 50) -> None:
-    """Next-token loss on the training stream in both precisions: difference at equal seed against the spread over seeds."""
+    """Print next-token training losses in both precisions, and their differences at equal seed against the spread over seeds.
+
+    Args:
+        seeds: Runs in each precision.
+        steps: Steps of a run.
+        every: Steps whose losses are averaged to one row of the table.
+    """
     curves: dict[bool, list[list[float]]] = {False: [], True: []}
     for bf16 in curves:
         for seed in each(f"{'bfloat16' if bf16 else 'float32'}: seed", range(seeds)):
             experiment = lab.experiment("induction", {"model.width": 64, "model.layers": 4}, seed=seed, steps=steps)
-            curves[bf16].append(loss_curve(experiment, bf16=bf16, every=every))
+            curves[bf16].append(compute_loss_curve(experiment, bf16=bf16, every=every))
     rows = []
     for position in range(steps // every):
-        plain, rounded = ([curve[position] for curve in curves[kind]] for kind in (False, True))
-        differences = [b - a for a, b in zip(plain, rounded, strict=True)]
+        float32, bfloat16 = ([curve[position] for curve in curves[bf16]] for bf16 in (False, True))
+        differences = [b - a for a, b in zip(float32, bfloat16, strict=True)]
         rows.append(
             [
                 str((position + 1) * every),
-                f"{statistics.mean(plain):.3f}",
-                f"{statistics.mean(rounded):.3f}",
+                f"{statistics.mean(float32):.3f}",
+                f"{statistics.mean(bfloat16):.3f}",
                 f"{statistics.mean(differences):+.3f}",
                 f"{statistics.stdev(differences):.3f}",
-                f"{statistics.stdev(plain):.3f}",
+                f"{statistics.stdev(float32):.3f}",
             ]
         )
     titles = ["step", "float32 nats", "bfloat16 nats", "difference", "its sd", "sd over seeds, float32"]
     print_table(f"Loss over the last {every} steps, induction, d 64, {seeds} seeds", titles, rows)
 
 
-def loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]:
-    """Mean training loss in nats of each `every` steps at a constant rate after warm-up."""
+def compute_loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]:
+    """Train at a constant learning rate after warm-up, and return the mean loss in nats of every `every` steps."""
     network = build(experiment)
     rate, warmup = experiment.optimiser.peak_lr, experiment.schedule.warmup_steps
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
@@ -54,7 +61,6 @@ def loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]
         targets_NBT = future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             hidden_NBTD = network(tokens_BT)
-            counts_N = (targets_NBT != IGNORE).sum((1, 2))
             counts_N = (targets_NBT != IGNORE).sum((1, 2))
             loss = multi_head_loss(hidden_NBTD, network.unembedding.matrices, Targets(targets_NBT), counts_N).total
         loss.backward()  # type: ignore[no-untyped-call]
@@ -67,5 +73,10 @@ def loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]
     return [statistics.mean(losses[begin : begin + every]) for begin in range(0, len(losses), every)]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "").parse_args()
     compare_curves()
+
+
+if __name__ == "__main__":
+    main()

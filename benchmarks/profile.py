@@ -1,4 +1,4 @@
-"""Where a training step's time goes, by kind of operation, as torch's profiler sees it.
+"""Measure the share of each kind of operation in a training step, with torch's profiler.
 
 python -m benchmarks.profile --sizes star 1M 3M --threads 1
 """
@@ -36,38 +36,38 @@ KINDS = {
     "sums, products of arrays": ("mul", "add", "sub", "addcmul", "div", "neg", "sum", "addmv", "linalg_vector_norm", "pow"),
     "optimiser": ("_fused_adamw", "_foreach"),
 }
-"""Operations by the words with which their names begin; the first kind that fits."""
+"""Kinds of operations, by the first words of their names; an operation is of the first kind that matches."""
 
 
-def kind_of(operation: str) -> str:
-    """The kind of one of the profiler's entries; what is no kernel is the overhead of Python, autograd and torch."""
+def classify(operation: str) -> str:
+    """Return the kind of an operation; all that matches no kind is overhead of Python, autograd and torch."""
     name = operation.removeprefix("aten::")
     plain = name.removesuffix("_")
     for kind, names in KINDS.items():
-        if any(plain == each or plain.startswith(each + "_") for each in names):
+        if any(plain == word or plain.startswith(word + "_") for word in names):
             return kind
     return "overhead"
 
 
-def shares(step: Step, steps: int) -> dict[str, float]:
-    """Share of each kind in a step's own time."""
+def measure_shares(step: Step, steps: int) -> dict[str, float]:
+    """Return the share of each kind of operation in the processor time of steps, in [0, 1], after three steps of warm-up."""
     for _ in range(3):
         step()
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(steps):
             step()
     sums: dict[str, float] = defaultdict(float)
-    for entry in seen.key_averages():
-        sums[kind_of(entry.key)] += entry.self_cpu_time_total
+    for entry in profiler.key_averages():
+        sums[classify(entry.key)] += entry.self_cpu_time_total
     total = sum(sums.values())
     return {kind: value / total for kind, value in sums.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1, help="a run of the laboratory has one")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; a run of the laboratory has one")
     parser.add_argument("--sizes", nargs="+", default=["star", "1M", "3M"])
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=5, help="profiled steps; ten times as many of the star's")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     columns: dict[str, dict[str, float]] = {}
@@ -76,7 +76,7 @@ def main() -> None:
         tokens_BT = tokens_of(experiment, experiment.batch_size if size == "star" else SEQUENCES)
         for bf16 in (False,) if size == "star" else (False, True):
             step = ours(experiment, tokens_BT, bf16=bf16)
-            columns[f"{size} {'bf16' if bf16 else 'f32'}"] = shares(
+            columns[f"{size} {'bf16' if bf16 else 'f32'}"] = measure_shares(
                 step, 10 * options.steps if size == "star" else options.steps
             )
     rows = [[kind, *(f"{100 * column.get(kind, 0):.1f} %" for column in columns.values())] for kind in (*KINDS, "overhead")]

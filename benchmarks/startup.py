@@ -1,13 +1,14 @@
-"""Processor time of commands, each in a fresh process, as a multiple of `import torch`.
+"""Measure the processor time of commands, each in a fresh process, as a multiple of `import torch`.
 
     python -m benchmarks.startup
 
-The commands and `import torch` alternate, so that other programs and the cache of files disturb all alike. The time is that of
-the process, user and system: on a busy machine the wall says little.
+The commands and `import torch` alternate, so that other programs and the file cache affect all equally. The time is that of the
+process, user and system, since wall time on a busy machine means little.
 """
 
 from __future__ import annotations
 
+import argparse
 import resource
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from lab.training import train_each
 
 BASELINE = "import torch"
 SEEDS = 6
+"""Seeds of each configuration whose runs the commands read."""
 SHORT = {"steps": 10, "schedule.warmup_steps": 2, "evaluation.every": 2, "evaluation.examples": 16}
 
 _LAB = ("-m", "lab")
@@ -33,12 +35,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "lab plot": (*_LAB, "plot", "emergence", "runs", "-o", "figure.png", "--force"),
     "lab train, to the first step": (*_LAB, "train", "induction", *_ONE_STEP, "--out"),
 }
-"""Arguments of Python. The run of one step is measured whole, with its folder and two small evaluations."""
-LIMITS = {"lab --help": 0.3, "import lab": 0.5, "lab runs": 0.5, "lab plot": 1.0, "lab train, to the first step": 2.0}
-"""Targets: multiples of the time of `import torch`."""
+"""Arguments of Python, by command. The run of one step is measured whole, with its folder and two small evaluations."""
+TARGETS = {"lab --help": 0.3, "import lab": 0.5, "lab runs": 0.5, "lab plot": 1.0, "lab train, to the first step": 2.0}
+"""Largest multiples of the time of `import torch`."""
 
 
-def seconds(name: str, folder: Path) -> float:
+def time_command(name: str, folder: Path) -> float:
     """Run a command in a fresh process and return its processor time, user and system, in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     out = (tempfile.mkdtemp(dir=folder) + "/run",) if COMMANDS[name][-1] == "--out" else ()
@@ -48,7 +50,7 @@ def seconds(name: str, folder: Path) -> float:
 
 
 def run(rounds: int = 7) -> list[Finding]:
-    """Time the commands over and over, and compare them with `import torch`."""
+    """Return the processor time of each command, divided by that of `import torch`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         experiment = lab.experiment("induction", SHORT)
@@ -59,13 +61,19 @@ def run(rounds: int = 7) -> list[Finding]:
                 for seed in range(SEEDS)
             }
         )
-        times = call_in_turns({command: partial(seconds, command, folder) for command in COMMANDS}, rounds)
+        times = call_in_turns({command: partial(time_command, command, folder) for command in COMMANDS}, rounds)
     rows = [[command, f"{median:.2f}"] for command, median in medians(times).items()]
     print_table("Processor time in a fresh process", ["command", "s"], rows)
     return [
-        Finding(f"{command} x {BASELINE}", paired_ratio(times, command, BASELINE), "<=", LIMITS[command]) for command in LIMITS
+        Finding(f"{command} / {BASELINE}", paired_ratio(times, command, BASELINE), "<=", TARGETS[command])
+        for command in TARGETS
     ]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "").parse_args()
     print_findings("Start-up", run())
+
+
+if __name__ == "__main__":
+    main()

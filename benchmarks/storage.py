@@ -1,9 +1,9 @@
-"""How many trials a second a storage gives out and takes back, by the number of workers that ask.
+"""Measure how many trials a second a storage hands out and takes back, by number of workers.
 
     python -m benchmarks.storage --workers 1 4 16
 
-Workers do everything but train: they take the lease, make the trial, state its parameters, tell the result. All run on this
-machine, as does the server: the numbers are what these cores can do, not what a server of its own could.
+Workers do everything except train: they take the lease, create the trial, set its parameters and report the result. All run on
+this machine, and so does the server: the rates are those of these cores, not of a dedicated server.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from lab.sweeping.study.place import Job
 from lab.sweeping.study.study import open_study, set_up
 
 
-def described(name: str, trials: int) -> dict[str, Any]:
-    """A grid of so many runs."""
+def make_sweep(name: str, trials: int) -> dict[str, Any]:
+    """Return the description of a grid with so many runs."""
     return {"name": name, "base": {"task": "induction"}, "grid": {"n_future": [1, 2]}, "seeds": (trials + 1) // 2}
 
 
-def take(job: Job, ready: Barrier) -> None:
-    """One worker: all trials that it can get, each ended as soon as it is begun, once all workers are there."""
+def run_worker(job: Job, ready: Barrier) -> None:
+    """Wait until all workers are ready, then claim trials and report a result for each, until none is left."""
     study = open_study(job)
     ready.wait()
     while (claimed := claim(job, study)) is not None:
@@ -39,39 +39,51 @@ def take(job: Job, ready: Barrier) -> None:
         claimed.lease.release()
 
 
-def rate(name: str, url: str | None, workers: int, trials: int) -> float:
-    """Trials a second."""
+def measure_rate(name: str, url: str | None, workers: int, trials: int) -> float:
+    """Return the trials per second that workers claim and end.
+
+    Args:
+        name: Name of the sweep.
+        url: URL of the storage; the journal in the sweep's folder without one.
+        workers: Processes that claim trials.
+        trials: Trials of the sweep, an even number.
+    """
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["lab.sweeping.study.study"])
     with tempfile.TemporaryDirectory() as folder:
-        job = prepare(described(name, trials), Path(folder) / "out", url).job
+        job = prepare(make_sweep(name, trials), Path(folder) / "out", url).job
         set_up(job)
         ready = context.Barrier(workers + 1)
-        processes = [context.Process(target=take, args=(job, ready)) for _ in range(workers)]
+        processes = [context.Process(target=run_worker, args=(job, ready)) for _ in range(workers)]
         for process in processes:
             process.start()
         ready.wait()
-        began = time.perf_counter()
+        start = time.perf_counter()
         for process in processes:
             process.join()
             assert process.exitcode == 0
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         assert len(open_study(job).trials) == trials
     return trials / seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--trials", type=int, nargs="+", default=[200, 2000], help="in the study, since each claim reads them")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16], help="processes that claim trials")
+    parser.add_argument(
+        "--trials", type=int, nargs="+", default=[200, 2000], help="trials of the study, all of which each claim reads"
+    )
     options = parser.parse_args()
     rows = []
     with postgres.server() as url:
         for trials in options.trials:
             for workers in each(f"{trials} trials: workers", options.workers):
                 storages = {"journal": None, "postgresql": url}
-                rates = [rate(f"{trials}-{workers}-{name[:4]}", where, workers, trials) for name, where in storages.items()]
-                rows.append([str(trials), str(workers), *(f"{each:.1f}" for each in rates)])
+                rates = [
+                    measure_rate(f"{trials}-{workers}-{name[:4]}", storage, workers, trials)
+                    for name, storage in storages.items()
+                ]
+                rows.append([str(trials), str(workers), *(f"{rate:.1f}" for rate in rates)])
     print_table("Trials a second", ["trials", "workers", "journal", "postgresql"], rows)
 
 

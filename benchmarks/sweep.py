@@ -1,9 +1,9 @@
-"""Throughput of two workers against one, on the same sweep, interleaved.
+"""Measure the throughput of two workers against one, on the same sweep.
 
     python -m benchmarks --only sweep
 
-Each round trains the whole sweep twice, once with each number of workers, after a first one that has loaded the libraries.
-A run is long enough that taking a trial and writing its folder are a small part of it, as in any sweep of use.
+Each round trains the whole sweep twice, once with each number of workers; a first sweep, which loads the libraries, is not
+timed. A run is long enough that claiming its trial and writing its folder are a small part of it, as in a real sweep.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ SWEEP: dict[str, Any] = {
 }
 
 
-def train(workers: int) -> float:
-    """The whole sweep in a new folder; seconds of wall time, for the work is done by other processes."""
+def time_sweep(workers: int) -> float:
+    """Run the whole sweep in a new folder and return its wall time in seconds, since other processes do the work."""
     with tempfile.TemporaryDirectory() as folder:
-        begin = time.perf_counter()
-        found = lab.sweep(SWEEP, Path(folder) / "out", workers=workers)
-        assert not found.missing(), found.missing()
-        return time.perf_counter() - begin
+        start = time.perf_counter()
+        results = lab.sweep(SWEEP, Path(folder) / "out", workers=workers)
+        assert not results.missing(), results.missing()
+        return time.perf_counter() - start
 
 
 def run(rounds: int = 3, workers: int = 2) -> list[Finding]:
-    """Throughput of several workers x one."""
+    """Return the throughput of several workers, divided by that of one."""
     one, several = "1 worker", f"{workers} workers"
     log("warm-up of 1 worker")
-    train(1)  # the libraries are read from the disk
-    seconds = call_in_turns({one: partial(train, 1), several: partial(train, workers)}, rounds)
+    time_sweep(1)  # reads the libraries from the disk
+    seconds = call_in_turns({one: partial(time_sweep, 1), several: partial(time_sweep, workers)}, rounds)
     median = medians(seconds)
-    what = f"sweep, throughput of {several} ({median[several]:.0f} s) x {one} ({median[one]:.0f} s)"
+    what = f"throughput of a sweep, {several} ({median[several]:.0f} s) / {one} ({median[one]:.0f} s)"
     return [Finding(what, paired_ratio(seconds, one, several), ">=", 1.85)]
