@@ -27,7 +27,7 @@ SHOWS = {
     "emergence": "With the verb last, n = 2 alone escapes the plateau; with the verb first, all learn at once.",
     "survival": "The same runs as shares that are still on the plateau, with the number that emerged in the legend.",
     "grid": "Accuracy at each size and rate, a cell for each configuration with its interval; white cells were not trained.",
-    "size": "At the rate that was best for n = 1 two heads copy better at 111 and 195 thousand parameters; at 443 it depends on the rate.",
+    "size": "At the rate of n = 1 two heads copy better at 111 and 195 thousand parameters.",
     "pareto": "The same configurations against the cost of their training, with the front of the best.",
     "importance": "No bar passes its mark: ten configurations say little about which setting matters.",
     "parallel": "Every configuration as a line through its settings, the best darkest.",
