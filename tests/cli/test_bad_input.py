@@ -1,11 +1,11 @@
-"""Whatever a user may do wrong: one line that names it, exit status 2, and nothing written."""
+"""Wrong input: one line that names the mistake, exit status 2, and nothing written."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.rejection import TRAIN, refused, replaced, row, train
+from tests.helpers.rejection import TRAIN, assert_rejected, row, train, train_with
 
 GOOD = "task: induction\n"
 LONG = "n" * 300
@@ -29,27 +29,27 @@ WRONG = [
     row("setting within its group and by name", train("--model", "{width: 8}"), "model.width is given twice"),
     row("setting of a task by both names", "tasks show star --degree 3 --task.degree 4", "--task.degree is given twice"),
     row("task by both names", "train induction --task star --task.name star", "task is given twice"),
-    row("more memory than there is", replaced(width="1000000000000"), "not enough memory", "allocate"),
+    row("more memory than there is", train_with(width="1000000000000"), "not enough memory", "allocate"),
     row("output given twice", train("--out", "other"), "train: --out is given twice"),
     row("empty output", [*train()[:-1], ""], "train: --out must not be empty"),
     row("demo of no workers", "demo --workers 0", "--workers must be at least 1, not 0"),
     row("demo whose heads are set", "demo --n-future 3", "--n-future cannot be given: --n says"),
     row("several numbers of heads without seeds", train("--n-future", "1,2"), "several numbers of heads", "need --seeds"),
-    row("so many at once of no population", train("--seeds", "0:2", "--ensemble-size", "2"), "give --ensemble"),
+    row("ensemble size without an ensemble", train("--seeds", "0:2", "--ensemble-size", "2"), "give --ensemble"),
     row("paper's scale of a file", "train --config e.yaml --scale paper", "--scale is for a task, not for --config"),
     row("unknown scale", "train stories --scale huge --out new", "scale must be one of laptop, paper, not 'huge'"),
     row("CUDA graphs on a CPU", train("--accelerator", "cpu", "--compile", "reduce-overhead"), "without a CUDA GPU"),
     row("accelerator that is not there", train("--accelerator", "mps"), "accelerator must be one that this machine has"),
     row("threads beyond the cores", train("--threads", "100000"), "threads must be at most", "the cores of this machine"),
     row("objective of a module that is not there", train("--objective", "no.such:thing"), "cannot be imported"),
-    row("one row to shuffle", [*replaced(batch_size="1"), "--objective", "shuffled"], "batch_size must be at least 2"),
+    row("one sequence to shuffle", [*train_with(batch_size="1"), "--objective", "shuffled"], "batch_size must be at least 2"),
     row("no prediction head", train("--n-future", "0"), "n_future must be at least 1, not 0"),
     row("beta of one", train("--optimiser.beta2", "1"), "optimiser.beta2 must be below 1"),
     row("decay to more than the peak", train("--schedule.decay-ratio", "1.5"), "schedule.decay_ratio must be at most 1"),
     row("negative rate", train("--lr", "-0.001"), "optimiser.peak_lr must be above 0"),
     row("unknown precision", train("--precision", "fp8"), "precision must be one of 'float32' or 'bfloat16'"),
     row("prediction heads as text", train("--n-future", "two"), "n_future must be a whole number, not 'two'"),
-    row("fraction of a step", replaced(steps="2.5"), "steps must be a whole number"),
+    row("fraction of a step", train_with(steps="2.5"), "steps must be a whole number"),
     row("rate as text", train("--lr", "fast"), "optimiser.peak_lr must be a number, not 'fast'"),
     row("rate that is no number", train("--lr", ".nan"), "optimiser.peak_lr must be a finite number"),
     row("start from a number", train("--init", "3"), "init must be a text, not 3"),
@@ -129,7 +129,7 @@ WRONG = [
     row("unknown rule", "plot size r -o x.png --rule worst", "invalid choice: 'worst'"),
     row("demo over a file", "demo --out file", "file: is not a folder", files={"file": "mine"}),
 ]
-"""One row for each kind of message about a setting, and one for each check of a command."""
+"""A case for each kind of message about a setting, and one for each check of a command."""
 
 
 @pytest.mark.parametrize(("arguments", "expected", "files"), WRONG)
@@ -146,7 +146,7 @@ def test_wrong_input_is_named_in_one_line(
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    refused(arguments, expected, capsys)
+    assert_rejected(arguments, expected, capsys)
 
 
 def test_a_read_only_folder_is_named_in_one_line(
@@ -154,8 +154,8 @@ def test_a_read_only_folder_is_named_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    def refuse(self: Path, *_: object, **__: object) -> None:
+    def fail(self: Path, *_: object, **__: object) -> None:
         raise OSError(30, os.strerror(30), str(self))
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    refused(TRAIN, ("new", "Read-only file system"), capsys)
+    monkeypatch.setattr(Path, "mkdir", fail)
+    assert_rejected(TRAIN, ("new", "Read-only file system"), capsys)

@@ -11,7 +11,7 @@ import torch
 import lab
 from lab.cli.arguments import parse_settings
 from lab.training.checkpoint_io import SafetensorsIO
-from tests.helpers.rejection import TINY, refused
+from tests.helpers.rejection import TINY, assert_rejected
 
 pytestmark = pytest.mark.process
 
@@ -125,4 +125,4 @@ def test_a_damaged_or_finished_run_is_named_in_one_line(
         unfinished(tmp_path / "run")
     if damage is not None:
         damage(tmp_path / "run")
-    refused(arguments.split(), expected, capsys)
+    assert_rejected(arguments.split(), expected, capsys)

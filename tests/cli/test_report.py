@@ -7,7 +7,7 @@ import pytest
 
 import lab
 from lab.cli.main import main
-from tests.helpers.rejection import refused, row
+from tests.helpers.rejection import assert_rejected, row
 from tests.helpers.runs import make_run
 from tests.helpers.sweeps import BASE, grid, train_sweep
 
@@ -47,7 +47,7 @@ WRONG = [
 def test_wrong_input_is_named_in_one_line(
     arguments: list[str], expected: tuple[str, ...], files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused(arguments, expected, capsys)
+    assert_rejected(arguments, expected, capsys)
 
 
 @pytest.mark.parametrize("name", ["a.html", "a.md", "mine.html"])

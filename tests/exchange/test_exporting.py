@@ -16,7 +16,7 @@ from lab.exchange.tokenizer import tokenizer_json
 from lab.runs.tensors import save_tensors
 from tasks import TASKS
 from tests.helpers.llamas import release_logits
-from tests.helpers.rejection import listing, refused
+from tests.helpers.rejection import assert_rejected, listing
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
@@ -166,7 +166,7 @@ def test_wrong_requests_write_nothing(
         "empty -o new": "empty: has no weights yet",
         "damaged -o new": "not a whole safetensors file",
     }.items():
-        refused(["export", *words.split()], (expected,), capsys)
+        assert_rejected(["export", *words.split()], (expected,), capsys)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

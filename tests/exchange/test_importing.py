@@ -18,7 +18,7 @@ from lab.model.layouts import MTP_LLAMA, RELEASE, to_layout
 from lab.runs.tensors import save_tensors
 from tests.helpers.llamas import tiny_llama
 from tests.helpers.networks import random_tokens, tiny_network
-from tests.helpers.rejection import refused
+from tests.helpers.rejection import assert_rejected
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
@@ -192,7 +192,7 @@ def test_a_wrong_llama_is_rejected(
     elif spoil is not None:
         spoil()
     command = f"import llama -o run --task induction {words or '--vocabulary 12'} --period [3,5] --task.length 12"
-    refused(command.split(), (message,), capsys)
+    assert_rejected(command.split(), (message,), capsys)
 
 
 def test_wrong_requests_write_nothing(
@@ -214,7 +214,7 @@ def test_wrong_requests_write_nothing(
         "pickle -o run --task induction": "consolidated.pth: not a whole file of weights",
         "llama": "required: -o/--out",
     }.items():
-        refused(["import", *words.split()], (expected,), capsys)
+        assert_rejected(["import", *words.split()], (expected,), capsys)
 
 
 def test_heads_beside_another_llama_are_rejected(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ STEPS = (0, 10, 20, 30)
 
 
 def circuits_frame(curves: Mapping[tuple[int, int], Mapping[str, tuple[float, ...]]]) -> pd.DataFrame:
-    """Return a frame of `circuits`: curves over `STEPS` of each part, by n and seed; weaker attention heads beside them."""
+    """Return a frame of `circuits`: the curve over `STEPS` of each part, by n and seed, and weaker attention heads."""
     rows = []
     for (n, seed), parts in curves.items():
         for part, values in parts.items():
@@ -23,6 +23,6 @@ def circuits_frame(curves: Mapping[tuple[int, int], Mapping[str, tuple[float, ..
                 }
                 sender = "trunk.0/1" if part == "k_composition" else ""
                 for site, weaker in (("trunk.1", 0.0), ("prediction.1", 0.01), ("prediction.2", -0.9)):
-                    place = {"quantity": part, "site": site, "attention_head": 0, "sender": sender}
-                    rows.append({**of_run, "step": step, "tokens": step * 100.0, **place, "value": value - weaker})
+                    where = {"quantity": part, "site": site, "attention_head": 0, "sender": sender}
+                    rows.append({**of_run, "step": step, "tokens": step * 100.0, **where, "value": value - weaker})
     return pd.DataFrame(rows)

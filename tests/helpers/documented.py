@@ -1,4 +1,4 @@
-"""The commands and the Python of a page of documentation, and smaller settings for them."""
+"""Commands and Python code of a page of documentation, and smaller settings for them."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ _FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:^ {4,}\S.*\n(?:\s*\n(?= {4}))*)+", re.MULTILINE)
 _COMMAND = re.compile(r"^(?:\$ )?lab (.*)$")
 _COMMENT = re.compile(r"\s{2,}[^-\s\"'].*$")
-"""What is said of a command: after two spaces."""
+"""A remark on a command, after two spaces."""
 
 TINY = {
     "train": "--steps 5 --evaluation.every 5 --evaluation.examples 4 --batch-size 4 --width 8 --n-heads 2 --seeds 0:2",
@@ -22,16 +22,16 @@ TINY = {
     "decode": "--rows 2",
 }
 """Options with smaller values, by command."""
-ADDED = {"train": ("--seeds",), "inspect": ()}
-"""Options of `TINY` that are only for lines that have them already; of other commands all are."""
+NOT_ADDED = {"train": ("--seeds",), "inspect": ()}
+"""Options of `TINY` that replace a value in a line but are never added to one, by command."""
 
 
 class Step(NamedTuple):
-    """A command, or a piece of Python, of a page.
+    """A command or a piece of Python code of a page.
 
     Attributes:
-        text: As the page has it.
-        is_python: Whether it is Python.
+        text: The text on the page.
+        is_python: Whether it is Python code.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Step(NamedTuple):
 
 
 def steps_of(page: Path) -> Iterator[Step]:
-    """Yield the commands and the Python of a page, in their order."""
+    """Yield the commands and the Python code of a page, in order."""
     text = page.read_text(encoding="utf-8")
     blocks = [(match.start(), match[2]) for match in _FENCED.finditer(text) if match[1] in ("python", "")]
     plain = _FENCED.sub(lambda match: " " * len(match[0]), text)
@@ -74,6 +74,6 @@ def shrink(line: str) -> tuple[list[str], str | None]:
     for option, value in zip(tiny[::2], tiny[1::2], strict=True):
         if option in words:
             words[words.index(option) + 1] = value
-        elif option not in ADDED.get(command, ()):
+        elif option not in NOT_ADDED.get(command, ()):
             words += [option, value]
     return words, target

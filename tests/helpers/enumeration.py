@@ -1,4 +1,4 @@
-"""Exact distributions by going through all sequences of a small task."""
+"""Exact distributions, by enumeration of all sequences of a small task."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from tasks import Task
 
 
 def assert_joints_are_exact(task: Task, tokens: np.ndarray, chances: np.ndarray, positions: range) -> None:
-    """Compare the task's joints, at these positions and all prefixes, with sums over all its sequences.
+    """Assert that the task's joint distributions, at these positions and for all prefixes, are sums over all its sequences.
 
     Args:
         task: The task.
         tokens: (N, T) all its sequences.
-        chances: (N,) the probability of each.
-        positions: Where the task must know the joint.
+        chances: (N,) the probability of each sequence.
+        positions: Positions at which the task must know the joint distribution.
     """
     batch = task.rows(tokens, np.ones_like(tokens))
     for position in positions:

@@ -1,4 +1,4 @@
-"""Every task that the shared tests run over: ours, those of installed packages, two that a user would write, and README's."""
+"""All tasks that the shared tests run over: ours, those of installed packages, two that a user would write, and README's."""
 
 import atexit
 import re
@@ -13,13 +13,13 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def readme_example() -> str:
-    """The code of the task that README.md shows."""
+    """Return the code of the task that README.md shows."""
     (code,) = re.findall(r"```python\n((?:(?!```).)*?class \w+\(Task\).*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     return str(code)
 
 
-def importable(code: str) -> str:
-    """Code as a module that can be imported; how its task is found."""
+def write_module(code: str) -> str:
+    """Write code to a module that can be imported, and return the path by which its task is found."""
     folder = tempfile.mkdtemp(prefix="readme-")
     atexit.register(shutil.rmtree, folder)
     (name,) = re.findall(r"class (\w+)\(Task\)", code)
@@ -32,5 +32,5 @@ EVERY = [
     *tasks.names(),
     "tests.helpers.users_task:Parity",
     "tests.helpers.users_walk:Walk",
-    importable(readme_example()),
+    write_module(readme_example()),
 ]

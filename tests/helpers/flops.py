@@ -1,4 +1,4 @@
-"""What torch's counter of floating-point operations needs to count a training step."""
+"""Formulas that torch's counter of floating-point operations lacks for a training step."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ aten = torch.ops.aten
 
 
 def attention_backward(*shapes: Any, **_: Any) -> int:
-    """Count four of the five products in torch's kernel: it forms the scores a second time."""
+    """Count four of the five products in torch's kernel, which computes the scores a second time."""
     return sdpa_backward_flop_count(*shapes[:4]) * 4 // 5
 
 
@@ -18,4 +18,4 @@ COUNTED_TOO = {
     aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
     aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
 }
-"""Products that torch's counter does not know by these names."""
+"""FLOPs of operations that torch's counter does not know, by operation."""

@@ -1,4 +1,4 @@
-"""A run that another thread seems to train: its folder grows from one look to the next."""
+"""A run that seems to be in training: its folder grows while a test looks at it."""
 
 from pathlib import Path
 

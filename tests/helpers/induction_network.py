@@ -1,15 +1,15 @@
 """A network whose induction circuit is known weight by weight.
 
-The residual stream has three blocks of V directions: the token read here (C), the token before it (P), and the prediction (O).
-- trunk layer 0, attention head `PREVIOUS`: attends one position back and copies C there to P here.
+The residual stream has three blocks of V directions: the token (C), the token before it (P), and the prediction (O).
+- trunk layer 0, attention head `PREVIOUS`: attends one position back and copies C of that position to P of its own.
 - trunk layer 1, attention head `INDUCTION`: its query is C, its key P - C / 2, so that it attends to positions after earlier
-  occurrences of the present token, and copies C there to O here.
+  occurrences of the present token, and copies C of that position to O of its own.
 - prediction layer 2, attention head 0, if there is one: the same with O as query, three times as strong, so that the token
-  after the next one stands above the next one.
+  after the next one has a larger logit than the next one.
 All other attention heads have random queries, keys and values, and MLPs random inner weights; they write nothing.
 
-RoPE's frequencies are 1, 0.1, 0.01, ... radians a token. Attention by position uses the first four, content the others, which
-do not move in a sequence.
+RoPE's frequencies are 1, 0.1, 0.01, ... radians a token. Attention by position uses the first four. Attention by content uses
+the others, which hardly rotate within a sequence.
 """
 
 import torch
@@ -33,7 +33,7 @@ def induction_network(vocabulary: int = 12, n_future: int = 1, seed: int = 0) ->
     Args:
         vocabulary: V, even.
         n_future: 1 or 2.
-        seed: Of the weights that have no effect.
+        seed: Seed of the weights that have no effect.
     """
     V = vocabulary
     K = V + _POSITION
@@ -59,14 +59,14 @@ def induction_network(vocabulary: int = 12, n_future: int = 1, seed: int = 0) ->
     return network.float()
 
 
-def _rows(attention: Attention, head: int) -> Tensor:
+def _qkv_of(attention: Attention, head: int) -> Tensor:
     """Return a view of the queries, keys and values of an attention head: (3, K, D)."""
     return attention.qkv.weight.view(3, attention.n_heads, -1, attention.qkv.in_features)[:, head]
 
 
 def _attend_back(attention: Attention, head: int, constant_D: Tensor) -> None:
     """Attend one position back: query and key are constant, and the key is rotated as if one position later."""
-    queries, keys, _ = _rows(attention, head).zero_()
+    queries, keys, _ = _qkv_of(attention, head).zero_()
     angle = 10.0 ** -torch.arange(_POSITION // 2, dtype=torch.float64)
     phases = torch.stack([angle.cos(), angle.sin()], dim=1).flatten()
     strength = _CERTAIN / 0.2 * queries.shape[0] ** 0.5 / queries.shape[1]  # other positions have 0.2 less for 600 tokens
@@ -75,8 +75,8 @@ def _attend_back(attention: Attention, head: int, constant_D: Tensor) -> None:
 
 
 def _match(attention: Attention, head: int, query: Tensor, key: Tensor) -> None:
-    """Attend where the token of `key` (V, D) is that of `query` (V, D) here."""
-    queries, keys, _ = _rows(attention, head).zero_()
+    """Attend to positions whose token in `key` (V, D) is the token in `query` (V, D) of this position."""
+    queries, keys, _ = _qkv_of(attention, head).zero_()
     strength = (
         6 * _CERTAIN * queries.shape[0] ** 0.5 / queries.shape[1]
     )  # the stream's squared norm is at most 3, matches differ by 1/2
@@ -84,8 +84,8 @@ def _match(attention: Attention, head: int, query: Tensor, key: Tensor) -> None:
 
 
 def _copy(attention: Attention, head: int, source: Tensor, target: Tensor, norm: float) -> None:
-    """Write to `target` the token that `source` (both V, D) has where the head attends; `norm` is the stream's squared norm."""
+    """Copy the token in `source` where the head attends to `target` (both V, D); `norm` is the squared norm of the stream."""
     V, D = source.shape
     K = attention.qkv.in_features // attention.n_heads
-    _rows(attention, head)[2, :V] = source * (norm / D) ** 0.5
+    _qkv_of(attention, head)[2, :V] = source * (norm / D) ** 0.5
     attention.out.weight[:, head * K : head * K + V] = target.T

@@ -1,4 +1,4 @@
-"""Every task that answers a question of an instrument, and its sequences with other tokens or in another order."""
+"""Tasks that answer a question of an instrument, and batches with other tokens or in another order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.core.insight import Insight
 from tests.helpers.every_task import EVERY
 from tests.helpers.small_tasks import SMALL
 
-ROWS = 64
+SEQUENCES = 64
 SETTINGS: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in EVERY), *SMALL]
 
 
@@ -30,8 +30,8 @@ def for_tasks_with(*questions: str) -> Callable[..., Any]:
     return pytest.mark.parametrize("task", [tasks.get(name, **settings) for name, settings in answered], ids=names)
 
 
-def unrestricted(task: Task, size: int, seed: int = 0) -> Batch:
-    """Sequences of the stated distribution, whatever their split; of a task that divides itself, those of training."""
+def draw_any_split(task: Task, size: int, seed: int = 0) -> Batch:
+    """Draw sequences of the stated distribution, whatever their split; training sequences if the task divides itself."""
     return task.draw(np.random.default_rng(seed), size, "train")
 
 
@@ -39,5 +39,5 @@ def with_tokens(batch: Batch, tokens: np.ndarray) -> Batch:
     return dataclasses.replace(batch, tokens=tokens)
 
 
-def reordered(batch: Batch, order: np.ndarray) -> Batch:
+def reorder(batch: Batch, order: np.ndarray) -> Batch:
     return Batch(**{field.name: getattr(batch, field.name)[order] for field in dataclasses.fields(Batch)})

@@ -21,7 +21,7 @@ def die(*_: Any, **__: Any) -> None:
 
 
 def kill_in_step(patch: pytest.MonkeyPatch, number: int = 8) -> None:
-    """Make training die in the step of that number, counted from 1."""
+    """Make training die in the step with this number, counted from 1."""
     calls = []
     usual = module.TrainingModule.training_step
 
@@ -40,7 +40,7 @@ def kill_before_any_checkpoint(patch: pytest.MonkeyPatch) -> None:
 
 
 def run_killed(work: Callable[[], object]) -> None:
-    """Do work in a child process, which must kill itself."""
+    """Run `work` in a child process, which must kill itself."""
 
     def child() -> None:
         torch.set_num_threads(1)
@@ -53,7 +53,7 @@ def run_killed(work: Callable[[], object]) -> None:
 
 
 def train_killed(experiment: Experiment, path: Path, kill: Callable[[pytest.MonkeyPatch], None]) -> None:
-    """Train in a child process that a patch kills."""
+    """Train in a child process that the patches of `kill` kill."""
 
     def work() -> None:
         kill(pytest.MonkeyPatch())
@@ -63,7 +63,7 @@ def train_killed(experiment: Experiment, path: Path, kill: Callable[[pytest.Monk
 
 
 def assert_same_run(one: lab.Run, other: lab.Run) -> None:
-    """Compare metrics and weights of two finished runs byte by byte."""
+    """Assert that two finished runs have the same metrics and weights, byte by byte."""
     for file in ("metrics.csv", "model.safetensors"):
         assert (one.path / file).read_bytes() == (other.path / file).read_bytes(), file
     assert not list(one.path.glob("checkpoint-*"))

@@ -1,4 +1,4 @@
-"""Llamas of others for tests: a naive transformer with the release's weight names, and those of `transformers`."""
+"""Llamas of others: a naive transformer with the weight names of the paper's release, and the class of `transformers`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 @torch.no_grad()
 def release_logits(params: Mapping[str, Any], weights: Mapping[str, Tensor], tokens_BT: Tensor) -> Tensor:
-    """Compute logits (N, B, T, V) float32 of a model of the paper's release, in float64 and from its names alone.
+    """Compute logits (N, B, T, V) float32 of a model of the paper's release, in float64, from its weights by name.
 
     Pairs of features are complex numbers, as in Meta's code; the first layers are shared, each prediction head is one layer.
     """
@@ -19,7 +19,7 @@ def release_logits(params: Mapping[str, Any], weights: Mapping[str, Tensor], tok
     shared = params["n_layers"] - n
     T = tokens_BT.shape[1]
     frequency_K = params["rope_theta"] ** (-torch.arange(0, head_width, 2, dtype=torch.float64) / head_width)
-    turns_TK = torch.polar(
+    rotations_TK = torch.polar(
         torch.ones(T, len(frequency_K), dtype=torch.float64), torch.outer(torch.arange(T).double(), frequency_K)
     )
 
@@ -27,9 +27,9 @@ def release_logits(params: Mapping[str, Any], weights: Mapping[str, Tensor], tok
         scale = (states.square().mean(-1, keepdim=True) + params["norm_eps"]).rsqrt()
         return states * scale * weight[f"{name}.weight"]
 
-    def turn(states_BTHK: Tensor) -> Tensor:
+    def rotate(states_BTHK: Tensor) -> Tensor:
         pairs = torch.view_as_complex(states_BTHK.unflatten(-1, (-1, 2)).contiguous())
-        return torch.view_as_real(pairs * turns_TK[:, None]).flatten(-2)
+        return torch.view_as_real(pairs * rotations_TK[:, None]).flatten(-2)
 
     def layer(states_BTD: Tensor, name: str) -> Tensor:
         normed = norm(states_BTD, f"{name}.attention_norm")
@@ -38,7 +38,7 @@ def release_logits(params: Mapping[str, Any], weights: Mapping[str, Tensor], tok
             for part in ("wq", "wk", "wv")
         )
         repeated = q.shape[2] // k.shape[2]
-        q, k, v = turn(q), turn(k).repeat_interleave(repeated, 2), v.repeat_interleave(repeated, 2)
+        q, k, v = rotate(q), rotate(k).repeat_interleave(repeated, 2), v.repeat_interleave(repeated, 2)
         scores = torch.einsum("bqhk,bshk->bhqs", q, k) / head_width**0.5
         scores = scores.masked_fill(torch.ones(T, T).triu(1).bool(), -torch.inf)
         mixed = torch.einsum("bhqs,bshk->bqhk", scores.softmax(-1), v).flatten(2)

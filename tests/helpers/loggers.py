@@ -14,7 +14,7 @@ Series = dict[str, list[tuple[int, float]]]
 
 
 class Plain(Logger):
-    """Writes lines beside the run."""
+    """A logger that writes lines of JSON into a file next to the run's folder."""
 
     package = "json"
 
@@ -76,14 +76,14 @@ def wandb_records(file: Path) -> Iterator[Any]:
     """Read the records of an offline run: LevelDB's log format after a header of 7 bytes."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    data, place, parts, header, block = file.read_bytes(), 7, b"", struct.Struct("<IHB"), 2**15
-    while place + header.size <= len(data):
-        if (left := block - place % block) < header.size:
-            place += left
+    data, offset, parts, header, block = file.read_bytes(), 7, b"", struct.Struct("<IHB"), 2**15
+    while offset + header.size <= len(data):
+        if (left := block - offset % block) < header.size:
+            offset += left
             continue
-        _, size, kind = header.unpack_from(data, place)
-        parts += data[place + header.size : place + header.size + size]
-        place += header.size + size
+        _, size, kind = header.unpack_from(data, offset)
+        parts += data[offset + header.size : offset + header.size + size]
+        offset += header.size + size
         if kind in (1, 4):  # whole, or the last part
             yield Record.FromString(parts)
             parts = b""

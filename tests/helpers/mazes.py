@@ -1,4 +1,4 @@
-"""Mazes as networkx sees them, and every walk on them by brute force."""
+"""Mazes as graphs of networkx, and all walks on them by brute force."""
 
 import networkx as nx
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ Walks = dict[tuple[int, ...], float]
 
 
 def all_walks(graph: nx.DiGraph, start: int, goal: int, slip: float) -> Walks:
-    """Every walk from the start to an end, with its probability: by brute force, a step at a time."""
+    """Enumerate the walks from the start to an end, a step at a time; return the probability of each."""
     ended: Walks = {}
     open_: Walks = {(start,): 1.0}
     while open_:
@@ -33,7 +33,7 @@ def all_walks(graph: nx.DiGraph, start: int, goal: int, slip: float) -> Walks:
 
 
 def value_and_sigma(walks: Walks, prefix: tuple[int, ...], goal: int) -> tuple[float, float]:
-    """V_pi and sigma_pi of a prefix, by adding up walks."""
+    """Compute V_pi and sigma_pi of a prefix as sums over walks."""
 
     def value(begin: tuple[int, ...]) -> tuple[float, float]:
         through = {walk: q for walk, q in walks.items() if walk[: len(begin)] == begin}
@@ -46,15 +46,15 @@ def value_and_sigma(walks: Walks, prefix: tuple[int, ...], goal: int) -> tuple[f
     return here, variance**0.5
 
 
-def graph_of(task: Maze, row: Batch) -> tuple[nx.DiGraph, int, int]:
-    """The map of a row, its start and its goal, read from the tokens."""
-    *edges, (start, goal) = row.tokens[0, : row.answer[0, 0]].reshape(-1, 2).tolist()
+def graph_of(task: Maze, sequence: Batch) -> tuple[nx.DiGraph, int, int]:
+    """Read the map, the start and the goal from the tokens of a sequence."""
+    *edges, (start, goal) = sequence.tokens[0, : sequence.answer[0, 0]].reshape(-1, 2).tolist()
     assert len(edges) == task.edges
     return nx.DiGraph(edges), start, goal
 
 
-def walk_of(row: Batch) -> tuple[list[int], int]:
-    """The nodes of a row's walk behind the start, and its outcome."""
-    begin, end = row.answer[0]
-    *walk, outcome = row.tokens[0, begin:end].tolist()
+def walk_of(sequence: Batch) -> tuple[list[int], int]:
+    """Return the nodes of a sequence's walk after the start, and its outcome."""
+    begin, end = sequence.answer[0]
+    *walk, outcome = sequence.tokens[0, begin:end].tolist()
     return walk, outcome

@@ -1,4 +1,4 @@
-"""Tiny networks and tokens for tests that look inside them."""
+"""Tiny networks, and tokens for them."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ VARIANTS = [*((kind, None) for kind in KINDS), *((kind, 1) for kind in BRANCHING
 
 
 def tiny_network(heads: str = "parallel", n_future: int = 3, seed: int = 1, **changes: Any) -> Network:
-    """Return a network whose every weight is random and none zero, as after some training."""
+    """Return a network in which all weights are random and none is zero, as after some training."""
     network = build(tiny(n_future=n_future, **{"model__heads": heads, "model__layers": 6, **changes}))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

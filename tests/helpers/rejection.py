@@ -17,12 +17,12 @@ TRAIN = ["train", "induction", *TINY, "--out", "new"]
 
 
 def train(*more: str) -> list[str]:
-    """A training command with something wrong at its end."""
+    """Return the words of a training command with more words at its end."""
     return [*TRAIN, *more]
 
 
-def replaced(**settings: str) -> list[str]:
-    """A training command with some of its settings replaced."""
+def train_with(**settings: str) -> list[str]:
+    """Return the words of a training command with some of its settings replaced."""
     words = list(TRAIN)
     for name, value in settings.items():
         words[words.index("--" + name.replace("_", "-")) + 1] = value
@@ -30,15 +30,20 @@ def replaced(**settings: str) -> list[str]:
 
 
 def row(phrase: str, arguments: list[str] | str, *expected: str, files: dict[str, str | bytes] | None = None) -> object:
+    """Return a test case: a name, a command, parts of its error message, and files that it finds."""
     words = arguments.split() if isinstance(arguments, str) else arguments
     return pytest.param(words, expected, files or {}, id=phrase)
 
 
 def listing(folder: Path) -> dict[str, bytes | None]:
+    """Return the content of every file below a folder, and None for every folder."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
 
 
-def refused(arguments: list[str], expected: tuple[str, ...], capsys: pytest.CaptureFixture[str], status: int = 2) -> None:
+def assert_rejected(
+    arguments: list[str], expected: tuple[str, ...], capsys: pytest.CaptureFixture[str], status: int = 2
+) -> None:
+    """Assert that a command ends with one line on standard error that has these words, and writes nothing."""
     before = listing(Path.cwd())
     assert main(arguments) == status
     out, err = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Folders of runs without any training."""
+"""Run folders that are written without training."""
 
 import json
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ def make_run(
     Args:
         path: The folder, which must not exist.
         experiment: What the run trained.
-        curve: Its metrics by step.
-        state: Its state.
-        weights: Whether to write weights: those at initialisation.
+        curve: Metrics of the run by step.
+        state: State of the run.
+        weights: Whether to write weights; they are those at initialisation.
     """
     path.mkdir(parents=True)
     (path / "experiment.yaml").write_text(dump(experiment))

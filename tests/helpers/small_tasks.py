@@ -1,4 +1,4 @@
-"""Small settings of every task, where splits hold few instances: the shared tests compare distributions and floors on them."""
+"""Small settings of every task. Splits hold few instances, so that shared tests can compare exact distributions and floors."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Path-star graphs by brute force: every sequence of small settings, written out one by one."""
+"""Path-star graphs by brute force: enumeration of all sequences of small settings."""
 
 import itertools
 import math
@@ -11,17 +11,17 @@ from tasks import Task
 
 FORMS = [(form, direction) for form in ("short", "public") for direction in ("forward", "reverse")]
 VARIED: list[dict[str, Any]] = [{"query": "any"}, {"shortest_arm": 2}, {"query": "any", "shortest_arm": 2}]
-"""Settings with which paths, or graphs, differ in size."""
+"""Settings for which paths, or graphs, differ in size."""
 
 
 class Sequences(NamedTuple):
-    """All sequences of a task, from the most plain loops.
+    """All sequences of a task, enumerated in plain loops.
 
     Attributes:
         tokens: (N, T).
-        chances: (N,) the probability of each.
-        instances: Of each, its set of edges and its goal.
-        steps: Of each, from the start to the goal.
+        chances: (N,) the probability of each sequence.
+        instances: The set of edges and the goal of each sequence.
+        steps: The number of steps from the start to the goal of each sequence.
     """
 
     tokens: np.ndarray
@@ -31,7 +31,7 @@ class Sequences(NamedTuple):
 
 
 def tokens_of(task: Task, edges: list[tuple[int, int]], path: list[int]) -> list[int]:
-    """A sequence in the task's form, its path from start to goal given; the last token is repeated."""
+    """Return the sequence of a graph in the task's form, from its path from start to goal; the last token fills the rest."""
     walk = path if task.direction == "forward" else path[::-1]
     bar, slash, equals = range(task.nodes, task.nodes + 3)
     if task.form == "short":
@@ -42,7 +42,7 @@ def tokens_of(task: Task, edges: list[tuple[int, int]], path: list[int]) -> list
 
 
 def every_sequence(task: Task) -> Sequences:
-    """All sequences of a task with few nodes; the goal is on the first arm."""
+    """Enumerate all sequences of a task with few nodes; the goal is on the first arm."""
     shortest = task.shortest_arm or task.arm
     tokens, chances, instances, steps = [], [], [], []
     for lengths in itertools.product(range(shortest - 1, task.arm), repeat=task.degree):

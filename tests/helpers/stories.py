@@ -1,11 +1,11 @@
-"""A small corpus from the grammar of the task `stories`, where no real text is at hand."""
+"""A small corpus from the grammar of the task `stories`, in place of real text."""
 
 import re
 
 import tasks
 
 VOCABULARY = 480
-"""Tokens of a BPE that this much text yields."""
+"""Size of a BPE vocabulary that a text of this length supports."""
 
 
 def stories(count: int, seed: int = 0) -> list[str]:

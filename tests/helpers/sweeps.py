@@ -36,18 +36,18 @@ def grid(base: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
 
 
 def search(base: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    """Return a random search of four tiny runs over rate and width; arguments as of `grid`."""
+    """Return a random search of four tiny runs over rate and width; the arguments are those of `grid`."""
     space = {
         "optimiser.peak_lr": {"kind": "log", "low": 1e-4, "high": 1e-1},
         "model.width": {"kind": "int", "low": 8, "high": 16, "step": 8},
     }
-    wanted = {"loss/all/1": "minimise"}
-    description = {"name": "tiny", "base": BASE | (base or {}), "search": space, "sampler": "random", "metrics": wanted}
+    metrics = {"loss/all/1": "minimise"}
+    description = {"name": "tiny", "base": BASE | (base or {}), "search": space, "sampler": "random", "metrics": metrics}
     return description | {"budget": {"trials": 4}} | changes
 
 
 def set_up_sweep(description: dict[str, Any], out: Path, storage: str | None = None) -> Job:
-    """Set up a sweep of which nothing is done yet."""
+    """Set up a sweep without training a run."""
     job = prepare(description, out, storage).job
     set_up(job)
     return job
@@ -68,7 +68,7 @@ def train_sweep(description: dict[str, Any], out: Path) -> Job:
 
 
 def fork(do: Callable[[], object]) -> mp.process.BaseProcess:
-    """Start a forked process, which has torch already."""
+    """Run a function in a forked process, which need not import torch again."""
 
     def child() -> None:
         torch.set_num_threads(1)
@@ -81,7 +81,7 @@ def fork(do: Callable[[], object]) -> mp.process.BaseProcess:
 
 
 def train_twelve_by_four(job: Job, log: Path) -> list[tuple[str, int]]:
-    """Have four workers train twelve runs; return each run that was started, with its process."""
+    """Train twelve runs by four workers; return the name of each run that was started and the id of its process."""
 
     def child() -> None:
         usual = worker.train

@@ -1,11 +1,11 @@
-"""Watch the tensors of a computation."""
+"""Observe the tensors of a computation."""
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Largest(TorchDispatchMode):
-    """Record the most elements that any tensor has inside."""
+    """Record the size of the largest tensor that is computed inside the block."""
 
     elements = 0
 

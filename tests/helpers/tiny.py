@@ -1,4 +1,4 @@
-"""One tiny experiment for every test: it trains in a fraction of a second."""
+"""A tiny experiment for all tests, which trains in a fraction of a second."""
 
 from typing import Any
 
@@ -32,12 +32,12 @@ def tiny_settings(task: str = "induction", **changes: Any) -> dict[str, Any]:
 
 
 def tiny(task: str = "induction", **changes: Any) -> Experiment:
-    """Return a tiny experiment with two prediction heads; arguments as of `tiny_settings`."""
+    """Return a tiny experiment with two prediction heads; the arguments are those of `tiny_settings`."""
     return lab.experiment(task, {"n_future": 2} | tiny_settings(task, **changes))
 
 
 def tiny_options(task: str = "induction", **changes: Any) -> list[str]:
-    """Return the words after `lab train TASK` that describe a tiny experiment; arguments as of `tiny_settings`."""
+    """Return the words after `lab train TASK` that describe a tiny experiment; the arguments are those of `tiny_settings`."""
     return [
         word
         for name, value in tiny_settings(task, **changes).items()

@@ -14,7 +14,7 @@ def effective_rank(network: Network, batch: EvaluationBatch) -> dict[str, float]
 
 
 def repeated(network: Network, batch: EvaluationBatch) -> dict[str, float]:
-    """Give a metric under a name that is taken."""
+    """Return a metric under a name that is taken."""
     return {"loss/all/1": float(batch.step + network.n_future)}
 
 

@@ -1,4 +1,4 @@
-"""A task as a user would write it, outside the package: bits, then whether they add up to an odd number."""
+"""A task as a user would write it, outside the package: random bits and their parity."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A task that measures more than losses: a walk on a ring, whose steps can be sampled, judged, and imposed."""
+"""A task that measures more than losses: a walk on a ring. Its steps can be sampled, judged, and forced."""
 
 import json
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from tasks import PADDING, Batch, Task
 from tasks.settings import require
 
 STRIDE = 4
-"""Every so many steps a walker may choose; the steps between repeat its last choice."""
+"""The walker chooses a direction at every step of this multiple; the steps between repeat its last choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Walk(Task):
-    """From a random place, `strides` times a direction and then four steps in it."""
+    """Start at a random node; `strides` times choose a direction and take four steps in it."""
 
     name = "walk"
     summary = "walk on a ring, four steps at a time in one direction"
@@ -23,7 +23,7 @@ class Walk(Task):
     headline = "sampled/legal"
 
     ring: int = 16
-    """Places."""
+    """Number of nodes."""
     strides: int = 3
 
     def check(self) -> None:
@@ -42,8 +42,8 @@ class Walk(Task):
         return f"p{token}"
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
-        turns = np.repeat(rng.choice([-1, 1], size=(size, self.strides)), STRIDE, axis=1)
-        tokens = np.cumsum(np.concatenate([rng.integers(self.ring, size=(size, 1)), turns], axis=1), axis=1) % self.ring
+        directions = np.repeat(rng.choice([-1, 1], size=(size, self.strides)), STRIDE, axis=1)
+        tokens = np.cumsum(np.concatenate([rng.integers(self.ring, size=(size, 1)), directions], axis=1), axis=1) % self.ring
         position = np.arange(self.length)
         roles = np.where(position == 0, 1, np.where(position % STRIDE == 1, 2, 3))
         return self.rows(tokens, np.broadcast_to(roles, tokens.shape))
@@ -64,7 +64,7 @@ class Walk(Task):
         return {"legal": float(legal.mean())}
 
     def forced(self, prefix: np.ndarray) -> np.ndarray:
-        """Every choice is a step up."""
+        """Force every choice to be a step up."""
         up = (prefix[:, -1] + 1) % self.ring
         return up if prefix.shape[1] % STRIDE == 1 else np.full(len(prefix), -1)
 

@@ -8,7 +8,7 @@ import pytest
 from lab import plots
 from lab.errors import LabError
 from lab.inspection.instruments import INSTRUMENTS
-from tests.helpers.drawn import METRIC, decoded_frame, instrument_frame, training_frame
+from tests.helpers.figure_frames import METRIC, decoded_frame, instrument_frame, training_frame
 
 LAST, BOTH = (100,), (50, 100)
 """Steps of a frame: some figures of instruments are curves where there are several."""

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 
 from lab import plots
 from lab.inspection.instruments import INSTRUMENTS
-from tests.helpers.drawn import METRIC, decoded_frame, instrument_frame, training_frame
+from tests.helpers.figure_frames import METRIC, decoded_frame, instrument_frame, training_frame
 
 CONDITIONS: dict[int, list[dict[str, Any]]] = {
     2: [{"n_future": n} for n in (2, 3)],

@@ -59,19 +59,19 @@ def test_a_damaged_checkpoint_is_rejected_in_one_line(tmp_path: Path, name: str,
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[: 40 if damage == "cut" else 0])
-    with pytest.raises(LabError, match=name) as refused:
+    with pytest.raises(LabError, match=name) as caught:
         SafetensorsIO().load_checkpoint(folder)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_pickle_is_ever_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    def forbid(*_: object, **__: object) -> None:
         raise AssertionError("a pickle was loaded")
 
     SafetensorsIO().save_checkpoint({"weights": torch.randn(5)}, tmp_path / "checkpoint-00000001")
-    monkeypatch.setattr("torch.load", refuse)
-    monkeypatch.setattr("pickle.load", refuse)
-    monkeypatch.setattr("pickle.loads", refuse)
+    monkeypatch.setattr("torch.load", forbid)
+    monkeypatch.setattr("pickle.load", forbid)
+    monkeypatch.setattr("pickle.loads", forbid)
     SafetensorsIO().load_checkpoint(tmp_path / "checkpoint-00000001")
     assert not list(tmp_path.rglob("*.pt"))
 

@@ -8,7 +8,7 @@ import yaml
 
 import lab
 from lab.sweeping import Workers
-from tests.helpers.rejection import refused
+from tests.helpers.rejection import assert_rejected
 from tests.helpers.sweeps import BASE, grid, search, set_up_sweep
 
 TWO = {"icl": "minimise", "seconds": "minimise"}
@@ -76,15 +76,15 @@ def write(description: dict[str, Any]) -> None:
 def test_a_wrong_sweep_is_named_in_one_line(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
     description, expected = WRONG[mistake]
     write(description)
-    refused(["sweep", "s.yaml"], ("s.yaml: ", expected), capsys)
+    assert_rejected(["sweep", "s.yaml"], ("s.yaml: ", expected), capsys)
 
 
 def test_a_file_that_is_not_a_sweep_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    refused(["sweep", "gone.yaml"], ("gone.yaml: No such file",), capsys)
+    assert_rejected(["sweep", "gone.yaml"], ("gone.yaml: No such file",), capsys)
     Path("s.yaml").write_text("base: [1\n")
-    refused(["sweep", "s.yaml"], ("s.yaml, line", "not YAML"), capsys)
+    assert_rejected(["sweep", "s.yaml"], ("s.yaml, line", "not YAML"), capsys)
     Path("s.yaml").write_text("- 1\n")
-    refused(["sweep", "s.yaml"], ("s.yaml: must be a mapping",), capsys)
+    assert_rejected(["sweep", "s.yaml"], ("s.yaml: must be a mapping",), capsys)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_a_file_that_is_not_a_sweep_is_named(capsys: pytest.CaptureFixture[str])
 )
 def test_wrong_options_are_named(options: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     write(grid())
-    refused(["sweep", "s.yaml", *options.split()], (expected,), capsys)
+    assert_rejected(["sweep", "s.yaml", *options.split()], (expected,), capsys)
 
 
 def test_a_search_has_no_retries(capsys: pytest.CaptureFixture[str]) -> None:
     write(search())
-    refused(["sweep", "s.yaml", "--retry-failed"], ("retry_failed is for a grid",), capsys)
+    assert_rejected(["sweep", "s.yaml", "--retry-failed"], ("retry_failed is for a grid",), capsys)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_an_unreachable_storage_is_named_without_password(capsys: pytest.Capture
     write(grid())
     url = "postgresql://me:secret@127.0.0.1:1/none"
     expected = "storage postgresql://me:***@127.0.0.1:1/none cannot be reached: "
-    refused(["sweep", "s.yaml", "--storage", url], (expected,), capsys)
+    assert_rejected(["sweep", "s.yaml", "--storage", url], (expected,), capsys)
 
 
 def test_a_folder_of_another_sweep_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_sweep(grid(seeds=3), Path("out"))
     write(grid())
-    refused(
+    assert_rejected(
         ["sweep", "s.yaml", "--out", "out"],
         ("out: holds a study 'tiny' with other settings; choose another --out",),
         capsys,
@@ -140,12 +140,16 @@ def test_a_folder_of_another_sweep_is_rejected(capsys: pytest.CaptureFixture[str
 def test_a_folder_of_something_else_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     write(grid())
     Path("file").write_text("mine")
-    refused(["sweep", "s.yaml", "--out", "file"], ("file: is not a folder; choose another --out",), capsys)
+    assert_rejected(["sweep", "s.yaml", "--out", "file"], ("file: is not a folder; choose another --out",), capsys)
     Path("out/n1-seed0").mkdir(parents=True)
-    refused(["sweep", "s.yaml", "--out", "out"], ("out/n1-seed0: exists already and is no run; choose another --out",), capsys)
+    assert_rejected(
+        ["sweep", "s.yaml", "--out", "out"], ("out/n1-seed0: exists already and is no run; choose another --out",), capsys
+    )
     Path("other").mkdir()
     Path("other/sweep.yaml").write_text("of a sweep whose journal is somewhere else")
-    refused(["sweep", "s.yaml", "--out", "other"], ("other: holds a sweep whose study is not in other",), capsys)
+    assert_rejected(["sweep", "s.yaml", "--out", "other"], ("other: holds a sweep whose study is not in other",), capsys)
     Path("table").mkdir()
     Path("table/runs.csv").write_text("mine")
-    refused(["sweep", "s.yaml", "--out", "table"], ("table/runs.csv: exists already and is no table of a sweep",), capsys)
+    assert_rejected(
+        ["sweep", "s.yaml", "--out", "table"], ("table/runs.csv: exists already and is no table of a sweep",), capsys
+    )

@@ -13,7 +13,7 @@ from lab.runs import notebook
 from lab.runs.sparkline import sparkline
 from lab.sweeping import watch as watching
 from tests.helpers.growing import Growing
-from tests.helpers.rejection import refused
+from tests.helpers.rejection import assert_rejected
 from tests.helpers.runs import make_run
 from tests.helpers.sweeps import grid, run_worker, set_up_sweep
 
@@ -183,7 +183,7 @@ def test_the_output_of_a_cell_is_replaced(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_wrong_input_is_named_in_one_line(options: Sequence[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     begun().end()
-    refused(["watch", *options], (expected,), capsys)
+    assert_rejected(["watch", *options], (expected,), capsys)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tasks import SPLITS, Task, TaskError
 from tasks.core.division import split_of
 from tests.helpers.every_task import EVERY
 
-ROWS = 64
+SEQUENCES = 64
 
 
 def distinct(rows: np.ndarray) -> set[bytes]:
@@ -22,7 +22,7 @@ def distinct(rows: np.ndarray) -> set[bytes]:
 
 
 def test_the_same_arguments_give_the_same_bits(task: Task) -> None:
-    first, second = (task.batch(3, 5, ROWS, "validation") for _ in range(2))
+    first, second = (task.batch(3, 5, SEQUENCES, "validation") for _ in range(2))
     for field in dataclasses.fields(first):
         np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
 
@@ -43,7 +43,7 @@ print(json.dumps({name: sums(tasks.get(name)) for name in names}))
 
 
 def test_another_seed_index_or_split_gives_other_sequences(task: Task) -> None:
-    usual = {"seed": 3, "index": 5, "size": ROWS, "split": "train"}
+    usual = {"seed": 3, "index": 5, "size": SEQUENCES, "split": "train"}
     for changed in ({"seed": 4}, {"index": 6}, {"split": "test"}):
         assert not np.array_equal(task.batch(**usual).tokens, task.batch(**{**usual, **changed}).tokens), changed
 
@@ -68,16 +68,16 @@ def test_no_instance_is_in_two_splits(task: Task) -> None:
 
 
 def test_batches_have_the_promised_shapes_types_and_ranges(task: Task) -> None:
-    batch = task.batch(0, 0, ROWS)
-    shape = (ROWS, task.length)
+    batch = task.batch(0, 0, SEQUENCES)
+    shape = (SEQUENCES, task.length)
     assert batch.tokens.shape == batch.roles.shape == batch.scored.shape == shape
-    assert batch.answer.shape == (ROWS, 2)
+    assert batch.answer.shape == (SEQUENCES, 2)
     assert (batch.tokens.dtype, batch.roles.dtype, batch.scored.dtype) == (np.int64, np.int8, np.bool_)
     assert batch.tokens.min() >= 0
     assert batch.tokens.max() < task.vocab_size
     assert batch.roles.min() >= 0
     assert batch.roles.max() < len(task.roles)
-    assert len(batch) == ROWS
+    assert len(batch) == SEQUENCES
     np.testing.assert_array_equal(batch.row(3).tokens[0], batch.tokens[3])
     assert all(getattr(batch, field.name).flags.writeable for field in dataclasses.fields(batch))
 
@@ -114,13 +114,13 @@ def test_roles_have_short_and_different_labels(task: Task) -> None:
 
 
 def test_padding_only_follows_an_instance(task: Task) -> None:
-    padded = task.batch(0, 0, ROWS).roles == 0
+    padded = task.batch(0, 0, SEQUENCES).roles == 0
     assert (padded[:, 1:] >= padded[:, :-1]).all(), f"{task.name}: padding within an instance"
 
 
 def test_no_instance_is_cut(task: Task) -> None:
     """Answers lie within their rows, and where an instance has an end, every row has it, once and last."""
-    batch = task.batch(0, 0, ROWS)
+    batch = task.batch(0, 0, SEQUENCES)
     if task.has_answer:
         begin, end = batch.answer.T
         assert ((begin > 0) & (begin < end) & (end <= (batch.roles != 0).sum(axis=1))).all()
@@ -135,10 +135,10 @@ def test_no_instance_is_cut(task: Task) -> None:
 
 
 def test_scored_positions_have_a_role_and_follow_loss_on(task: Task) -> None:
-    batch = task.batch(0, 0, ROWS)
+    batch = task.batch(0, 0, SEQUENCES)
     assert not (batch.scored & (batch.roles == 0)).any()
     if task.has_answer:
-        answered = dataclasses.replace(task, loss_on="answer").batch(0, 0, ROWS)
+        answered = dataclasses.replace(task, loss_on="answer").batch(0, 0, SEQUENCES)
         position = np.arange(task.length)
         inside = (position >= answered.answer[:, :1]) & (position < answered.answer[:, 1:])
         np.testing.assert_array_equal(answered.scored, inside & (answered.roles != 0))
@@ -151,7 +151,7 @@ def test_scored_positions_have_a_role_and_follow_loss_on(task: Task) -> None:
 
 def test_loss_on_changes_no_instance(task: Task) -> None:
     if task.has_answer:
-        arms = [dataclasses.replace(task, loss_on=loss_on).batch(0, 0, ROWS) for loss_on in ("all", "answer")]
+        arms = [dataclasses.replace(task, loss_on=loss_on).batch(0, 0, SEQUENCES) for loss_on in ("all", "answer")]
         np.testing.assert_array_equal(arms[0].tokens, arms[1].tokens)
 
 

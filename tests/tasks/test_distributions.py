@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks import Batch, Task
-from tests.helpers.insight import ROWS, for_tasks_with, unrestricted, with_tokens
+from tests.helpers.insight import SEQUENCES, draw_any_split, for_tasks_with, with_tokens
 
 for_tasks_with_distribution = for_tasks_with("next_distribution", "joint")
 
@@ -32,7 +32,7 @@ def surprisals(batch: Batch, position: int, joint: np.ndarray) -> tuple[np.ndarr
 
 @for_tasks_with_distribution
 def test_a_joint_is_a_distribution_given_the_prefix(task: Task) -> None:
-    batch = unrestricted(task, 16)
+    batch = draw_any_split(task, 16)
     for position, joint in known_joints(task, batch, 24):
         assert joint.shape == (16, task.vocab_size, task.vocab_size)
         assert (joint >= 0).all()
@@ -44,7 +44,7 @@ def test_a_joint_is_a_distribution_given_the_prefix(task: Task) -> None:
 
 @for_tasks_with_distribution
 def test_both_tokens_of_a_joint_cost_the_optimum(task: Task) -> None:
-    batch = unrestricted(task, ROWS)
+    batch = draw_any_split(task, SEQUENCES)
     optimum = task.optimum(batch.tokens)
     if optimum is None:
         pytest.skip("no optimum")
@@ -57,7 +57,7 @@ def test_both_tokens_of_a_joint_cost_the_optimum(task: Task) -> None:
 @for_tasks_with_distribution
 def test_the_mean_cost_of_a_role_is_its_floor(task: Task) -> None:
     """Up to five standard errors, for roles all of whose targets have a known distribution."""
-    batch = unrestricted(task, 4 * ROWS)
+    batch = draw_any_split(task, 4 * SEQUENCES)
     nats = np.full(batch.tokens.shape, np.nan)
     for position, joint in known_joints(task, batch, task.length):
         nats[:, position + 1], nats[:, position + 2] = surprisals(batch, position, joint)
@@ -75,7 +75,7 @@ def test_pairs_of_tokens_are_as_frequent_as_the_joint_states(task: Task) -> None
     if task.vocab_size > 40:
         pytest.skip("too many pairs")
     size = 2000
-    batch = unrestricted(task, size, seed=1)
+    batch = draw_any_split(task, size, seed=1)
     for position, joint in known_joints(task, batch, 8):
         pair = batch.tokens[:, position + 1] * task.vocab_size + batch.tokens[:, position + 2]
         drawn = np.bincount(pair, minlength=task.vocab_size**2)

@@ -10,13 +10,13 @@ import pytest
 import tasks
 from tasks import Batch, Task
 from tasks.core.insight import Contrast, choose
-from tests.helpers.insight import ROWS, for_tasks_with, reordered, with_tokens
+from tests.helpers.insight import SEQUENCES, for_tasks_with, reorder, with_tokens
 
 # --- contrasts -----------------------------------------------------------------------------------------------------
 
 
 def contrasted(task: Task) -> tuple[Batch, Contrast]:
-    batch = task.batch(0, 0, ROWS, "test")
+    batch = task.batch(0, 0, SEQUENCES, "test")
     contrast = task.contrast(batch)
     if contrast is None:
         pytest.skip("no contrast at these settings")
@@ -53,8 +53,8 @@ def test_a_contrast_is_an_instance_of_the_task(task: Task) -> None:
 @for_tasks_with("contrast")
 def test_a_contrast_is_a_function_of_its_sequence(task: Task) -> None:
     batch, contrast = contrasted(task)
-    order = np.random.default_rng(0).permutation(ROWS)
-    again = task.contrast(reordered(batch, order))
+    order = np.random.default_rng(0).permutation(SEQUENCES)
+    again = task.contrast(reorder(batch, order))
     assert again is not None
     back = np.argsort(order[again.sequence])
     np.testing.assert_array_equal(order[again.sequence][back], contrast.sequence)
@@ -67,9 +67,9 @@ def test_a_contrast_is_a_function_of_its_sequence(task: Task) -> None:
 
 @for_tasks_with("latents")
 def test_latents_are_classes_or_vectors(task: Task) -> None:
-    for name, values in task.latents(task.batch(0, 0, ROWS)).items():
+    for name, values in task.latents(task.batch(0, 0, SEQUENCES)).items():
         assert name == name.strip().lower()
-        assert values.shape[:2] == (ROWS, task.length)
+        assert values.shape[:2] == (SEQUENCES, task.length)
         if values.dtype == np.int64:
             assert values.ndim == 2
             assert values.min() >= -1
@@ -85,8 +85,8 @@ def test_latents_are_classes_or_vectors(task: Task) -> None:
 @pytest.mark.parametrize("suffix", ["of another sequence", "of random tokens"])
 def test_latents_are_functions_of_the_prefix(task: Task, suffix: str) -> None:
     """Roles and answers, which tell what comes, are another sequence's too."""
-    batch = task.batch(0, 0, ROWS)
-    other = reordered(batch, np.roll(np.arange(ROWS), 1))
+    batch = task.batch(0, 0, SEQUENCES)
+    other = reorder(batch, np.roll(np.arange(SEQUENCES), 1))
     if suffix == "of random tokens":
         tokens = np.random.default_rng(0).integers(task.vocab_size, size=batch.tokens.shape)
         other = with_tokens(other, tokens)
@@ -121,7 +121,7 @@ def answered(task: Task, batch: Batch) -> np.ndarray:
 
 @for_tasks_with("consistent")
 def test_right_sequences_are_consistent(task: Task) -> None:
-    tokens = task.batch(0, 0, ROWS).tokens
+    tokens = task.batch(0, 0, SEQUENCES).tokens
     consistent = task.consistent(tokens)
     if consistent is not None:
         assert (consistent.shape, consistent.dtype) == (tokens.shape, np.bool_)
@@ -131,7 +131,7 @@ def test_right_sequences_are_consistent(task: Task) -> None:
 @for_tasks_with("consistent")
 def test_a_wrong_token_is_inconsistent(task: Task) -> None:
     """At each position of an answer whose token the prefix determines; nothing changes before it."""
-    batch = task.batch(0, 0, ROWS)
+    batch = task.batch(0, 0, SEQUENCES)
     if task.consistent(batch.tokens) is None:
         pytest.skip("not known at these settings")
     position_T = np.arange(task.length)
@@ -148,7 +148,7 @@ def test_a_wrong_token_is_inconsistent(task: Task) -> None:
 
 @for_tasks_with("consistent")
 def test_consistency_is_a_function_of_the_prefix(task: Task) -> None:
-    batch = task.batch(0, 0, ROWS)
+    batch = task.batch(0, 0, SEQUENCES)
     rng = np.random.default_rng(0)
     position_T = np.arange(task.length)
     answers = answered(task, batch) & (rng.random(batch.tokens.shape) < 0.3)
@@ -176,18 +176,18 @@ def roles_of(task: Task, tokens: np.ndarray) -> np.ndarray:
 @for_tasks_with("roles_of")
 def test_drawn_sequences_have_the_roles_of_their_tokens(task: Task) -> None:
     for split in ("train", "test"):
-        batch = task.batch(0, 0, ROWS, split)
+        batch = task.batch(0, 0, SEQUENCES, split)
         np.testing.assert_array_equal(roles_of(task, batch.tokens), batch.roles)
 
 
 @for_tasks_with("roles_of")
 def test_any_sequence_has_roles_that_its_prefixes_have(task: Task) -> None:
-    tokens = np.random.default_rng(0).integers(task.vocab_size, size=(ROWS, task.length))
+    tokens = np.random.default_rng(0).integers(task.vocab_size, size=(SEQUENCES, task.length))
     roles, count = roles_of(task, tokens), task.length // 2 + 1
     assert roles.min() >= 0
     assert roles.max() < len(task.roles)
     prefix = roles_of(task, tokens[:, :count])
-    assert prefix.shape == (ROWS, count)
+    assert prefix.shape == (SEQUENCES, count)
     known = prefix != 0
     np.testing.assert_array_equal(prefix[known], roles[:, :count][known])
 

@@ -10,12 +10,12 @@ from lab.model import Network, build
 from tasks import Task
 from tests.helpers.every_task import EVERY
 
-ROWS, STEPS = 128, 20
+SEQUENCES, STEPS = 128, 20
 
 
 def losses_by_role(network: Network, task: Task) -> dict[str, np.ndarray]:
     """The next-token head's loss on every target of each role, nats."""
-    batch = task.batch(0, 0, ROWS, "validation")
+    batch = task.batch(0, 0, SEQUENCES, "validation")
     tokens = torch.from_numpy(batch.tokens)
     with torch.no_grad():
         logits = network(tokens)[0][:, :-1] @ network.unembedding.weight.T

@@ -11,7 +11,7 @@ from lab.errors import LabError
 from lab.training.loggers import LOGGERS
 from tests.helpers.killing import kill_before_any_checkpoint, kill_in_step, run_killed
 from tests.helpers.loggers import READERS, Plain, Series, plain_log
-from tests.helpers.rejection import refused, train
+from tests.helpers.rejection import assert_rejected, train
 from tests.helpers.tiny import tiny
 
 pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("ignore")]
@@ -170,6 +170,6 @@ def test_wrong_loggers_are_rejected(
     monkeypatch.setitem(LOGGERS, "absent", type("Absent", (Plain,), {"package": "no_such_package"}))
     with pytest.raises(LabError, match=r"absent is not installed: pip install 'mtp-lab\[no_such_package\]'"):
         lab.train_ensemble({tmp_path / "run": tiny()}, loggers=["absent"])
-    refused(train("--log", "tensorbord"), ("unknown logger 'tensorbord'", "did you mean 'tensorboard'"), capsys)
-    refused(train("--log", "plain,absent", "--seeds", "0:2"), ("absent is not installed",), capsys)
+    assert_rejected(train("--log", "tensorbord"), ("unknown logger 'tensorbord'", "did you mean 'tensorboard'"), capsys)
+    assert_rejected(train("--log", "plain,absent", "--seeds", "0:2"), ("absent is not installed",), capsys)
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 """Naive twins of objectives with losses of another form than one cross-entropy for each prediction head.
 
-A twin computes each loss of a step, by name, in plain loops over sequences and positions, from the module's weights. A new one
-is a module here and one line in `TWINS`.
+A twin computes each loss of a step, by name, from the module's weights, in plain loops over sequences and positions.
+A new twin is a module here and one line in `TWINS`.
 """
 
 from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ from tasks import Batch
 
 
 def scored_tokens(batch: Batch, ahead: int) -> list[tuple[int, int, int]]:
-    """List (sequence, position, token) for each scored token that comes `ahead` after a position."""
+    """List (sequence, position, token) for each scored token that comes `ahead` positions later."""
     size, length = batch.tokens.shape
     return [
         (b, t, int(batch.tokens[b, t + ahead]))
@@ -21,13 +21,13 @@ def scored_tokens(batch: Batch, ahead: int) -> list[tuple[int, int, int]]:
 
 
 def coming_tokens(batch: Batch, b: int, t: int, first: int, last: int) -> list[int]:
-    """List the scored tokens that come `first` to `last` after a position, in their order, with repetitions."""
+    """List the scored tokens that come `first` to `last` positions later, in order, with repetitions."""
     ahead = range(t + first, min(t + last + 1, batch.tokens.shape[1]))
     return [int(batch.tokens[b, at]) for at in ahead if batch.scored[b, at]]
 
 
 def positions(batch: Batch) -> list[tuple[int, int]]:
-    """List (sequence, position)."""
+    """List all pairs (sequence, position)."""
     size, length = batch.tokens.shape
     return [(b, t) for b in range(size) for t in range(length)]
 
@@ -40,7 +40,7 @@ def logits(module: TrainingModule, batch: Batch, head: int) -> Callable[[int, in
 
 
 def head_loss(module: TrainingModule, batch: Batch, head: int, ahead: int | None = None) -> Tensor:
-    """Compute the mean cross-entropy of a head's predictions of the token `ahead`, by default as many as its number."""
+    """Compute the mean cross-entropy of a head on the token `ahead` positions later, by default as many as its number."""
     of = logits(module, batch, head)
     return torch.stack([-of(b, t).log_softmax(-1)[token] for b, t, token in scored_tokens(batch, ahead or head)]).mean()
 

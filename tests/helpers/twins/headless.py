@@ -1,4 +1,4 @@
-"""Farther tokens as targets of head 1."""
+"""Farther tokens as further targets of head 1."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""A nearer token must lead a farther one on head 1's logits."""
+"""A hinge loss on head 1: a nearer token must have a larger logit than a farther one."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Predicted states of head 1, one pair of positions at a time."""
+"""Prediction of later states of head 1, one pair of positions at a time."""
 
 import torch
 from torch import Tensor

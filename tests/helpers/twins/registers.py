@@ -1,4 +1,4 @@
-"""Registers one at a time: each is the last token of a sequence that ends with it."""
+"""Registers, one at a time: each is the last token of a sequence of its own."""
 
 import torch
 from torch import Tensor

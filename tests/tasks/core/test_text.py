@@ -38,7 +38,7 @@ def test_loss_on_selects_the_scored_tokens_of_a_line(task: Task) -> None:
 def test_a_wrong_answer_is_rejected_and_the_right_one_named(task: Task) -> None:
     if not (task.has_answer and task.determined):
         return
-    batch, refused = task.batch(1, 0, 32, "test"), 0
+    batch, rejected = task.batch(1, 0, 32, "test"), 0
     for index in range(16):
         row, other = batch.row(index), batch.row(index + 16)
         (begin, end), (from_, to) = row.answer[0].tolist(), other.answer[0].tolist()
@@ -51,8 +51,8 @@ def test_a_wrong_answer_is_rejected_and_the_right_one_named(task: Task) -> None:
             task.parse(task.format(dataclasses.replace(row, tokens=tokens)))
         assert "\n" not in str(error.value)
         assert task.format(row).replace("=", " ").split()[-1] in str(error.value), "the end of the right line"
-        refused += 1
-    assert refused
+        rejected += 1
+    assert rejected
 
 
 def test_malformed_lines_are_rejected(task: Task) -> None:

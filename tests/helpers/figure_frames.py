@@ -1,4 +1,4 @@
-"""A frame for every figure and instrument: what each draws, of any configurations."""
+"""Synthetic frames for every figure and instrument, of any configurations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ ROLES = ("stem", "case_first", "verb")
 
 
 def metrics_of(settings: Mapping[str, Any], seed: int, step: int) -> dict[str, float]:
-    """Return every metric that a figure of training draws."""
+    """Return every metric that the figures of training draw."""
     n, rate = int(settings["n_future"]), float(settings.get("optimiser.peak_lr", 1e-3))
     share = step / (100 + 3 * seed) / (1 + 20 * rate)
     values = {
@@ -25,7 +25,7 @@ def metrics_of(settings: Mapping[str, Any], seed: int, step: int) -> dict[str, f
     values |= {f"prefix_matching/prediction.{i}/{head}": share for i in range(1, n + 1) for head in range(4)}
     values |= {f"gradient/trunk/{i}": i + share for i in range(1, n + 1)}
     values |= {f"gradient/cosine/trunk/1/{i}": share / i for i in range(2, n + 1)}
-    return values | {f"gradient/share/{role}/all": 0.2 + 0.1 * place for place, role in enumerate(ROLES)}
+    return values | {f"gradient/share/{role}/all": 0.2 + 0.1 * index for index, role in enumerate(ROLES)}
 
 
 def decoded_of(settings: Mapping[str, Any], seed: int, step: int) -> dict[str, float]:
@@ -33,14 +33,14 @@ def decoded_of(settings: Mapping[str, Any], seed: int, step: int) -> dict[str, f
     n = int(settings["n_future"])
     values = {"tokens_per_forward": 1 + 0.5 * step / 100, "speedup": 1.2} | {f"acceptance/{i}": 0.9**i for i in range(2, n + 1)}
     return values | {
-        f"acceptance_given_reached/{role}/{i}": min(1, 0.1 * i + 0.01 * seed + 0.2 * place)
-        for place, role in enumerate(("all", *ROLES))
+        f"acceptance_given_reached/{role}/{i}": min(1, 0.1 * i + 0.01 * seed + 0.2 * index)
+        for index, role in enumerate(("all", *ROLES))
         for i in range(2, n + 1)
     }
 
 
 def training_frame(configurations: Sequence[Mapping[str, Any]], seeds: int = 2) -> pd.DataFrame:
-    """Return what `lab.frame` returns."""
+    """Return a frame in the form of `lab.frame`."""
     frame = synthetic_frame(configurations, metrics_of, seeds=seeds, task="agreement")
     width = frame.get("model.width", 64)
     return frame.assign(
@@ -49,7 +49,7 @@ def training_frame(configurations: Sequence[Mapping[str, Any]], seeds: int = 2) 
 
 
 def decoded_frame(configurations: Sequence[Mapping[str, Any]], seeds: int = 2) -> pd.DataFrame:
-    """Return what `decode_runs` and `time_runs` return, together, of configurations with 2 prediction heads or more."""
+    """Return a frame in the form of `decode_runs` and `time_runs` together, for configurations with n >= 2."""
     parts = []
     for batch in (1, 4, 16):
         part = synthetic_frame(configurations, decoded_of, seeds=seeds, task="agreement", steps=(0, 50, 100))
@@ -62,7 +62,7 @@ def decoded_frame(configurations: Sequence[Mapping[str, Any]], seeds: int = 2) -
 def instrument_frame(
     name: str, configurations: Sequence[Mapping[str, Any]], seeds: int = 2, steps: Sequence[int] = (100,)
 ) -> pd.DataFrame:
-    """Return what `lab.inspect(name, ...)` returns."""
+    """Return a frame in the form of `lab.inspect(name, ...)`."""
     rows = [
         {"run": f"{number}-{seed}", "task": "agreement", "seed": seed, **settings, "parameters": 1000, "state": "finished"}
         | {"step": step, "tokens": 2048.0 * step, **where, "value": value + 0.01 * seed}
