@@ -9,7 +9,7 @@ from lab.errors import LabError
 from tests.helpers.tiny import tiny_options
 
 
-def test_a_setting_by_two_names_is_named_with_both() -> None:
+def test_a_setting_under_two_names_is_rejected_with_both() -> None:
     assert parse_settings(["--lr", "1e-3", "--n-future=2"]) == {"optimiser.peak_lr": 1e-3, "n_future": 2}
     with pytest.raises(LabError, match=r"setting --optimiser.peak-lr is given twice, once as --lr"):
         parse_settings(["--lr", "1", "--optimiser.peak-lr", "1"])
@@ -25,7 +25,7 @@ def test_a_whole_number_may_have_an_exponent(text: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["1.5", "1e-1", "1e999", "e", "nan", "one"])
-def test_what_is_no_whole_number_is_rejected(text: str) -> None:
+def test_text_that_is_no_whole_number_is_rejected(text: str) -> None:
     parser = Parser("test", "")
     parser.add_argument("--rows", type=int)
     with pytest.raises(LabError, match="test: argument --rows: invalid int value: "):
@@ -33,7 +33,7 @@ def test_what_is_no_whole_number_is_rejected(text: str) -> None:
 
 
 @pytest.mark.process
-def test_a_short_run_has_a_short_warm_up_and_says_so(
+def test_the_short_warm_up_of_a_short_run_is_reported(
     tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(str(tmp_path))

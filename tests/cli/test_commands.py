@@ -26,11 +26,11 @@ TINY = [
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def change_to_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_help_answers_without_anything_heavy() -> None:
+def test_help_imports_no_heavy_package() -> None:
     code = (
         "import sys; from lab.cli.main import main; main(['--help'])\n"
         "print({'torch', 'pydantic', 'lightning', 'pandas', 'matplotlib', 'rich'} & set(sys.modules), file=sys.stderr)"
@@ -40,7 +40,7 @@ def test_help_answers_without_anything_heavy() -> None:
     assert all(command in answer.stdout for command in COMMANDS if " " not in command)
 
 
-def test_importing_lab_is_light_and_its_names_load_when_used() -> None:
+def test_import_lab_loads_its_names_lazily() -> None:
     code = "import sys, lab; print('torch' in sys.modules, 'pydantic' in sys.modules, lab.LabError.__name__, len(dir(lab)) > 8)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "False", "LabError", "True"]
@@ -105,7 +105,7 @@ def test_an_earlier_name_of_a_command_names_the_new_one(earlier: str) -> None:
     ],
     ids=str,
 )
-def test_help_and_tasks_are_found_by_either_way(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_tasks_accept_both_spellings(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     assert expected in capsys.readouterr().out
 
@@ -121,7 +121,7 @@ def test_the_short_option_names_the_runs_folder() -> None:
     assert lab.Run("runs/first").state == "finished"
 
 
-def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("lab 0.")
 
@@ -174,7 +174,7 @@ def test_runs_are_listed_and_plotted(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["runs"]) == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("n1", "n2", "6/6", "finished", "accuracy/copy/1"))
-    assert len(out.splitlines()) == 3, "a run is a line where no terminal is"
+    assert len(out.splitlines()) == 3, "a run is one line without a terminal"
     for figure, runs in (("emergence", "runs"), ("induction", "runs"), ("heatmap", "runs/n2")):
         assert main(["plot", figure, runs, "-o", f"{figure}.png"]) == 0
         assert capsys.readouterr().out.split() == [f"{figure}.png", f"{figure}.csv"]
@@ -200,7 +200,7 @@ def test_the_demo_trains_resumes_and_writes_a_page(capsys: pytest.CaptureFixture
     assert {path.relative_to("d/runs").as_posix() for path in Path("d/runs").glob("*/*")} == names
     assert all(Path(f"d/{task}-emergence.csv").is_file() for task in CASES)
     before = Path("d/runs/induction/n1-seed0/run.json").read_bytes()
-    assert main(words) == 0, "finished runs are taken as they are"
+    assert main(words) == 0, "finished runs are not trained again"
     assert Path("d/runs/induction/n1-seed0/run.json").read_bytes() == before
 
 
@@ -220,7 +220,7 @@ def test_conditions_of_the_demo_are_paired(task: str) -> None:
         assert lab.override(one, {"n_future": 2}) == two
 
 
-def test_seeds_report_what_finished_beside_what_diverged(
+def test_seeds_report_finished_and_diverged_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -18,8 +18,8 @@ SUFFIXES = ("txt", "md", "tex", "csv", "json")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two widths with n = 1 and 2, five seeds each."""
+def finished_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write runs of two widths with n = 1 and 2, five seeds each."""
     folder = tmp_path_factory.mktemp("compare")
     for n in (1, 2):
         for width in (32, 48):
@@ -31,9 +31,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def runs(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runs, copied to a folder of their own."""
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+def runs(finished_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy the runs to a folder of the test."""
+    shutil.copytree(finished_runs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 
 
@@ -55,7 +55,7 @@ def test_a_table_is_written_in_the_format_of_its_suffix(suffix: str, capsys: pyt
     assert main(command) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"t.{suffix}"
     written = Path(f"t.{suffix}").read_text()
-    assert main([*command, "--format", suffix]) == 0, "it is ours, and is replaced"
+    assert main([*command, "--format", suffix]) == 0, "our own file is replaced"
     assert capsys.readouterr().out == f"{written}t.{suffix}\n"
     Path(f"t.{suffix}").write_text("mine")
     assert main(command) == 2
@@ -66,7 +66,7 @@ def test_a_table_is_written_in_the_format_of_its_suffix(suffix: str, capsys: pyt
     assert Path(f"t.{suffix}").read_text() == written
 
 
-def test_a_saved_frame_stands_for_its_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_frame_gives_the_same_table_as_its_runs(capsys: pytest.CaptureFixture[str]) -> None:
     lab.frame(lab.open_runs("runs")).to_csv("frame.csv", index=False)
     assert main(["compare", "frame.csv", "--within", "width"]) == 0
     saved = capsys.readouterr().out
@@ -74,7 +74,7 @@ def test_a_saved_frame_stands_for_its_runs(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == saved
 
 
-def test_a_run_that_cannot_be_read_hides_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_run_does_not_hide_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs/odd").mkdir()
     Path("runs/odd/run.json").write_text("{}")
     killed = Path("runs/n2-width32-seed4/run.json")
@@ -105,7 +105,7 @@ WRONG = {
     "unknown format": (["compare", "runs", "--format", "xls"], "invalid choice: 'xls'"),
     "unknown suffix": (["compare", "runs", "--within", "width", "-o", "t.xls"], "t.xls: the file must be a .txt"),
     "within a run": (["compare", "runs", "--within", "width", "-o", "runs/n1-width32-seed0/t.md"], "lies in the run"),
-    "no such place": (["compare", "runs", "--within", "width", "-o", "gone/t.md"], "gone: no such folder"),
+    "no folder for the output": (["compare", "runs", "--within", "width", "-o", "gone/t.md"], "gone: no such folder"),
     "a frame and runs": (["compare", "runs", "frame.csv"], "frame.csv is a frame: give it alone"),
     "a frame that is gone": (["compare", "frame.csv"], "frame.csv: no such file"),
     "option given twice": (["compare", "runs", "--by", "lr", "--by", "width"], "--by is given twice"),
@@ -123,7 +123,7 @@ def test_wrong_input_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) 
     assert listing(Path.cwd()) == before
 
 
-def test_the_baseline_is_read_as_a_setting_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_baseline_is_parsed_as_a_setting(capsys: pytest.CaptureFixture[str]) -> None:
     for lr in ("0.001", "0.002"):
         for seed in (0, 1):
             experiment = lab.experiment("induction", {"seed": seed, "lr": float(lr)})

@@ -95,7 +95,7 @@ def test_paths_are_completed(complete: Callable[[str], set[str]]) -> None:
         assert {word.rstrip("/") for word in complete(line)} == {"runs"}, line
 
 
-def test_all_words_of_the_parsers_are_there(words: Words) -> None:
+def test_every_word_of_the_parsers_is_completed(words: Words) -> None:
     assert set(COMMANDS) <= set(words.following)
     for command, names in {"train": tasks.names(), "plot": FIGURES, "inspect": INSTRUMENTS, "reproduce": STUDIES}.items():
         assert set(names) <= set(words.following[command])
@@ -108,7 +108,7 @@ def test_all_words_of_the_parsers_are_there(words: Words) -> None:
     )
 
 
-def test_the_script_asks_no_python(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_does_not_start_python(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", "bash"]) == 0
     assert capsys.readouterr().out == SCRIPTS["bash"](words)
     code = [line for script in SCRIPTS.values() for line in script(words).splitlines() if "echo" not in line]

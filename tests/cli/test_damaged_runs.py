@@ -1,4 +1,4 @@
-"""Runs that are damaged, finished, or not what a command needs: one line that says so, exit status 2, and nothing written."""
+"""Damaged, finished or unsuitable runs: one line that names the fault, exit status 2, and nothing written."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from tests.helpers.rejection import TINY, assert_rejected
 pytestmark = pytest.mark.process
 
 
-def cut(name: str) -> Callable[[Path], None]:
+def truncate(name: str) -> Callable[[Path], None]:
     def damage(run: Path) -> None:
         (file,) = run.rglob(name)
         file.write_bytes(file.read_bytes()[:20])
@@ -24,7 +24,7 @@ def cut(name: str) -> Callable[[Path], None]:
     return damage
 
 
-def gone(name: str) -> Callable[[Path], None]:
+def remove(name: str) -> Callable[[Path], None]:
     def damage(run: Path) -> None:
         (file,) = run.rglob(name)
         file.unlink()
@@ -32,15 +32,15 @@ def gone(name: str) -> Callable[[Path], None]:
     return damage
 
 
-def written(name: str, content: str | bytes) -> Callable[[Path], None]:
+def write(name: str, content: str | bytes) -> Callable[[Path], None]:
     def damage(run: Path) -> None:
         (run / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
     return damage
 
 
-def unfinished(run: Path) -> None:
-    """A finished run as if it had been killed after its last checkpoint."""
+def make_unfinished(run: Path) -> None:
+    """Make a finished run look as if it had been killed after its last checkpoint."""
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(record | {"state": "running"}))
     SafetensorsIO().save_checkpoint({"state": torch.zeros(50)}, run / "checkpoint-00000002")
@@ -56,15 +56,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 DAMAGED = [
     pytest.param("resume run", None, ("run: is finished",), id="resume of a finished run"),
     pytest.param("train induction --out run", None, ("run: a run is there already",), id="out is a run"),
-    pytest.param("resume run", cut("state.json"), ("state.json: not JSON",), id="checkpoint's state cut short"),
-    pytest.param("resume run", cut("state.safetensors"), ("not a whole safetensors file",), id="checkpoint cut short"),
-    pytest.param("resume run", unfinished, ("not a checkpoint of a run",), id="checkpoint of something else"),
-    pytest.param("resume run", gone("state.safetensors"), ("no such file",), id="checkpoint without tensors"),
-    pytest.param("resume run", cut("experiment.yaml"), ("experiment.yaml",), id="experiment cut short"),
-    pytest.param("plot emergence run -o x.png", cut("metrics.csv"), ("not a table of metrics",), id="metrics cut short"),
+    pytest.param("resume run", truncate("state.json"), ("state.json: not JSON",), id="checkpoint's state cut short"),
+    pytest.param("resume run", truncate("state.safetensors"), ("not a whole safetensors file",), id="checkpoint cut short"),
+    pytest.param("resume run", make_unfinished, ("not a checkpoint of a run",), id="checkpoint of something else"),
+    pytest.param("resume run", remove("state.safetensors"), ("no such file",), id="checkpoint without tensors"),
+    pytest.param("resume run", truncate("experiment.yaml"), ("experiment.yaml",), id="experiment cut short"),
+    pytest.param("plot emergence run -o x.png", truncate("metrics.csv"), ("not a table of metrics",), id="metrics cut short"),
     pytest.param("plot emergence run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric"),
-    pytest.param("plot size run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric of a study"),
-    pytest.param("plot survival run -o x.png --by sede", None, ("the runs do not differ in 'sede'",), id="unknown arm"),
+    pytest.param(
+        "plot size run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric of a figure of sizes"
+    ),
+    pytest.param("plot survival run -o x.png --by sede", None, ("the runs do not differ in 'sede'",), id="unknown setting"),
     pytest.param("plot pareto run -o x.png --cost effort", None, ("unknown cost 'effort'",), id="unknown cost"),
     pytest.param("evaluate run --data gone.txt", None, ("gone.txt: No such file",), id="data that is not there"),
     pytest.param("evaluate run --data run", None, ("run: Is a directory",), id="data that is a folder"),
@@ -76,25 +78,25 @@ DAMAGED = [
     ),
     pytest.param(
         "evaluate run --data run/data.txt",
-        written("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1\n"),
+        write("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1\n"),
         ("data.txt, line 2: induction: the number of tokens in a line must be 12, not 11",),
         id="data of another length",
     ),
     pytest.param(
         "evaluate run --data run/data.txt -o x.csv",
-        written("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1 3\n"),
+        write("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1 3\n"),
         ("data.txt, line 2: induction: token 11 must be 2, as 3 before, not 3",),
         id="data with a wrong token",
     ),
     pytest.param(
         "evaluate run --data run/data.txt",
-        written("data.txt", '{"line": "1 2", "task": "recall", "settings": {}}\n'),
+        write("data.txt", '{"line": "1 2", "task": "recall", "settings": {}}\n'),
         ("data.txt, line 1: task must be induction, not 'recall'",),
         id="data of another task",
     ),
     pytest.param(
         "evaluate run --data run/data.txt",
-        written("data.txt", b"\xff\xfe\x00\x81"),
+        write("data.txt", b"\xff\xfe\x00\x81"),
         ("data.txt: not a text file",),
         id="data that is binary",
     ),
@@ -103,9 +105,9 @@ DAMAGED = [
         "plot parallel run -o x.png --by n_future", None, ("unrecognized arguments: --by",), id="an option of another figure"
     ),
     pytest.param(
-        "plot gradients run -o x.png", None, ("train with evaluation.measures.gradients",), id="gradients of no audit"
+        "plot gradients run -o x.png", None, ("train with evaluation.measures.gradients",), id="gradients without diagnostics"
     ),
-    pytest.param("runs run", cut("run.json"), ("run.json: not JSON",), id="record cut short"),
+    pytest.param("runs run", truncate("run.json"), ("run.json: not JSON",), id="record cut short"),
 ]
 
 
@@ -121,8 +123,8 @@ def test_a_damaged_or_finished_run_is_named_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished, tmp_path / "run")
-    if damage not in (None, unfinished) and arguments.startswith("resume"):
-        unfinished(tmp_path / "run")
+    if damage not in (None, make_unfinished) and arguments.startswith("resume"):
+        make_unfinished(tmp_path / "run")
     if damage is not None:
         damage(tmp_path / "run")
     assert_rejected(arguments.split(), expected, capsys)

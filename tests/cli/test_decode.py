@@ -32,7 +32,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def change_to_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -62,7 +62,7 @@ def test_the_file_has_the_frame_of_decode_and_the_speedup(runs: Path) -> None:
     assert found.pop("speedup") > 0
     assert found.keys() == expected.keys()
     np.testing.assert_allclose([found[name] for name in expected], list(expected.values()))
-    assert main(words) == 0, "its own file is replaced"
+    assert main(words) == 0, "our own file is replaced"
 
 
 def test_a_derived_tree_is_saved_and_used_again(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,10 +104,10 @@ def test_head_1_alone_drafts_nothing(runs: Path, capsys: pytest.CaptureFixture[s
     assert "speed-up" not in out
 
 
-def test_what_is_printed_follows_from_the_numbers(
+def test_the_printed_text_follows_from_the_numbers(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By hand: ten completions of two words, of which the last two differ, on a terminal with colours."""
+    """Ten completions of two words, written by hand, of which the last two differ, on a terminal with colours."""
     rates = {"drafted/2": 40, "accepted/2": 30, "acceptance/2": 0.75, "acceptance_given_reached/all/2": 0.8}
     rates |= {"drafted/3": 20, "accepted/3": 5, "acceptance/3": 0.25, "acceptance_given_reached/all/3": 0.5}
     rates |= {"acceptance_given_reached/word/2": 0.6, "acceptance_given_reached/word/3": 0.1}

@@ -1,4 +1,4 @@
-"""Files of a user whose names are those of our packages."""
+"""Files of a user that have the names of our packages."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ pytestmark = pytest.mark.process
 FOREIGN = ["tasks.py", "tasks/__init__.py"]
 IMPORTS = {
     "script": ["script.py"],
-    "notebook": ["-c", "import lab"],  # the working directory comes first there too
+    "notebook": ["-c", "import lab"],  # here too the working directory comes first
     "inner": ["-c", "from lab.config import load"],
     "module": ["-m", "lab", "tasks"],
 }
 COMMAND = "import sys\nfrom lab.cli.main import main\nsys.exit(main())\n"
-"""What pip installs as `lab`, in a folder of its own."""
+"""The script that pip installs as `lab`."""
 
 
 def write(path: Path, text: str) -> None:
@@ -32,7 +32,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("how", IMPORTS)
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_a_foreign_tasks_is_named_in_one_line(foreign: str, how: str, tmp_path: Path) -> None:
+def test_a_foreign_module_tasks_is_named_in_one_line(foreign: str, how: str, tmp_path: Path) -> None:
     write(tmp_path / foreign, "A = 1\n")
     write(tmp_path / "script.py", "import lab\n")
     answer = run(tmp_path, *IMPORTS[how])
@@ -42,13 +42,13 @@ def test_a_foreign_tasks_is_named_in_one_line(foreign: str, how: str, tmp_path: 
     assert how != "module" or answer.stderr.count("\n") == 1
 
 
-def test_a_foreign_tasks_that_is_imported_already_is_named(tmp_path: Path) -> None:
+def test_an_already_imported_foreign_tasks_is_named(tmp_path: Path) -> None:
     write(tmp_path / "tasks.py", "import lab\n")
     assert f"finds {tmp_path / 'tasks.py'} first" in run(tmp_path, "-c", "import tasks").stderr
 
 
 @pytest.mark.parametrize("foreign", [*FOREIGN, "tasks/mine.py", "lab.py", "lab/__init__.py"])
-def test_the_command_works_beside_any_file(foreign: str, tmp_path: Path) -> None:
+def test_the_command_works_with_foreign_files_in_its_folder(foreign: str, tmp_path: Path) -> None:
     write(tmp_path / "here" / foreign, "A = 1\n")
     write(tmp_path / "bin" / "lab-command", COMMAND)
     answer = run(tmp_path / "here", str(tmp_path / "bin" / "lab-command"), "tasks", "show", "star", "--rows", "1")
@@ -56,6 +56,6 @@ def test_the_command_works_beside_any_file(foreign: str, tmp_path: Path) -> None
     assert answer.stdout.startswith("star")
 
 
-def test_a_folder_tasks_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
+def test_a_folder_tasks_without_init_hides_nothing(tmp_path: Path) -> None:
     write(tmp_path / "tasks" / "mine.py", "A = 1\n")
     assert run(tmp_path, "-c", "import lab; lab.experiment('star')").returncode == 0

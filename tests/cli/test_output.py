@@ -1,4 +1,4 @@
-"""Standard output that is full, closed or ASCII, and a home that is none: no traceback, and nothing is lost."""
+"""Standard output that is full, closed or ASCII, and an unusable home folder: no traceback, and nothing is lost."""
 
 import io
 import os
@@ -20,20 +20,20 @@ FULL = "lab: standard output: No space left on device\n"
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def change_to_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
 @contextmanager
-def full() -> Iterator[None]:
-    """Standard output on a full disk."""
+def full_disk() -> Iterator[None]:
+    """Redirect standard output to a full disk."""
     with Path("/dev/full").open("w") as stream, redirect_stdout(stream):
         yield
 
 
 @contextmanager
-def closed() -> Iterator[None]:
-    """Standard output into a pipe whose reader has ended."""
+def closed_pipe() -> Iterator[None]:
+    """Redirect standard output to a pipe whose reader has ended."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as stream, redirect_stdout(stream):
@@ -45,40 +45,40 @@ WORDS = [["tasks"], ["--help"], ["train", "--help"], ["tasks", "export", "star",
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_a_full_standard_output_is_named(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    with full():
+    with full_disk():
         assert main(words) == 2
     assert capfd.readouterr().err == FULL
 
 
-def test_a_wrong_setting_is_named_though_output_is_full(capfd: pytest.CaptureFixture[str]) -> None:
-    with full():
+def test_wrong_input_is_named_with_full_output_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with full_disk():
         assert main(["tsks"]) == 2
     assert capfd.readouterr().err.startswith("lab: unknown command 'tsks'")
 
 
-def test_python_itself_is_silent_at_its_end() -> None:
+def test_python_prints_nothing_more_at_exit() -> None:
     code = "import sys; from lab.cli.main import main; sys.exit(main(['tasks']))"
     with Path("/dev/full").open("w") as stream:
         answer = subprocess.run([sys.executable, "-c", code], stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
     assert (answer.returncode, answer.stderr) == (2, FULL)
 
 
-def test_a_full_standard_output_ends_no_training(capfd: pytest.CaptureFixture[str]) -> None:
-    with full():
+def test_a_full_standard_output_does_not_stop_training(capfd: pytest.CaptureFixture[str]) -> None:
+    with full_disk():
         assert main(TRAIN) == 2
     assert capfd.readouterr().err == FULL
     assert lab.Run("new").state == "finished"
 
 
-def test_a_closed_pipe_ends_no_training(capfd: pytest.CaptureFixture[str]) -> None:
-    with closed():
+def test_a_closed_pipe_does_not_stop_training(capfd: pytest.CaptureFixture[str]) -> None:
+    with closed_pipe():
         assert main(TRAIN) == 0
     assert capfd.readouterr().err == ""
     assert lab.Run("new").state == "finished"
 
 
 def test_no_standard_output_at_all_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)  # as Python after `>&-`
+    monkeypatch.setattr(sys, "stdout", None)  # as in Python after `>&-`
     assert main(["tasks"]) == 0
 
 
@@ -98,7 +98,7 @@ def test_data_is_utf_8_on_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     assert lab.load("e.yaml").init == "Grüße"
 
 
-def test_a_name_that_is_no_utf_8_can_be_plotted() -> None:
+def test_a_name_that_is_not_utf_8_can_be_plotted() -> None:
     assert main(["train", "induction", *TINY, "--out", "runs/\udcff"]) == 0
     assert main(["plot", "emergence", "runs", "-o", "\udcff.png"]) == 0
     assert {path.name for path in Path().iterdir()} == {"runs", "\udcff.png", "\udcff.csv"}

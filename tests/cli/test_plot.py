@@ -45,7 +45,7 @@ def test_every_option_of_a_curve_is_drawn(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["frame.csv", "frame.csv.gz"])
-def test_a_saved_frame_stands_for_its_runs(name: str, folder: Path, tmp_path: Path) -> None:
+def test_a_saved_frame_gives_the_same_figure_as_its_runs(name: str, folder: Path, tmp_path: Path) -> None:
     assert plot(folder, tmp_path) == 0
     own = pd.read_csv(tmp_path / "a.csv")
     assert plot(folder, tmp_path, runs=name) == 0
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_frame_is_rejected(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
 
 
-def test_a_frame_is_drawn_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_frame_and_runs_together_are_rejected(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = [str(folder / "frame.csv"), str(folder / "runs")]
     assert main(["plot", "emergence", *both, "-o", str(tmp_path / "a.png")]) == 2
     assert "frame.csv is a frame: give it alone, or folders of runs" in capsys.readouterr().err

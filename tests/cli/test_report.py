@@ -53,7 +53,7 @@ def test_wrong_input_is_named_in_one_line(
 @pytest.mark.parametrize("name", ["a.html", "a.md", "mine.html"])
 def test_a_page_is_written_and_replaced(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "runs", "-o", name, "--force"]) == 0
-    assert main(["report", "runs/w8", "runs/w16", "-o", name]) == 0, "it is ours now"
+    assert main(["report", "runs/w8", "runs/w16", "-o", name]) == 0, "the page is ours now"
     assert capsys.readouterr().out == f"{name}\n" * 2
     page = Path(name).read_text()
     assert "induction: 2 runs" in page

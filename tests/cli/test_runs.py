@@ -37,7 +37,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_pipe_has_one_line_for_each_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_to_a_pipe_has_one_line_for_each_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs"]) == 0
     out, err = capsys.readouterr()
     lines = [line.split() for line in out.splitlines()]
@@ -66,7 +66,7 @@ def test_the_default_columns_fit_a_terminal(width: int, monkeypatch: pytest.Monk
     assert len(shown) == 3, "a short name is on one line"
 
 
-def test_several_tasks_have_their_metrics_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_of_several_tasks_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     make_run(Path("runs/other"), lab.experiment("agreement"), {0: {"accuracy/case_first/1": 0.25}})
     assert main(["runs"]) == 0
     out = capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_a_run_is_removed_after_a_yes(
     assert Path("runs/odd").exists() == (left == 3)
 
 
-def test_what_a_sweep_loses_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_removing_a_run_of_a_sweep_names_the_sweep(capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs/sweep.yaml").write_text("name: runs\n")
     assert main(["runs", "mv", "runs/n1", "new"]) == 2
     assert "is a run of the sweep in" in capsys.readouterr().err
@@ -161,7 +161,7 @@ def test_what_a_sweep_loses_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"removed runs/n1 of the sweep in {Path('runs').absolute()}, which counts it as missing\n"
 
 
-def test_a_run_that_is_trained_stays(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_in_training_is_not_removed_or_moved(capsys: pytest.CaptureFixture[str]) -> None:
     lock = Lock(Path("runs/n3"))
     assert main(["runs", "--where", "state=running", "--columns", "run"]) == 0
     assert capsys.readouterr().out.split() == ["run", "runs/n3"]

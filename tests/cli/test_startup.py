@@ -1,4 +1,4 @@
-"""Which large packages a command imports: each further one would cost a good part of a second before its first output."""
+"""Large packages that commands import: each further one would delay the first output by a large part of a second."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ LARGE = {
 }
 PLOT = {"pydantic", "pandas", "scipy", "matplotlib"}
 TRAIN = {"pydantic", "torch", "lightning", "torchmetrics", "matplotlib", "matplotlib.pyplot"}
-"""Matplotlib comes with the base class of torchmetrics."""
+"""The base class of torchmetrics imports matplotlib."""
 
 COMMANDS: dict[str, set[str]] = {
     "--help": set(),
@@ -26,7 +26,7 @@ COMMANDS: dict[str, set[str]] = {
     "plot emergence runs -o figure.png": PLOT,
     "train induction --steps 1 --schedule.warmup_steps 0 --evaluation.examples 8 --out trained": TRAIN,
 }
-"""What each command may import of `LARGE`."""
+"""The packages of `LARGE` that each command imports."""
 
 PROGRAM = """
 import json, sys
@@ -39,7 +39,7 @@ print(json.dumps([status, sorted(sys.modules)]))
 @pytest.mark.process
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_imports_what_it_uses(command: str, tmp_path: Path) -> None:
-    for seed in range(5):  # from five seeds on a figure has a band
+    for seed in range(5):  # a figure has a band from five seeds on
         experiment = lab.experiment("induction", seed=seed)
         make_run(tmp_path / f"runs/{seed}", experiment, {step: {"accuracy/copy/1": step / 20} for step in (0, 10, 20)})
     status, modules = modules_after(command.split(), tmp_path)
@@ -54,7 +54,7 @@ def test_import_lab_imports_nothing_large(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_torchmetrics_is_whole_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_torchmetrics_is_completed_on_demand(tmp_path: Path) -> None:
     program = """
 import json, sys
 import lab.training, lightning.pytorch.core.module, torchmetrics
@@ -66,7 +66,7 @@ print(json.dumps([before, same]))
 
 
 def modules_after(arguments: list[str], folder: Path, program: str = PROGRAM) -> list:
-    """Run a program in a process of its own, and return what its last line says."""
+    """Run a program in another process; return the status and the modules of its last line."""
     done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

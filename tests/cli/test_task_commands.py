@@ -1,4 +1,4 @@
-"""The commands on a task's data: what they print and write is what the calls give."""
+"""The commands on a task's data print and write what the calls return."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ STAR = ["--degree", "2", "--arm", "3", "--nodes", "10"]
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def change_to_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -95,7 +95,7 @@ def test_an_exported_set_measures_a_run(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("name", tasks.names())
 def test_a_test_set_of_every_task_fits_the_run_that_train_makes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The documented example, with a small model: neither command is given a setting of the task."""
+    """Run the documented example with a small model; neither command is given a setting of the task."""
     tiny = ["--width", "8", "--layers", "2", "--n-heads", "2", "--batch-size", "2"]
     few = [
         "--steps",
@@ -114,7 +114,7 @@ def test_a_test_set_of_every_task_fits_the_run_that_train_makes(name: str, capsy
     assert parse_task(name, []) == tasks.get(name) == lab.experiment(name).task
 
 
-def test_lines_that_do_not_fit_name_both_values_and_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unsuitable_lines_name_both_values_and_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--task.degree", "3", "--task.nodes", "11", *tiny_options("star", steps=1, schedule__warmup_steps=0)]
     assert main(["train", "star", *words, "--out", "run"]) == 0
     assert main(["tasks", "export", "star", "--arm", "5", "--size", "2", "-o", "x.jsonl"]) == 0
@@ -155,7 +155,7 @@ def test_every_subcommand_has_help(command: str, capsys: pytest.CaptureFixture[s
     assert f"usage: lab tasks {command} TASK" in capsys.readouterr().out
 
 
-def test_the_papers_scale_of_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_scale_of_the_paper_sets_the_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "polynomial", "--scale", "paper", "--n-future", "4", "--print-config"]) == 0
     Path("e.yaml").write_text(capsys.readouterr().out)
     assert lab.load("e.yaml") == lab.experiment("polynomial", scale="paper", n_future=4)

@@ -1,4 +1,4 @@
-"""Runs that have just begun, were killed or cannot be read change no figure of the others, and are named."""
+"""Runs that have just begun, were killed or cannot be read are named, and do not change the figures of other runs."""
 
 import json
 from pathlib import Path
@@ -16,21 +16,21 @@ METRIC = "accuracy/copy/1"
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three finished seeds, and one that was killed at step 5."""
+    """Write three finished seeds, and one that was killed at step 5."""
     monkeypatch.chdir(tmp_path)
     for seed in range(4):
-        made(f"runs/seed{seed}", seed, [0, 5] if seed == 3 else [0, 5, *range(20, 401, 20)])
+        write_run(f"runs/seed{seed}", seed, [0, 5] if seed == 3 else [0, 5, *range(20, 401, 20)])
     record = json.loads(Path("runs/seed3/run.json").read_text())
     Path("runs/seed3/run.json").write_text(json.dumps(record | {"state": "stopped"}))
     return tmp_path / "runs"
 
 
-def made(path: str, seed: int, steps: list[int], **settings: int) -> None:
+def write_run(path: str, seed: int, steps: list[int], **settings: int) -> None:
     experiment = lab.experiment("induction", {"steps": 400, "seed": seed, **settings})
     make_run(Path(path), experiment, {step: {METRIC: 0.001 * step + 0.01 * seed} for step in steps})
 
 
-def test_a_new_run_shortens_no_curve(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_run_does_not_shorten_the_curves(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", "emergence", "runs", "-o", "a.png"]) == 0
     table = pd.read_csv("a.csv")
     assert table["step"].tolist() == [0, 5, *range(20, 401, 20)]
@@ -63,15 +63,15 @@ def test_runs_of_two_tasks_are_two_conditions(capsys: pytest.CaptureFixture[str]
     assert set(pd.read_csv("a.csv")["condition"]) == {"induction", "recall"}
 
 
-def test_nothing_but_unfinished_runs_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unfinished_runs_alone_are_rejected_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", "grid", "runs/seed3", "-o", "a.png"]) == 2
     assert capsys.readouterr().err == "lab: no run is finished: 1 of 1 runs left out: seed3 (stopped at step 5)\n"
-    made("begun/seed0", 0, [0])
+    write_run("begun/seed0", 0, [0])
     assert main(["plot", "emergence", "begun", "-o", "a.png"]) == 2
     assert capsys.readouterr().err == "lab: no run has an evaluation after step 0 yet\n"
 
 
-def test_a_run_that_cannot_be_read_hides_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_run_does_not_hide_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs/odd").mkdir()
     Path("runs/odd/run.json").write_text("{}")
     Path("runs/seed2/metrics.csv").unlink()
@@ -89,10 +89,10 @@ def test_a_run_that_cannot_be_read_hides_no_other(capsys: pytest.CaptureFixture[
     assert "runs/seed1/metrics.csv" in err
 
 
-def test_conditions_are_named_for_the_user(capsys: pytest.CaptureFixture[str]) -> None:
+def test_conditions_are_labelled_by_the_varied_setting(capsys: pytest.CaptureFixture[str]) -> None:
     for width in (32, 48):
         for seed in (0, 1):
-            made(f"grid/w{width}/seed{seed}", seed, [0, 20, 40], **{"model.width": width})
+            write_run(f"grid/w{width}/seed{seed}", seed, [0, 20, 40], **{"model.width": width})
     assert main(["plot", "emergence", "grid", "-o", "a.png", "--by", "width"]) == 0
     assert main(["plot", "emergence", "grid", "-o", "a.png"]) == 0
     assert set(pd.read_csv("a.csv")["condition"]) == {"width = 32", "width = 48"}
