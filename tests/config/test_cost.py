@@ -30,13 +30,13 @@ def model_of(kind: str, **changes: Any) -> ModelSettings:
     return ModelSettings(**{"width": 16, "layers": 8, "n_heads": 2, "heads": kind, **changes})
 
 
-def on_meta(model: ModelSettings, n_future: int) -> Network:
+def build_on_meta(model: ModelSettings, n_future: int) -> Network:
     with torch.device("meta"):
         return Network(NetworkSpec(model, 12, n_future))
 
 
-def counted_flops(experiment: Experiment) -> int:
-    """Count the operations of one training step by torch's counter."""
+def count_flops(experiment: Experiment) -> int:
+    """Count the operations of one training step with torch's counter."""
     network, task = build(experiment), experiment.task
     tokens_BT = torch.randint(task.vocab_size, (experiment.batch_size, task.length))
     targets = Targets(future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), experiment.n_future))
@@ -49,18 +49,18 @@ def counted_flops(experiment: Experiment) -> int:
 @EVERY
 @pytest.mark.parametrize("matched", ["parameters", "layers", "none"])
 @pytest.mark.parametrize("n_future", [1, 2, 4])
-def test_flops_are_those_that_torch_counts(kind: str, matched: str, n_future: int) -> None:
+def test_flops_agree_with_the_counter_of_torch(kind: str, matched: str, n_future: int) -> None:
     experiment = experiment_of(kind, n_future, model__matched=matched, model__mlp="gelu" if n_future == 2 else "swiglu")
-    assert experiment.flops_per_step == counted_flops(experiment)
+    assert experiment.flops_per_step == count_flops(experiment)
 
 
 def test_flops_do_not_depend_on_the_attention_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = experiment_of("parallel", 2)
     long = experiment_of("parallel", 2, task__length=150, task__vocabulary=40)
-    assert counted_flops(long) < long.flops_per_step, "blocks of queries leave out most of the masked half"
+    assert count_flops(long) < long.flops_per_step, "attention in blocks of queries skips most of the masked half"
     monkeypatch.setattr("lab.model.attention.LONGEST", 0)
-    assert counted_flops(experiment) == experiment.flops_per_step
-    assert counted_flops(long) == long.flops_per_step
+    assert count_flops(experiment) == experiment.flops_per_step
+    assert count_flops(long) == long.flops_per_step
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_flops_do_not_depend_on_the_attention_kernel(monkeypatch: pytest.MonkeyP
 )
 def test_flops_grow_with_every_dimension(change: dict[str, int]) -> None:
     experiment = experiment_of("parallel", 2, **change)
-    assert experiment.flops_per_step == counted_flops(experiment)
+    assert experiment.flops_per_step == count_flops(experiment)
 
 
 @given(
@@ -90,7 +90,7 @@ def test_flops_grow_with_every_dimension(change: dict[str, int]) -> None:
     inner=st.none() | st.integers(1, 99),
 )
 @settings(max_examples=30, deadline=None)
-def test_parameters_are_those_of_the_network(
+def test_parameters_agree_with_the_built_network(
     kind: str, n: int, width: int, layers: int, matched: str, mlp: str, inner: int | None
 ) -> None:
     model = model_of(kind, width=width, layers=layers, matched=matched, mlp=mlp, inner_width=inner)
@@ -98,7 +98,7 @@ def test_parameters_are_those_of_the_network(
         with pytest.raises(LabError, match=r"leaves? no trunk"):
             experiment_of(kind, n, **{f"model__{name}": value for name, value in model.model_dump().items()})
         return
-    network = on_meta(model, n)
+    network = build_on_meta(model, n)
     assert non_embedding_parameters(model, n) == network.non_embedding_parameters()
     assert len(network.trunk) == trunk_layers(model, n)
 
@@ -119,33 +119,33 @@ def test_the_trunk_comes_closest_to_equal_parameters(kind: str, n: int, layers: 
     assert trunk_layers(model, n) == best
 
 
-def test_depths_and_counts_are_those_that_the_classes_state() -> None:
+def test_depths_and_parameters_agree_with_hand_counts() -> None:
     d, layers = 128, 20
     plain = non_embedding_parameters(model_of("parallel", width=d, layers=layers), 1)
 
-    def at(kind: str, n: int) -> tuple[int, int]:
+    def depth_and_parameters(kind: str, n: int) -> tuple[int, int]:
         model = model_of(kind, width=d, layers=layers)
         return layers - trunk_layers(model, n), non_embedding_parameters(model, n) - plain
 
     for name, kind in KINDS.items():
         if kind.first == kind.further == LAYER:
-            assert [at(name, n) for n in (1, 2, 4, 8)] == [(1, 0), (2, 0), (4, 0), (8, 0)]
-    assert [at("linear", n) for n in (1, 4, 6)] == [(0, d**2), (0, 4 * d**2), (0, 6 * d**2)]
-    assert [at("linear", n)[0] for n in (6, 7, 18, 19)] == [0, 1, 1, 2]
-    assert [at("residual", n) for n in (1, 2, 4, 7)] == [(0, 0), (0, d**2), (0, 3 * d**2), (0, 6 * d**2)]
-    assert [at("residual", n)[0] for n in (7, 8, 19)] == [0, 1, 1]
-    assert [at("sequential", n) for n in (1, 2, 3)] == [(1, 0), (2, 2 * d**2 + 2 * d), (3, 4 * d**2 + 4 * d)]
-    assert [at("sequential", n)[0] for n in (3, 4, 9)] == [3, 5, 10]
+            assert [depth_and_parameters(name, n) for n in (1, 2, 4, 8)] == [(1, 0), (2, 0), (4, 0), (8, 0)]
+    assert [depth_and_parameters("linear", n) for n in (1, 4, 6)] == [(0, d**2), (0, 4 * d**2), (0, 6 * d**2)]
+    assert [depth_and_parameters("linear", n)[0] for n in (6, 7, 18, 19)] == [0, 1, 1, 2]
+    assert [depth_and_parameters("residual", n) for n in (1, 2, 4, 7)] == [(0, 0), (0, d**2), (0, 3 * d**2), (0, 6 * d**2)]
+    assert [depth_and_parameters("residual", n)[0] for n in (7, 8, 19)] == [0, 1, 1]
+    assert [depth_and_parameters("sequential", n) for n in (1, 2, 3)] == [(1, 0), (2, 2 * d**2 + 2 * d), (3, 4 * d**2 + 4 * d)]
+    assert [depth_and_parameters("sequential", n)[0] for n in (3, 4, 9)] == [3, 5, 10]
 
 
 @EVERY
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_at_equal_depth_the_path_has_all_layers(kind: str, n: int) -> None:
-    assert on_meta(model_of(kind, matched="layers"), n).spec.path_layers == 8
+    assert build_on_meta(model_of(kind, matched="layers"), n).spec.path_layers == 8
 
 
 @EVERY
-def test_unmatched_heads_come_on_top_of_one(kind: str) -> None:
+def test_unmatched_heads_are_added_to_the_trunk_of_one(kind: str) -> None:
     model, alone = model_of(kind, matched="none"), model_of(kind)
     assert trunk_layers(model, 1) == trunk_layers(model, 3) == trunk_layers(alone, 1)
     assert non_embedding_parameters(model, 1) == non_embedding_parameters(alone, 1)
@@ -169,7 +169,7 @@ def test_counts_add_and_multiply() -> None:
     assert [(LAYER * 2 + ParameterCounts(mlps=1)).layers, ParameterCounts(mlps=3).layers] == [2, 0]
 
 
-def test_a_heads_part_of_a_layer_takes_no_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_smaller_than_a_layer_takes_no_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     small = HeadKind("module:Class", ParameterCounts(mlps=1), ParameterCounts(mlps=1))
     monkeypatch.setitem(KINDS, "small", small)
     model = model_of("small", matched="layers")

@@ -38,13 +38,13 @@ OTHER: dict[str, Any] = {
     "init": "runs/first", "evaluation.measures.gradients": 2, "compile": "default", "strategy": "ddp",
     "evaluation.measures.rank": 3,
 }  # fmt: skip
-"""Another value for every setting that has one."""
+"""A value for every setting that differs from its default."""
 WHERE: dict[str, dict[str, Any]] = {
     "budget.steps": {"model.matched": "flops"},
     "budget.step_time": {"model.matched": "time"},
     "strategy": {"devices": 2, "batch_size": 128},
 }
-"""What else must be set for a setting to have another value."""
+"""Further settings that a setting needs for a value other than its default, by setting."""
 ONLY_ONE_VALUE = {"objective.teacherless", "task"}
 
 
@@ -61,7 +61,7 @@ ONLY_ONE_VALUE = {"objective.teacherless", "task"}
     )
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
-def test_yaml_out_and_in_loses_nothing(changed: dict[str, Any]) -> None:
+def test_a_round_trip_through_yaml_loses_nothing(changed: dict[str, Any]) -> None:
     experiment = lab.experiment("induction", changed)
     again = from_settings(read_yaml(lab.dump(experiment), "text"))
     assert again == experiment
@@ -82,11 +82,11 @@ EQUIVALENT: dict[str, tuple[Any, Any]] = {
     "init": (Path("runs/first"), "runs/first"), "precision": (np.str_("bfloat16"), "bfloat16"),
     "task.vocabulary": (np.int64(40), 40), "task.length": (8e1, 80), "task.period": (np.array([3, 9]), [3, 9]),
 }  # fmt: skip
-"""What Python and NumPy call the same value."""
+"""Values of NumPy or Python and the plain values that they equal, by setting."""
 
 
 @pytest.mark.parametrize("change", [lab.experiment, lambda task, settings: lab.override(lab.experiment(task), settings)])
-def test_values_of_numpy_and_paths_are_plain_values(change: Callable[..., lab.Experiment]) -> None:
+def test_numpy_values_and_paths_become_plain_values(change: Callable[..., lab.Experiment]) -> None:
     given = change("induction", {"n_future": 2} | {name: value for name, (value, _) in EQUIVALENT.items()})
     plain = change("induction", {"n_future": 2} | {name: value for name, (_, value) in EQUIVALENT.items()})
     assert given == plain
@@ -122,7 +122,7 @@ def test_a_group_of_values_of_numpy_is_accepted() -> None:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_values_that_cannot_be_are_named(settings: dict[str, Any], message: str) -> None:
+def test_impossible_values_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(LabError, match=message):
         lab.experiment("induction", settings)
 
@@ -166,7 +166,7 @@ def test_every_task_has_a_default_experiment(task: str) -> None:
 
 @pytest.mark.parametrize("task", PAPER)
 def test_the_papers_scale_has_the_papers_numbers(task: str) -> None:
-    """Tables S13 and S14, sections 4.1 and 4.2."""
+    """The numbers are those of Tables S13 and S14 and of sections 4.1 and 4.2."""
     experiment = lab.experiment(task, scale="paper", n_future=2)
     assert experiment.positions_per_step == pytest.approx(2**18, rel=1e-3)
     assert (experiment.steps, experiment.schedule.warmup_steps, experiment.schedule.decay_ratio) == (100_000, 2000, 0.03)
@@ -188,7 +188,7 @@ def test_a_scale_that_a_task_lacks_is_rejected() -> None:
         lab.experiment("stories", scale="cluster")
 
 
-def test_the_trunk_is_what_the_heads_leave() -> None:
+def test_heads_take_their_layers_from_the_trunk() -> None:
     for n in (1, 2, 3):
         assert lab.experiment("induction", n_future=n).trunk_layers == 4 - n
         assert lab.experiment("induction", {"model.matched": "none"}, n_future=n).trunk_layers == 3
@@ -198,8 +198,8 @@ def test_the_trunk_is_what_the_heads_leave() -> None:
     ("task", "fingerprint"),
     [("induction", "085ea97e317f20a6"), ("star", "1738e618b6614134"), ("agreement", "e093956be3232061")],
 )
-def test_a_younger_setting_renames_no_run(task: str, fingerprint: str) -> None:
-    """Fingerprints from before there was an `optimiser.epsilon`."""
+def test_a_newer_setting_at_its_default_keeps_fingerprints(task: str, fingerprint: str) -> None:
+    """Fingerprints from before the setting `optimiser.epsilon` existed."""
     experiment = lab.experiment(task, n_future=2, seed=3)
     assert experiment.fingerprint == fingerprint
     assert lab.override(experiment, {"optimiser.epsilon": 1e-6}).fingerprint != fingerprint

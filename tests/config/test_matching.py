@@ -1,4 +1,4 @@
-"""Equal FLOPs and equal wall time: how many steps are left, and that the run's file has them."""
+"""Equal FLOPs and equal wall time: the number of steps that the budget allows, and its entry in the file of the run."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ def experiment_of(n_future: int = 2, matched: str = "flops", **changes: Any) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equal_flops_leave_the_steps_that_the_budget_pays_for(kind: str) -> None:
+def test_equal_flops_give_the_steps_that_the_budget_allows(kind: str) -> None:
     one = resolve(experiment_of(1, model__heads=kind))
     assert one.steps == one.budget.steps == 1000
     spent = one.steps * one.flops_per_step
@@ -36,15 +36,15 @@ def test_equal_time_divides_the_steps_by_the_ratio() -> None:
     assert resolve(experiment_of(1, "time")).steps == resolve(experiment_of(1, "time", budget__step_time=2.0)).steps == 1000
 
 
-def test_a_resolved_experiment_stays_and_is_saved(tmp_path: Path) -> None:
-    asked = experiment_of(3)
-    resolved = resolve(asked)
-    assert resolve(resolved) == resolved != asked
-    assert (resolved.budget.steps, resolved.steps) == (asked.steps, resolved.affordable_steps)
+def test_a_resolved_experiment_does_not_change_and_is_saved(tmp_path: Path) -> None:
+    unresolved = experiment_of(3)
+    resolved = resolve(unresolved)
+    assert resolve(resolved) == resolved != unresolved
+    assert (resolved.budget.steps, resolved.steps) == (unresolved.steps, resolved.affordable_steps)
     (tmp_path / "e.yaml").write_text(dump(resolved))
     assert load(tmp_path / "e.yaml") == resolved
     changed = {"n_future": 3, "steps": resolved.steps, "budget": resolved.budget}
-    assert asked.model_copy(update=changed) == resolved, "nothing else changes"
+    assert unresolved.model_copy(update=changed) == resolved, "nothing else changes"
 
 
 @pytest.mark.parametrize("matched", ["parameters", "layers", "none"])

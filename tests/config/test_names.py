@@ -1,4 +1,4 @@
-"""Short names of settings mean the dotted ones wherever a setting is named."""
+"""Short names of settings stand for the dotted ones wherever a setting is named."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ VALUES: dict[str, Any] = {
     "size": "3M", "width": 32, "layers": 6, "n_heads": 2, "heads": "causal", "matched": "none", "lr": 1e-4, "warmup": 7,
     "objective": "bag",
 }  # fmt: skip
-"""A value of every short name that is not the default."""
+"""A value other than the default for every short name."""
 
 
-def test_short_names_are_of_settings_and_none_is_hidden() -> None:
+def test_short_names_belong_to_settings_and_hide_none() -> None:
     assert set(SHORT.values()) <= set(setting_names())
     assert set(SHORT) & {*setting_names(), *RENAMED} == set()
     assert set(VALUES) == set(SHORT)
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_a_short_name_works_as_the_dotted_one_everywhere(name: str) -> None:
+def test_a_short_name_is_accepted_wherever_the_dotted_one_is(name: str) -> None:
     value, usual = VALUES[name], lab.experiment("induction")
     dotted = lab.experiment("induction", {SHORT[name]: value})
     assert dotted != usual
@@ -36,12 +36,12 @@ def test_a_short_name_works_as_the_dotted_one_everywhere(name: str) -> None:
     assert f"\n{name}:" not in lab.dump(dotted) or name == "objective"
 
 
-def test_a_file_with_short_names_is_the_experiment(tmp_path: Any) -> None:
+def test_a_file_may_have_short_names(tmp_path: Any) -> None:
     (tmp_path / "e.yaml").write_text("task: induction\nlr: 1e-4\nwidth: 32\nobjective: bag\n")
     assert lab.load(tmp_path / "e.yaml") == lab.experiment("induction", lr=1e-4, width=32, objective="bag")
 
 
-def test_a_group_is_no_short_name() -> None:
+def test_a_group_of_a_short_name_is_still_a_group() -> None:
     experiment = lab.experiment("induction", {"objective": {"name": "bag", "window": 2}})
     assert (experiment.objective.name, experiment.objective.window) == ("bag", 2)
     assert full_name("objective") == "objective.name"

@@ -24,6 +24,6 @@ def test_a_list_of_numbers_is_a_range_or_its_numbers(text: str, numbers: list[in
     ],
     ids=lambda text: text[:12],
 )
-def test_what_is_no_list_of_numbers_is_rejected(text: str, message: str) -> None:
+def test_text_that_is_no_list_of_numbers_is_rejected(text: str, message: str) -> None:
     with pytest.raises(LabError, match=message):
         numbers_from("--seeds", text)

@@ -1,4 +1,4 @@
-"""Every setting is listed by the help with its default."""
+"""The help lists every setting with its default."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def test_every_setting_is_described_with_its_default() -> None:
     assert described["optimiser.clip_norm"].allowed == "above 0"
 
 
-def test_the_defaults_of_a_task_are_those_of_its_experiment() -> None:
+def test_the_defaults_shown_are_those_of_the_experiment() -> None:
     defaults = defaults_of(lab.experiment("star"))
     assert (defaults["steps"], defaults["optimiser.peak_lr"], defaults["task.degree"]) == ("4000", "0.002", "2")
 

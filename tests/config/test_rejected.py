@@ -1,4 +1,4 @@
-"""Settings that contradict the ranges, the task or each other: one line names the setting and what is allowed."""
+"""Settings that contradict their ranges, the task or each other: one line names the setting and what is allowed."""
 
 from typing import Any
 
@@ -172,7 +172,7 @@ WRONG = [
     ),
     pytest.param("stories", {"task.characters": [1, 2]}, "stories.characters", id="stories with one character"),
 ]
-"""A task, settings of which some are wrong, and parts of the message in their order."""
+"""Cases: a task, settings of which some are wrong, and the parts of the message in order."""
 
 
 @pytest.mark.parametrize(("task", "settings", "message"), WRONG)

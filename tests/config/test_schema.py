@@ -30,7 +30,7 @@ FINGERPRINTS = {
     "star": "3a40d2e3e53b924e",
     "stories": "7fc7b007b44bd1c9",
 }
-"""Of each task's default experiment in version 0.1.0."""
+"""Fingerprint of each task's default experiment in version 0.1.0."""
 
 
 def test_an_earlier_run_opens_with_its_fingerprint() -> None:
@@ -49,17 +49,17 @@ def test_an_earlier_sweep_file_opens(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("task", FINGERPRINTS)
-def test_fingerprints_of_experiments_stay(task: str) -> None:
+def test_fingerprints_of_experiments_do_not_change(task: str) -> None:
     assert lab.experiment(task).fingerprint == FINGERPRINTS[task]
 
 
-def test_a_setting_is_not_given_by_both_of_its_names() -> None:
+def test_a_setting_given_under_both_names_is_rejected() -> None:
     with pytest.raises(lab.LabError, match="setting grad_accum_steps is given twice"):
         tiny(accumulate=2, grad_accum_steps=2)
 
 
 @given(st.dictionaries(st.sampled_from([*RENAMED, "steps", "model.width"]), st.integers(1, 9)), st.booleans())
-def test_old_names_mean_the_new_ones_nested_or_dotted(settings: dict[str, int], nested: bool) -> None:
+def test_old_names_become_the_new_ones_nested_or_dotted(settings: dict[str, int], nested: bool) -> None:
     given: Mapping[str, Any] = settings
     if nested:
         given = {}
@@ -70,16 +70,16 @@ def test_old_names_mean_the_new_ones_nested_or_dotted(settings: dict[str, int], 
                 inside = inside.setdefault(group, {})  # type: ignore[attr-defined]
             inside[last] = value  # type: ignore[index]
     renamed = {name: value for name, value in rename_settings(given).items() if not isinstance(value, dict)}
-    wanted = {RENAMED.get(name, name): value for name, value in settings.items()}
-    assert {name: renamed[name] for name in RENAMED.values() if name in wanted} == {
-        name: value for name, value in wanted.items() if name in RENAMED.values()
+    expected = {RENAMED.get(name, name): value for name, value in settings.items()}
+    assert {name: renamed[name] for name in RENAMED.values() if name in expected} == {
+        name: value for name, value in expected.items() if name in RENAMED.values()
     }
 
 
 def test_newer_settings_at_their_defaults_keep_the_fingerprint() -> None:
     plain = tiny()
     assert tiny(evaluation__measures__training=1, optimiser__epsilon=1e-8).fingerprint == plain.fingerprint
-    younger = [{"evaluation__measures__training": 0}, {"optimiser__epsilon": 1e-7}, {"evaluation__measures__induction": 2}]
-    younger.append({"evaluation__measures__rank": 1})
-    younger.append({"evaluation__measures": {**{name: entry.every for name, entry in MEASURES.items()}, "module:f": 1}})
-    assert len({plain.fingerprint, *(tiny(**settings).fingerprint for settings in younger)}) == 1 + len(younger)
+    newer = [{"evaluation__measures__training": 0}, {"optimiser__epsilon": 1e-7}, {"evaluation__measures__induction": 2}]
+    newer.append({"evaluation__measures__rank": 1})
+    newer.append({"evaluation__measures": {**{name: entry.every for name, entry in MEASURES.items()}, "module:f": 1}})
+    assert len({plain.fingerprint, *(tiny(**settings).fingerprint for settings in newer)}) == 1 + len(newer)

@@ -17,7 +17,7 @@ CORE: dict[str, Any] = {
     "3e-3": 3e-3, "1E5": 1e5, "-2.5e+1": -25.0, ".5e1": 5.0, "1.": 1.0, "1e3": 1000.0, ".inf": math.inf, "-.INF": -math.inf,
     "~": None, "null": None, "": None, "2026-11-26": "2026-11-26", "12:30": "12:30", "=": "=", "nan": "nan",
 }  # fmt: skip
-"""A plain scalar and what the core schema of YAML 1.2 makes of it."""
+"""Plain scalars, and their values by the core schema of YAML 1.2."""
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(list(CORE)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from(list(CORE)), inner, max_size=3),
@@ -73,7 +73,7 @@ def test_a_file_of_an_older_version_holds_the_same_experiment(task: str) -> None
     ],
     ids=lambda text: text[:20],
 )
-def test_what_is_no_yaml_is_named_with_its_line(text: str, message: str) -> None:
+def test_invalid_yaml_is_named_with_its_line(text: str, message: str) -> None:
     with pytest.raises(lab.LabError) as raised:
         read_yaml(text, "text")
     assert message in str(raised.value)

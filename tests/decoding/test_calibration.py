@@ -1,4 +1,4 @@
-"""What trees are derived from."""
+"""Ranks of drafts, from which trees are derived."""
 
 import pytest
 import torch
@@ -9,19 +9,19 @@ from tests.helpers.networks import random_tokens, tiny_network
 
 
 @pytest.mark.parametrize("at_once", [256, 1])
-def test_ranks_are_those_of_single_passes(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_agree_with_separate_passes(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "SEQUENCES_AT_ONCE", at_once)
     network = tiny_network("parallel", 3)
     done = complete(network, [random_tokens(1, 4)[0], random_tokens(1, 2)[0]], 4)
     expected = []
     for tokens, prompt in zip(done.sequences, done.prompts, strict=True):
         for position in range(prompt - 1, len(tokens) - 2):
-            line = []
+            ranks = []
             for head in range(2, min(3, len(tokens) - 1 - position) + 1):
                 with torch.no_grad():
                     order = network.logits(tokens[None, : position + 1], head)[0, -1].argsort(descending=True)
-                line.append(order.tolist().index(int(tokens[position + head])))
-            expected.append(tuple(line))
+                ranks.append(order.tolist().index(int(tokens[position + head])))
+            expected.append(tuple(ranks))
     assert rank_drafts(network, done) == expected
 
 

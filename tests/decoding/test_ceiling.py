@@ -1,4 +1,4 @@
-"""The ceiling of independent drafts, against other computations of the same distributions."""
+"""The ceiling of independent drafts, compared with other computations of the same distributions."""
 
 from itertools import product
 from typing import Any
@@ -18,13 +18,13 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def of(name: str) -> Task:
+def small_task(name: str) -> Task:
     return tasks.get(name, **SMALL[name])
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_second_token_has_the_marginal_of_the_joint(name: str) -> None:
-    task = of(name)
+    task = small_task(name)
     batch = task.batch(0, 0, 8)
     joint_BVV = task.joint(batch, 5)
     assert joint_BVV is not None
@@ -34,7 +34,7 @@ def test_the_second_token_has_the_marginal_of_the_joint(name: str) -> None:
 
 
 def test_the_third_token_agrees_with_enumeration() -> None:
-    task = of("markov")
+    task = small_task("markov")
     prefix_BT = task.batch(0, 0, 4).tokens[:, :7]
     expected_BV = np.zeros((4, 3))
     for path in product(range(3), repeat=3):
@@ -48,8 +48,8 @@ def test_the_third_token_agrees_with_enumeration() -> None:
     np.testing.assert_allclose(distributions_ahead(task, prefix_BT, 3)[2], expected_BV, atol=1e-12)
 
 
-def test_text_is_written_by_the_distribution() -> None:
-    task = of("markov")
+def test_drawn_text_follows_the_distribution() -> None:
+    task = small_task("markov")
     prompt_B1 = np.zeros((20_000, 1), dtype=np.int64)
     drawn = write(task, prompt_B1, 2, np.random.default_rng(0))[:, 1]
     expected = distributions_ahead(task, prompt_B1[:1], 1)[0, 0]
@@ -57,9 +57,9 @@ def test_text_is_written_by_the_distribution() -> None:
     assert (write(task, prompt_B1[:2], 6, None) == write(task, prompt_B1[:2], 6, None)).all()
 
 
-def test_a_copied_segment_is_drafted_without_a_failure() -> None:
+def test_drafts_of_a_copied_segment_are_all_accepted() -> None:
     """In the second copy of a segment every token is certain, however far ahead."""
-    task = of("induction")
+    task = small_task("induction")
     prompt = 8  # periods are at most 3
     text = write(task, task.batch(0, 0, 16).tokens[:, :prompt], 16, None)
     for greedy in (True, False):
@@ -69,9 +69,9 @@ def test_a_copied_segment_is_drafted_without_a_failure() -> None:
     assert tokens_per_forward(chances, prompt, np.random.default_rng(0)) == 8 / 3  # the prompt's 1, then 4 and the last 3
 
 
-def test_drawn_drafts_are_accepted_as_simulation_accepts_them() -> None:
-    """Leviathan et al. 2023, algorithm 1, over many draws of one draft."""
-    task, rng = of("bigram"), np.random.default_rng(1)
+def test_acceptance_of_drawn_drafts_agrees_with_simulation() -> None:
+    """Simulate algorithm 1 of Leviathan et al. 2023 over many draws of one draft."""
+    task, rng = small_task("bigram"), np.random.default_rng(1)
     start = task.batch(0, 0, 1).tokens[:, :3]
     text = write(task, np.repeat(start, 4000, axis=0), 5, rng)
     chances = acceptance_chances(task, text, 3, 2, greedy=False)[3, :, 0]
@@ -84,9 +84,9 @@ def test_drawn_drafts_are_accepted_as_simulation_accepts_them() -> None:
     assert abs(np.mean(accepted) - chances.mean()) < 0.03
 
 
-def test_a_greedy_draft_fails_where_modes_differ() -> None:
-    """The most probable second token, whatever the first is, against the one after the most probable first."""
-    task = of("bigram")
+def test_a_greedy_draft_is_wrong_where_modes_differ() -> None:
+    """A greedy draft is right where the mode of the second token is also the mode after the most probable first token."""
+    task = small_task("bigram")
     prefix = task.batch(0, 0, 200).tokens[:, :6]
     text = write(task, prefix, 8, None)
     joint_BVV = task.joint(task.batch(0, 0, 200), 5)
@@ -98,7 +98,7 @@ def test_a_greedy_draft_fails_where_modes_differ() -> None:
 
 
 def test_a_draft_after_a_failure_is_not_accepted() -> None:
-    """The first draft fails always and the second never: each pass gives one token."""
+    """The first draft always fails and the second never does: each pass gives one token."""
     chances_TBI = np.tile([0.0, 1.0], (7, 2, 1))
     assert tokens_per_forward(chances_TBI, 3, np.random.default_rng(0)) == 1
 

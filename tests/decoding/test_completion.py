@@ -12,24 +12,24 @@ from tests.helpers.networks import V, random_tokens, tiny_network
 from tests.helpers.tables import NEVER, table_network
 
 RING = table_network([[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]])
-"""0, 1, 2, 0, 1, 2, ..."""
+"""A network that continues 0, 1, 2, 0, 1, 2, ... with certainty."""
 EVEN = table_network([[0.0, 0.0, 0.0]] * 3)
 
 
-def loop(network: Network, prompt: Tensor, new_tokens: int) -> Tensor:
+def complete_without_cache(network: Network, prompt: Tensor, new_tokens: int) -> Tensor:
     """Complete one prompt without a cache."""
     for _ in range(new_tokens):
         prompt = torch.cat([prompt, network.next_logits(prompt[None])[0].argmax()[None]])
     return prompt
 
 
-def test_both_follow_a_certain_network() -> None:
+def test_greedy_and_sampled_tokens_follow_a_certain_network() -> None:
     prompts, expected = [[2, 0], [0, 1]], [[2, 0, 1, 2, 0], [0, 1, 2, 0, 1]]
     assert complete(RING, prompts, 3).tokens_BT.tolist() == expected
     assert complete(RING, prompts, 3, sampling=Sampling()).tokens_BT.tolist() == expected
 
 
-def test_no_new_tokens_leave_the_prompt() -> None:
+def test_zero_new_tokens_give_the_prompt() -> None:
     done = complete(RING, [[2, 0], [1]], 0)
     assert [tokens.tolist() for tokens in done.sequences] == [[2, 0], [1]]
     assert done.forwards == (0, 0)
@@ -41,11 +41,11 @@ def test_greedy_takes_the_smallest_id_among_equals() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_a_ragged_batch_is_a_loop_over_its_sequences(kind: str) -> None:
+def test_a_ragged_batch_equals_a_loop_over_its_sequences(kind: str) -> None:
     network, prompts = tiny_network(kind).double(), [random_tokens(1, length)[0] for length in (1, 5, 3, 5)]
     done = complete(network, prompts, 8)
     for prompt, tokens in zip(prompts, done.sequences, strict=True):
-        assert torch.equal(tokens, loop(network, prompt, 8))
+        assert torch.equal(tokens, complete_without_cache(network, prompt, 8))
     assert done.tokens_per_forward == 1
     assert done.prompts == (1, 5, 3, 5)
     assert done.lengths == (9, 13, 11, 13)
@@ -74,29 +74,29 @@ def test_samples_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> 
     assert not torch.equal(complete(EVEN, prompts, 5, sampling=Sampling(seed=4)).tokens_BT, whole)
 
 
-def test_imposed_tokens_leave_other_draws_unchanged() -> None:
+def test_forced_tokens_leave_other_draws_unchanged() -> None:
     def forced(prefix_BT: Tensor) -> Tensor:
-        imposed = torch.full((len(prefix_BT),), completion.FREE)
+        choices = torch.full((len(prefix_BT),), completion.FREE)
         if prefix_BT.shape[1] == 2:
-            imposed[::2] = 2
-        return imposed
+            choices[::2] = 2
+        return choices
 
     prompts = [[0]] * 20
     free, partly = (complete(EVEN, prompts, 3, sampling=Sampling(), forced=rule).tokens_BT for rule in (None, forced))
     assert (partly[::2, 2] == 2).all()
     free[::2, 2] = 2
-    assert torch.equal(free, partly), "the same draws decide what is free"
+    assert torch.equal(free, partly), "the free tokens come from the same draws"
     assert complete(RING, [[0], [0]], 3, forced=forced).tokens_BT.tolist() == [[0, 1, 2, 0], [0, 1, 2, 0]]
 
 
-def test_no_forward_pass_if_every_token_is_imposed() -> None:
+def test_forced_tokens_alone_need_no_forward_pass() -> None:
     done = complete(EVEN, [[0]] * 3, 3, forced=lambda prefix: torch.ones(len(prefix), dtype=torch.int64))
     assert done.tokens_BT.tolist() == [[0, 1, 1, 1]] * 3
     assert done.forwards == (0, 0, 0)
 
 
 @torch.no_grad()
-def test_imposed_tokens_are_read_together_later() -> None:
+def test_forced_tokens_are_read_in_one_later_pass() -> None:
     network, prompt_BP = tiny_network().double(), random_tokens(2, 4)
 
     def forced(prefix_BT: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ def test_edits_apply_while_completing() -> None:
     before = complete(network, prompt_BP, 6).tokens_BT
     with edited(network, {"trunk.0.mlp": torch.zeros_like, "embedding": lambda embedded_BTD: -embedded_BTD}):
         inside = complete(network, prompt_BP, 6).tokens_BT
-        assert torch.equal(inside[1], loop(network, prompt_BP[1], 6))
+        assert torch.equal(inside[1], complete_without_cache(network, prompt_BP[1], 6))
     assert not torch.equal(inside, before)
 
 

@@ -1,4 +1,4 @@
-"""Ties: where two decoders differ, and how near the two best tokens were."""
+"""Positions at which two decoders differ, and the gap between the two best logits."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from lab.decoding.differences import find_differences, smallest_gap
 from tests.helpers.tables import table_network
 
 NETWORK = table_network([[0.0, 3.0, 1.0], [2.0, 0.5, 0.0], [0.0, 0.0, 0.25]])
-"""0 -> 1 by 2, 1 -> 0 by 1.5, 2 -> 2 by 0.25."""
+"""Best next tokens and their gaps: 0 -> 1 by 2, 1 -> 0 by 1.5, 2 -> 2 by 0.25."""
 
 
 def test_equal_completions_have_no_difference() -> None:

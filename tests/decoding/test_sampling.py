@@ -1,4 +1,4 @@
-"""Distributions at a temperature, of the most probable tokens alone, and draws from them."""
+"""Distributions at a temperature or of the most probable tokens alone, and draws from them."""
 
 import numpy as np
 import pytest
@@ -27,13 +27,13 @@ LOGITS = torch.tensor(PROBABILITIES).log()
         ({"temperature": 0.5, "top_p": 0.8}, [0.0, 0.25, 0.0, 0.0625, 0.0]),
     ],
 )
-def test_probabilities_are_those_by_hand(settings: dict[str, float], expected: list[float]) -> None:
+def test_probabilities_agree_with_hand_counts(settings: dict[str, float], expected: list[float]) -> None:
     found = Sampling(**settings).probabilities(LOGITS)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, np.array(expected) / sum(expected), atol=1e-7)
 
 
 @pytest.mark.parametrize("sampling", [Sampling(top_k=2), Sampling(top_p=0.5)])
-def test_of_equal_tokens_no_more_than_needed_are_kept(sampling: Sampling) -> None:
+def test_of_equal_tokens_only_as_many_as_needed_are_kept(sampling: Sampling) -> None:
     assert sampling.probabilities(torch.zeros(4)).tolist() == [0.5, 0.5, 0, 0]
 
 
@@ -68,7 +68,7 @@ def test_successive_draws_are_independent() -> None:
     assert stats.chisquare(np.bincount((2 * drawn_BS[:, 0] + drawn_BS[:, 1]).numpy(), minlength=4)).pvalue > 1e-3
 
 
-def test_a_draw_of_any_number_is_possible() -> None:
-    """Cumulated probabilities end at 1 up to rounding: a number near 1 must not lead beyond the last possible token."""
+def test_any_random_number_draws_a_possible_token() -> None:
+    """Cumulative probabilities end at 1 up to rounding: a number near 1 must not select a token after the last possible one."""
     weights = torch.tensor([0.3, 0.7, 0.0], dtype=torch.float64)
     assert draw(weights.expand(3, -1), torch.tensor([0.0, 0.3, 1 - 2**-53], dtype=torch.float64)).tolist() == [0, 1, 1]

@@ -1,4 +1,4 @@
-"""Self-speculative decoding gives the output of head 1 alone, whatever the drafts."""
+"""Self-speculative decoding gives the output of head 1 alone, whatever the drafts are."""
 
 from itertools import product
 
@@ -19,7 +19,7 @@ from tests.helpers.networks import VARIANTS, V, random_tokens, tiny_network
 from tests.helpers.tables import NEVER, table_network
 
 BUSH = Tree(((0,), (1,), (2,), (0, 1), (1, 0), (0, 0)))
-"""The most probable path has the last rows."""
+"""A tree whose most probable path is last."""
 N, NEW = 3, 20
 RING = [[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]]
 TWO_AHEAD = [[NEVER, NEVER, 0.0], [0.0, NEVER, NEVER], [NEVER, 0.0, NEVER]]
@@ -39,28 +39,28 @@ def assert_equal(found: Completion, expected: Completion) -> None:
 
 @pytest.mark.parametrize("tree", [Tree.chain(2), Tree.chain(N), BUSH], ids=["two", "chain", "bush"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_greedy_output_is_that_of_head_1(kind: str, tree: Tree) -> None:
+def test_greedy_output_equals_that_of_head_1(kind: str, tree: Tree) -> None:
     network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
     found = speculate(network, prompts, NEW, tree)
     assert_equal(found, complete(network, prompts, NEW))
-    assert 0 < int(found.drafts.accepted.sum()) < int(found.drafts.drafted.sum()), "some are accepted and some rejected"
+    assert 0 < int(found.drafts.accepted.sum()) < int(found.drafts.drafted.sum()), "some drafts are accepted and some rejected"
     assert len(set(found.forwards)) > 1, "sequences accept different lengths"
 
 
 @pytest.mark.parametrize(("kind", "layer"), [each for each in VARIANTS if each[1] is None or not KINDS[each[0]].attends(2)])
-def test_a_useless_node_changes_no_draft(kind: str, layer: int | None) -> None:
-    """The least probable token stands between those of a chain, which are accepted as without it."""
+def test_a_useless_node_does_not_change_the_drafts(kind: str, layer: int | None) -> None:
+    """The least probable token is a node between those of a chain, which are accepted as without it."""
     network, prompts = tiny_network(kind, N, seed=3, model__head_layer=layer).double(), prompts_of()
     found = speculate(network, prompts, NEW, Tree(((0,), (0, V - 1), (0, 0))))
     expected = speculate(network, prompts, NEW, Tree.chain(N))
     assert_equal(found, expected)
-    for mine, theirs in zip(found.drafts, expected.drafts, strict=True):
-        assert torch.equal(mine, theirs)
+    for own, other in zip(found.drafts, expected.drafts, strict=True):
+        assert torch.equal(own, other)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, -1.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_scrambled_heads_change_no_output(kind: str, scale: float) -> None:
+def test_random_heads_do_not_change_the_output(kind: str, scale: float) -> None:
     network, prompts = tiny_network(kind, N).double(), prompts_of()
     outside = [weight for name, weight in network.named_parameters() if name.startswith("heads.")]
     with torch.no_grad():
@@ -70,7 +70,7 @@ def test_scrambled_heads_change_no_output(kind: str, scale: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_passes_without_a_workspace_leave_the_output(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passes_without_a_workspace_give_the_same_output(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
     expected = speculate(network, prompts, NEW, BUSH)
     monkeypatch.setattr("lab.model.network.FEW", 0)
@@ -87,7 +87,7 @@ def test_results_are_plain_tensors() -> None:
 
 @given(st.integers(0, 1 << 20), st.sampled_from(VARIANTS))
 @settings(deadline=None, max_examples=20)
-def test_any_tree_leaves_the_output(seed: int, variant: tuple[str, int | None]) -> None:
+def test_no_tree_changes_the_output(seed: int, variant: tuple[str, int | None]) -> None:
     generator, paths = torch.Generator().manual_seed(seed), [(rank,) for rank in range(3)]
     paths += [(a, b) for a, b in product(range(3), range(2)) if torch.rand((), generator=generator) < 0.5]
     kind, layer = variant
@@ -95,8 +95,10 @@ def test_any_tree_leaves_the_output(seed: int, variant: tuple[str, int | None]) 
     assert_equal(speculate(network, prompts, NEW, Tree(tuple(paths))), complete(network, prompts, NEW))
 
 
-def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[tuple[int, int, int, list[int]]]:
-    """Decode blockwise by whole passes without a cache; return (position, drafted, accepted, tokens) of each draft."""
+def decode_without_cache(
+    network: Network, prompt: Tensor, new_tokens: int, heads: int
+) -> list[tuple[int, int, int, list[int]]]:
+    """Decode blockwise by full passes without a cache; return (position, drafted, accepted, tokens) of each draft."""
 
     def best(tokens: list[int], position: int, head: int) -> int:
         return int(network.logits(torch.tensor([tokens]), head)[0, position].argmax())
@@ -104,7 +106,7 @@ def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[
     tokens, events, end = prompt.tolist(), [], len(prompt) + new_tokens
     tokens.append(best(tokens, -1, 1))
     while len(tokens) < end:
-        last, drafted = len(tokens) - 2, list(tokens)  # heads draft at the last token but one, whose next is known
+        last, drafted = len(tokens) - 2, list(tokens)  # heads draft at the last token but one, whose next token is known
         for head in range(2, heads + 1):
             drafted.append(best(drafted, last, head))
         count = min(heads - 1, end - len(tokens))
@@ -118,8 +120,8 @@ def loop(network: Network, prompt: Tensor, new_tokens: int, heads: int) -> list[
     return events
 
 
-def of_large_heads(kind: str, layer: int | None) -> Network:
-    """Return a network of four tokens whose heads depend strongly on what they read, and often draft the right token."""
+def network_with_large_heads(kind: str, layer: int | None) -> Network:
+    """Return a network of four tokens whose heads depend strongly on their inputs and often draft the right token."""
     few = {"task__vocabulary": 4, "task__period": [2, 3], "task__test_period": [3, 3]}
     network = tiny_network(kind, N, seed=3, model__head_layer=layer, **few).double()
     for number, weight in enumerate(network.heads.parameters()):
@@ -131,24 +133,26 @@ def of_large_heads(kind: str, layer: int | None) -> Network:
 @pytest.mark.parametrize("tree", [Tree.chain(N), BUSH], ids=["chain", "bush"])
 @pytest.mark.parametrize(("kind", "layer"), VARIANTS)
 @torch.no_grad()
-def test_each_draft_has_the_ranks_of_whole_passes(
+def test_each_draft_has_the_ranks_of_full_passes(
     kind: str, layer: int | None, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The heads rank tokens at the last token but one of what is written, after the best of the heads before them."""
+    """Each head ranks the tokens at the last written position but one, given the best tokens of the heads before it."""
     seen, draft = [], Drafter.draft
 
     def record(self: Drafter, done: Pass) -> Draft:
         written_BS, lengths_B = self.tokens_BS.clone(), done.cache.lengths_B + 1
-        made = draft(self, done)
-        going_on_B = lengths_B < ends_B
-        seen.append(tuple(each[going_on_B] for each in (written_BS, lengths_B, made.tokens_BM)))
-        return made
+        drafts = draft(self, done)
+        unfinished_B = lengths_B < ends_B
+        seen.append(tuple(each[unfinished_B] for each in (written_BS, lengths_B, drafts.tokens_BM)))
+        return drafts
 
     monkeypatch.setattr(Drafter, "draft", record)
-    network, prompts = of_large_heads(kind, layer), [prompt % 4 for prompt in prompts_of(tuple(range(1, 17)))]
+    network, prompts = network_with_large_heads(kind, layer), [prompt % 4 for prompt in prompts_of(tuple(range(1, 17)))]
     ends_B = torch.tensor([len(prompt) + NEW for prompt in prompts])
     found = speculate(network, prompts, NEW, tree)
-    assert not KINDS[kind].teacher_forced or N - 1 in found.drafts.accepted, "the next draft reads all of an accepted one"
+    assert not KINDS[kind].teacher_forced or N - 1 in found.drafts.accepted, (
+        "the next draft reads every token of an accepted draft"
+    )
     tokens_ES, lengths_E, drafted_EM = (torch.cat(column) for column in zip(*seen, strict=True))
     number_E, ranked = torch.arange(len(tokens_ES)), []
     for head in range(2, N + 1):
@@ -160,24 +164,24 @@ def test_each_draft_has_the_ranks_of_whole_passes(
 
 @pytest.mark.parametrize(("kind", "layer"), VARIANTS)
 @torch.no_grad()
-def test_drafts_are_those_of_whole_passes(kind: str, layer: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, draft = [], Drafter.draft
+def test_drafts_agree_with_decoding_by_full_passes(kind: str, layer: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts, draft = [], Drafter.draft
 
     def record(self: Drafter, done: Pass) -> Draft:
-        made.append(draft(self, done))
-        return made[-1]
+        drafts.append(draft(self, done))
+        return drafts[-1]
 
     monkeypatch.setattr(Drafter, "draft", record)
     network, prompts = tiny_network(kind, N, seed=3, model__head_layer=layer).double(), prompts_of()
     found = speculate(network, prompts, NEW, Tree.chain(N)).drafts
     for number, prompt in enumerate(prompts):
-        mine = found.sequence == number
-        counted = zip(*(column[mine].tolist() for column in found[1:]), strict=True)
-        events = [(*event, each.tokens_BM[number].tolist()) for event, each in zip(counted, made, strict=False)]
-        assert events == loop(network, prompt, NEW, N)
+        of_sequence = found.sequence == number
+        counted = zip(*(column[of_sequence].tolist() for column in found[1:]), strict=True)
+        events = [(*event, each.tokens_BM[number].tolist()) for event, each in zip(counted, drafts, strict=False)]
+        assert events == decode_without_cache(network, prompt, NEW, N)
 
 
-def test_every_draft_is_accepted_of_good_heads() -> None:
+def test_every_draft_of_good_heads_is_accepted() -> None:
     found = speculate(GOOD, [[0], [1, 2]], 10, Tree.chain(3))
     assert [tokens.tolist() for tokens in found.sequences] == [[0, *[1, 2, 0] * 3, 1], [1, 2, *[0, 1, 2] * 3, 0]]
     assert found.forwards == (4, 4), "1 + 3 + 3 + 3"
@@ -186,12 +190,12 @@ def test_every_draft_is_accepted_of_good_heads() -> None:
     assert found.acceptance(1) == found.acceptance(2) == found.acceptance_given_reached(2) == 1
 
 
-def test_no_draft_is_accepted_of_bad_heads() -> None:
+def test_no_draft_of_bad_heads_is_accepted() -> None:
     found = speculate(BAD, [[0], [1, 2]], 10, Tree.chain(3))
     assert_equal(found, complete(BAD, [[0], [1, 2]], 10))
     assert found.tokens_per_forward == found.mean_acceptance_length == 1
     assert found.acceptance(1) == found.acceptance(2) == 0
-    assert np.isnan(found.acceptance_given_reached(2)), "none was reached"
+    assert np.isnan(found.acceptance_given_reached(2)), "no second draft was reached"
 
 
 def test_drafts_past_the_end_are_not_counted() -> None:
@@ -214,16 +218,16 @@ def test_a_stop_token_ends_a_sequence_within_a_draft(stop: int, tree: Tree) -> N
 
 
 @pytest.mark.parametrize("stop", range(4))
-def test_stops_of_random_networks_are_the_same(stop: int) -> None:
+def test_random_networks_stop_at_the_same_tokens(stop: int) -> None:
     network, prompts = tiny_network("parallel", N).double(), prompts_of()
     assert_equal(speculate(network, prompts, NEW, BUSH, stop), complete(network, prompts, NEW, stop))
 
 
 @pytest.mark.parametrize("tree", [Tree.chain(N), BUSH], ids=["chain", "bush"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_greedy_drafts_leave_samples_as_they_are(kind: str, tree: Tree) -> None:
+def test_greedy_drafts_do_not_change_the_samples(kind: str, tree: Tree) -> None:
     network, prompts = tiny_network(kind, N).double(), prompts_of()
-    drafts = "greedy" if tree.is_chain else "sampled"  # which a tree with branches is not
+    drafts = "greedy" if tree.is_chain else "sampled"  # a tree with branches cannot be greedy
     sampling = Sampling(temperature=0.7, top_k=5, seed=4, drafts=drafts)
     expected = complete(network, prompts, NEW, sampling=sampling)
     assert_equal(speculate(network, prompts, NEW, tree, sampling=sampling), expected)
@@ -258,7 +262,7 @@ SAMPLINGS = [
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_samples_have_the_distribution_of_head_1(sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All sequences of three new tokens, by chi-square and total variation over 20,000 draws."""
+    """Compare all sequences of three new tokens by chi-square and total variation over 20,000 draws."""
     monkeypatch.setattr(speculation, "SEQUENCES_AT_ONCE", 20_000)
     count, network = 20_000, table_network(P_TABLE, *Q_TABLES)
     found = speculate(network, torch.zeros(count, 1, dtype=torch.int64), 3, Tree.chain(3), sampling=sampling)
@@ -274,7 +278,7 @@ def test_samples_have_the_distribution_of_head_1(sampling: Sampling, monkeypatch
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0.5), Sampling(top_k=2), Sampling(top_p=0.6)])
 def test_drafts_of_the_same_distribution_are_all_accepted(sampling: Sampling) -> None:
-    """Temperature, top-k and top-p change the drafts' distributions as they change head 1's."""
+    """Temperature, top-k and top-p change the distributions of the drafts as they change that of head 1."""
     same = [[0.0, 1.0, 0.5]] * 3
     found = speculate(table_network(same, same, same), [[0]] * 200, 7, Tree.chain(3), sampling=sampling)
     assert found.acceptance(1) == found.acceptance(2) == 1

@@ -14,7 +14,7 @@ from lab.decoding import Tree, derive_tree
 BUSH = Tree(((0,), (1,), (0, 0), (0, 2), (0, 2, 0)))
 
 
-def test_the_rows_of_a_tree_are_those_by_hand() -> None:
+def test_tensors_of_a_tree_are_those_derived_by_hand() -> None:
     assert (BUSH.rows, BUSH.depth, BUSH.heads, BUSH.is_chain) == (6, 3, 4, False)
     assert BUSH.depths.tolist() == [0, 1, 1, 2, 2, 3]
     assert BUSH.ranks.tolist() == [0, 0, 1, 0, 2, 0]
@@ -36,14 +36,14 @@ def test_a_chain_is_causal() -> None:
 RANKS = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2).map(tuple), min_size=1, max_size=30)
 
 
-def gain(tree: Tree, ranks: list[tuple[int, ...]]) -> int:
+def count_accepted(tree: Tree, ranks: list[tuple[int, ...]]) -> int:
     """Count the accepted drafts over all positions."""
     return sum(max((len(path) for path in tree.paths if line[: len(path)] == path), default=0) for line in ranks)
 
 
 @given(RANKS, st.integers(1, 4))
-def test_no_tree_of_as_many_nodes_gains_more(ranks: list[tuple[int, ...]], nodes: int) -> None:
-    """Against every set of nodes that is a tree."""
+def test_no_tree_with_as_many_nodes_accepts_more(ranks: list[tuple[int, ...]], nodes: int) -> None:
+    """Compare with every set of nodes that is a tree."""
     found = derive_tree(ranks, nodes)
     assert len(found.paths) <= nodes
     every = {line[:depth] for line in ranks for depth in (1, 2)}
@@ -53,7 +53,7 @@ def test_no_tree_of_as_many_nodes_gains_more(ranks: list[tuple[int, ...]], nodes
         for chosen in itertools.combinations(sorted(every), size)
         if all(len(path) == 1 or path[:1] in chosen for path in chosen)
     ]
-    assert gain(found, ranks) == max(gain(Tree(tuple(sorted(each, key=len))), ranks) for each in trees)
+    assert count_accepted(found, ranks) == max(count_accepted(Tree(tuple(sorted(each, key=len))), ranks) for each in trees)
 
 
 def test_of_equal_gains_the_shallower_nodes_come_first() -> None:

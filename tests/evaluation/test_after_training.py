@@ -1,4 +1,4 @@
-"""Weights of runs measured after training: on a file, at kept steps, by measures that came later."""
+"""Measurements of runs after training: on a file, at kept steps, and by measures that were added later."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
     return lab.train(lab.experiment("star", SETTINGS, n_future=2), tmp_path_factory.mktemp("runs") / "star")
 
 
-def test_metrics_on_a_file_are_those_of_a_loop_over_its_lines(run: lab.Run, tmp_path: Path) -> None:
+def test_metrics_on_a_file_agree_with_a_loop_over_its_lines(run: lab.Run, tmp_path: Path) -> None:
     task = run.experiment.task
     (tmp_path / "x.jsonl").write_text("\n".join(export_lines(task, size=12)))
     frame = lab.evaluate(run, tmp_path / "x.jsonl")
@@ -64,13 +64,13 @@ ALL = {"checkpoint__keep": "every", "evaluation__measures__gradients": 1, "evalu
 MEASURE = "tests.helpers.users_measure:effective_rank"
 
 
-def recorded(run: lab.Run, named: tuple[str, ...] = ("",), but: tuple[str, ...] = ()) -> dict[tuple[int, str], float]:
-    """Return the metrics in a run's table whose names, without a variant, begin with one of some words, but not others."""
+def read_metrics(run: lab.Run, named: tuple[str, ...] = ("",), but: tuple[str, ...] = ()) -> dict[tuple[int, str], float]:
+    """Return the metrics of a run's table whose names, without a variant, begin with a prefix in `named` but none in `but`."""
     rows = [(row, row.metric.rpartition(":")[2]) for row in run.metrics()]
     return {(row.step, row.metric): row.value for row, name in rows if name.startswith(named) and not name.startswith(but)}
 
 
-def measured(run: lab.Run, **how: Any) -> dict[tuple[int, str], float]:
+def evaluate_again(run: lab.Run, **how: Any) -> dict[tuple[int, str], float]:
     frame = lab.evaluate(run, **how)
     return dict(zip(zip(frame["step"], frame["metric"], strict=True), frame["value"], strict=True))
 
@@ -90,13 +90,13 @@ OTHERS = ("prefix_matching", "copying", "gradient", "train/")
 )
 def test_every_kept_step_gives_the_values_of_training(experiment: Experiment, tmp_path: Path) -> None:
     run = lab.train(experiment, tmp_path / "run")
-    assert measured(run, step="all") == recorded(run, but=OTHERS)
-    wanted = recorded(run, ("prefix_matching", "copying", "gradient"))
-    assert measured(run, step="all", measures=("gradients", "induction")) == wanted
-    assert measured(run, step=6, measures=["gradients"]) == {
-        (step, name): value for (step, name), value in wanted.items() if step == 6 and name.startswith("gradient")
+    assert evaluate_again(run, step="all") == read_metrics(run, but=OTHERS)
+    expected = read_metrics(run, ("prefix_matching", "copying", "gradient"))
+    assert evaluate_again(run, step="all", measures=("gradients", "induction")) == expected
+    assert evaluate_again(run, step=6, measures=["gradients"]) == {
+        (step, name): value for (step, name), value in expected.items() if step == 6 and name.startswith("gradient")
     }
-    assert {step for step, _ in measured(run)} == {12}
+    assert {step for step, _ in evaluate_again(run)} == {12}
 
 
 def test_a_later_measure_gives_the_frame_of_a_run(tmp_path: Path) -> None:
@@ -111,18 +111,18 @@ def test_a_later_measure_gives_the_frame_of_a_run(tmp_path: Path) -> None:
     assert row == pytest.approx(float(torch.exp(-(shares * shares.log()).sum())), rel=1e-6)
 
 
-def test_a_user_measure_that_trained_with_the_run_agrees(tmp_path: Path) -> None:
+def test_a_users_measure_gives_its_values_of_training(tmp_path: Path) -> None:
     run = lab.train(tiny(**ALL, evaluation__measures={MEASURE: 2}), tmp_path / "run")
-    wanted = recorded(run, ("effective_rank",))
-    assert {step for step, _ in wanted} == {0, 6, 12}
-    found = measured(run, step="all", measures=[MEASURE])
-    assert {key: found[key] for key in wanted} == wanted
+    expected = read_metrics(run, ("effective_rank",))
+    assert {step for step, _ in expected} == {0, 6, 12}
+    found = evaluate_again(run, step="all", measures=[MEASURE])
+    assert {key: found[key] for key in expected} == expected
 
 
 def test_a_stopped_run_is_measured_at_its_checkpoint(tmp_path: Path) -> None:
     train_killed(tiny(), tmp_path / "run", kill_in_step)
     run = lab.Run(tmp_path / "run")
-    assert measured(run) == {key: value for key, value in recorded(run, but=OTHERS).items() if key[0] == 6}
+    assert evaluate_again(run) == {key: value for key, value in read_metrics(run, but=OTHERS).items() if key[0] == 6}
 
 
 def test_a_file_is_measured_at_every_kept_step(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_file_is_measured_at_every_kept_step(tmp_path: Path) -> None:
         ({"measures": [MEASURE, MEASURE.replace("effective_rank", "not_a_function")]}, r"is not a function"),
     ],
 )
-def test_what_cannot_be_measured_is_named(how: dict[str, Any], message: str, kept: lab.Run) -> None:
+def test_impossible_measurements_are_named(how: dict[str, Any], message: str, kept: lab.Run) -> None:
     with pytest.raises(LabError, match=message):
         lab.evaluate(kept, **how)
 

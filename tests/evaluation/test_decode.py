@@ -1,4 +1,4 @@
-"""Decoding of runs: prompts that fit, heads that can draft, and what is measured."""
+"""Decoding of runs: suitable prompts, heads that can draft, and metrics."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,13 +23,13 @@ from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
 
-def run_of(path: Path, **changes: Any) -> Run:
+def make_untrained_run(path: Path, **changes: Any) -> Run:
     return make_run(path / "run", tiny(**{"n_future": 3, "model__layers": 5} | changes), weights=True)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_of(tmp_path_factory.mktemp("decode"))
+    return make_untrained_run(tmp_path_factory.mktemp("decode"))
 
 
 def test_a_run_decodes_as_its_network_does(run: Run) -> None:
@@ -41,7 +41,7 @@ def test_a_run_decodes_as_its_network_does(run: Run) -> None:
     assert found.text[0][:3] == tuple(run.experiment.task.word(token) for token in batch.tokens[0, :3])
 
 
-def test_the_frame_has_the_fields_names(run: Run) -> None:
+def test_metrics_have_the_names_of_the_field(run: Run) -> None:
     frame = lab.decode(run.path, draft=2).frame
     assert list(frame.columns[:4]) == ["run", "heads", "nodes", "batch"]
     assert set(frame[["heads", "nodes", "batch", "step"]].itertuples(index=False, name=None)) == {(2, 1, 8, 12)}
@@ -77,7 +77,7 @@ def test_kept_weights_are_chosen_by_step(tmp_path: Path) -> None:
 
 
 def test_roles_are_those_of_the_written_tokens() -> None:
-    """By hand: of two drafts of two tokens, at the positions that a task gives roles."""
+    """Two drafts of two tokens, written by hand, at positions to which a task gives roles."""
 
     class Roles:
         roles = ("padding", "plain", "choice")
@@ -109,7 +109,7 @@ def test_roles_are_those_of_the_written_tokens() -> None:
     }
 
 
-def test_another_output_than_that_of_head_1_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_that_differs_from_head_1_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*arguments: Any) -> Completion:
         done = speculate(*arguments)
         done.tokens_BT[1, 5] = (done.tokens_BT[1, 5] + 1) % 12
@@ -139,7 +139,7 @@ def test_a_tree_is_derived_for_a_run(run: Run) -> None:
     assert set(found.frame["nodes"]) == {12}
 
 
-def test_times_stand_for_each_draft_and_batch(run: Run) -> None:
+def test_every_draft_and_batch_is_timed(run: Run) -> None:
     frame = time_decoding(run, drafts=[1, Tree.chain(3)], sequences=(1, 2), rounds=1)
     assert frame.groupby(["heads", "batch"])["metric"].apply(set).map(len).to_dict() == {
         (h, b): 3 for h in (1, 3) for b in (1, 2)
@@ -148,18 +148,18 @@ def test_times_stand_for_each_draft_and_batch(run: Run) -> None:
 
 
 def test_the_speedup_is_the_median_ratio_to_head_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each decoder runs once before it is timed; by a clock that each decoder moves on."""
+    """Each decoder runs once before it is timed, by a clock that each decoder advances."""
     now, alone, drafted = [0.0], iter([9.0, 4.0, 6.0, 9.0]), iter([9.0, 2.0, 2.0, 1.0])
 
-    def lasting(decoder: Any, seconds: Iterator[float]) -> Any:
+    def slow_down(decoder: Any, seconds: Iterator[float]) -> Any:
         def decode_slowly(*arguments: Any) -> Completion:
             now[0] += next(seconds)
             return decoder(*arguments)
 
         return decode_slowly
 
-    monkeypatch.setattr(decode, "complete", lasting(complete, alone))
-    monkeypatch.setattr(decode, "speculate", lasting(speculate, drafted))
+    monkeypatch.setattr(decode, "complete", slow_down(complete, alone))
+    monkeypatch.setattr(decode, "speculate", slow_down(speculate, drafted))
     monkeypatch.setattr(decode, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     values = time_decoding(run, drafts=[3], rounds=3).set_index("metric")["value"]
     assert (values["seconds"], values["speedup"]) == (2, 3)
@@ -218,7 +218,7 @@ def test_unknown_words_are_rejected(run: Run) -> None:
     ],
 )
 def test_untrained_drafts_are_rejected(changes: dict[str, Any], heads: int, message: str, tmp_path: Path) -> None:
-    run = run_of(tmp_path, **changes)
+    run = make_untrained_run(tmp_path, **changes)
     with pytest.raises(lab.LabError, match=message):
         check_draft(run, heads)
     assert check_draft(run, 1) is None
@@ -226,14 +226,14 @@ def test_untrained_drafts_are_rejected(changes: dict[str, Any], heads: int, mess
 
 def test_trained_drafts_are_accepted(tmp_path: Path) -> None:
     for number, changes in enumerate(({"objective__detached": True}, {"objective__active": "down", "steps": 4})):
-        assert check_draft(run_of(tmp_path / str(number), **changes), 3) == Tree.chain(3)
+        assert check_draft(make_untrained_run(tmp_path / str(number), **changes), 3) == Tree.chain(3)
 
 
 def test_runs_that_cannot_decode_are_rejected(tmp_path: Path) -> None:
-    run = run_of(tmp_path, task="addition", n_future=1, objective__teacherless=True)
+    run = make_untrained_run(tmp_path, task="addition", n_future=1, objective__teacherless=True)
     with pytest.raises(lab.LabError, match=r"objective\.teacherless must be false to decode"):
         lab.decode(run)
-    run = run_of(tmp_path / "other")
+    run = make_untrained_run(tmp_path / "other")
     run.record["state"] = "stopped"
     with pytest.raises(lab.LabError, match="must be finished to decode, not stopped"):
         lab.decode(run)

@@ -31,7 +31,7 @@ def test_losses_and_accuracies_match_a_loop_over_targets() -> None:
             assert values[name] == pytest.approx(sum(measured) / len(measured), rel=1e-5), name
 
 
-def test_whole_answers_are_what_greedy_generation_gives() -> None:
+def test_exact_answers_agree_with_greedy_generation() -> None:
     experiment = lab.experiment(
         "tests.helpers.users_task:Parity", {"task.bits": 3, "model.width": 8, "model.n_heads": 2, "evaluation.examples": 40}
     )
@@ -47,7 +47,7 @@ def test_whole_answers_are_what_greedy_generation_gives() -> None:
     assert values["exact"] == values["first"] == right / 40
 
 
-def test_measuring_leaves_mode_and_gradients_alone() -> None:
+def test_measuring_keeps_mode_and_gradients() -> None:
     experiment = tiny()
     network = build(experiment).train()
     Evaluator(experiment)(network)
@@ -55,7 +55,7 @@ def test_measuring_leaves_mode_and_gradients_alone() -> None:
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_the_mode_from_before_comes_back_even_after_an_error() -> None:
+def test_the_mode_is_restored_even_after_an_error() -> None:
     network = build(tiny()).train()
 
     def fail() -> None:
@@ -91,7 +91,7 @@ def test_every_run_of_a_task_is_evaluated_on_the_same_data() -> None:
     assert one == other
 
 
-def test_scored_targets_alone_make_the_total() -> None:
+def test_the_total_is_over_scored_targets_alone() -> None:
     settings = {"task.bits": 4, "task.loss_on": "answer", "model.width": 8, "model.n_heads": 2, "evaluation.examples": 16}
     experiment = lab.experiment("tests.helpers.users_task:Parity", settings)
     values = Evaluator(experiment)(build(experiment))
@@ -106,8 +106,8 @@ def test_the_in_context_score_ignores_padding() -> None:
     tokens, scores = torch.from_numpy(batch.tokens), []
     with torch.no_grad():
         losses = F.cross_entropy(network.logits(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    for row, roles in zip(losses.view(6, -1), torch.from_numpy(batch.roles)[:, 1:], strict=True):
-        told = row[roles != 0]
-        scores.append(in_context_score(told[None], torch.ones(1, len(told), dtype=torch.bool)))
-    assert (batch.roles == 0).any(axis=1).all(), "every row is padded"
+    for sequence, roles in zip(losses.view(6, -1), torch.from_numpy(batch.roles)[:, 1:], strict=True):
+        scored = sequence[roles != 0]
+        scores.append(in_context_score(scored[None], torch.ones(1, len(scored), dtype=torch.bool)))
+    assert (batch.roles == 0).any(axis=1).all(), "every sequence is padded"
     assert Evaluator(experiment)(network)["icl"] == pytest.approx(sum(scores) / 6, rel=1e-5)

@@ -1,4 +1,4 @@
-"""Measures: a user's own, when they are taken, and what is rejected."""
+"""Measures: a user's own, the points at which they are taken, and what is rejected."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_users_measure_is_a_metric_of_the_run(tmp_path: Path) -> None:
     values = torch.linalg.svdvals(run.model().embedding.weight.detach())
     shares = values / values.sum()
     assert ranks[12] == pytest.approx(math.exp(-float((shares * shares.log()).sum())), rel=1e-5)
-    assert any(row.metric == "far:effective_rank/induction" for row in run.metrics()), "of variants too"
+    assert any(row.metric == "far:effective_rank/induction" for row in run.metrics()), "on variants too"
     assert lab.Run(run.path).experiment == experiment
 
 
@@ -52,7 +52,7 @@ def test_a_network_that_is_not_finite_has_no_measures() -> None:
     assert all(map(math.isnan, values.values()))
 
 
-def test_two_metrics_of_one_name_are_rejected() -> None:
+def test_two_metrics_with_one_name_are_rejected() -> None:
     experiment = tiny(evaluation__measures={f"{MINE}:repeated": 1})
     with pytest.raises(lab.LabError, match="loss/all/1 is a metric of another measure"):
         Evaluator(experiment)(build(experiment))
@@ -66,7 +66,7 @@ def test_two_metrics_of_one_name_are_rejected() -> None:
         ("nowhere:function", "cannot be imported"),
     ],
 )
-def test_what_is_no_measure_is_rejected_before_training(name: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_measure_is_rejected_before_training(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(lab.LabError, match=message):
         lab.train(tiny(evaluation__measures={name: 1}), tmp_path / "run")
     assert not (tmp_path / "run").exists()

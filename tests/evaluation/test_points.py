@@ -12,7 +12,7 @@ from lab.training.learning_rate import rate_factor
 
 @given(st.integers(1, 5000), st.none() | st.integers(1, 700), st.none() | st.integers(1, 20))
 @settings(max_examples=60, deadline=None)
-def test_points_hold_both_ends_and_what_the_rules_ask(steps: int, every: int | None, per_decade: int | None) -> None:
+def test_points_have_both_ends_and_follow_the_rules(steps: int, every: int | None, per_decade: int | None) -> None:
     points = evaluation_points(steps, every, per_decade)
     assert points == sorted(set(points))
     assert (points[0], points[-1]) == (0, steps)
@@ -24,7 +24,7 @@ def test_points_hold_both_ends_and_what_the_rules_ask(steps: int, every: int | N
         assert points == [0, steps]
 
 
-def test_log_spaced_points_are_as_many_in_each_decade() -> None:
+def test_each_decade_has_equally_many_log_spaced_points() -> None:
     assert evaluation_points(1000, None, 3) == [0, 1, 2, 5, 10, 22, 46, 100, 215, 464, 1000]
 
 
@@ -47,13 +47,13 @@ def test_the_rate_warms_up_linearly_and_decays_by_a_cosine() -> None:
     assert rate_factor(59, experiment) == pytest.approx(0.1)
 
 
-def test_there_can_be_no_warm_up() -> None:
+def test_warm_up_can_be_omitted() -> None:
     experiment = lab.experiment("induction", {"steps": 5, "schedule.warmup_steps": 0})
     assert rate_factor(0, experiment) == 1.0
 
 
 @given(st.integers(1, 40), st.integers(0, 39), st.floats(0, 1))
-def test_the_last_step_has_the_ratio(steps: int, warmup: int, ratio: float) -> None:
+def test_the_last_step_has_the_decay_ratio(steps: int, warmup: int, ratio: float) -> None:
     warmup = min(warmup, steps - 1)
     settings = {"steps": steps, "schedule.warmup_steps": warmup, "schedule.decay_ratio": ratio}
     experiment = lab.experiment("induction", settings)

@@ -1,4 +1,4 @@
-"""Metrics that a task brings itself, measured on stub networks whose right values are known."""
+"""Metrics that a task defines itself, measured on stub networks with known values."""
 
 from pathlib import Path
 
@@ -31,33 +31,35 @@ TINY = {
 }
 
 
-def upwards(ring: int, share: float) -> Network:
-    """Build a network that goes one place up with probability `share`, down otherwise."""
+def network_that_steps_up(ring: int, share: float) -> Network:
+    """Build a network that takes a step up with probability `share`, and down otherwise."""
     table = np.full((ring, ring), NEVER)
-    places = np.arange(ring)
-    table[places, (places + 1) % ring] = np.log(share)
-    table[places, (places - 1) % ring] = np.log(1 - share) if share < 1 else NEVER
+    nodes = np.arange(ring)
+    table[nodes, (nodes + 1) % ring] = np.log(share)
+    table[nodes, (nodes - 1) % ring] = np.log(1 - share) if share < 1 else NEVER
     return table_network(table.tolist())
 
 
 def test_sampled_sequences_are_judged_by_the_task() -> None:
     walk = Walk()
     tokens = torch.from_numpy(walk.batch(0, 0, 400, "test").tokens)
-    assert measure_task(upwards(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0
-    half = measure_task(upwards(walk.ring, 0.5), walk, tokens, 0)["sampled/legal"]
-    assert half == pytest.approx(2**-9, abs=4 * np.sqrt(2**-9 / 400)), "each of nine steps repeats the one before by chance"
+    assert measure_task(network_that_steps_up(walk.ring, 1.0), walk, tokens, 0)["sampled/legal"] == 1.0
+    half = measure_task(network_that_steps_up(walk.ring, 0.5), walk, tokens, 0)["sampled/legal"]
+    assert half == pytest.approx(2**-9, abs=4 * np.sqrt(2**-9 / 400)), (
+        "each of nine steps repeats the one before with probability 1/2"
+    )
 
 
-def test_imposed_choices_change_the_completion() -> None:
+def test_forced_choices_change_the_completion() -> None:
     walk = Walk(strides=1)
     tokens = torch.from_numpy(walk.batch(0, 0, 4000, "test").tokens)
-    values = measure_task(upwards(walk.ring, 0.8), walk, tokens, 0)
+    values = measure_task(network_that_steps_up(walk.ring, 0.8), walk, tokens, 0)
     error = 4 * 0.5 / np.sqrt(4000)
     assert values["sampled/legal"] == pytest.approx(0.8**4 + 0.2**4, abs=error)
-    assert values["forced/legal"] == pytest.approx(0.8**3, abs=error), "the first of four steps is up for sure"
+    assert values["forced/legal"] == pytest.approx(0.8**3, abs=error), "the first of four steps is certainly up"
 
 
-def test_comparing_sees_the_next_token_heads_log_probabilities() -> None:
+def test_compare_gets_log_probabilities_of_head_1() -> None:
     walk = Walk()
     tokens = torch.from_numpy(walk.batch(0, 0, 300, "test").tokens)
     experiment = lab.experiment(WALK, TINY | {"n_future": 2})
@@ -67,11 +69,11 @@ def test_comparing_sees_the_next_token_heads_log_probabilities() -> None:
     assert values["surprise/largest"] == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_log_probabilities_are_formed_only_where_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_probabilities_are_computed_only_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tasks.get("induction")
 
     def fail(self: object, *_: object) -> Tensor:
-        raise AssertionError("logits were formed")
+        raise AssertionError("logits were computed")
 
     experiment = lab.experiment("induction", TINY)
     network = build(experiment)
