@@ -1,4 +1,4 @@
-"""What `transformers` loads from an export is the network; every wrong request writes nothing."""
+"""`transformers` loads the same network from an export; wrong requests write nothing."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,8 @@ from tests.helpers.tiny import tiny
 transformers = pytest.importorskip("transformers")
 
 
-def exported(folder: Path, experiment: lab.Experiment, **options: Any) -> tuple[lab.Run, Path]:
-    """Return a run with random weights and its export."""
+def make_and_export(folder: Path, experiment: lab.Experiment, **options: Any) -> tuple[lab.Run, Path]:
+    """Write a run with random weights, export it, and return both."""
     run = make_run(folder / "run", experiment, {12: {"loss/all/1": 1.25, "accuracy/copy/1": 0.5}}, weights=True)
     return run, lab.export(run, folder / "hf", **options)
 
@@ -37,7 +37,7 @@ def tokens_of(run: lab.Run) -> torch.Tensor:
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if name != "linear"])
 def test_transformers_computes_the_same_logits(kind: str, tmp_path: Path) -> None:
     changes = {"model__layers": 5, "model__rope_base": 700.0, "model__norm_epsilon": 1e-4, "model__inner_width": 20}
-    run, folder = exported(tmp_path, tiny(**changes, model__heads=kind), heads=1)
+    run, folder = make_and_export(tmp_path, tiny(**changes, model__heads=kind), heads=1)
     llama = transformers.AutoModelForCausalLM.from_pretrained(folder)
     tokens_BT = tokens_of(run)
     with torch.no_grad():
@@ -51,19 +51,19 @@ def test_transformers_computes_the_same_logits(kind: str, tmp_path: Path) -> Non
     assert not (folder / "original").exists()
 
 
-def test_generate_completes_as_decode_does(tmp_path: Path) -> None:
-    run, folder = exported(tmp_path, tiny())
+def test_generate_agrees_with_lab_decode(tmp_path: Path) -> None:
+    run, folder = make_and_export(tmp_path, tiny())
     decoded = lab.decode(run, draft=1, prompts=4)
     prompts = [tokens[:3] for tokens in decoded.completion.sequences]
     decoded = lab.decode(run, draft=1, prompts=[tokens.tolist() for tokens in prompts])
     llama = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    generated = llama.generate(torch.stack(prompts))  # greedy and up to the task's length, as generation_config.json says
+    generated = llama.generate(torch.stack(prompts))  # generation_config.json sets greedy decoding up to the task's length
     assert torch.equal(generated, decoded.completion.tokens_BT)
 
 
 @pytest.mark.parametrize("n_future", [2, 4])
-def test_all_heads_stand_beside_it_in_the_release_s_layout(n_future: int, tmp_path: Path) -> None:
-    run, folder = exported(tmp_path, tiny(n_future=n_future, model__layers=6))
+def test_all_heads_are_exported_in_the_layout_of_the_release(n_future: int, tmp_path: Path) -> None:
+    run, folder = make_and_export(tmp_path, tiny(n_future=n_future, model__layers=6))
     params = json.loads((folder / "original" / "params.json").read_text())
     weights = load_file(folder / "original" / "consolidated.safetensors")
     assert params["n_future_tokens"] == n_future
@@ -75,8 +75,8 @@ def test_all_heads_stand_beside_it_in_the_release_s_layout(n_future: int, tmp_pa
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_tokenizer_reads_and_writes_the_task_s_words(name: str, tmp_path: Path) -> None:
-    run, folder = exported(
+def test_the_tokenizer_encodes_and_decodes_the_tasks_words(name: str, tmp_path: Path) -> None:
+    run, folder = make_and_export(
         tmp_path, lab.experiment(name, {"steps": 12, "model.width": 8, "model.layers": 2, "model.n_heads": 2})
     )
     task = run.experiment.task
@@ -89,7 +89,7 @@ def test_the_tokenizer_reads_and_writes_the_task_s_words(name: str, tmp_path: Pa
         tokenizer("no-such-word")
 
 
-def test_words_that_are_not_unique_give_no_tokenizer() -> None:
+def test_ambiguous_words_give_no_tokenizer() -> None:
     task = tiny().task
     assert tokenizer_json(task) is not None
     for word in ("a b", "a", ""):
@@ -99,8 +99,8 @@ def test_words_that_are_not_unique_give_no_tokenizer() -> None:
         assert tokenizer_json(broken(vocabulary=12, period=(3, 5))) is None
 
 
-def test_the_card_tells_task_settings_and_metrics(tmp_path: Path) -> None:
-    run, folder = exported(tmp_path, tiny(seed=7))
+def test_the_card_states_task_settings_and_metrics(tmp_path: Path) -> None:
+    run, folder = make_and_export(tmp_path, tiny(seed=7))
     card = (folder / "README.md").read_text()
     _, header, text = card.split("---\n", 2)
     assert yaml.safe_load(header)["license"] == "mit"
@@ -116,11 +116,11 @@ def test_the_card_tells_task_settings_and_metrics(tmp_path: Path) -> None:
     assert lab.load(folder / "experiment.yaml") == run.experiment
     (code,) = [block.removeprefix("python\n") for block in card.split("```") if block.startswith("python")]
     names: dict[str, Any] = {}
-    exec(code.replace("FOLDER", str(folder)), names)  # the card's example runs
+    exec(code.replace("FOLDER", str(folder)), names)  # run the card's example
     assert names["model"].config.model_type == "llama"
 
 
-def test_a_step_without_an_evaluation_says_so(tmp_path: Path) -> None:
+def test_the_card_states_a_missing_evaluation(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", tiny(), {3: {"loss/all/1": 1.0}}, weights=True)
     assert "None: this step is no evaluation point" in (lab.export(run, tmp_path / "hf") / "README.md").read_text()
 
@@ -173,11 +173,11 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run = make_run(tmp_path / "run", tiny(), weights=True)
     before = listing(tmp_path)
 
-    def full(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise LabError("no space left")
 
-    monkeypatch.setattr("lab.exchange.exporting.model_card", full)
-    monkeypatch.setattr("lab.exchange.exporting.save_tensors", full)
+    monkeypatch.setattr("lab.exchange.exporting.model_card", fail)
+    monkeypatch.setattr("lab.exchange.exporting.save_tensors", fail)
     with pytest.raises(LabError, match="no space left"):
         lab.export(run, tmp_path / "deep" / "hf")
     assert listing(tmp_path) == before

@@ -1,4 +1,4 @@
-"""Ours -> Llama -> ours is exact; Llamas of others become runs that every instrument takes."""
+"""A run that is exported and imported is the same run; imported Llamas of others work with every instrument."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def assert_same(network: Network, other: Network) -> None:
 
 
 @pytest.mark.parametrize("n_future", [1, 2, 4])
-def test_a_run_comes_back_bit_for_bit(n_future: int, tmp_path: Path) -> None:
+def test_export_and_import_restore_a_run_bit_for_bit(n_future: int, tmp_path: Path) -> None:
     experiment = tiny(n_future=n_future, model__layers=6, model__rope_base=300.0, model__inner_width=20)
     run = make_run(tmp_path / "run", experiment, weights=True)
     again = lab.import_llama(lab.export(run, tmp_path / "hf"), tmp_path / "again")
@@ -42,7 +42,7 @@ def test_a_run_comes_back_bit_for_bit(n_future: int, tmp_path: Path) -> None:
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (tmp_path / "run" / "model.safetensors").read_bytes()
 
 
-def test_a_path_of_other_heads_comes_back_as_parallel(tmp_path: Path) -> None:
+def test_a_path_of_other_heads_is_imported_as_parallel(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", tiny(model__heads="anticausal"), weights=True)
     again = lab.import_llama(lab.export(run, tmp_path / "hf", heads=1), tmp_path / "again")
     tokens_BT = random_tokens()
@@ -73,7 +73,7 @@ def test_a_llama_of_transformers_becomes_a_run(changes: dict[str, Any], shards: 
     assert len(lab.decode(run, draft=1, prompts=2).text) == 2
 
 
-def test_every_instrument_takes_an_imported_run(tmp_path: Path) -> None:
+def test_every_instrument_measures_an_imported_run(tmp_path: Path) -> None:
     task = tiny("agreement").task
     tiny_llama(vocab_size=task.vocab_size).save_pretrained(tmp_path / "llama")
     run = lab.import_llama(tmp_path / "llama", tmp_path / "run", task)
@@ -217,7 +217,7 @@ def test_wrong_requests_write_nothing(
         assert_rejected(["import", *words.split()], (expected,), capsys)
 
 
-def test_heads_beside_another_llama_are_rejected(tmp_path: Path) -> None:
+def test_heads_of_another_llama_are_rejected(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", tiny(), weights=True)
     folder = lab.export(run, tmp_path / "hf")
     edit(str(folder / "original" / "params.json"), rope_theta=5.0)
@@ -225,8 +225,8 @@ def test_heads_beside_another_llama_are_rejected(tmp_path: Path) -> None:
         lab.read_llama(folder)
 
 
-def test_the_original_of_a_plain_llama_is_ignored(tmp_path: Path) -> None:
-    """Meta's own repositories have such a folder; its weights are those of the Llama."""
+def test_the_folder_original_of_a_plain_llama_is_ignored(tmp_path: Path) -> None:
+    """Meta's own repositories have such a folder with the same weights as the Llama."""
     tiny_llama().save_pretrained(tmp_path)
     (tmp_path / "original").mkdir()
     (tmp_path / "original" / "params.json").write_text('{"dim": 16, "n_layers": 3}')

@@ -1,4 +1,4 @@
-"""nnsight and TransformerLens see in an export what our instruments see in the run; docs/transformers.md has these examples."""
+"""nnsight and TransformerLens measure in an export what our instruments measure in the run, as in docs/transformers.md."""
 
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ def two_sequences() -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def ours(network: Network) -> tuple[Tensor, Tensor]:
-    """Return the attention pattern of a layer on a sequence, and logits with an MLP's output from another one at a position."""
+def pattern_and_patched_logits(network: Network) -> tuple[Tensor, Tensor]:
+    """Return the attention pattern of a layer on a sequence, and logits with an MLP's output patched at a position."""
     clean, other = two_sequences()
     pattern, mlp = f"trunk.{LAYER}.attention.pattern", f"trunk.{LAYER}.mlp"
     taken = states(network, other, [mlp])[mlp]
@@ -43,12 +43,12 @@ def ours(network: Network) -> tuple[Tensor, Tensor]:
 
     with edited(network, {mlp: patch}):
         logits = network.logits(clean)
-    assert (logits - network.logits(clean)).abs().max() > 1e-3, "the patch matters"
+    assert (logits - network.logits(clean)).abs().max() > 1e-3, "the patch changes the logits"
     return states(network, clean, [pattern])[pattern], logits
 
 
 @torch.no_grad()
-def test_nnsight_sees_the_same(exported: tuple[Network, Path]) -> None:
+def test_nnsight_agrees(exported: tuple[Network, Path]) -> None:
     NNsight = pytest.importorskip("nnsight").NNsight
     transformers = pytest.importorskip("transformers")
     network, folder = exported
@@ -61,13 +61,13 @@ def test_nnsight_sees_the_same(exported: tuple[Network, Path]) -> None:
     with model.trace(clean):
         model.model.layers[LAYER].mlp.output[:, POSITION] = taken
         logits = model.lm_head.output.save()
-    expected_pattern, expected_logits = ours(network)
+    expected_pattern, expected_logits = pattern_and_patched_logits(network)
     torch.testing.assert_close(pattern, expected_pattern, **CLOSE)
     torch.testing.assert_close(logits, expected_logits, **CLOSE)
 
 
 @torch.no_grad()
-def test_transformer_lens_sees_the_same(exported: tuple[Network, Path]) -> None:
+def test_transformer_lens_agrees(exported: tuple[Network, Path]) -> None:
     TransformerBridge = pytest.importorskip("transformer_lens.model_bridge").TransformerBridge
     network, folder = exported
     bridge = TransformerBridge.boot_transformers(str(folder), device="cpu")
@@ -80,6 +80,6 @@ def test_transformer_lens_sees_the_same(exported: tuple[Network, Path]) -> None:
         return output
 
     logits = bridge.run_with_hooks(clean, fwd_hooks=[(f"blocks.{LAYER}.hook_mlp_out", patch)])
-    expected_pattern, expected_logits = ours(network)
+    expected_pattern, expected_logits = pattern_and_patched_logits(network)
     torch.testing.assert_close(cache["pattern", LAYER], expected_pattern, **CLOSE)
     torch.testing.assert_close(logits, expected_logits, **CLOSE)

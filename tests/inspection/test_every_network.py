@@ -1,4 +1,4 @@
-"""Every instrument on networks of every task and kind of prediction heads: a frame and a figure, or one line that says why."""
+"""Every instrument on networks of every task and kind of heads gives a frame and a figure, or one line with the reason."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ CASES: list[dict[str, Any]] = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", CASES, ids=lambda changes: "-".join(str(value).split(":")[0] for value in changes.values()))
-def test_each_gives_numbers_or_one_line(changes: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_instrument_gives_numbers_or_one_line(
+    changes: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = make_run(tmp_path / "run", tiny(**{"task": "agreement"} | changes), {12: {"loss/all/1": 1.0}}, weights=True)
     files = sorted(run.path.iterdir())
     for name, instrument in INSTRUMENTS.items():
@@ -40,10 +42,10 @@ def test_each_gives_numbers_or_one_line(changes: dict[str, Any], tmp_path: Path,
     assert sorted(run.path.iterdir()) == files
 
 
-def test_a_patching_without_shares_draws_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_patching_without_shares_draws_no_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "run", tiny("bigram"), weights=True)
     frame = lab.inspect("patching", run, sequences=16)
-    assert frame.loc[frame["quantity"] == "restored", "value"].isna().all()  # the initial weights know no answer
+    assert frame.loc[frame["quantity"] == "restored", "value"].isna().all()  # the initial weights prefer no answer
     assert main(["inspect", "patching", str(run.path), "--sequences", "16", "-o", str(tmp_path / "a.png")]) == 2
     assert "no clean run prefers the right answer" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

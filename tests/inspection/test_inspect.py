@@ -105,7 +105,9 @@ def test_a_frame_has_the_columns_of_its_runs(runs: Path) -> None:
     assert (frame["tokens"] == 12 * tiny("agreement").positions_per_step).all()
 
 
-def test_a_run_with_damaged_metrics_hides_no_other(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_with_damaged_metrics_does_not_hide_others(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(runs, tmp_path / "runs")
     (tmp_path / "runs" / "n1-1" / "metrics.csv").write_text("")
     assert set(lab.inspect("rank", tmp_path / "runs", sequences=16)["run"]) == {"n1-0", "n2-0", "n2-1"}
@@ -120,4 +122,4 @@ def test_controls_are_not_compared_between_conditions(runs: Path, capsys: pytest
     assert "untrained" in means
     assert "untrained" not in differences
     assert "shuffled" not in differences
-    assert "no corrected p-value can be below" in differences, "two pairs of seeds"
+    assert "no corrected p-value can be below" in differences, "there are only two pairs of seeds"

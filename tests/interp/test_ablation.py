@@ -1,4 +1,4 @@
-"""Ablation against the hand-built network, against networks with zeroed weights, and against edits by hand."""
+"""Ablation, compared with the hand-built network, with networks of zeroed weights, and with edits by hand."""
 
 import copy
 import math
@@ -43,14 +43,14 @@ def values(network: Network, **options: Any) -> pd.Series:
 
 
 def targets_of(head: int) -> Targets:
-    asked_BT = torch.zeros_like(TOKENS, dtype=torch.bool)
-    asked_BT[:, 2:-head] = True
-    return Targets(head, asked_BT, TOKENS.roll(-head, 1)[asked_BT])
+    selected_BT = torch.zeros_like(TOKENS, dtype=torch.bool)
+    selected_BT[:, 2:-head] = True
+    return Targets(head, selected_BT, TOKENS.roll(-head, 1)[selected_BT])
 
 
 @torch.no_grad()
 def scores(network: Network, targets: Targets) -> tuple[float, float]:
-    """Compute accuracy and loss in a whole pass."""
+    """Compute accuracy and loss in a full pass."""
     logits_RV = network.logits(TOKENS, targets.head)[targets.asked_BT]
     hits = (logits_RV.argmax(-1) == targets.tokens_R).double().mean()
     return float(hits), float(F.cross_entropy(logits_RV.double(), targets.tokens_R))
@@ -58,7 +58,7 @@ def scores(network: Network, targets: Targets) -> tuple[float, float]:
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("head", [1, 2])
-def test_it_finds_the_circuit_and_nothing_else(how: str, head: int) -> None:
+def test_ablation_finds_the_circuit_and_nothing_else(how: str, head: int) -> None:
     frame = ablation(induction_network(n_future=2), TASK, how=how, head=head, sequences=32)
     added = frame[frame["quantity"] == "loss added"].set_index(WHERE)["value"]
     heads = added["attention head"]
@@ -70,7 +70,7 @@ def test_it_finds_the_circuit_and_nothing_else(how: str, head: int) -> None:
         assert {site for (site, _), value in added[kind].items() if value} == layers
 
 
-def test_without_the_induction_head_the_loss_is_that_of_chance() -> None:
+def test_without_the_induction_head_the_loss_is_at_chance() -> None:
     found = values(induction_network())
     for component in (
         ("attention head", "trunk.1", INDUCTION),
@@ -126,14 +126,14 @@ def test_components_are_ablated_together() -> None:
     network = tiny_network()
     both = [Component("attention head", "trunk.1", 0), Component("attention head", "trunk.1", 1)]
     with ablated(network, clean_states(network, TOKENS), both):
-        together = network.logits(TOKENS)
+        both_ablated = network.logits(TOKENS)
     with ablated(network, clean_states(network, TOKENS), [Component("attention", "trunk.1")]):
-        torch.testing.assert_close(network.logits(TOKENS), together)
+        torch.testing.assert_close(network.logits(TOKENS), both_ablated)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_components_are_those_that_a_head_depends_on(kind: str) -> None:
+def test_a_head_depends_on_each_of_its_components(kind: str) -> None:
     network = tiny_network(kind, 2, model__layers=4)
     for head in (1, 2):
         plain = network.logits(TOKENS, head)
@@ -142,7 +142,7 @@ def test_components_are_those_that_a_head_depends_on(kind: str) -> None:
                 assert not torch.equal(network.logits(TOKENS, head), plain), component
 
 
-def test_what_is_chosen_on_one_split_is_tested_on_another() -> None:
+def test_a_choice_on_one_split_is_tested_on_another() -> None:
     columns = [*WHERE, "accuracy", "loss"]
     kinds = [("none", "", -1), *(("attention head", site, head) for site in ("trunk.0", "trunk.1") for head in range(3))]
     rows = [*kinds, ("mlp", "trunk.0", -1), ("mlp", "trunk.1", -1), ("prediction head", "prediction.1", -1)]
@@ -156,14 +156,14 @@ def test_what_is_chosen_on_one_split_is_tested_on_another() -> None:
     assert found["accuracy"].to_list() == pytest.approx([0.05, 0.05, 0.07, 0.08])
 
 
-def test_the_frame_has_the_test_of_the_choice() -> None:
+def test_the_frame_has_the_chosen_component_and_the_others() -> None:
     network = induction_network()
     found = values(network, split="test", chosen_on="validation")
     assert found["attention head", "chosen", -1, "loss"] == found["attention head", "trunk.1", INDUCTION, "loss"]
     assert found["attention head", "others", -1, "loss added"] == 0
 
 
-def test_the_targets_are_those_of_a_role() -> None:
+def test_a_role_selects_the_targets() -> None:
     network = induction_network()
     whole = {role: values(network, role=role)["none", "", -1, "accuracy"] for role in ("", "copy", "all", "new")}
     assert whole[""] == whole["copy"] == 1

@@ -1,4 +1,4 @@
-"""Attention weights of sequences against attention computed by hand."""
+"""Attention weights of sequences, compared with attention computed by hand."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def first_pattern(network: Network, tokens_BT: torch.Tensor) -> torch.Tensor:
     return attention_pattern(queries, keys).detach()
 
 
-def test_weights_words_and_roles_are_those_of_the_sequences() -> None:
+def test_weights_words_and_roles_match_the_sequences() -> None:
     network, task = build(tiny("agreement")), tasks.get("agreement")
     table = attention(network, task, sequences=3, split="test", seed=4)
     batch = task.batch(4, 0, 3, "test")
@@ -43,7 +43,7 @@ def test_padding_and_late_positions_are_left_out() -> None:
     task = tasks.get("maze")
     network = build(tiny("maze"))
     ends = task.batch(0, 0, 16, "validation").answer[:, 1]
-    assert len(set(ends)) > 1, "sequences of different length"
+    assert len(set(ends)) > 1, "the sequences differ in length"
     table = attention(network, task, sequences=16, positions=1000)
     assert (table.groupby("sequence")["query"].max() + 1).tolist() == ends.tolist()
     assert attention(network, task, sequences=1, positions=5)["query"].max() == 4

@@ -29,13 +29,13 @@ def tiny(**more: object) -> Experiment:
 def test_the_probe_repeats_distinct_tokens() -> None:
     probe = repeated_probe(20, 4, 8, 0)
     assert torch.equal(probe[:, :8], probe[:, 8:])
-    assert all(len(set(row.tolist())) == 8 for row in probe)
+    assert all(len(set(sequence.tolist())) == 8 for sequence in probe)
     assert torch.equal(probe, repeated_probe(20, 4, 8, 0))
     assert repeated_probe(5, 2, 16, 0).shape == (2, 10)
 
 
 def attend(network: Network, weights: Callable[[int], list[float]]) -> AbstractContextManager[None]:
-    """Give every attention head the same pattern: at each position these weights of the keys up to it."""
+    """Give every attention head the same pattern: the weights of the keys up to each position."""
 
     def pattern(found_BHTT: Tensor) -> Tensor:
         length = found_BHTT.shape[-1]
@@ -46,7 +46,7 @@ def attend(network: Network, weights: Callable[[int], list[float]]) -> AbstractC
 
 
 def look_back(back: int) -> Callable[[int], list[float]]:
-    """Attend to the token `back` positions before, as an ideal head would."""
+    """Return the pattern of an ideal head that attends to the token `back` positions before."""
     return lambda position: [float(key == max(0, position - back)) for key in range(position + 1)]
 
 
@@ -60,17 +60,17 @@ def test_an_ideal_induction_head_scores_one() -> None:
     first = {("trunk", 0): 1.0, ("prediction", 1): 1.0, ("prediction", 2): 0.0}
     assert prefix_matching(network, probe, back=7) == first, "period 8: the token after the last occurrence"
     second = {("trunk", 0): 0.0, ("prediction", 1): 0.0, ("prediction", 2): 1.0}
-    assert prefix_matching(network, probe, back=6) == second, "one position on: what prediction head 2 needs"
+    assert prefix_matching(network, probe, back=6) == second, "one position later, which prediction head 2 needs"
 
 
-def test_a_head_beyond_the_period_looks_for_the_last_occurrence() -> None:
+def test_a_head_beyond_the_period_attends_to_last_occurrence() -> None:
     network = build(tiny(**{"n_future": 5, "model.layers": 6}))
     found = prefix_matching(network, repeated_probe(20, 4, 4, 0), back=3)  # period 4: 1, or 5, positions ahead
     assert [found["prediction", head] for head in range(1, 6)] == [1.0, 0.0, 0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.teacher_forced and kind.attends(2)])
-def test_a_teacher_forced_head_looks_for_the_token_it_reads(kind: str) -> None:
+def test_a_teacher_forced_head_attends_to_the_token_it_reads(kind: str) -> None:
     found = prefix_matching(build(tiny(**{"model.heads": kind})), repeated_probe(20, 4, 8, 0), back=7)
     assert found["prediction", 1] == found["prediction", 2] == 1.0
 
@@ -103,8 +103,8 @@ def test_chance_is_the_score_of_uniform_attention() -> None:
     assert chance(16) == pytest.approx(0.0424, abs=1e-4)
 
 
-def test_the_probe_has_a_distance_of_the_task() -> None:
-    """Regression: at 16 for every task, the demo's networks were probed at a distance absent from their training."""
+def test_the_probe_has_a_period_of_the_task() -> None:
+    """Regression: with 16 for every task, the networks of the demo were probed at a distance that training did not have."""
     shown = tasks.get("induction", length=32, period=(4, 12), test_period=(14, 16))
     assert (probe_period(shown), probe_period(shown.variants()["far"])) == (8, 15)
     assert probe_period(tasks.get("induction")) == 16
@@ -141,13 +141,13 @@ def test_the_in_context_score_is_late_loss_minus_early_loss() -> None:
     assert in_context_score(torch.full((2, 7), math.pi), everywhere[:2, :7]) == 0.0
 
 
-def test_padding_is_no_context() -> None:
-    """Sequences of different length, with nonsense after and between their tokens, score as they do without it."""
+def test_padding_does_not_change_the_in_context_score() -> None:
+    """Sequences of different length have the same score with nonsense after and between their tokens as without it."""
     torch.manual_seed(0)
-    rows = [torch.rand(length) for length in (1, 7, 30, 64)]
+    sequences = [torch.rand(length) for length in (1, 7, 30, 64)]
     losses, counted = torch.full((4, 128), 100.0), torch.zeros(4, 128, dtype=torch.bool)
-    for number, row in enumerate(rows):
-        losses[number, : 2 * len(row) : 2] = row
-        counted[number, : 2 * len(row) : 2] = True
-    alone = [in_context_score(row[None], torch.ones(1, len(row), dtype=torch.bool)) for row in rows]
+    for number, sequence in enumerate(sequences):
+        losses[number, : 2 * len(sequence) : 2] = sequence
+        counted[number, : 2 * len(sequence) : 2] = True
+    alone = [in_context_score(sequence[None], torch.ones(1, len(sequence), dtype=torch.bool)) for sequence in sequences]
     assert in_context_score(losses, counted) == pytest.approx(sum(alone) / 4)

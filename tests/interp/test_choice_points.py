@@ -47,7 +47,7 @@ def count_terms(distribution: Distribution, at: int, n_future: int) -> int:
 
 
 @pytest.mark.parametrize(("n_future", "consequences"), [(1, 0), (2, 2), (4, 1), (4, 5)])
-def test_the_count_is_that_of_brute_force(n_future: int, consequences: int) -> None:
+def test_the_count_agrees_with_brute_force(n_future: int, consequences: int) -> None:
     before, noise = (0,) * 6, list(product((0, 1), repeat=7 - consequences))
     distribution: Distribution = {}
     for bit in (0, 1):  # the choice, tokens that repeat it, then independent tokens
@@ -57,17 +57,17 @@ def test_the_count_is_that_of_brute_force(n_future: int, consequences: int) -> N
 
 
 def second_choices() -> dict[str, Distribution]:
-    """Return all walks that reach the second choice of a map, four steps after the start, if it is a turn and if a detour."""
+    """Return the walks that reach the second choice of a map, four steps after the start: for a turn and for a detour."""
     task = tasks.get("maze", turns=1, detours=1, corridor=3, nodes=16)
     assert isinstance(task, Maze)
     batch = task.draw(np.random.default_rng(0), 40, "train")
     found: dict[str, Distribution] = {}
     for number in range(40):
-        row = batch.row(number)
-        kind = task.roles[row.roles[0, task.sampled_from + task.block]]
+        sequence = batch.row(number)
+        kind = task.roles[sequence.roles[0, task.sampled_from + task.block]]
         if kind in found or kind not in ("turn", "detour"):
             continue
-        graph, start, goal = graph_of(task, row)
+        graph, start, goal = graph_of(task, sequence)
         walks = all_walks(graph, start, goal, task.slip)
         padded = {(*walk, *[-1] * (task.steps + 1 - len(walk))): q for walk, q in walks.items()}
         found[kind] = {walk: q for walk, q in padded.items() if walk[SECOND] != -1}
@@ -79,7 +79,7 @@ SECOND = 5
 
 
 @pytest.mark.parametrize("kind", ["turn", "detour"])
-def test_turns_of_a_maze_are_choice_points_and_detours_not(kind: str) -> None:
+def test_turns_of_a_maze_are_choice_points_but_not_detours(kind: str) -> None:
     distribution = second_choices()[kind]
     expected = dependent_terms(3) if kind == "turn" else dependent_terms(3, 0)
     assert count_terms(distribution, at=SECOND, n_future=3) == expected
@@ -96,7 +96,7 @@ def test_the_optimal_walker_follows_the_count(kind: str, n_future: int) -> None:
     assert weight == pytest.approx(dependent_terms(n_future, None if kind == "turn" else 0))
 
 
-def test_a_choice_point_weighs_half_of_n_times_n_plus_1() -> None:
+def test_a_choice_point_has_weight_n_times_n_plus_1_over_2() -> None:
     assert [dependent_terms(n) for n in (1, 2, 3, 4)] == [1, 3, 6, 10]
     assert [dependent_terms(n, 0) for n in (1, 2, 3, 4)] == [1, 2, 3, 4]
 
@@ -116,7 +116,7 @@ def optimal_terms(distribution: Distribution, n_future: int) -> torch.Tensor:
 
 
 def choice_and_noise(consequences: int) -> Distribution:
-    """Six fixed tokens, a choice of three, consequences that repeat it, and independent bits."""
+    """Return a distribution: six fixed tokens, a choice of three, consequences that repeat it, and independent bits."""
     noise = list(product((0, 1), repeat=6 - consequences))
     return {(0,) * 6 + (choice,) * (1 + consequences) + rest: 1 / 3 / len(noise) for choice in range(3) for rest in noise}
 
@@ -133,7 +133,7 @@ def test_the_optimal_predictor_follows_the_count(n_future: int, consequences: in
 
 
 def test_all_terms_are_attributed() -> None:
-    """Against a loop over terms and the tokens between a position and its target."""
+    """Compare with a loop over terms and the tokens between a position and its target."""
     N, B, T = 4, 3, 9
     values = torch.rand(N, B, T, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for head in range(N):
@@ -148,7 +148,7 @@ def test_all_terms_are_attributed() -> None:
     torch.testing.assert_close(attribute_terms(values).sum(1), values.sum((0, 2)))
 
 
-def test_weights_are_those_of_single_terms() -> None:
+def test_weights_agree_with_sums_over_single_terms() -> None:
     task = tasks.get("maze", loss_on="answer")
     network = tiny_network(n_future=3, task="maze")
     table = choice_points(network, task, sequences=6).set_index(["quantity", "role"])["value"]

@@ -1,4 +1,4 @@
-"""Parts of induction circuits: the hand-built circuit is found and nothing else; composition against plain matrices."""
+"""Parts of induction circuits: the hand-built circuit is found and nothing else; composition agrees with plain matrices."""
 
 import pytest
 import torch
@@ -30,14 +30,14 @@ def test_the_circuit_is_found_and_nothing_else(n_future: int) -> None:
     assert back[previous] > 0.99
     composed = found["k_composition"]
     pairs = composed[composed["value"] > 0.02]
-    assert {(place, sender) for place, sender in pairs["sender"].items()} == {
-        (place, f"trunk.0/{PREVIOUS}") for place in expected
+    assert {(receiver, sender) for receiver, sender in pairs["sender"].items()} == {
+        (receiver, f"trunk.0/{PREVIOUS}") for receiver in expected
     }
     assert (pairs["value"] > 0.1).all()
 
 
-def by_hand(network: Network, sender: tuple[Layer, int], receiver: tuple[Layer, int], offsets: int) -> float:
-    """Compute the share from whole (D, D) matrices, one for each offset."""
+def naive_composition(network: Network, sender: tuple[Layer, int], receiver: tuple[Layer, int], offsets: int) -> float:
+    """Compute the share from full (D, D) matrices, one for each offset."""
     K = network.rope.head_width
 
     def part(layer: Layer, head: int, which: int) -> torch.Tensor:
@@ -56,18 +56,20 @@ def by_hand(network: Network, sender: tuple[Layer, int], receiver: tuple[Layer, 
 
 
 @torch.no_grad()
-def test_composition_is_that_of_whole_matrices_at_every_offset() -> None:
+def test_composition_agrees_with_full_matrices() -> None:
     network = tiny_network(n_future=2, model__width=16)
     layers = {module.name: module for module in network.modules() if isinstance(module, Layer)}
     first, later = layers["trunk.0"], layers["prediction.2"]
     found = k_composition(head_weights(first), head_weights(later), network.rope(None, 5, torch.device("cpu"), torch.float64))
     for a in range(2):
         for b in range(2):
-            assert float(found[a, b]) + 16**-0.5 == pytest.approx(by_hand(network, (first, a), (later, b), 5), rel=1e-9)
+            assert float(found[a, b]) + 16**-0.5 == pytest.approx(
+                naive_composition(network, (first, a), (later, b), 5), rel=1e-9
+            )
 
 
 def test_matrices_of_random_directions_compose_at_zero() -> None:
-    """The baseline is exact in the mean square over rotations between the two matrices, for any spectra."""
+    """For any spectra, the baseline is the root mean square over rotations between the two matrices."""
     generator = torch.Generator().manual_seed(0)
     D, K, count = 32, 4, 400
 
@@ -85,7 +87,7 @@ def test_matrices_of_random_directions_compose_at_zero() -> None:
     assert float(share.square().mean()) == pytest.approx(1 / D, rel=0.1)
 
 
-def test_senders_are_the_trunk_layers_before() -> None:
+def test_senders_are_the_earlier_trunk_layers() -> None:
     table = circuits(tiny_network(n_future=2), tiny().task)
     composed = table[table["quantity"] == "k_composition"]
     for site, rows in composed.groupby("site"):

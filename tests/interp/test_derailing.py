@@ -1,4 +1,4 @@
-"""Errors of completed answers, on hand-written answers whose errors are known and on networks against plain loops."""
+"""Errors of completed answers: hand-written answers with known errors, and networks compared with plain loops."""
 
 import numpy as np
 import pytest
@@ -15,22 +15,22 @@ from tests.helpers.tiny import tiny
 STAR = tasks.get("star", degree=2, arm=4)
 MAZE = tasks.get("maze", turns=2, detours=1, corridor=2, nodes=24, slip=0.3)
 
-Rows = dict[tuple[str, str, int], float]
+Rates = dict[tuple[str, str, int], float]
 
 
-def described(task: Task, batch: Batch, tokens: np.ndarray) -> Rows:
-    rows = describe_errors(task, batch, judge_answers(task, batch, tokens))
-    assert len({row[:3] for row in rows}) == len(rows)
-    return {row[:3]: row[3] for row in rows}
+def error_rates(task: Task, batch: Batch, tokens: np.ndarray) -> Rates:
+    rates = describe_errors(task, batch, judge_answers(task, batch, tokens))
+    assert len({row[:3] for row in rates}) == len(rates)
+    return {row[:3]: row[3] for row in rates}
 
 
-def test_right_answers_have_no_error() -> None:
+def test_right_answers_have_no_errors() -> None:
     for task in (STAR, tasks.get("agreement"), tasks.get("addition"), tasks.get("maze", slip=0.0)):
         batch = task.batch(0, 0, 64, "validation")
-        rows = described(task, batch, batch.tokens)
-        assert rows["any error", "all", EVERYWHERE] == 0
-        assert all(value == 0 for (quantity, *_), value in rows.items() if quantity == "first error")
-        assert not any(quantity in ("consistent after error", "right continuation") for quantity, *_ in rows)
+        rates = error_rates(task, batch, batch.tokens)
+        assert rates["any error", "all", EVERYWHERE] == 0
+        assert all(value == 0 for (quantity, *_), value in rates.items() if quantity == "first error")
+        assert not any(quantity in ("consistent after error", "right continuation") for quantity, *_ in rates)
 
 
 @pytest.mark.parametrize("wrong_at", [0, 2])
@@ -39,16 +39,16 @@ def test_an_error_at_one_position_is_found_there(wrong_at: int) -> None:
     tokens = batch.tokens.copy()
     begin = int(batch.answer[0, 0])
     tokens[:25, begin + wrong_at] = tokens[:25, 0] * 0 + (tokens[:25, begin + wrong_at] + 1) % STAR.vocab_size
-    rows = described(STAR, batch, tokens)
-    assert rows["any error", "all", EVERYWHERE] == 0.5
-    for place in range(3):
-        assert rows["first error", "all", place] == (0.5 if place == wrong_at else 0.0)
+    rates = error_rates(STAR, batch, tokens)
+    assert rates["any error", "all", EVERYWHERE] == 0.5
+    for position in range(3):
+        assert rates["first error", "all", position] == (0.5 if position == wrong_at else 0.0)
     role = "turn" if wrong_at == 0 else "follow"
-    assert rows["first error", role, EVERYWHERE] == pytest.approx(0.5 if wrong_at == 0 else 25 / 100)
+    assert rates["first error", role, EVERYWHERE] == pytest.approx(0.5 if wrong_at == 0 else 25 / 100)
 
 
 def other_arm(batch: Batch) -> np.ndarray:
-    """Return the sequences with the whole answer along the other arm: wrong, then consistent."""
+    """Return the sequences with their answers along the other arm: a wrong turn, then consistent steps."""
     tokens = batch.tokens.copy()
     for row, (begin, end) in enumerate(batch.answer.tolist()):
         start = int(tokens[row, begin - 2])
@@ -62,34 +62,34 @@ def other_arm(batch: Batch) -> np.ndarray:
     return tokens
 
 
-def test_a_wrong_turn_can_be_followed_rightly() -> None:
+def test_steps_after_a_wrong_turn_can_be_right() -> None:
     batch = STAR.batch(0, 0, 40, "validation")
     tokens = other_arm(batch)
-    rows = described(STAR, batch, tokens)
-    assert rows["any error", "all", EVERYWHERE] == rows["first error", "turn", EVERYWHERE] == 1
-    assert rows["consistent after error", "all", EVERYWHERE] == rows["right continuation", "all", EVERYWHERE] == 1
+    rates = error_rates(STAR, batch, tokens)
+    assert rates["any error", "all", EVERYWHERE] == rates["first error", "turn", EVERYWHERE] == 1
+    assert rates["consistent after error", "all", EVERYWHERE] == rates["right continuation", "all", EVERYWHERE] == 1
     tokens[:10, int(batch.answer[0, 1]) - 1] = tokens[:10, 0] * 0 + batch.tokens[:10, -1]
-    rows = described(STAR, batch, tokens)
-    assert rows["right continuation", "all", EVERYWHERE] == 0.75
-    assert rows["consistent after error", "all", EVERYWHERE] == pytest.approx(1 - 0.25 / 2)
+    rates = error_rates(STAR, batch, tokens)
+    assert rates["right continuation", "all", EVERYWHERE] == 0.75
+    assert rates["consistent after error", "all", EVERYWHERE] == pytest.approx(1 - 0.25 / 2)
 
 
 def test_errors_of_a_maze_are_slips_at_turns() -> None:
-    """The data's own walks: errors are the slips, all follow their wrong way rightly, and all are at a sigma above 0."""
+    """In walks of the data the errors are the slips; each walk then follows its wrong way correctly, and sigma is above 0."""
     assert isinstance(MAZE, Maze)
     batch = MAZE.batch(0, 0, 4000, "validation")
-    rows = described(MAZE, batch, batch.tokens)
-    assert rows["any error", "all", EVERYWHERE] == pytest.approx(1 - 0.7**2, abs=0.03)
-    assert rows["first error", "turn", EVERYWHERE] == pytest.approx(0.3, abs=0.03)
-    assert rows["first error", "detour", EVERYWHERE] == rows["first error", "forced", EVERYWHERE] == 0
-    assert rows["right continuation", "all", EVERYWHERE] == 1
-    sigmas = {role: value for (quantity, role, _), value in rows.items() if role.startswith("sigma")}
+    rates = error_rates(MAZE, batch, batch.tokens)
+    assert rates["any error", "all", EVERYWHERE] == pytest.approx(1 - 0.7**2, abs=0.03)
+    assert rates["first error", "turn", EVERYWHERE] == pytest.approx(0.3, abs=0.03)
+    assert rates["first error", "detour", EVERYWHERE] == rates["first error", "forced", EVERYWHERE] == 0
+    assert rates["right continuation", "all", EVERYWHERE] == 1
+    sigmas = {role: value for (quantity, role, _), value in rates.items() if role.startswith("sigma")}
     assert sigmas.pop("sigma 0.00") == 0
     assert len(sigmas) == 2
     assert list(sigmas.values()) == pytest.approx([0.3, 0.3], abs=0.03)
 
 
-def completed(network: Network, batch: Batch) -> torch.Tensor:
+def complete_greedily(network: Network, batch: Batch) -> torch.Tensor:
     tokens = torch.from_numpy(batch.tokens).clone()
     for position in range(int(batch.answer[0, 0]), tokens.shape[1]):
         tokens[:, position] = network.logits(tokens[:, :position])[:, -1].argmax(-1)
@@ -97,13 +97,13 @@ def completed(network: Network, batch: Batch) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_gaps_are_those_of_plain_loops() -> None:
+def test_exposure_gaps_agree_with_plain_loops() -> None:
     network = build(tiny("star", n_future=2)).eval()
     task, count = tasks.get("star"), 30
     batch = task.batch(3, 0, count, "test")
     table = derailing(network, task, sequences=count, split="test", seed=3)
     found = table.set_index(["quantity", "role", "position"])["value"]
-    own, true = completed(network, batch), torch.from_numpy(batch.tokens)
+    own, true = complete_greedily(network, batch), torch.from_numpy(batch.tokens)
     begin, end = batch.answer[0].tolist()
     for prefix, tokens in (("true", true), ("own", own)):
         log_probs = network.logits(tokens).double().log_softmax(-1)
@@ -118,7 +118,7 @@ def test_gaps_are_those_of_plain_loops() -> None:
     assert found["exposure gap", "all", 0] == 0, "the first token has the same prefix"
 
 
-def test_forced_choices_leave_the_other_errors() -> None:
+def test_forced_choices_keep_the_other_errors() -> None:
     network, task = build(tiny("star", n_future=1)).eval(), tasks.get("star")
     table = derailing(network, task, sequences=300, forced="turn").set_index("quantity")
     assert 0 < table.loc["any error, choices forced", "value"] <= table.loc["any error", "value"]
@@ -132,14 +132,14 @@ MAZE_OF_TINY = tasks.get("maze")
 
 
 @torch.no_grad()
-def test_walks_are_compared_up_to_the_slip_of_the_data() -> None:
-    """Against a loop over single guesses: right if the step is on the map and the goal can still be reached."""
+def test_walks_are_compared_up_to_the_slip_in_the_data() -> None:
+    """Compare with a loop over predictions: one is right if the step is on the map and the goal can still be reached."""
     task, count = tasks.get("maze", slip=0.4), 40
     assert isinstance(task, Maze)
     network = build(tiny("maze", n_future=1)).eval()
     table = derailing(network, task, sequences=count).set_index(["quantity", "position"])["value"]
     batch = task.batch(0, 0, count, "validation")
-    own, true = completed(network, batch), torch.from_numpy(batch.tokens)
+    own, true = complete_greedily(network, batch), torch.from_numpy(batch.tokens)
     written = task.roles_of(own.numpy())
     assert written is not None
     hits = []
@@ -147,21 +147,21 @@ def test_walks_are_compared_up_to_the_slip_of_the_data() -> None:
         for position in range(begin, task.length):
             if not (batch.roles[row, position] and written[row, position]):
                 continue
-            guess = true[row : row + 1].clone()
-            guess[0, position] = network.logits(guess[:, :position])[0, -1].argmax()
+            predicted = true[row : row + 1].clone()
+            predicted[0, position] = network.logits(predicted[:, :position])[0, -1].argmax()
             right = [
                 bool(task.consistent(tokens)[0, position]) and task.values(tokens)[0][0, position] > 0
-                for tokens in (guess.numpy(), own[row : row + 1].numpy())
+                for tokens in (predicted.numpy(), own[row : row + 1].numpy())
             ]
             hits.append(right)
             if task.values(batch.tokens[row : row + 1])[0][0, position] == 0:
                 break  # the walker of the data slipped here
     assert table["accuracy, true prefix", EVERYWHERE] == pytest.approx(np.mean([hit[0] for hit in hits]))
     assert table["accuracy, own prefix", EVERYWHERE] == pytest.approx(np.mean([hit[1] for hit in hits]))
-    assert "loss, true prefix" not in table.index.get_level_values(0), "no walk is the only right one"
+    assert "loss, true prefix" not in table.index.get_level_values(0), "no walk has a unique right step"
 
 
-def test_what_does_not_fit_is_rejected() -> None:
+def test_unsuitable_tasks_and_options_are_rejected() -> None:
     network = build(tiny())
     for task, options, message in (
         (tasks.get("induction", vocabulary=12, period=[3, 5], length=12, test_period=None), {}, "induction does not know"),
@@ -175,11 +175,11 @@ def test_what_does_not_fit_is_rejected() -> None:
         derailing(build(hidden), hidden.task)
 
 
-def test_the_rate_of_first_errors_is_of_answers_without_one() -> None:
+def test_the_rate_of_first_errors_is_over_error_free_prefixes() -> None:
     batch = STAR.batch(0, 0, 40, "validation")
     tokens, begin = batch.tokens.copy(), int(batch.answer[0, 0])
     tokens[:20, begin] = (tokens[:20, begin] + 1) % STAR.vocab_size
     tokens[:30, begin + 1] = (tokens[:30, begin + 1] + 1) % STAR.vocab_size
-    rows = described(STAR, batch, tokens)
-    assert [rows["first error", "all", place] for place in range(3)] == [20 / 40, 10 / 20, 0 / 10]
-    assert rows["first error", "follow", EVERYWHERE] == 10 / (20 + 10)
+    rates = error_rates(STAR, batch, tokens)
+    assert [rates["first error", "all", position] for position in range(3)] == [20 / 40, 10 / 20, 0 / 10]
+    assert rates["first error", "follow", EVERYWHERE] == 10 / (20 + 10)

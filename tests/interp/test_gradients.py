@@ -1,4 +1,4 @@
-"""Gradient diagnostics against plain autograd, one target at a time."""
+"""Gradient diagnostics, compared with plain autograd over one target at a time."""
 
 import itertools
 from dataclasses import replace
@@ -35,7 +35,7 @@ Gradients = dict[tuple[int, str], tuple[torch.Tensor, list[torch.Tensor]]]
 
 
 def gradients_by_role(experiment: Experiment, network: Network) -> Gradients:
-    """Compute for each (head, role) the gradient of its part of the head's mean loss: at the trunk's output, in each layer."""
+    """Compute the gradient of each role's part of each head's mean loss, by (head, role): at the trunk's output, in layers."""
     batch = experiment.task.batch(EVALUATION_SEED, 0, experiment.batch_size, "validation")
     tokens = torch.from_numpy(batch.tokens)
     states = trunk_output(network, tokens)
@@ -62,7 +62,7 @@ def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("kind", ["parallel", "causal"])
-def test_values_are_those_of_plain_autograd(kind: str) -> None:
+def test_values_agree_with_plain_autograd(kind: str) -> None:
     experiment = experiment_of(objective__weights=[1, 0.5, 2], model__heads=kind)
     network = build(experiment)
     values, parts = measure(experiment, network, 4), gradients_by_role(experiment, network)
@@ -125,14 +125,14 @@ def test_targets_of_several_roles_have_no_share() -> None:
     assert values["gradient/trunk/2"] > 0
 
 
-def test_the_whole_of_detached_heads_is_head_1s() -> None:
+def test_the_total_with_detached_heads_is_that_of_head_1() -> None:
     values = measure(experiment_of(objective__detached=True))
-    assert values["gradient/trunk/2"] > 0, "as if it were not detached"
+    assert values["gradient/trunk/2"] > 0, "the gradient is that of an attached head"
     for role in ("new", "copy"):
         assert values[f"gradient/share/{role}/all"] == pytest.approx(values[f"gradient/share/{role}/1"])
 
 
-def test_the_whole_follows_the_schedule() -> None:
+def test_the_total_follows_the_schedule() -> None:
     experiment = experiment_of(objective__active=[[0, 1], [6, 3]])
     network = build(experiment)
     before, after = measure(experiment, network, 4), measure(experiment, network, 6)
@@ -141,7 +141,7 @@ def test_the_whole_follows_the_schedule() -> None:
         assert after[f"gradient/share/{role}/all"] != pytest.approx(before[f"gradient/share/{role}/all"], rel=1e-3)
 
 
-def test_the_sequences_are_those_of_one_forward_pass() -> None:
+def test_the_sequences_are_those_of_one_microbatch() -> None:
     network = build(experiment_of())
     plain = measure(experiment_of(batch_size=12), network)
     assert measure(experiment_of(batch_size=24, grad_accum_steps=2), network) == plain
@@ -149,7 +149,7 @@ def test_the_sequences_are_those_of_one_forward_pass() -> None:
     assert measure(experiment_of(batch_size=12, evaluation__split="test"), network) != plain
 
 
-def test_a_teacherless_network_has_its_answers_hidden() -> None:
+def test_the_answers_are_hidden_from_a_teacherless_network() -> None:
     experiment = tiny("star", n_future=1, objective__teacherless=True)
     network, inputs = build(experiment), []
     network.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))

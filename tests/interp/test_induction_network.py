@@ -1,4 +1,4 @@
-"""The hand-built network does what its construction promises: other tests take its circuit as known."""
+"""The hand-built network works as constructed: other tests rely on its circuit."""
 
 import math
 
@@ -13,7 +13,7 @@ from tests.helpers.induction_network import INDUCTION, PREVIOUS, induction_netwo
 
 @pytest.mark.parametrize("vocabulary", [6, 12, 32])
 @pytest.mark.parametrize("n_future", [1, 2])
-def test_it_copies_repeated_random_tokens(vocabulary: int, n_future: int) -> None:
+def test_the_network_copies_repeated_random_tokens(vocabulary: int, n_future: int) -> None:
     network = induction_network(vocabulary, n_future)
     probe_BT = repeated_probe(vocabulary, 16, vocabulary, seed=0)
     for head in range(1, n_future + 1):
@@ -22,18 +22,18 @@ def test_it_copies_repeated_random_tokens(vocabulary: int, n_future: int) -> Non
         assert F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten()) < 1e-3
 
 
-def test_its_two_attention_heads_attend_as_built() -> None:
+def test_the_two_attention_heads_attend_as_constructed() -> None:
     network, probe_BT = induction_network(), repeated_probe(12, 16, 12, seed=1)
     patterns = states(network, probe_BT, ["trunk.0.attention.pattern"])["trunk.0.attention.pattern"]
     assert patterns[:, PREVIOUS].diagonal(-1, 1, 2).min() > 0.999
     scores = {(score.part, score.layer, score.attention_head): score for score in attention_scores(network, probe_BT)}
     assert scores["trunk", 1, INDUCTION].prefix_matching > 0.999
     assert all(
-        score.copying == 0 for place, score in scores.items() if place not in {("trunk", 0, PREVIOUS), ("trunk", 1, INDUCTION)}
+        score.copying == 0 for key, score in scores.items() if key not in {("trunk", 0, PREVIOUS), ("trunk", 1, INDUCTION)}
     )
 
 
-def test_without_the_induction_head_all_tokens_are_alike() -> None:
+def test_without_the_induction_head_predictions_are_uniform() -> None:
     network, probe_BT = induction_network(), repeated_probe(12, 4, 12, seed=2)
     with edited(network, {"trunk.1.attention": torch.zeros_like}):
         log_probs = network.logits(probe_BT).log_softmax(-1)

@@ -1,4 +1,4 @@
-"""The two-token decomposition against enumeration and closed forms, and the network's joint against one pass a token."""
+"""The two-token decomposition by enumeration and closed forms; the joint distribution of a network by one pass per token."""
 
 import math
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_a_chain_of_two_states_has_its_closed_form(flip: float) -> None:
     np.testing.assert_allclose(np.ravel(parts), expected, atol=1e-12)
 
 
-def test_independent_and_equal_tokens_share_nothing_and_all() -> None:
+def test_independent_tokens_share_nothing_and_equal_ones_all() -> None:
     first, second = random_joint(0, 4)[0, 0], random_joint(1, 4)[0, 1]
     independent = np.outer(first / first.sum(), second / second.sum())[None]
     assert decompose_entropy(independent).shared == pytest.approx(0, abs=1e-12)
@@ -75,7 +75,7 @@ def test_independent_and_equal_tokens_share_nothing_and_all() -> None:
 
 @pytest.mark.parametrize("heads", KINDS)
 @pytest.mark.parametrize("length", [1, 7])
-def test_the_network_reads_each_token_as_the_next(heads: str, length: int) -> None:
+def test_the_joint_agrees_with_one_pass_for_each_next_token(heads: str, length: int) -> None:
     network, prefixes = tiny_network(heads).double(), random_tokens(3, length)
     joint = model_joint(network, prefixes)
     first = network.logits(prefixes)[:, -1].log_softmax(-1)
@@ -86,7 +86,7 @@ def test_the_network_reads_each_token_as_the_next(heads: str, length: int) -> No
     assert np.exp(joint).sum(axis=(1, 2)) == pytest.approx(1)
 
 
-def test_losses_of_a_network_are_expected_over_the_data() -> None:
+def test_losses_are_expectations_over_the_data() -> None:
     experiment = tiny("markov", **{"task.states": 3, "task.length": 8})
     network, task = build(experiment), experiment.task
     found = information(network, task, sequences=16).set_index(["role", "source", "quantity"])["value"]
@@ -106,7 +106,7 @@ def test_losses_of_a_network_are_expected_over_the_data() -> None:
 
 
 @pytest.mark.parametrize("heads", KINDS)
-def test_only_a_head_that_does_not_read_the_next_token_counts(heads: str) -> None:
+def test_teacher_forced_heads_are_left_out(heads: str) -> None:
     experiment = tiny("markov", **{"task.length": 6, "model.layers": 4, "model.heads": heads})
     frame = information(build(experiment), experiment.task, sequences=4)
     assert ("head 2" in set(frame["source"])) != KINDS[heads].teacher_forced
@@ -141,7 +141,7 @@ def test_a_task_without_joint_has_no_information() -> None:
     assert task_information(tasks.get("discovery"), sequences=4).empty
 
 
-def test_what_does_not_fit_is_named() -> None:
+def test_unsuitable_arguments_are_named() -> None:
     hidden = tiny("star", objective__teacherless=True, n_future=1)
     large = tiny("modular", **{"task.p": 257})
     unknown = tiny("discovery", **{"task.parents": 3, "task.children": 4})

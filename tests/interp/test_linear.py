@@ -1,4 +1,4 @@
-"""Linear probes against planted directions, Bayes-optimal classifiers, and the formulas written out."""
+"""Linear probes, compared with planted directions, Bayes-optimal classifiers, and formulas written out."""
 
 import math
 
@@ -45,18 +45,18 @@ def test_the_penalty_minimises_generalised_cross_validation(rows: int) -> None:
     states, vectors = normal(rows, D), normal(rows, 2, seed=2)
     vectors[:, 0] += states[:, 0]
     spectrum = decompose(states)
-    centred, wanted = states - states.mean(0), vectors - vectors.mean(0)
+    centred, expected = states - states.mean(0), vectors - vectors.mean(0)
 
     def criterion(penalty: float) -> float:
         hat = centred @ np.linalg.solve(centred.T @ centred + rows * penalty * np.eye(D), centred.T) + 1 / rows
-        return float(((wanted - hat @ wanted) ** 2).sum() / (1 - np.trace(hat) / rows) ** 2)
+        return float(((expected - hat @ expected) ** 2).sum() / (1 - np.trace(hat) / rows) ** 2)
 
-    chosen = choose_penalty(spectrum, spectrum.states_ND.T @ wanted / rows, float(vectors.var(axis=0).sum()))
+    chosen = choose_penalty(spectrum, spectrum.states_ND.T @ expected / rows, float(vectors.var(axis=0).sum()))
     assert criterion(chosen) == pytest.approx(min(map(criterion, spectrum.penalties)))
     assert 0 < spectrum.penalties.tolist().index(chosen) < len(spectrum.penalties) - 1 or rows == 8
 
 
-def test_the_discriminant_is_that_of_one_covariance() -> None:
+def test_the_discriminant_is_that_of_a_shared_covariance() -> None:
     labels = np.random.default_rng(0).integers(4, size=N)
     states = normal(N, D) @ normal(D, D, seed=1) + normal(4, D, seed=2)[labels]
     probe = fit_discriminant(decompose(states), labels, classes=4)
@@ -83,7 +83,7 @@ def test_classes_along_a_line_are_all_found() -> None:
     states = 0.05 * normal(N, D) + labels[:, None] * normal(1, D, seed=1)
     one_hot = fit_ridge(decompose(states), np.eye(5)[labels])
     assert accuracy(fit_discriminant(decompose(states), labels, 5), states, labels) == 1
-    assert accuracy(one_hot, states, labels) < 0.7  # regression alone masks the classes in the middle
+    assert accuracy(one_hot, states, labels) < 0.7  # plain regression would mask the classes in the middle
 
 
 def test_random_labels_are_found_at_chance() -> None:

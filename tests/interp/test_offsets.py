@@ -1,4 +1,4 @@
-"""Probes by offset, of networks in whose states later tokens are planted."""
+"""Probes by offset of networks whose states have later tokens planted in them."""
 
 from collections.abc import Iterator
 
@@ -25,13 +25,13 @@ def markov() -> tuple[Network, tasks.Task]:
 
 
 def batches(task: tasks.Task, size: int) -> Iterator[tasks.Batch]:
-    """Yield the sequences of the fit, and those that are scored."""
+    """Yield the sequences of the fit, then those that are scored."""
     for split in ("train", "validation"):
         yield task.batch(0, 0, size, split)
 
 
 def plant(codes: Iterator[NDArray[np.int64]], width: int) -> dict[str, object]:
-    """Return an edit that adds a code to each state after the first layer; -1 leaves it at 0."""
+    """Return an edit that adds a code to each state after the first layer; -1 sets the state to 0."""
 
     def edit(states_BTD: torch.Tensor) -> torch.Tensor:
         code_BT = torch.from_numpy(next(codes))
@@ -61,7 +61,7 @@ def test_a_planted_token_is_read_at_its_offset_alone(planted: int) -> None:
 
 
 def test_the_states_are_those_before_a_scored_token() -> None:
-    """Agreement scores the answer alone: states elsewhere say nothing here, and are in no probe."""
+    """Agreement scores the answer alone: other states carry no code here, and are in no probe."""
     experiment = tiny("agreement", **{"task.loss_on": "answer", "model.width": 48})
     network, task = build(experiment), experiment.task
     scored = task.batch(0, 0, 4).scored
@@ -79,7 +79,7 @@ def test_the_states_are_those_before_a_scored_token() -> None:
     assert score(frame, 1) == 1
 
 
-def test_a_role_chooses_the_states() -> None:
+def test_a_role_selects_the_states() -> None:
     experiment = tiny("agreement")
     network, task = build(experiment), experiment.task
     frame = offsets(network, task, role="case_first", sequences=128)

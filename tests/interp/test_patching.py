@@ -18,11 +18,11 @@ def network() -> Network:
 
 @pytest.mark.parametrize("name", ["embedding", "trunk.2.residual", "trunk.0.mlp", "trunk.1.attention.heads"])
 @pytest.mark.parametrize("head", [1, 2])
-def test_a_sequences_own_state_changes_nothing(network: Network, name: str, head: int) -> None:
+def test_patching_with_the_same_sequence_changes_nothing(network: Network, name: str, head: int) -> None:
     torch.testing.assert_close(patch_position(network, TOKENS, TOKENS, name, POSITION, head), network.logits(TOKENS, head))
 
 
-def test_the_embedding_of_another_token_is_that_token(network: Network) -> None:
+def test_patching_an_embedding_replaces_its_token(network: Network) -> None:
     changed = TOKENS.clone()
     changed[:, POSITION] = SOURCES[:, POSITION]
     torch.testing.assert_close(patch_position(network, TOKENS, SOURCES, "embedding", POSITION), network.logits(changed))
@@ -30,7 +30,7 @@ def test_the_embedding_of_another_token_is_that_token(network: Network) -> None:
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_later_layers_see_the_patched_state(network: Network, layers: int) -> None:
-    """Compare with the trunk's layers one by one."""
+    """Compare with a loop over the layers of the trunk."""
     context = network.resolve(TOKENS)
     states, sources = network.embedding(TOKENS), network.embedding(SOURCES)
     for number, layer in enumerate(network.trunk, start=1):
@@ -62,6 +62,6 @@ def test_embeddings_read_ahead_are_rejected(kind: str) -> None:
         ("trunk.9.mlp", 0, "no activation 'trunk.9.mlp'"),
     ],
 )
-def test_what_cannot_be_patched_is_rejected(network: Network, name: str, position: int, message: str) -> None:
+def test_impossible_patches_are_rejected(network: Network, name: str, position: int, message: str) -> None:
     with pytest.raises(LabError, match=message):
         patch_position(network, TOKENS, SOURCES, name, position)

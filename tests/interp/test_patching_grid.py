@@ -1,4 +1,4 @@
-"""Grids of patches against the hand-built network and against patches one by one."""
+"""Grids of patches, compared with the hand-built network and with single patches."""
 
 from typing import Any
 
@@ -21,20 +21,20 @@ from tests.helpers.networks import VARIANTS, random_tokens, tiny_network
 from tests.helpers.tiny import tiny
 
 TASK = tasks.get("induction", vocabulary=12, period=(3, 5), length=16)
-PLACE = ["component", "site", "attention_head", "position"]
+COORDINATES = ["component", "site", "attention_head", "position"]
 
 
 def random_pairs(changed: list[int], answer: list[int], length: int = 10) -> Pairs:
     clean_CT, other_CT = random_tokens(len(changed), length, seed=3), random_tokens(len(changed), length, seed=4)
-    row_C, changed_C, answer_C = torch.arange(len(changed)), torch.tensor(changed), torch.tensor(answer)
+    index_C, changed_C, answer_C = torch.arange(len(changed)), torch.tensor(changed), torch.tensor(answer)
     corrupted_CT = clean_CT.clone()
-    corrupted_CT[row_C, changed_C] = (clean_CT[row_C, changed_C] + 5) % 12
+    corrupted_CT[index_C, changed_C] = (clean_CT[index_C, changed_C] + 5) % 12
     roles_CT = np.full(clean_CT.shape, "word")
-    return Pairs(clean_CT, corrupted_CT, changed_C, answer_C, clean_CT[row_C, answer_C], other_CT[row_C, 0] // 2, roles_CT)
+    return Pairs(clean_CT, corrupted_CT, changed_C, answer_C, clean_CT[index_C, answer_C], other_CT[index_C, 0] // 2, roles_CT)
 
 
 def previous_token_pairs() -> Pairs:
-    """Return pairs A B ... A -> B in which the first A is another token, so that nothing points to B."""
+    """Return pairs A B ... A -> B; the corrupted ones have another token for the first A, so that nothing points to B."""
     clean_CT = (torch.arange(12) % 6).repeat(3, 1)
     changed_C = torch.tensor([1, 2, 3])
     corrupted_CT = clean_CT.clone()
@@ -45,9 +45,9 @@ def previous_token_pairs() -> Pairs:
     )
 
 
-def large(frame: pd.DataFrame, quantity: str, tolerance: float = 1e-3) -> set[tuple[Any, ...]]:
-    """Return where a share is about 1; all others must be about 0."""
-    values = frame[frame["quantity"] == quantity].set_index(PLACE)["value"]
+def find_large(frame: pd.DataFrame, quantity: str, tolerance: float = 1e-3) -> set[tuple[Any, ...]]:
+    """Return the coordinates of shares of about 1; all others must be about 0."""
+    values = frame[frame["quantity"] == quantity].set_index(COORDINATES)["value"]
     assert ((values.abs() < tolerance) | ((values - 1).abs() < tolerance)).all()
     return set(values[values > 0.5].index)
 
@@ -55,7 +55,7 @@ def large(frame: pd.DataFrame, quantity: str, tolerance: float = 1e-3) -> set[tu
 @pytest.mark.parametrize("quantity", ["restored", "removed"])
 def test_the_copied_token_goes_through_the_induction_head(quantity: str) -> None:
     frame = patching(induction_network(), TASK, sequences=32, window=2)
-    assert large(frame, quantity) == {
+    assert find_large(frame, quantity) == {
         ("residual", "embedding", -1, "changed"),
         ("residual", "trunk.0", -1, "changed"),
         ("residual", "trunk.1", -1, "answer-1"),
@@ -68,7 +68,7 @@ def test_the_copied_token_goes_through_the_induction_head(quantity: str) -> None
 
 def test_the_token_before_goes_through_the_previous_token_head() -> None:
     frame = patch_grid(induction_network(), previous_token_pairs(), window=2)
-    assert large(frame, "restored", 0.05) == {  # the corrupted run attends to all tokens alike, some of them right
+    assert find_large(frame, "restored", 0.05) == {  # corrupted attention is uniform and finds the right token by chance
         ("residual", "embedding", -1, "changed"),
         ("attention", "trunk.0", -1, "changed+1"),
         ("attention head", "trunk.0", PREVIOUS, "changed+1"),
@@ -97,14 +97,14 @@ def naive_share(network: Network, pairs: Pairs, name: str, position_C: list[int]
 
 @pytest.mark.parametrize(("kind", "layer"), [each for each in VARIANTS if not KINDS[each[0]].teacher_forced])
 @pytest.mark.parametrize("head", [1, 2])
-def test_a_grid_is_its_patches_one_by_one(kind: str, layer: int | None, head: int) -> None:
+def test_a_grid_agrees_with_single_patches(kind: str, layer: int | None, head: int) -> None:
     network, pairs = tiny_network(kind, 2, model__head_layer=layer and 2), random_pairs([1, 2, 0], [6, 9, 8])
     clean, corrupted = patch_grid(network, pairs, head)["value"].iloc[:2]
-    if clean < corrupted:  # the random network prefers the other answer: turn the question
+    if clean < corrupted:  # the random network prefers the other answer: exchange the answers
         pairs = pairs._replace(right_C=pairs.wrong_C, wrong_C=pairs.right_C)
     rows = patch_grid(network, pairs, head)
-    found = rows[rows["quantity"] == "restored"].set_index(PLACE)["value"]
-    for place, name in {
+    found = rows[rows["quantity"] == "restored"].set_index(COORDINATES)["value"]
+    for component, name in {
         ("residual", "embedding"): "embedding",
         ("residual", "trunk.0"): "trunk.0.residual",
         ("attention", "trunk.1"): "trunk.1.attention",
@@ -112,19 +112,19 @@ def test_a_grid_is_its_patches_one_by_one(kind: str, layer: int | None, head: in
     }.items():
         for position, where_C in {"changed": [1, 2, 0], f"answer-{head + 1}": [5 - head, 8 - head, 7 - head]}.items():
             expected = naive_share(network, pairs, name, where_C, head)
-            assert found[(*place, -1, position)] == pytest.approx(expected, rel=1e-3, abs=1e-4)
+            assert found[(*component, -1, position)] == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 @given(st.data())
 @settings(max_examples=50, deadline=None)
-def test_every_position_that_counts_has_one_name(data: st.DataObject) -> None:
+def test_every_patched_position_has_one_name(data: st.DataObject) -> None:
     head, window = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 4))
     spans = st.integers(0, 6).flatmap(lambda changed: st.tuples(st.just(changed), st.integers(changed + head, 11)))
     changed, answer = zip(*data.draw(st.lists(spans, min_size=1, max_size=4)), strict=True)
     names = align(random_pairs(list(changed), list(answer), 12), head, window)
     count_CT = torch.stack(list(names.values())).long().sum(0)
-    for row, (first, last) in enumerate(zip(changed, answer, strict=True)):
-        assert count_CT[row].tolist() == [int(first <= position <= last - head) for position in range(12)]
+    for index, (first, last) in enumerate(zip(changed, answer, strict=True)):
+        assert count_CT[index].tolist() == [int(first <= position <= last - head) for position in range(12)]
     for name, where_CT in names.items():
         assert name == "between" or (where_CT.sum(1) <= 1).all()
 
@@ -148,7 +148,7 @@ def test_the_answer_is_hidden_from_a_teacherless_network() -> None:
         assert (tokens_CT.gather(1, pairs.answer_C[:, None]) == experiment.task.vocab_size).all()
 
 
-def test_what_cannot_be_patched_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_impossible_patches_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     network, forced = tiny_network(n_future=3), next(name for name, kind in KINDS.items() if kind.teacher_forced)
     for options, message in (
         ({"head": 4}, "head must be between 1 and n_future = 3, not 4"),

@@ -25,7 +25,7 @@ def head_of(site: str, number: int) -> Component:
 @pytest.mark.parametrize("through", INPUTS)
 @torch.no_grad()
 def test_the_circuit_is_one_path_through_keys(through: str) -> None:
-    """A B ... A: without the first A the induction head finds B through the previous-token head's message alone."""
+    """In A B ... A without the first A the induction head finds B only through the output of the previous-token head."""
     network, clean_BT = induction_network(), (torch.arange(11) % 6)[None]
     corrupted_BT = clean_BT.clone()
     corrupted_BT[0, 2] = 9
@@ -49,8 +49,8 @@ def test_the_answer_is_sent_by_the_induction_head_alone() -> None:
 
 
 @torch.no_grad()
-def frozen(network: Network, sender: Component, receiver: Component, head: int) -> torch.Tensor:
-    """Compute the receiver's output in a pass with all other components frozen, and put it into a pass of its own."""
+def logits_with_frozen_components(network: Network, sender: Component, receiver: Component, head: int) -> torch.Tensor:
+    """Compute the receiver's output with all other components frozen, patch it into another pass, and return the logits."""
     each = [part for part in components(network, head) if part.kind in ("attention", "mlp")]
     names = [name for part in each for name in part.activations]
     clean = states(network, TOKENS, names)
@@ -66,8 +66,8 @@ def frozen(network: Network, sender: Component, receiver: Component, head: int) 
         edits[name] = lambda _: source
     (read,) = receiver.activations
     with edited(network, edits):
-        heard = states(network, TOKENS, [read])[read]
-    with edited(network, {read: substitute(heard, receiver.attention_head)}):
+        received = states(network, TOKENS, [read])[read]
+    with edited(network, {read: substitute(received, receiver.attention_head)}):
         return network.logits(TOKENS, head)
 
 
@@ -78,7 +78,7 @@ def frozen(network: Network, sender: Component, receiver: Component, head: int) 
     [head_of("trunk.0", 1), Component("mlp", "trunk.0"), Component("attention", "trunk.1")],
     ids=lambda each: each.kind,
 )
-def test_a_path_is_what_is_left_with_all_others_frozen(kind: str, head: int, sender: Component) -> None:
+def test_a_path_agrees_with_all_other_components_frozen(kind: str, head: int, sender: Component) -> None:
     network = tiny_network(kind, 2)
     for receiver in (
         head_of("trunk.2", 0),
@@ -86,7 +86,7 @@ def test_a_path_is_what_is_left_with_all_others_frozen(kind: str, head: int, sen
         Component("prediction head", f"prediction.{head}"),
     ):
         found = patch_path(network, TOKENS, SOURCES, sender, receiver, head=head)
-        torch.testing.assert_close(found, frozen(network, sender, receiver, head), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found, logits_with_frozen_components(network, sender, receiver, head), rtol=1e-4, atol=1e-4)
         assert not torch.allclose(found, network.logits(TOKENS, head), atol=1e-3)
 
 
@@ -98,7 +98,7 @@ def test_the_last_component_has_one_path() -> None:
     torch.testing.assert_close(patch_path(network, TOKENS, SOURCES, sender, FINAL), every)
 
 
-def test_a_sequences_own_message_changes_nothing() -> None:
+def test_patching_with_the_same_sequence_changes_nothing() -> None:
     network = tiny_network()
     found = patch_path(network, TOKENS, TOKENS, head_of("trunk.0", 0), head_of("trunk.1", 1))
     torch.testing.assert_close(found, network.logits(TOKENS), rtol=1e-5, atol=1e-5)

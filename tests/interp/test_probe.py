@@ -1,4 +1,4 @@
-"""Probes of networks in which it is known what each state holds."""
+"""Probes of networks in which the content of each state is known."""
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,14 @@ def agreement(**changes: object) -> tuple[Network, tasks.Task]:
 
 
 def scores(frame: pd.DataFrame, control: str = "none", **chosen: object) -> pd.Series:
-    """Return the scores of the rows that have these values."""
+    """Return the scores of the rows of a frame that have these values."""
     rows = frame[frame["control"] == control]
     for name, value in chosen.items():
         rows = rows[rows[name] == value]
     return rows["value"]
 
 
-def test_the_embedding_holds_its_own_token_and_no_other() -> None:
+def test_the_embedding_encodes_its_own_token_and_no_other() -> None:
     network, task = agreement()
     frame = probe(network, task, targets="token t+1,verb,case")
     embedding = frame[frame["site"] == "embedding"]
@@ -140,7 +140,7 @@ def test_vectors_are_scored_by_r_squared() -> None:
 
 @pytest.mark.parametrize("process", ["mess3", "rrxor"])
 @pytest.mark.parametrize("holds", ["a linear map of the belief", "noise"])
-def test_a_belief_is_read_where_states_hold_it_linearly(process: str, holds: str) -> None:
+def test_a_belief_is_read_from_states_that_encode_it(process: str, holds: str) -> None:
     experiment = tiny("belief", **{"task.process": process, "task.length": 32, "model.width": 16})
     network, task = build(experiment), experiment.task
     beliefs = iter([task.latents(task.batch(0, 0, 200, split))["belief"] for split in ("train", "validation")])
@@ -170,7 +170,7 @@ def test_every_kind_of_heads_is_probed(heads: str) -> None:
     assert ("prediction.2.residual" in sites) != network.spec.kind.teacher_forced
 
 
-def test_a_teacherless_network_is_probed_on_hidden_answers() -> None:
+def test_a_teacherless_network_is_probed_with_answers_hidden() -> None:
     experiment = tiny("star", objective__teacherless=True, n_future=1)
     frame = probe(build(experiment), experiment.task, sequences=64, ahead=1)
     answer = frame[(frame["site"] == "embedding") & (frame["position"] == experiment.task.length - 2)]
@@ -178,7 +178,7 @@ def test_a_teacherless_network_is_probed_on_hidden_answers() -> None:
     assert (hidden.to_numpy() == scores(answer, "majority", target="token t+1").to_numpy()).all()
 
 
-def test_what_is_named_twice_is_probed_once() -> None:
+def test_targets_named_twice_are_probed_once() -> None:
     network, task = agreement()
     once, twice = (
         probe(network, task, sequences=32, targets=targets, positions=positions)

@@ -1,4 +1,4 @@
-"""Effective rank against closed forms."""
+"""Effective rank, compared with closed forms."""
 
 import math
 from typing import Any
@@ -15,22 +15,22 @@ from lab.model import build, states
 from tests.helpers.tiny import tiny
 
 
-def test_it_counts_directions_of_equal_strength() -> None:
+def test_rank_counts_directions_of_equal_strength() -> None:
     for count in (1, 3, 5):
         directions = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
-        states = torch.cat([directions[:count], -directions[:count]]) + 7.0  # the mean does not count
+        states = torch.cat([directions[:count], -directions[:count]]) + 7.0  # the mean has no effect
         assert effective_rank(states) == pytest.approx(count)
 
 
-def test_it_weights_directions_by_their_singular_values() -> None:
+def test_rank_weights_directions_by_singular_values() -> None:
     states = torch.tensor([[3.0, 0, 0], [-3, 0, 0], [0, 1, 0], [0, -1, 0]])
     shares = (0.75, 0.25)
     assert effective_rank(states) == pytest.approx(math.exp(-sum(share * math.log(share) for share in shares)))
     assert effective_rank(torch.ones(4, 3)) == 0
 
 
-def test_it_is_the_exponential_of_the_entropy_of_a_spectrum() -> None:
-    """States with known singular values: orthonormal columns that are orthogonal to the mean, times a spectrum."""
+def test_rank_is_the_exponential_entropy_of_the_spectrum() -> None:
+    """The states have known singular values: orthonormal columns, orthogonal to the mean, times a spectrum."""
     generator = torch.Generator().manual_seed(1)
     columns = torch.randn(50, 5, generator=generator, dtype=torch.float64)
     left = torch.linalg.qr(columns - columns.mean(0))[0]
@@ -39,13 +39,13 @@ def test_it_is_the_exponential_of_the_entropy_of_a_spectrum() -> None:
     states = left * spectrum @ right.T + torch.randn(5, generator=generator, dtype=torch.float64)
     entropy = math.log(10) - (5 * math.log(5) + 3 * math.log(3)) / 10
     assert effective_rank(states) == pytest.approx(math.exp(entropy))
-    assert effective_rank(7 * states) == pytest.approx(math.exp(entropy)), "the scale does not count"
-    assert effective_rank(states[:, :1] * torch.ones(5)) == pytest.approx(1), "on a line"
+    assert effective_rank(7 * states) == pytest.approx(math.exp(entropy)), "the scale has no effect"
+    assert effective_rank(states[:, :1] * torch.ones(5)) == pytest.approx(1), "all states are on a line"
 
 
 @pytest.mark.parametrize(("task", "settings"), [("agreement", {}), ("star", {"objective.teacherless": True})])
 def test_a_measure_agrees_with_the_instrument(task: str, settings: dict[str, Any]) -> None:
-    """The sequences of an evaluation are those of the instrument with as many."""
+    """An evaluation and the instrument draw the same sequences if they draw equally many."""
     experiment = tiny(task, **settings, **{"n_future": 1 if settings else 2, "evaluation.measures.rank": 1})
     network = build(experiment)
     values = Evaluator(experiment)(network)
@@ -56,7 +56,7 @@ def test_a_measure_agrees_with_the_instrument(task: str, settings: dict[str, Any
     assert names == ["effective_rank/trunk", *(f"effective_rank/prediction.{i + 1}" for i in range(network.n_future))]
 
 
-def test_states_of_heads_are_those_after_their_norm() -> None:
+def test_states_of_heads_are_taken_after_the_norm() -> None:
     network, task = build(tiny("agreement", model__heads="causal")), tasks.get("agreement")
     batch = task.batch(0, 0, 200, "validation")
     tokens, scored = torch.from_numpy(batch.tokens), torch.from_numpy(batch.scored)
