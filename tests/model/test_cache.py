@@ -1,4 +1,4 @@
-"""Sequences that are fed in pieces through a cache have the hidden states of one whole pass."""
+"""Sequences that are fed in pieces through a cache have the hidden states of one full pass."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ def feed(network: Network, tokens_BT: Tensor, cuts: Sequence[int], heads: Sequen
 
 
 def assert_fed(network: Network, found_NBTD: Tensor, tokens_BT: Tensor, tolerance: float = 1e-10) -> None:
-    """Teacher-forced head i comes i - 1 tokens late, when it has read the tokens ahead."""
+    """Assert that fed states are those of one pass; teacher-forced head i is i - 1 tokens late, since it reads tokens ahead."""
     expected_NBTD = network(tokens_BT)
     for late, (found_BTD, expected_BTD) in enumerate(zip(found_NBTD, expected_NBTD, strict=True)):
         late, length = (late, tokens_BT.shape[1]) if network.spec.kind.teacher_forced else (0, tokens_BT.shape[1])
@@ -36,7 +36,7 @@ def assert_fed(network: Network, found_NBTD: Tensor, tokens_BT: Tensor, toleranc
 @given(st.sampled_from(VARIANTS), st.sampled_from(["swiglu", "gelu"]), CUTS)
 @settings(deadline=None, max_examples=60)
 @torch.no_grad()
-def test_pieces_of_any_length_are_one_pass(variant: tuple[str, int | None], mlp: str, cuts: list[int]) -> None:
+def test_pieces_of_any_length_equal_one_pass(variant: tuple[str, int | None], mlp: str, cuts: list[int]) -> None:
     kind, layer = variant
     changes = {"model__head_layer": layer, "model__mlp": mlp, "model__norm_epsilon": 0.01, "model__inner_width": 20}
     network, tokens_BT = tiny_network(kind, N, **changes).double(), random_tokens(B, LENGTH)
@@ -46,13 +46,13 @@ def test_pieces_of_any_length_are_one_pass(variant: tuple[str, int | None], mlp:
 @pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_float32_is_close_token_by_token(kind: str, mlp: str) -> None:
+def test_feeding_single_tokens_is_close_in_float32(kind: str, mlp: str) -> None:
     network, tokens_BT = tiny_network(kind, N, model__mlp=mlp), random_tokens(B, LENGTH)
     assert_fed(network, feed(network, tokens_BT, range(1, LENGTH)), tokens_BT, tolerance=1e-5)
 
 
-def draw_pieces(generator: torch.Generator, tokens_BT: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield pieces (B, T) and how many of their tokens each sequence accepts; the rest are random, to be rejected."""
+def random_pieces(generator: torch.Generator, tokens_BT: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield pieces (B, T) and the number of tokens that each sequence accepts; the others are random, to be rejected."""
     done_B = torch.zeros(B, dtype=torch.int64)
     while int(done_B.min()) < LENGTH:
         count = int(torch.randint(1, 5, (), generator=generator))
@@ -67,11 +67,11 @@ def draw_pieces(generator: torch.Generator, tokens_BT: Tensor) -> Iterator[tuple
 @given(st.sampled_from(list(KINDS)), st.integers(0, 1 << 20))
 @settings(deadline=None, max_examples=60)
 @torch.no_grad()
-def test_ragged_pieces_are_one_pass(kind: str, seed: int) -> None:
+def test_ragged_pieces_equal_one_pass(kind: str, seed: int) -> None:
     """Each sequence accepts its own number of the tokens of a piece; the next piece overwrites what it rejects."""
     network, tokens_BT = tiny_network(kind, N).double(), random_tokens(B, LENGTH)
     cache, found = Cache(B, LENGTH + 4), [[] for _ in range(B)]  # type: ignore[var-annotated]
-    for piece_BT, accepted_B in draw_pieces(torch.Generator().manual_seed(seed), tokens_BT):
+    for piece_BT, accepted_B in random_pieces(torch.Generator().manual_seed(seed), tokens_BT):
         before_B = cache.lengths_B
         hidden_NBTD = network(piece_BT, None, Context(cache=cache))
         for b, accepted in enumerate(accepted_B.tolist()):
@@ -82,7 +82,7 @@ def test_ragged_pieces_are_one_pass(kind: str, seed: int) -> None:
 
 @torch.no_grad()
 def test_rejected_slots_have_no_weight() -> None:
-    """Zeroed keys would still get the weight exp(0): whatever is in a rejected slot changes nothing, bit for bit."""
+    """Zeroed keys would still have the weight exp(0); the content of a rejected slot must change nothing, bit for bit."""
     network, tokens_BT = tiny_network("causal", N), random_tokens(B, LENGTH)
     found = []
     for rejected in (0, 1, V - 1):
@@ -92,12 +92,12 @@ def test_rejected_slots_have_no_weight() -> None:
         found.append(network(tokens_BT[:, 5:6], None, Context(cache=cache)))
     assert torch.equal(found[0][:, :2], found[1][:, :2])
     assert torch.equal(found[0][:, :2], found[2][:, :2])
-    assert not torch.equal(found[0][:, 2], found[1][:, 2]), "the third sequence keeps two of them"
+    assert not torch.equal(found[0][:, 2], found[1][:, 2]), "the third sequence keeps two of the tokens"
 
 
 @torch.no_grad()
 def test_each_sequence_has_its_own_rotary_offset() -> None:
-    """One sequence, cut back to different lengths in one batch, is three sequences alone."""
+    """A sequence that is cut to different lengths in one batch equals three separate sequences."""
     network, tokens_BT = tiny_network("parallel", N).double(), random_tokens(1, LENGTH).expand(B, -1)
     cache, lengths = Cache(B, LENGTH + 4), [3, 8, 5]
     network(tokens_BT[:, :8], None, Context(cache=cache))
@@ -111,7 +111,7 @@ def test_each_sequence_has_its_own_rotary_offset() -> None:
 
 @torch.no_grad()
 def test_positions_and_mask_can_be_given() -> None:
-    """Two tokens that stand in the same position, neither of which sees the other, as in a tree."""
+    """Two tokens have the same position and do not see each other, as in a tree."""
     network, tokens_BT = tiny_network("parallel", N).double(), random_tokens(1, LENGTH)
     cache = Cache(1, LENGTH)
     network(tokens_BT[:, :4], None, Context(cache=cache))
@@ -125,7 +125,7 @@ def test_positions_and_mask_can_be_given() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_a_pass_without_a_workspace_is_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As over more tokens, and on other devices."""
+    """Passes over many tokens and on other devices have no workspace."""
     monkeypatch.setattr("lab.model.network.FEW", 0)
     network, tokens_BT = tiny_network(kind, N).double(), random_tokens(B, LENGTH)
     assert_fed(network, feed(network, tokens_BT, [5, 6, 10]), tokens_BT)

@@ -36,7 +36,7 @@ def test_the_default_is_causal_and_positions_are_relative(kind: str, context: Co
 
 
 @EVERY
-def test_padded_sequences_compute_as_they_do_alone(kind: str) -> None:
+def test_padded_sequences_compute_as_separately(kind: str) -> None:
     network = tiny_network(kind)
     start_B1 = torch.tensor([[0], [4]])  # padding on the left
     inside_BT = torch.arange(T) >= start_B1
@@ -49,8 +49,8 @@ def test_padded_sequences_compute_as_they_do_alone(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.teacher_forced])
-def test_branches_of_a_tree_compute_as_sequences(kind: str) -> None:
-    """Two continuations of 3 tokens after a prompt of 4 in one pass, each blind to the other."""
+def test_branches_of_a_tree_compute_as_separate_sequences(kind: str) -> None:
+    """Two continuations of 3 tokens after a prompt of 4 in one pass, which do not see each other."""
     network, prompt, branches = tiny_network(kind), TOKENS[:1, :4], random_tokens(2, 3, seed=5)
     tree = torch.cat([prompt, branches[:1], branches[1:]], dim=1)
     mask = CAUSAL.clone()
@@ -62,7 +62,7 @@ def test_branches_of_a_tree_compute_as_sequences(kind: str) -> None:
 
 
 @EVERY
-def test_a_pass_goes_on_from_computed_layers(kind: str) -> None:
+def test_a_pass_continues_from_computed_layers(kind: str) -> None:
     network = tiny_network(kind)
     found = states(network, TOKENS, ["embedding", "trunk.0.residual", "trunk.2.residual"])
     for done, state_BTD in zip((0, 1, 3), found.values(), strict=True):

@@ -20,7 +20,7 @@ transformers = pytest.importorskip("transformers")
 
 @torch.no_grad()
 def assert_equal_logits(network: Network, llama: Any) -> None:
-    for length in (5, 30, 17):  # the RoPE cache is extended, and then used in part
+    for length in (5, 30, 17):  # the RoPE cache is extended first and partly used then
         tokens_BT = random_tokens(3, length)
         torch.testing.assert_close(network.logits(tokens_BT), llama(tokens_BT).logits, rtol=1e-5, atol=1e-5)
 
@@ -73,7 +73,7 @@ def test_llamas_with_other_parts_become_networks(changes: dict[str, Any]) -> Non
     network = from_llama(llama)
     assert_equal_logits(network, llama)
     assert_equal_logits(network, to_llama(network))
-    completed = complete(network, [[1, 2, 3]], 5, None, None).tokens_BT  # through a cache
+    completed = complete(network, [[1, 2, 3]], 5, None, None).tokens_BT  # completes through a cache
     assert torch.equal(completed, llama.generate(torch.tensor([[1, 2, 3]]), max_new_tokens=5, do_sample=False))
 
 

@@ -18,7 +18,7 @@ def experiment(**changed: object) -> Experiment:
 
 
 def networks(wanted: Experiment) -> list[Network]:
-    """Members whose every weight differs, those of norms too."""
+    """Build members that differ in every weight, those of norms too."""
     made = [build(lab.override(wanted, {"seed": seed})) for seed in range(MEMBERS)]
     for seed, network in enumerate(made):
         generator = torch.Generator().manual_seed(seed)
@@ -29,26 +29,26 @@ def networks(wanted: Experiment) -> list[Network]:
 
 @pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_member_computes_and_learns_as_alone(kind: str, mlp: str) -> None:
+def test_each_member_computes_and_learns_as_separately(kind: str, mlp: str) -> None:
     wanted = experiment(n_future=3, **{"model.heads": kind, "model.mlp": mlp, "model.norm_epsilon": 0.01})
     members = networks(wanted)
     stacked = stack(members)
-    rows = [torch.from_numpy(wanted.task.batch(seed, 0, SEQUENCES).tokens) for seed in range(MEMBERS)]
-    together = stacked(torch.cat(rows)).unflatten(1, (MEMBERS, SEQUENCES))
+    batches = [torch.from_numpy(wanted.task.batch(seed, 0, SEQUENCES).tokens) for seed in range(MEMBERS)]
+    together = stacked(torch.cat(batches)).unflatten(1, (MEMBERS, SEQUENCES))
     together.square().mean((0, 2, 3, 4)).sum().backward()
-    for member, (network, tokens_BT) in enumerate(zip(members, rows, strict=True)):
+    for member, (network, tokens_BT) in enumerate(zip(members, batches, strict=True)):
         alone = network(tokens_BT)
         torch.testing.assert_close(together[:, member], alone)
         alone.square().mean().backward()
         gradients = {name: weight.grad for name, weight in stacked.named_parameters()}
         for name, weight in network.named_parameters():
             ours = gradients[name]
-            if weight.grad is not None:  # an unembedding is beyond the hidden states
+            if weight.grad is not None:  # the hidden states do not depend on the unembedding
                 assert ours is not None, name
                 torch.testing.assert_close(ours[member], weight.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_a_member_is_taken_out_under_its_own_names() -> None:
+def test_a_member_is_extracted_under_its_own_names() -> None:
     members = networks(experiment(n_future=2))
     stacked = stack(members)
     for member, network in enumerate(members):
@@ -59,7 +59,7 @@ def test_a_member_is_taken_out_under_its_own_names() -> None:
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.continues_trunk])
-def test_members_with_fewer_heads_have_the_last_ones(kind: str) -> None:
+def test_members_with_fewer_heads_use_the_last_heads(kind: str) -> None:
     numbers = (2, 4, 1)
     members = [networks(experiment(n_future=n, **{"model.heads": kind}))[seed] for seed, n in enumerate(numbers)]
     stacked = stack(members)
@@ -68,7 +68,7 @@ def test_members_with_fewer_heads_have_the_last_ones(kind: str) -> None:
     for member, (network, n) in enumerate(zip(members, numbers, strict=True)):
         torch.testing.assert_close(together[-n:, member], network(tokens_BT.view(MEMBERS, SEQUENCES, -1)[member]))
         state = member_state(stacked, member, n)
-        assert list(state) == list(network.state_dict()), "in the same order too, which the optimiser's state follows"
+        assert list(state) == list(network.state_dict()), "the order is the same too, since the optimiser's state depends on it"
         for name, tensor in network.state_dict().items():
             torch.testing.assert_close(state[name], tensor, rtol=0, atol=0)
 
@@ -87,7 +87,7 @@ def test_networks_of_other_shapes_are_rejected(settings: dict[str, object], othe
         stack([build(experiment(n_future=3, **settings)), build(experiment(n_future=2, **settings, **others))])
 
 
-def test_detached_heads_leave_every_members_norm_alone() -> None:
+def test_detached_heads_send_no_gradient_to_the_norm() -> None:
     stacked = stack(networks(experiment(n_future=2)))
     tokens = torch.zeros(MEMBERS * SEQUENCES, 24, dtype=torch.int64)
     stacked(tokens, context=Context(detached=True))[1].sum().backward()

@@ -13,19 +13,19 @@ LAYER, N = 1, 3
 EVERY = pytest.mark.parametrize("kind", BRANCHING)
 
 
-def branched(kind: str, layer: int | None = LAYER, n_future: int = N) -> Network:
+def build_branched(kind: str, layer: int | None = LAYER, n_future: int = N) -> Network:
     return tiny_network(kind, n_future, model__head_layer=layer)
 
 
-def trained(network: Network) -> set[str]:
+def trained_weights(network: Network) -> set[str]:
     """Return the names of the weights with a gradient."""
     return {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
 
 
 @EVERY
 @torch.no_grad()
-def test_further_heads_are_those_of_a_network_cut_there(kind: str) -> None:
-    network, plain, cut = branched(kind), branched(kind, None), branched(kind, None)
+def test_further_heads_equal_those_of_a_truncated_network(kind: str) -> None:
+    network, plain, cut = build_branched(kind), build_branched(kind, None), build_branched(kind, None)
     cut.trunk = cut.trunk[:LAYER]
     found, tokens_BT = network(random_tokens()), random_tokens()
     assert torch.equal(found[0], plain(tokens_BT)[0])
@@ -37,15 +37,15 @@ def test_further_heads_are_those_of_a_network_cut_there(kind: str) -> None:
 
 @EVERY
 def test_the_last_layer_is_the_default(kind: str) -> None:
-    plain = branched(kind, None)
-    assert torch.equal(branched(kind, len(plain.trunk))(random_tokens()), plain(random_tokens()))
+    plain = build_branched(kind, None)
+    assert torch.equal(build_branched(kind, len(plain.trunk))(random_tokens()), plain(random_tokens()))
 
 
 @pytest.mark.parametrize("layer", [1, 3, 5])
 @torch.no_grad()
 def test_bare_heads_are_the_unembedding_of_a_layer(layer: int) -> None:
-    """A loop over positions with the norm and the products written out."""
-    network, tokens_BT = branched("bare", layer).double(), random_tokens()
+    """Compare with a loop over positions, with the norm and the products written out."""
+    network, tokens_BT = build_branched("bare", layer).double(), random_tokens()
     found = states(network, tokens_BT, [f"trunk.{number}.residual" for number in (layer - 1, len(network.trunk) - 1)])
     early, last = found.values()
     for head in range(1, N + 1):
@@ -60,26 +60,28 @@ def test_bare_heads_are_the_unembedding_of_a_layer(layer: int) -> None:
 
 
 @EVERY
-def test_far_losses_train_no_layer_after_the_one_they_read(kind: str) -> None:
-    network = branched(kind)
+def test_further_losses_train_no_layer_above_their_input(kind: str) -> None:
+    network = build_branched(kind)
     network(random_tokens())[1:].square().sum().backward()
-    assert {name.split(".")[1] for name in trained(network) if name.startswith("trunk.")} == {str(i) for i in range(LAYER)}
-    assert "embedding.weight" in trained(network)
+    assert {name.split(".")[1] for name in trained_weights(network) if name.startswith("trunk.")} == {
+        str(i) for i in range(LAYER)
+    }
+    assert "embedding.weight" in trained_weights(network)
 
 
 @EVERY
 def test_detached_heads_send_no_gradient_to_the_layer(kind: str) -> None:
-    network = branched(kind)
+    network = build_branched(kind)
     attached, detached = network(random_tokens()), network(random_tokens(), context=Context(detached=True))
     assert torch.equal(attached, detached)
     detached[1:].square().sum().backward()
-    assert {name.split(".")[0] for name in trained(network)} <= {"heads"}
+    assert {name.split(".")[0] for name in trained_weights(network)} <= {"heads"}
 
 
 @EVERY
 @torch.no_grad()
 def test_a_pass_goes_on_before_the_layer_alone(kind: str) -> None:
-    network, tokens_BT = branched(kind, 2), random_tokens()
+    network, tokens_BT = build_branched(kind, 2), random_tokens()
     first, second, third = states(network, tokens_BT, [f"trunk.{number}.residual" for number in range(3)]).values()
     expected = network(tokens_BT)
     for done, state_BTD in ((1, first), (2, second)):
@@ -96,13 +98,13 @@ def test_a_head_depends_on_the_layers_it_reads(kind: str) -> None:
     def trunk(names: list[str]) -> set[str]:
         return {name.split(".")[1] for name in names if name.startswith("trunk")}
 
-    network = branched(kind, 2)
+    network = build_branched(kind, 2)
     assert trunk(site_names(network, 2)) == {"0", "1"}
     assert trunk(site_names(network, 1)) == trunk(site_names(network)) == {str(i) for i in range(len(network.trunk))}
 
 
 @EVERY
-def test_the_layer_changes_no_weight_and_no_cost(kind: str) -> None:
+def test_the_layer_changes_neither_weights_nor_cost(kind: str) -> None:
     plain, other = (tiny(model__heads=kind, n_future=N, model__layers=6, model__head_layer=layer) for layer in (None, 2))
     pairs = zip(build(plain).state_dict().items(), build(other).state_dict().items(), strict=True)
     assert all(one == other and torch.equal(mine, theirs) for (one, mine), (other, theirs) in pairs)
@@ -111,7 +113,7 @@ def test_the_layer_changes_no_weight_and_no_cost(kind: str) -> None:
 
 
 @EVERY
-def test_stacked_members_compute_as_alone(kind: str) -> None:
+def test_stacked_members_compute_as_separately(kind: str) -> None:
     members = [tiny_network(kind, N, seed=seed, model__head_layer=LAYER) for seed in (1, 2)]
     together = stack(members)(random_tokens(4))
     for member, network in enumerate(members):
@@ -121,4 +123,4 @@ def test_stacked_members_compute_as_alone(kind: str) -> None:
 
 def test_members_with_other_numbers_of_heads_are_rejected() -> None:
     with pytest.raises(LabError, match=r"model\.head_layer null"):
-        stack([branched(BRANCHING[0], LAYER, n_future) for n_future in (2, 3)])
+        stack([build_branched(BRANCHING[0], LAYER, n_future) for n_future in (2, 3)])

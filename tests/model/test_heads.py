@@ -1,4 +1,4 @@
-"""Every kind of prediction heads: what it sees, what it trains, how it starts."""
+"""Every kind of prediction heads: the tokens it reads, the weights it trains, and its initialisation."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ EVERY = pytest.mark.parametrize("kind", KINDS)
 DETACHED = Context(detached=True)
 
 
-def fresh(kind: str, n_future: int = 3) -> Network:
+def build_untrained(kind: str, n_future: int = 3) -> Network:
     return build(tiny(n_future=n_future, model__heads=kind, model__layers=6))
 
 
@@ -31,15 +31,15 @@ def test_outputs_depend_on_exactly_the_tokens_they_see(kind: str, n_future: int)
         for changed in range(T):
             other_BT = tokens_BT.clone()
             other_BT[0, changed] = (other_BT[0, changed] + 7) % V
-            moved_NT = (network(other_BT)[:, 0] != before_NTD).any(-1)
+            changes_NT = (network(other_BT)[:, 0] != before_NTD).any(-1)
             for i in range(n_future):
-                ahead = i if KINDS[kind].teacher_forced else 0  # head i + 1 at t: the tokens up to t + i
-                assert moved_NT[i].tolist() == [changed <= position + ahead for position in range(T)]
+                ahead = i if KINDS[kind].teacher_forced else 0  # head i + 1 at t reads the tokens up to t + i
+                assert changes_NT[i].tolist() == [changed <= position + ahead for position in range(T)]
 
 
 @EVERY
 @pytest.mark.parametrize("heads", [[1], [2], [3], [1, 3], [3, 2]])
-def test_heads_asked_for_are_those_of_all_heads(kind: str, heads: list[int]) -> None:
+def test_a_subset_of_heads_equals_those_of_all_heads(kind: str, heads: list[int]) -> None:
     network, tokens_BT = tiny_network(kind), random_tokens()
     everything = network(tokens_BT)
     assert torch.equal(network(tokens_BT, heads), everything[[head - 1 for head in heads]])
@@ -48,7 +48,7 @@ def test_heads_asked_for_are_those_of_all_heads(kind: str, heads: list[int]) -> 
 
 
 @EVERY
-def test_other_heads_are_not_computed_without_need(kind: str) -> None:
+def test_unneeded_heads_are_not_computed(kind: str) -> None:
     """Head 1 alone has no gradient in weights of other heads, unless these are on its path."""
     network = tiny_network(kind)
     network(random_tokens(), [1]).sum().backward()
@@ -73,21 +73,21 @@ def test_tokens_ahead_end_with_the_sequence() -> None:
     assert shift_back(states_BTD, 6).flatten().tolist() == [0, 0, 0, 0]
 
 
-def test_sequential_heads_are_the_formula_of_deepseek() -> None:
+def test_sequential_heads_follow_the_formula_of_deepseek() -> None:
     network, tokens_BT = tiny_network("sequential", 2), random_tokens()
     module, context = network.heads.further[0], network.resolve(tokens_BT)
 
-    def normed(states: Tensor, weight: Tensor) -> Tensor:
+    def normalise(states: Tensor, weight: Tensor) -> Tensor:
         return states / (states.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weight
 
     with torch.no_grad():
         main_BTD = network.heads.first(trunk_output(network, tokens_BT), context)
         left, right = module.projection.weight.chunk(2, dim=1)
-        joined_BTD = normed(main_BTD[:, :-1], module.state_norm.weight) @ left.T
-        joined_BTD += normed(network.embedding(tokens_BT[:, 1:]), module.token_norm.weight) @ right.T
+        joined_BTD = normalise(main_BTD[:, :-1], module.state_norm.weight) @ left.T
+        joined_BTD += normalise(network.embedding(tokens_BT[:, 1:]), module.token_norm.weight) @ right.T
         state_BTD = module.layer(joined_BTD, network.resolve(tokens_BT[:, 1:]))
-        torch.testing.assert_close(network(tokens_BT)[1, :, :-1], normed(state_BTD, network.norm.weight))
-        torch.testing.assert_close(network(tokens_BT)[0], normed(main_BTD, network.norm.weight))
+        torch.testing.assert_close(network(tokens_BT)[1, :, :-1], normalise(state_BTD, network.norm.weight))
+        torch.testing.assert_close(network(tokens_BT)[0], normalise(main_BTD, network.norm.weight))
 
 
 def test_a_linear_head_is_one_matrix() -> None:
@@ -96,7 +96,7 @@ def test_a_linear_head_is_one_matrix() -> None:
     torch.testing.assert_close(network(tokens_BT), network.norm(expected))
 
 
-def test_a_residual_head_is_the_formula_of_medusa() -> None:
+def test_a_residual_head_follows_the_formula_of_medusa() -> None:
     network, tokens_BT = tiny_network("residual"), random_tokens()
     trunk_BTD = trunk_output(network, tokens_BT)
     inside = [trunk_BTD @ block.from_zero.weight.T for block in network.heads.blocks]
@@ -104,8 +104,8 @@ def test_a_residual_head_is_the_formula_of_medusa() -> None:
     torch.testing.assert_close(network(tokens_BT), network.norm(expected))
 
 
-def test_causal_and_anticausal_heads_are_one_chain() -> None:
-    causal, anticausal = fresh("causal"), fresh("anticausal")
+def test_causal_and_anticausal_heads_are_the_same_chain() -> None:
+    causal, anticausal = build_untrained("causal"), build_untrained("anticausal")
     swapped = {
         name.replace("layers.0", "layers.x").replace("layers.2", "layers.0").replace("layers.x", "layers.2"): weight
         for name, weight in causal.state_dict().items()
@@ -115,13 +115,13 @@ def test_causal_and_anticausal_heads_are_one_chain() -> None:
 
 
 def test_residual_heads_start_as_the_next_token_head() -> None:
-    first, *others = fresh("residual")(random_tokens())
+    first, *others = build_untrained("residual")(random_tokens())
     assert all(torch.equal(first, other) for other in others)
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.first in (LAYER, NOTHING)])
-def test_one_head_of_a_layer_or_none_is_a_plain_network(kind: str) -> None:
-    network, plain = fresh(kind, 1), fresh("parallel", 1)
+def test_a_single_head_of_at_most_a_layer_is_a_plain_network(kind: str) -> None:
+    network, plain = build_untrained(kind, 1), build_untrained("parallel", 1)
     assert torch.equal(network(random_tokens()), plain(random_tokens()))
     assert network.non_embedding_parameters() == plain.non_embedding_parameters()
 
@@ -129,14 +129,14 @@ def test_one_head_of_a_layer_or_none_is_a_plain_network(kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", [name for name, kind in KINDS.items() if kind.first == kind.further == LAYER and not kind.on_path]
 )
-def test_kinds_of_equal_parts_start_with_the_same_path(kind: str) -> None:
-    network, parallel = fresh(kind), fresh("parallel")
+def test_kinds_with_equal_parts_start_with_the_same_path(kind: str) -> None:
+    network, parallel = build_untrained(kind), build_untrained("parallel")
     assert torch.equal(network.logits(random_tokens()), parallel.logits(random_tokens()))
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.replicated])
-def test_replicated_unembeddings_start_equal_and_learn_alone(kind: str) -> None:
-    network = fresh(kind)
+def test_replicated_unembeddings_start_equal_and_then_differ(kind: str) -> None:
+    network = build_untrained(kind)
     matrices = network.unembedding.matrices
     assert all(torch.equal(matrix, matrices[0]) for matrix in matrices)
     network.logits(random_tokens(), head=2).square().sum().backward()

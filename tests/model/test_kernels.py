@@ -1,4 +1,4 @@
-"""Each kernel against plain torch, forward and backward."""
+"""Each kernel agrees with plain torch, forward and backward."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from lab.model.kernels import apply_rope, gated_unit, rms_norm
 from lab.model.layers import RopeCache
 
 
-def same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Tensor, tolerance: float = 1e-5) -> None:
+def assert_same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Tensor, tolerance: float = 1e-5) -> None:
     results = []
     for function in (ours, plain):
         leaves = [each.clone().requires_grad_() for each in inputs]
@@ -28,9 +28,9 @@ def same(ours: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Ten
         assert (one - other).float().norm() <= tolerance * other.float().norm()
 
 
-def test_the_norm_is_torchs_own() -> None:
+def test_the_norm_is_that_of_torch() -> None:
     states, weight = torch.randn(2, 5, 12) * 3, torch.rand(12)
-    same(lambda x, g: rms_norm(x, g, 1e-6), lambda x, g: F.rms_norm(x, (12,), g, 1e-6), states, weight)
+    assert_same(lambda x, g: rms_norm(x, g, 1e-6), lambda x, g: F.rms_norm(x, (12,), g, 1e-6), states, weight)
 
 
 @pytest.mark.parametrize("leading", [(), (2,)], ids=str)
@@ -41,7 +41,7 @@ def test_the_norm_of_an_ensemble_has_each_members_weight(leading: tuple[int, ...
         members = [F.rms_norm(own, (12,), weight[0], 1e-6) for own, weight in zip(x.unbind(-3), g, strict=True)]
         return torch.stack(members, dim=-3)
 
-    same(lambda x, g: rms_norm(x, g, 1e-6), one_by_one, states, weights)
+    assert_same(lambda x, g: rms_norm(x, g, 1e-6), one_by_one, states, weights)
 
 
 def test_the_norms_gradient_is_exact() -> None:
@@ -59,7 +59,7 @@ def test_rope_rotates_each_pair() -> None:
         return rotated.flatten(-2)
 
     rope = torch.stack([angles.cos(), angles.sin()], dim=-1)
-    same(lambda x: apply_rope(x, rope), plain, states)
+    assert_same(lambda x: apply_rope(x, rope), plain, states)
 
 
 def rope_of(length: int, width: int) -> Tensor:
@@ -77,23 +77,23 @@ def plain_attention(qkv: Tensor, rope: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("length", [1, 2, 9, 64, 65, 130, 200])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
-def test_attention_is_the_softmax_over_the_past(length: int, dtype: torch.dtype, tolerance: float) -> None:
+def test_attention_is_a_causal_softmax(length: int, dtype: torch.dtype, tolerance: float) -> None:
     rope = rope_of(length, 8)
     qkv = torch.randn(2, length, 3, 3, 8).to(dtype)
-    same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv, tolerance=tolerance)
+    assert_same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("length", [1, 64, 130])
 def test_attention_for_a_compiler_is_the_same(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     rope, qkv = rope_of(length, 8), torch.randn(2, length, 3, 3, 8)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv)
+    assert_same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv)
 
 
 def test_long_sequences_use_torchs_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     rope, qkv = rope_of(40, 8), torch.randn(2, 40, 3, 2, 8)
     monkeypatch.setattr(attention, "LONGEST", 39)
-    same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv)
+    assert_same(lambda x: attend(x, rope), lambda x: plain_attention(x, rope), qkv)
 
 
 def test_attentions_gradient_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,12 +108,12 @@ def plain_gated_unit(states: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> 
 
 def test_the_gated_unit_is_three_products_and_a_gate() -> None:
     states, gate, up, down = torch.randn(2, 5, 12), torch.randn(16, 12), torch.randn(16, 12), torch.randn(12, 16)
-    same(gated_unit, plain_gated_unit, states, gate, up, down)
+    assert_same(gated_unit, plain_gated_unit, states, gate, up, down)
 
 
 def test_the_gated_unit_of_an_ensemble_has_own_matrices() -> None:
     inputs = torch.randn(3, 5, 12), torch.randn(3, 16, 12), torch.randn(3, 16, 12), torch.randn(3, 12, 16)
-    same(gated_unit, lambda *each: torch.stack([plain_gated_unit(*own) for own in zip(*each, strict=True)]), *inputs)
+    assert_same(gated_unit, lambda *each: torch.stack([plain_gated_unit(*own) for own in zip(*each, strict=True)]), *inputs)
 
 
 def test_the_gated_units_gradient_is_exact() -> None:

@@ -1,4 +1,4 @@
-"""The paper's release and Fast-LLM's `mtp_llama`; the oracle is a naive transformer that knows the release's names alone."""
+"""The paper's release and Fast-LLM's `mtp_llama`; the oracle is a naive transformer over the weights by the release's names."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def assert_same(network: Network, other: Network) -> None:
 
 @pytest.mark.parametrize("n_future", [1, 2, 4])
 @pytest.mark.parametrize("changes", [{}, {"model__width": 24, "model__n_heads": 3, "model__rope_base": 500.0}])
-def test_the_release_s_class_gives_the_same_logits(n_future: int, changes: dict[str, Any]) -> None:
+def test_the_release_gives_the_same_logits(n_future: int, changes: dict[str, Any]) -> None:
     network = tiny_network("parallel", n_future, model__inner_width=20, model__norm_epsilon=1e-4, **changes)
     params, weights = release_params(network, n_future), to_layout(network, RELEASE, n_future)
     tokens_BT = random_tokens(3)
@@ -38,9 +38,9 @@ def test_the_release_s_class_gives_the_same_logits(n_future: int, changes: dict[
 
 
 @pytest.mark.parametrize("inner", [8, 20, 24, 56, 88, 1000])
-def test_the_release_s_class_finds_the_inner_width(inner: int) -> None:
+def test_the_release_computes_the_same_inner_width(inner: int) -> None:
     params = release_params(tiny_network(model__inner_width=inner), 2)
-    hidden = int(params["ffn_dim_multiplier"] * int(2 * 4 * params["dim"] / 3))  # as FeedForward of the release does
+    hidden = int(params["ffn_dim_multiplier"] * int(2 * 4 * params["dim"] / 3))  # the formula of FeedForward in the release
     multiple = params["multiple_of"]
     assert multiple * ((hidden + multiple - 1) // multiple) == inner
 
@@ -87,7 +87,7 @@ def test_shared_keys_and_values_are_repeated() -> None:
         ("parallel", 2, 3, "heads must be between 1 and n_future = 2, not 3"),
     ],
 )
-def test_what_no_layout_expresses_is_rejected(kind: str, n_future: int, heads: int, message: str) -> None:
+def test_networks_that_no_layout_expresses_are_rejected(kind: str, n_future: int, heads: int, message: str) -> None:
     with pytest.raises(LabError, match=message):
         to_layout(tiny_network(kind, n_future), RELEASE, heads)
 

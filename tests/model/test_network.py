@@ -9,10 +9,10 @@ from lab.model import Network, NetworkSpec, build
 from tests.helpers.tiny import tiny
 
 PUBLISHED = {"1M": 0.98e6, "3M": 3.1e6, "10M": 10.6e6, "30M": 31e6, "100M": 99e6, "300M": 315e6, "1B": 1.02e9}
-"""Non-embedding parameters of the paper's Tab S14."""
+"""Non-embedding parameters of Table S14 of the paper."""
 
 
-def on_meta(n_future: int, **model: object) -> Network:
+def build_on_meta(n_future: int, **model: object) -> Network:
     settings = ModelSettings(**model)  # type: ignore[arg-type]
     with torch.device("meta"):
         return Network(NetworkSpec(settings, 24, n_future))
@@ -25,7 +25,7 @@ def test_sizes_have_the_papers_parameters_at_every_n(size: str, mlp: str) -> Non
     counts = set()
     for n in (1, 2, 4):
         if n < layers:
-            counts.add(on_meta(n, size=size, mlp=mlp).non_embedding_parameters())
+            counts.add(build_on_meta(n, size=size, mlp=mlp).non_embedding_parameters())
     assert len(counts) == 1, "equal parameters at every n"
     (count,) = counts
     norms = (2 * layers + 1) * width
@@ -33,8 +33,8 @@ def test_sizes_have_the_papers_parameters_at_every_n(size: str, mlp: str) -> Non
     assert count == pytest.approx(PUBLISHED[size], rel=0.02)
 
 
-def test_unmatched_heads_come_on_top() -> None:
-    networks = [on_meta(n, layers=4, matched="none") for n in (1, 2, 4)]
+def test_unmatched_heads_are_added_to_the_network() -> None:
+    networks = [build_on_meta(n, layers=4, matched="none") for n in (1, 2, 4)]
     one, two, four = (network.non_embedding_parameters() for network in networks)
     assert four - one == 3 * (two - one) > 0
     assert [len(network.trunk) for network in networks] == [3, 3, 3]
@@ -84,7 +84,7 @@ def test_every_kind_trains_in_bfloat16_with_exact_norms(kind: str, mlp: str) -> 
     exact = network(tokens_BT)
     with torch.autocast("cpu", torch.bfloat16):
         hidden = network(tokens_BT)
-    hidden.float().square().mean().backward()  # outside, as in training
+    hidden.float().square().mean().backward()  # outside autocast, as in training
     assert hidden.dtype == torch.bfloat16
     torch.testing.assert_close(hidden.float(), exact, rtol=0.05, atol=0.1)
     assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in network.trunk.parameters())

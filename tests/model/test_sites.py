@@ -31,7 +31,7 @@ def test_every_activation_of_a_kind_has_a_name(kind: str) -> None:
 
 
 @EVERY
-def test_names_of_a_head_are_those_it_is_computed_from(kind: str) -> None:
+def test_sites_of_a_head_are_those_that_it_depends_on(kind: str) -> None:
     network = tiny_network(kind)
     for head in (1, 2, 3):
         names = site_names(network, head)
@@ -87,7 +87,7 @@ def test_editing_with_the_identity_changes_nothing(kind: str, mlp: str) -> None:
 
 
 @EVERY
-def test_every_edit_reaches_an_output(kind: str) -> None:
+def test_every_edit_changes_an_output(kind: str) -> None:
     network = tiny_network(kind)
     plain = torch.stack([network.logits(TOKENS, head) for head in (1, 2, 3)])
     for name in site_names(network):
@@ -96,7 +96,7 @@ def test_every_edit_reaches_an_output(kind: str) -> None:
         assert not torch.allclose(moved, plain), name
 
 
-def test_reading_changes_no_number() -> None:
+def test_reading_does_not_change_the_outputs() -> None:
     network, names = tiny_network(), site_names(tiny_network())
     plain = network.logits(TOKENS, 2)
     assert torch.equal(states(network, TOKENS, names)["logits.2"], plain)
@@ -125,7 +125,7 @@ def test_an_edit_in_place_is_an_edit() -> None:
         assert not states(network, TOKENS, ["trunk.0.attention.heads"])["trunk.0.attention.heads"].any()
 
 
-def test_edits_nest_and_end_with_their_block() -> None:
+def test_edits_nest_and_end_with_their_context() -> None:
     network, name = tiny_network(), "trunk.0.mlp"
     plain = states(network, TOKENS, [name])[name]
     with edited(network, {name: lambda mlp: mlp + 1}):
@@ -139,25 +139,25 @@ def test_edits_nest_and_end_with_their_block() -> None:
     assert torch.equal(states(network, TOKENS, [name])[name], plain)
 
 
-def test_gradients_flow_through_what_is_read() -> None:
+def test_gradients_flow_through_read_activations() -> None:
     network = tiny_network()
     found = states(network, TOKENS, ["trunk.0.residual", "logits.2"])
     (gradient,) = torch.autograd.grad(found["logits.2"].sum(), found["trunk.0.residual"])
     assert gradient.any()
 
 
-def test_a_hidden_tokens_embedding_is_the_masks() -> None:
+def test_a_hidden_token_has_the_embedding_of_the_mask() -> None:
     network = tiny_network(task="star", n_future=1, objective__teacherless=True)
     hidden_BT = torch.full((1, 3), network.spec.vocabulary)
     assert torch.equal(states(network, hidden_BT, ["embedding"])["embedding"], network.mask.expand(1, 3, -1))
 
 
-def every_edit(network: Network) -> None:
+def misspell_an_edit(network: Network) -> None:
     with edited(network, {"trunk.0.mpl": torch.zeros_like}):
         pass
 
 
-@pytest.mark.parametrize("use", [every_edit, lambda network: states(network, TOKENS, ["trunk.0.mpl"])])
+@pytest.mark.parametrize("use", [misspell_an_edit, lambda network: states(network, TOKENS, ["trunk.0.mpl"])])
 def test_a_wrong_name_is_rejected_with_the_nearest(use: object) -> None:
     with pytest.raises(LabError, match=r"no activation 'trunk\.0\.mpl'; did you mean 'trunk\.0\.mlp'\?"):
         use(tiny_network())  # type: ignore[operator]

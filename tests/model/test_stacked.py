@@ -1,4 +1,4 @@
-"""Several prediction heads as one layer have the states, keys and values of each by itself."""
+"""Prediction heads that are stacked into one layer have the states, keys and values of the separate heads."""
 
 import pytest
 import torch
@@ -19,11 +19,11 @@ EVEN, RAGGED = [(5, 5, 5), (2, 2, 2), (1, 1, 1), (4, 4, 4)], [(5, 2, 4), (1, 1, 
 @pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
 @pytest.mark.parametrize("kind", STACKABLE)
 @torch.no_grad()
-def test_a_stack_is_its_layers_from_a_cache(kind: str, mlp: str, accepted: list[tuple[int, ...]], scale: float) -> None:
-    """Sequences accept pieces of 5 tokens up to a position, where the heads are computed; states are small, too."""
+def test_a_stack_equals_its_layers_with_a_cache(kind: str, mlp: str, accepted: list[tuple[int, ...]], scale: float) -> None:
+    """Sequences accept a part of each piece of 5 tokens; the heads are computed at the last accepted token, for small states too."""
     network = tiny_network(kind, N, model__mlp=mlp, model__inner_width=20, model__norm_epsilon=1e-4).double()
     cache = Cache(B, CAPACITY + 5)
-    network.embedding.weight.mul_(scale)  # to where the epsilon of norms matters
+    network.embedding.weight.mul_(scale)  # small enough for the epsilon of norms to matter
     stack = StackedLayers(network.heads.layers[1:], "stack")
     for number, counts in enumerate(accepted):
         count_B, before_B = torch.tensor(counts), cache.lengths_B

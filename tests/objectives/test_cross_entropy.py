@@ -1,4 +1,4 @@
-"""The memory-efficient loss against the naive one, which forms all logits of all heads."""
+"""The memory-efficient loss agrees with the naive one, which computes the logits of all heads at once."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def counts_of(targets: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("n", range(1, 9))
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-def test_value_and_gradients_are_the_naive_losses(
+def test_value_and_gradients_agree_with_the_naive_loss(
     n: int, dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 64 * V)  # several chunks, the last one short
@@ -57,7 +57,7 @@ def test_the_size_of_the_chunks_does_not_matter(monkeypatch: pytest.MonkeyPatch)
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
 
 
-def test_targets_outside_the_row_give_neither_loss_nor_gradient() -> None:
+def test_targets_past_the_end_give_neither_loss_nor_gradient() -> None:
     hidden, matrix, _ = example(2, torch.float64)
     targets = future_targets(torch.randint(V, (B, T)), torch.ones(B, T, dtype=torch.bool), 2)
     loss = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets))
@@ -67,9 +67,9 @@ def test_targets_outside_the_row_give_neither_loss_nor_gradient() -> None:
     assert gradient[1, :, -3].any()
 
 
-def test_uneven_microbatches_have_the_loss_of_the_whole_step() -> None:
+def test_uneven_microbatches_sum_to_the_loss_of_the_step() -> None:
     hidden, matrix, targets = example(3, torch.float64)
-    targets[:, 0] = IGNORE  # one part has no target at all
+    targets[:, 0] = IGNORE  # one microbatch has no target at all
     whole = multi_head_loss(hidden, matrix, Targets(targets), counts_of(targets))
     wanted = torch.autograd.grad(whole.total, matrix)[0]
     shared = counts_of(targets) / B
@@ -106,7 +106,7 @@ def test_bfloat16_autocast_is_close() -> None:
     assert (found - wanted).norm() < 0.02 * wanted.norm()
 
 
-def test_score_predictions_are_the_naive_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_predictions_agrees_with_naive_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 64 * V)
     hidden, matrix, targets = example(3, torch.float32)
     losses, hits = score_predictions(hidden, matrix, targets)

@@ -1,4 +1,4 @@
-"""Losses of another form: what each may look at, repeated tokens, windows, extreme logits and memory."""
+"""Losses of another form: the tokens that each depends on, repeated tokens, windows, extreme logits and memory."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from tests.helpers.tiny import tiny
 B, T, D, N = 3, 9, 6, 2
 WINDOW = 4
 SEES: dict[str, tuple[int, int]] = {"future_bag": (2, WINDOW), "hinge": (1, WINDOW), "coarse": (1, 1)}
-"""The first and last distance ahead that the further losses of an objective may look at."""
+"""First and last distance ahead of the tokens on which the further losses of an objective depend."""
 EVERY = pytest.mark.parametrize("name", SEES)
 
 
@@ -53,8 +53,8 @@ def gradient_of(name: str, states: States) -> Tensor:
 
 
 @EVERY
-def test_a_loss_sees_its_window_and_nothing_else(name: str) -> None:
-    """Change one token, or whether it is scored: the gradient changes at positions that may see it, and each distance does."""
+def test_a_loss_depends_on_its_window_and_nothing_else(name: str) -> None:
+    """If a token changes, or whether it is scored, gradients change at every distance of the window and at no other."""
     vocabulary = of_objective(name).task.vocab_size
     states, seen = random_states(vocabulary), set()
     before = gradient_of(name, states)
@@ -73,8 +73,8 @@ def test_a_loss_sees_its_window_and_nothing_else(name: str) -> None:
 
 
 @EVERY
-def test_a_loss_computes_with_its_own_heads_alone(name: str) -> None:
-    """Further prediction heads have none of the losses on head 1's logits, and head 1 none of theirs."""
+def test_a_loss_trains_its_own_heads_alone(name: str) -> None:
+    """Losses on head 1 have no gradient in further heads, and losses on further heads none in head 1."""
     used = gradient_of(name, random_states(of_objective(name).task.vocab_size)).abs().sum((1, 2, 3)) > 0
     assert used.tolist() == ([False, True] if name == "future_bag" else [True, False])
 
@@ -89,8 +89,8 @@ def test_a_window_ends_with_its_sequence(name: str) -> None:
 
 
 @EVERY
-def test_targets_are_counted_as_the_loss_sums_them(name: str) -> None:
-    """With zero logits each target has the same loss, so that the sum is a count."""
+def test_the_count_is_the_number_of_summed_targets(name: str) -> None:
+    """With zero logits all targets have the same loss, so that the sum counts them."""
     experiment = of_objective(name)
     states = random_states(experiment.task.vocab_size, scored=0.2)
     states = states._replace(hidden_NBSD=torch.zeros_like(states.hidden_NBSD))
@@ -111,18 +111,18 @@ def test_targets_are_counted_as_the_loss_sums_them(name: str) -> None:
         assert total == pytest.approx((math.log(len(classes)) - sizes.log()).sum().item())
 
 
-def test_coming_tokens_stand_at_their_first_occurrence() -> None:
+def test_coming_tokens_are_at_their_first_occurrence() -> None:
     tokens = torch.tensor([[3, 5, 3, 5, 5, 4]])
     scored = torch.tensor([[True, True, True, False, True, True]])
     coming = Coming(tokens, scored, 1, 4).everywhere()[0].tolist()
-    assert coming[0] == [5, 3, IGNORE, IGNORE]  # the second 5 is not scored, the third has come
+    assert coming[0] == [5, 3, IGNORE, IGNORE]  # the second 5 is not scored, the third is a repetition
     assert coming[1] == [3, IGNORE, 5, 4]
     assert coming[4] == [4, IGNORE, IGNORE, IGNORE]
     assert Coming(tokens, scored, 2, 3).everywhere()[0, 0].tolist() == [3, IGNORE]
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 5, 8, 11])
-def test_logits_of_windows_are_those_of_the_whole(window: int) -> None:
+def test_logits_of_windows_equal_those_of_the_sequence(window: int) -> None:
     states = random_states(7, length=11)
     hidden, rows = states.hidden_NBSD[0], states.embedding_VD[states.tokens_BT]
     found = logits_of_coming(hidden, rows, window)
@@ -132,7 +132,7 @@ def test_logits_of_windows_are_those_of_the_whole(window: int) -> None:
             torch.testing.assert_close(found[:, t, ahead - 1], (hidden[:, t] * rows[:, t + ahead]).sum(-1))
 
 
-def test_slopes_are_those_of_active_pairs() -> None:
+def test_slopes_count_active_pairs() -> None:
     logits = torch.tensor([[[3.0, 1.0, 1.5, 9.0]]])
     counted = torch.tensor([[[True, True, True, False]]])
     active, slopes = find_active_pairs(logits, counted)  # 3 leads both; 1 does not lead 1.5
@@ -141,8 +141,8 @@ def test_slopes_are_those_of_active_pairs() -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e3])
-def test_gradients_hold_at_extreme_logits(scale: float) -> None:
-    """In float32, with logits whose probabilities underflow, as automatic differentiation in float64."""
+def test_gradients_are_right_at_extreme_logits(scale: float) -> None:
+    """In float32, for logits whose probabilities underflow, gradients equal those of autograd in float64."""
     logits = scale * torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
     inside = torch.arange(8) % 2 == 0
     bags = torch.tensor([[0, 3, IGNORE]] * 5)
@@ -160,7 +160,7 @@ def test_gradients_hold_at_extreme_logits(scale: float) -> None:
 
 
 @EVERY
-def test_chunks_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_do_not_change_the_loss(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     states = random_states(of_objective(name).task.vocab_size)
     whole = losses_of(name, states), gradient_of(name, states)
     monkeypatch.setattr(cross_entropy, "chunk_rows", lambda _: 7)  # several chunks, the last one short

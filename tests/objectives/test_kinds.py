@@ -1,4 +1,4 @@
-"""The arms against naive implementations in plain torch, row by row and target by target."""
+"""Objectives compared with naive implementations in plain torch, by loops over sequences and targets."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from lab.objectives.step import draw_partners
 from lab.registry import load_entry
 from tests.helpers.tensors import Largest
 
-B, T, D, V = 4, 11, 8, 7  # a small vocabulary: tokens come again within a window
+B, T, D, V = 4, 11, 8, 7  # a small vocabulary: tokens repeat within a window
 OTHERS = draw_partners(B, 0, 3)
 EXACTNESS = pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 
@@ -38,22 +38,22 @@ def states(n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return hidden, torch.randn(V, D, generator=generator, dtype=dtype).requires_grad_()
 
 
-def ours(name: str, hidden: Tensor, matrix: Tensor, step: StepData, **more: object) -> Tensor:
+def compute_loss(name: str, hidden: Tensor, matrix: Tensor, step: StepData, **more: object) -> Tensor:
     targets = targets_of(name, step)
     return multi_head_loss(hidden, matrix, targets, targets.per_head(), **more).total
 
 
-# --- what a head must predict at a position, as a mapping from token to probability ----------------------------------
+# --- naive targets of a head at a position: a mapping from token to probability ---------------------------------------
 
 
-def coming(step: StepData, b: int, t: int, window: int) -> list[tuple[int, int]]:
-    """(distance, token) of every scored token among the next `window`."""
+def coming_tokens(step: StepData, b: int, t: int, window: int) -> list[tuple[int, int]]:
+    """Return (distance, token) of every scored token among the next `window`."""
     ahead = range(t + 1, min(T, t + 1 + window))
     return [(at - t, int(step.tokens_BT[b, at])) for at in ahead if step.scored_BT[b, at]]
 
 
 def at_offset(step: StepData, b: int, t: int, i: int) -> dict[int, float]:
-    return {token: 1.0 for distance, token in coming(step, b, t, i) if distance == i}
+    return {token: 1.0 for distance, token in coming_tokens(step, b, t, i) if distance == i}
 
 
 def naive_sum(step: StepData, i: int, b: int, t: int, window: int) -> dict[int, float]:
@@ -67,7 +67,7 @@ def naive_shuffled(step: StepData, i: int, b: int, t: int, window: int) -> dict[
 def naive_bag(step: StepData, i: int, b: int, t: int, window: int) -> dict[int, float]:
     if i == 1:
         return at_offset(step, b, t, 1)
-    tokens = [token for _, token in coming(step, b, t, window)]
+    tokens = [token for _, token in coming_tokens(step, b, t, window)]
     return {token: tokens.count(token) / len(tokens) for token in tokens}
 
 
@@ -75,7 +75,7 @@ def naive_order(step: StepData, i: int, b: int, t: int, window: int) -> dict[int
     if i == 1:
         return at_offset(step, b, t, 1)
     soonest: dict[int, int] = {}
-    for distance, token in coming(step, b, t, window):
+    for distance, token in coming_tokens(step, b, t, window):
         soonest.setdefault(token, distance)
     powers = {token: math.exp(window - distance) for token, distance in soonest.items()}
     return {token: power / sum(powers.values()) for token, power in powers.items()}
@@ -87,7 +87,7 @@ NAIVE: dict[str, Callable[[StepData, int, int, int, int], dict[int, float]]] = {
 
 
 def naive_losses(name: str, hidden: Tensor, matrix: Tensor, step: StepData, window: int) -> list[Tensor]:
-    """Each head's mean cross-entropy."""
+    """Compute the mean cross-entropy of each head."""
     means = []
     for i in range(1, len(hidden) + 1):
         terms = []
@@ -101,7 +101,7 @@ def naive_losses(name: str, hidden: Tensor, matrix: Tensor, step: StepData, wind
     return means
 
 
-def close(found: object, wanted: object, tolerance: float) -> None:
+def assert_close(found: object, wanted: object, tolerance: float) -> None:
     for one, other in zip(found, wanted, strict=True):  # type: ignore[call-overload]
         assert (one - other).norm() <= tolerance * other.norm()
 
@@ -111,7 +111,7 @@ def close(found: object, wanted: object, tolerance: float) -> None:
     ("name", "window"), [("sum", 1), ("shuffled", 1), *((a, w) for a in ("bag", "order") for w in (1, 3, 20))]
 )
 @EXACTNESS
-def test_loss_and_gradients_are_the_naive_ones(
+def test_loss_and_gradients_agree_with_the_naive_ones(
     name: str, window: int, n: int, dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cross_entropy, "chunk_rows", lambda _: 17)  # several chunks, the last one short
@@ -120,17 +120,17 @@ def test_loss_and_gradients_are_the_naive_ones(
     targets = targets_of(name, step)
     loss = multi_head_loss(hidden, matrix, targets, targets.per_head())
     naive = naive_losses(name, hidden, matrix, step, window)
-    close(loss.heads_N, naive, tolerance)
-    close([loss.total], [sum(naive)], tolerance)
+    assert_close(loss.heads_N, naive, tolerance)
+    assert_close([loss.total], [sum(naive)], tolerance)
     wanted = torch.autograd.grad(sum(naive), (hidden, matrix))
-    close(torch.autograd.grad(loss.total, (hidden, matrix)), wanted, tolerance)
+    assert_close(torch.autograd.grad(loss.total, (hidden, matrix)), wanted, tolerance)
 
 
 @pytest.mark.parametrize("name", NAIVE)
 def test_microbatches_of_a_step_add_up_to_it(name: str) -> None:
     step = step_of(3, 3)
     hidden, matrix = states(3, torch.float64)
-    total = ours(name, hidden, matrix, step)
+    total = compute_loss(name, hidden, matrix, step)
     targets = targets_of(name, step)
     counts_N = targets.per_head() / B
     parts = zip(hidden.split(1, dim=1), targets.split(1), strict=True)
@@ -143,14 +143,14 @@ def test_microbatches_of_a_step_add_up_to_it(name: str) -> None:
 @pytest.mark.parametrize("name", NAIVE)
 @pytest.mark.parametrize("n", range(1, 5))
 @EXACTNESS
-def test_weights_weigh_each_heads_loss(name: str, n: int, dtype: torch.dtype, tolerance: float) -> None:
+def test_weights_multiply_the_losses_of_heads(name: str, n: int, dtype: torch.dtype, tolerance: float) -> None:
     step = step_of(n, 3)
     hidden, matrix = states(n, dtype)
     weights = torch.tensor([1.0, 0.0, 0.3, 2.5][:n], dtype=dtype)
-    total = ours(name, hidden, matrix, step, weights_N=weights)
+    total = compute_loss(name, hidden, matrix, step, weights_N=weights)
     wanted = sum(weight * loss for weight, loss in zip(weights, naive_losses(name, hidden, matrix, step, 3), strict=True))
-    close([total], [wanted], tolerance)
-    close(torch.autograd.grad(total, (hidden, matrix)), torch.autograd.grad(wanted, (hidden, matrix)), tolerance)
+    assert_close([total], [wanted], tolerance)
+    assert_close(torch.autograd.grad(total, (hidden, matrix)), torch.autograd.grad(wanted, (hidden, matrix)), tolerance)
 
 
 @pytest.mark.parametrize("name", NAIVE)
@@ -161,13 +161,13 @@ def test_detaching_keeps_losses_and_cuts_gradients(name: str, n: int, replicated
     hidden, matrix = states(n, torch.float64)
     weights = [matrix.detach().clone().requires_grad_() for _ in range(n)] if replicated else [matrix]
     matrices = tuple(weights) if replicated else matrix
-    plain, probed = (ours(name, hidden, matrices, step, detached=detached) for detached in (False, True))
+    plain, probed = (compute_loss(name, hidden, matrices, step, detached=detached) for detached in (False, True))
     torch.testing.assert_close(probed, plain, rtol=1e-12, atol=0)
     of_hidden, *of_weights = torch.autograd.grad(plain, (hidden, *weights), retain_graph=True)
     if not replicated:
-        alone = ours(name, hidden[:1], matrix, step_of(1, 3))
+        alone = compute_loss(name, hidden[:1], matrix, step_of(1, 3))
         of_weights = list(torch.autograd.grad(alone, matrix))
-    close(torch.autograd.grad(probed, (hidden, *weights)), (of_hidden, *of_weights), 1e-12)
+    assert_close(torch.autograd.grad(probed, (hidden, *weights)), (of_hidden, *of_weights), 1e-12)
 
 
 def test_shuffling_permutes_targets_at_each_position() -> None:
@@ -189,12 +189,12 @@ def test_no_sequence_keeps_its_own_targets(size: int) -> None:
         assert len({others.tobytes() for others in orders}) == len(orders)
 
 
-def test_a_bag_knows_no_order_and_an_order_does() -> None:
-    rows = [torch.tensor([[5, 1, 2, 3]]), torch.tensor([[5, 3, 1, 2]])]
+def test_a_bag_ignores_the_order_and_an_order_does_not() -> None:
+    sequences = [torch.tensor([[5, 1, 2, 3]]), torch.tensor([[5, 3, 1, 2]])]
     hidden, matrix = torch.randn(2, 1, 1, D), torch.randn(V, D)
     for name, same in (("bag", True), ("order", False)):
         losses = []
-        for tokens in rows:
+        for tokens in sequences:
             everything = torch.ones(1, 4, dtype=torch.bool)
             tokens_, scores = targets_of(name, StepData(tokens, everything, 2, 3))
             first = Targets(tokens_[:, :, :1], scores[:, :, :1])
@@ -206,12 +206,12 @@ def test_every_objective_has_a_naive_twin() -> None:
     assert set(NAIVE) == {name for name, kind in OBJECTIVES.items() if kind.plain}
 
 
-def test_no_tensor_grows_with_rows_times_vocabulary() -> None:
-    vocabulary, rows = 32768, 256
-    hidden = torch.randn(4, 1, rows, 4, requires_grad=True)
+def test_no_tensor_grows_with_positions_times_vocabulary() -> None:
+    vocabulary, positions = 32768, 256
+    hidden = torch.randn(4, 1, positions, 4, requires_grad=True)
     matrix = torch.randn(vocabulary, 4, requires_grad=True)
-    step = StepData(torch.randint(vocabulary, (1, rows)), torch.ones(1, rows, dtype=torch.bool), 4, 16)
+    step = StepData(torch.randint(vocabulary, (1, positions)), torch.ones(1, positions, dtype=torch.bool), 4, 16)
     targets = targets_of("order", step)
     with Largest() as watch:
         multi_head_loss(hidden, matrix, targets, targets.per_head()).total.backward()
-    assert watch.elements <= 1 << 22 < rows * vocabulary
+    assert watch.elements <= 1 << 22 < positions * vocabulary

@@ -1,4 +1,4 @@
-"""Next-latent prediction: what a prediction may see, which pairs of positions count, the divergence without all logits."""
+"""Next-latent prediction: the tokens that a prediction depends on, the pairs of positions that count, and the divergence."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def predictions(module: TrainingModule, tokens_BT: Tensor) -> list[Tensor]:
     return module.extra.predict(module.network(tokens_BT)[0], module.network.embedding(tokens_BT))
 
 
-def moved() -> TrainingModule:
+def make_module_that_predicts_change() -> TrainingModule:
     """Return a module whose last layer predicts a change."""
     module = TrainingModule(EXPERIMENT).double()
     assert isinstance(module.extra, NextLatent)
@@ -30,8 +30,8 @@ def moved() -> TrainingModule:
 
 
 @torch.no_grad()
-def test_a_prediction_depends_on_no_token_behind_it() -> None:
-    module, (tokens_1T, *_) = moved(), Feed(EXPERIMENT).microbatches(0)[0].inputs.tokens_BS.split(1)
+def test_a_prediction_depends_on_no_later_token() -> None:
+    module, (tokens_1T, *_) = make_module_that_predicts_change(), Feed(EXPERIMENT).microbatches(0)[0].inputs.tokens_BS.split(1)
     before = predictions(module, tokens_1T)
     for changed in range(tokens_1T.shape[1]):
         other_1T = tokens_1T.clone()
@@ -41,7 +41,7 @@ def test_a_prediction_depends_on_no_token_behind_it() -> None:
             assert same == [t + ahead < changed for t in range(len(same))]
 
 
-def test_states_are_first_predicted_to_stay() -> None:
+def test_initial_predictions_repeat_the_state() -> None:
     module, tokens_BT = TrainingModule(EXPERIMENT), Feed(EXPERIMENT).microbatches(0)[0].inputs.tokens_BS
     for ahead, predicted in enumerate(predictions(module, tokens_BT), start=1):
         assert torch.equal(predicted, module.network(tokens_BT)[0][:, :-ahead])
@@ -58,7 +58,7 @@ def test_padding_is_in_no_pair() -> None:
     torch.testing.assert_close(module.totals[:-3].double(), naive, rtol=1e-5, atol=1e-6)
 
 
-def test_no_pair_reaches_over_the_end() -> None:
+def test_no_pair_extends_past_the_end() -> None:
     everything = torch.ones(1, 4, dtype=torch.bool)
     for window, wanted in ((1, [3]), (2, [3, 2]), (9, [3, 2, 1])):
         latent_KBS, trained_KBS = pairs_of(everything, everything, window)
@@ -67,7 +67,7 @@ def test_no_pair_reaches_over_the_end() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
-def test_the_divergence_is_torchs(dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_divergence_agrees_with_torch(dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(divergence, "chunk_rows", lambda _: 4)  # several chunks, the last one short
     generator = torch.Generator().manual_seed(0)
     states, true, matrix = (torch.randn(*shape, 6, generator=generator, dtype=dtype) for shape in ((3, 10), (10,), (7,)))

@@ -1,4 +1,4 @@
-"""Registers: what they see and predict, and that no token sees them."""
+"""Registers: the tokens they see, their targets, and that no token sees them."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from lab.training.feed import Feed
 from tests.helpers.tiny import tiny
 
 
-def of_registers(task: str = "induction", **changes: object) -> Experiment:
+def register_experiment(task: str = "induction", **changes: object) -> Experiment:
     return tiny(task, **{"objective__name": "registers", "objective__window": 3, "model__layers": 4, **changes})
 
 
@@ -32,7 +32,7 @@ def hidden(network: Network, inputs: Inputs) -> Tensor:
 @torch.no_grad()
 @pytest.mark.parametrize("heads", KINDS)
 def test_tokens_have_the_states_of_a_network_without_registers(heads: str) -> None:
-    experiment = of_registers(model__heads=heads, model__layers=5)
+    experiment = register_experiment(model__heads=heads, model__layers=5)
     step, network = step_of(experiment), build(experiment).double()
     with_registers, plain = hidden(network, append_registers(step)), network(step.tokens_BT)
     length = step.tokens_BT.shape[1]
@@ -42,7 +42,7 @@ def test_tokens_have_the_states_of_a_network_without_registers(heads: str) -> No
 
 @torch.no_grad()
 def test_tokens_do_not_depend_on_registers_bit_for_bit() -> None:
-    experiment = of_registers()
+    experiment = register_experiment()
     network, inputs = build(experiment), append_registers(step_of(experiment))
     before = hidden(network, inputs)
     assert network.mask is not None
@@ -55,7 +55,7 @@ def test_tokens_do_not_depend_on_registers_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("task", ["induction", "star", "addition"])
 def test_a_register_sees_tokens_up_to_its_own_and_itself(task: str) -> None:
-    step = step_of(of_registers(task))
+    step = step_of(register_experiment(task))
     layout, mask_B1SS = draw_layout(step), append_registers(step).mask_B1SS
     length = step.tokens_BT.shape[1]
     for b, mask_SS in enumerate(mask_B1SS[:, 0]):
@@ -65,11 +65,11 @@ def test_a_register_sees_tokens_up_to_its_own_and_itself(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["induction", "star", "addition", "agreement"])
-def test_a_register_predicts_what_stands_behind_its_position(task: str) -> None:
-    """Position t + d - 1 is that of the token before the target, whose next-token path a register shares."""
+def test_a_register_predicts_the_token_after_its_position(task: str) -> None:
+    """Position t + d - 1 is that of the token before the target, so that a register shares its next-token path."""
     found = set[int]()
     for number in range(12):
-        step = step_of(of_registers(task), number)
+        step = step_of(register_experiment(task), number)
         layout, inputs, length = draw_layout(step), append_registers(step), step.tokens_BT.shape[1]
         positions_BR = inputs.positions_BS[:, length:]
         targets_BR = add_register_targets(step).tokens[-1, :, : positions_BR.shape[1]]
@@ -85,14 +85,16 @@ def test_a_register_predicts_what_stands_behind_its_position(task: str) -> None:
     assert found == set(range(2 if step.longest_answer else 1, min(3, step.longest_answer or 3) + 1))
 
 
-def test_no_register_is_for_nothing() -> None:
+def test_every_register_is_used() -> None:
     for task in ("induction", "star", "addition", "maze"):
-        used = torch.cat([draw_layout(step_of(of_registers(task, batch_size=16), number)).used_BR for number in range(20)])
+        used = torch.cat(
+            [draw_layout(step_of(register_experiment(task, batch_size=16), number)).used_BR for number in range(20)]
+        )
         assert used.any(0).all()
 
 
 def test_offsets_are_drawn_by_seed_and_step() -> None:
-    experiment = of_registers(batch_size=16)
+    experiment = register_experiment(batch_size=16)
     drawn = [draw_layout(step_of(experiment, number)).ahead_B1 for number in (0, 0, 1)]
     drawn.append(draw_layout(step_of(lab.override(experiment, {"seed": 1}))).ahead_B1)
     assert torch.equal(drawn[0], drawn[1])
@@ -100,20 +102,20 @@ def test_offsets_are_drawn_by_seed_and_step() -> None:
     assert not torch.equal(drawn[0], drawn[3])
 
 
-def test_a_window_of_one_asks_for_the_next_token() -> None:
+def test_a_window_of_one_targets_the_next_token() -> None:
     for task in ("induction", "star"):
-        assert (draw_layout(step_of(of_registers(task, objective__window=1))).ahead_B1 == 1).all()
+        assert (draw_layout(step_of(register_experiment(task, objective__window=1))).ahead_B1 == 1).all()
 
 
 def test_answers_of_one_token_have_no_room_for_registers() -> None:
     with pytest.raises(lab.LabError, match=r"window must be 1 with .* registers where answers have one token"):
-        find_objective(of_registers("modular"))
-    find_objective(of_registers("modular", objective__window=1))
+        find_objective(register_experiment("modular"))
+    find_objective(register_experiment("modular", objective__window=1))
 
 
 @torch.no_grad()
-def test_evaluation_knows_no_registers() -> None:
-    experiment = of_registers()
+def test_evaluation_uses_no_registers() -> None:
+    experiment = register_experiment()
     network, evaluate = build(experiment), Evaluator(experiment)
     before = evaluate(network)
     assert network.mask is not None

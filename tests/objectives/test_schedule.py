@@ -1,4 +1,4 @@
-"""Weights of losses over training: stages, the rules that make them, and what is rejected."""
+"""Weights of losses over training: stages, the rules that define them, and what is rejected."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_fading_ends_with_head_1_alone(name: str, n: int, window: int) -> None:
     experiment = tiny(steps=120, model__layers=5, **settings)
     count = len(experiment.objective.losses(n))
     for step in range(120):
-        faded = step * count / 120  # losses, from the last, that are 0 by now, the one that fades in part
+        faded = step * count / 120  # number of losses, from the last, that are faded; a fraction is a partly faded loss
         wanted = [1.0] + [min(1.0, max(0.0, count - number - faded)) for number in range(1, count)]
         assert weights_at(experiment, step) == pytest.approx(wanted), step
 
@@ -48,7 +48,7 @@ def test_a_stage_moves_from_its_start_towards_its_end() -> None:
         ({"weights": "decay", "extra_weight": 0.25}, [{"until": 1, "start": [1, 0.25]}]),
     ],
 )  # fmt: skip
-def test_rules_are_cases_of_stages(settings: dict[str, object], stages: list[dict[str, object]]) -> None:
+def test_rules_are_special_cases_of_stages(settings: dict[str, object], stages: list[dict[str, object]]) -> None:
     rule, table = tiny(**{f"objective__{name}": value for name, value in settings.items()}), tiny(objective__stages=stages)
     assert make_stages(rule) == make_stages(table)
 
@@ -81,6 +81,6 @@ GROWING = "objective.stages must end at growing shares of the 12 steps, the last
         ({"active": "fading"}, "objective.active must be one of all, up, down, fade"),
     ],
 )  # fmt: skip
-def test_weights_that_cannot_be_are_named(settings: dict[str, object], message: str) -> None:
+def test_impossible_weights_are_named(settings: dict[str, object], message: str) -> None:
     with pytest.raises(LabError, match=message):
         tiny(**{f"objective__{name}": value for name, value in settings.items()})

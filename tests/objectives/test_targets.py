@@ -10,7 +10,7 @@ def test_targets_are_the_next_tokens_up_to_the_end() -> None:
     assert targets.tolist() == [[[6, 7, 8, x]], [[7, 8, x, x]], [[8, x, x, x]]]
 
 
-def test_tokens_that_are_not_scored_are_nobodys_target() -> None:
+def test_tokens_that_are_not_scored_are_no_targets() -> None:
     tokens_BT = torch.tensor([[5, 6, 7, 8]])
     scored_BT = torch.tensor([[True, False, True, False]])
     x = IGNORE

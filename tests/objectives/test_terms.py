@@ -1,4 +1,4 @@
-"""Terms of the loss against a loop over sequences, positions and terms, and against what each condition means on agreement."""
+"""Terms of the loss, compared with a loop over sequences, positions and terms, and with hand-written targets on agreement."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,34 +24,34 @@ SOME_ROLES = st.none() | st.lists(st.sampled_from(ROLES[1:]), min_size=1, max_si
 @st.composite
 def terms_of(draw: st.DrawFn) -> Term:
     chosen = {name: draw(SOME_ROLES) for name in ("target", "position")}
-    apart = {f"except_{name}": draw(SOME_ROLES) for name, roles in chosen.items() if roles is None}
-    return Term(head=draw(st.integers(1, N)), ahead=draw(st.none() | st.integers(1, 5)), **chosen, **apart)
+    exceptions = {f"except_{name}": draw(SOME_ROLES) for name, roles in chosen.items() if roles is None}
+    return Term(head=draw(st.integers(1, N)), ahead=draw(st.none() | st.integers(1, 5)), **chosen, **exceptions)
 
 
-def asked(term: Term, roles: Sequence[int], position: int, at: int) -> bool:
-    """Say whether a term asks at a position for the token at another."""
+def is_target(term: Term, roles: Sequence[int], position: int, at: int) -> bool:
+    """Return whether a term makes the token at `at` a target at a position."""
     target, here = ROLES[roles[at]], ROLES[roles[position]]
     return all(
-        (names is None or role in names) and (but is None or role not in but)
-        for role, names, but in ((target, term.target, term.except_target), (here, term.position, term.except_position))
+        (names is None or role in names) and (excluded is None or role not in excluded)
+        for role, names, excluded in ((target, term.target, term.except_target), (here, term.position, term.except_position))
     )
 
 
-def naive_questions(terms: Sequence[Term], scored: Tensor, roles: Tensor) -> dict[tuple[int, int, int], int]:
-    """Return the position of the token that each head (from 1) is asked for in each sequence, at each position."""
+def naive_targets(terms: Sequence[Term], scored: Tensor, roles: Tensor) -> dict[tuple[int, int, int], int]:
+    """Return the position of the target by head (from 1), sequence and position."""
     found = {}
     for term in terms:
         for b in range(len(scored)):
             for position in range(scored.shape[1]):
                 at = position + (term.ahead or term.head)
-                if at < scored.shape[1] and scored[b, at] and asked(term, roles[b].tolist(), position, at):
+                if at < scored.shape[1] and scored[b, at] and is_target(term, roles[b].tolist(), position, at):
                     found[term.head, b, position] = at
     return found
 
 
 @given(st.lists(terms_of(), min_size=1, max_size=5), st.integers(0, 2**31))
 @settings(max_examples=60, deadline=None)
-def test_loss_and_gradients_are_those_of_a_loop(terms: list[Term], seed: int) -> None:
+def test_loss_and_gradients_agree_with_a_loop(terms: list[Term], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(V, (B, T), generator=generator)
     roles = torch.randint(1, len(ROLES), (B, T), generator=generator)
@@ -62,7 +62,7 @@ def test_loss_and_gradients_are_those_of_a_loop(terms: list[Term], seed: int) ->
     weights = torch.tensor([1.0, 0.3, 2.0], dtype=torch.float64)
     counts = [sum(bool(scored[b, t]) for b in range(B) for t in range(head, T)) for head in range(1, N + 1)]
     wanted = torch.zeros((), dtype=torch.float64)
-    for (head, b, position), at in naive_questions(terms, scored, roles).items():
+    for (head, b, position), at in naive_targets(terms, scored, roles).items():
         log_p = (matrix @ hidden[head - 1, b, position]).log_softmax(-1)
         wanted = wanted - weights[head - 1] * log_p[tokens[b, at]] / counts[head - 1]
     targets = Targets(term_targets(terms, ROLES, tokens, scored, roles, N))
@@ -91,26 +91,26 @@ CONDITIONS: list[tuple[int, list[dict[str, Any]], dict[tuple[int, int], int]]] =
 
 
 @pytest.mark.parametrize(("n", "terms", "wanted"), CONDITIONS)
-def test_each_condition_on_agreement_asks_its_questions(
+def test_each_condition_on_agreement_has_its_targets(
     n: int, terms: list[dict[str, Any]], wanted: dict[tuple[int, int], int]
 ) -> None:
     plain = lab.experiment("agreement", {"batch_size": 5, "task.pairs": 4}, n_future=n)
     experiment = lab.override(plain, {"objective.terms": terms})
     batch = experiment.task.batch(0, 0, 5, "train")
 
-    def made(experiment: lab.Experiment, batch: Batch) -> tuple[Tensor, Tensor]:
+    def targets_and_counts(experiment: lab.Experiment, batch: Batch) -> tuple[Tensor, Tensor]:
         (micro,) = make_microbatches(experiment, find_objective(experiment), batch, 0, 1)
         return micro.targets.tokens, micro.counts_L
 
-    targets_NBT, counts_N = made(experiment, batch)
+    targets_NBT, counts_N = targets_and_counts(experiment, batch)
     expected = torch.full_like(targets_NBT, IGNORE)
     for (head, position), at in wanted.items():
         expected[head - 1, :, position] = torch.from_numpy(batch.tokens)[:, at]
     assert torch.equal(targets_NBT, expected)
-    assert counts_N.tolist() == made(plain, batch)[1].tolist() == [15.0] * n
+    assert counts_N.tolist() == targets_and_counts(plain, batch)[1].tolist() == [15.0] * n
 
 
-def test_a_record_says_what_each_head_is_asked() -> None:
+def test_a_record_states_the_targets_of_each_head() -> None:
     terms = [{"head": 1}, {"head": 1, "ahead": 2, "target": "case_first"}, {"head": 2, "except_target": ["stem", "verb"]}]
     experiment = lab.experiment("agreement", {"objective.terms": terms}, n_future=3)
     assert [describe_target(experiment, head) for head in (1, 2, 3)] == [
@@ -150,13 +150,13 @@ def test_terms_need_the_plain_sum() -> None:
         lab.experiment("agreement", settings, n_future=2)
 
 
-def test_a_head_is_not_asked_for_what_it_reads() -> None:
+def test_a_head_cannot_predict_a_token_that_it_reads() -> None:
     settings = {"objective.terms": [{"head": 1}, {"head": 2, "ahead": 1}], "model.heads": "sequential"}
     with pytest.raises(lab.LabError, match="ahead of head 2 must be at least 2, not 1"):
         lab.experiment("agreement", settings, n_future=2)
 
 
-def test_a_file_of_an_experiment_holds_its_terms() -> None:
+def test_the_file_of_an_experiment_has_its_terms() -> None:
     terms = [{"head": 1}, {"head": 2, "target": "case_first"}]
     experiment = lab.experiment("agreement", {"objective.terms": terms}, n_future=2)
     text = lab.dump(experiment)

@@ -1,4 +1,4 @@
-"""Objectives with losses of another form, against naive twins in float64: each loss and the gradient of their weighted sum."""
+"""Objectives with losses of another form agree with naive twins in float64: each loss, and the gradient of their sum."""
 
 import pytest
 import torch
@@ -22,10 +22,10 @@ def experiment_of(name: str, task: str, n: int, replicated: bool = False) -> Exp
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize(("n", "replicated"), [(1, False), (2, False), (2, True)])
 @TASKS
-def test_losses_and_gradients_are_the_naive_ones(name: str, task: str, n: int, replicated: bool) -> None:
+def test_losses_and_gradients_agree_with_the_naive_ones(name: str, task: str, n: int, replicated: bool) -> None:
     experiment = experiment_of(name, task, n, replicated)
     module, feed = TrainingModule(experiment), Feed(experiment)
-    irregular(module.double())
+    perturb(module.double())
     total = module.training_step(feed.microbatches(0)[0], 0)
     naive = TWINS[name](module, feed.batch(0))
     assert tuple(naive) == experiment.objective.losses(n)
@@ -41,8 +41,8 @@ def test_losses_and_gradients_are_the_naive_ones(name: str, task: str, n: int, r
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7, msg=key)
 
 
-def irregular(module: torch.nn.Module) -> None:
-    """Move every weight, so that none that starts at zero hides those before it."""
+def perturb(module: torch.nn.Module) -> None:
+    """Perturb every weight, since weights that start at zero give no gradient to those before them."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for weight in module.parameters():
