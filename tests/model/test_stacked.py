@@ -20,7 +20,7 @@ EVEN, RAGGED = [(5, 5, 5), (2, 2, 2), (1, 1, 1), (4, 4, 4)], [(5, 2, 4), (1, 1, 
 @pytest.mark.parametrize("kind", STACKABLE)
 @torch.no_grad()
 def test_a_stack_equals_its_layers_with_a_cache(kind: str, mlp: str, accepted: list[tuple[int, ...]], scale: float) -> None:
-    """Sequences accept a part of each piece of 5 tokens; the heads are computed at the last accepted token, for small states too."""
+    """Sequences accept parts of pieces of 5 tokens; the heads are computed at the last accepted token, for small states too."""
     network = tiny_network(kind, N, model__mlp=mlp, model__inner_width=20, model__norm_epsilon=1e-4).double()
     cache = Cache(B, CAPACITY + 5)
     network.embedding.weight.mul_(scale)  # small enough for the epsilon of norms to matter

@@ -1,4 +1,4 @@
-"""The figure of choice points: measured weights against n, counts as lines."""
+"""The figure of choice points: points of measured weights against n, and lines of counts."""
 
 import pandas as pd
 import pytest
@@ -27,7 +27,7 @@ def weights(**more: object) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_points_stand_at_n_with_the_words_of_their_role() -> None:
+def test_points_are_at_n_with_the_label_of_their_role() -> None:
     figure, table = draw_choice_points(weights())
     for axes in figure.axes:
         lines = {line.get_label(): line for line in axes.get_lines()}
@@ -37,7 +37,7 @@ def test_points_stand_at_n_with_the_words_of_their_role() -> None:
     assert set(table["n_future"]) == {1, 2, 3}
 
 
-def test_other_settings_have_points_of_their_own() -> None:
+def test_other_settings_have_separate_points() -> None:
     both = pd.concat([weights(**{"model.width": 8}), weights(**{"model.width": 16}).assign(run=lambda rows: rows["run"] + "w")])
     figure, _ = draw_choice_points(both)
     labels = {str(line.get_label()) for line in figure.axes[0].get_lines()}

@@ -1,4 +1,4 @@
-"""The figure of circuits: curves with moments over several steps, heat maps of one network."""
+"""The figure of circuits: curves with times of events over several steps, or heat maps of one network."""
 
 import pytest
 
@@ -13,7 +13,7 @@ CURVES = {
 }
 
 
-def test_several_steps_are_curves_and_one_is_heat_maps() -> None:
+def test_several_steps_give_curves_and_one_gives_heat_maps() -> None:
     frame = circuits_frame(CURVES)
     figure, times = draw_circuits(frame)
     assert set(times["run"]) == {"n1-0", "n1-1", "n2-0", "n2-1"}
@@ -23,7 +23,7 @@ def test_several_steps_are_curves_and_one_is_heat_maps() -> None:
         "prefix matching",
     ]
     bars = [patch.get_width() for patch in figure.axes[3].patches]
-    assert sum(bars) == 3 * 4, "a seed counts once for every two parts"
+    assert sum(bars) == 3 * 4, "a seed counts once for each pair of parts"
     for heat_maps in (draw_circuits(frame[frame["step"] == 30]), draw_circuits(frame, run="n1-0")):
         assert set(heat_maps[1]["run"]) == {"n1-0"}
         assert set(heat_maps[1]["step"]) == {30}

@@ -81,7 +81,7 @@ def test_speedup_draws_heads_and_batches() -> None:
     assert "1 heads" not in lines
 
 
-def test_acceptance_is_of_the_last_step_half_of_seeds_wrote() -> None:
+def test_acceptance_draws_roles_that_half_of_the_seeds_have() -> None:
     rates = {f"acceptance_given_reached/{role}/2": rate for role, rate in {"all": 0.5, "word": 0.4, "end": 0.3}.items()}
     frame = frame_of({(2, 8): rates}, steps=(50, 100))
     frame.loc[frame["step"] < 100, "value"] = 0.9

@@ -10,15 +10,23 @@ def derailing_frame(*quantities: str) -> pd.DataFrame:
     for n in (1, 2):
         for seed in (0, 1):
             of_run = {"run": f"n{n}-{seed}", "task": "star", "n_future": n, "seed": seed, "parameters": 9, "state": "finished"}
-            places = [("first error", "all", place) for place in range(3)] + [(each, "all", -1) for each in quantities]
+            points = [("first error", "all", position) for position in range(3)] + [(each, "all", -1) for each in quantities]
             rows += [
-                {**of_run, "step": 5, "tokens": 50.0, "quantity": quantity, "role": role, "position": place, "value": 0.1 * n}
-                for quantity, role, place in places
+                {
+                    **of_run,
+                    "step": 5,
+                    "tokens": 50.0,
+                    "quantity": quantity,
+                    "role": role,
+                    "position": position,
+                    "value": 0.1 * n,
+                }
+                for quantity, role, position in points
             ]
     return pd.DataFrame(rows)
 
 
-def test_positions_are_lines_and_quantities_bars() -> None:
+def test_positions_are_drawn_as_lines_and_quantities_as_bars() -> None:
     figure, table = draw_derailing(derailing_frame(*BARS))
     lines, bars = figure.axes
     assert [line.get_xdata().tolist() for line in lines.get_lines()] == [[0, 1, 2]] * 2
@@ -26,6 +34,6 @@ def test_positions_are_lines_and_quantities_bars() -> None:
     assert set(table["seeds"]) == {2}
 
 
-def test_quantities_that_a_task_does_not_know_have_no_bar() -> None:
+def test_quantities_that_are_missing_have_no_bar() -> None:
     figure, _ = draw_derailing(derailing_frame("any error", "exposure gap"))
     assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == [BARS["any error"], BARS["exposure gap"]]

@@ -23,7 +23,7 @@ CONDITIONS: dict[int, list[dict[str, Any]]] = {
     ],
 }
 MANY = ("emergence", "induction", "grid", "size", "survival", "pareto", "parallel", "importance")
-"""Figures of 8 conditions and more."""
+"""Figures that are drawn with 8 and more conditions."""
 CASES = [
     *((name, count, "column") for name in MANY for count in (8, 12) if (name, count) != ("induction", 12)),
     *((name, 2, "column") for name in plots.FIGURES if name not in ("importance", "times")),
@@ -31,7 +31,7 @@ CASES = [
 ]
 
 
-def drawn(name: str, conditions: int, width: str) -> Figure:
+def draw_figure(name: str, conditions: int, width: str) -> Figure:
     if name in INSTRUMENTS:
         draw, frame = INSTRUMENTS[name].load_draw(), instrument_frame(name, CONDITIONS[conditions])
     else:
@@ -44,7 +44,7 @@ def drawn(name: str, conditions: int, width: str) -> Figure:
 
 @pytest.mark.parametrize(("name", "conditions", "width"), CASES)
 def test_a_figure_fits_its_page(name: str, conditions: int, width: str) -> None:
-    figure = drawn(name, conditions, width)  # `draw` rejects text outside the figure
+    figure = draw_figure(name, conditions, width)  # `draw` rejects text outside the figure
     figure.draw_without_rendering()
     texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]  # type: ignore[attr-defined]
     assert min(text.get_fontsize() for text in texts) >= 6

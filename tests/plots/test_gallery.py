@@ -23,29 +23,29 @@ def test_each_word_and_role_is_drawn_and_answers_are_framed() -> None:
     assert len(axes.patches) == len(CELLS) + len(ROLES)
 
 
-def test_cells_flow_like_words_without_overlap_or_overhang() -> None:
+def test_cells_are_laid_out_like_text_without_overlap() -> None:
     cells = [Cell(row, "x" * (1 + number % 11), 1, False) for row in range(3) for number in range(40)]
     boxes = [patch for patch in picture(cells, ROLES[:1], "").axes[0].patches if isinstance(patch, Rectangle)][:-1]
-    places = [(box.get_y(), box.get_x(), box.get_width()) for box in boxes]
-    assert places == sorted(places), "reading order"
-    for (top, left, width), (next_top, next_left, _) in itertools.pairwise(places):
+    positions = [(box.get_y(), box.get_x(), box.get_width()) for box in boxes]
+    assert positions == sorted(positions), "boxes are in reading order"
+    for (top, left, width), (next_top, next_left, _) in itertools.pairwise(positions):
         assert left + width <= gallery.WIDTH
         assert next_left == pytest.approx(left + width) if next_top == top else next_left == 0
     for end in (39, 79):
-        assert places[end + 1][0] > places[end][0], "an instance begins a line"
+        assert positions[end + 1][0] > positions[end][0], "an instance begins a line"
 
 
 @pytest.mark.parametrize("roles", range(1, 13))
-def test_colours_of_roles_differ_in_grey_and_bear_text(roles: int) -> None:
+def test_colours_of_roles_differ_in_grey_and_contrast_text(roles: int) -> None:
     colours = role_colours(roles)
     assert len(set(colours)) == roles
     for one, other in itertools.pairwise(colours):
-        assert contrast(one, "black") > contrast(other, "black"), "darker and darker"
+        assert contrast(one, "black") > contrast(other, "black"), "each colour is darker than the one before"
     for colour in colours:
         assert max(contrast(colour, ink) for ink in ("black", "white")) >= 4.5
 
 
-def test_contrast_is_that_of_the_standard() -> None:
+def test_contrast_agrees_with_the_standard() -> None:
     assert contrast("black", "white") == pytest.approx(21)
     assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.005)
 

@@ -29,7 +29,7 @@ def test_every_condition_has_norms_and_cosines_with_head_1() -> None:
     assert [text.get_text() for text in legend.get_texts()] == words
     assert [panel.get_yscale() for panel in panels] == ["log"] * 2 + ["linear"] * 4
     low, high = panels[1].get_ylim()
-    assert low < 1.6 < 3.6 < high, "nothing is cut off"
+    assert low < 1.6 < 3.6 < high, "no value is cut off"
     assert panels[3].get_ylim() == (-1.05, 1.05)
     assert [text.get_text() for text in panels[2].texts] == ["one head"], "a cosine needs two heads"
     assert [bool(panel.get_ylabel()) for panel in panels] == [True, False] * 3
@@ -59,7 +59,7 @@ def test_no_two_lines_look_alike() -> None:
     assert len({(line.get_color(), line.get_linestyle(), line.get_marker()) for line in lines}) == len(lines) == 10
 
 
-def test_rows_for_which_there_is_no_metric_are_left_out() -> None:
+def test_rows_of_panels_without_a_metric_are_left_out() -> None:
     frame = gradient_frame((1,))
     figure, _ = plots.gradients(frame[~frame["metric"].str.contains("share")])
     assert len(figure.axes) == 1

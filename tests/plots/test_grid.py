@@ -15,14 +15,14 @@ METRIC = "accuracy/turn/1"
 
 
 def frame(seeds: int = 4) -> pd.DataFrame:
-    """Two sizes and three arms; the plain arm never leaves chance at the small size."""
+    """Return a frame of two sizes and three conditions; at the small size n = 2 with the sum alone escapes chance."""
     rng = np.random.default_rng(0)
     rows = []
-    arms = [(1, "sum"), (2, "sum"), (2, "detached")]
-    for (n, name), width, seed in itertools.product(arms, (64, 128), range(seeds)):
-        leaves = (n == 2 and name == "sum") or width == 128
+    conditions = [(1, "sum"), (2, "sum"), (2, "detached")]
+    for (n, name), width, seed in itertools.product(conditions, (64, 128), range(seeds)):
+        escapes = (n == 2 and name == "sum") or width == 128
         for step in range(0, 101, 10):
-            value = 0.5 + 0.5 * (leaves and step >= 40 + 10 * (seed % 2)) + 0.01 * rng.random()
+            value = 0.5 + 0.5 * (escapes and step >= 40 + 10 * (seed % 2)) + 0.01 * rng.random()
             run = f"{name}-n{n}-d{width}-s{seed}"
             # fmt: off
             rows.append((run, "star", n, seed, name, width, 12 * 5 * width**2 + n, step, 544 * step, METRIC, value))
@@ -45,7 +45,7 @@ def test_size_has_an_interval_for_each_condition_and_size() -> None:
     assert row[["mean", "low", "high", "seeds"]].tolist() == pytest.approx([interval.mean, interval.low, interval.high, 6])
 
 
-def test_every_cell_of_the_grid_says_its_mean_and_interval() -> None:
+def test_every_cell_of_the_grid_shows_mean_and_interval() -> None:
     figure, table = plots.grid(frame(seeds=6), METRIC, by=["n_future", "objective.name"])
     axes = figure.axes[0]
     assert len(axes.texts) == len(table) == 6
@@ -53,7 +53,7 @@ def test_every_cell_of_the_grid_says_its_mean_and_interval() -> None:
     assert "over 6 seeds" in figure.get_suptitle()
 
 
-def test_cells_with_few_seeds_say_so() -> None:
+def test_cells_with_few_seeds_state_their_number() -> None:
     figure, _ = plots.grid(frame(seeds=6), METRIC)
     axes = figure.axes[0]
     assert all("seeds" not in text.get_text() for text in axes.texts)
@@ -76,7 +76,7 @@ def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
     assert "log-rank p = " in figure.get_suptitle()
 
 
-def test_the_pareto_figure_marks_the_cells_that_no_other_beats() -> None:
+def test_the_pareto_figure_marks_the_front() -> None:
     _, table = plots.pareto(frame(), METRIC)
     assert len(table) == 6
     best = table[table["front"]]
@@ -85,12 +85,12 @@ def test_the_pareto_figure_marks_the_cells_that_no_other_beats() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8))
-def test_the_front_has_the_points_that_none_dominates(points: list[tuple[int, int]]) -> None:
+def test_the_front_has_the_points_that_no_other_dominates(points: list[tuple[int, int]]) -> None:
     front = pareto_front([cost for cost, _ in points], [value for _, value in points])
     assert any(front)
     for (cost, value), kept in zip(points, front, strict=True):
-        beaten = [(c, v) for c, v in points if (c < cost and v >= value) or (c <= cost and v > value)]
-        assert kept == (not beaten)
+        dominating = [(c, v) for c, v in points if (c < cost and v >= value) or (c <= cost and v > value)]
+        assert kept == (not dominating)
 
 
 @pytest.mark.parametrize("name", ["size", "grid", "survival", "pareto"])
@@ -106,7 +106,7 @@ def test_of_a_loss_less_is_better() -> None:
     assert not table.loc[table["mean"].idxmax(), "front"]
 
 
-def test_a_cost_that_is_not_known_of_all_runs_is_rejected() -> None:
+def test_a_cost_that_some_runs_lack_is_rejected() -> None:
     tidy = frame().assign(seconds=lambda rows: rows["step"].where(rows["n_future"] == 1) / 10.0)
     with pytest.raises(LabError, match="some runs have no seconds"):
         plots.pareto(tidy, METRIC, cost="seconds")

@@ -8,15 +8,15 @@ METRIC = "accuracy/turn/1"
 
 
 def frame(metric: str = METRIC, seeds: int = 3) -> pd.DataFrame:
-    """Ten rates, two kinds of heads and two n, of which the rate alone decides."""
+    """Return a frame of ten rates, two kinds of heads and two n; the metric depends on the rate alone."""
     rows = []
-    for place in range(10):
-        rate = 10 ** (-4 + place / 3)
+    for index in range(10):
+        rate = 10 ** (-4 + index / 3)
         for n in (1, 2):
-            kind = ("parallel", "causal")[(place + n) % 2]
+            kind = ("parallel", "causal")[(index + n) % 2]
             for seed in range(seeds):
-                run = f"{place}-{n}-{kind}-{seed}"
-                rows.append((run, "star", n, seed, rate, kind, 100, 1000, metric, 0.1 * place + 0.001 * seed))
+                run = f"{index}-{n}-{kind}-{seed}"
+                rows.append((run, "star", n, seed, rate, kind, 100, 1000, metric, 0.1 * index + 0.001 * seed))
     columns = ["run", "task", "n_future", "seed", "optimiser.peak_lr", "model.heads", "step", "tokens", "metric", "value"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -54,14 +54,14 @@ def test_the_best_of_a_loss_is_the_lowest_and_drawn_last() -> None:
     assert table["mean"].is_monotonic_decreasing
 
 
-def test_levels_stand_evenly_with_their_names() -> None:
+def test_levels_are_evenly_spaced_and_named() -> None:
     figure, _ = plots.parallel(frame(), METRIC)
     axes = figure.axes[0]
     assert {text.get_text() for text in axes.texts} >= {"1", "2", "parallel", "causal", "0.0001", "0.1"}
 
 
 @pytest.mark.parametrize("name", ["importance", "parallel"])
-def test_what_cannot_be_compared_is_rejected(name: str) -> None:
+def test_frames_that_cannot_be_compared_are_rejected(name: str) -> None:
     with pytest.raises(LabError, match="did you mean 'accuracy/turn/1'"):
         plots.find_figure(name)(frame(), "accuracy/tun/1")
     alike = frame()

@@ -1,4 +1,4 @@
-"""Figures of the two-token decomposition: which numbers are drawn."""
+"""Figures of the two-token decomposition draw the right numbers."""
 
 import itertools
 
@@ -14,7 +14,7 @@ PARTS = {"H(X)": 9.0, "H(X|Y)": 1.0, "I(X;Y)": 0.5, "H(Y|X)": 0.25}
 
 
 def frame(steps: tuple[int, ...] = (10,)) -> pd.DataFrame:
-    """Parts of a model, which are n times those of the data and fall with the step."""
+    """Return a frame in which the parts of the model are n times those of the data and fall with the step."""
     rows = []
     for n, seed, step, role, source, part in itertools.product(
         (1, 2), range(5), steps, ("all", "stem", "verb"), ("data", "model"), PARTS

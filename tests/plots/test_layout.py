@@ -1,4 +1,4 @@
-"""Whatever the number of conditions: looks differ, legends cover nothing, numbers stand whole in their cells."""
+"""For any number of conditions, lines look different, legends cover nothing, and numbers fit into their cells."""
 
 import itertools
 
@@ -25,20 +25,20 @@ GRIDS: dict[int, dict[str, list[object]]] = {
 
 
 def frame(conditions: int, seeds: int = 5, second: float = 0.3) -> pd.DataFrame:
-    """Curves that all end near 0.98."""
+    """Return a frame of curves that all end near 0.98."""
     rng = np.random.default_rng(0)
     rows = []
     names = list(GRIDS[conditions])
-    for cell in itertools.product(*GRIDS[conditions].values()):
+    for combination in itertools.product(*GRIDS[conditions].values()):
         for seed, step in itertools.product(range(seeds), range(0, 101, 20)):
-            described = dict(zip(names, cell, strict=True)) | {"run": f"{cell}-{seed}", "seed": seed}
+            described = dict(zip(names, combination, strict=True)) | {"run": f"{combination}-{seed}", "seed": seed}
             value = min(1, step / 80) * (0.98 + 0.005 * rng.random())
             measured = {"step": step, "tokens": 2048 * step, "seconds": second * step, "metric": METRIC, "value": value}
             rows.append(described | {"parameters": 12 * 4 * int(described.get("model.width", 64)) ** 2} | measured)
     return pd.DataFrame(rows)
 
 
-def drawn(name: str, conditions: int, **options: object) -> tuple[Axes, FigureCanvasAgg]:
+def draw_figure(name: str, conditions: int, **options: object) -> tuple[Axes, FigureCanvasAgg]:
     with plots.style():
         figure, _ = plots.find_figure(name)(frame(conditions), METRIC, **options)
         axes = figure.axes[0]
@@ -50,7 +50,7 @@ def drawn(name: str, conditions: int, **options: object) -> tuple[Axes, FigureCa
 @pytest.mark.parametrize("conditions", [1, 2, 4, 7, 12])
 @pytest.mark.parametrize("name", ["emergence", "size", "survival", "pareto"])
 def test_legends_cover_nothing(name: str, conditions: int) -> None:
-    axes, canvas = drawn(name, conditions)
+    axes, canvas = draw_figure(name, conditions)
     figure = figure_of(axes)
     renderer = canvas.get_renderer()
     legends = [legend for panel in figure.axes if (legend := panel.get_legend())] + list(figure.legends)
@@ -59,14 +59,14 @@ def test_legends_cover_nothing(name: str, conditions: int) -> None:
     others = [panel.get_window_extent(renderer) for panel in figure.axes if panel.axison]
     others += [panel.xaxis.get_tightbbox(renderer) for panel in figure.axes if panel.axison]
     assert not any(box.overlaps(other) for other in others)
-    assert box.y0 >= -1, "it is on the page"
+    assert box.y0 >= -1, "the legend is on the page"
     labels = [text.get_text() for text in legends[0].get_texts()]
     assert len(set(labels)) == len(labels)
 
 
 @pytest.mark.parametrize("conditions", [1, 2, 4, 7, 12, 24])
 def test_no_two_lines_of_a_panel_look_alike(conditions: int) -> None:
-    axes, _ = drawn("emergence", conditions)
+    axes, _ = draw_figure("emergence", conditions)
     for panel in figure_of(axes).axes:
         named = [line for line in panel.get_lines() if not str(line.get_label()).startswith("_")]
         styles = {(line.get_color(), str(line.get_linestyle()), str(line.get_marker())) for line in named}
@@ -88,8 +88,8 @@ def test_more_lines_than_looks_are_rejected() -> None:
 
 
 @pytest.mark.parametrize("conditions", [1, 2, 4, 7, 12])
-def test_numbers_of_a_grid_stand_whole_in_their_cells(conditions: int) -> None:
-    axes, canvas = drawn("grid", conditions)
+def test_numbers_of_a_grid_fit_into_their_cells(conditions: int) -> None:
+    axes, canvas = draw_figure("grid", conditions)
     renderer = canvas.get_renderer()
     cell = axes.transData.transform([(0, 0), (1, 1)])
     width, height = np.abs(cell[1] - cell[0])
@@ -101,7 +101,7 @@ def test_numbers_of_a_grid_stand_whole_in_their_cells(conditions: int) -> None:
 
 @pytest.mark.parametrize("conditions", [2, 4, 7, 12])
 def test_ticks_of_parallel_coordinates_differ(conditions: int) -> None:
-    axes, _ = drawn("parallel", conditions)
+    axes, _ = draw_figure("parallel", conditions)
     by_axis: dict[float, list[str]] = {}
     for text in axes.texts:
         by_axis.setdefault(float(text.xy[0]), []).append(text.get_text())  # type: ignore[attr-defined]
@@ -119,7 +119,7 @@ def test_ticks_of_parallel_coordinates_differ(conditions: int) -> None:
         (300, "wall time (hours)", ["2", "5"]),
     ],
 )
-def test_wall_time_is_in_units_that_people_read(second: float, label: str, ticks: list[str]) -> None:
+def test_wall_time_has_readable_units(second: float, label: str, ticks: list[str]) -> None:
     figure, _ = plots.emergence(frame(2, second=second), METRIC, x="seconds")
     axes = figure.axes[0]
     assert axes.get_xlabel() == label
@@ -137,7 +137,7 @@ def test_ticks_of_counts_are_few_and_differ(low: float, high: float) -> None:
         assert 1 <= len(set(texts)) == len(texts) <= 10
 
 
-def test_scored_tokens_and_sequences_are_axes() -> None:
+def test_scored_tokens_and_sequences_can_be_the_axis() -> None:
     tidy = frame(2)
     tidy = tidy.assign(scored_tokens=tidy["tokens"] / 2, sequences=tidy["step"] * 32)
     for x, label in (("scored", "scored training tokens"), ("sequences", "training sequences")):

@@ -1,4 +1,4 @@
-"""Figures of probes by offset: which numbers stand on which line."""
+"""Figures of probes by offset draw each number on the right line."""
 
 import itertools
 
@@ -15,7 +15,7 @@ CONTROLS = {"none": 1.0, "shuffled labels": 0.1, "untrained network": 0.5, "majo
 
 
 def frame(ns: tuple[int, ...] = (1, 2), last: int = 20) -> pd.DataFrame:
-    """Accuracies that grow with the layer and n and fall with the offset; the first of two steps has none."""
+    """Return accuracies that grow with the layer and n and fall with the offset; at the first of two steps they are 0."""
     rows = []
     for n, seed, step, site, offset, control in itertools.product(ns, range(5), (10, last), SITES, (1, 2, 3), CONTROLS):
         value = (step == last) * (0.2 + 0.1 * SITES[site] + 0.05 * n) * CONTROLS[control] / offset
@@ -59,7 +59,7 @@ def test_the_last_step_of_each_run_is_drawn() -> None:
     np.testing.assert_allclose(found, [[0.25] * 3, [0.3] * 3])
 
 
-def test_what_a_figure_cannot_draw_is_named() -> None:
+def test_invalid_options_are_named() -> None:
     with pytest.raises(LabError, match="layer must be one of 0, 1, 2, not '3'"):
         draw_offsets(frame(), layer="3")
     with pytest.raises(LabError, match="7 conditions are too many"):

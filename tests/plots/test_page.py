@@ -1,4 +1,4 @@
-"""The page of a figure: its size, its texts and its style, whatever the figure."""
+"""The page of any figure: its size, its texts and its style."""
 
 import itertools
 import re
@@ -21,7 +21,7 @@ def two(conditions: int = 2) -> pd.DataFrame:
     return synthetic_frame(settings, lambda own, seed, step: {METRIC: step / (100 + own["n_future"] + seed)})
 
 
-def drawn(**page: object) -> Figure:
+def draw_emergence(**page: object) -> Figure:
     return plots.draw(plots.emergence, two(), METRIC, page=plots.Page(**page))[0]  # type: ignore[arg-type]
 
 
@@ -34,22 +34,22 @@ def texts(figure: Figure) -> list[Text]:
     ("width", "inches"), [("column", 3.25), ("page", 6.75), ("85mm", 85 / 25.4), ("8.5 cm", 8.5 / 2.54), ("4in", 4), (5.5, 5.5)]
 )
 def test_a_figure_is_as_wide_as_its_page(width: str | float, inches: float) -> None:
-    assert drawn(width=width).get_figwidth() == pytest.approx(inches)
+    assert draw_emergence(width=width).get_figwidth() == pytest.approx(inches)
 
 
 def test_a_height_is_kept_whatever_the_legend_and_title() -> None:
-    assert drawn(height="60mm", title="A title").get_figheight() == pytest.approx(60 / 25.4)
+    assert draw_emergence(height="60mm", title="A title").get_figheight() == pytest.approx(60 / 25.4)
 
 
 @pytest.mark.parametrize("style", Style.__args__)  # type: ignore[attr-defined]
-def test_text_is_as_large_as_its_style(style: Style) -> None:
-    sizes = {float(text.get_fontsize()) for text in texts(drawn(style=style, title="A title"))}
+def test_text_has_the_size_of_its_style(style: Style) -> None:
+    sizes = {float(text.get_fontsize()) for text in texts(draw_emergence(style=style, title="A title"))}
     low, high = {"paper": (7, 8.5), "notebook": (7.4, 9), "talk": (11.6, 14)}[style]
     assert low <= min(sizes) <= max(sizes) <= high
 
 
-def test_a_title_stands_above_the_note_above_the_panel() -> None:
-    figure = drawn(title="Two heads")
+def test_the_title_is_above_the_note_and_the_panel() -> None:
+    figure = draw_emergence(title="Two heads")
     title, note = (next(t for t in texts(figure) if words in t.get_text()) for words in ("Two heads", "seeds"))
     panel = figure.axes[0].get_window_extent()
     assert title.get_window_extent().y0 >= note.get_window_extent().y1
@@ -58,7 +58,7 @@ def test_a_title_stands_above_the_note_above_the_panel() -> None:
 
 
 def test_limits_and_labels_are_those_of_the_page() -> None:
-    figure = drawn(ylim=(0.5, 0.9), labels={"n = 1": r"next \1 token"})
+    figure = draw_emergence(ylim=(0.5, 0.9), labels={"n = 1": r"next \1 token"})
     assert figure.axes[0].get_ylim() == (0.5, 0.9)
     legend = figure.axes[0].get_legend()
     assert legend is not None
@@ -100,9 +100,9 @@ def induction_frame() -> pd.DataFrame:
         ({"height": "39mm", "title": "A title"}, "the figure has no room on 117mm x 39mm: give more width or height"),
     ],
 )
-def test_a_page_that_does_not_suit_is_rejected(page: dict[str, object], message: str) -> None:
+def test_an_unsuitable_page_is_rejected(page: dict[str, object], message: str) -> None:
     with pytest.raises(LabError, match=re.escape(message)):
-        drawn(**page)
+        draw_emergence(**page)
 
 
 @pytest.mark.parametrize("name", ["grid", "parallel"])
@@ -111,13 +111,13 @@ def test_limits_need_an_axis_of_numbers(name: str) -> None:
         plots.draw(plots.find_figure(name), two(4).assign(parameters=1e3), METRIC, page=plots.Page(ylim=(0, 1)))
 
 
-def test_the_page_ends_with_its_figure() -> None:
+def test_the_page_applies_to_one_figure() -> None:
     with pytest.raises(LabError):
-        drawn(labels={"nothing": ""}, style="talk")
+        draw_emergence(labels={"nothing": ""}, style="talk")
     assert current_page() == plots.Page()
 
 
-def test_panels_stand_in_as_many_columns_as_a_page_has_room_for() -> None:
+def test_panels_fill_as_many_columns_as_fit_on_the_page() -> None:
     found = []
     for width, style in itertools.product(("column", "page", None), ("paper", "talk")):
         with plots.style(plots.Page(width=width, style=style)):
@@ -126,5 +126,5 @@ def test_panels_stand_in_as_many_columns_as_a_page_has_room_for() -> None:
 
 
 def test_lines_are_thicker_in_a_talk() -> None:
-    thin, thick = (drawn(style=style).axes[0].get_lines()[0].get_linewidth() for style in ("notebook", "talk"))
+    thin, thick = (draw_emergence(style=style).axes[0].get_lines()[0].get_linewidth() for style in ("notebook", "talk"))
     assert thick == pytest.approx(thin * 14 / 9)

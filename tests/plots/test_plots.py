@@ -15,7 +15,7 @@ from lab.stats.bootstrap import bootstrap_interval
 
 
 def frame(ns: tuple[int, ...] = (1, 2), seeds: int = 4) -> pd.DataFrame:
-    """Sigmoid curves, and scores of three layers with two attention heads."""
+    """Return a frame of sigmoid curves, and of scores of three layers with two attention heads."""
     rng = np.random.default_rng(0)
     rows = []
     for n in ns:
@@ -71,7 +71,7 @@ def test_an_axis_without_data_is_rejected() -> None:
         plots.emergence(tidy, "accuracy/copy/1", x="seconds")
 
 
-def test_the_emergence_curve_has_what_a_reader_needs() -> None:
+def test_the_emergence_curve_has_labels_legend_bands_and_note() -> None:
     figure, table = plots.emergence(frame(seeds=6), "accuracy/copy/1", lines={"chance": 1 / 32})
     axes = figure.axes[0]
     assert axes.get_xscale() == "log"
@@ -83,17 +83,17 @@ def test_the_emergence_curve_has_what_a_reader_needs() -> None:
     assert "90 % bootstrap band over 6 seeds" in figure.get_suptitle()
     assert len(axes.collections) == 2, "a band for each n"
     assert "chance" in [text.get_text() for text in axes.texts]
-    assert (table["tokens"] == 0).any(), "the table keeps what the log axis cannot show"
+    assert (table["tokens"] == 0).any(), "the table keeps the point that the log axis cannot show"
 
 
-def test_few_seeds_are_said_to_be_few() -> None:
+def test_few_seeds_are_stated_in_the_note() -> None:
     (note,) = band_note(band_table(frame(seeds=2), ["accuracy/copy/1"]))
     assert "fewer than 5 seeds" in note
     assert "band" not in note
     assert band_note(band_table(frame(seeds=1), ["accuracy/copy/1"])) == ["one seed a line: no band"]
 
 
-def test_a_curve_goes_as_far_as_half_of_its_seeds_and_says_so() -> None:
+def test_a_curve_ends_where_half_of_its_seeds_end() -> None:
     tidy = frame(seeds=6)
     cut = tidy[~(tidy["run"].isin(["n1s0", "n1s1"]) & (tidy["step"] > 100))]
     cut = cut[~(cut["run"].isin(["n1s2", "n1s3"]) & (cut["step"] > 160))]
@@ -118,7 +118,7 @@ def test_seeds_are_averaged_at_their_step_whatever_their_tokens() -> None:
     assert table["tokens"].tolist()[1] == 2048 * 20 + 1.5
 
 
-def test_few_seeds_are_drawn_themselves() -> None:
+def test_few_seeds_are_drawn_separately() -> None:
     figure, table = plots.emergence(frame((1,), seeds=3), "accuracy/copy/1")
     axes = figure.axes[0]
     drawn = [line.get_ydata().tolist() for line in axes.get_lines()]
@@ -132,7 +132,7 @@ def test_the_induction_figure_separates_trunk_and_heads() -> None:
     figure, table = plots.induction(frame())
     axes = figure.axes[0]
     assert set(table["metric"]) == {"prefix_matching/trunk", "prefix_matching/prediction"}
-    assert not axes.texts, "old runs do not say their chance"
+    assert not axes.texts, "old runs have no chance level"
     assert {line.get_linestyle() for line in axes.get_lines()} == {"-", ":"}
 
 
@@ -198,7 +198,7 @@ def test_a_figure_is_saved_with_its_numbers_beside_it(tmp_path: Path, suffix: st
         assert np.asarray(Image.open(saved[0]).convert("L")).std() > 5, "the picture is not blank"
 
 
-def test_the_look_leaves_everybodys_settings_alone() -> None:
+def test_the_style_does_not_change_global_settings() -> None:
     before = dict(mpl.rcParams)
     with plots.style():
         assert mpl.rcParams["axes.grid"]

@@ -1,4 +1,4 @@
-"""Figures of probes: which numbers stand in which cells, and which position has a curve."""
+"""Figures of probes: the numbers of each cell, and the position that has a curve."""
 
 import itertools
 
@@ -13,21 +13,21 @@ CONTROLS = {"none": 0.0, "shuffled labels": 0.6, "untrained network": 0.5, "majo
 
 
 def frame(steps: tuple[int, ...] = (10,), ns: tuple[int, ...] = (1, 2), pooled: bool = False) -> pd.DataFrame:
-    """Accuracies that grow with the layer; with n = 2 also with the step, at position 1."""
+    """Return accuracies that grow with the layer, and with n = 2 at position 1 also with the step."""
     sites = {"embedding": 0, "trunk.0.residual": 1, "prediction.1.residual": 2}
     rows = []
-    for n, seed, step, site, place, target, control in itertools.product(
+    for n, seed, step, site, index, target, control in itertools.product(
         ns, range(5), steps, sites, (0, 1), ("token t+1", "verb"), CONTROLS
     ):
-        value = 0.1 + 0.1 * sites[site] + (0.001 * step if n == 2 and place else 0.0) - 0.1 * CONTROLS[control]
+        value = 0.1 + 0.1 * sites[site] + (0.001 * step if n == 2 and index else 0.0) - 0.1 * CONTROLS[control]
         described = {"run": f"{n}-{seed}", "task": "agreement", "n_future": n, "seed": seed, "step": step, "tokens": 100 * step}
-        where = {"position": "all", "role": ("stem", "verb")[place]} if pooled else {"position": place, "role": ""}
+        where = {"position": "all", "role": ("stem", "verb")[index]} if pooled else {"position": index, "role": ""}
         named = {"target": target, "score": "accuracy", "control": control, "value": value}
         rows.append({**described, "site": site, "layer": sites[site], **where, **named})
     return pd.DataFrame(rows)
 
 
-def test_a_map_has_the_layers_from_above_and_then_the_controls() -> None:
+def test_a_map_has_the_layers_downwards_then_the_controls() -> None:
     figure, table = draw_probe(frame(ns=(1,)))
     first, second = (axes for axes in figure.axes if axes.images)
     assert (first.get_title(), second.get_title()) == ("verb", "token t+1")
@@ -60,7 +60,7 @@ def test_curves_are_of_a_given_position_or_role() -> None:
     assert draw_probe(pooled, show="verb", position="stem")[0].axes[0].get_title() == "verb, at stem"
 
 
-def test_what_a_figure_cannot_draw_is_named() -> None:
+def test_invalid_options_are_named() -> None:
     with pytest.raises(LabError, match="show has no target 'verbs'; did you mean 'verb'"):
         draw_probe(frame(), show="verbs")
     with pytest.raises(LabError, match="position must be one of 0, 1 for verb, not '7'"):

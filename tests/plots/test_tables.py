@@ -1,4 +1,4 @@
-"""What figures say of their means."""
+"""How figures describe their means."""
 
 import numpy as np
 import pandas as pd

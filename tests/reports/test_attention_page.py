@@ -1,4 +1,4 @@
-"""The page of attention patterns: complete, exact to a byte a weight, and safe with any word."""
+"""The page of attention patterns has every weight to one byte, and is safe with any word."""
 
 import base64
 import json
@@ -24,9 +24,9 @@ def frame(runs: int = 1) -> pd.DataFrame:
                 weights = rng.dirichlet(np.ones(query + 1))
                 for key in range(query + 1):
                     where = {"run": f"<b>{run}", "task": "<i>", "step": 3, "tokens": 36.0, "sequence": 0}
-                    place = {"site": "prediction.2.attention.pattern", "attention_head": head, "query": query, "key": key}
+                    coordinates = {"site": "prediction.2.attention.pattern", "attention_head": head, "query": query, "key": key}
                     words = {"query_word": WORDS[query], "key_word": WORDS[key], "query_role": "r", "key_role": "r"}
-                    rows.append({**where, **place, **words, "value": weights[key]})
+                    rows.append({**where, **coordinates, **words, "value": weights[key]})
     return pd.DataFrame(rows)
 
 

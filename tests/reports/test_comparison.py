@@ -63,14 +63,14 @@ def test_times_are_compared_with_their_threshold() -> None:
     table = lab.compare(frame(), at="onset")
     assert table.title == "training tokens until accuracy on the copied segment (next token) reaches 0.5 (onset)"
     shown = table.shown()
-    assert shown["emerged [90 %]"].iloc[0].startswith("1 of 6 ["), "two points in a row are needed"
+    assert shown["emerged [90 %]"].iloc[0].startswith("1 of 6 ["), "two consecutive points are needed"
     assert "% later [90 %]" in shown
     assert lab.compare(frame(), at=0.3).title.endswith("reaches 0.3")
     never = lab.compare(frame(), at=0.99).shown()
-    assert never["% later [90 %]"].tolist() == ["-", "-"], "where neither run of any pair emerged there is no size"
+    assert never["% later [90 %]"].tolist() == ["-", "-"], "there is no size if neither run of any pair emerged"
 
 
-def test_the_share_of_solved_runs_stands_beside_the_mean() -> None:
+def test_the_share_of_solved_runs_is_next_to_the_mean() -> None:
     table = lab.compare(frame(), solved=0.75)
     shown = table.shown()
     assert list(shown.columns)[2:6] == ["mean [90 %]", "solved [90 %]", "onset", "difference [90 %]"]
@@ -88,7 +88,7 @@ def test_the_share_of_solved_runs_stands_beside_the_mean() -> None:
     assert of_loss.reading()[1].startswith("Difference:")
 
 
-def test_a_metric_that_describes_has_no_better_direction() -> None:
+def test_a_descriptive_metric_has_no_better_direction() -> None:
     norms = frame().assign(metric="train/gradient_norm")
     table = lab.compare(norms, metric="train/gradient_norm")
     assert table.title == "gradient norm before clipping, last evaluation of each run"
@@ -152,7 +152,7 @@ def test_csv_and_json_have_every_number_in_full(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_notes_are_in_what_is_read(suffix: str) -> None:
+def test_notes_are_part_of_the_reading_guide(suffix: str) -> None:
     left_out = frame().assign(state=lambda table: np.where(table["run"] == "1-5", "stopped", "finished"))
     text = FORMATS[suffix](lab.compare(left_out))
     assert ("1 of 12 runs left out: 1-5 (stopped at step 100)" in text) == (suffix != ".csv")
@@ -167,7 +167,7 @@ def test_tables_of_text_are_aligned_and_escaped() -> None:
     ]
 
 
-NASTY = r"model_a & 50 % of $x$ #1 {b} ~ ^ \ <c> | [1] -- " + '"d"'
+SPECIAL = r"model_a & 50 % of $x$ #1 {b} ~ ^ \ <c> | [1] -- " + '"d"'
 
 
 def test_latex_escapes_what_it_would_interpret() -> None:
@@ -181,8 +181,8 @@ def test_latex_escapes_what_it_would_interpret() -> None:
     assert r"x\_y & $-0.5\;[-1, 2 \times 10^{6}]$ \\" in lines
 
 
-def nasty() -> str:
-    return latex_table(pd.DataFrame({NASTY: [NASTY, "[2] b"], "p": ["6.1e-05", "-"]}), NASTY, "tab:nasty")
+def table_of_special_characters() -> str:
+    return latex_table(pd.DataFrame({SPECIAL: [SPECIAL, "[2] b"], "p": ["6.1e-05", "-"]}), SPECIAL, "tab:nasty")
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -190,7 +190,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "times": lambda: lab.compare(frame(), at="onset").latex(),
     "solved": lambda: lab.compare(frame(), solved=0.75).latex(),
     "few seeds": lambda: lab.compare(frame(seeds=2)).latex(),
-    "nasty": nasty,
+    "special characters": table_of_special_characters,
 }
 
 
@@ -203,10 +203,10 @@ def test_latex_compiles(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     wide = [line for line in done.stdout.splitlines() if line.startswith("Overfull")]
-    assert len(wide) == 1, f"the nasty table alone may be too wide: {wide}"
+    assert len(wide) == 1, f"only the table of special characters may be too wide: {wide}"
 
 
-def test_the_caption_states_what_is_the_same_in_all_rows() -> None:
+def test_the_caption_states_values_that_all_rows_share() -> None:
     text = lab.compare(frame()).latex()
     assert r"condition & mean {[}90~\%{]} & difference {[}90~\%{]} & p & Holm & found \\" in text.splitlines()
     assert "In every row: runs 6, pairs 6, least 0.031." in text

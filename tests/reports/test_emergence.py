@@ -45,7 +45,7 @@ def test_times_that_no_run_reached_are_not_averaged() -> None:
         ("addition", "exact", "fraction of correct answers reaches 50 % after"),
     ],
 )
-def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_path: Path) -> None:
+def test_a_page_uses_the_words_of_its_task(task: str, metric: str, words: str, tmp_path: Path) -> None:
     runs = []
     for n, seed in itertools.product((1, 2), range(5)):
         experiment = lab.experiment(task, n_future=n, seed=seed)
@@ -76,7 +76,7 @@ def test_a_page_speaks_of_its_own_task(task: str, metric: str, words: str, tmp_p
     again = report(lab.open_runs([tmp_path / "runs"]), tmp_path)
     assert again.table["seeds"].tolist() == [4, 5]
     if task != "markov":
-        assert again.table["runs that reach 50 %"][0].startswith("3 of 4"), "a diverged run does not get there"
+        assert again.table["runs that reach 50 %"][0].startswith("3 of 4"), "a diverged run does not reach the threshold"
     assert "1 of 10 runs left out: n1-seed0 (stopped at step 80)" in again.page.read_text()
 
 

@@ -1,4 +1,4 @@
-"""Sentences of comparisons claim what their numbers show, and no more."""
+"""Sentences of comparisons claim no more than their numbers show."""
 
 import pandas as pd
 import pytest
@@ -11,7 +11,7 @@ LATER = [2e5 + 1e3 * seed for seed in SEEDS]
 
 
 def times(onset_2: list[float], completed: bool = True, passed_1: bool = True) -> pd.DataFrame:
-    """Return times with n = 1, onsets from 100 to 105 thousand tokens, and with n = 2."""
+    """Return times with n = 1, whose onsets are 100 to 105 thousand tokens, and with n = 2."""
     rows = [
         {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "onset": onset, "onset_observed": n == 2 or passed_1}
         for n, column in ((1, [1e5 + 1e3 * seed for seed in SEEDS]), (2, onset_2))
@@ -20,7 +20,7 @@ def times(onset_2: list[float], completed: bool = True, passed_1: bool = True) -
     return pd.DataFrame(rows).assign(completion=9e5, completion_observed=completed)
 
 
-def test_a_difference_is_a_sentence_from_the_numbers() -> None:
+def test_a_sentence_states_the_numbers_of_a_difference() -> None:
     sentence, unexplained = conclusion(times(LATER), LABEL)
     onset, completion = sentence.split(". ")
     assert onset.startswith(
@@ -37,27 +37,27 @@ def test_the_direction_is_that_of_the_numbers(shift: float, words: str) -> None:
     assert words in conclusion(times([1e5 + 1e3 * seed + shift for seed in SEEDS]), LABEL)[0]
 
 
-def test_where_there_is_no_difference_it_says_so() -> None:
+def test_a_missing_difference_is_stated() -> None:
     same = conclusion(times([1e5 + 1e3 * seed for seed in (1, 0, 3, 2, 5, 4)]), LABEL)[0]
     assert ": no reliable difference" in same.split(". ")[0]
 
 
-def test_runs_that_never_get_there_are_counted() -> None:
+def test_runs_that_never_emerge_are_counted() -> None:
     sentence = conclusion(times([5e4 + 1e3 * seed for seed in SEEDS], passed_1=False), LABEL)[0].split(". ")[0]
     assert "reaches 50 % in 6 of 6 runs with n = 2 (half of them by 52 thousand tokens)" in sentence
     assert "and in 0 of 6 runs with n = 1 (watched up to 105 thousand tokens)" in sentence
 
 
-def test_of_times_that_no_run_reached_nothing_is_said() -> None:
+def test_times_that_no_run_reached_give_no_claim() -> None:
     assert "nothing can be said" in conclusion(times([2e5] * 6, completed=False), LABEL)[0]
 
 
-def test_one_condition_alone_has_nothing_to_be_compared_with() -> None:
+def test_one_condition_alone_is_not_compared() -> None:
     table = times([2e5] * 6)
     assert "nothing to compare" in conclusion(table[table["n_future"] == 1], LABEL)[0]
 
 
-def test_few_pairs_are_too_few_to_tell() -> None:
+def test_few_pairs_give_no_claim() -> None:
     table = times(LATER)
     assert "too few seeds to tell" in conclusion(table[table["seed"] < 3], LABEL)[0]
 

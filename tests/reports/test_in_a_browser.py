@@ -1,4 +1,4 @@
-"""Pages in a browser: no errors, no sideways scrolling, pictures, and a dark scheme that can be read."""
+"""Pages in a browser have no errors, no horizontal scrolling, all pictures, and a readable dark scheme."""
 
 import itertools
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.helpers.runs import make_run
 pytestmark = pytest.mark.process
 
 CONTRAST = 4.5
-"""Of text against its background, at least (WCAG 2.2, AA)."""
+"""Least contrast of text against its background (WCAG 2.2, AA)."""
 LUMINANCES = """
 (() => {
   const luminance = text => {
@@ -44,7 +44,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of two tasks, with long names and a run that failed."""
+    """Write the page of two tasks, with long names and a run that failed."""
     folder = tmp_path_factory.mktemp("page")
     for task, width, seed in itertools.product(("induction", "addition"), (32, 64), range(5)):
         experiment = lab.experiment(task, {"model.width": width, "seed": seed})
@@ -72,7 +72,7 @@ def test_a_page_fits_and_can_be_read(width: int, dark: bool, page: Path, browser
     assert browser.evaluate("getComputedStyle(document.images[0]).filter").startswith("invert" if dark else "none")
 
 
-def test_a_page_opens_what_is_folded_and_has_numbers(page: Path, browser: Browser) -> None:
+def test_a_page_opens_folded_parts_and_has_numbers(page: Path, browser: Browser) -> None:
     browser.open(page)
     browser.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert browser.evaluate("document.documentElement.scrollWidth") <= 1280
@@ -83,7 +83,7 @@ def test_a_page_opens_what_is_folded_and_has_numbers(page: Path, browser: Browse
     assert first.startswith("condition,metric,step,tokens,mean,low,high")
 
 
-def test_a_page_of_runs_that_go_on_loads_itself_again(tmp_path: Path, browser: Browser) -> None:
+def test_a_page_of_unfinished_runs_reloads_itself(tmp_path: Path, browser: Browser) -> None:
     run = make_run(tmp_path / "runs/a", lab.experiment("induction"), {}, state="running")
     found = find(run)
     write_page(found, found.read(), tmp_path / "a.html", "x", refresh=1)

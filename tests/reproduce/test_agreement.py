@@ -23,18 +23,18 @@ pytestmark = pytest.mark.process  # seconds each
 
 PLATEAU, STUDY = agreement.PLATEAU, agreement.STUDY
 BEST = 4e-3
-"""The rate that the tuning runs below call best."""
+"""The rate that is best in the tuning runs below."""
 
 
 def curve(experiment: Experiment, escape_at: int | None, end: float = 0.99) -> dict[int, dict[str, float]]:
-    """An accuracy on the case that jumps at a step; head 2 knows it at once."""
+    """Return a curve whose accuracy on the case jumps at a step; the accuracy of head 2 is high from the start."""
     steps = range(0, experiment.steps + 1, 500)
     values = {step: 0.41 if escape_at is None or step < escape_at else end for step in steps}
-    stone = {PLATEAU.stepping_stone: 0.99} if experiment.n_future == 2 else {}
-    return {step: {PLATEAU.metric: value, **stone} for step, value in values.items()}
+    of_head_2 = {PLATEAU.stepping_stone: 0.99} if experiment.n_future == 2 else {}
+    return {step: {PLATEAU.metric: value, **of_head_2} for step, value in values.items()}
 
 
-def tuned(folder: Path) -> list[lab.Run]:
+def write_tuning_runs(folder: Path) -> list[lab.Run]:
     first, _ = STUDY.stages("laptop")
     return [
         make_run(folder / name, each, curve(each, 500, 0.8 if each.optimiser.peak_lr == BEST else 0.5))
@@ -48,7 +48,10 @@ def main_sweep(runs: list[lab.Run]) -> Sweep:
 
 
 def test_n_1_alone_selects_the_rate_on_other_data(tmp_path: Path) -> None:
-    tuning, planned = [run.experiment for run in tuned(tmp_path)], grid_experiments(main_sweep(tuned(tmp_path / "again")))
+    tuning, planned = (
+        [run.experiment for run in write_tuning_runs(tmp_path)],
+        grid_experiments(main_sweep(write_tuning_runs(tmp_path / "again"))),
+    )
     assert {each.n_future for each in tuning} == {1}
     assert {each.evaluation.split for each in tuning} == {"validation"}
     assert {each.optimiser.peak_lr for each in planned.values()} == {BEST}
@@ -66,7 +69,7 @@ def test_conditions_share_seeds_and_all_other_settings() -> None:
 
 
 def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
-    tuning, runs = tuned(tmp_path / "tuning"), []
+    tuning, runs = write_tuning_runs(tmp_path / "tuning"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         escape = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None
         runs.append(make_run(tmp_path / "runs" / name, experiment, curve(experiment, escape), weights=True))
@@ -82,7 +85,7 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     assert page.count("Escape from the plateau") == 2
     assert page.count("against n = 1, verb first") == 1
     assert "| 0.004 | 0.8 | 0.8 0.8 |" in page
-    assert page.count("| n = 2, detached | 2 |") == 1, "of a trunk of two layers"
+    assert page.count("| n = 2, detached | 2 |") == 1, "the trunk has two layers"
     question = pd.read_csv(tmp_path / "survival.csv").groupby("condition")["share"].last().to_dict()
     control = pd.read_csv(tmp_path / "survival-verb-first.csv").groupby("condition")["share"].last().to_dict()
     assert set(question) == set(PLATEAU.families[""])
@@ -90,21 +93,23 @@ def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
     assert control == {"n = 1, verb first": 0, "n = 2, verb first": 0}
 
 
-def test_the_other_glossary_differs_in_one_verb_and_its_case() -> None:
+def test_the_other_glossary_differs_in_one_verb_and_case() -> None:
     task = tasks.get("agreement", words=1, keys=8, verbs=16, cases=8)
-    rows = task.batch(0, 0, 64, "test").tokens
-    others = agreement.other_glossary(task, rows)
-    row_B, place_B = np.nonzero(rows != others)
-    assert row_B.tolist() == list(range(64))
-    meant = rows[row_B, place_B - 1]
-    assert (meant == rows[:, 2 * task.pairs]).all()
-    assert (task.lexicon[rows[row_B, place_B] - task.keys] != task.lexicon[others[row_B, place_B] - task.keys]).all()
-    assert len(set(others[row_B, place_B])) > 8
+    tokens = task.batch(0, 0, 64, "test").tokens
+    others = agreement.other_glossary(task, tokens)
+    index_B, position_B = np.nonzero(tokens != others)
+    assert index_B.tolist() == list(range(64))
+    meant = tokens[index_B, position_B - 1]
+    assert (meant == tokens[:, 2 * task.pairs]).all()
+    assert (
+        task.lexicon[tokens[index_B, position_B] - task.keys] != task.lexicon[others[index_B, position_B] - task.keys]
+    ).all()
+    assert len(set(others[index_B, position_B])) > 8
 
 
 @dataclass(frozen=True)
-class Known:
-    """A run whose network is given."""
+class RunOfNetwork:
+    """A run with a given network."""
 
     experiment: Experiment
     network: Any
@@ -114,7 +119,7 @@ class Known:
 
 
 class Oracle(Network):
-    """Predicts the case of the verb at the meant key, read at the key or where the case is due; a trunk of one layer."""
+    """A trunk of one layer that predicts the case of the queried verb, which it reads at the key or where the case is due."""
 
     def __init__(self, task: Any, *, at_the_key: bool) -> None:
         nn.Module.__init__(self)
@@ -141,8 +146,8 @@ class Oracle(Network):
 
 
 @pytest.mark.parametrize("at_the_key", [True, False])
-def test_patching_finds_what_the_key_carries(at_the_key: bool) -> None:
+def test_patching_finds_what_the_key_encodes(at_the_key: bool) -> None:
     experiment = grid_experiments(main_sweep([]))["n2-seed200"]
-    shares = agreement.patch_key(cast(lab.Run, Known(experiment, Oracle(experiment.task, at_the_key=at_the_key))))
+    shares = agreement.patch_key(cast(lab.Run, RunOfNetwork(experiment, Oracle(experiment.task, at_the_key=at_the_key))))
     assert shares["layers"].tolist() == [0, 1]
     assert list(zip(shares["own"], shares["other"], strict=True)) == [(1.0, 0.0), (0.0, 1.0) if at_the_key else (1.0, 0.0)]

@@ -1,4 +1,4 @@
-"""The atlas: its plan, the effect of further heads, the rank correlation, and that its page follows from its frame."""
+"""The atlas: its plan, the effect of further heads, the rank correlation, and a page that follows from its frame."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_area_is_over_tokens_and_not_over_points() -> None:
     assert areas.to_dict() == pytest.approx({plan.ONE: 1 / 3, DEPTH_2: 2.5 / 3})
 
 
-def test_less_of_a_divergence_is_more_learnt() -> None:
+def test_a_lower_divergence_counts_as_more_learnt() -> None:
     curves = {plan.ONE: [0.3, 0.3, 0.2], DEPTH_2: [0.3, 0.1, 0.1]}
     own = frame_of("markov", curves)
     assert effects.learnt_range(own) == pytest.approx((0.3, 0.1))
@@ -109,7 +109,7 @@ def test_effects_are_paired_by_seed_and_corrected_within_a_task() -> None:
     assert table["found"].tolist() == [True, True, False, False]
 
 
-def test_a_task_that_nobody_learns_has_no_effect() -> None:
+def test_a_task_that_no_condition_learns_has_no_effect() -> None:
     flat = frame_of("recall", {plan.ONE: [0.1, 0.1, 0.1], DEPTH_2: [0.1, 0.1, 0.05]})
     assert effects.learnt_range(flat) is None
     (row,) = effects.effect_table(flat).to_dict("records")
@@ -160,7 +160,7 @@ def test_equal_scores_have_no_rank_correlation() -> None:
 
 @pytest.fixture(scope="module")
 def known_frame() -> pd.DataFrame:
-    """Build an atlas in which n = 2 at equal depth does what the rule says, and n = 2 at equal parameters the opposite."""
+    """Build an atlas in which n = 2 at equal depth follows the rule, and n = 2 at equal parameters the opposite."""
     frames = []
     for task, applied in RULE.items():
         sign = -1 if Metric.parse(headline(experiment(task))).lower_is_better else 1

@@ -1,4 +1,4 @@
-"""Studies that compare conditions: their plans, and that tables, figure and page follow from the frame."""
+"""Studies that compare conditions: their plans; tables, figure and page that follow from the frame."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ SMALL = Comparison(
 
 
 def frame_of(times: Mapping[str, Sequence[float]], cost: Mapping[str, float]) -> pd.DataFrame:
-    """Build rows of a family whose runs know the answer from given tokens on, inf for never."""
+    """Build the frame of a family whose runs solve the task from given tokens on, inf for never."""
     return pd.DataFrame(
         {"task": "induction", FAMILY: "plateau", CONDITION: name, "cost": cost.get(name, 1.0), "run": f"{name}-{seed}"}
         | {"seed": seed, "state": "finished", "reached": "", "step": tokens // 100, "tokens": tokens}
@@ -60,7 +60,7 @@ TIMES = {"a": [500.0] * 5, "n = 2, b": [1000.0] * 5, "3": [INF] * 5}
 
 
 @pytest.mark.parametrize("comparison", PUBLISHED.values(), ids=PUBLISHED)
-def test_families_differ_in_what_their_names_say(comparison: Comparison) -> None:
+def test_conditions_of_families_have_distinct_experiments(comparison: Comparison) -> None:
     study = comparison_study(comparison)
     (whole, *_), parts = study.scales, [name for name in study.scales if name != "laptop"]
     sweeps = [stage.largest for stage in study.stages(whole)]
@@ -75,14 +75,14 @@ def test_families_differ_in_what_their_names_say(comparison: Comparison) -> None
         assert len({each.fingerprint for each in seen.values()}) == len(family.conditions)
 
 
-def test_names_of_folders_lead_back_to_conditions() -> None:
+def test_names_of_folders_determine_the_conditions() -> None:
     for family in SMALL.families.values():
         runs = grid_experiments(sweep_of(SMALL, next(iter(SMALL.families))))
         assert {condition_of(family.conditions, name) for name in runs} == set(family.conditions)
     assert folder_name("n = 2, b") == "n2_b"
 
 
-def test_a_run_ends_once_it_solves_a_plateau_alone() -> None:
+def test_only_runs_with_a_plateau_end_once_solved() -> None:
     stops = [next(iter(grid_experiments(sweep_of(SMALL, name)).values())).evaluation.stop.metric for name in SMALL.families]
     assert stops == ["accuracy/copy/1", None]
 

@@ -16,7 +16,7 @@ from tests.helpers.runs import make_run
 pytestmark = pytest.mark.process  # seconds each
 
 BEST = {1: {"d32": 1.6e-2, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}, 2: {"d32": 4e-3, "d48": 4e-3, "d64": 4e-3, "d96": 2e-3}}
-"""Rates that the runs below call best, by n and size: they differ at the smallest size alone."""
+"""Rates that are best in the runs below, by n and size; they differ between n at the smallest size alone."""
 
 
 def size_of(experiment: Experiment) -> str:
@@ -24,13 +24,13 @@ def size_of(experiment: Experiment) -> str:
 
 
 def curve(experiment: Experiment, best: float) -> Mapping[int, Mapping[str, float]]:
-    """A metric that is best in the middle."""
+    """Return a curve that is best in the middle of training."""
     half = experiment.steps // 2
     values = {0: 0.0, half: best, experiment.steps: best - 0.1}
     return {step: {METRIC: value, "loss/second_again/1": 1 - value, "loss/all/1": 2.0} for step, value in values.items()}
 
 
-def tuned(folder: Path) -> list[lab.Run]:
+def write_tuning_runs(folder: Path) -> list[lab.Run]:
     first, _ = fig7.STUDY.stages("laptop")
     runs = []
     for name, experiment in grid_experiments(first.largest).items():
@@ -55,7 +55,7 @@ def test_rates_are_tuned_on_validation_and_separate_seeds() -> None:
 
 
 def test_the_main_sweep_crosses_the_best_rates(tmp_path: Path) -> None:
-    planned = grid_experiments(main_sweep(tuned(tmp_path)))
+    planned = grid_experiments(main_sweep(write_tuning_runs(tmp_path)))
     configurations = {(size_of(each), each.n_future, each.optimiser.peak_lr) for each in planned.values()}
     wanted = {(size, n, BEST[tuner][size]) for size in BEST[1] for n in (1, 2) for tuner in (1, 2)}
     assert configurations == wanted
@@ -74,7 +74,7 @@ def test_the_plan_of_the_main_sweep_is_an_upper_bound() -> None:
 
 
 def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
-    tuning = tuned(tmp_path / "rates")
+    tuning = write_tuning_runs(tmp_path / "rates")
     runs = []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         ahead = 0.2 * (experiment.n_future == 2) * (1 if size_of(experiment) == "d32" else -1)
@@ -93,7 +93,7 @@ def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
 
 
 def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
-    tuning = tuned(tmp_path / "rates")
+    tuning = write_tuning_runs(tmp_path / "rates")
     runs = []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         if experiment.optimiser.peak_lr == BEST[1][size_of(experiment)]:
@@ -107,8 +107,8 @@ def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
 
 
 def test_shared_runs_are_one_comparison_of_one_family(tmp_path: Path) -> None:
-    """AUDIT M2: d48, d64 and d96 have the same runs at both rates, and so one corrected p-value each."""
-    tuning, runs = tuned(tmp_path / "rates"), []
+    """The sizes d48, d64 and d96 have the same runs at both rates, and so one corrected p-value each."""
+    tuning, runs = write_tuning_runs(tmp_path / "rates"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
     of_rate = by_rates(sized(runs), BEST)

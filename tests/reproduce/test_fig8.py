@@ -1,4 +1,4 @@
-"""The study of Fig 8: its plan, the rates, the level of the commonest answer, and that its tables follow from a frame."""
+"""The study of Fig 8: its plan, the rates, the level of the commonest answer, and tables that follow from a frame."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,13 +25,13 @@ TWO_DEEP = condition(2, "layers")
 COUNTS = {"rates-293k": 18, "heads": 40, "pause": 48, "rates-899k": 18, "sizes": 24}
 
 
-def planned(scale: str) -> dict[str, dict[str, lab.Experiment]]:
+def plan_stages(scale: str) -> dict[str, dict[str, lab.Experiment]]:
     names, stages = plan.stage_names(scale), plan.stages(scale)
     return {name: grid_experiments(stage.largest) for name, stage in zip(names, stages, strict=True)}
 
 
 def test_every_part_has_its_conditions_and_seeds() -> None:
-    found = planned("laptop")
+    found = plan_stages("laptop")
     assert {name: len(each) for name, each in found.items()} == COUNTS
     tuning = [each for name in found if name.startswith("rates") for each in found[name].values()]
     main = [each for name in plan.PARTS for each in found[name].values()]
@@ -40,12 +40,12 @@ def test_every_part_has_its_conditions_and_seeds() -> None:
     assert {each.seed for each in tuning}.isdisjoint(each.seed for each in main)
     assert len({each.seed for each in main}) == 8
     assert {each.task.settings["pause"] for each in found["pause"].values()} == {5, 10}
-    assert len({(each.batch_size, each.steps) for each in tuning + main}) == 1, "equal sequences"
+    assert len({(each.batch_size, each.steps) for each in tuning + main}) == 1, "equal numbers of sequences"
 
 
 def test_runs_of_a_part_differ_in_heads_matching_pauses_alone() -> None:
     for name in plan.PARTS:
-        own = list(planned("laptop")[name].values())
+        own = list(plan_stages("laptop")[name].values())
         for each in own:
             about = {"n_future": 1, "seed": own[0].seed, "model": own[0].model, "task": own[0].task}
             assert each.model_copy(update=about).fingerprint == own[0].fingerprint
@@ -55,7 +55,7 @@ def test_runs_of_a_part_differ_in_heads_matching_pauses_alone() -> None:
 
 def test_the_second_size_has_three_times_the_parameters() -> None:
     for scale, (low, high) in {"laptop": (2.9, 3.2), "paper": (2.9, 3.3)}.items():
-        found = planned(scale)
+        found = plan_stages(scale)
         counts = {name: {each.non_embedding_parameters for each in found[name].values()} for name in ("pause", "sizes")}
         assert [len(each) for each in counts.values()] == [1, 1], "equal parameters"
         assert low < counts["sizes"].pop() / counts["pause"].pop() < high
@@ -73,7 +73,7 @@ def test_scales_of_parts_share_their_runs_with_the_whole() -> None:
 
 
 def test_the_paper_scale_has_its_settings() -> None:
-    found = planned("paper")
+    found = plan_stages("paper")
     assert {name: len(each) for name, each in found.items()} == {"heads": 6, "pause": 12, "sizes": 6}
     runs = [each for own in found.values() for each in own.values()]
     assert {(each.optimiser.peak_lr, each.steps, each.evaluation.examples) for each in runs} == {(1e-4, 100_000, 2000)}
@@ -82,10 +82,10 @@ def test_the_paper_scale_has_its_settings() -> None:
     assert {each.model.size for each in runs} == {"30M", "100M"}
 
 
-def tuned(folder: Path, name: str, best: Mapping[int, float]) -> list[lab.Run]:
-    """Write the runs of a tuning stage of which those with given rates are the best of each n by their mean."""
+def write_tuning_runs(folder: Path, name: str, best: Mapping[int, float]) -> list[lab.Run]:
+    """Write the runs of a tuning stage in which the given rates have the best mean of each n."""
     runs = []
-    for run, each in planned("laptop")[name].items():
+    for run, each in plan_stages("laptop")[name].items():
         value = 0.5 + 0.2 * (each.seed == 900 and each.optimiser.peak_lr == 2e-3)  # the best single run, not the best mean
         value += 0.15 * (each.optimiser.peak_lr == best[each.n_future])
         runs.append(make_run(folder / name / run, each, {0: {"exact": 0.9}, each.steps: {"exact": value}}))
@@ -97,7 +97,7 @@ def test_each_n_and_size_gets_the_rate_with_the_best_mean(tmp_path: Path) -> Non
     runs: list[lab.Run] = []
     for name, stage in zip(plan.stage_names("laptop"), plan.stages("laptop"), strict=True):
         if name in best:
-            runs, wanted = tuned(tmp_path, name, best[name]), best[name]
+            runs, wanted = write_tuning_runs(tmp_path, name, best[name]), best[name]
             continue
         rates = {(each.n_future, each.optimiser.peak_lr) for each in grid_experiments(stage.plan(runs)).values()}
         assert rates == set(wanted.items()), name
@@ -161,11 +161,11 @@ GAINS: Gains = {
     ("899k", 0, ONE): (0.2, 0.02),
     ("899k", 0, TWO): (0.2, 0.12),
 }
-"""Gains over the first condition in domain and out of domain."""
+"""Gains over the first condition, in domain and out of domain."""
 
 
 def frame_of(gains: Gains, seeds: int = 8) -> pd.DataFrame:
-    """Build a frame of two evaluation points, whose seeds differ by what all conditions share."""
+    """Build a frame of two evaluation points, in which a seed adds the same value to all conditions."""
     rows = [
         {"size": size, "pause": pause, "condition": name, "flops_per_step": 300 if size == "899k" else 100 + pause}
         | {"run": f"{size}-{pause}-{name}-{seed}", "seed": seed, "state": "finished", "step": step, "tokens": step, "m": m}
@@ -228,7 +228,7 @@ def test_the_page_compares_with_one_head_in_each_domain() -> None:
 
 
 def test_eight_seeds_can_find_every_comparison() -> None:
-    for table in (6, 8, 10):  # rows of the page's tables at most
+    for table in (6, 8, 10):  # the largest number of rows of a table
         assert table * 2 / 2**8 <= 0.10
 
 

@@ -1,4 +1,4 @@
-"""Fig 9: one sweep, whose runs all families of the page look at."""
+"""Fig 9: one sweep, whose runs all families of the page evaluate."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from lab.sweeping.spec.configurations import grid_experiments
 from tests.helpers.runs import make_run
 
 
-def test_all_families_look_at_the_same_runs(tmp_path: Path) -> None:
+def test_all_families_evaluate_the_same_runs(tmp_path: Path) -> None:
     (stage,) = STUDY.stages("laptop")
     values = {family.metric: number / 10 for number, family in enumerate(COMPARISON.families.values())}
     curve = {0: values, 10: values}

@@ -18,7 +18,7 @@ def first(tmp_path: Path) -> list[Run]:
     return [make_run(tmp_path / name, experiment) for name, experiment in reversed(experiments.items())]
 
 
-def test_each_seed_starts_from_a_run_of_its_own(first: list[Run]) -> None:
+def test_each_seed_starts_from_another_run(first: list[Run]) -> None:
     _, tuned, added = STUDY.stages("laptop")
     for name, sweep in ((TUNED, tuned.plan(first)), (ADDED, added.plan([]))):
         for run, experiment in grid_experiments(sweep).items():
@@ -26,12 +26,12 @@ def test_each_seed_starts_from_a_run_of_its_own(first: list[Run]) -> None:
             if start is None:
                 assert experiment.init is None
                 continue
-            begun = Run(experiment.init or "")
-            assert condition_of(COMPARISON.families[FIRST].conditions, begun.name) == start
-            assert experiment.seed - begun.experiment.seed == COMPARISON.seeds[0] - min(run.experiment.seed for run in first)
+            initial = Run(experiment.init or "")
+            assert condition_of(COMPARISON.families[FIRST].conditions, initial.name) == start
+            assert experiment.seed - initial.experiment.seed == COMPARISON.seeds[0] - min(run.experiment.seed for run in first)
 
 
-def test_what_starts_from_a_run_fits_it_and_sees_other_data(first: list[Run]) -> None:
+def test_runs_that_start_from_a_run_fit_it_and_see_other_data(first: list[Run]) -> None:
     seeds = {run.experiment.seed for run in first}
     for stage in STUDY.stages("laptop")[1:]:
         for experiment in grid_experiments(stage.largest).values():

@@ -1,4 +1,4 @@
-"""The study of objectives: its plan, the choice of rates, and that its tables follow from a frame."""
+"""The study of objectives: its plan, the choice of rates, and tables that follow from a frame."""
 
 import pandas as pd
 import pytest
@@ -59,11 +59,11 @@ def test_each_condition_gets_the_rate_that_solves_first() -> None:
         ],
         columns=[CONDITION, plan.RATE, "seed", "time", "value"],
     )  # fmt: skip
-    assert plan.best_rates(values) == {"a": 1e-3, "b": 2e-3}  # 300 against 400; equal times, a better end
+    assert plan.best_rates(values) == {"a": 1e-3, "b": 2e-3}  # a: 300 against 400; b: equal times, and a better end
 
 
 def frame_of(task: str, times: dict[str, list[float]], costs: dict[str, float]) -> pd.DataFrame:
-    """Build a frame of runs that know the answer from given tokens on, inf for never."""
+    """Build a frame of runs that solve the task from given tokens on, inf for never."""
     rows = [
         {"task": task, CONDITION: name, "cost": costs.get(name, 1.0), "run": f"{name}-{seed}", "seed": seed}
         | {"state": "finished", "reached": "", "step": tokens // 100, "tokens": tokens, "metric": BENCHES[task].metric}
@@ -98,9 +98,9 @@ def test_tables_follow_from_the_frame() -> None:
     assert (tokens.loc["joint", "later"], flops.loc["joint", "later"]) == pytest.approx((1, 2.2))
     assert (tokens.loc["bag", "later"], flops.loc["bag", "later"]) == pytest.approx((0, -0.2))
     assert tokens.loc[NEXT_TOKEN, "escaped"] == 0
-    stone, _ = BENCHES["agreement"].stone or ("", "")
-    stones = frame[frame[CONDITION].isin([SUM, "hinge"])].assign(metric=stone, reached="solved")
-    sections = page.sections_of(pd.concat([frame, stones]), tuned)
+    metric_of_head_2, _ = BENCHES["agreement"].stone or ("", "")
+    of_head_2 = frame[frame[CONDITION].isin([SUM, "hinge"])].assign(metric=metric_of_head_2, reached="solved")
+    sections = page.sections_of(pd.concat([frame, of_head_2]), tuned)
     titles = [section.title for section in sections]
     assert len(titles) == len(set(titles)) == 7
     known = sections[-1].table

@@ -1,4 +1,4 @@
-"""The study of rates: its plan, and that each seed's rate is chosen by the others."""
+"""The study of rates: its plan, and the choice of the rate of each seed by the others."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def table(values: dict[tuple[int, float], list[float]]) -> pd.DataFrame:
 
 
 def test_the_other_seeds_choose_a_seeds_rate() -> None:
-    """Rate 2 is best for the first seed by luck alone: the others choose rate 1 for it, and 2 for nobody."""
+    """Rate 2 is best for the first seed by luck alone; the other seeds choose rate 1 for it."""
     lucky = {(2, 1.0): [100, 100, 100, 100], (2, 2.0): [1, 200, 200, 200], (1, 1.0): [400] * 4, (1, 2.0): [900] * 4}
     found = rates.chosen(table(lucky), 2)
     assert found.loc[found["seed"] == 0, rates.RATE].item() == 1.0

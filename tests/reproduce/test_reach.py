@@ -1,4 +1,4 @@
-"""The study of reach: its plan, the choice of the rate, and that its page follows from its frame."""
+"""The study of reach: its plan, the choice of the rate, and a page that follows from its frame."""
 
 import pandas as pd
 import pytest
@@ -30,8 +30,8 @@ def test_networks_with_heads_left_out_keep_head_1() -> None:
         weights = settings[reach.WEIGHTS]
         assert len(weights) == settings[reach.HEADS]
         assert weights[0] == 1
-        asked = bool(weights[settings[reach.DISTANCE]])  # head d + 1
-        assert asked == ("3 of 3" in name or "4 of 4" in name)
+        trained = bool(weights[settings[reach.DISTANCE]])  # head d + 1
+        assert trained == ("3 of 3" in name or "4 of 4" in name)
 
 
 def times_of(values: dict[float, list[float]]) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def test_the_rate_has_the_least_geometric_mean() -> None:
 
 
 def frame_of(times: dict[tuple[int, int, str], list[float]]) -> pd.DataFrame:
-    """Build a frame of runs that pass the threshold at given tokens, inf for never, by distance, heads and what is trained."""
+    """Build a frame of runs that pass the threshold at given tokens, inf for never, by distance, heads and trained heads."""
     rows = [
         {"run": f"{key}{seed}", "stage": "alone" if key[2] else "grid", "seed": seed, "state": "finished", "reached": ""}
         | {reach.DISTANCE: key[0], reach.HEADS: key[1], "trained": key[2] or None}
@@ -83,5 +83,5 @@ def test_tables_count_escapes_and_take_medians_over_all_runs() -> None:
 
 
 @pytest.mark.parametrize("distance", range(4))
-def test_the_expected_staircase_is_the_head_asked_at_the_key(distance: int) -> None:
+def test_runs_are_expected_to_escape_if_n_exceeds_the_distance(distance: int) -> None:
     assert [n for n in range(1, 6) if reach.expected(distance, n)] == list(range(distance + 1, 6))

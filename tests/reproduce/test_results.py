@@ -1,4 +1,4 @@
-"""The pages in results/ follow from the frames beside them, by today's code."""
+"""The pages in results/ follow from the frames next to them, with the current code."""
 
 import re
 from importlib import import_module
@@ -52,7 +52,7 @@ def test_a_comparison_follows_from_its_frame(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_a_comparison_states_the_escapes_of_its_frame(name: str) -> None:
-    """Each row `| family | condition | k of n | median |` of its README; all conditions of the study are there."""
+    """The rows `| family | condition | k of n | median |` of its README are right, and have every condition of the study."""
     text = (RESULTS / name / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.+?) \| (.+?) \| \**(\d+) of (\d+)\** \| (\S+) \|$", text, re.MULTILINE)
     stated = {(family, condition): (int(escaped), int(runs), median) for family, condition, escaped, runs, median in rows}
@@ -75,7 +75,7 @@ def test_every_table_of_a_study_follows_from_its_frame(study: Plateau) -> None:
         assert f"## {heading}\n\n{markdown_table(table)}\n" in page
 
 
-def test_agreement_follows_from_the_files_beside_it() -> None:
+def test_agreement_follows_from_its_files() -> None:
     folder, study = RESULTS / "agreement", agreement.PLATEAU
     page = (folder / "report.md").read_text(encoding="utf-8")
     tables = {each.heading: each.summarise(pd.read_csv(folder / each.file)) for each in study.measurements}
@@ -85,8 +85,8 @@ def test_agreement_follows_from_the_files_beside_it() -> None:
         assert f"## {heading}\n\n{markdown_table(table)}\n" in page
 
 
-def test_agreement_states_the_ratio_that_its_frames_give() -> None:
-    """Median tokens to escape, n = 1 in `longer` against n = 2, with a bootstrap interval over the runs of each."""
+def test_agreement_states_the_ratio_of_its_frames() -> None:
+    """The ratio is of median tokens to escape, n = 1 in `longer` to n = 2, with a bootstrap interval over the runs of each."""
 
     def escapes(path: Path) -> np.ndarray:
         frame = pd.read_csv(path)
@@ -121,7 +121,7 @@ def test_every_page_explains_how_to_read_its_tables(name: str) -> None:
 
 
 def test_published_studies_state_how_many_sequences_measure_them() -> None:
-    """256 sequences, whatever a task's default becomes: the numbers of published runs must not move."""
+    """They are 256, whatever the default of a task becomes: the numbers of published runs must not change."""
     published = [stage.largest for study in (star, agreement, fig7) for stage in study.STUDY.stages("laptop")]
     published += [load(SWEEPS / f"{name}.yaml") for name in ("longer", "two_words")]
     assert [sweep.base["evaluation.examples"] for sweep in published] == [256] * len(published)
@@ -140,8 +140,8 @@ def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
         assert f"{section_markdown(section)}\n" in page
 
 
-def test_agreement_states_what_each_term_of_the_loss_does() -> None:
-    """Each row of the page's table of terms against the frame beside it, and the p-values of the text."""
+def test_agreement_states_the_effect_of_each_term_of_the_loss() -> None:
+    """Rows of the page's table of terms and the p-values of its text agree with the frame next to it."""
     frame = pd.read_csv(RESULTS / "agreement" / "terms" / "frame.csv.gz")
     text = (RESULTS / "agreement" / "README.md").read_text(encoding="utf-8")
     times = emergence_table(frame, agreement.PLATEAU.metric, thresholds={"escape": 0.6}, by=["asked"])
@@ -161,7 +161,7 @@ def test_agreement_states_what_each_term_of_the_loss_does() -> None:
     assert f"{found['p_log_rank_holm'].max():.1e} after Holm".replace("e-0", "e-") in text
 
 
-def test_reach_follows_from_the_files_beside_it() -> None:
+def test_reach_follows_from_its_files() -> None:
     folder = RESULTS / "reach"
     frame, rates = pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv")
     page = (folder / "report.md").read_text(encoding="utf-8")
@@ -172,7 +172,7 @@ def test_reach_follows_from_the_files_beside_it() -> None:
     assert reach.best_rate(rates) == 2e-3
 
 
-def test_reach_states_what_its_frame_has() -> None:
+def test_reach_states_the_numbers_of_its_frame() -> None:
     text = (RESULTS / "reach" / "README.md").read_text(encoding="utf-8")
     frame = pd.read_csv(RESULTS / "reach" / "frame.csv.gz")
     by = [reach.DISTANCE, reach.HEADS]
@@ -192,7 +192,7 @@ def test_reach_states_what_its_frame_has() -> None:
     assert f"{medians[3, 4]} and {medians[3, 5]} M" in text
 
 
-def test_objectives_follow_from_the_files_beside_them() -> None:
+def test_objectives_follow_from_their_files() -> None:
     folder = RESULTS / "objectives"
     frame, rates = pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv")
     page = (folder / "report.md").read_text(encoding="utf-8")
@@ -202,7 +202,7 @@ def test_objectives_follow_from_the_files_beside_them() -> None:
         assert f"{section_markdown(section)}\n" in page
 
 
-def test_objectives_state_what_their_frame_has() -> None:
+def test_objectives_state_the_numbers_of_their_frame() -> None:
     folder, family = RESULTS / "objectives", family_of("agreement")
     text = (folder / "README.md").read_text(encoding="utf-8")
     frame = pd.read_csv(folder / "frame.csv.gz")
@@ -222,9 +222,9 @@ def test_objectives_state_what_their_frame_has() -> None:
     never = compared[compared["escaped"] == 0]
     assert f"{never['p_log_rank_holm'].max():.4f} for every condition that does not escape" in text
     known = frame[(frame[CONDITION] == "sequential") & (frame["metric"] == "accuracy/case_first/2")].drop(columns="reached")
-    stones = emergence_table(known, "accuracy/case_first/2", thresholds={"known": family.escaped or 0}, by=[CONDITION])
-    assert stones["known_observed"].all()
-    assert f"at {stones['known'].min() / 1e6:.2f} to {stones['known'].max() / 1e6:.2f} M tokens" in text
+    known_times = emergence_table(known, "accuracy/case_first/2", thresholds={"known": family.escaped or 0}, by=[CONDITION])
+    assert known_times["known_observed"].all()
+    assert f"at {known_times['known'].min() / 1e6:.2f} to {known_times['known'].max() / 1e6:.2f} M tokens" in text
     losses = pd.read_csv(folder / "further_losses.csv")
     assert losses.loc[losses[CONDITION] == "hinge", "value"].max() < 0.001
     assert SUM not in compared.index

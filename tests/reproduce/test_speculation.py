@@ -1,4 +1,4 @@
-"""The studies of self-speculative decoding: their plans, and that their pages follow from the runs."""
+"""The studies of self-speculative decoding: their plans, and pages that follow from the runs."""
 
 from pathlib import Path
 
@@ -28,7 +28,9 @@ def test_runs_differ_in_heads_and_seed_alone(name: str) -> None:
     assert {each.evaluation.split for each in planned.values()} == {"test"}
     assert len({each.model_copy(update={"n_future": 1, "seed": 0}).fingerprint for each in planned.values()}) == 1
     task = next(iter(planned.values())).task
-    assert study.prompt + study.new_tokens <= (task.batch(0, 0, 500, "test").roles > 0).sum(axis=1).min(), "no story ends"
+    assert study.prompt + study.new_tokens <= (task.batch(0, 0, 500, "test").roles > 0).sum(axis=1).min(), (
+        "no story is shorter than the completion"
+    )
     assert set(study.paper) <= set(range(1, max(study.n_futures) + 1))
 
 
@@ -57,8 +59,10 @@ def test_a_page_follows_from_the_runs_and_from_its_frame(tmp_path: Path) -> None
     assert "| 1 | 1.000, 1.000 (2 seeds) | 1.00 1.00 | 1.000, 1.000 (2 seeds) | 1.00 1.00 | 1.00 |" in page
     assert "| 3 | - | - |" in page, "n = 2 has no third head"
     assert "| 2 | 0 of 4 |" in page
-    assert "| loss/word/1 | 1.000, 1.000 (2 seeds) | 1.000, 1.000 (2 seeds) |" in page, "at the end of training"
-    assert set(measured.loc[measured["quantity"] == "time", "seed"]) == {0}, "the first seed alone is timed"
+    assert "| loss/word/1 | 1.000, 1.000 (2 seeds) | 1.000, 1.000 (2 seeds) |" in page, (
+        "the loss is that at the end of training"
+    )
+    assert set(measured.loc[measured["quantity"] == "time", "seed"]) == {0}, "only the first seed is timed"
     prompts = runs[-1].experiment.task.batch(0, 0, 2, "test").tokens[:, :8].tolist()
     expected = lab.decode(runs[-1], draft=2, prompts=prompts, new_tokens=6).frame
     drafts = measured[(measured["quantity"] == "drafts") & (measured["n_future"] == 3) & (measured["seed"] == 1)]

@@ -17,11 +17,11 @@ def planned_sweep() -> Sweep:
 
 
 def curve(experiment: Experiment, escape_at: int | None) -> dict[int, dict[str, float]]:
-    """An accuracy on the turn that jumps at a step."""
+    """Return a curve whose accuracy on the turn jumps at a step."""
     steps = range(0, experiment.steps + 1, 1000)
     values = {step: 0.5 if escape_at is None or step < escape_at else 0.99 for step in steps}
-    stone = {step: {star.PLATEAU.stepping_stone: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
-    return {step: {star.PLATEAU.metric: value, "exact": value, **stone[step]} for step, value in values.items()}
+    of_head_2 = {step: {star.PLATEAU.stepping_stone: float(step >= 2000)} if experiment.n_future == 2 else {} for step in steps}
+    return {step: {star.PLATEAU.metric: value, "exact": value, **of_head_2[step]} for step, value in values.items()}
 
 
 def test_conditions_share_all_that_they_do_not_set() -> None:
@@ -56,7 +56,7 @@ def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
     }  # fmt: skip
     page = (tmp_path / "report.md").read_text()
     assert "| n = 2 | 8 of 8 [0.69, 1.00] | 8 of 8 [0.69, 1.00] | 0.990 [0.990, 0.990]" in page
-    assert "| n = 1 | 1 of 8 [0.01, 0.47] | 1 of 8 [0.01, 0.47] | 0.561 |" in page, "no interval of a mean with two peaks"
+    assert "| n = 1 | 1 of 8 [0.01, 0.47] | 1 of 8 [0.01, 0.47] | 0.561 |" in page, "a mean of two peaks has no interval"
     assert "the same 256 sequences" in page
     assert "| n = 2, detached | 8 | 8 | " + " ".join(["1.09"] * 8) + " |" in page
     survival = pd.read_csv(tmp_path / "survival.csv")
