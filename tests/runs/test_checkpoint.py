@@ -24,7 +24,7 @@ def test_packing_and_unpacking_gives_the_same_structure(structure: object) -> No
     assert unpack(pack(structure, {}), {}) == structure
 
 
-def test_tensors_of_any_type_come_back_bit_for_bit(tmp_path: Path) -> None:
+def test_tensors_of_any_type_are_restored_bit_for_bit(tmp_path: Path) -> None:
     state = {
         "weights": {"a.b": torch.randn(3, 2).T, 7: torch.tensor(2.5, dtype=torch.float64)},
         "list": [torch.arange(4), torch.tensor([], dtype=torch.bfloat16), (torch.tensor(True), "x")],
@@ -76,13 +76,13 @@ def test_no_pickle_is_ever_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.rglob("*.pt"))
 
 
-def test_a_full_disk_leaves_the_older_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_older_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     SafetensorsIO().save_checkpoint({"step": 1}, tmp_path / "checkpoint-00000001")
 
-    def full(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lab.runs.tensors.save_file", full)
+    monkeypatch.setattr("lab.runs.tensors.save_file", fail)
     with pytest.raises(LabError, match="No space left on device"):
         SafetensorsIO().save_checkpoint({"step": 2}, tmp_path / "checkpoint-00000002")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000001"]

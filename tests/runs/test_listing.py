@@ -1,4 +1,4 @@
-"""Lists of runs are filtered and sorted as plain loops over what was written would do it."""
+"""Lists of runs are filtered and sorted by the values in their files."""
 
 import json
 import os
@@ -18,7 +18,7 @@ METRIC = "accuracy/copy/1"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five runs: n = 1, 2, 3 of induction, of which the third was killed, one of recall, and one that cannot be read."""
+    """Write runs: n = 1, 2, 3 of induction, of which the third was killed, one of recall, and one that cannot be read."""
     for n in (1, 2, 3):
         experiment = lab.experiment("induction", {"n_future": n, "seed": 10 - n, "lr": 0.001 * n, "steps": 400})
         make_run(
@@ -61,7 +61,7 @@ def test_every_run_is_listed_once_with_its_state(folder: Path) -> None:
     assert listed[4].value(METRIC) is None
 
 
-def test_a_run_that_is_trained_is_running(folder: Path) -> None:
+def test_a_run_in_training_is_listed_as_running(folder: Path) -> None:
     lock = Lock(folder / "n3")
     assert [run.value("state") for run in list_runs([folder / "n3"])] == ["running"]
     lock.release()
@@ -69,11 +69,11 @@ def test_a_run_that_is_trained_is_running(folder: Path) -> None:
     assert [run.value("state") for run in list_runs([folder / "n3"])] == ["killed"]
 
 
-def test_times_are_those_of_the_files(folder: Path) -> None:
+def test_times_are_read_from_the_files(folder: Path) -> None:
     began, ended = (datetime(2025, 1, day, 12, tzinfo=UTC) for day in (2, 3))
     for path in (folder / "n1").iterdir():
-        when = began if path.name == "experiment.yaml" else ended
-        os.utime(path, (when.timestamp(), when.timestamp()))
+        time = began if path.name == "experiment.yaml" else ended
+        os.utime(path, (time.timestamp(), time.timestamp()))
     (one,) = list_runs([folder / "n1"])
     assert (one.value("started"), one.value("last")) == (began, ended)
     assert names(choose_runs(list_runs([folder]), ["last<2025-06-01"])) == ["n1"]
@@ -100,7 +100,7 @@ def test_conditions_compare_numbers_as_numbers(condition: str, expected: list[st
     assert names(choose_runs(list_runs([folder]), [condition])) == expected
 
 
-def test_conditions_are_all_met(folder: Path) -> None:
+def test_listed_runs_meet_every_condition(folder: Path) -> None:
     assert names(choose_runs(list_runs([folder]), ["n>1", "state=finished"])) == ["n2"]
     assert names(choose_runs(list_runs([folder]), ["n>9", "lr>1"])) == []
 
@@ -137,7 +137,7 @@ def test_folders_without_a_readable_run_are_rejected(folder: Path) -> None:
         list_runs([folder / "odd"])
 
 
-def test_a_damaged_table_or_foreign_task_hides_no_other(folder: Path) -> None:
+def test_a_damaged_or_foreign_run_does_not_hide_the_others(folder: Path) -> None:
     (folder / "n1/metrics.csv").write_text("no table\n")
     text = (folder / "n2/experiment.yaml").read_text()
     (folder / "n2/experiment.yaml").write_text(text.replace("name: induction", "name: nowhere:Task"))

@@ -10,7 +10,7 @@ import pytest
 from lab.runs.lock import LOCK, Busy, Lock, is_locked
 
 
-def test_a_lock_is_anothers_until_its_process_ends(tmp_path: Path) -> None:
+def test_a_lock_is_held_until_its_process_ends(tmp_path: Path) -> None:
     ours, theirs = mp.get_context("fork").Pipe()
 
     def child() -> None:
@@ -33,7 +33,7 @@ def test_a_lock_is_anothers_until_its_process_ends(tmp_path: Path) -> None:
     assert not (tmp_path / LOCK).exists()
 
 
-def test_a_lock_follows_its_folder_and_looks_write_nothing(tmp_path: Path) -> None:
+def test_a_lock_moves_with_its_folder_and_reads_write_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     lock = Lock(tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")

@@ -1,4 +1,4 @@
-"""Runs are removed and moved as a whole, and nothing else is."""
+"""Runs are removed and moved as a whole, and nothing else is touched."""
 
 import errno
 from pathlib import Path
@@ -17,7 +17,7 @@ METRIC = "accuracy/copy/1"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two runs, a run of a sweep, a broken one, a folder of others, and a link."""
+    """Write two runs, a run of a sweep, a broken run, a foreign folder, and a link."""
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b", "sweep/n1-seed0"):
         make_run(tmp_path / "runs" / name, lab.experiment("induction"), {0: {METRIC: 0.1}, 5: {METRIC: 0.2}})
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_runs_are_removed_and_nothing_beside_them(folder: Path) -> None:
+def test_runs_are_removed_and_nothing_else(folder: Path) -> None:
     remove_runs([Path("runs/a"), Path("runs/broken"), Path("runs/a/")])
     assert sorted(path.name for path in Path("runs").iterdir()) == ["b", "sweep"]
     remove_runs([Path("runs/sweep/n1-seed0")])
@@ -47,7 +47,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_run_stays_with_all_others(name: str, folder: Path) -> None:
+def test_if_a_path_is_no_run_nothing_is_removed(name: str, folder: Path) -> None:
     path, message = WRONG[name]
     before = listing(folder)
     with pytest.raises(LabError, match=message):
@@ -57,7 +57,7 @@ def test_what_is_no_run_stays_with_all_others(name: str, folder: Path) -> None:
     assert listing(folder) == before
 
 
-def test_a_run_that_is_trained_stays_with_all_others(folder: Path) -> None:
+def test_if_a_run_is_in_training_nothing_is_removed(folder: Path) -> None:
     lock = Lock(Path("runs/b"))
     before = listing(folder)
     for attempt in (lambda: remove_runs([Path("runs/a"), Path("runs/b")]), lambda: move_run(Path("runs/b"), Path("new"))):
@@ -68,7 +68,7 @@ def test_a_run_that_is_trained_stays_with_all_others(folder: Path) -> None:
     remove_runs([Path("runs/b")])
 
 
-def test_a_run_that_holds_another_stays(folder: Path) -> None:
+def test_a_run_that_contains_another_is_not_removed(folder: Path) -> None:
     Path("runs/b").rename("runs/a/b")
     with pytest.raises(LabError, match="runs/a: holds another run, runs/a/b"):
         remove_runs([Path("runs/a")])

@@ -15,10 +15,10 @@ from lab.runs.names import headline, reference_lines, shared_lines
 from lab.stats.conditions import conditions
 
 
-def made(
+def write_run(
     path: Path, experiment: Experiment, rows: dict[tuple[int, str], float] | None = None, state: str = "finished"
 ) -> lab.Run:
-    """A run's folder without any training."""
+    """Write a run folder without training."""
     path.mkdir(parents=True)
     (path / "experiment.yaml").write_text(dump(experiment))
     (path / "run.json").write_text(
@@ -32,7 +32,7 @@ def made(
 def test_a_frame_has_a_row_for_each_run_step_and_metric(tmp_path: Path) -> None:
     for n in (1, 2):
         experiment = lab.experiment("induction", {"n_future": n, "model.width": 32 * n})
-        made(tmp_path / f"n{n}", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 0.1 + 0.2})
+        write_run(tmp_path / f"n{n}", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 0.1 + 0.2})
     frame = lab.frame(open_runs([tmp_path]))
     assert list(frame.columns) == [
         "run",
@@ -58,7 +58,7 @@ def test_a_frame_has_a_row_for_each_run_step_and_metric(tmp_path: Path) -> None:
 
 def test_a_frame_has_the_cost_of_every_point(tmp_path: Path) -> None:
     experiment = lab.experiment("induction", n_future=2)
-    run = made(tmp_path / "run", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0, (20, "loss/all/1"): 2.0})
+    run = write_run(tmp_path / "run", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0, (20, "loss/all/1"): 2.0})
     tables.append(run.path / "timing.csv", tables.TIMING, [(0, "0.500", "0"), (10, "2.250", "9000")])
     frame = run.frame()
     assert frame["flops"].tolist() == [0, 10 * experiment.flops_per_step, 20 * experiment.flops_per_step]
@@ -72,21 +72,21 @@ def test_a_frame_has_the_cost_of_every_point(tmp_path: Path) -> None:
 def test_runs_that_differ_in_a_list_are_distinguished(tmp_path: Path) -> None:
     for name, weights in {"one": [1, 0.5], "two": [1, 2]}.items():
         experiment = lab.experiment("induction", {"objective.weights": weights}, n_future=2)
-        made(tmp_path / name, experiment, {(0, "loss/all/1"): 3.5})
+        write_run(tmp_path / name, experiment, {(0, "loss/all/1"): 3.5})
     frame = lab.frame(open_runs([tmp_path]))
     assert frame["objective.weights"].tolist() == ["[1.0, 0.5]", "[1.0, 2.0]"]
     assert conditions(frame, ["objective.weights"]).frame["condition"].nunique() == 2
 
 
 def test_a_frame_leaves_out_equal_settings_and_empty_runs(tmp_path: Path) -> None:
-    run = made(tmp_path / "run", lab.experiment("induction"), state="running")
+    run = write_run(tmp_path / "run", lab.experiment("induction"), state="running")
     assert run.frame().empty
     assert {"n_future", "seed", "step", "tokens", "flops", "seconds", "metric", "value"} < set(run.frame().columns)
     assert not any("." in name for name in run.frame().columns)
     assert run.metrics() == []
 
 
-def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
+def test_a_last_line_that_a_kill_truncated_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     tables.append_metrics(path, 0, 0, 0, {"a": 1.0, "b": 2.0})
     with path.open("a") as file:
@@ -94,8 +94,8 @@ def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
     assert [row.metric for row in tables.read_metrics(path)] == ["a", "b"]
 
 
-def test_a_table_of_an_older_version_is_read_as_it_is(tmp_path: Path) -> None:
-    run = made(tmp_path / "run", lab.experiment("induction"))
+def test_a_table_of_an_older_version_can_be_read(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", lab.experiment("induction"))
     (run.path / "metrics.csv").write_text("step,tokens,metric,value\n0,0,loss/all/1,3.5\n5,10240,loss/all/1,2.5\n")
     assert [(row.step, row.tokens, row.value) for row in run.metrics()] == [(0, 0, 3.5), (5, 10240, 2.5)]
     assert run.frame()["scored_tokens"].isna().all()
@@ -114,27 +114,27 @@ def test_metrics_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
     assert not (tmp_path / "gone.csv").exists()
 
 
-def test_floats_come_back_bit_for_bit(tmp_path: Path) -> None:
+def test_floats_are_restored_bit_for_bit(tmp_path: Path) -> None:
     values = {"a": 1 / 3, "b": 5e-324, "c": -1.7976931348623157e308}
     tables.append_metrics(tmp_path / "m.csv", 1, 2, 1, values)
     assert {row.metric: row.value for row in tables.read_metrics(tmp_path / "m.csv")} == values
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.json"
     write_atomic(path, "old")
 
-    def full(_: int) -> None:
+    def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(LabError, match=r"file\.json: No space left on device"):
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["file.json"]
 
 
-def test_a_folder_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_folder_appears_completely_or_not_at_all(tmp_path: Path) -> None:
     def fail() -> None:
         with folder_atomic(tmp_path / "new") as partial:
             (partial / "file").write_text("half")
@@ -148,7 +148,7 @@ def test_a_folder_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_runs_are_found_below_a_folder_once_they_exist(tmp_path: Path) -> None:
     experiment = lab.experiment("induction")
     for name in ("b/second", "a", ".c.partial"):
-        made(tmp_path / name, experiment)
+        write_run(tmp_path / name, experiment)
     assert [run.name for run in open_runs([tmp_path])] == ["a", "second"]
     assert [run.name for run in open_runs(str(tmp_path))] == ["a", "second"]
     assert [run.name for run in open_runs([tmp_path / "b" / "second"])] == ["second"]
@@ -156,21 +156,21 @@ def test_runs_are_found_below_a_folder_once_they_exist(tmp_path: Path) -> None:
 
 def test_a_run_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="has no weights yet"):
-        made(tmp_path / "run", lab.experiment("induction"), state="running").model()
+        write_run(tmp_path / "run", lab.experiment("induction"), state="running").model()
 
 
 def test_weights_that_do_not_fit_are_rejected(tmp_path: Path) -> None:
     from lab.model import build
     from lab.runs.weights import save_weights
 
-    run = made(tmp_path / "run", lab.experiment("induction"))
+    run = write_run(tmp_path / "run", lab.experiment("induction"))
     save_weights(build(lab.experiment("induction", {"model.width": 32})), run.path / "model.safetensors")
     with pytest.raises(LabError, match="do not fit"):
         run.model()
 
 
 def test_the_newest_checkpoint_is_the_one_with_most_steps(tmp_path: Path) -> None:
-    run = made(tmp_path / "run", lab.experiment("induction"), state="running")
+    run = write_run(tmp_path / "run", lab.experiment("induction"), state="running")
     assert run.checkpoint() is None
     for name in ("checkpoint-00000900", "checkpoint-00001000", "checkpoint-x", ".checkpoint-00002000.partial"):
         (run.path / name).mkdir()
@@ -179,7 +179,7 @@ def test_the_newest_checkpoint_is_the_one_with_most_steps(tmp_path: Path) -> Non
     assert run.checkpoint() == run.path / "checkpoint-00001000"
 
 
-def test_curves_are_read_against_chance_and_floor() -> None:
+def test_reference_lines_are_chance_and_floor() -> None:
     experiment = lab.experiment("induction")
     assert headline(experiment) == "accuracy/copy/1"
     assert reference_lines(experiment, "accuracy/copy/1") == {"chance": 1 / 32}
@@ -187,7 +187,7 @@ def test_curves_are_read_against_chance_and_floor() -> None:
     assert reference_lines(experiment, "prefix_matching/trunk") == reference_lines(experiment, "loss/all/1") == {}
     agreement = lab.experiment("agreement")
     plateau = {"key not resolved": pytest.approx(0.412, abs=5e-4)}
-    assert reference_lines(agreement, "accuracy/case_first/1") == plateau, "a plateau stands for chance"
+    assert reference_lines(agreement, "accuracy/case_first/1") == plateau, "a plateau takes the place of chance"
     assert reference_lines(agreement, "accuracy/verb/1") == {"chance": 1 / 16}
 
 
@@ -195,7 +195,9 @@ def test_keys_are_paths_below_the_folder_that_was_opened(tmp_path: Path, monkeyp
     for n in (1, 2):
         for seed in (0, 1):
             experiment = lab.experiment("induction", {"n_future": n, "seed": seed})
-            made(tmp_path / f"runs/n{n}/seed{seed}", experiment, {(0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): n / 8})
+            write_run(
+                tmp_path / f"runs/n{n}/seed{seed}", experiment, {(0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): n / 8}
+            )
     assert [run.key for run in open_runs([tmp_path / "runs"])] == ["n1/seed0", "n1/seed1", "n2/seed0", "n2/seed1"]
     table = plots.grid(lab.frame(open_runs([tmp_path / "runs"])), "accuracy/copy/1")[1]
     assert dict(zip(table["condition"], table["mean"], strict=True)) == {"n = 1": 0.125, "n = 2": 0.25}
@@ -207,7 +209,7 @@ def test_keys_are_paths_below_the_folder_that_was_opened(tmp_path: Path, monkeyp
 
 def test_a_copied_run_is_the_same_seed(tmp_path: Path) -> None:
     curve = {(0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): 0.5}
-    made(tmp_path / "seed0", lab.experiment("induction"), curve)
+    write_run(tmp_path / "seed0", lab.experiment("induction"), curve)
     shutil.copytree(tmp_path / "seed0", tmp_path / "seed0 (copy)")
     table = plots.emergence(lab.frame(open_runs([tmp_path])), "accuracy/copy/1")[1]
     assert set(table["seeds"]) == {1}
@@ -215,8 +217,8 @@ def test_a_copied_run_is_the_same_seed(tmp_path: Path) -> None:
 
 
 def test_links_to_runs_are_followed_and_each_run_is_opened_once(tmp_path: Path) -> None:
-    made(tmp_path / "all/a", lab.experiment("induction"))
-    made(tmp_path / "all/b", lab.experiment("induction", seed=1))
+    write_run(tmp_path / "all/a", lab.experiment("induction"))
+    write_run(tmp_path / "all/b", lab.experiment("induction", seed=1))
     (tmp_path / "chosen").mkdir()
     for name in ("a", "b"):
         (tmp_path / "chosen" / f"my-{name}").symlink_to(tmp_path / "all" / name)
@@ -225,15 +227,15 @@ def test_links_to_runs_are_followed_and_each_run_is_opened_once(tmp_path: Path) 
     assert len(open_runs([tmp_path, tmp_path / "all", tmp_path / "all/a"])) == 2
 
 
-def test_unreadable_runs_are_named_and_hide_no_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_runs_are_named_and_do_not_hide_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = {(0, "accuracy/copy/1"): 0.1}
-    made(tmp_path / "good", lab.experiment("induction"), rows)
-    made(tmp_path / "begun", lab.experiment("induction", seed=1), state="running")
-    made(tmp_path / "gone", lab.experiment("induction", seed=2), rows).path.joinpath("metrics.csv").unlink()
-    made(tmp_path / "cut", lab.experiment("induction", seed=3), rows).path.joinpath("metrics.csv").write_text("ste")
+    write_run(tmp_path / "good", lab.experiment("induction"), rows)
+    write_run(tmp_path / "begun", lab.experiment("induction", seed=1), state="running")
+    write_run(tmp_path / "gone", lab.experiment("induction", seed=2), rows).path.joinpath("metrics.csv").unlink()
+    write_run(tmp_path / "cut", lab.experiment("induction", seed=3), rows).path.joinpath("metrics.csv").write_text("ste")
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/run.json").write_text("{}")
-    made(tmp_path / "foreign", lab.experiment("induction", seed=4), rows)
+    write_run(tmp_path / "foreign", lab.experiment("induction", seed=4), rows)
     text = (tmp_path / "foreign/experiment.yaml").read_text()
     (tmp_path / "foreign/experiment.yaml").write_text(text.replace("name: induction", "name: nowhere:Task"))
     runs = open_runs([tmp_path])
@@ -257,8 +259,8 @@ def test_unreadable_runs_are_named_and_hide_no_others(tmp_path: Path, capsys: py
 
 
 def test_a_run_that_was_written_twice_is_not_read(tmp_path: Path) -> None:
-    run = made(tmp_path / "run", lab.experiment("induction"), {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0})
-    assert len(lab.frame([run, lab.Run(tmp_path / "run")])) == 2, "opened twice, it is one run"
+    run = write_run(tmp_path / "run", lab.experiment("induction"), {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0})
+    assert len(lab.frame([run, lab.Run(tmp_path / "run")])) == 2, "a run that is opened twice counts once"
     tables.append_metrics(run.path / "metrics.csv", 10, 1, 1, {"loss/all/1": 2.0})
     with pytest.raises(LabError, match=r"metrics\.csv, line 4: loss/all/1 of step 10 stands there twice"):
         run.frame()
@@ -272,7 +274,7 @@ def test_reference_lines_are_those_of_all_runs() -> None:
 
 def test_a_run_describes_itself(tmp_path: Path) -> None:
     rows = {(0, "loss/all/1"): 3.5, (0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): 0.25}
-    run = made(tmp_path / "<b>", lab.experiment("induction", {"n_future": 2, "seed": 3, "steps": 600}), rows)
+    run = write_run(tmp_path / "<b>", lab.experiment("induction", {"n_future": 2, "seed": 3, "steps": 600}), rows)
     assert repr(run).startswith(f"<Run {run.path}: task induction, n 2, seed 3, state finished, model ")
     assert repr(run).endswith("accuracy/copy/1 0.250 at step 10/600>")
     assert "<th>state</th><td>finished</td>" in run._repr_html_()

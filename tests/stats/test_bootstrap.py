@@ -20,7 +20,7 @@ from lab.stats.bootstrap import (
 from lab.stats.paired import holm, paired_comparison
 
 
-def test_the_interval_is_scipys_at_an_expanded_level() -> None:
+def test_the_interval_is_that_of_scipy_at_an_expanded_level() -> None:
     values = np.random.default_rng(0).normal(3, 1, 12)
     ours = bootstrap_interval(values)
     level = 1 - 2 * expanded(0.9, 12)
@@ -56,7 +56,7 @@ def test_a_table_lists_few_values_and_brackets_more() -> None:
 
 
 def test_expanded_quantiles_match_a_t_interval() -> None:
-    """A bootstrap's standard error is the usual one times sqrt((n - 1) / n)."""
+    """The standard error of a bootstrap is the usual one times sqrt((n - 1) / n)."""
     for seeds in (2, 5, 8, 30):
         half = stats.norm.isf(expanded(0.9, seeds)) * math.sqrt((seeds - 1) / seeds)
         assert half == pytest.approx(stats.t.ppf(0.95, seeds - 1))
@@ -65,7 +65,7 @@ def test_expanded_quantiles_match_a_t_interval() -> None:
 
 @pytest.mark.parametrize("seeds", [5, 8, 20])
 def test_ninety_percent_intervals_cover_the_truth_about_as_often(seeds: int) -> None:
-    """A plain percentile bootstrap of five seeds would do so in 79 %."""
+    """A plain percentile bootstrap of five seeds would cover it in 79 %."""
     low, _, high = bootstrap_band(np.random.default_rng(seeds).normal(size=(seeds, 600)))
     assert 0.84 < np.mean((low <= 0) & (high >= 0)) < 0.95
 
@@ -73,8 +73,8 @@ def test_ninety_percent_intervals_cover_the_truth_about_as_often(seeds: int) -> 
 @given(st.integers(1, 12), st.floats(0.01, 0.99))
 @settings(max_examples=40, deadline=None)
 def test_the_interval_of_a_share_is_exact(runs: int, share: float) -> None:
-    """Its ends are the shares at which so many escapes, or more, or fewer, have a chance of 5 %; it covers 90 % or more."""
-    intervals = [escaped_share([place < escaped for place in range(runs)]) for escaped in range(runs + 1)]
+    """Its ends are the shares at which as many escapes or more, or as many or fewer, have probability 5 %."""
+    intervals = [escaped_share([index < escaped for index in range(runs)]) for escaped in range(runs + 1)]
     for escaped, (mean, low, high, n) in enumerate(intervals):
         assert (mean, n) == (pytest.approx(escaped / runs), runs)
         assert stats.binom.sf(escaped - 1, runs, low) == pytest.approx(0.05 if escaped else 1.0)
@@ -96,7 +96,7 @@ def test_a_share_is_shown_with_its_count() -> None:
         escaped_share([])
 
 
-def test_the_p_value_is_that_of_every_flip_of_signs() -> None:
+def test_the_p_value_is_over_all_sign_flips() -> None:
     a, b = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([1.5, 2.1, 3.9, 4.0, 7.0])
     differences = b - a
     observed = abs(differences.mean())
@@ -109,8 +109,8 @@ def test_the_p_value_is_that_of_every_flip_of_signs() -> None:
 
 def test_equal_conditions_differ_in_about_ten_percent() -> None:
     rng = np.random.default_rng(3)
-    arms = ((rng.normal(size=8), rng.normal(size=8)) for _ in range(200))
-    different = np.mean([paired_comparison(a, b).p_value <= 0.1 for a, b in arms])
+    pairs = ((rng.normal(size=8), rng.normal(size=8)) for _ in range(200))
+    different = np.mean([paired_comparison(a, b).p_value <= 0.1 for a, b in pairs])
     assert 0.04 < different < 0.16
 
 
@@ -137,8 +137,8 @@ def test_statistics_need_no_torch() -> None:
 
 
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), min_size=1, max_size=6))
-def test_holms_correction_is_the_closed_test_of_bonferronis(p_values: list[float]) -> None:
-    """One that could not be tested counts as a member with a p-value of 1."""
+def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float]) -> None:
+    """A comparison that cannot be tested is a member with a p-value of 1."""
     members, tested = range(len(p_values)), [1.0 if math.isnan(value) else value for value in p_values]
     found = holm(p_values)
     for index, value in enumerate(p_values):

@@ -1,4 +1,4 @@
-"""When parts of circuits form: the strongest attention head on the next-token path, and its moments."""
+"""Formation of parts of circuits: the strongest attention head on the next-token path, and the times of its thresholds."""
 
 import pytest
 
@@ -16,15 +16,17 @@ FRAME = circuits_frame(
 )
 
 
-def test_the_strongest_is_on_the_next_token_path() -> None:
+def test_the_strongest_head_is_on_the_next_token_path() -> None:
     best = strongest(FRAME).frame
-    assert best["value"].max() == 0.8, "prediction head 2 has 1.7"
+    assert best["value"].max() == 0.8, "prediction head 2, which is not on the path, has 1.7"
     assert len(best) == 3 * 3 * 4
 
 
-def test_moments_are_thresholds_that_hold() -> None:
+def test_times_are_those_of_thresholds_that_hold() -> None:
     times = circuit_times(strongest(FRAME)).set_index("run")
-    assert times.loc["n1-0", list(THRESHOLDS)].tolist() == [1000, 1000, 2000], "composition needs 0.05, the scores 0.5"
+    assert times.loc["n1-0", list(THRESHOLDS)].tolist() == [1000, 1000, 2000], (
+        "the threshold of composition is 0.05, that of the scores 0.5"
+    )
     assert not times.loc["n2-0", "prefix_matching_observed"]
     unfinished = FRAME.assign(tokens=FRAME["tokens"].where((FRAME["run"] != "n1-0") | (FRAME["step"] != 30)))
     shorter = circuit_times(strongest(unfinished)).set_index("run")

@@ -1,4 +1,4 @@
-"""The tables of compared conditions against sums over all sign flips and deals, written out with numpy."""
+"""Tables of compared conditions agree with sums over all sign flips and permutations, written out with numpy."""
 
 import itertools
 import math
@@ -34,18 +34,18 @@ def grid(seeds: int = 6, **options: Any) -> pd.DataFrame:
 
 
 def sign_flip_p(differences: np.ndarray) -> float:
-    """Share of all assignments of signs whose mean is at least as far from 0."""
+    """Compute the share of sign assignments whose mean is at least as far from 0."""
     flipped = [abs(np.mean(np.multiply(signs, differences))) for signs in itertools.product((1, -1), repeat=len(differences))]
     return float(np.mean(np.array(flipped) >= abs(differences.mean()) - 1e-12))
 
 
 def holm_by_hand(p_values: list[float]) -> list[float]:
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted = {place: (len(p_values) - rank) * p_values[place] for rank, place in enumerate(order)}
-    return [min(1.0, max(adjusted[other] for other in order[: order.index(place) + 1])) for place in range(len(p_values))]
+    adjusted = {index: (len(p_values) - rank) * p_values[index] for rank, index in enumerate(order)}
+    return [min(1.0, max(adjusted[other] for other in order[: order.index(index) + 1])) for index in range(len(p_values))]
 
 
-def test_a_table_of_ends_is_what_numpy_computes_by_hand() -> None:
+def test_a_table_of_ends_agrees_with_numpy() -> None:
     found = compare_ends(grid().sample(frac=1, random_state=0), METRIC, ["n_future"], within=["model.width"])
     table = found.table
     assert found.baseline == "n = 1"
@@ -60,7 +60,7 @@ def test_a_table_of_ends_is_what_numpy_computes_by_hand() -> None:
     compared = table[table["against"] != ""]
     assert compared["difference"].tolist() == pytest.approx([each.mean() for each in differences])
     p_values = [sign_flip_p(each) for each in differences]
-    assert len({round(each, 6) for each in p_values}) > 2, "else the order of Holm is not seen"
+    assert len({round(each, 6) for each in p_values}) > 2, "otherwise the test cannot see the order of Holm"
     assert compared["p_value"].tolist() == pytest.approx(p_values)
     assert compared["p_holm"].tolist() == pytest.approx(holm_by_hand(p_values))
     assert compared["p_least"].tolist() == pytest.approx([4 * 2 / 2**6] * 4), "four comparisons of six pairs"
@@ -73,7 +73,7 @@ def test_a_table_of_ends_is_what_numpy_computes_by_hand() -> None:
 
 
 def test_intervals_have_the_width_of_a_t_interval() -> None:
-    """Of about normal values the expanded percentile bootstrap is about the t interval: 2.015 standard errors for six."""
+    """For nearly normal values the expanded percentile bootstrap is nearly the t interval: 2.015 standard errors for six."""
     table = compare_ends(grid(), METRIC, ["n_future"], within=["model.width"]).table
     for row in table.to_dict("records"):
         values = LEVELS[row["n_future"], row["model.width"]]
@@ -89,7 +89,7 @@ def test_few_seeds_have_no_interval() -> None:
     assert found.baseline == "n = 2"
     assert found.table[["mean_low", "mean_high", "low", "high"]].isna().all(axis=None)
     row = found.table[(found.table["n_future"] == 1) & (found.table["model.width"] == 64)].iloc[0]
-    assert row["difference"] == pytest.approx((LEVELS[2, 64] - LEVELS[1, 64])[:3].mean()), "of a loss, 3 - level"
+    assert row["difference"] == pytest.approx((LEVELS[2, 64] - LEVELS[1, 64])[:3].mean()), "a loss is 3 - level"
     assert compare_ends(grid(), METRIC, ["n_future"], within=["model.width"], baseline="n = 4").baseline == "n = 4"
 
 
@@ -138,20 +138,20 @@ def test_a_single_condition_or_configuration_is_rejected() -> None:
 def test_runs_without_a_partner_are_counted() -> None:
     frame = grid()
     small = frame[frame["model.width"] == 32]
-    gone = (small["n_future"] == 2) & (small["seed"] < 2)
-    found = compare_ends(small[~gone], METRIC)
+    missing = (small["n_future"] == 2) & (small["seed"] < 2)
+    found = compare_ends(small[~missing], METRIC)
     row = found.table.set_index("n_future").loc[2]
     assert (row["runs"], row["pairs"]) == (4, 4)
     assert row["difference"] == pytest.approx((LEVELS[2, 32] - LEVELS[1, 32])[2:].mean())
-    assert found.notes == (), "seeds 0 and 1 of n = 1 have their partners with n = 4"
-    apart = small[(small["n_future"] == 1) == (small["seed"] < 3)]
+    assert found.notes == (), "seeds 0 and 1 of n = 1 have partners with n = 4"
+    unpaired = small[(small["n_future"] == 1) == (small["seed"] < 3)]
     with pytest.raises(LabError, match="no run has the seed of a run with n = 1"):
-        compare_ends(apart, METRIC)
+        compare_ends(unpaired, METRIC)
     part = compare_ends(small[~((small["n_future"] == 2) & (small["seed"] < 2)) & (small["n_future"] != 4)], METRIC)
     assert part.notes == ("2 runs without a partner of the same seed: in no difference",)
 
 
-def test_unfinished_runs_count_in_no_value() -> None:
+def test_unfinished_runs_do_not_count_in_values() -> None:
     frame = grid()
     frame = frame[frame["model.width"] == 32]
     frame = frame.assign(state=np.where(frame["run"] == "2-5", "stopped", "finished"))
@@ -161,23 +161,25 @@ def test_unfinished_runs_count_in_no_value() -> None:
 
 
 TIMES = {1: [60, 80, 100, 120, 140, 160], 2: [20, 40, 40, 60, 80, 100]}
-"""Step of emergence of each seed; beyond 120 it is not seen any more."""
+"""Step of emergence of each seed; it is not observed after step 120."""
 
 
-def late(configuration: Mapping[str, Any], seed: int, step: int) -> dict[str, float]:
+def curve_of_times(configuration: Mapping[str, Any], seed: int, step: int) -> dict[str, float]:
     return {METRIC: float(step >= TIMES[configuration["n_future"]][seed])}
 
 
-def test_a_table_of_times_is_what_numpy_computes_by_hand() -> None:
-    """Runs of 120 steps, evaluated every 10; the threshold counts at two points in a row, so that 120 itself is not seen."""
-    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], late, seeds=6, steps=range(0, 121, 10), tokens_per_step=10)
+def test_a_table_of_times_agrees_with_numpy() -> None:
+    """Runs have 120 steps and a point every 10; a threshold must hold at two points, so that 120 is not observed."""
+    frame = synthetic_frame(
+        [{"n_future": n} for n in (1, 2)], curve_of_times, seeds=6, steps=range(0, 121, 10), tokens_per_step=10
+    )
     table = compare_times(frame, METRIC, 0.5).table.set_index("n_future")
     end = 1200
     seen = {n: np.array(times) < 120 for n, times in TIMES.items()}
     tokens = {n: np.minimum(10 * np.array(times), end) for n, times in TIMES.items()}
     assert table["emerged"].tolist() == [3, 6]
     assert table["share"].tolist() == [0.5, 1.0]
-    assert table["median"].tolist() == [1000.0, 400.0], "half of the runs after the third time"
+    assert table["median"].tolist() == [1000.0, 400.0], "half of the runs have emerged by the third time"
     limits = np.minimum(np.where(seen[1], np.inf, end), np.where(seen[2], np.inf, end))
     restricted = {n: np.minimum(tokens[n], limits) for n in tokens}
     assert table.loc[2, "later"] == pytest.approx(restricted[2].sum() / restricted[1].sum() - 1)
@@ -189,7 +191,7 @@ def test_a_table_of_times_is_what_numpy_computes_by_hand() -> None:
 
 
 def test_times_are_relative_to_the_chosen_baseline() -> None:
-    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], late, seeds=6, steps=range(0, 121, 10))
+    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], curve_of_times, seeds=6, steps=range(0, 121, 10))
     usual, other = (compare_times(frame, METRIC, 0.5, baseline=n).table.set_index("n_future") for n in (1, 2))
     assert 1 + other.loc[1, "later"] == pytest.approx(1 / (1 + usual.loc[2, "later"]))
     assert other["against"].tolist() == ["n = 2", ""]
@@ -197,7 +199,7 @@ def test_times_are_relative_to_the_chosen_baseline() -> None:
 
 
 def log_rank_p(tokens: dict[int, np.ndarray], seen: dict[int, np.ndarray]) -> float:
-    """Two-sided p-value over all deals of the runs, twice the smaller tail; the statistic is written out time by time."""
+    """Compute the two-sided p-value over all permutations of the runs, twice the smaller tail, with a plain statistic."""
     times, events = np.concatenate([tokens[1], tokens[2]]), np.concatenate([seen[1], seen[2]])
 
     def statistic(chosen: np.ndarray) -> float:
@@ -207,15 +209,15 @@ def log_rank_p(tokens: dict[int, np.ndarray], seen: dict[int, np.ndarray]) -> fl
             total += (now & chosen).sum() - now.sum() * (risk & chosen).sum() / risk.sum()
         return round(total, 9)
 
-    deals = [np.isin(np.arange(12), each) for each in itertools.combinations(range(12), 6)]
-    dealt, own = np.array([statistic(each) for each in deals]), statistic(np.arange(12) < 6)
-    return float(min(1.0, 2 * min(np.mean(dealt <= own), np.mean(dealt >= own))))
+    permutations = [np.isin(np.arange(12), each) for each in itertools.combinations(range(12), 6)]
+    permuted, own = np.array([statistic(each) for each in permutations]), statistic(np.arange(12) < 6)
+    return float(min(1.0, 2 * min(np.mean(permuted <= own), np.mean(permuted >= own))))
 
 
 def test_times_of_a_loss_or_of_early_ends_are_rejected() -> None:
     with pytest.raises(LabError, match="falls as a model learns"):
         compare_times(grid(), LOSS, 0.5, ["n_future"], within=["model.width"])
-    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], late, seeds=6, steps=range(0, 121, 10))
+    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], curve_of_times, seeds=6, steps=range(0, 121, 10))
     stopped = frame.assign(reached="accuracy 0.1", state="finished")
     with pytest.raises(LabError, match=r"ended once accuracy 0\.1"):
         compare_times(stopped, METRIC, 0.5)
@@ -223,7 +225,7 @@ def test_times_of_a_loss_or_of_early_ends_are_rejected() -> None:
 
 
 def test_notes_name_diverged_runs_and_lengths_that_differ() -> None:
-    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], late, seeds=6, steps=range(0, 121, 10))
+    frame = synthetic_frame([{"n_future": n} for n in (1, 2)], curve_of_times, seeds=6, steps=range(0, 121, 10))
     frame = frame[(frame["n_future"] == 1) | (frame["step"] <= 90)]
     frame = frame.assign(state=np.where(frame["run"] == "1-0", "diverged", "finished"))
     found = compare_times(frame, METRIC, 0.5)

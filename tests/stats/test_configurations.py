@@ -9,7 +9,7 @@ from lab.stats.paired import paired_comparison
 
 
 def frame(seeds: int = 4) -> pd.DataFrame:
-    """Two sizes, n = 1 and 2, some seeds, three evaluations: the second is the best, n = 2 is better by its seed's share."""
+    """Return a frame of two sizes and n = 1, 2; the second of three evaluations is the best, and n = 2 has better values."""
     rows = []
     for size in ("1M", "3M"):
         for n in (1, 2):
@@ -49,7 +49,7 @@ def test_a_configuration_has_mean_interval_and_seeds() -> None:
     assert row[["mean", "low", "high", "seeds"]].tolist() == pytest.approx([interval.mean, interval.low, interval.high, 6])
 
 
-def test_conditions_are_compared_on_the_seeds_that_both_have() -> None:
+def test_conditions_are_compared_on_common_seeds() -> None:
     values = run_values(frame(), "accuracy/copy/1").sample(frac=1, random_state=0)
     values = values[~((values["seed"] == 3) & (values["n_future"] == 2) & (values["model.size"] == "1M"))]
     table = comparison_table(values, within=["model.size"])
@@ -59,11 +59,11 @@ def test_conditions_are_compared_on_the_seeds_that_both_have() -> None:
     expected = paired_comparison(np.zeros(4), np.array([0.05, 0.06, 0.07, 0.08]))
     assert large["p_value"] == pytest.approx(expected.p_value)
     assert large["p_holm"] == pytest.approx(2 * expected.p_value)
-    assert (small["p_least"], large["p_least"]) == pytest.approx((0.25, 0.25)), "1/4 of three pairs, 2/8 of four"
+    assert (small["p_least"], large["p_least"]) == pytest.approx((0.25, 0.25)), "1/4 with three pairs, 2/8 with four"
     assert not table["found"].any()
 
 
-def test_what_is_found_is_what_holm_leaves_below_a_tenth() -> None:
+def test_found_means_that_holm_is_at_most_a_tenth() -> None:
     table = comparison_table(run_values(frame(seeds=6), "accuracy/copy/1"), within=["model.size"])
     assert table["p_holm"].tolist() == table["p_least"].tolist() == pytest.approx([4 / 64] * 2)
     assert table["found"].all()
@@ -71,12 +71,12 @@ def test_what_is_found_is_what_holm_leaves_below_a_tenth() -> None:
     assert not comparison_table(three, within=["part", "model.size"])["found"].any(), "the same p-values in a family of six"
 
 
-def test_few_seeds_are_listed_beside_their_mean() -> None:
+def test_few_seeds_are_listed_with_their_mean() -> None:
     values = pd.DataFrame({"rate": [1, 1, 2, 2], "seed": [1, 0, 0, 1], "value": [0.25, 0.75, 0.5, 1 / 3]})
     assert seed_table(values, ["rate"]).to_numpy().tolist() == [[1, 0.5, "0.75 0.25"], [2, pytest.approx(5 / 12), "0.5 0.3333"]]
 
 
 def test_conditions_without_a_common_seed_are_left_out() -> None:
     values = run_values(frame(), "accuracy/copy/1")
-    apart = values[(values["seed"] < 2) == (values["n_future"] == 1)]
-    assert comparison_table(apart, within=["model.size"]).empty
+    unpaired = values[(values["seed"] < 2) == (values["n_future"] == 1)]
+    assert comparison_table(unpaired, within=["model.size"]).empty

@@ -19,11 +19,11 @@ TOKENS = [0, 10, 20, 30, 40]
         ([0.1, 0.5, 0.5, 0.4, 0.3], Emergence(10, True)),  # at the threshold counts
     ],
 )
-def test_emergence_is_where_a_metric_passes_and_stays(values: list[float], expected: Emergence) -> None:
+def test_emergence_is_where_a_metric_passes_and_holds(values: list[float], expected: Emergence) -> None:
     assert emergence(TOKENS, values, 0.5) == expected
 
 
-def test_how_long_it_must_stay_can_be_set() -> None:
+def test_the_confirmation_length_can_be_set() -> None:
     values = [0.1, 0.6, 0.7, 0.2, 0.9]
     assert emergence(TOKENS, values, 0.5, hold=1) == Emergence(10, True)
     assert emergence(TOKENS, values, 0.5, hold=3) == Emergence(40, False)
@@ -40,7 +40,7 @@ def test_emergence_agrees_with_its_definition(values: list[float], hold: int) ->
 @pytest.mark.parametrize(
     ("tokens", "values", "hold"), [([], [], 2), ([1, 2], [0.1], 2), ([2, 1], [0.1, 0.2], 2), ([1, 1], [0, 0], 2), ([1], [0], 0)]
 )
-def test_what_is_no_curve_is_rejected(tokens: list[float], values: list[float], hold: int) -> None:
+def test_invalid_curves_are_rejected(tokens: list[float], values: list[float], hold: int) -> None:
     with pytest.raises(ValueError, match=r"must|needs"):
         emergence(tokens, values, 0.5, hold)
 

@@ -11,7 +11,7 @@ SETTINGS = ["rate", "kind", "width"]
 
 
 def configurations(seed: int, count: int = 60) -> pd.DataFrame:
-    """Cells whose mean nothing decides yet."""
+    """Return configurations whose mean depends on no setting."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
         {
@@ -23,7 +23,7 @@ def configurations(seed: int, count: int = 60) -> pd.DataFrame:
     )
 
 
-def test_what_decides_comes_first_and_far_beyond_chance() -> None:
+def test_the_decisive_setting_is_first_and_far_above_chance() -> None:
     table = configurations(0).assign(mean=lambda each: (each["kind"] == "b") + 0.01 * each["mean"])
     found = importance_table(table, SETTINGS)
     assert found["setting"][0] == "kind"
@@ -32,12 +32,12 @@ def test_what_decides_comes_first_and_far_beyond_chance() -> None:
     assert set(found["cells"]) == {60}
 
 
-def test_a_range_is_weighed_by_where_the_best_lie() -> None:
+def test_a_range_counts_by_the_position_of_the_best() -> None:
     table = configurations(1).assign(mean=lambda each: -np.abs(np.log10(each["rate"]) + 2.5))
     assert importance_table(table, SETTINGS)["setting"][0] == "rate"
 
 
-def test_of_a_loss_the_least_are_the_best() -> None:
+def test_the_lowest_losses_are_the_best() -> None:
     table = configurations(2).assign(
         mean=lambda each: np.where(each["kind"] == "a", 0.1, np.where(each["kind"] == "b", 5.0, 1.0))
     )
@@ -53,7 +53,7 @@ def test_unrelated_settings_rarely_exceed_chance() -> None:
     assert sum(passed) <= 9  # of 60, where 3 are expected: more happens once in 400 times
 
 
-def test_what_a_configuration_does_not_have_is_left_out() -> None:
+def test_a_setting_that_some_configurations_lack_is_left_out() -> None:
     table = configurations(3).assign(width=lambda each: each["width"].where(each["kind"] == "a"))
     assert set(importance_table(table, SETTINGS)["setting"]) == set(SETTINGS)
 

@@ -9,7 +9,7 @@ NEVER = 900.0
 
 
 def times(*runs: tuple[int, float, float, float]) -> pd.DataFrame:
-    """Return a table of three events a, b, c; NEVER for one that did not come by the end of the run, 900 tokens."""
+    """Return a table of three events a, b, c; NEVER marks an event that did not occur by the end of the run, 900 tokens."""
     rows = []
     for seed, (n, *moments) in enumerate(runs):
         row: dict[str, object] = {"run": f"{n}-{seed}", "n_future": n, "seed": seed}
@@ -32,7 +32,7 @@ def test_orders_are_counted_for_each_condition() -> None:
     ]
 
 
-def test_an_event_that_came_precedes_one_that_did_not() -> None:
+def test_an_event_that_occurred_precedes_one_that_did_not() -> None:
     table = precedence_table(TIMES, ["a", "b", "c"]).set_index(["n_future", "first", "second"])
     counts = ["before", "together", "after", "neither", "censored"]
     assert table.loc[(1, "a", "b"), counts].tolist() == [2, 1, 0, 0, 0]
@@ -42,10 +42,10 @@ def test_an_event_that_came_precedes_one_that_did_not() -> None:
     assert precedence_table(TIMES, ["c", "a"]).loc[0, counts].tolist() == [0, 0, 3, 0, 1]
 
 
-def test_the_p_value_is_that_of_coins() -> None:
+def test_the_p_value_is_that_of_a_sign_test() -> None:
     table = precedence_table(times(*[(1, 10.0, 20.0, 5.0)] * 7, (1, 20.0, 10.0, 5.0)), ["a", "b", "c"])
     of_a_and_b = table.iloc[0]
     assert (of_a_and_b["before"], of_a_and_b["after"]) == (7, 1)
     assert of_a_and_b["p_value"] == pytest.approx(2 * (1 + 8) / 2**8)
     assert table["p_holm"].min() == pytest.approx(3 * 2 / 2**8)
-    assert precedence_table(TIMES, ["b", "c"]).iloc[1]["p_value"] == 1.0, "nothing came"
+    assert precedence_table(TIMES, ["b", "c"]).iloc[1]["p_value"] == 1.0, "no event occurred"

@@ -1,4 +1,4 @@
-"""A/A on real runs: sixteen models that differ in the seed alone, dealt into two arms again and again."""
+"""An A/A test on real runs: sixteen models that differ in the seed alone, divided into two groups many times."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SETTINGS = {
     "model.width": 32, "optimiser.peak_lr": 1.5e-2, "steps": 400, "schedule.warmup_steps": 30, "evaluation.every": 20,
     "evaluation.examples": 64, "evaluation.measures.induction": 0,
 }  # fmt: skip
-DEALS = 200
+DIVISIONS = 200
 
 
 @pytest.mark.slow
@@ -30,15 +30,15 @@ def test_models_that_differ_in_seed_alone_rarely_differ(tmp_path: Path) -> None:
     assert times["passed"].nunique() > 4, "the runs must differ for the check to mean anything"
     rng = np.random.default_rng(0)
     called = {"accuracy": 0, "time": 0, "log-rank": 0}
-    for _ in range(DEALS):
-        place = rng.permutation(16)
-        dealt = pd.DataFrame({"seed": range(16), "arm": place // 8, "pair": place % 8})
+    for _ in range(DIVISIONS):
+        order = rng.permutation(16)
+        divided = pd.DataFrame({"seed": range(16), "group": order // 8, "pair": order % 8})
         accuracies, moments = (
-            table.merge(dealt, on="seed").drop(columns="seed").rename(columns={"pair": "seed"}) for table in (early, times)
+            table.merge(divided, on="seed").drop(columns="seed").rename(columns={"pair": "seed"}) for table in (early, times)
         )
-        compared = survival_comparisons(moments, "passed", column="arm")
-        called["accuracy"] += int(comparison_table(accuracies, column="arm", baseline=0)["p_value"].iloc[0] <= 0.1)
+        compared = survival_comparisons(moments, "passed", column="group")
+        called["accuracy"] += int(comparison_table(accuracies, column="group", baseline=0)["p_value"].iloc[0] <= 0.1)
         called["time"] += int(compared["p_paired"].iloc[0] <= 0.1)
         called["log-rank"] += int(compared["p_log_rank"].iloc[0] <= 0.1)
     print(called)
-    assert all(stats.binomtest(count, DEALS, 0.1, alternative="greater").pvalue > 0.01 for count in called.values()), called
+    assert all(stats.binomtest(count, DIVISIONS, 0.1, alternative="greater").pvalue > 0.01 for count in called.values()), called

@@ -1,4 +1,4 @@
-"""The share of runs that solve a task against runs counted by hand."""
+"""The share of runs that solve a task agrees with runs counted by hand."""
 
 import math
 from typing import Any
@@ -14,9 +14,9 @@ from tests.helpers.frames import synthetic_frame
 
 METRIC = "accuracy/copy/1"
 ENDS = {1: [0.2, 0.94, 0.95, 0.3, 1.0, 0.1], 2: [0.99, 1.0, 0.97, 0.96, 1.0, 0.4]}
-"""End value of each seed: two of n = 1 and five of n = 2 are at 0.95 or above."""
+"""End value of each seed; two of n = 1 and five of n = 2 are at 0.95 or above."""
 BEGINS = {1: [100, 60, 80, 100, 40, 100], 2: [20, 20, 40, 60, 20, 80]}
-"""Step from which on a run is at 0.6, until its last step."""
+"""Step from which a run is at 0.6, until its last step."""
 
 
 def runs(**columns: Any) -> pd.DataFrame:
@@ -32,8 +32,8 @@ def table(frame: pd.DataFrame, threshold: float = 0.95, metric: str = METRIC, **
     return solved_table(frame, metric, threshold, ["n_future"], **options).set_index("n_future")
 
 
-def exact(count: int, runs: int) -> tuple[float, float]:
-    """Clopper and Pearson's interval by the quantiles of the beta distribution."""
+def exact_interval(count: int, runs: int) -> tuple[float, float]:
+    """Compute Clopper and Pearson's interval from quantiles of the beta distribution."""
     low = 0.0 if count == 0 else beta.ppf(0.05, count, runs - count + 1)
     high = 1.0 if count == runs else beta.ppf(0.95, count + 1, runs - count)
     return float(low), float(high)
@@ -45,19 +45,19 @@ def test_runs_at_the_threshold_or_above_are_counted() -> None:
     assert found["solved_of"].tolist() == [6, 6]
     assert found["solved_share"].tolist() == pytest.approx([2 / 6, 5 / 6])
     for n, count in ((1, 2), (2, 5)):
-        assert tuple(found.loc[n, ["solved_low", "solved_high"]]) == pytest.approx(exact(count, 6))
+        assert tuple(found.loc[n, ["solved_low", "solved_high"]]) == pytest.approx(exact_interval(count, 6))
     assert table(runs(), 0.2)["solved"].tolist() == [5, 6]
 
 
-def test_onset_is_the_time_by_which_half_had_begun() -> None:
-    """Of n = 1 the onsets are 40, 60, 80 and three never; of n = 2 they are 20, 20, 20, 40, 60 and one never."""
+def test_onset_is_the_time_by_which_half_had_emerged() -> None:
+    """With n = 1 the onsets are 40, 60, 80 and three times never; with n = 2 they are 20, 20, 20, 40, 60 and once never."""
     assert table(runs())["onset"].tolist() == [800.0, 200.0]
     late = runs()
     late.loc[(late["n_future"] == 1) & (late["step"] < 100), "value"] = 0.1
     assert math.isnan(table(late)["onset"][1]), "fewer than half reached it"
 
 
-def test_of_a_loss_less_is_solved_and_it_has_no_onset() -> None:
+def test_a_low_loss_counts_as_solved_and_has_no_onset() -> None:
     found = table(runs(), 0.05 + 1e-9, "loss/all/1")
     assert found["solved"].tolist() == [2, 5]
     assert found["onset"].isna().all()
@@ -74,7 +74,7 @@ def test_a_run_that_diverged_is_not_solved() -> None:
     frame.loc[(frame["run"] == "1-0") & (frame["step"] == 100), "value"] = np.nan
     found = table(frame)
     assert (found["solved_of"][2], found["solved"][2]) == (6, 4)
-    assert table(frame, 0.5, rule="best")["solved"][2] == 5, "it was at 0.6 before"
+    assert table(frame, 0.5, rule="best")["solved"][2] == 5, "the run was at 0.6 before"
     assert notes_on_solved(frame, METRIC, 0.95) == ["diverged, so that they count as not solved: 1-0"]
     compared = compare_ends(frame, METRIC, solved=0.95)
     assert compared.table["runs"].tolist() == [6, 5], "the mean is over finished runs"
@@ -93,7 +93,7 @@ def test_a_run_that_ended_early_below_the_threshold_is_unknown() -> None:
     assert note == (
         "whether they solve it is not known of 1 run that ended early (evaluation.stop): choose a threshold that they passed"
     )
-    assert table(frame, 0.2)["solved"].tolist() == [5, 6], "it passed this one"
+    assert table(frame, 0.2)["solved"].tolist() == [5, 6], "the run passed this threshold"
 
 
 def test_a_comparison_has_the_share_only_if_it_is_asked_for() -> None:

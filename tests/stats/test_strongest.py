@@ -8,12 +8,12 @@ RUN = {"task": "star", "parameters": 1, "state": "finished", "tokens": 10}
 def frame_of(rows: dict[tuple[object, ...], list[float]], names: list[str], quantity: str) -> pd.DataFrame:
     """Return a frame of five seeds each of n = 1 and n = 2, in which n = 2 has twice the value, and of an earlier step."""
     return pd.DataFrame(
-        {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "step": step, **RUN, **dict(zip(names, place, strict=True))}
+        {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "step": step, **RUN, **dict(zip(names, coordinates, strict=True))}
         | {"quantity": quantity, "value": n * value if step == 2 else 99.0}
         for n in (1, 2)
         for seed in range(5)
         for step in (1, 2)
-        for place, value in ((place, values[seed]) for place, values in rows.items())
+        for coordinates, value in ((coordinates, values[seed]) for coordinates, values in rows.items())
     )
 
 
@@ -36,12 +36,12 @@ def test_components_come_in_the_order_of_their_effects() -> None:
 
 
 def test_states_of_the_residual_stream_are_left_out() -> None:
-    places = {
+    states = {
         ("residual", "trunk.0", -1, "changed", "verb"): [1.0] * 5,
         ("attention", "trunk.1", -1, "answer-1", ""): [0.5] * 5,
         ("mlp", "trunk.1", -1, "answer-1", ""): [float("nan")] * 5,
     }
-    frame = frame_of(places, ["component", "site", "attention_head", "position", "role"], "restored")
+    frame = frame_of(states, ["component", "site", "attention_head", "position", "role"], "restored")
     (table,) = strongest_states(frame).values()
     assert table["component"].to_list() == ["attention"]
     assert table["n = 2"].to_list() == ["1.00 [1.00, 1.00]"]

@@ -16,13 +16,13 @@ def rows(**coordinates: object) -> pd.DataFrame:
     return pd.DataFrame([{**each, **coordinates} for each in of_runs])
 
 
-def test_weights_stand_side_by_side() -> None:
+def test_conditions_are_columns() -> None:
     (table,) = choice_weights(pd.concat([rows(role="choice", quantity=each) for each in ("loss", "gradient")])).values()
     assert list(table.columns) == ["role", "quantity", "n = 1", "n = 2"]
-    assert table[["n = 1", "n = 2"]].to_numpy().tolist() == [["1.25", "2.25"]] * 2, "the last step"
+    assert table[["n = 1", "n = 2"]].to_numpy().tolist() == [["1.25", "2.25"]] * 2, "the values are those of the last step"
 
 
 def test_positions_are_left_out() -> None:
-    frame = pd.concat([rows(quantity="first error", role="all", position=place) for place in (-1, 0, 1)])
+    frame = pd.concat([rows(quantity="first error", role="all", position=position) for position in (-1, 0, 1)])
     (table,) = answer_errors(frame).values()
     assert table.to_numpy().tolist() == [["first error", "all", "1.25", "2.25"]]

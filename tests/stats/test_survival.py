@@ -16,7 +16,7 @@ RUNS = st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_siz
 
 @given(RUNS)
 @settings(max_examples=60, deadline=None)
-def test_the_share_is_the_product_of_surviving_each_time(runs: list[tuple[int, bool]]) -> None:
+def test_the_share_is_the_product_over_times(runs: list[tuple[int, bool]]) -> None:
     curve = survival_curve([time for time, _ in runs], [seen for _, seen in runs])
     assert curve.loc[0, ["tokens", "share"]].tolist() == [0.0, 1.0]
     share = 1.0
@@ -59,29 +59,29 @@ def test_a_survival_curve_of_nothing_is_rejected() -> None:
         survival_curve([], [])
 
 
-Arm = list[tuple[int, bool]]
+Group = list[tuple[int, bool]]
 
 
-def observed_minus_expected(a: Arm, b: Arm) -> float:
-    """Of arm a, time by time, as in a textbook."""
+def observed_minus_expected(a: Group, b: Group) -> float:
+    """Compute observed minus expected events of group a, one time after the other, as in a textbook."""
     difference = 0.0
     for time in {time for time, seen in a + b if seen}:
-        risk = [sum(other >= time for other, _ in arm) for arm in (a, b)]
-        events = [sum(other == time and seen for other, seen in arm) for arm in (a, b)]
+        risk = [sum(other >= time for other, _ in group) for group in (a, b)]
+        events = [sum(other == time and seen for other, seen in group) for group in (a, b)]
         difference += events[0] - sum(events) * risk[0] / sum(risk)
     return difference
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), min_size=5, max_size=8), st.integers(2, 3))
 @settings(max_examples=60, deadline=None)
-def test_the_log_rank_test_permutes_runs_exhaustively(runs: Arm, size: int) -> None:
-    dealt = []
+def test_the_log_rank_test_permutes_runs_exhaustively(runs: Group, size: int) -> None:
+    permuted = []
     for chosen in itertools.combinations(range(len(runs)), size):
-        rest = [run for place, run in enumerate(runs) if place not in chosen]
-        dealt.append(observed_minus_expected([runs[place] for place in chosen], rest))
-    below, above = (np.mean([sign * each <= sign * dealt[0] + 1e-9 for each in dealt]) for sign in (1, -1))
-    arms = runs[:size], runs[size:]
-    found = log_rank(*(list(column) for arm in arms for column in zip(*arm, strict=True)))
+        rest = [run for index, run in enumerate(runs) if index not in chosen]
+        permuted.append(observed_minus_expected([runs[index] for index in chosen], rest))
+    below, above = (np.mean([sign * each <= sign * permuted[0] + 1e-9 for each in permuted]) for sign in (1, -1))
+    groups = runs[:size], runs[size:]
+    found = log_rank(*(list(column) for group in groups for column in zip(*group, strict=True)))
     assert found == pytest.approx(min(1.0, 2 * min(below, above)))
 
 
@@ -106,27 +106,27 @@ def test_complete_separation_of_eight_and_eight_has_the_least_p() -> None:
     assert found == pytest.approx(2 / math.comb(16, 8))
 
 
-def test_runs_that_begin_with_it_have_emerged_at_the_start() -> None:
+def test_runs_that_start_above_have_emerged_at_the_start() -> None:
     assert survival_curve([0, 0, 50], [True] * 3)[["tokens", "share"]].to_numpy().tolist() == [
         [0, pytest.approx(1 / 3)],
         [50, 0],
     ]
 
 
-def test_conditions_in_which_nothing_happened_do_not_differ() -> None:
+def test_conditions_without_events_do_not_differ() -> None:
     assert log_rank([5.0, 5.0], [False, False], [5.0, 6.0], [False, False]) == 1.0
-    assert log_rank([5.0, 5.0], [True, True], [5.0, 5.0], [True, True]) == 1.0, "all at one time"
-    assert math.isnan(log_rank([5.0, 5.0], [True, True], [6.0], [True])), "a single run"
+    assert log_rank([5.0, 5.0], [True, True], [5.0, 5.0], [True, True]) == 1.0, "all events have one time"
+    assert math.isnan(log_rank([5.0, 5.0], [True, True], [6.0], [True])), "there is a single run"
 
 
-def test_every_two_conditions_are_compared_by_runs_and_pairs() -> None:
+def test_all_pairs_of_conditions_are_compared() -> None:
     rng = np.random.default_rng(0)
     rows = []
-    for arm, late in (("plain", 1000.0), ("two heads", 300.0), ("again", 300.0)):
+    for group, late in (("plain", 1000.0), ("two heads", 300.0), ("again", 300.0)):
         for seed in range(8):
             time = min(1000.0, late * rng.uniform(0.8, 1.2))
-            rows.append({"arm": arm, "seed": seed, "onset": time, "onset_observed": time < 1000.0})
-    found = survival_comparisons(pd.DataFrame(rows), "onset", column="arm").set_index(["a", "b"])
+            rows.append({"group": group, "seed": seed, "onset": time, "onset_observed": time < 1000.0})
+    found = survival_comparisons(pd.DataFrame(rows), "onset", column="group").set_index(["a", "b"])
     assert list(found.index) == [("plain", "two heads"), ("plain", "again"), ("two heads", "again")]
     assert found.loc[("plain", "two heads"), "p_log_rank_holm"] < 0.01
     assert found.loc[("plain", "two heads"), "p_paired"] == pytest.approx(2 / 2**8)
@@ -141,21 +141,21 @@ def test_every_two_conditions_are_compared_by_runs_and_pairs() -> None:
 
 
 def test_a_comparison_without_events_stays_in_the_family() -> None:
-    """AUDIT M1: without it the least p-value of eight pairs would look as if fewer comparisons had been made."""
+    """Without it the least p-value of eight pairs would be corrected for too few comparisons."""
     times = {"plain": 900.0, "again": 900.0, "two heads": 300.0}
     rows = [
-        {"arm": arm, "seed": seed, "onset": time, "onset_observed": time < 900}
-        for arm, time in times.items()
+        {"group": group, "seed": seed, "onset": time, "onset_observed": time < 900}
+        for group, time in times.items()
         for seed in range(8)
     ]
-    found = survival_comparisons(pd.DataFrame(rows), "onset", column="arm").set_index(["a", "b"])
+    found = survival_comparisons(pd.DataFrame(rows), "onset", column="group").set_index(["a", "b"])
     assert found.loc[("plain", "again"), ["pairs", "neither", "p_paired"]].tolist() == [8, 8, 1.0]
     assert found.loc[("plain", "two heads"), "p_paired_holm"] == pytest.approx(3 * 2 / 2**8)
 
 
 @pytest.mark.slow
 def test_the_log_rank_test_is_conservative_for_similar_pairs() -> None:
-    """Two conditions that are the same; the seed makes half of the variance of log times."""
+    """Both conditions have one distribution; the seed causes half of the variance of log times."""
     rng, found = np.random.default_rng(0), 0
     for _ in range(200):
         luck = rng.normal(size=8)

@@ -35,7 +35,7 @@ def test_uncensored_times_are_compared_as_a_ratio_of_means() -> None:
 
 
 def test_censored_runs_count_with_their_length() -> None:
-    """By hand: restricted times of n = 1 are 100, 200, 300, 900, 900 and of n = 2 900, 900, 100, 900, 200."""
+    """The restricted times are 100, 200, 300, 900, 900 with n = 1 and 900, 900, 100, 900, 200 with n = 2."""
     times = table({1: [100, 200, 300, 900, 900], 2: [900, 900, 100, 900, 200]}, {(2, 0), (2, 1), (1, 3), (2, 3), (1, 4)})
     comparison = compare_emergence(times, 1, 2, "onset")
     assert (comparison.n, comparison.never_a, comparison.never_b, comparison.neither) == (5, 2, 3, 1)
@@ -43,8 +43,8 @@ def test_censored_runs_count_with_their_length() -> None:
     assert comparison.p_value == pytest.approx(14 / 16), "all flips but ±(800 - 700 + 200 - 700) are as far from 0"
 
 
-def test_a_run_that_ended_too_soon_is_no_evidence() -> None:
-    """Of n = 2 all runs end at 100, where n = 1 had not emerged either: both were watched up to there alone."""
+def test_a_run_that_ended_too_early_is_no_evidence() -> None:
+    """All runs of n = 2 end at 100, before any run of n = 1 emerged; both count as observed up to there."""
     times = table({1: [150, 140, 160, 150, 170, 150], 2: [100] * 6}, {(2, seed) for seed in range(6)})
     comparison = compare_emergence(times, 1, 2, "onset")
     assert (comparison.difference, comparison.p_value, comparison.neither) == (0.0, 1.0, 6)
@@ -58,15 +58,15 @@ PAIRS = st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.integers(1, 4), 
 
 @given(PAIRS)
 def test_restricted_times_hold_for_every_true_time(pairs: list[tuple[int, bool, int, bool]]) -> None:
-    """Whatever the true times of censored runs are, beyond their ends: the comparison is the same, and by brute force."""
+    """Any true times of censored runs, after their ends, give the same comparison; it agrees with brute force."""
     times = table({1: [a for a, *_ in pairs], 2: [b for _, _, b, _ in pairs]})
     times["onset_observed"] = [seen for _, seen, _, _ in pairs] + [seen for *_, seen in pairs]
     comparison = compare_emergence(times, 1, 2, "onset")
     restricted = []
     for a, seen_a, b, seen_b in pairs:
-        watched = min([end for end, seen in ((a, seen_a), (b, seen_b)) if not seen], default=math.inf)
+        observed_until = min([end for end, seen in ((a, seen_a), (b, seen_b)) if not seen], default=math.inf)
         truths = itertools.product([a] if seen_a else [a, a + 0.5, 99], [b] if seen_b else [b, b + 0.5, 99])
-        possible = {(min(one, watched), min(other, watched)) for one, other in truths}
+        possible = {(min(one, observed_until), min(other, observed_until)) for one, other in truths}
         assert len(possible) == 1
         restricted += list(possible)
     first, second = np.array(restricted, dtype=float).T
@@ -76,7 +76,7 @@ def test_restricted_times_hold_for_every_true_time(pairs: list[tuple[int, bool, 
     assert comparison.p_value == pytest.approx(np.mean([flip >= flips[0] - 1e-9 for flip in flips]))
 
 
-def test_what_is_there_from_the_start_has_no_size() -> None:
+def test_emergence_at_the_start_has_no_size() -> None:
     comparison = compare_emergence(table({1: [0] * 6, 2: [1, 2, 6, 6, 7, 9]}), 1, 2, "onset")
     assert math.isnan(comparison.difference)
     assert comparison.p_value == pytest.approx(2 / 64)
@@ -93,19 +93,19 @@ def test_several_runs_of_one_seed_are_rejected() -> None:
         compare_emergence(times, 1, 2, "onset")
 
 
-def test_no_pair_gives_no_comparison() -> None:
+def test_without_pairs_there_is_no_comparison() -> None:
     never = compare_emergence(table({1: [9.0], 2: [9.0]}, {(1, 0), (2, 0)}), 1, 2, "onset")
-    apart = compare_emergence(table({1: [9.0], 2: [9.0]}).assign(seed=[0, 1]), 1, 2, "onset")
-    assert (never.n, apart.n) == (1, 0)
-    assert apart.unpaired == 2
-    for comparison in (never, apart):
+    unpaired_only = compare_emergence(table({1: [9.0], 2: [9.0]}).assign(seed=[0, 1]), 1, 2, "onset")
+    assert (never.n, unpaired_only.n) == (1, 0)
+    assert unpaired_only.unpaired == 2
+    for comparison in (never, unpaired_only):
         assert "nothing can be said" in emergence_sentence(comparison, 1, 2, WHAT)
 
 
 CLEAR = Comparison(8, -0.2, -0.3, -0.1, 0.01, "exact sign-flip permutation")
 
 
-def test_sentences_claim_what_the_numbers_allow_and_no_more() -> None:
+def test_sentences_claim_no_more_than_the_numbers_allow() -> None:
     text = emergence_sentence(CLEAR, 1, 2, WHAT)
     assert text == (
         "Copying reaches 50 % accuracy 20 % earlier in tokens seen with n = 2 than with n = 1 "
@@ -152,7 +152,7 @@ def test_the_corrected_p_value_alone_decides_what_is_found(p_value: float, high:
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [6, 8])
 def test_equal_conditions_differ_in_at_most_a_tenth(seeds: int) -> None:
-    """A/A: 200 studies of synthetic emergence curves; both conditions have one distribution and share their seeds' luck.
+    """Run an A/A test of 200 studies of synthetic emergence curves; both conditions have one distribution and paired seeds.
 
     In `censored` runs end when about two of three have emerged.
     """

@@ -31,13 +31,13 @@ def test_the_plan_counts_runs_and_writes_nothing(capsys: pytest.CaptureFixture[s
     assert re.search(r"about \S+ \w+ with 2 workers", out)
     assert "1 configuration cannot be trained" in out
     (flops,) = re.findall(r"(\S+) training FLOPs", out)
-    made = [each for _, each in prepare("s.yaml").checked.possible]
-    assert float(flops) == pytest.approx(5 * sum(each.flops_per_step * each.steps for each in made), rel=0.05)
+    possible = [each for _, each in prepare("s.yaml").checked.possible]
+    assert float(flops) == pytest.approx(5 * sum(each.flops_per_step * each.steps for each in possible), rel=0.05)
     assert [path.name for path in Path.cwd().iterdir()] == ["s.yaml"]
 
 
-def test_the_planned_time_is_that_of_a_run(tmp_path: Path) -> None:
-    """Within a factor of six, since the machine may be busy; the estimate comes from 8 steps, the run has 300."""
+def test_the_planned_time_agrees_with_a_run(tmp_path: Path) -> None:
+    """They agree within a factor of six, since the machine may be busy; the estimate is from 8 steps, the run has 300."""
     width = {"model.width": {"kind": "int", "low": 8, "high": 16, "step": 8}}
     description = search({"steps": 300, "evaluation.every": 50}, budget={"trials": 1}, search=width)
     expected = prepare(description, tmp_path / "out").plan()

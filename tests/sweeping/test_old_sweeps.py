@@ -1,4 +1,4 @@
-"""A sweep of version 0.1.0, killed in its second run, resumes from its own folder."""
+"""A sweep of version 0.1.0 that was killed in its second run resumes from its folder."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The states of a sweep's runs are those that their processes and folders have, and asking for them changes nothing."""
+"""The states of a sweep's runs follow from their processes and folders; reading them changes nothing."""
 
 import os
 from collections.abc import Callable
@@ -26,11 +26,11 @@ def states(job: Job) -> dict[str, str]:
     return dict(collect(job).runs.set_index("run")["state"])
 
 
-def cut_short(job: Job, patch: pytest.MonkeyPatch, seen: Callable[[], object] = lambda: None) -> None:
-    """A worker that leaves its first run in the middle, and its folder as a kill does; `seen` is called just before."""
+def stop_in_first_run(job: Job, patch: pytest.MonkeyPatch, before_end: Callable[[], object] = lambda: None) -> None:
+    """Stop a worker within its first run, which leaves the folder as a kill does; `before_end` is called just before."""
 
     def end(*_: object) -> None:
-        seen()
+        before_end()
         raise StorageLost
 
     with patch.context() as inside:
@@ -42,7 +42,7 @@ def cut_short(job: Job, patch: pytest.MonkeyPatch, seen: Callable[[], object] = 
 def test_only_a_run_held_by_a_process_is_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = set_up_sweep(grid(seeds=1), tmp_path)
     during: list[dict[str, str]] = []
-    cut_short(job, monkeypatch, lambda: during.append(states(job)))
+    stop_in_first_run(job, monkeypatch, lambda: during.append(states(job)))
     assert during == [{"n1-seed0": "running", "n2-seed0": "waiting"}]
     assert states(job) == {"n1-seed0": "killed", "n2-seed0": "waiting"}
     record = tmp_path / "n1-seed0" / RECORD
@@ -63,7 +63,7 @@ def test_a_claimed_trial_is_running_and_a_released_one_waits(tmp_path: Path) -> 
 
 
 def test_a_finished_run_counts_in_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search's trial whose second seed fails: the first is a whole run, and the cell is marked as incomplete."""
+    """The second seed of a search's trial fails: the first is a finished run, and the configuration is incomplete."""
     usual = worker.train
 
     def train(experiment: Any, path: Path, **options: Any) -> Any:
@@ -76,12 +76,12 @@ def test_a_finished_run_counts_in_a_failed_trial(tmp_path: Path, monkeypatch: py
     run_worker(job)
     found = collect(job)
     assert states(job) == {"trial0000-seed0": "finished", "trial0000-seed1": "failed"}
-    (cell,) = found.configurations().to_dict("records")
-    assert (cell["seeds"], cell["others"]) == ("1 of 2", "1 failed")
+    (row,) = found.configurations().to_dict("records")
+    assert (row["seeds"], row["others"]) == ("1 of 2", "1 failed")
     assert found.missing() == ["trial0000-seed1: failed: RuntimeError: lost"]
 
 
-def test_a_damaged_run_is_named_and_hides_no_other(tmp_path: Path) -> None:
+def test_a_damaged_run_is_named_and_does_not_hide_others(tmp_path: Path) -> None:
     job = set_up_sweep(search(budget={"trials": 2}), tmp_path)
     run_worker(job)
     (tmp_path / "trial0000-seed0/metrics.csv").write_text("nonsense\n")
@@ -90,52 +90,52 @@ def test_a_damaged_run_is_named_and_hides_no_other(tmp_path: Path) -> None:
     assert "trial0000-seed0/metrics.csv: not a table of metrics" in line
 
 
-def everything(folder: Path) -> dict[str, tuple[int, int]]:
+def stat_files(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in [folder, *folder.rglob("*")]}
 
 
-def opened_for_writing(patch: pytest.MonkeyPatch) -> list[Any]:
-    """Files that are opened for writing from now on."""
+def record_writes(patch: pytest.MonkeyPatch) -> list[Any]:
+    """Record the files that are opened for writing from now on."""
     import builtins
     import io
 
     found: list[Any] = []
     usual_open, usual_os_open = builtins.open, os.open
 
-    def opened(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+    def open_(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
         if set(mode) & set("wax+"):
             found.append(file)
         return usual_open(file, mode, *arguments, **named)
 
-    def os_opened(file: Any, flags: int, *arguments: Any, **named: Any) -> int:
+    def os_open(file: Any, flags: int, *arguments: Any, **named: Any) -> int:
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             found.append(file)
         return usual_os_open(file, flags, *arguments, **named)
 
-    patch.setattr(builtins, "open", opened)
-    patch.setattr(io, "open", opened)
-    patch.setattr(os, "open", os_opened)
+    patch.setattr(builtins, "open", open_)
+    patch.setattr(io, "open", open_)
+    patch.setattr(os, "open", os_open)
     return found
 
 
 def test_showing_a_sweep_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also one that was killed while it wrote its journal."""
+    """Neither does showing a sweep that was killed while it wrote its journal."""
     monkeypatch.chdir(tmp_path)
     Path("s.yaml").write_text(yaml.safe_dump(grid(seeds=1)))
     job = set_up_sweep(grid(seeds=1), Path("out"))
-    cut_short(job, monkeypatch)
+    stop_in_first_run(job, monkeypatch)
     with job.place.journal.open("a") as file:
         file.write('{"op_code": 4, "wor')
-    before = everything(tmp_path)
+    before = stat_files(tmp_path)
     with monkeypatch.context() as patch:
-        found = opened_for_writing(patch)
+        found = record_writes(patch)
         assert main(["sweep", "show", "s.yaml", "--out", "out"]) == 0
         found = [file for file in found if file != os.devnull]
     assert "2 runs of 2 configurations: 1 killed, 1 waiting" in capsys.readouterr().out
     assert found == []
-    assert everything(tmp_path) == before
+    assert stat_files(tmp_path) == before
     assert isinstance(collect(job), Results)
 
 

@@ -66,11 +66,11 @@ def test_results_and_frame_cover_every_run(tmp_path: Path) -> None:
     found.write()
     assert {"runs.csv", "frame.csv", "sweep.yaml", "study.journal"} <= {path.name for path in tmp_path.iterdir()}
     (tmp_path / found.runs["run"][0] / "run.json").write_text("{}")
-    assert found.frame()["run"].nunique() == 7, "a run that cannot be read hides no other"
+    assert found.frame()["run"].nunique() == 7, "an unreadable run does not hide the others"
 
 
 def test_failures_are_recorded_and_the_rest_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cell whose settings do not go together, one that diverges, and one for which there is no memory."""
+    """Configurations fail if their settings contradict each other, if they diverge, or if memory runs out."""
     usual = worker.train
 
     def train(experiment: lab.Experiment, path: Path, **options: Any) -> lab.Run:
@@ -79,11 +79,11 @@ def test_failures_are_recorded_and_the_rest_is_trained(tmp_path: Path, monkeypat
         return usual(experiment, path, **options)
 
     monkeypatch.setattr(worker, "train", train)
-    arms = {
+    labels = {
         "fine": {"n_future": 1}, "gap": {"n_future": 4}, "wild": {"optimiser.peak_lr": 1e30, "optimiser.clip_norm": None},
         "huge": {"model.width": 16},
     }  # fmt: skip
-    job = set_up_sweep(grid(grid={"arm": arms, "model.layers": [4, 5]}, seeds=1), tmp_path)
+    job = set_up_sweep(grid(grid={"arm": labels, "model.layers": [4, 5]}, seeds=1), tmp_path)
     updates = [update for update in run_worker(job) if update.ended is not None]
     assert len(updates) == 8
     found = collect(job)
@@ -114,7 +114,7 @@ def test_failed_runs_are_retried_on_request_only(tmp_path: Path, monkeypatch: py
     plan_retries(job, study, retry_failed=False)
     assert run_worker(job) == []
     plan_retries(job, study, retry_failed=True)
-    plan_retries(job, study, retry_failed=True)  # asked twice before it was done: once is enough
+    plan_retries(job, study, retry_failed=True)  # a second request before the retry has no further effect
     run_worker(job)
     assert collect(job).sentence() == "2 runs of 2 configurations: 2 finished"
     assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] * 2
@@ -143,7 +143,7 @@ def test_a_search_scores_the_mean_over_seeds(tmp_path: Path) -> None:
     assert collect(job).configurations()["seeds"].tolist() == ["2 of 2"] * 3
 
 
-def test_training_time_is_a_budget(tmp_path: Path) -> None:
+def test_training_time_can_be_the_budget(tmp_path: Path) -> None:
     job = set_up_sweep(search(budget={"seconds": 1e-9}), tmp_path)
     run_worker(job)
     assert len(open_study(job).trials) == 1
@@ -157,7 +157,7 @@ def test_rule_best_takes_the_best_evaluation(tmp_path: Path) -> None:
         assert trial.value == min(row.value for row in run.metrics() if row.metric == "loss/all/1")
 
 
-def test_preparing_writes_nothing(tmp_path: Path) -> None:
+def test_preparing_a_sweep_writes_nothing(tmp_path: Path) -> None:
     prepare(grid(), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

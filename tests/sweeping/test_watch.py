@@ -27,7 +27,7 @@ def change_to_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
-    """Return a list of what happens between looks, in order; time passes by as many seconds as are slept."""
+    """Return a list of events, of which each sleep runs the next; the clock advances by the seconds of each sleep."""
     events: list[Callable[[], object]] = []
     now = [1000.0]
 
@@ -41,15 +41,15 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     return events
 
 
-def begun(path: str = "runs/a", **settings: object) -> Growing:
+def start_run(path: str = "runs/a", **settings: object) -> Growing:
     experiment = lab.experiment("induction", {"steps": 100, "schedule.warmup_steps": 0, **settings})
     run = Growing(Path(path), experiment)
     run.measure(0, 0.1)
     return run
 
 
-def text_of(*, terminal: bool = False, **options: object) -> str:
-    """Watch the runs and return what a terminal, or a pipe, has got."""
+def watch_output(*, terminal: bool = False, **options: object) -> str:
+    """Watch the runs and return the output to a terminal or a pipe."""
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=terminal, width=100, color_system=None, legacy_windows=False)
     lab.watch("runs", console=console, **options)  # type: ignore[arg-type]
@@ -57,9 +57,9 @@ def text_of(*, terminal: bool = False, **options: object) -> str:
 
 
 def test_lines_follow_a_run_to_its_end(events: list[Callable[[], object]]) -> None:
-    run = begun()
+    run = start_run()
     events += [lambda: run.measure(20, 0.25), lambda: None, lambda: run.measure(100, 0.9), run.end]
-    assert text_of().splitlines() == [
+    assert watch_output().splitlines() == [
         "a  running  step 0/100  accuracy/copy/1 0.100",
         "a  running  step 20/100  accuracy/copy/1 0.250  8 s left",
         "a  running  step 100/100  accuracy/copy/1 0.900  0 s left",
@@ -69,16 +69,16 @@ def test_lines_follow_a_run_to_its_end(events: list[Callable[[], object]]) -> No
 
 
 @pytest.mark.parametrize("state", ["killed", "diverged", "stopped"])
-def test_a_run_that_ends_in_any_way_ends_the_watch(state: str, events: list[Callable[[], object]]) -> None:
-    run = begun()
+def test_any_end_of_a_run_ends_the_watch(state: str, events: list[Callable[[], object]]) -> None:
+    run = start_run()
     events.append(lambda: run.end(state))
-    assert text_of().splitlines()[-1].startswith(f"a  {state}  step 0/100")
+    assert watch_output().splitlines()[-1].startswith(f"a  {state}  step 0/100")
 
 
-def test_the_next_run_of_a_command_is_awaited(events: list[Callable[[], object]]) -> None:
-    first, others = begun("runs/a"), []
-    events += [first.end, lambda: others.append(begun("runs/b", seed=1)), lambda: others[0].end()]
-    assert [line.split("  ")[:2] for line in text_of().splitlines()] == [
+def test_the_watch_waits_for_the_next_run_of_a_command(events: list[Callable[[], object]]) -> None:
+    first, others = start_run("runs/a"), []
+    events += [first.end, lambda: others.append(start_run("runs/b", seed=1)), lambda: others[0].end()]
+    assert [line.split("  ")[:2] for line in watch_output().splitlines()] == [
         ["a", "running"],
         ["a", "finished"],
         ["b", "running"],
@@ -87,51 +87,51 @@ def test_the_next_run_of_a_command_is_awaited(events: list[Callable[[], object]]
 
 
 def test_runs_that_have_ended_are_shown_once(events: list[Callable[[], object]]) -> None:
-    begun().end()
+    start_run().end()
     events.append(lambda: pytest.fail("nothing is awaited"))
-    assert text_of().count("\n") == 1
+    assert watch_output().count("\n") == 1
 
 
-def test_runs_that_wait_for_a_lost_sweep_are_given_up(events: list[Callable[[], object]]) -> None:
+def test_waiting_runs_of_a_lost_sweep_end_the_watch(events: list[Callable[[], object]]) -> None:
     set_up_sweep(grid(), Path("runs"))
-    assert text_of() == ""
+    assert watch_output() == ""
 
 
 def test_a_sweep_is_followed_while_its_runs_wait(events: list[Callable[[], object]]) -> None:
     job = set_up_sweep(grid({"steps": 2, "schedule.warmup_steps": 0}), Path("runs"))
     events += [lambda: None, lambda: run_worker(job)]
-    assert [line.split("  ")[:2] for line in text_of().splitlines()] == [
+    assert [line.split("  ")[:2] for line in watch_output().splitlines()] == [
         [f"n{n}-seed{seed}", "finished"] for seed in (0, 1) for n in (1, 2)
     ]
 
 
 def test_a_terminal_has_a_table_with_curves(events: list[Callable[[], object]]) -> None:
-    run = begun()
+    run = start_run()
     make_run(Path("runs/z"), lab.experiment("induction", seed=3), state="failed")
     events += [lambda: run.measure(20, 1.0), run.end]
-    out = text_of(terminal=True)
+    out = watch_output(terminal=True)
     assert "2 runs: 1 running, 1 failed; about 8 s left" in out
     assert "▂█" in out
     assert "2 runs: 1 finished, 1 failed" in out.rpartition("2 runs: 1 running")[2]
 
 
 def test_a_page_reloads_until_the_end(events: list[Callable[[], object]]) -> None:
-    run, seen = begun(), []
+    run, seen = start_run(), []
     events += [lambda: seen.append(Path("a.html").read_text()), run.end]
-    text_of(out="a.html")
+    watch_output(out="a.html")
     assert RELOADS in seen[0]
     assert "1 run: 1 running" in seen[0]
     page = Path("a.html").read_text()
     assert RELOADS not in page
     assert "1 run: 1 finished" in page
-    assert list(Path().glob(".*")) == [], "nothing is left beside it"
+    assert list(Path().glob(".*")) == [], "no other file is left"
 
 
-def test_ctrl_c_ends_the_watch_alone(events: list[Callable[[], object]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_ends_the_watch_but_not_the_runs(events: list[Callable[[], object]], capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    run = begun()
+    run = start_run()
     events.append(interrupt)
     assert main(["watch", "runs", "-o", "a.html"]) == 130
     assert capsys.readouterr().err == "lab: no longer watched; the runs go on\n"
@@ -149,7 +149,7 @@ def test_a_notebook_shows_curves_in_place(events: list[Callable[[], object]], mo
 
     monkeypatch.setattr(watching, "in_notebook", lambda: True)
     monkeypatch.setattr(watching, "Output", Cell)
-    run = begun()
+    run = start_run()
     events += [lambda: run.measure(20, 0.3), lambda: None, run.end]
     assert run.run.watch() is None
     assert [html.count("data:image/png") for html in shown] == [0, 1, 1]
@@ -182,7 +182,7 @@ def test_the_output_of_a_cell_is_replaced(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_wrong_input_is_named_in_one_line(options: Sequence[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
-    begun().end()
+    start_run().end()
     assert_rejected(["watch", *options], (expected,), capsys)
 
 

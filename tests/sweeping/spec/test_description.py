@@ -46,19 +46,19 @@ def test_seeds_are_written_as_for_the_command(seeds: object) -> None:
 
 def test_configurations_differ_only_in_what_varies() -> None:
     sweep = from_mapping(grid())
-    one, two = (build_experiment(sweep, cell, 3) for cell in sweep.configurations)
+    one, two = (build_experiment(sweep, combination, 3) for combination in sweep.configurations)
     assert lab.override(one, {"n_future": 2}) == two
 
 
 def test_a_list_as_init_has_a_run_for_each_seed() -> None:
     shared = from_mapping(grid({"init": ["runs/a", "runs/b"]}, seeds=[7, 5]))
-    assert [build_experiment(shared, cell, seed).init for cell in shared.configurations for seed in (7, 5)] == [
+    assert [build_experiment(shared, combination, seed).init for combination in shared.configurations for seed in (7, 5)] == [
         "runs/a",
         "runs/b",
     ] * 2
     starts = {"old": {"init": ["runs/c", "runs/d"]}, "new": {}}
     varied = from_mapping(grid({"init": "runs/a"}, grid={"start": starts}, seeds=[7, 5]))
-    assert [build_experiment(varied, cell, 5).init for cell in varied.configurations] == ["runs/d", "runs/a"]
+    assert [build_experiment(varied, combination, 5).init for combination in varied.configurations] == ["runs/d", "runs/a"]
     with pytest.raises(LabError, match=r"^init must be one run, or a list with one for each of the 3 seeds, not 2$"):
         check(from_mapping(grid({"init": ["runs/a", "runs/b"]}, seeds=3)))
 
@@ -67,13 +67,13 @@ def test_a_base_can_be_a_whole_experiment() -> None:
     whole = yaml.safe_load(lab.dump(lab.experiment("induction", {"steps": 77, "model.size": "1M"})))
     del whole["seed"]
     sweep = from_mapping(grid() | {"base": whole, "grid": {"model.width": [32, 64]}})
-    assert [build_experiment(sweep, cell, 0).model.width for cell in sweep.configurations] == [32, 64]
+    assert [build_experiment(sweep, combination, 0).model.width for combination in sweep.configurations] == [32, 64]
     assert build_experiment(sweep, sweep.configurations[0], 0).steps == 77
 
 
 def test_tasks_can_vary_with_their_own_defaults() -> None:
     sweep = from_mapping(grid() | {"base": {"batch_size": 8}, "grid": {"task": ["induction", "star"]}})
-    names = [run_name(sweep, cell, 0) for cell in sweep.configurations]
+    names = [run_name(sweep, combination, 0) for combination in sweep.configurations]
     assert names == ["induction-seed0", "star-seed0"]
     star = build_experiment(sweep, sweep.configurations[1], 0)
     assert star == lab.experiment("star", batch_size=8)
@@ -94,7 +94,7 @@ def test_yaml_preserves_a_sweep(data: st.DataObject) -> None:
 
 @given(st.lists(st.one_of(st.text("a./-_ é1", max_size=4), st.just("cell0"), st.just("é" * 99)), min_size=1, unique=True))
 def test_run_folders_have_safe_and_unique_names(labels: list[str]) -> None:
-    """No hidden folder, which is passed over, no separator, no option, nothing too long."""
+    """A name is no hidden folder, which would be skipped, has no separator, looks like no option, and is not too long."""
     axes = {"x": {label: {"steps": 5} for label in labels}}
     sweep = from_mapping({"name": "n", "base": {"task": "star"}, "grid": axes})
     names = list(sweep.configuration_names.values())
@@ -109,7 +109,7 @@ def test_identity_depends_on_everything_but_the_budget() -> None:
         assert from_mapping(search(**change)).identity != sweep.identity
 
 
-def test_an_impossible_combination_is_a_gap() -> None:
+def test_an_impossible_combination_is_left_out() -> None:
     checked = check(from_mapping(grid(grid={"n_future": [1, 3], "model.layers": [3, 4]})))
     assert len(checked.possible) == 3
     ((labels, why),) = checked.impossible

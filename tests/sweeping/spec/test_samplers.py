@@ -1,4 +1,4 @@
-"""Searches: the same cells however often the study is opened anew, and cells that are ended early."""
+"""Searches: reopening the study does not change the configurations; bad configurations are pruned."""
 
 import math
 from pathlib import Path
@@ -29,15 +29,15 @@ SAMPLERS = [
 
 
 class Lost(Exception):
-    """A worker is lost."""
+    """The loss of a worker."""
 
 
-def asked(description: dict[str, Any], out: Path, trials: int, *, anew: bool) -> list[dict[str, Any]]:
-    """The cells that a search chooses, its values a known function of them; `anew`: the study is opened again for each."""
+def run_search(description: dict[str, Any], out: Path, trials: int, *, reopen: bool) -> list[dict[str, Any]]:
+    """Run a search with known values and return the parameters of its trials; `reopen` the study before each trial."""
     job = set_up_sweep(description, out)
     study = open_study(job)
     for _ in range(trials):
-        study = open_study(job) if anew else study
+        study = open_study(job) if reopen else study
         claimed = claim(job, study)
         assert claimed is not None
         rate, width = claimed.trial.params["optimiser.peak_lr"], claimed.trial.params["model.width"]
@@ -50,17 +50,20 @@ def asked(description: dict[str, Any], out: Path, trials: int, *, anew: bool) ->
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler if isinstance(sampler, str) else sampler["kind"])
 def test_a_reopened_study_samples_the_same_configurations(sampler: Any, tmp_path: Path) -> None:
     description = search(sampler=sampler, budget={"trials": 20})
-    once, again = asked(description, tmp_path / "a", 8, anew=False), asked(description, tmp_path / "b", 8, anew=True)
+    once, again = (
+        run_search(description, tmp_path / "a", 8, reopen=False),
+        run_search(description, tmp_path / "b", 8, reopen=True),
+    )
     assert once == again
-    assert len({cell["optimiser.peak_lr"] for cell in once}) >= 4
+    assert len({parameters["optimiser.peak_lr"] for parameters in once}) >= 4
     other = {"kind": sampler} if isinstance(sampler, str) else sampler
-    assert asked(search(sampler=other | {"seed": 1}, budget={"trials": 20}), tmp_path / "c", 3, anew=False) != once[:3]
+    assert run_search(search(sampler=other | {"seed": 1}, budget={"trials": 20}), tmp_path / "c", 3, reopen=False) != once[:3]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler if isinstance(sampler, str) else sampler["kind"])
-def test_a_loss_between_two_parameters_changes_neither(sampler: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_between_two_parameters_changes_no_sample(sampler: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     description = search(sampler=sampler, budget={"trials": 20})
-    whole = asked(description, tmp_path / "whole", 8, anew=True)
+    whole = run_search(description, tmp_path / "whole", 8, reopen=True)
     job = set_up_sweep(description, tmp_path / "lost")
     usual, usual_ask, lost = spaces.Int.suggest, claims.ask, list[int]()
 
@@ -71,24 +74,24 @@ def test_a_loss_between_two_parameters_changes_neither(sampler: Any, tmp_path: P
         usual(self, trial, name)
 
     def ask(study: optuna.Study, sweep: Any, _: object) -> optuna.Trial:
-        """Lose a trial after its first parameter, and go on with it as another worker does."""
+        """Lose a trial after its first parameter, and continue it as another worker does."""
         with pytest.raises(Lost):
             usual_ask(study, sweep, None)
         return usual_ask(open_study(job), sweep, study.trials[-1]._trial_id)
 
     monkeypatch.setattr(spaces.Int, "suggest", suggest)
     monkeypatch.setattr(claims, "ask", ask)
-    assert asked(description, tmp_path / "lost", 8, anew=True) == whole
+    assert run_search(description, tmp_path / "lost", 8, reopen=True) == whole
     assert lost == list(range(8))
 
 
 def test_tpe_learns_and_random_search_does_not(tmp_path: Path) -> None:
-    """Of 30 cells the last ten of TPE are nearer to the optimum of a bowl than those of chance."""
-    misses = {}
+    """Of 30 configurations, the last ten of TPE are nearer to the optimum of a quadratic than those of random search."""
+    distances = {}
     for sampler in ("random", "tpe"):
-        cells = asked(search(sampler=sampler, budget={"trials": 30}), tmp_path / sampler, 30, anew=True)
-        misses[sampler] = sorted(abs(math.log10(cell["optimiser.peak_lr"]) + 2) for cell in cells[-10:])[5]
-    assert misses["tpe"] < misses["random"] / 2
+        trials = run_search(search(sampler=sampler, budget={"trials": 30}), tmp_path / sampler, 30, reopen=True)
+        distances[sampler] = sorted(abs(math.log10(parameters["optimiser.peak_lr"]) + 2) for parameters in trials[-10:])[5]
+    assert distances["tpe"] < distances["random"] / 2
 
 
 def test_several_metrics_make_a_front(tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_several_metrics_make_a_front(tmp_path: Path) -> None:
 def test_pruned_configurations_are_marked_and_left_out(
     pruner: dict[str, Any], kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two good cells, then bad ones: the good ones come to their end, of the bad ones some do not."""
+    """After two good configurations come bad ones: the good ones are trained to the end, some of the bad ones are pruned."""
     usual = worker.Watch.measured
 
     def measured(self: Any, step: int, values: Any) -> None:
@@ -130,9 +133,9 @@ def test_pruned_configurations_are_marked_and_left_out(
     assert found.runs.loc[found.runs["state"] == "pruned", "trial"].tolist() == pruned
     assert found.runs.loc[found.runs["state"] == "pruned", "loss/all/1"].isna().all()
     assert [line for line in found.missing() if "pruned" in line] == [f"trial{number:04d}-seed0: pruned" for number in pruned]
-    cells = found.configurations().set_index("trial")
-    assert cells.loc[pruned, "seeds"].tolist() == ["0 of 1"] * len(pruned)
-    assert cells.loc[pruned, "loss/all/1"].tolist() == ["-"] * len(pruned)
+    table = found.configurations().set_index("trial")
+    assert table.loc[pruned, "seeds"].tolist() == ["0 of 1"] * len(pruned)
+    assert table.loc[pruned, "loss/all/1"].tolist() == ["-"] * len(pruned)
     for number in pruned:
         run = lab.Run(tmp_path / f"trial{number:04d}-seed0")
         assert run.state == "pruned"
@@ -151,7 +154,7 @@ def test_evaluation_points_continue_through_seeds(tmp_path: Path) -> None:
     assert trial.intermediate_values[9] == next(row.value for row in first if row.metric == "loss/all/1" and row.step == 9)
 
 
-def test_samples_lie_within_their_ranges(tmp_path: Path) -> None:
+def test_samples_are_within_their_ranges(tmp_path: Path) -> None:
     job = set_up_sweep(search(budget={"trials": 12}), tmp_path)
     study = open_study(job)
     for _ in range(12):

@@ -1,4 +1,4 @@
-"""The journal after cut lines and killed writers, and a real PostgreSQL server with four workers."""
+"""The journal after truncated lines and killed writers, and a real PostgreSQL server with four workers."""
 
 import multiprocessing as mp
 import os
@@ -47,8 +47,8 @@ def test_only_an_incomplete_last_line_is_dropped(
     assert path.read_bytes() == lines
 
 
-def test_a_journal_cut_within_a_line_continues(tmp_path: Path) -> None:
-    """Without the repair, Optuna cannot read such a journal any more once another line follows."""
+def test_a_journal_truncated_within_a_line_continues(tmp_path: Path) -> None:
+    """Without the repair, Optuna could not read such a journal once another line follows."""
     journal = tmp_path / "journal"
     journal.touch()
     study = optuna.create_study(storage=open_storage(None, journal), study_name="s")
@@ -62,7 +62,7 @@ def test_a_journal_cut_within_a_line_continues(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_writer_killed_with_the_lock_blocks_nobody(tmp_path: Path) -> None:
+def test_a_writer_killed_with_the_lock_blocks_no_other(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     journal.touch()
     study = optuna.create_study(storage=open_storage(None, journal), study_name="s")
@@ -106,7 +106,7 @@ def test_a_lease_is_free_exactly_after_its_holder_ends(tmp_path: Path) -> None:
 
 
 def test_a_lease_of_another_host_expires_without_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that keeps locks to one machine: the lock is free here, though a worker elsewhere holds the trial."""
+    """On a file system with local locks the lock is free here, though a worker on another host holds the trial."""
     path = tmp_path / "000003"
     path.write_text("elsewhere")
     assert Leases(tmp_path).take(3) is None
@@ -143,7 +143,7 @@ def test_one_worker_at_a_time_holds_the_creation_lock(tmp_path: Path) -> None:
 
 
 def test_waiting_workers_do_not_poll_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reads the trials as often as it would alone, however slowly trials are made."""
+    """Each worker reads the trials as often as a single worker does, however slowly trials are created."""
     job = set_up_sweep(grid(seeds=3), tmp_path / "out")
     reads, claims = [], []
     usual_ask, usual_read = optuna.Study.ask, optuna.Study.get_trials
@@ -189,7 +189,7 @@ def test_a_file_system_without_locks_is_rejected(tmp_path: Path, monkeypatch: py
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A PostgreSQL server."""
+    """Start a PostgreSQL server."""
     if postgres.programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     with postgres.server() as url:

@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.filterwarnings(
 
 
 @pytest.fixture(autouse=True)
-def _as_nice_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray's workers give way to all other processes; on a busy machine they would hardly move."""
+def _default_niceness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give Ray's workers the usual priority: at their default niceness they would hardly run on a busy machine."""
     monkeypatch.setenv("RAY_worker_niceness", "0")
 
 
@@ -40,8 +40,8 @@ def test_a_lost_node_changes_nothing(cluster: Any, tmp_path: Path) -> None:
     prepared = prepare(description, tmp_path / "out")
     lost: list[str] = []
 
-    def lose() -> None:
-        """Once both workers are in a run."""
+    def remove_node() -> None:
+        """Remove a node once both workers are in a run."""
         until = time.monotonic() + 240
         while len([path for path in (tmp_path / "out").glob("n*") if list(path.glob("checkpoint-*"))]) < 2:
             if time.monotonic() > until:
@@ -50,7 +50,7 @@ def test_a_lost_node_changes_nothing(cluster: Any, tmp_path: Path) -> None:
         cluster.remove_node(other, allow_graceful=False)
         lost.extend(path.name for path in (tmp_path / "out").glob("n*") if lab.Run(path).state == "running")
 
-    thread = threading.Thread(target=lose)
+    thread = threading.Thread(target=remove_node)
     thread.start()
 
     found = run(prepared, Workers(2, "ray", cluster.address))

@@ -1,4 +1,4 @@
-"""kill -9 of workers, of the parent and of everything, at any moment: no run is lost or repeated, and no number changes."""
+"""kill -9 of workers, of the parent or of all processes, at any moment: no run is lost or repeated; no number changes."""
 
 import os
 import random
@@ -71,7 +71,7 @@ KILLS: list[Callable[[pytest.MonkeyPatch], None]] = [
 ]
 
 
-def work_until(job: Job, kill: Callable[[pytest.MonkeyPatch], None]) -> None:
+def work_until_killed(job: Job, kill: Callable[[pytest.MonkeyPatch], None]) -> None:
     """Run a worker that kills itself in its second trial."""
 
     def child() -> None:
@@ -95,7 +95,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], Any]:
-    """Train the search of these tests without any stop."""
+    """Train the search of these tests without a kill."""
     job = train_sweep(two_axes(), tmp_path_factory.mktemp("whole"))
     return numbers(job.place.runs), trials(job)
 
@@ -111,7 +111,7 @@ def two_axes() -> dict[str, Any]:
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.__name__)
 def test_a_worker_killed_anywhere_changes_nothing(kill: Any, whole: tuple[dict[str, bytes], Any], tmp_path: Path) -> None:
     job = set_up_sweep(two_axes(), tmp_path)
-    work_until(job, kill)
+    work_until_killed(job, kill)
     ended = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
     assert 1 <= len(ended) <= 2
     run_worker(job)
@@ -129,11 +129,11 @@ def test_repeated_kills_lose_and_repeat_no_run(tmp_path: Path) -> None:
     kills = 0
     while kills < 6 and sum(trial.state.is_finished() for trial in open_study(job).trials) < 6:
         time.sleep(moments.random())
-        place = moments.randrange(2)
-        workers[place].kill()
-        workers[place].join()
+        index = moments.randrange(2)
+        workers[index].kill()
+        workers[index].join()
         kills += 1
-        workers[place] = fork(lambda: run_worker(job))
+        workers[index] = fork(lambda: run_worker(job))
     for process in workers:
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -151,7 +151,7 @@ def test_four_workers_train_each_run_once(tmp_path: Path) -> None:
     assert collect(job).sentence() == "12 runs of 3 configurations: 12 finished"
 
 
-def alive_below(pid: int) -> list[int]:
+def find_workers(pid: int) -> list[int]:
     """Return the worker processes of a sweep: those in its session that lead their own process group."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
@@ -177,7 +177,7 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
         for kind in moments.sample(list(kills), 4):
             time.sleep(1 + moments.random() * 12)
-            workers = alive_below(process.pid)
+            workers = find_workers(process.pid)
             parent = [process.pid] if kind in ("parent", "everything") else []
             victims = {"worker": workers[:1], "workers": workers, "parent": [], "everything": workers}[kind] + parent
             for pid in victims:

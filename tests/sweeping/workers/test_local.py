@@ -29,7 +29,7 @@ from tests.helpers.sweeps import CRASHING, SHORT, grid, numbers, run_worker, set
 pytestmark = pytest.mark.process
 
 
-def test_a_lost_worker_is_replaced_without_a_trace(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_worker_is_replaced_and_changes_no_number(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     description = grid({"steps": 40, "evaluation.every": 20}, seeds=3)
     job = set_up_sweep(description, tmp_path / "out")
     kinds, hit = [signal.SIGKILL, signal.SIGTERM], list[int]()
@@ -72,7 +72,7 @@ def test_ctrl_c_saves_every_run(tmp_path: Path) -> None:
 
 
 def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
-    """As a batch system, `timeout` or a terminal that closes sends it: to the server of the workers' processes as well."""
+    """A batch system, `timeout` or a closing terminal sends it to every process, the server of the workers included."""
     description = grid({"steps": 10**6, "evaluation.every": 20, "checkpoint.seconds": 1000.0}, seeds=1)
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(description))
     words = [sys.executable, "-m", "lab", "sweep", "s.yaml", "--workers", "2", "--out", "out"]
@@ -85,13 +85,13 @@ def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
         assert process.poll() is None
         os.sched_yield()
     os.killpg(process.pid, signal.SIGTERM)
-    _, complaint = process.communicate()
-    assert (process.returncode, complaint) == (143, "lab: stopped; run the same command again to continue\n")
+    _, stderr = process.communicate()
+    assert (process.returncode, stderr) == (143, "lab: stopped; run the same command again to continue\n")
     assert look(description, out).sentence() == "2 runs of 2 configurations: 2 stopped"
     assert all(run.checkpoint() for run in lab.open_runs([out]))
 
 
-def test_a_run_trained_by_another_program_ends_the_sweep(tmp_path: Path) -> None:
+def test_a_run_locked_by_another_program_ends_the_sweep(tmp_path: Path) -> None:
     job = set_up_sweep(grid(seeds=1), tmp_path)
     run_worker(job)
     run = tmp_path / "n1-seed0"
@@ -119,7 +119,7 @@ def test_a_crashing_worker_fails_its_run_alone(tmp_path: Path) -> None:
 
 def test_the_kernels_count_identifies_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "_OOM_KILLS", tmp_path / "vmstat")
-    assert local.count_oom_kills() == 0, "a system that does not count"
+    assert local.count_oom_kills() == 0, "the system has no such counter"
     (tmp_path / "vmstat").write_text("pgfault 7\noom_kill 3\n")
     assert local.loss_cause(signal.SIGKILL, 2) == "out of memory: the kernel killed its worker"
     assert local.loss_cause(signal.SIGKILL, 3) == ""
@@ -128,7 +128,7 @@ def test_the_kernels_count_identifies_lack_of_memory(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("name", ["script.py", "<stdin>"])
 def test_workers_never_run_the_script_that_starts_them(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script without `if __name__ == "__main__"`, and one from standard input, which no worker could find."""
+    """The script has no `if __name__ == "__main__"`, or comes from standard input, where no worker could find it."""
     script = ModuleType("__main__")
     script.__file__ = str(tmp_path / name)
     (tmp_path / "script.py").write_text(f"open({str(tmp_path / 'again')!r}, 'w')")
@@ -146,7 +146,7 @@ def test_a_long_temporary_folder_is_replaced_by_tmp(tmp_path: Path, monkeypatch:
     assert tempfile.gettempdir() == str(tmp_path / ("t" * 100))
 
 
-def test_workers_are_as_many_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_workers_fits_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert Workers().count_here(Demand(1, False)) == 8
     assert Workers().count_here(Demand(3, False)) == 2
@@ -156,7 +156,7 @@ def test_workers_are_as_many_as_there_is_room_for(monkeypatch: pytest.MonkeyPatc
 
 
 def test_each_worker_has_its_own_threads_and_device(tmp_path: Path) -> None:
-    """What the process of a worker sees, told by a task that looks."""
+    """A task logs the threads and the device that the process of its worker sees."""
     base = CRASHING | {"task.log": str(tmp_path / "seen")}
     job = set_up_sweep(grid() | {"base": base}, tmp_path / "out")
     run_local(job, 2, (3, 5), SweepProgress(Console(quiet=True), None))
