@@ -1,4 +1,4 @@
-"""Every task, and the task `stories` over a small corpus, for tests that hold for all of them."""
+"""Fixtures: every task, and the task `stories` over a small corpus."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def task(request: pytest.FixtureRequest) -> Task:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of the tests' own."""
+    """Make the cache of the tests."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
@@ -28,9 +28,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of 600 stories with blank lines between; in a third of them a name follows a quotation mark."""
+    """Write a corpus of 600 stories, separated by blank lines; in a third of them a name follows a quotation mark."""
     path = tmp_path_factory.mktemp("corpus") / "stories.txt"
-    quoted = [quote(story) if number % 3 == 0 else story for number, story in enumerate(stories(600))]
+    quoted = [add_quotation(story) if number % 3 == 0 else story for number, story in enumerate(stories(600))]
     path.write_text("\n\n".join(quoted), encoding="utf-8")
     return path
 
@@ -40,7 +40,7 @@ def corpus_task(text: Path, cache: Path) -> Task:
     return tasks.get("stories", corpus=str(text), vocabulary=VOCABULARY, length=256)
 
 
-def quote(text: str) -> str:
-    """Let the first character of a story speak, with a name after a quotation mark."""
+def add_quotation(text: str) -> str:
+    """Add direct speech of the first character to a story, with a name after a quotation mark."""
     name = re.findall(r"[A-Z][a-z]+", text)[0]
     return f'{text}\n"{name}!" said {name}\'s friend, "come here." {name} came.'

@@ -16,7 +16,7 @@ ORDERS = ("forward", "reversed")
 
 
 def places_needed(first: str, second: str, place: int) -> int:
-    """How many lower places fix the digit at a place: the fewest that leave it no choice, whatever the digits below."""
+    """Return the least number of lower decimal places that determine the digit at a place, whatever the digits below."""
     digits = len(first)
     pairs = [(int(first[-1 - i]), int(second[-1 - i])) if i < digits else (0, 0) for i in range(place + 1)]
     for known in range(place):
@@ -36,8 +36,8 @@ def test_sums_and_carry_roles_agree_with_python(order: str, seed: int, digits: t
     batch = task.draw(np.random.default_rng(seed), 10, "train")
     for number in range(10):
         words, roles = zip(*task.show(batch.row(number)), strict=True)
-        asked, _, stated = "".join(words[:-1]).partition("=")
-        first, second = asked.split("+")
+        question, _, stated = "".join(words[:-1]).partition("=")
+        first, second = question.split("+")
         assert low <= len(first) == len(second) <= low + more
         assert words[-1] == "<end>"
         highest_first = stated if order == "forward" else stated[::-1]
@@ -91,7 +91,7 @@ def test_lines_are_read_back_exactly(order: str) -> None:
 
 
 @pytest.mark.parametrize(("order", "stated"), [("forward", "051"), ("reversed", "150")])
-def test_a_line_is_as_people_write_it(order: str, stated: str) -> None:
+def test_a_line_is_an_ordinary_equation(order: str, stated: str) -> None:
     task = tasks.get("addition", digits=(1, 5), order=order)
     row = task.parse(" 12 + 39 = 51\n")
     assert task.format(row) == "12+39=51"
@@ -124,18 +124,20 @@ def test_prompts_that_are_no_sum_are_rejected(prompt: list[int]) -> None:
 
 
 def test_order_zeros_and_length_do_not_change_an_instance() -> None:
-    arms = [tasks.get("addition", digits=digits, order=order) for digits, order in product([(1, 5), (3, 3), (1, 40)], ORDERS)]
+    versions = [
+        tasks.get("addition", digits=digits, order=order) for digits, order in product([(1, 5), (3, 3), (1, 40)], ORDERS)
+    ]
     lines = ("123+045=168", "045+123=168")
-    codes = np.concatenate([arm.instances(arm.parse(line).tokens) for arm in arms for line in lines])
-    padded = arms[0].instances(arms[0].parse("00123+00045=168").tokens)
+    codes = np.concatenate([version.instances(version.parse(line).tokens) for version in versions for line in lines])
+    padded = versions[0].instances(versions[0].parse("00123+00045=168").tokens)
     assert len(np.unique(np.concatenate([codes, padded]), axis=0)) == 1
     assert len(np.unique(split_of(codes))) == 1
 
 
-def test_every_pair_of_small_numbers_is_an_instance_of_its_own() -> None:
+def test_every_pair_of_small_numbers_is_another_instance() -> None:
     task = tasks.get("addition", digits=(2, 2))
-    rows = [task.parse(f"{a:02}+{b:02}={a + b}").tokens for a in range(0, 100, 3) for b in range(a, 100, 3)]
-    assert len(np.unique(task.instances(np.concatenate(rows)), axis=0)) == len(rows)
+    sequences = [task.parse(f"{a:02}+{b:02}={a + b}").tokens for a in range(0, 100, 3) for b in range(a, 100, 3)]
+    assert len(np.unique(task.instances(np.concatenate(sequences)), axis=0)) == len(sequences)
 
 
 def test_variants_are_longer_numbers() -> None:
@@ -164,7 +166,7 @@ def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: st
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_latents_are_carries_by_python(order: str) -> None:
+def test_latents_agree_with_carries_in_python(order: str) -> None:
     task = tasks.get("addition", digits=(1, 4), order=order)
     batch = task.batch(0, 0, 128)
     latents = task.latents(batch)
@@ -204,13 +206,13 @@ def test_a_contrast_changes_one_digit_of_an_operand(order: str) -> None:
 def test_joints_agree_with_enumeration_of_every_sum(order: str, digits: tuple[int, int]) -> None:
     task = tasks.get("addition", digits=digits, order=order, test_digits=None)
     low, high = digits
-    rows, chances = [], []
+    sequences, chances = [], []
     for count in range(low, high + 1):
         numbers = ["".join(map(str, each)) for each in product(range(10), repeat=count)]
         for first, second in product(numbers, repeat=2):
-            rows.append(task.parse(f"{first}+{second}={int(first) + int(second)}").tokens[0])
+            sequences.append(task.parse(f"{first}+{second}={int(first) + int(second)}").tokens[0])
             chances.append(100.0**-count / (high + 1 - low))
-    assert_joints_are_exact(task, np.array(rows), np.array(chances), range(task.length - 2))
+    assert_joints_are_exact(task, np.array(sequences), np.array(chances), range(task.length - 2))
 
 
 def test_digits_are_consistent_with_the_operands_alone() -> None:

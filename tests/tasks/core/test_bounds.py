@@ -1,4 +1,4 @@
-"""Floors, chances and optima of every task, and whether splits follow the stated distribution."""
+"""Floors, chance levels and optima of every task; splits that follow the stated distribution."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_no_floor_is_above_the_loss_of_the_optimum(task: Task) -> None:
     ("name", "settings"), SMALL, ids=lambda value: value.rpartition(":")[2] if isinstance(value, str) else ""
 )
 def test_splits_of_small_tasks_follow_the_stated_distribution(name: str, settings: dict[str, object]) -> None:
-    """Their strata, and the mean of `optimum`: its error is that over instances, however often each is drawn."""
+    """Compare shares of strata, and the mean of `optimum`, whose error is over instances, however often each is drawn."""
     task = tasks.get(name, **settings)
     stated = np.array([stratum.chance for stratum in task.strata()])
     assert stated.sum() == pytest.approx(1)

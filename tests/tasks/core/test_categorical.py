@@ -40,14 +40,14 @@ def test_draws_invert_the_distribution_function() -> None:
 
 @given(st.integers(1, 12), st.floats(0.05, 5), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_alias_tables_hold_exactly_the_chances(outcomes: int, alpha: float, seed: int) -> None:
+def test_alias_tables_have_exactly_the_chances(outcomes: int, alpha: float, seed: int) -> None:
     chances = np.random.default_rng(seed).dirichlet(np.full(outcomes, alpha), size=3)
     own, outcome = build_aliases(chances)
-    held = np.zeros(chances.shape)
-    for cell, share in enumerate(own):
-        held[cell // outcomes, outcome[2 * cell + 1]] += share / outcomes
-        held[cell // outcomes, outcome[2 * cell]] += (1 - share) / outcomes
-    np.testing.assert_allclose(held, chances, atol=1e-12)
+    total = np.zeros(chances.shape)
+    for entry, share in enumerate(own):
+        total[entry // outcomes, outcome[2 * entry + 1]] += share / outcomes
+        total[entry // outcomes, outcome[2 * entry]] += (1 - share) / outcomes
+    np.testing.assert_allclose(total, chances, atol=1e-12)
     assert ((own >= 0) & (own <= 1 + 1e-12)).all()
 
 
@@ -59,7 +59,7 @@ def test_the_stationary_distribution_is_an_eigenvector() -> None:
     np.testing.assert_allclose(stationary_distribution(chain) @ chain, stationary_distribution(chain), atol=1e-12)
 
 
-def test_entropies_agree_with_scipy_and_nothing_counts_nothing() -> None:
+def test_entropies_agree_with_scipy_and_zeros_add_nothing() -> None:
     chances = np.array([[0.1, 0.2, 0.7], [0.0, 1.0, 0.0], [0.5, 0.0, 0.5]])
     np.testing.assert_allclose(entropies(chances), [stats.entropy(distribution) for distribution in chances])
     assert entropies(chances)[2] == pytest.approx(np.log(2))
@@ -68,7 +68,7 @@ def test_entropies_agree_with_scipy_and_nothing_counts_nothing() -> None:
 @given(st.integers(2, 40), st.floats(0.05, 5), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_the_last_bits_of_chances_change_no_alias_table(outcomes: int, alpha: float, seed: int) -> None:
-    """Another processor's BLAS computes a stationary distribution otherwise in them; equal chances are where it matters."""
+    """BLAS of another processor may change the last bits of a stationary distribution; equal chances are the critical case."""
     rng = np.random.default_rng(seed)
     chances = np.repeat(rng.dirichlet(np.full(outcomes, alpha), size=2), 2, axis=1) / 2
     near = np.nextafter(chances, rng.integers(2, size=chances.shape))

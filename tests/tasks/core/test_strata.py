@@ -46,18 +46,18 @@ def test_ranks_number_the_instances_of_every_block(task: Task) -> None:
     listed = Counter({size: 0 for stratum in task.strata() for size, _ in stratum.blocks})
     for stratum in (
         task.strata() if task.name != "addition" else task.strata()[-1:]
-    ):  # sums of fewer digits are in every stratum
+    ):  # every stratum of addition includes the sums of fewer digits
         listed.update(dict(stratum.blocks))
     assert sum(size * number for size, number in listed.items()) == count
-    met = Counter(ranks.size_B.tolist())
-    assert {size: times // size for size, times in met.items()} == dict(listed)
+    drawn_sizes = Counter(ranks.size_B.tolist())
+    assert {size: times // size for size, times in drawn_sizes.items()} == dict(listed)
     splits = Counter(split_of(task, tokens).tolist())
     for split in range(3):
         assert splits[split] == sum(number * split_sizes(size)[split] for size, number in listed.items())
 
 
 @EACH
-def test_every_block_has_its_chance_in_every_split(task: Task) -> None:
+def test_every_block_has_its_probability_in_every_split(task: Task) -> None:
     def chances(tokens: np.ndarray) -> dict[int, float]:
         blocks, times = np.unique(task.rank(tokens).block_B, return_counts=True)
         return dict(zip(blocks.tolist(), (times / len(tokens)).tolist(), strict=True))

@@ -1,16 +1,16 @@
-"""Metrics that tasks define: of a model's distribution, and of sampled sequences."""
+"""Metrics that tasks define on a model's distribution and on sampled sequences."""
 
 import numpy as np
 
 from tasks import Task
 
 
-def uniform(task: Task, rows: int) -> np.ndarray:
-    return np.full((rows, task.length, task.vocab_size), -np.log(task.vocab_size), dtype=np.float32)
+def uniform(task: Task, sequences: int) -> np.ndarray:
+    return np.full((sequences, task.length, task.vocab_size), -np.log(task.vocab_size), dtype=np.float32)
 
 
 def own_metrics(task: Task) -> set[str]:
-    """Names of the metrics of the task's own, beside losses, accuracies and whole answers."""
+    """Return the names of the metrics that a task defines, besides losses, accuracies and exact answers."""
     batch = task.batch(0, 0, 8, "test")
     names = set(task.compare(batch.tokens, uniform(task, 8))) if task.compares else set()
     if task.sampled_from is not None:
@@ -30,7 +30,7 @@ def test_the_headline_is_a_metric_that_the_task_has(task: Task) -> None:
         assert task.headline in own_metrics(task)
 
 
-def test_task_metrics_have_names_of_their_own(task: Task) -> None:
+def test_task_metrics_have_unreserved_names(task: Task) -> None:
     for name in own_metrics(task):
         assert name.partition("/")[0] not in (
             "loss",
@@ -52,7 +52,7 @@ def test_comparing_gives_finite_numbers(task: Task) -> None:
     assert all(np.isfinite(value) for value in values.values())
 
 
-def test_sampled_sequences_are_judged_by_finite_numbers_and_pure(task: Task) -> None:
+def test_judging_is_finite_and_has_no_side_effects(task: Task) -> None:
     if task.sampled_from is None:
         assert task.judge(task.batch(0, 0, 2).tokens) == {}
         return
@@ -60,7 +60,7 @@ def test_sampled_sequences_are_judged_by_finite_numbers_and_pure(task: Task) -> 
     tokens = task.batch(0, 0, 8, "test").tokens
     noise = np.random.default_rng(0).integers(task.vocab_size, size=tokens.shape)
     position = np.arange(task.length)
-    sampled = np.where(position < task.sampled_from, tokens, noise)  # as an untrained model would go on
+    sampled = np.where(position < task.sampled_from, tokens, noise)  # as an untrained model would continue
     before = sampled.copy()
     values = task.judge(sampled)
     assert values
@@ -72,9 +72,9 @@ def test_sampled_sequences_are_judged_by_finite_numbers_and_pure(task: Task) -> 
 def test_forced_tokens_are_ids_at_every_prefix_or_none(task: Task) -> None:
     tokens = task.batch(0, 0, 8, "test").tokens
     begin = task.length if task.sampled_from is None else task.sampled_from
-    imposed = [task.forced(tokens[:, :end]) for end in range(begin, task.length)]
-    assert len({each is None for each in imposed}) <= 1
-    for each in imposed:
+    forced = [task.forced(tokens[:, :end]) for end in range(begin, task.length)]
+    assert len({each is None for each in forced}) <= 1
+    for each in forced:
         if each is not None:
             assert (each.shape, each.dtype) == ((8,), np.int64)
             assert each.min() >= -1

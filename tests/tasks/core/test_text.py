@@ -1,4 +1,4 @@
-"""Instances as lines of text: what every task promises, and the form of those that have none of their own."""
+"""Instances as lines of text: the contract of every task, and the default form."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from tasks import Batch, Task, TaskError
 FIELDS = [field.name for field in dataclasses.fields(Batch)]
 
 
-def test_a_line_gives_its_instance_back_exactly(task: Task) -> None:
+def test_a_line_restores_its_instance_exactly(task: Task) -> None:
     for one in (task, *task.variants().values()):
         batch = one.batch(1, 0, 16, "test")
         for index in range(16):
@@ -40,17 +40,19 @@ def test_a_wrong_answer_is_rejected_and_the_right_one_named(task: Task) -> None:
         return
     batch, rejected = task.batch(1, 0, 32, "test"), 0
     for index in range(16):
-        row, other = batch.row(index), batch.row(index + 16)
-        (begin, end), (from_, to) = row.answer[0].tolist(), other.answer[0].tolist()
-        right, wrong = row.tokens[0, begin:end], other.tokens[0, from_:to]
+        instance, other = batch.row(index), batch.row(index + 16)
+        (begin, end), (from_, to) = instance.answer[0].tolist(), other.answer[0].tolist()
+        right, wrong = instance.tokens[0, begin:end], other.tokens[0, from_:to]
         if len(right) != len(wrong) or np.array_equal(right, wrong):
             continue
-        tokens = row.tokens.copy()
+        tokens = instance.tokens.copy()
         tokens[0, begin:end] = wrong
         with pytest.raises(TaskError) as error:
-            task.parse(task.format(dataclasses.replace(row, tokens=tokens)))
+            task.parse(task.format(dataclasses.replace(instance, tokens=tokens)))
         assert "\n" not in str(error.value)
-        assert task.format(row).replace("=", " ").split()[-1] in str(error.value), "the end of the right line"
+        assert task.format(instance).replace("=", " ").split()[-1] in str(error.value), (
+            "the message has the end of the right line"
+        )
         rejected += 1
     assert rejected
 
@@ -76,7 +78,7 @@ def test_malformed_lines_are_rejected(task: Task) -> None:
         assert "\n" not in str(error.value), each
 
 
-def attempt(task: Task, line: str) -> Batch | str:
+def parse_or_fail(task: Task, line: str) -> Batch | str:
     try:
         return task.parse(line)
     except TaskError as error:
@@ -84,12 +86,12 @@ def attempt(task: Task, line: str) -> Batch | str:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.floats(0, 1), length=st.integers(0, 4), put=st.text("0123456789 ,|/=+-*o[]<>abnegrolt", max_size=4))
-def test_a_line_with_a_fault_is_rejected_or_differs(task: Task, place: float, length: int, put: str) -> None:
+@given(fraction=st.floats(0, 1), length=st.integers(0, 4), put=st.text("0123456789 ,|/=+-*o[]<>abnegrolt", max_size=4))
+def test_a_changed_line_is_rejected_or_another_instance(task: Task, fraction: float, length: int, put: str) -> None:
     line = task.format(task.batch(1, 0, 1, "test"))
-    begin = int(place * len(line))
+    begin = int(fraction * len(line))
     changed = line[:begin] + put + line[begin + length :]
-    read = attempt(task, changed)
+    read = parse_or_fail(task, changed)
     if isinstance(read, str):
         assert "\n" not in read
     else:
@@ -120,7 +122,7 @@ def test_the_default_form_states_roles_and_the_answer() -> None:
         ("[bit] 0 1 1 1 => [parity] 1 <=", "each role before its token ids"),
     ],
 )
-def test_the_general_form_names_a_fault(line: str, fault: str) -> None:
+def test_the_default_form_names_a_fault(line: str, fault: str) -> None:
     with pytest.raises(TaskError) as error:
         PARITY.parse(line)
     assert fault in str(error.value)

@@ -1,4 +1,4 @@
-"""Countdown against a search that writes one derivation at a time, in exact fractions."""
+"""Countdown agrees with a search for one derivation at a time, in exact fractions."""
 
 import itertools
 import math
@@ -24,11 +24,11 @@ EACH = pytest.mark.parametrize("task", [SMALL, TWO, FOUR], ids=["three numbers",
 
 
 def search(numbers: list[int], limit: int, equations: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every derivation, as words; one for each choice of two of the numbers that are left, equal or not."""
+    """Yield every derivation, as words; each pair of the remaining numbers is a choice, whether they are equal or not."""
     if len(numbers) == 1:
         yield (str(numbers[0]), *equations)
     for i, j in itertools.combinations(range(len(numbers)), 2):
-        rest = [number for place, number in enumerate(numbers) if place not in (i, j)]
+        rest = [number for index, number in enumerate(numbers) if index not in (i, j)]
         b, a = sorted((numbers[i], numbers[j]))
         for operator, result in (("+", a + b), ("-", a - b), ("*", a * b), ("/", Fraction(a, b))):
             if result == int(result) and 1 <= result <= limit:
@@ -37,7 +37,7 @@ def search(numbers: list[int], limit: int, equations: tuple[str, ...] = ()) -> I
 
 
 def every_sequence(task: Countdown) -> tuple[np.ndarray, np.ndarray]:
-    """All sequences of a task and their probabilities."""
+    """Enumerate all sequences of a task, with their probabilities."""
     chances: Counter[str] = Counter()
     for numbers in itertools.product(range(1, task.largest + 1), repeat=task.numbers):
         found = list(search(list(numbers), task.limit))
@@ -47,7 +47,7 @@ def every_sequence(task: Countdown) -> tuple[np.ndarray, np.ndarray]:
 
 
 @EACH
-def test_derivations_are_those_of_the_search(task: Countdown) -> None:
+def test_derivations_agree_with_the_search(task: Countdown) -> None:
     numbers = np.random.default_rng(0).integers(1, task.largest + 1, size=(12, task.numbers))
     for row, equations in zip(numbers.tolist(), derive(numbers, task.limit), strict=True):
         found = Counter(tuple(map(task.word, each)) for each in equations.tolist() if each[-1] > 0)
@@ -56,35 +56,35 @@ def test_derivations_are_those_of_the_search(task: Countdown) -> None:
 
 @EXHAUSTED
 def test_distributions_and_floors_agree_with_the_search(task: Countdown) -> None:
-    rows, chances = every_sequence(task)
+    sequences, chances = every_sequence(task)
     assert chances.sum() == pytest.approx(1)
-    assert_joints_are_exact(task, rows, chances, range(task.length - 2))
-    roles, optimum = task.label(rows).roles, task.optimum(rows)
+    assert_joints_are_exact(task, sequences, chances, range(task.length - 2))
+    roles, optimum = task.label(sequences).roles, task.optimum(sequences)
     np.testing.assert_allclose(optimum.sum(axis=1), -np.log(chances), atol=1e-9)
     for role in task.roles[1:]:
         weight = chances[:, None] * (roles[:, 1:] == task.role(role))
         assert (weight * optimum[:, 1:]).sum() / weight.sum() == pytest.approx(task.floor(role), abs=1e-9), role
-        shares = [(weight * (rows[:, 1:] == token)).sum() / weight.sum() for token in range(task.vocab_size)]
+        shares = [(weight * (sequences[:, 1:] == token)).sum() / weight.sum() for token in range(task.vocab_size)]
         assert max(shares) == pytest.approx(task.chance(role), abs=1e-9), role
-    instances = {(*sorted(row[: task.numbers]), row[task.numbers]) for row in rows.tolist()}
+    instances = {(*sorted(row[: task.numbers]), row[task.numbers]) for row in sequences.tolist()}
     assert task.instance_count() == (len(instances), "exact")
     every = task.every_instance()
     assert every is not None
     assert {tuple(row) for row in every.tolist()} == instances
-    assert {tuple(row) for row in task.instances(rows).tolist()} == instances
+    assert {tuple(row) for row in task.instances(sequences).tolist()} == instances
 
 
 def test_sequences_are_drawn_with_their_probability() -> None:
-    rows, chances = every_sequence(SMALL)
+    sequences, chances = every_sequence(SMALL)
     size = 60_000
     drawn = Counter(map(tuple, SMALL.draw(np.random.default_rng(0), size, "train").tokens.tolist()))
-    found = np.array([drawn[tuple(row)] for row in rows.tolist()])
+    found = np.array([drawn[tuple(row)] for row in sequences.tolist()])
     assert found.sum() == size
     assert stats.chisquare(found, chances * size).pvalue > 1e-3
 
 
 @EACH
-def test_latents_follow_the_derivations_that_are_left(task: Countdown) -> None:
+def test_latents_follow_from_the_remaining_derivations(task: Countdown) -> None:
     batch = task.batch(0, 0, 20)
     latents = task.latents(batch)
     for row, tokens in enumerate(batch.tokens.tolist()):
@@ -102,7 +102,7 @@ def test_latents_follow_the_derivations_that_are_left(task: Countdown) -> None:
 
 
 @EACH
-def test_a_contrast_decides_the_token_at_which_it_parts(task: Countdown) -> None:
+def test_a_contrast_rules_out_the_original_answer(task: Countdown) -> None:
     batch = task.batch(0, 0, 60)
     contrast = task.contrast(batch)
     assert len(contrast.sequence)
@@ -112,7 +112,7 @@ def test_a_contrast_decides_the_token_at_which_it_parts(task: Countdown) -> None
             assert task.optimum(np.pad(kept, (0, task.length - len(kept)))[None])[0, answer] == math.inf
 
 
-def judged(task: Countdown, line: str) -> tuple[float, float]:
+def judge_line(task: Countdown, line: str) -> tuple[float, float]:
     found = task.judge(task.encode(line)[None])
     return found["valid"], found["legal"]
 
@@ -141,7 +141,7 @@ def judged(task: Countdown, line: str) -> tuple[float, float]:
 )
 def test_answers_are_judged_by_their_equations(answer: str, valid: int, legal: int) -> None:
     task = Countdown(largest=8, limit=64)
-    assert judged(task, f"3 8 5 19 {answer}") == (valid, legal)
+    assert judge_line(task, f"3 8 5 19 {answer}") == (valid, legal)
 
 
 def test_answers_of_the_data_are_valid() -> None:
@@ -159,7 +159,7 @@ def test_any_order_of_the_numbers_is_the_same_instance() -> None:
     assert task.label(one).roles.tolist() == [[1, 1, 1, 2, 4, 5, 4, 3, 6, 7, 8, 7, 3, 9]]
 
 
-def test_many_derivations_have_no_floors_but_distributions() -> None:
+def test_with_four_numbers_distributions_replace_floors() -> None:
     task = Countdown(numbers=4, largest=20, limit=100)
     floors = {role: task.floor(role) for role in ("number", "target", "operand_1", "equals", "result_3")}
     assert floors == {"number": math.log(20), "target": None, "operand_1": None, "equals": 0, "result_3": 0}
@@ -176,7 +176,7 @@ def test_many_derivations_have_no_floors_but_distributions() -> None:
         ("3 8 5 20 8 * 3 = 24 24 - 5 = 19", "is no derivation, with the larger operand first and numbers up to 64, of 20"),
     ],
 )
-def test_what_is_no_derivation_is_rejected(line: str, message: str) -> None:
+def test_invalid_derivations_are_rejected(line: str, message: str) -> None:
     task = Countdown(largest=8, limit=64)
     with pytest.raises(TaskError, match=message):
         task.label(task.encode(line)[None])

@@ -17,7 +17,7 @@ BOTH = pytest.mark.parametrize("task", [SIBLING, TRIANGLE], ids=["sibling", "tri
 
 
 def graph_of(task: Task) -> nx.Graph:
-    """The graph that rows reveal: parent and child, or any two of three nodes."""
+    """Build the graph from the valid sequences: edges of parent and child, or of any two of three nodes."""
     graph = nx.Graph()
     for first, second, third in task.valid.tolist():
         if task.kind == "triangle":
@@ -26,12 +26,12 @@ def graph_of(task: Task) -> nx.Graph:
     return graph
 
 
-def canonical(task: Task, row: tuple[int, ...]) -> tuple[int, ...]:
-    return (*sorted(row[:2]), row[2]) if task.kind == "sibling" else tuple(sorted(row))
+def canonical(task: Task, sequence: tuple[int, ...]) -> tuple[int, ...]:
+    return (*sorted(sequence[:2]), sequence[2]) if task.kind == "sibling" else tuple(sorted(sequence))
 
 
-def judged(task: Task, tokens: np.ndarray, shown: set[tuple[int, ...]]) -> dict[str, float]:
-    """What `judge` says, with networkx and sets, sample by sample."""
+def judge_by_networkx(task: Task, tokens: np.ndarray, known: set[tuple[int, ...]]) -> dict[str, float]:
+    """Judge samples one by one, with networkx and sets."""
     graph = graph_of(task)
     valid = []
     for begin, first, second, third in tokens.tolist():
@@ -43,7 +43,7 @@ def judged(task: Task, tokens: np.ndarray, shown: set[tuple[int, ...]]) -> dict[
             right = graph.subgraph({first, second, third}).number_of_edges() == 3
         if right:
             valid.append(canonical(task, (first, second, third)))
-    novel = [each for each in valid if each not in shown]
+    novel = [each for each in valid if each not in known]
     different = len(set(novel))
     return {
         "valid": len(valid) / len(tokens),
@@ -53,12 +53,12 @@ def judged(task: Task, tokens: np.ndarray, shown: set[tuple[int, ...]]) -> dict[
     }
 
 
-def shown_in_training(task: Task) -> set[tuple[int, ...]]:
-    rows = np.concatenate([task.batch(seed, 0, 20_000).tokens[:, 1:] for seed in range(2)])
-    return {canonical(task, tuple(row)) for row in rows.tolist()}
+def training_instances(task: Task) -> set[tuple[int, ...]]:
+    sequences = np.concatenate([task.batch(seed, 0, 20_000).tokens[:, 1:] for seed in range(2)])
+    return {canonical(task, tuple(sequence)) for sequence in sequences.tolist()}
 
 
-def test_families_have_their_children_and_share_none() -> None:
+def test_families_have_their_children_and_are_disjoint() -> None:
     graph = graph_of(SIBLING)
     assert sorted(map(len, nx.connected_components(graph))) == [25] * 8
     assert all(graph.degree[parent] == 24 for parent in range(1, 9))
@@ -68,12 +68,12 @@ def test_families_have_their_children_and_share_none() -> None:
 
 @given(st.integers(4, 30), st.integers(3, 29))
 @settings(max_examples=25, deadline=None)
-def test_the_valid_triangles_are_those_that_networkx_finds(nodes: int, degree: int) -> None:
+def test_the_valid_triangles_agree_with_networkx(nodes: int, degree: int) -> None:
     degree = min(degree, nodes - 1)
     try:
         task = tasks.get("discovery", kind="triangle", nodes=nodes, degree=degree)
     except TaskError:
-        return  # a graph of few triangles cannot be divided: tested below
+        return  # a graph with too few triangles is rejected, as tested below
     graph = graph_of(task)
     found = {
         (*edge, other) for edge in map(sorted, graph.edges) for other in nx.common_neighbors(graph, *edge) if other > edge[1]
@@ -93,8 +93,8 @@ def test_the_graph_depends_on_settings_alone() -> None:
 def test_the_splits_divide_all_valid_sequences_exactly(task: Task) -> None:
     seen = {}
     for split in SPLITS:
-        rows = np.concatenate([task.batch(0, index, 8000, split).tokens[:, 1:] for index in range(3)])
-        seen[split] = {canonical(task, tuple(row)) for row in rows.tolist()}
+        sequences = np.concatenate([task.batch(0, index, 8000, split).tokens[:, 1:] for index in range(3)])
+        seen[split] = {canonical(task, tuple(sequence)) for sequence in sequences.tolist()}
     every = set(map(tuple, task.valid.tolist()))
     assert set.union(*seen.values()) == every
     assert sum(map(len, seen.values())) == len(every)
@@ -116,15 +116,15 @@ def test_training_sequences_are_uniform_in_any_order(task: Task) -> None:
 
 @BOTH
 @pytest.mark.parametrize("noise", [0.0, 0.5])
-def test_samples_are_judged_as_networkx_and_sets_judge_them(task: Task, noise: float) -> None:
+def test_judging_samples_agrees_with_networkx(task: Task, noise: float) -> None:
     rng = np.random.default_rng(1)
-    rows = np.concatenate([task.batch(0, index, 60, split).tokens for index, split in enumerate(SPLITS)])
-    rows = np.concatenate([rows, rows[:90]])  # some are made twice
-    random = rng.integers(task.vocab_size, size=rows.shape)
-    changed = rng.random(rows.shape) < noise
+    sequences = np.concatenate([task.batch(0, index, 60, split).tokens for index, split in enumerate(SPLITS)])
+    sequences = np.concatenate([sequences, sequences[:90]])  # some samples are repeated
+    random = rng.integers(task.vocab_size, size=sequences.shape)
+    changed = rng.random(sequences.shape) < noise
     changed[:, 0] = False
-    samples = np.where(changed, random, rows)
-    measured, expected = task.judge(samples), judged(task, samples, shown_in_training(task))
+    samples = np.where(changed, random, sequences)
+    measured, expected = task.judge(samples), judge_by_networkx(task, samples, training_instances(task))
     assert measured == pytest.approx(expected)
     assert measured["creative"] == pytest.approx(measured["valid"] * measured["novel"] * measured["unique"])
     if noise == 0:
@@ -140,27 +140,31 @@ def test_training_sequences_are_valid_but_not_novel(task: Task) -> None:
     assert task.judge(swapped)["novel"] == 0
 
 
-def exact_losses(rows: list[tuple[int, ...]]) -> np.ndarray:
-    """-ln of the chance of each token given those before it, when all of these rows are equally likely."""
+def exact_losses(sequences: list[tuple[int, ...]]) -> np.ndarray:
+    """Compute -ln of the probability of each token given those before it, for equally likely sequences."""
     prefixes: dict[tuple[int, ...], int] = {}
-    for row, end in itertools.product(rows, range(4)):
-        prefixes[row[:end]] = prefixes.get(row[:end], 0) + 1
-    return np.array([[math.log(prefixes[row[:t]] / prefixes[row[: t + 1]]) for t in range(3)] for row in rows])
+    for sequence, end in itertools.product(sequences, range(4)):
+        prefixes[sequence[:end]] = prefixes.get(sequence[:end], 0) + 1
+    return np.array(
+        [[math.log(prefixes[sequence[:t]] / prefixes[sequence[: t + 1]]) for t in range(3)] for sequence in sequences]
+    )
 
 
 @BOTH
 def test_the_optimum_is_exact_by_enumeration(task: Task) -> None:
     free = 2 if task.kind == "sibling" else 3
-    rows = [(*order, *row[free:]) for row in task.valid.tolist() for order in itertools.permutations(row[:free])]
-    optimum = task.optimum(np.array([(0, *row) for row in rows]))
-    np.testing.assert_allclose(optimum[:, 1:], exact_losses(rows), atol=1e-9)
+    sequences = [
+        (*order, *sequence[free:]) for sequence in task.valid.tolist() for order in itertools.permutations(sequence[:free])
+    ]
+    optimum = task.optimum(np.array([(0, *sequence) for sequence in sequences]))
+    np.testing.assert_allclose(optimum[:, 1:], exact_losses(sequences), atol=1e-9)
     assert (optimum[:, 0] == 0).all()
 
 
 def test_siblings_have_floors_and_triangles_none() -> None:
     optimum = SIBLING.optimum(SIBLING.batch(0, 0, 500, "validation").tokens)
-    for place, role in enumerate(SIBLING.roles[1:]):
-        np.testing.assert_allclose(optimum[:, place], SIBLING.floor(role), atol=1e-12)
+    for index, role in enumerate(SIBLING.roles[1:]):
+        np.testing.assert_allclose(optimum[:, index], SIBLING.floor(role), atol=1e-12)
     assert SIBLING.floor("child_first") == pytest.approx(math.log(192))
     assert SIBLING.floor("child_second") == pytest.approx(math.log(23))
     assert SIBLING.floor("parent") == 0
@@ -170,8 +174,8 @@ def test_siblings_have_floors_and_triangles_none() -> None:
 @BOTH
 def test_chances_are_the_shares_of_the_commonest_node(task: Task) -> None:
     free = 2 if task.kind == "sibling" else 3
-    for place, role in enumerate(task.roles[2:]):
-        column = task.valid[:, :free].ravel() if place < free else task.valid[:, place]
+    for index, role in enumerate(task.roles[2:]):
+        column = task.valid[:, :free].ravel() if index < free else task.valid[:, index]
         assert task.chance(role) == pytest.approx(np.bincount(column).max() / len(column))
     assert task.chance("begin") is None
 

@@ -30,7 +30,7 @@ def kind_of(graph: nx.DiGraph, node: int, goal: int) -> str:
 
 @given(SHAPES, st.integers(0, 2**32))
 @settings(max_examples=25, deadline=None)
-def test_maps_are_turns_detours_and_corridors_to_networkx(shape: dict[str, int], seed: int) -> None:
+def test_maps_have_their_turns_detours_and_corridors(shape: dict[str, int], seed: int) -> None:
     task = maze(**shape, nodes=40)
     batch = task.draw(np.random.default_rng(seed), 6, "train")
     for number in range(6):
@@ -51,7 +51,7 @@ def test_maps_are_turns_detours_and_corridors_to_networkx(shape: dict[str, int],
             else:
                 (wrong,) = (way for way in (one, other) if not nx.has_path(graph, way, goal))
                 reached = nx.single_source_shortest_path_length(graph, wrong)
-                assert sorted(reached.values()) == list(range(task.block))  # a corridor that ends
+                assert sorted(reached.values()) == list(range(task.block))  # the corridor ends
                 assert goal not in reached
 
 
@@ -61,14 +61,14 @@ def test_walks_roles_and_outcomes_follow_the_map(shape: dict[str, int], seed: in
     task = maze(**shape, nodes=40, slip=0.3)
     batch = task.draw(np.random.default_rng(seed), 6, "train")
     for number in range(6):
-        row = batch.row(number)
-        graph, start, goal = graph_of(task, row)
-        walk, outcome = walk_of(row)
+        sequence = batch.row(number)
+        graph, start, goal = graph_of(task, sequence)
+        walk, outcome = walk_of(sequence)
         assert all(graph.has_edge(*step) for step in zip([start, *walk], walk, strict=False))
         assert graph.out_degree(walk[-1]) == 0
         assert task.word(outcome) == ("won" if walk[-1] == goal else "lost")
         expected = [kind_of(graph, node, goal) for node in [start, *walk[:-1]]]
-        assert [role for _, role in task.show(row)] == ["prompt"] * (2 * task.edges + 2) + [*expected, "outcome"]
+        assert [role for _, role in task.show(sequence)] == ["prompt"] * (2 * task.edges + 2) + [*expected, "outcome"]
 
 
 def test_slips_have_their_probability_and_detours_are_uniform() -> None:
@@ -84,7 +84,7 @@ def test_slips_have_their_probability_and_detours_are_uniform() -> None:
 
 
 def log_distribution(task: Maze, tokens: np.ndarray) -> np.ndarray:
-    """(B, T, V) the walker's own log-probabilities after walk tokens, uniform elsewhere."""
+    """Return the walker's own log-probabilities (B, T, V) after tokens of the walk, and uniform ones elsewhere."""
     distribution = np.full((*tokens.shape, task.vocab_size), 1 / task.vocab_size)
     step = step_probabilities(task._maps(tokens), task.slip, task.steps)
     for row, line in enumerate(tokens.tolist()):
@@ -120,7 +120,7 @@ def test_floors_and_loss_by_importance_match_the_walker(slip: float) -> None:
         assert by_sigma["sigma/0.00"] == pytest.approx(losses[inside].mean(), abs=1e-6)
 
 
-def test_sampled_walks_are_judged_by_where_they_end() -> None:
+def test_sampled_walks_are_judged_by_their_end() -> None:
     task = maze()
     batch = task.batch(0, 0, 400, "test")
     judged = task.judge(batch.tokens)
@@ -128,32 +128,32 @@ def test_sampled_walks_are_judged_by_where_they_end() -> None:
     assert judged == pytest.approx({"goal": won, "dead_end": 1 - won, "astray": 0})
     broken = batch.tokens.copy()
     broken[:100, task.sampled_from + 1] = task.nodes  # an outcome before the end
-    broken[100:200, task.sampled_from] = broken[100:200, task.sampled_from - 2]  # from the start to itself
+    broken[100:200, task.sampled_from] = broken[100:200, task.sampled_from - 2]  # a step from the start to itself
     assert task.judge(broken)["astray"] == 0.5
-    said = batch.tokens.copy()
-    said[said == task.nodes + 1] = task.nodes  # what is said of the outcome changes nothing
-    assert task.judge(said) == judged
+    relabelled = batch.tokens.copy()
+    relabelled[relabelled == task.nodes + 1] = task.nodes  # the stated outcome does not change the judgement
+    assert task.judge(relabelled) == judged
 
 
 @pytest.mark.parametrize("derailed", [0.0, 0.2])
-def test_with_forced_turns_only_derailing_fails(derailed: float) -> None:
+def test_with_forced_turns_only_derailed_walks_fail(derailed: float) -> None:
     task = maze(turns=3, detours=2, nodes=24, slip=0.5)
     rng = np.random.default_rng(3)
     tokens = task.batch(0, 0, 300, "test").tokens
     prefix, free_steps = tokens[:, : task.sampled_from], np.zeros(300)
     while prefix.shape[1] < task.length:
-        imposed = task.forced(prefix)
-        assert imposed.dtype == np.int64
+        forced = task.forced(prefix)
+        assert forced.dtype == np.int64
         drawn = np.empty(300, dtype=np.int64)
         for row, line in enumerate(prefix.tolist()):
             pairs = np.array(line[: task.sampled_from]).reshape(-1, 2)
             at = line[-1] if len(line) > task.sampled_from else pairs[-1, 0]
             ways = pairs[:-1][pairs[:-1, 0] == at, 1]
             drawn[row] = rng.choice(ways) if len(ways) else task.nodes
-            if rng.random() < derailed and imposed[row] < 0 and len(ways):
-                drawn[row] = task.nodes  # no way
-            free_steps[row] += imposed[row] < 0 and len(ways) > 0
-        prefix = np.concatenate([prefix, np.where(imposed < 0, drawn, imposed)[:, None]], axis=1)
+            if rng.random() < derailed and forced[row] < 0 and len(ways):
+                drawn[row] = task.nodes  # not an edge of the map
+            free_steps[row] += forced[row] < 0 and len(ways) > 0
+        prefix = np.concatenate([prefix, np.where(forced < 0, drawn, forced)[:, None]], axis=1)
     judged = task.judge(prefix)
     assert judged["dead_end"] == 0
     steps_free = task.steps - task.turns
@@ -176,15 +176,15 @@ def test_edge_order_and_walk_do_not_change_an_instance() -> None:
     assert not np.array_equal(task.instances(changed.tokens)[0], codes[0])
 
 
-def test_maps_are_counted_as_often_as_they_differ() -> None:
+def test_the_count_is_the_number_of_different_maps() -> None:
     task = maze(turns=1, detours=1, nodes=8)
     ids = np.array(list(permutations(range(8))))
-    arms = []
-    for at in ([0, 2], [2, 0]):  # the turn's place and the detour's
+    maps = []
+    for at in ([0, 2], [2, 0]):  # offsets of the turn and of the detour
         path, dead, other = ids[:, :5], ids[:, None, 5:7], ids[:, 7:]
         edges = build_edges(path, dead, other, np.tile(at, (len(ids), 1)))
-        arms.append(np.concatenate([edges.reshape(len(ids), -1), path[:, [0, -1]]], axis=1))
-    assert task.instance_count() == (len(np.unique(task.instances(np.concatenate(arms)), axis=0)), "exact")
+        maps.append(np.concatenate([edges.reshape(len(ids), -1), path[:, [0, -1]]], axis=1))
+    assert task.instance_count() == (len(np.unique(task.instances(np.concatenate(maps)), axis=0)), "exact")
 
 
 def test_only_walks_without_slips_and_detours_are_solved() -> None:

@@ -10,10 +10,10 @@ from tests.helpers.mazes import SHAPES
 
 def test_the_example_of_the_docstring_is_right() -> None:
     task = tasks.get("maze", turns=1, detours=1, nodes=12)
-    row = task.parse("9,3|7,2|6,8|9,1|2,9|3,4|7,6|1,4/7,4=2,9,3,4 won")
-    assert task.show(row)[-5:] == [("2", "turn"), ("9", "forced"), ("3", "detour"), ("4", "forced"), ("won", "outcome")]
-    row = task.parse("9,3|7,2|6,8|9,1|2,9|3,4|7,6|1,4/7,4=6,8 lost")
-    assert task.show(row)[-3:] == [("6", "turn"), ("8", "forced"), ("lost", "outcome")]
+    sequence = task.parse("9,3|7,2|6,8|9,1|2,9|3,4|7,6|1,4/7,4=2,9,3,4 won")
+    assert task.show(sequence)[-5:] == [("2", "turn"), ("9", "forced"), ("3", "detour"), ("4", "forced"), ("won", "outcome")]
+    sequence = task.parse("9,3|7,2|6,8|9,1|2,9|3,4|7,6|1,4/7,4=6,8 lost")
+    assert task.show(sequence)[-3:] == [("6", "turn"), ("8", "forced"), ("lost", "outcome")]
 
 
 MAP = "9,3|7,2|6,8|9,1|2,9|3,4|7,6|1,4"
@@ -47,7 +47,7 @@ def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None
         tasks.get("maze", turns=1, detours=1, nodes=12).parse(line)
 
 
-def test_walks_without_slips_are_never_lost() -> None:
+def test_without_slips_a_lost_walk_is_rejected() -> None:
     with pytest.raises(TaskError, match=r"the end of a walk where maze.slip is 0 must be the goal 4, not 8"):
         tasks.get("maze", turns=1, detours=1, nodes=12, slip=0.0).parse(f"{MAP}/7,4=6,8 lost")
 
@@ -58,7 +58,7 @@ def test_lines_are_read_back_exactly(shape: dict[str, int], slip: float, seed: i
     task = tasks.get("maze", **shape, nodes=40, slip=slip)
     batch = task.draw(np.random.default_rng(seed), 8, "train")
     for number in range(8):
-        row = batch.row(number)
-        again = task.parse(task.format(row))
+        sequence = batch.row(number)
+        again = task.parse(task.format(sequence))
         for field in ("tokens", "roles", "scored", "answer"):
-            np.testing.assert_array_equal(getattr(again, field), getattr(row, field))
+            np.testing.assert_array_equal(getattr(again, field), getattr(sequence, field))

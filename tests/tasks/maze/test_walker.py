@@ -21,17 +21,17 @@ def test_values_and_importances_agree_with_all_walks(shape: dict[str, float]) ->
     value_BT, sigma_BT = task.values(batch.tokens)
     assert value_BT.shape == sigma_BT.shape == batch.tokens.shape
     for number in range(12):
-        row = batch.row(number)
-        graph, start, goal = graph_of(task, row)
+        sequence = batch.row(number)
+        graph, start, goal = graph_of(task, sequence)
         walks = all_walks(graph, start, goal, task.slip)
         assert len(walks) > 1 or task.determined
-        stated = (start, *walk_of(row)[0])
+        stated = (start, *walk_of(sequence)[0])
         for steps in range(len(stated)):
             at = task.sampled_from - 1 + steps
             value, sigma = value_and_sigma(walks, stated[: steps + 1], goal)
             assert value_BT[number, at] == pytest.approx(value, abs=1e-12)
             assert sigma_BT[number, at] == pytest.approx(sigma, abs=1e-9)
-        assert value_BT[number, -1] == (stated[-1] == goal)  # the outcome, and after it
+        assert value_BT[number, -1] == (stated[-1] == goal)  # the value at the outcome and after it
         assert (sigma_BT[number, task.sampled_from - 1 + len(stated) :] == 0).all()
     before = slice(0, task.sampled_from - 1)
     assert np.allclose(value_BT[:, before], (1 - task.slip) ** task.turns)
@@ -63,7 +63,7 @@ def test_joints_along_walks_agree_with_all_walks(shape: dict[str, float]) -> Non
 
 
 @SHAPES
-def test_latents_along_walks_are_those_of_the_map(shape: dict[str, float]) -> None:
+def test_latents_along_walks_agree_with_the_map(shape: dict[str, float]) -> None:
     task = maze(**shape)
     batch = task.draw(np.random.default_rng(2), 24, "train")
     latents = task.latents(batch)
@@ -71,10 +71,10 @@ def test_latents_along_walks_are_those_of_the_map(shape: dict[str, float]) -> No
     choice, distance = latents["choice"], latents["distance to the goal"]
     assert (choice[:, : task.sampled_from - 1] == -1).all()
     for number in range(24):
-        row = batch.row(number)
-        graph, start, goal = graph_of(task, row)
-        shown = [role for _, role in task.show(row)][task.sampled_from :]
-        for t, node in enumerate([start, *walk_of(row)[0]], start=task.sampled_from - 1):
+        sequence = batch.row(number)
+        graph, start, goal = graph_of(task, sequence)
+        shown = [role for _, role in task.show(sequence)][task.sampled_from :]
+        for t, node in enumerate([start, *walk_of(sequence)[0]], start=task.sampled_from - 1):
             expected = nx.shortest_path_length(graph, node, goal) if nx.has_path(graph, node, goal) else -1
             assert distance[number, t] == expected
             kinds = ("forced", "turn", "detour")

@@ -10,7 +10,7 @@ from tests.helpers.mazes import all_walks, value_and_sigma
 
 @st.composite
 def mazes(draw: st.DrawFn) -> tuple[list[tuple[int, int]], int]:
-    """Any acyclic map of up to 7 nodes from node 0, with the goal among its ends."""
+    """Draw an acyclic map of up to 7 nodes that starts at node 0, with the goal among its ends."""
     nodes = draw(st.integers(3, 7))
     edges = {(draw(st.integers(0, node - 1)), node) for node in range(1, nodes)}
     edges |= {tuple(sorted(draw(st.lists(st.integers(0, nodes - 1), min_size=2, max_size=2, unique=True)))) for _ in range(3)}

@@ -19,7 +19,7 @@ SMALL = {"p": 3, "k": 2, "operations": (1, 3), "test_operations": (1, 4)}
 
 
 def by_sympy(words: list[str], p: int, k: int) -> Poly:
-    """The value of an expression in prefix notation; takes its words from the front."""
+    """Compute the value of an expression in prefix notation, and remove its words from the list."""
     word = words.pop(0)
     if word not in ("neg", "+", "*", "o"):
         return Poly([int(c) for c in reversed(word.split(","))], X, modulus=p)
@@ -36,27 +36,27 @@ def coefficients(value: Poly, p: int, k: int) -> list[int]:
     return low_first + [0] * (k - len(low_first))
 
 
-def check_against_sympy(p: int, k: int, m: int, rows: int, index: int = 0) -> None:
+def check_against_sympy(p: int, k: int, m: int, size: int, index: int = 0) -> None:
     task = tasks.get("polynomial", p=p, k=k, operations=(m, m))
-    batch = task.batch(0, index, rows, "test")
-    for row in range(rows):
+    batch = task.batch(0, index, size, "test")
+    for row in range(size):
         text, answer = task.format(batch.row(row)).split(" = ")
         words = text.split()
         assert sum(word in ("neg", "+", "*", "o") for word in words) == m
         assert coefficients(by_sympy(words, p, k), p, k) == [int(c) for c in answer.split(",")], text
-        assert not words, "more than one expression"
+        assert not words, "words remain after the expression"
 
 
 @pytest.mark.parametrize("m", range(1, 11))
-def test_answers_are_those_of_sympy(m: int) -> None:
-    check_against_sympy(7, 5, m, rows=24)
+def test_answers_agree_with_sympy(m: int) -> None:
+    check_against_sympy(7, 5, m, size=24)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("m", range(1, 11))
 @pytest.mark.parametrize(("p", "k"), [(7, 5), (2, 3), (11, 1), (3, 2)])
-def test_hundreds_of_answers_in_every_ring_are_those_of_sympy(p: int, k: int, m: int) -> None:
-    check_against_sympy(p, k, m, rows=300, index=1)
+def test_hundreds_of_answers_in_every_ring_agree_with_sympy(p: int, k: int, m: int) -> None:
+    check_against_sympy(p, k, m, size=300, index=1)
 
 
 def test_composition_depends_on_the_representative() -> None:
@@ -72,7 +72,7 @@ LETTERS = np.array(["b" if binary else "u" for binary in BINARY[:LEAF]] + ["l", 
 
 
 def shapes_of(kind_bn: np.ndarray) -> Counter[str]:
-    """How often each shape occurs, in letters u(nary), b(inary), l(eaf) in prefix order."""
+    """Count the shapes of trees: letters u(nary), b(inary), l(eaf) in prefix order."""
     words = LETTERS[kind_bn].view(f"S{kind_bn.shape[1]}").ravel()
     found, times = np.unique(words, return_counts=True)
     return Counter(dict(zip(found.astype(str).tolist(), times.tolist(), strict=True)))
@@ -112,8 +112,8 @@ def test_operations_and_leaves_are_uniform() -> None:
     assert abs(seen - seen.mean()).max() < 5 * math.sqrt(seen.mean())
 
 
-def structure_nats(task: Task, rows: int) -> dict[str, tuple[float, float]]:
-    """Mean and standard error by role of the loss of a predictor with the prefix frequencies of a large independent sample."""
+def structure_nats(task: Task, size: int) -> dict[str, tuple[float, float]]:
+    """Estimate the loss of a predictor with prefix frequencies of an independent sample: mean and standard error by role."""
 
     def shapes(seed: int, count: int) -> Counter[str]:
         rng = np.random.default_rng(seed)
@@ -121,16 +121,16 @@ def structure_nats(task: Task, rows: int) -> dict[str, tuple[float, float]]:
         return shapes_of(draw_trees(rng, rng.integers(low, high, size=count, endpoint=True), high).kind_BN)
 
     prefixes: Counter[str] = Counter()
-    for shape, times in shapes(0, 10 * rows).items():
+    for shape, times in shapes(0, 10 * size).items():
         for end in range(1, len(shape) + 1):
             prefixes[shape[:end]] += times
     losses: dict[str, list[float]] = {"operator": [], "coefficient": []}
-    for shape, times in shapes(1, rows).items():
+    for shape, times in shapes(1, size).items():
         for at in range(1, len(shape)):
             leaf = prefixes[shape[:at] + "l"]
             share = leaf if shape[at] == "l" else prefixes[shape[:at]] - leaf
             losses["coefficient" if shape[at] == "l" else "operator"] += [math.log(prefixes[shape[:at]] / share)] * times
-    return {role: (np.mean(values), np.std(values) / math.sqrt(rows)) for role, values in losses.items()}
+    return {role: (np.mean(values), np.std(values) / math.sqrt(size)) for role, values in losses.items()}
 
 
 @pytest.mark.parametrize("operations", [(2, 2), (1, 5)])
@@ -164,7 +164,7 @@ def test_a_sequence_is_expression_pauses_answer_and_end(pause: int) -> None:
 @given(st.integers(0, 2**32), st.sampled_from([2, 3, 7]), st.integers(1, 5), st.integers(0, 3), st.integers(1, 7))
 @settings(max_examples=25, deadline=None)
 def test_lines_are_read_back_exactly_and_solved(seed: int, p: int, k: int, pause: int, most: int) -> None:
-    assume(p**k >= 3)  # else there are too few leaves for three splits
+    assume(p**k >= 3)  # with fewer leaves there are too few instances for three splits
     task = tasks.get("polynomial", p=p, k=k, pause=pause, operations=(1, most))
     batch = task.draw(np.random.default_rng(seed), 8, "train")
     assert_read_back(task, batch)
@@ -215,11 +215,11 @@ def test_wrong_prompts_are_rejected(prompt: list[int], message: str) -> None:
 
 def test_pauses_and_padding_do_not_change_the_split() -> None:
     line = "* o 2,1 0,2 1,1 = 2,1"
-    arms = [
+    versions = [
         tasks.get("polynomial", **{**SMALL, **extra})
         for extra in ({}, {"pause": 5}, {"operations": (2, 2)}, {"operations": (1, 9)})
     ]
-    codes = [arm.instances(arm.parse(line).tokens) for arm in arms]
+    codes = [version.instances(version.parse(line).tokens) for version in versions]
     for other in codes[1:]:
         np.testing.assert_array_equal(codes[0], other)
     assert len({split_of(code).item() for code in codes}) == 1
@@ -234,7 +234,7 @@ def test_expressions_have_different_fingerprints() -> None:
     assert len(lines) == one + two == len(np.unique(task.instances(batch.tokens), axis=0))
 
 
-def test_variants_are_every_number_of_operations() -> None:
+def test_variants_have_every_number_of_operations() -> None:
     variants = tasks.get("polynomial", test_operations=(1, 10)).variants()
     assert list(variants) == [f"m{m}" for m in range(1, 11)]
     for m, variant in enumerate(variants.values(), start=1):

@@ -8,7 +8,7 @@ from tasks.polynomial.reading import read
 
 SETTINGS = [{}, {"k": 1, "operations": [1, 6]}, {"k": 3, "p": 5, "operations": [2, 8], "pause": 2}]
 NEGATE, PLUS, PAUSE = 3, 4, 7
-"""Tokens with p = 3."""
+"""Tokens at p = 3."""
 
 
 def solve(task: Task, expression: list[int]) -> list[int]:
@@ -17,7 +17,7 @@ def solve(task: Task, expression: list[int]) -> list[int]:
 
 
 def naive_value(task: Task, tokens: list[int]) -> list[int]:
-    """The value of the longest expression that ends with these tokens."""
+    """Return the value of the longest expression that ends with these tokens."""
     for begin in range(len(tokens)):
         try:
             return solve(task, tokens[begin:])
@@ -27,17 +27,17 @@ def naive_value(task: Task, tokens: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_values_are_those_of_the_largest_subexpressions(settings: dict[str, object]) -> None:
+def test_values_are_those_of_the_longest_subexpressions(settings: dict[str, object]) -> None:
     task = tasks.get("polynomial", **settings)
     batch = task.batch(0, 0, 24)
     reading = read(batch.tokens, task.p, task.k)
     for row, (begin, end) in enumerate(batch.answer):
-        whole = begin - 1 - task.pause
-        assert reading.end_B[row] == whole
+        expression_end = begin - 1 - task.pause
+        assert reading.end_B[row] == expression_end
         np.testing.assert_array_equal(reading.result_BK[row], batch.tokens[row, begin:end])
         tokens, position = batch.tokens[row].tolist(), 0
         expected = np.full((task.length, task.k), -1)
-        while position < whole:
+        while position < expression_end:
             position += 1 if tokens[position] >= task.p else task.k
             if tokens[position - 1] < task.p:
                 expected[position - 1] = naive_value(task, tokens[:position])
@@ -60,7 +60,7 @@ def test_an_expression_that_is_not_complete_has_no_result(tokens: list[int], las
     assert reading.value_BTK[0, -1].tolist() == last
 
 
-def test_latents_are_values_where_they_end_then_the_result() -> None:
+def test_latents_are_values_at_their_ends_then_the_result() -> None:
     task = tasks.get("polynomial", operations=[2, 2])
     batch = task.parse("+ 1,2 neg 0,1 = 1,1")
     latents = task.latents(batch)
@@ -83,7 +83,7 @@ def test_a_contrast_changes_one_coefficient_and_the_answer() -> None:
         assert contrast.answer[number] == begin + np.flatnonzero(old[begin:end] != new[begin:end])[0]
 
 
-def test_what_no_coefficient_changes_has_no_contrast() -> None:
+def test_an_answer_that_no_coefficient_changes_is_left_out() -> None:
     task = tasks.get("polynomial")
     batch = task.batch(0, 0, 400)
     left_out = np.setdiff1d(np.arange(400), task.contrast(batch).sequence)
@@ -97,7 +97,7 @@ def test_what_no_coefficient_changes_has_no_contrast() -> None:
                 np.testing.assert_array_equal(task.solve(prompt), batch.tokens[row, begin:end])
 
 
-def test_each_coefficient_of_an_answer_is_judged_by_itself() -> None:
+def test_each_coefficient_of_an_answer_is_judged_separately() -> None:
     task = tasks.get("polynomial", pause=2)
     batch = task.parse("* 2,1 0,2 = 0,1")
     begin = batch.answer[0, 0]

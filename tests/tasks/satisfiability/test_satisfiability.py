@@ -1,4 +1,4 @@
-"""Satisfiability against a solver that tries every assignment, one formula at a time."""
+"""Satisfiability agrees with a solver that tries every assignment, one formula at a time."""
 
 import itertools
 from collections import Counter
@@ -26,14 +26,14 @@ Clause = tuple[str, ...]
 
 
 def read(task: Satisfiability, tokens: np.ndarray) -> tuple[list[Clause], list[str]]:
-    """The clauses and the answer of a sequence, as words."""
+    """Return the clauses and the answer of a sequence, as words."""
     words = [task.word(token) for token in tokens.tolist()]
     end = task.clauses * task.width
     return list(zip(*[iter(words[:end])] * task.width, strict=True)), words[end:]
 
 
 def satisfying(clauses: list[Clause], variables: int) -> list[list[str]]:
-    """All assignments that satisfy the clauses, each as its true literals."""
+    """List the assignments that satisfy the clauses, each as its true literals."""
     every = itertools.product(*([f"x{i}", f"-x{i}"] for i in range(1, variables + 1)))
     return [list(true) for true in every if all(set(clause) & set(true) for clause in clauses)]
 
@@ -48,7 +48,7 @@ def test_the_answer_is_the_only_solution(size: dict[str, Any]) -> None:
 
 
 @EACH
-def test_the_signs_of_a_variable_tell_nothing(size: dict[str, Any]) -> None:
+def test_the_signs_of_a_variable_are_balanced(size: dict[str, Any]) -> None:
     task = Satisfiability(**size)
     for tokens in task.batch(0, 0, 40).tokens:
         counts = Counter(itertools.chain.from_iterable(read(task, tokens)[0]))
@@ -56,7 +56,7 @@ def test_the_signs_of_a_variable_tell_nothing(size: dict[str, Any]) -> None:
 
 
 def test_formulas_are_drawn_with_their_probability() -> None:
-    """Of three variables: all lists of twelve clauses with uniform balanced signs, kept if they have one solution."""
+    """With three variables: lists of twelve clauses with uniform balanced signs are kept if they have one solution."""
     task = Satisfiability(variables=3, clauses=12)
     every = np.array(list(itertools.product((0, 1), repeat=3)))  # the signs of each clause
     weights = {}
@@ -75,7 +75,7 @@ def test_formulas_are_drawn_with_their_probability() -> None:
     assert task.instance_count().value >= len(weights)
 
 
-def test_variables_are_uniform_where_all_occur_evenly_often() -> None:
+def test_variables_are_uniform_over_balanced_formulas() -> None:
     formulas, size = build_formulas(4, 4, 3), 50_000
     literals = formulas.draw(np.random.default_rng(0), size)
     sets = list(itertools.combinations(range(4), 3))
@@ -87,7 +87,9 @@ def test_variables_are_uniform_where_all_occur_evenly_often() -> None:
     drawn = Counter(tuple(sets.index(tuple(clause)) for clause in formula) for formula in (literals // 2).tolist())
     assert set(drawn) == set(even)
     assert stats.chisquare([drawn[each] for each in even]).pvalue > 1e-3
-    alike = literals[(literals // 2 == literals[0] // 2).all(axis=(1, 2))]  # the same variables: balanced signs are uniform
+    alike = literals[
+        (literals // 2 == literals[0] // 2).all(axis=(1, 2))
+    ]  # formulas with the same variables: balanced signs are uniform
     signs = Counter(tuple(formula) for formula in (alike % 2).reshape(len(alike), -1).tolist())
     occurrences = Counter((literals[0] // 2).ravel().tolist()).values()
     number = prod(factorial(times) // factorial(times // 2) ** 2 for times in occurrences)
@@ -107,7 +109,7 @@ def test_few_formulas_are_listed_and_divided_exactly() -> None:
     assert [len(found[split]) for split in tasks.SPLITS] == [6, 1, 1]
 
 
-def test_any_order_of_the_same_clauses_is_the_same_instance() -> None:
+def test_the_order_of_clauses_does_not_change_an_instance() -> None:
     task, rng = Satisfiability(variables=5, clauses=20), np.random.default_rng(0)
     tokens = task.batch(0, 0, 20).tokens
     literals = tokens[:, :60].reshape(20, 20, 3)[:, rng.permutation(20)]
@@ -118,7 +120,7 @@ def test_any_order_of_the_same_clauses_is_the_same_instance() -> None:
 
 
 @EACH
-def test_latents_count_the_assignments_that_are_left(size: dict[str, Any]) -> None:
+def test_latents_count_the_remaining_assignments(size: dict[str, Any]) -> None:
     task = Satisfiability(**size)
     batch = task.batch(0, 0, 4)
     latents = task.latents(batch)
@@ -143,7 +145,7 @@ def test_samples_are_judged_by_their_clauses() -> None:
     true = [bool(set(clause) & set(answer)) for clauses, answer in judged for clause in clauses]
     assert task.judge(wrong) == {"satisfied": 0.5, "clauses": pytest.approx(np.mean(true))}
     moved = np.concatenate([tokens[:, :60], np.roll(tokens[:, 60:], 1, axis=1)], axis=1)
-    assert task.judge(moved) == {"satisfied": 0, "clauses": 0}, "a value of another variable is none"
+    assert task.judge(moved) == {"satisfied": 0, "clauses": 0}, "a value of another variable does not count"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_samples_are_judged_by_their_clauses() -> None:
         (lambda _: np.resize([0, 2, 4, 1, 3, 5], 60), "the number of solutions must be 1, not 24"),
     ],
 )
-def test_what_is_no_formula_is_not_solved(change: object, message: str) -> None:
+def test_invalid_formulas_are_rejected(change: object, message: str) -> None:
     task = Satisfiability(variables=5, clauses=20)
     assert callable(change)
     with pytest.raises(TaskError, match=message):
