@@ -33,7 +33,7 @@ def some_tasks(draw: st.DrawFn) -> Task:
 
 @given(some_tasks(), st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
-def test_the_glossary_gives_the_verb_and_the_verb_the_case(task: Task, seed: int) -> None:
+def test_the_glossary_determines_verb_and_case(task: Task, seed: int) -> None:
     batch = task.draw(np.random.default_rng(seed), 6, "train")
     for row in range(6):
         words = [word for word, _ in task.show(batch, row)]
@@ -51,7 +51,7 @@ def test_the_glossary_gives_the_verb_and_the_verb_the_case(task: Task, seed: int
         assert all(word.startswith("s") for word, role in phrase if role == "stem")
 
 
-def test_the_lexicon_is_one_for_all_and_shares_the_verbs_evenly() -> None:
+def test_the_lexicon_is_fixed_and_divides_the_verbs_evenly() -> None:
     task = tasks.get("agreement", verbs=30, cases=4)
     np.testing.assert_array_equal(np.sort(np.bincount(task.lexicon)), [7, 7, 8, 8])
     np.testing.assert_array_equal(task.lexicon, tasks.get("agreement", verbs=30, cases=4, order="verb_first", words=3).lexicon)
@@ -59,14 +59,14 @@ def test_the_lexicon_is_one_for_all_and_shares_the_verbs_evenly() -> None:
 
 
 def ids(task: Task, words: list[str] | str) -> np.ndarray:
-    """A row of words as ids, (1, T)."""
+    """Return the ids (1, T) of words."""
     known = {task.word(token): token for token in range(task.vocab_size)}
     return np.array([[known[word] for word in (words.split() if isinstance(words, str) else words)]])
 
 
-def every_row(task: Task) -> list[list[str]]:
-    """All rows of a small task, which are equally likely, by going through all choices."""
-    rows = []
+def every_sequence(task: Task) -> list[list[str]]:
+    """Enumerate all sequences of a small task, which are equally likely."""
+    sequences = []
     for keys in itertools.permutations(range(task.keys), task.pairs):
         for verbs in itertools.product(range(task.verbs), repeat=task.pairs):
             for meant in range(task.pairs):
@@ -76,23 +76,26 @@ def every_row(task: Task) -> list[list[str]]:
                     phrase = [word for word_stems in stems for word in (*(f"s{stem}" for stem in word_stems), case)]
                     verb = [f"v{verbs[meant]}"]
                     order = phrase + verb if task.order == "verb_last" else verb + phrase
-                    rows.append([*prompt, f"k{keys[meant]}", *order])
-    return rows
+                    sequences.append([*prompt, f"k{keys[meant]}", *order])
+    return sequences
 
 
 @pytest.mark.parametrize("distance", [0, 1, 2])
 @pytest.mark.parametrize("order", ORDERS)
 def test_floors_are_exact_in_both_orders_by_enumeration(order: str, distance: int) -> None:
-    """Cases and verb cost nothing even when the verb comes last: the prompt says all. What is hard is not unknown."""
+    """Cases and verb have floor 0 even with the verb last, since the prompt determines them, however hard that is to learn."""
     task = tasks.get("agreement", order=order, distance=distance, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
-    rows = every_row(task)
+    sequences = every_sequence(task)
     prefixes: dict[tuple[str, ...], int] = {}
-    for row, end in itertools.product(rows, range(task.length + 1)):
-        prefixes[tuple(row[:end])] = prefixes.get(tuple(row[:end]), 0) + 1
+    for sequence, end in itertools.product(sequences, range(task.length + 1)):
+        prefixes[tuple(sequence[:end])] = prefixes.get(tuple(sequence[:end]), 0) + 1
     exact = np.array(
-        [[math.log(prefixes[tuple(row[:t])] / prefixes[tuple(row[: t + 1])]) for t in range(len(row))] for row in rows]
+        [
+            [math.log(prefixes[tuple(sequence[:t])] / prefixes[tuple(sequence[: t + 1])]) for t in range(len(sequence))]
+            for sequence in sequences
+        ]
     )
-    batches = [task.label(ids(task, row)) for row in rows]
+    batches = [task.label(ids(task, sequence)) for sequence in sequences]
     np.testing.assert_allclose(task.optimum(np.concatenate([batch.tokens for batch in batches])), exact, atol=1e-12)
     roles = np.concatenate([batch.roles for batch in batches])
     for number, role in enumerate(task.roles[1:], start=1):
@@ -104,14 +107,14 @@ def test_floors_are_exact_in_both_orders_by_enumeration(order: str, distance: in
 
 @pytest.mark.parametrize("distance", [0, 1, 2])
 @pytest.mark.parametrize("order", ORDERS)
-def test_joints_agree_with_enumeration_of_every_row(order: str, distance: int) -> None:
+def test_joints_agree_with_enumeration(order: str, distance: int) -> None:
     task = tasks.get("agreement", order=order, distance=distance, words=2, pairs=2, keys=3, verbs=3, cases=2, stems=2)
-    rows = np.concatenate([ids(task, row) for row in every_row(task)])
-    assert_joints_are_exact(task, rows, np.ones(len(rows)), range(task.length - 2))
+    sequences = np.concatenate([ids(task, sequence) for sequence in every_sequence(task)])
+    assert_joints_are_exact(task, sequences, np.ones(len(sequences)), range(task.length - 2))
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_contrast_is_another_verb_at_the_chosen_key(order: str) -> None:
+def test_a_contrast_has_another_verb_at_the_queried_key(order: str) -> None:
     task = tasks.get("agreement", order=order, **WIDE)
     batch = task.batch(0, 0, 100)
     contrast = task.contrast(batch)
@@ -127,7 +130,7 @@ def test_a_contrast_is_another_verb_at_the_chosen_key(order: str) -> None:
     assert len(others) > 80, "verbs are replaced by different others"
 
 
-def test_latents_are_the_verb_and_its_case_from_the_key_on() -> None:
+def test_latents_are_verb_and_case_from_the_key_on() -> None:
     task = tasks.get("agreement", pairs=2, **WIDE)
     case = task.lexicon[2]
     latents = task.latents(task.label(ids(task, f"k3 v7 k1 v2 k1 s5 -c{case} s9 -c{case} v2")))
@@ -162,11 +165,11 @@ def test_the_consequences_of_a_wrong_case_are_consistent(order: str, phrase: str
     np.testing.assert_array_equal(np.flatnonzero(~task.consistent(tokens)[0]), wrong)
 
 
-def test_keys_verbs_and_the_one_that_is_meant_are_drawn_evenly() -> None:
+def test_keys_verbs_and_queried_keys_are_drawn_evenly() -> None:
     task = tasks.get("agreement", **WIDE)
     tokens = task.batch(0, 0, 6000).tokens
-    for place, low, high in ((0, 0, 16), (6, 0, 16), (1, 16, 48), (7, 16, 48), (9, 48, 64), (11, 48, 64)):
-        counts = np.bincount(tokens[:, place], minlength=task.vocab_size)
+    for position, low, high in ((0, 0, 16), (6, 0, 16), (1, 16, 48), (7, 16, 48), (9, 48, 64), (11, 48, 64)):
+        counts = np.bincount(tokens[:, position], minlength=task.vocab_size)
         assert counts[low:high].sum() == 6000
         assert stats.chisquare(counts[low:high]).pvalue > 1e-3
     meant = (tokens[:, 8:9] == tokens[:, 0:8:2]).argmax(axis=1)
@@ -184,7 +187,7 @@ def test_chances_are_the_shares_of_the_best_guess() -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("pairs", "verbs", "cases"), [(2, 4, 2), (3, 5, 2), (4, 5, 3)])
-def test_the_plateau_guesses_the_commonest_of_the_glossary(order: str, pairs: int, verbs: int, cases: int) -> None:
+def test_the_plateau_guesses_the_commonest_in_the_glossary(order: str, pairs: int, verbs: int, cases: int) -> None:
     task = tasks.get("agreement", order=order, pairs=pairs, keys=8, verbs=verbs, cases=cases)
     decided = task.lexicon.tolist() if order == "verb_last" else list(range(verbs))
     glossaries = itertools.product(decided, repeat=pairs)
@@ -209,8 +212,8 @@ def test_order_does_not_change_an_instance() -> None:
 
 def test_instances_are_counted() -> None:
     task = tasks.get("agreement", words=1, pairs=2, keys=3, verbs=3, cases=2, stems=1)
-    rows = np.concatenate([ids(task, row) for row in every_row(task)])
-    assert (len(np.unique(task.instances(rows), axis=0)), "exact") == task.instance_count()
+    sequences = np.concatenate([ids(task, sequence) for sequence in every_sequence(task)])
+    assert (len(np.unique(task.instances(sequences), axis=0)), "exact") == task.instance_count()
 
 
 def test_wrong_sequences_are_rejected_with_the_right_token() -> None:
@@ -261,7 +264,7 @@ def test_the_default_distance_keeps_earlier_batches() -> None:
 
 
 @pytest.mark.parametrize("distance", [0, 1, 3])
-def test_the_first_case_is_a_distance_and_one_after_the_key(distance: int) -> None:
+def test_the_first_case_is_distance_plus_one_after_the_key(distance: int) -> None:
     task = tasks.get("agreement", distance=distance)
     batch = task.batch(0, 0, 3)
     assert task.length == 9 + distance + 2

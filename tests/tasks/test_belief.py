@@ -17,11 +17,11 @@ BOTH = pytest.mark.parametrize("task", [MESS3, RRXOR], ids=["mess3", "rrxor"])
 
 Sequence = tuple[int, ...]
 Hidden = dict[Sequence, np.ndarray]
-"""The joint probability of a sequence and each hidden state at its end, by sequence."""
+"""Joint probabilities of a sequence and the hidden state at its end, by sequence."""
 
 
-def mess3_by_paths(length: int) -> Hidden:
-    """By the matrices of Shai et al., x = 0.15 and a = 0.6, a step of a path at a time."""
+def enumerate_mess3(length: int) -> Hidden:
+    """Enumerate sequences step by step with the matrices of Shai et al., x = 0.15 and a = 0.6."""
     a, b, x, y = 0.6, 0.2, 0.15, 0.7
     matrices = [
         [[a * y, b * x, b * x], [a * x, b * y, b * x], [a * x, b * x, b * y]],
@@ -31,16 +31,16 @@ def mess3_by_paths(length: int) -> Hidden:
     found: Hidden = {(): np.full(3, 1 / 3)}
     for _ in range(length):
         longer: Hidden = defaultdict(lambda: np.zeros(3))
-        for (row, chances), token, (state, to) in itertools.product(
+        for (sequence, chances), token, (state, to) in itertools.product(
             found.items(), range(3), itertools.product(range(3), repeat=2)
         ):
-            longer[*row, token][to] += chances[state] * matrices[token][state][to]
+            longer[*sequence, token][to] += chances[state] * matrices[token][state][to]
         found = dict(longer)
     return found
 
 
-def rrxor_by_streams(length: int) -> Hidden:
-    """By cutting sequences out of streams of cycles (bit, bit, exclusive or), from any phase on."""
+def enumerate_rrxor(length: int) -> Hidden:
+    """Enumerate sequences as pieces of streams of cycles (bit, bit, exclusive or), from any phase on."""
     cycles = math.ceil((length + 2) / 3)
     found: Hidden = defaultdict(lambda: np.zeros(5))
     for bits in itertools.product(range(2), repeat=2 * cycles):
@@ -52,20 +52,20 @@ def rrxor_by_streams(length: int) -> Hidden:
     return found
 
 
-def hidden(task: tasks.Task, length: int) -> Hidden:
-    return mess3_by_paths(length) if task is MESS3 else rrxor_by_streams(length)
+def enumerate_task(task: tasks.Task, length: int) -> Hidden:
+    return enumerate_mess3(length) if task is MESS3 else enumerate_rrxor(length)
 
 
 @BOTH
 def test_optimum_and_belief_agree_with_enumeration(task: tasks.Task) -> None:
-    every = [hidden(task, length) for length in range(7)]
-    rows = np.array(list(every[6]))
+    every = [enumerate_task(task, length) for length in range(7)]
+    sequences = np.array(list(every[6]))
     assert sum(chances.sum() for chances in every[6].values()) == pytest.approx(1)
-    optimum = task.optimum(rows)
-    latents = task.latents(task.rows(rows, np.ones_like(rows)))
-    for number, row in enumerate(every[6]):
+    optimum = task.optimum(sequences)
+    latents = task.latents(task.rows(sequences, np.ones_like(sequences)))
+    for number, sequence in enumerate(every[6]):
         for t in range(6):
-            here, before = every[t + 1][row[: t + 1]], every[t][row[:t]].sum()
+            here, before = every[t + 1][sequence[: t + 1]], every[t][sequence[:t]].sum()
             assert optimum[number, t] == pytest.approx(-math.log(here.sum() / before), abs=1e-9)
             np.testing.assert_allclose(latents["belief"][number, t], here / here.sum(), atol=1e-12)
             largest = np.flatnonzero(here > here.max() - 1e-9)
@@ -74,45 +74,45 @@ def test_optimum_and_belief_agree_with_enumeration(task: tasks.Task) -> None:
 
 @BOTH
 def test_joints_and_floors_agree_with_enumeration(task: tasks.Task) -> None:
-    distribution = {row: chances.sum() for row, chances in hidden(task, task.length).items()}
-    rows, chances = np.array(list(distribution)), np.array(list(distribution.values()))
-    assert_joints_are_exact(task, rows, chances, range(task.length - 2))
-    roles, optimum = task.label(rows).roles, task.optimum(rows)
+    distribution = {sequence: chances.sum() for sequence, chances in enumerate_task(task, task.length).items()}
+    sequences, chances = np.array(list(distribution)), np.array(list(distribution.values()))
+    assert_joints_are_exact(task, sequences, chances, range(task.length - 2))
+    roles, optimum = task.label(sequences).roles, task.optimum(sequences)
     for role in task.roles[1:]:
         weight = chances[:, None] * (roles[:, 1:] == task.role(role))
         assert (weight * optimum[:, 1:]).sum() / weight.sum() == pytest.approx(task.floor(role), abs=1e-9)
-        shares = [(weight * (rows[:, 1:] == token)).sum() / weight.sum() for token in range(task.vocab_size)]
+        shares = [(weight * (sequences[:, 1:] == token)).sum() / weight.sum() for token in range(task.vocab_size)]
         assert max(shares) == pytest.approx(task.chance(role), abs=1e-9)
 
 
 @pytest.mark.parametrize(("task", "length"), [(MESS3, 6), (RRXOR, 12)], ids=["mess3", "rrxor"])
 def test_too_few_different_sequences_are_rejected(task: tasks.Task, length: int) -> None:
-    equal = sum(chances.sum() ** 2 for chances in hidden(task, length).values())
+    equal = sum(chances.sum() ** 2 for chances in enumerate_task(task, length).values())
     with pytest.raises(TaskError, match=rf"length must be larger.* \({1 / equal:.0f} here\)"):
         dataclasses.replace(task, length=length)
 
 
 @BOTH
 def test_sequences_follow_their_likelihood(task: tasks.Task) -> None:
-    every = hidden(task, 6)
+    every = enumerate_task(task, 6)
     drawn = task.draw(np.random.default_rng(0), 40_000, "train").tokens
     for begin in (0, task.length - 6):
-        rows, counts = np.unique(drawn[:, begin : begin + 6], axis=0, return_counts=True)
-        found = dict(zip(map(tuple, rows.tolist()), counts.tolist(), strict=True))
+        sequences, counts = np.unique(drawn[:, begin : begin + 6], axis=0, return_counts=True)
+        found = dict(zip(map(tuple, sequences.tolist()), counts.tolist(), strict=True))
         assert set(found) <= set(every)
-        likely = {row: chances.sum() * 40_000 for row, chances in every.items() if chances.sum() * 40_000 > 5}
-        statistic = sum((found.get(row, 0) - expected) ** 2 / expected for row, expected in likely.items())
+        likely = {sequence: chances.sum() * 40_000 for sequence, chances in every.items() if chances.sum() * 40_000 > 5}
+        statistic = sum((found.get(sequence, 0) - expected) ** 2 / expected for sequence, expected in likely.items())
         assert stats.chi2.sf(statistic, len(likely)) > 1e-3
 
 
 def test_roles_tell_whether_the_phase_is_known() -> None:
-    for row in rrxor_by_streams(13):
-        roles = [RRXOR.roles[role] for role in RRXOR.label(np.array([row])).roles[0]]
+    for sequence in enumerate_rrxor(13):
+        roles = [RRXOR.roles[role] for role in RRXOR.label(np.array([sequence])).roles[0]]
         for t, role in enumerate(roles):
             phases = {
-                phase  # of the token at t
+                phase  # phase of the token at t
                 for phase in range(3)
-                if all(row[s] == row[s - 1] ^ row[s - 2] for s in range(2, t) if (s - t + phase) % 3 == 2)
+                if all(sequence[s] == sequence[s - 1] ^ sequence[s - 2] for s in range(2, t) if (s - t + phase) % 3 == 2)
             }
             assert role == (("first", "second", "xor")[phases.pop()] if len(phases) == 1 else "unsynchronised")
 
@@ -134,8 +134,8 @@ def test_the_divergence_from_the_models_own_predictor_is_zero(task: tasks.Task, 
             chances[:, t] = task.next_distribution(tokens[:, : t + 1])
     elif own == "bigram":
         pairs = np.zeros((task.vocab_size, task.vocab_size))
-        for row, states in hidden(task, 2).items():
-            pairs[row] = states.sum()
+        for sequence, states in enumerate_task(task, 2).items():
+            pairs[sequence] = states.sum()
         chances = (pairs / pairs.sum(axis=1, keepdims=True))[tokens]
     distances = task.compare(tokens, np.log(np.maximum(chances, 1e-30)).astype(np.float32))
     assert distances[f"kl/{own}"] == pytest.approx(0, abs=1e-6)

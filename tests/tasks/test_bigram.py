@@ -44,12 +44,12 @@ def test_followers_are_uniform_over_the_other_tokens() -> None:
     for role in (FIRST, COPY):
         here = batch.roles == role
         assert batch.tokens[here].min() >= 4
-        for token in range(4, 32):  # rows are independent, places of a row are not
+        for token in range(4, 32):  # sequences are independent, positions of a sequence are not
             surplus = np.where(here, (batch.tokens == token) - 1 / 28, 0).sum(axis=1)
             assert abs(surplus.sum()) < 4 * surplus.std() * math.sqrt(len(surplus)), (role, token)
 
 
-def test_other_tokens_are_followed_as_the_global_chain_says() -> None:
+def test_other_tokens_are_followed_by_the_global_chain() -> None:
     batch = tasks.get("bigram", vocabulary=8, triggers=2, alpha=1.0).batch(0, 0, 2000)
     chain = tasks.get("bigram", vocabulary=8, triggers=2, alpha=1.0).chain
     np.testing.assert_allclose(chain.sum(axis=1), 1)
@@ -83,7 +83,7 @@ def test_the_global_floor_is_the_entropy_rate_by_eigenvector() -> None:
 def test_floors_and_chances_agree_with_a_monte_carlo_estimate(task: Task) -> None:
     batch = task.draw(
         np.random.default_rng(0), 20_000, "train"
-    )  # of few instances, a split's distribution differs from the task's
+    )  # with few instances, the distribution of a split differs from the task's
     tokens, roles = batch.tokens[:, 1:], batch.roles[:, 1:]
     losses = task.optimum(batch.tokens)[:, 1:]
     for number, role in enumerate(task.roles[1:], start=1):
@@ -97,7 +97,7 @@ def test_floors_and_chances_agree_with_a_monte_carlo_estimate(task: Task) -> Non
 
 
 def assert_ratio(values: np.ndarray, here: np.ndarray, expected: float | None) -> None:
-    """The mean of values over places, whose error comes from rows, since places of a row are not independent."""
+    """Assert the mean of values over positions, with the error over sequences, since positions are not independent."""
     mean = values[here].mean()
     residual = np.where(here, values - mean, 0).sum(axis=1)
     error = residual.std() * math.sqrt(len(values)) / here.sum()
@@ -105,17 +105,17 @@ def assert_ratio(values: np.ndarray, here: np.ndarray, expected: float | None) -
 
 
 def distribution_of_sequences(task: Task) -> dict[tuple[int, ...], float]:
-    """Every row of `SMALL` with its chance, by going through all followers and all rows."""
+    """Enumerate all followers and sequences of `SMALL`; return the probability of each sequence."""
     chain, others = task.chain, range(1, 4)
     start = np.linalg.matrix_power(chain, 200)[0]
     distribution: dict[tuple[int, ...], float] = defaultdict(float)
     for follower in others:
-        for row in itertools.product(range(4), repeat=task.length):
-            chance = start[row[0]] / 3
-            for before, after in itertools.pairwise(row):
+        for sequence in itertools.product(range(4), repeat=task.length):
+            chance = start[sequence[0]] / 3
+            for before, after in itertools.pairwise(sequence):
                 chance *= float(after == follower) if before == 0 else chain[before, after]
             if chance:
-                distribution[row] += chance
+                distribution[sequence] += chance
     return distribution
 
 
@@ -123,18 +123,23 @@ def test_the_optimum_and_the_floors_are_exact_by_enumeration() -> None:
     distribution = distribution_of_sequences(SMALL)
     assert sum(distribution.values()) == pytest.approx(1)
     prefixes: dict[tuple[int, ...], float] = defaultdict(float)
-    for row, chance in distribution.items():
-        for end in range(len(row) + 1):
-            prefixes[row[:end]] += chance
-    rows = np.array(list(distribution))
-    exact = np.array([[-math.log(prefixes[row[: t + 1]] / prefixes[row[:t]]) for t in range(len(row))] for row in distribution])
-    np.testing.assert_allclose(SMALL.optimum(rows), exact, atol=1e-9)
-    roles = np.concatenate([SMALL.parse(" ".join(map(str, row))).roles for row in distribution])
+    for sequence, chance in distribution.items():
+        for end in range(len(sequence) + 1):
+            prefixes[sequence[:end]] += chance
+    sequences = np.array(list(distribution))
+    exact = np.array(
+        [
+            [-math.log(prefixes[sequence[: t + 1]] / prefixes[sequence[:t]]) for t in range(len(sequence))]
+            for sequence in distribution
+        ]
+    )
+    np.testing.assert_allclose(SMALL.optimum(sequences), exact, atol=1e-9)
+    roles = np.concatenate([SMALL.parse(" ".join(map(str, sequence))).roles for sequence in distribution])
     weight = np.array(list(distribution.values()))[:, None]
     for number, role in enumerate(SMALL.roles[1:], start=1):
         here = (roles == number)[:, 1:] * weight
         assert (here * exact[:, 1:]).sum() / here.sum() == pytest.approx(SMALL.floor(role), abs=1e-9)
-        shares = [(here * (rows[:, 1:] == token)).sum() / here.sum() for token in range(4)]
+        shares = [(here * (sequences[:, 1:] == token)).sum() / here.sum() for token in range(4)]
         assert max(shares) == pytest.approx(SMALL.chance(role), abs=1e-9)
 
 
@@ -145,7 +150,7 @@ def test_the_optimum_and_the_floors_are_exact_by_enumeration() -> None:
         ("0 0 0 0 0 0", "token 1 cannot be 0 after 0"),
     ],
 )
-def test_lines_in_which_a_trigger_changes_its_mind_are_rejected(line: str, message: str) -> None:
+def test_lines_with_two_followers_of_a_trigger_are_rejected(line: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         SMALL.parse(line)
 
@@ -170,21 +175,21 @@ def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: st
 
 def test_joints_and_latents_are_exact_by_enumeration() -> None:
     distribution = distribution_of_sequences(SMALL)
-    rows = np.array(list(distribution))
-    assert_joints_are_exact(SMALL, rows, np.array(list(distribution.values())), range(SMALL.length - 2))
+    sequences = np.array(list(distribution))
+    assert_joints_are_exact(SMALL, sequences, np.array(list(distribution.values())), range(SMALL.length - 2))
     prefixes: dict[tuple[int, ...], float] = defaultdict(float)
-    for row, chance in distribution.items():
-        for end in range(len(row) + 1):
-            prefixes[row[:end]] += chance
-    latents = SMALL.latents(SMALL.label(rows))
-    for number, row in enumerate(distribution):
+    for sequence, chance in distribution.items():
+        for end in range(len(sequence) + 1):
+            prefixes[sequence[:end]] += chance
+    latents = SMALL.latents(SMALL.label(sequences))
+    for number, sequence in enumerate(distribution):
         for t in range(SMALL.length - 1):
-            exact_V = np.array([prefixes[*row[: t + 1], x] / prefixes[row[: t + 1]] for x in range(4)])
+            exact_V = np.array([prefixes[*sequence[: t + 1], x] / prefixes[sequence[: t + 1]] for x in range(4)])
             np.testing.assert_allclose(latents["next token"][number, t], exact_V, atol=1e-12)
             largest = np.flatnonzero(exact_V > exact_V.max() - 1e-9)
             assert latents["likeliest next token"][number, t] == (largest[0] if len(largest) == 1 else -1)
-            met = [after for before, after in itertools.pairwise(row[: t + 1]) if before == 0]
-            assert latents["follower"][number, t] == (met[0] if met and row[t] == 0 else -1)
+            seen_followers = [after for before, after in itertools.pairwise(sequence[: t + 1]) if before == 0]
+            assert latents["follower"][number, t] == (seen_followers[0] if seen_followers and sequence[t] == 0 else -1)
 
 
 @pytest.mark.parametrize("task", [TASK, SMALL], ids=["default", "small"])

@@ -1,4 +1,4 @@
-"""Choices decide the tokens after them, free tokens nothing."""
+"""Choices determine the tokens after them; free tokens determine nothing."""
 
 from itertools import product
 
@@ -21,7 +21,7 @@ def test_consequences_follow_from_their_choice_alone() -> None:
         choices = tokens[roles == CHOICE] - task.lead
         consequences = tokens[roles == CONSEQUENCE].reshape(task.blocks, task.consequences) - task.lead - task.options
         np.testing.assert_array_equal(consequences, task.rule[:, choices].T)
-    assert (np.sort(task.rule, axis=1) == np.arange(task.options)).all(), "one to one"
+    assert (np.sort(task.rule, axis=1) == np.arange(task.options)).all(), "the rule is one to one"
 
 
 def test_choices_and_free_tokens_are_uniform_and_independent() -> None:
@@ -32,7 +32,7 @@ def test_choices_and_free_tokens_are_uniform_and_independent() -> None:
     assert counts / 40_000 == pytest.approx(1 / 16, abs=0.006)
 
 
-def test_joints_are_those_of_all_sequences() -> None:
+def test_joints_agree_with_enumeration() -> None:
     every = [
         [0, 1, *(token for choice, free in blocks for token in (2 + choice, *(4 + SMALL.rule[:, choice]), 6 + free))]
         for blocks in product(product((0, 1), repeat=2), repeat=2)

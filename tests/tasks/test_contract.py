@@ -17,7 +17,7 @@ from tests.helpers.every_task import EVERY
 SEQUENCES = 64
 
 
-def distinct(rows: np.ndarray) -> set[bytes]:
+def distinct_rows(rows: np.ndarray) -> set[bytes]:
     return {row.tobytes() for row in np.ascontiguousarray(rows)}
 
 
@@ -61,13 +61,13 @@ def test_no_instance_is_in_two_splits(task: Task) -> None:
     if not task.splits_itself:
         for number, split in enumerate(SPLITS):
             assert (split_of(task, task.batch(0, 0, 256, split).tokens) == number).all(), f"{task.name}: {split}"
-    sets = {split: distinct(rows) for split, rows in drawn.items()}
+    sets = {split: distinct_rows(rows) for split, rows in drawn.items()}
     for one in SPLITS:
         for other in SPLITS:
             assert one == other or not sets[one] & sets[other], f"{task.name}: {one} and {other} share an instance"
 
 
-def test_batches_have_the_promised_shapes_types_and_ranges(task: Task) -> None:
+def test_batches_have_the_right_shapes_types_and_ranges(task: Task) -> None:
     batch = task.batch(0, 0, SEQUENCES)
     shape = (SEQUENCES, task.length)
     assert batch.tokens.shape == batch.roles.shape == batch.scored.shape == shape
@@ -84,7 +84,7 @@ def test_batches_have_the_promised_shapes_types_and_ranges(task: Task) -> None:
 
 def test_words_are_read_back(task: Task) -> None:
     if getattr(task, "corpus", None):
-        return  # which is read as its tokenizer does
+        return  # a corpus is encoded by its tokenizer
     words = [task.word(token) for token in range(task.vocab_size)]
     assert task.encode(" ".join(words)).tolist() == list(range(task.vocab_size))
     assert task.encode("").tolist() == []
@@ -92,7 +92,7 @@ def test_words_are_read_back(task: Task) -> None:
 
 def test_an_unknown_word_is_rejected_with_the_nearest(task: Task) -> None:
     if getattr(task, "corpus", None):
-        return  # whose tokenizer knows every byte
+        return  # the tokenizer of a corpus encodes every byte
     longest = max((task.word(token) for token in range(task.vocab_size)), key=len)
     with pytest.raises(TaskError, match=rf"{task.name} has no word {longest + '~'!r}; ") as caught:
         task.encode(f"{task.word(0)} {longest}~")
@@ -119,7 +119,7 @@ def test_padding_only_follows_an_instance(task: Task) -> None:
 
 
 def test_no_instance_is_cut(task: Task) -> None:
-    """Answers lie within their rows, and where an instance has an end, every row has it, once and last."""
+    """Answers are within their sequences; if the task has an end, every sequence has it once, as its last token."""
     batch = task.batch(0, 0, SEQUENCES)
     if task.has_answer:
         begin, end = batch.answer.T
@@ -151,11 +151,11 @@ def test_scored_positions_have_a_role_and_follow_loss_on(task: Task) -> None:
 
 def test_loss_on_changes_no_instance(task: Task) -> None:
     if task.has_answer:
-        arms = [dataclasses.replace(task, loss_on=loss_on).batch(0, 0, SEQUENCES) for loss_on in ("all", "answer")]
-        np.testing.assert_array_equal(arms[0].tokens, arms[1].tokens)
+        batches = [dataclasses.replace(task, loss_on=loss_on).batch(0, 0, SEQUENCES) for loss_on in ("all", "answer")]
+        np.testing.assert_array_equal(batches[0].tokens, batches[1].tokens)
 
 
-def test_artifacts_are_text_by_plain_file_names(task: Task) -> None:
+def test_artifacts_are_texts_with_plain_file_names(task: Task) -> None:
     for name, text in task.artifacts().items():
         assert name == name.replace("/", "").lstrip(".")
         assert isinstance(text, str)
@@ -168,7 +168,7 @@ def test_variants_share_vocabulary_and_roles(task: Task) -> None:
         assert len(variant.batch(0, 0, 4, "test")) == 4
 
 
-def test_a_description_gives_the_task_back(task: Task) -> None:
+def test_a_description_restores_the_task(task: Task) -> None:
     described = task.description
     assert tasks.from_description(json.loads(json.dumps(described))) == task
     assert tasks.from_description(described).fingerprint == task.fingerprint
@@ -181,7 +181,7 @@ def test_showing_gives_a_word_for_each_token_with_a_role(task: Task) -> None:
     assert all(word and role in task.roles[1:] for word, role in shown)
 
 
-def test_answers_are_those_that_the_tasks_own_solver_finds(task: Task) -> None:
+def test_answers_agree_with_the_solver_of_the_task(task: Task) -> None:
     if not (task.has_answer and task.determined):
         row = task.batch(0, 0, 1)
         with pytest.raises(TaskError):

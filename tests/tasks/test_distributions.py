@@ -1,4 +1,4 @@
-"""Exact distributions of the next two tokens, for every task that knows them."""
+"""Exact distributions of the next two tokens, for every task that can compute them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ for_tasks_with_distribution = for_tasks_with("next_distribution", "joint")
 
 
 def known_joints(task: Task, batch: Batch, most: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The joints at up to `most` positions, those at both ends among them."""
+    """Yield the joints at up to `most` positions, the first and last one included."""
     last = task.length - 3
     for position in np.unique(np.linspace(0, last, min(most, last + 1)).astype(int)).tolist():
         joint = task.joint(batch, position)
@@ -23,7 +23,7 @@ def known_joints(task: Task, batch: Batch, most: int) -> Iterator[tuple[int, np.
 
 
 def surprisals(batch: Batch, position: int, joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nats of the next token, and of the token after it given the next."""
+    """Compute the nats of the next token, and of the token after it given the next."""
     row = np.arange(len(batch))
     next_token, after = batch.tokens[:, position + 1], batch.tokens[:, position + 2]
     first = joint.sum(axis=2)[row, next_token]
@@ -43,7 +43,7 @@ def test_a_joint_is_a_distribution_given_the_prefix(task: Task) -> None:
 
 
 @for_tasks_with_distribution
-def test_both_tokens_of_a_joint_cost_the_optimum(task: Task) -> None:
+def test_losses_of_a_joint_equal_the_optimum(task: Task) -> None:
     batch = draw_any_split(task, SEQUENCES)
     optimum = task.optimum(batch.tokens)
     if optimum is None:
@@ -55,8 +55,8 @@ def test_both_tokens_of_a_joint_cost_the_optimum(task: Task) -> None:
 
 
 @for_tasks_with_distribution
-def test_the_mean_cost_of_a_role_is_its_floor(task: Task) -> None:
-    """Up to five standard errors, for roles all of whose targets have a known distribution."""
+def test_the_mean_loss_of_a_role_is_its_floor(task: Task) -> None:
+    """They agree within five standard errors, for roles all of whose targets have a known distribution."""
     batch = draw_any_split(task, 4 * SEQUENCES)
     nats = np.full(batch.tokens.shape, np.nan)
     for position, joint in known_joints(task, batch, task.length):
@@ -70,8 +70,8 @@ def test_the_mean_cost_of_a_role_is_its_floor(task: Task) -> None:
 
 
 @for_tasks_with_distribution
-def test_pairs_of_tokens_are_as_frequent_as_the_joint_states(task: Task) -> None:
-    """Every pair of tokens at a position: the number drawn against the sum of its probabilities, within six deviations."""
+def test_frequencies_of_pairs_agree_with_the_joint(task: Task) -> None:
+    """The number of each pair at a position agrees with the sum of its probabilities within six deviations."""
     if task.vocab_size > 40:
         pytest.skip("too many pairs")
     size = 2000

@@ -1,4 +1,4 @@
-"""Test sets as files: what is written draws itself again, and what is wrong is named by its line."""
+"""Test sets as files: exported lines can be drawn again, and wrong lines are named by number."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tasks.export import export_lines, read_file
 
 STAR = tasks.get("star", degree=2, arm=3, nodes=10)
 PUBLIC = "2,8|5,2|5,9|9,3/5,8=5,2,8\n1,6|1,5|5,3|6,2/1,2=1,6,2\n0,6|6,1|7,2|0,7/0,1=0,6,1\n"
-"""Lines in the form of Next-Token-Failures, data/datasets/graphs."""
+"""Lines in the form of the repository Next-Token-Failures, data/datasets/graphs."""
 
 
 def test_an_exported_line_can_be_redrawn_and_read(task: Task, tmp_path: Path) -> None:
@@ -31,18 +31,18 @@ def test_an_exported_line_can_be_redrawn_and_read(task: Task, tmp_path: Path) ->
         np.testing.assert_array_equal(getattr(read, field), np.concatenate([getattr(row, field) for row in rows]))
 
 
-def test_a_longer_export_begins_with_a_shorter_ones_lines() -> None:
+def test_a_longer_export_begins_with_the_lines_of_a_shorter() -> None:
     assert list(export_lines(STAR, size=4)) == list(export_lines(STAR, size=9))[:4]
 
 
-def test_the_public_datas_lines_are_read(tmp_path: Path) -> None:
+def test_lines_of_the_public_data_are_read(tmp_path: Path) -> None:
     (tmp_path / "public.txt").write_text(PUBLIC)
     read = read_file(tmp_path / "public.txt", STAR)
     assert [STAR.format(read.row(index)) for index in range(3)] == PUBLIC.split()
     assert read.tokens[:, -2:].tolist() == [[2, 8], [6, 2], [6, 1]]
 
 
-def test_files_of_windows_are_read(tmp_path: Path) -> None:
+def test_files_with_windows_line_ends_are_read(tmp_path: Path) -> None:
     (tmp_path / "public.txt").write_bytes(b"\xef\xbb\xbf" + PUBLIC.replace("\n", "\r\n").encode())
     (tmp_path / "plain.txt").write_text(PUBLIC)
     there, here = (read_file(tmp_path / name, STAR) for name in ("public.txt", "plain.txt"))
@@ -115,7 +115,7 @@ def test_wrong_arguments_of_an_export_are_rejected(arguments: dict[str, object])
         list(export_lines(STAR, **arguments))  # type: ignore[arg-type]
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"gone: No such file"):
         read_file(tmp_path / "gone", STAR)
 
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ],
     ids=["lists", "mappings", "digits", "no JSON"],
 )
-def test_monstrous_lines_are_rejected_in_one_short_line(tmp_path: Path, line: str, fault: str) -> None:
+def test_huge_lines_are_rejected_in_one_short_line(tmp_path: Path, line: str, fault: str) -> None:
     (tmp_path / "data.jsonl").write_text(f"{GOOD}\n{line}\n")
     with pytest.raises(TaskError, match=f"line 2: .*{fault}") as rejected:
         read_file(tmp_path / "data.jsonl", STAR)

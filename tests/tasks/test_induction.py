@@ -45,7 +45,7 @@ def test_floors_agree_with_enumeration_of_every_segment() -> None:
     task = tasks.get("induction", vocabulary=5, period=(2, 4), length=8)
     new, boundary = [], []
     for period in range(2, 5):
-        boundary += [-math.log(1 / (5 - period))]  # periods still possible: period .. 4
+        boundary += [-math.log(1 / (5 - period))]  # the possible periods are period .. 4
         goes_on = [-math.log(1 - 1 / (5 - position)) if position >= 2 else 0.0 for position in range(1, period)]
         new += [math.log(5 - position) + nats for position, nats in enumerate(goes_on, start=1)]
     assert task.floor("boundary") == pytest.approx(np.mean(boundary))
@@ -55,28 +55,28 @@ def test_floors_agree_with_enumeration_of_every_segment() -> None:
 
 
 def distribution_of(task: tasks.Task) -> dict[tuple[int, ...], float]:
-    """Every sequence with its probability."""
+    """Enumerate the sequences of a task; return the probability of each."""
     low, high = task.period
     distribution: dict[tuple[int, ...], float] = {}
     for period in range(low, high + 1):
         for segment in itertools.permutations(range(task.vocabulary), period):
-            row = tuple(segment[position % period] for position in range(task.length))
-            distribution[row] = 1 / (high + 1 - low) / math.perm(task.vocabulary, period)
+            sequence = tuple(segment[position % period] for position in range(task.length))
+            distribution[sequence] = 1 / (high + 1 - low) / math.perm(task.vocabulary, period)
     return distribution
 
 
 @pytest.mark.parametrize("settings", [{"period": (1, 3), "length": 6}, {"period": (2, 4), "length": 9}], ids=str)
-def test_joints_agree_with_enumeration_of_every_segment(settings: dict[str, Any]) -> None:
+def test_joints_agree_with_enumeration(settings: dict[str, Any]) -> None:
     task = tasks.get("induction", vocabulary=4, **settings)
     distribution = distribution_of(task)
-    rows, chances = np.array(list(distribution)), np.array(list(distribution.values()))
-    assert_joints_are_exact(task, rows, chances, range(task.length - 2))
+    sequences, chances = np.array(list(distribution)), np.array(list(distribution.values()))
+    assert_joints_are_exact(task, sequences, chances, range(task.length - 2))
 
 
 def test_latents_are_the_period_and_the_token_to_copy() -> None:
     task = tasks.get("induction", vocabulary=9, period=(2, 4), length=9)
-    rows = ([6, 0, 6, 0, 6, 0, 6, 0, 6], [7, 3, 5, 7, 3, 5, 7, 3, 5], [1, 8, 4, 2, 1, 8, 4, 2, 1])
-    latents = task.latents(task.label(np.array(rows)))
+    sequences = ([6, 0, 6, 0, 6, 0, 6, 0, 6], [7, 3, 5, 7, 3, 5, 7, 3, 5], [1, 8, 4, 2, 1, 8, 4, 2, 1])
+    latents = task.latents(task.label(np.array(sequences)))
     np.testing.assert_array_equal(latents["period"], [[-1] * 2 + [0] * 7, [-1] * 3 + [1] * 6, [-1] * 3 + [2] * 6])
     copied = [[-1, -1, 0, 6, 0, 6, 0, 6, 0], [-1, -1, -1, 3, 5, 7, 3, 5, 7], [-1, -1, -1, 1, 8, 4, 2, 1, 8]]
     np.testing.assert_array_equal(latents["token to copy"], copied)
@@ -99,13 +99,13 @@ def test_a_contrast_changes_all_copies_of_a_token() -> None:
 def test_the_optimum_is_the_exact_posterior_over_all_segments() -> None:
     task = tasks.get("induction", vocabulary=4, period=(1, 3), length=6)
     distribution = distribution_of(task)
-    rows = np.array(list(distribution))
-    optimum = task.optimum(rows)
-    for row, losses in zip(distribution, optimum, strict=True):
+    sequences = np.array(list(distribution))
+    optimum = task.optimum(sequences)
+    for sequence, losses in zip(distribution, optimum, strict=True):
         for position in range(6):
-            before = sum(mass for other, mass in distribution.items() if other[:position] == row[:position])
-            here = sum(mass for other, mass in distribution.items() if other[: position + 1] == row[: position + 1])
-            assert losses[position] == pytest.approx(-math.log(here / before), abs=1e-12), (row, position)
+            before = sum(mass for other, mass in distribution.items() if other[:position] == sequence[:position])
+            here = sum(mass for other, mass in distribution.items() if other[: position + 1] == sequence[: position + 1])
+            assert losses[position] == pytest.approx(-math.log(here / before), abs=1e-12), (sequence, position)
 
 
 def test_the_mean_optimum_of_the_boundary_is_its_floor() -> None:
@@ -118,11 +118,11 @@ def test_the_mean_optimum_of_the_boundary_is_its_floor() -> None:
 def test_length_does_not_change_an_instance() -> None:
     long = tasks.get("induction", vocabulary=10, period=(3, 6), length=40)
     short = tasks.get("induction", vocabulary=10, period=(3, 6), length=12)
-    rows = long.batch(0, 0, 50).tokens
-    np.testing.assert_array_equal(long.instances(rows), short.instances(rows[:, :12]))
+    sequences = long.batch(0, 0, 50).tokens
+    np.testing.assert_array_equal(long.instances(sequences), short.instances(sequences[:, :12]))
 
 
-def test_the_far_variant_has_periods_that_training_never_shows() -> None:
+def test_the_far_variant_has_periods_outside_training() -> None:
     far = tasks.get("induction", test_period=(28, 30)).variants()["far"]
     periods = (far.batch(0, 0, 200, "test").roles == NEW).sum(axis=1)
     assert (periods.min(), periods.max()) == (28, 30)

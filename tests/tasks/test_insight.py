@@ -1,4 +1,4 @@
-"""What instruments ask of a task, for every task that answers: contrasts, latents, consistency, roles."""
+"""Answers of tasks to instruments, for every task that gives them: contrasts, latents, consistency, roles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.helpers.insight import SEQUENCES, for_tasks_with, reorder, with_token
 # --- contrasts -----------------------------------------------------------------------------------------------------
 
 
-def contrasted(task: Task) -> tuple[Batch, Contrast]:
+def draw_contrast(task: Task) -> tuple[Batch, Contrast]:
     batch = task.batch(0, 0, SEQUENCES, "test")
     contrast = task.contrast(batch)
     if contrast is None:
@@ -25,7 +25,7 @@ def contrasted(task: Task) -> tuple[Batch, Contrast]:
 
 @for_tasks_with("contrast")
 def test_a_contrast_changes_one_cause_and_its_answer(task: Task) -> None:
-    batch, contrast = contrasted(task)
+    batch, contrast = draw_contrast(task)
     count = len(contrast.sequence)
     assert count > 0
     assert (np.diff(contrast.sequence) > 0).all()
@@ -42,17 +42,17 @@ def test_a_contrast_changes_one_cause_and_its_answer(task: Task) -> None:
 
 @for_tasks_with("contrast")
 def test_a_contrast_is_an_instance_of_the_task(task: Task) -> None:
-    batch, contrast = contrasted(task)
+    batch, contrast = draw_contrast(task)
     assert contrast.tokens.min() >= 0
     assert contrast.tokens.max() < task.vocab_size
     for number, sequence in enumerate(contrast.sequence.tolist()[:24]):
-        row = with_tokens(batch.row(sequence), contrast.tokens[number : number + 1])
-        np.testing.assert_array_equal(task.parse(task.format(row)).tokens, row.tokens)
+        instance = with_tokens(batch.row(sequence), contrast.tokens[number : number + 1])
+        np.testing.assert_array_equal(task.parse(task.format(instance)).tokens, instance.tokens)
 
 
 @for_tasks_with("contrast")
 def test_a_contrast_is_a_function_of_its_sequence(task: Task) -> None:
-    batch, contrast = contrasted(task)
+    batch, contrast = draw_contrast(task)
     order = np.random.default_rng(0).permutation(SEQUENCES)
     again = task.contrast(reorder(batch, order))
     assert again is not None
@@ -84,7 +84,7 @@ def test_latents_are_classes_or_vectors(task: Task) -> None:
 @for_tasks_with("latents")
 @pytest.mark.parametrize("suffix", ["of another sequence", "of random tokens"])
 def test_latents_are_functions_of_the_prefix(task: Task, suffix: str) -> None:
-    """Roles and answers, which tell what comes, are another sequence's too."""
+    """Replace the tokens after the prefix, the roles and the answers by those of another sequence."""
     batch = task.batch(0, 0, SEQUENCES)
     other = reorder(batch, np.roll(np.arange(SEQUENCES), 1))
     if suffix == "of random tokens":
@@ -102,8 +102,8 @@ def test_latents_are_functions_of_the_prefix(task: Task, suffix: str) -> None:
 # --- consistency ---------------------------------------------------------------------------------------------------
 
 
-def of_floor_zero(task: Task, batch: Batch) -> np.ndarray:
-    """The targets that their prefix determines, at the default settings too."""
+def determined_targets(task: Task, batch: Batch) -> np.ndarray:
+    """Return which targets are determined by their prefix, at the default settings too."""
     usual = type(task)()
     determined = [
         role for role in task.roles[1:] if task.floor(role) == 0 and (role not in usual.roles or usual.floor(role) == 0)
@@ -111,16 +111,16 @@ def of_floor_zero(task: Task, batch: Batch) -> np.ndarray:
     return np.isin(batch.roles, [task.role(role) for role in determined])
 
 
-def answered(task: Task, batch: Batch) -> np.ndarray:
-    """The positions of answers; in a task without them, those that their prefix determines."""
+def answer_positions(task: Task, batch: Batch) -> np.ndarray:
+    """Return the positions of answers; in a task without answers, of targets that their prefix determines."""
     if not task.has_answer:
-        return of_floor_zero(task, batch)
+        return determined_targets(task, batch)
     position_T = np.arange(task.length)
     return (position_T >= batch.answer[:, :1]) & (position_T < batch.answer[:, 1:])
 
 
 @for_tasks_with("consistent")
-def test_right_sequences_are_consistent(task: Task) -> None:
+def test_drawn_sequences_are_consistent(task: Task) -> None:
     tokens = task.batch(0, 0, SEQUENCES).tokens
     consistent = task.consistent(tokens)
     if consistent is not None:
@@ -130,12 +130,12 @@ def test_right_sequences_are_consistent(task: Task) -> None:
 
 @for_tasks_with("consistent")
 def test_a_wrong_token_is_inconsistent(task: Task) -> None:
-    """At each position of an answer whose token the prefix determines; nothing changes before it."""
+    """Replace the token at each determined position of an answer; the positions before it must stay consistent."""
     batch = task.batch(0, 0, SEQUENCES)
     if task.consistent(batch.tokens) is None:
         pytest.skip("not known at these settings")
     position_T = np.arange(task.length)
-    determined = answered(task, batch) & of_floor_zero(task, batch)
+    determined = answer_positions(task, batch) & determined_targets(task, batch)
     assert determined.any()
     shift = np.random.default_rng(0).integers(1, task.vocab_size, size=batch.tokens.shape)
     for position in np.flatnonzero(determined.any(axis=0)).tolist():
@@ -151,12 +151,12 @@ def test_consistency_is_a_function_of_the_prefix(task: Task) -> None:
     batch = task.batch(0, 0, SEQUENCES)
     rng = np.random.default_rng(0)
     position_T = np.arange(task.length)
-    answers = answered(task, batch) & (rng.random(batch.tokens.shape) < 0.3)
+    answers = answer_positions(task, batch) & (rng.random(batch.tokens.shape) < 0.3)
     wrong = np.where(answers, rng.integers(task.vocab_size, size=batch.tokens.shape), batch.tokens)
     expected = task.consistent(wrong)
     if expected is None:
         pytest.skip("not known at these settings")
-    assert expected[~answered(task, batch) & (batch.roles != 0)].all()  # a wrong answer may end elsewhere
+    assert expected[~answer_positions(task, batch) & (batch.roles != 0)].all()  # a wrong answer may end at another position
     for position in range(task.length - 1):
         found = task.consistent(np.where(answers & (position_T > position), batch.tokens, wrong))
         assert found is not None
@@ -181,7 +181,7 @@ def test_drawn_sequences_have_the_roles_of_their_tokens(task: Task) -> None:
 
 
 @for_tasks_with("roles_of")
-def test_any_sequence_has_roles_that_its_prefixes_have(task: Task) -> None:
+def test_roles_are_functions_of_the_prefix(task: Task) -> None:
     tokens = np.random.default_rng(0).integers(task.vocab_size, size=(SEQUENCES, task.length))
     roles, count = roles_of(task, tokens), task.length // 2 + 1
     assert roles.min() >= 0
@@ -195,7 +195,7 @@ def test_any_sequence_has_roles_that_its_prefixes_have(task: Task) -> None:
 # --- defaults ------------------------------------------------------------------------------------------------------
 
 
-def test_a_task_that_answers_nothing_returns_nothing() -> None:
+def test_by_default_a_task_has_no_answers_to_instruments() -> None:
     task = tasks.get("tests.helpers.users_task:Parity")
     batch = task.batch(0, 0, 4)
     assert (task.contrast(batch), task.latents(batch), task.joint(batch, 3)) == (None, {}, None)

@@ -14,11 +14,11 @@ from tasks import Task, TaskError
 ORDERS = [1, 2]
 
 
-def urn(row: tuple[int, ...], states: int, order: int, alpha: float) -> float:
-    """The probability of a sequence: the Dirichlet-multinomial distribution of followers in each context."""
+def probability_of(sequence: tuple[int, ...], states: int, order: int, alpha: float) -> float:
+    """Compute the probability of a sequence: the Dirichlet-multinomial distribution of followers in each context."""
     counts: dict[tuple[int, ...], Counter[int]] = {}
-    for t in range(order, len(row)):
-        counts.setdefault(row[t - order : t], Counter())[row[t]] += 1
+    for t in range(order, len(sequence)):
+        counts.setdefault(sequence[t - order : t], Counter())[sequence[t]] += 1
     log_chance = -order * math.log(states)
     for followers in counts.values():
         log_chance += math.lgamma(states * alpha) - math.lgamma(states * alpha + followers.total())
@@ -28,30 +28,34 @@ def urn(row: tuple[int, ...], states: int, order: int, alpha: float) -> float:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 4.0])
-def test_the_optimum_is_the_exact_posterior_of_every_row(order: int, alpha: float) -> None:
+def test_the_optimum_is_the_exact_posterior(order: int, alpha: float) -> None:
     task = tasks.get("markov", states=2, order=order, alpha=alpha, length=7)
-    rows = list(itertools.product(range(2), repeat=7))
-    assert sum(urn(row, 2, order, alpha) for row in rows) == pytest.approx(1)
-    optimum = task.optimum(np.array(rows))
-    for row, losses in zip(rows, optimum, strict=True):
+    sequences = list(itertools.product(range(2), repeat=7))
+    assert sum(probability_of(sequence, 2, order, alpha) for sequence in sequences) == pytest.approx(1)
+    optimum = task.optimum(np.array(sequences))
+    for sequence, losses in zip(sequences, optimum, strict=True):
         for t in range(7):
-            exact = urn(row[: t + 1], 2, order, alpha) / urn(row[:t], 2, order, alpha) if t >= order else 1 / 2
-            assert losses[t] == pytest.approx(-math.log(exact), abs=1e-9), (row, t)
+            exact = (
+                probability_of(sequence[: t + 1], 2, order, alpha) / probability_of(sequence[:t], 2, order, alpha)
+                if t >= order
+                else 1 / 2
+            )
+            assert losses[t] == pytest.approx(-math.log(exact), abs=1e-9), (sequence, t)
 
 
-@pytest.mark.parametrize("row", [(0, 1, 1, 0, 1, 1, 1), (1, 1, 1, 1, 0, 0, 1)])
-def test_the_optimum_is_the_integral_over_all_matrices(row: tuple[int, ...]) -> None:
-    task = tasks.get("markov", states=2, alpha=0.7, length=len(row))
-    before = [stats.beta(0.7, 0.7)] * 2  # of the chance that a 1 follows a 0, and that it follows a 1
-    for t in range(1, len(row)):
+@pytest.mark.parametrize("sequence", [(0, 1, 1, 0, 1, 1, 1), (1, 1, 1, 1, 0, 0, 1)])
+def test_the_optimum_is_the_integral_over_all_matrices(sequence: tuple[int, ...]) -> None:
+    task = tasks.get("markov", states=2, alpha=0.7, length=len(sequence))
+    before = [stats.beta(0.7, 0.7)] * 2  # priors of the probabilities that a 1 follows a 0 and a 1
+    for t in range(1, len(sequence)):
 
         def likelihood(chance: float, state: int, end: int) -> float:
-            steps = [row[s] for s in range(1, end) if row[s - 1] == state]
+            steps = [sequence[s] for s in range(1, end) if sequence[s - 1] == state]
             return math.prod(chance if step else 1 - chance for step in steps) * float(before[state].pdf(chance))
 
-        state = row[t - 1]
+        state = sequence[t - 1]
         above, below = (integrate.quad(likelihood, 0, 1, args=(state, end))[0] for end in (t + 1, t))
-        assert task.optimum(np.array([row]))[0, t] == pytest.approx(-math.log(above / below), abs=1e-5)
+        assert task.optimum(np.array([sequence]))[0, t] == pytest.approx(-math.log(above / below), abs=1e-5)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -59,16 +63,16 @@ def test_sequences_follow_their_likelihood(order: int) -> None:
     task = tasks.get("markov", states=2, order=order, alpha=0.5, length=5)
     tokens = task.draw(np.random.default_rng(0), 40_000, "train").tokens
     counts = np.bincount(tokens @ (2 ** np.arange(5)[::-1]), minlength=32)
-    distribution = np.array([urn(row, 2, order, 0.5) for row in itertools.product(range(2), repeat=5)])
+    distribution = np.array([probability_of(sequence, 2, order, 0.5) for sequence in itertools.product(range(2), repeat=5)])
     assert stats.chisquare(counts, 40_000 * distribution).pvalue > 1e-3
 
 
-def naive_chances(row: list[int], t: int, order: int, states: int, alpha: float) -> list[float]:
-    """Count by hand what followed the last `order` states in row[:t]."""
+def naive_chances(sequence: list[int], t: int, order: int, states: int, alpha: float) -> list[float]:
+    """Compute the probability of each state from the counts after the last `order` states in sequence[:t]."""
     if t < order:
         return [1 / states] * states
-    context = row[t - order : t]
-    followers = [row[s] for s in range(order, t) if row[s - order : s] == context]
+    context = sequence[t - order : t]
+    followers = [sequence[s] for s in range(order, t) if sequence[s - order : s] == context]
     return [(followers.count(state) + alpha) / (len(followers) + states * alpha) for state in range(states)]
 
 
@@ -89,10 +93,10 @@ def test_distances_agree_with_a_loop_over_sequences(states: int, order: int, alp
     assert set(measured) == {"kl/uniform", "kl/unigram", "kl/bigram", "kl/bayes"}
     for name, value in measured.items():
         distances = []
-        for row, model in zip(tokens.tolist(), log_probs.astype(float), strict=True):
+        for sequence, model in zip(tokens.tolist(), log_probs.astype(float), strict=True):
             for t in range(order, length):
                 used = {"unigram": 0, "bigram": 1, "bayes": order}.get(name.removeprefix("kl/"))
-                stated = [1 / states] * states if used is None else naive_chances(row, t, used, states, alpha)
+                stated = [1 / states] * states if used is None else naive_chances(sequence, t, used, states, alpha)
                 distances.append(sum(p * (math.log(p) - q) for p, q in zip(stated, model[t - 1], strict=True)))
         assert value == pytest.approx(np.mean(distances), abs=1e-5), name
 
@@ -162,25 +166,25 @@ def test_the_joint_is_the_ratio_of_likelihoods(order: int) -> None:
     batch = task.batch(0, 0, 8)
     for position in range(5):
         every = task.joint(batch, position)
-        for row, joint_VV in zip(batch.tokens[:, : position + 1].tolist(), every, strict=True):
-            whole = urn(tuple(row), 3, order, 0.6) if position + 1 >= order else 3.0 ** -(position + 1)
+        for sequence, joint_VV in zip(batch.tokens[:, : position + 1].tolist(), every, strict=True):
+            whole = probability_of(tuple(sequence), 3, order, 0.6) if position + 1 >= order else 3.0 ** -(position + 1)
             for pair in itertools.product(range(3), repeat=2):
-                exact = urn((*row, *pair), 3, order, 0.6) / whole
-                assert joint_VV[pair] == pytest.approx(exact, abs=1e-12), (row, pair)
+                exact = probability_of((*sequence, *pair), 3, order, 0.6) / whole
+                assert joint_VV[pair] == pytest.approx(exact, abs=1e-12), (sequence, pair)
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_latents_are_the_posterior_of_the_present_row(order: int) -> None:
+def test_latents_are_the_posterior_of_the_next_state(order: int) -> None:
     task = tasks.get("markov", states=3, order=order, alpha=0.6, length=12)
     batch = task.batch(0, 0, 8)
     latents = task.latents(batch)
-    for row, vectors, modes in zip(batch.tokens.tolist(), *latents.values(), strict=True):
+    for sequence, vectors, modes in zip(batch.tokens.tolist(), *latents.values(), strict=True):
         for t in range(12):
             if t + 1 < order:
                 assert np.isnan(vectors[t]).all()
                 assert modes[t] == -1
                 continue
-            exact = naive_chances([*row[: t + 1], 0], t + 1, order, 3, 0.6)
+            exact = naive_chances([*sequence[: t + 1], 0], t + 1, order, 3, 0.6)
             assert vectors[t] == pytest.approx(exact)
             likeliest = [state for state in range(3) if exact[state] == max(exact)]
             assert modes[t] == (likeliest[0] if len(likeliest) == 1 else -1)

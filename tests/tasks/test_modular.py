@@ -11,8 +11,8 @@ from tests.helpers.lines import assert_read_back
 OPERATIONS = ["+", "-", "*", "/", "x2+y2", "x3+xy"]
 
 
-def right(operation: str, a: int, b: int, p: int) -> int:
-    """By brute force: of a / b, the one number that times b gives a."""
+def right_answer(operation: str, a: int, b: int, p: int) -> int:
+    """Compute the answer by brute force; a / b is the number whose product with b is a."""
     if operation == "/":
         return next(c for c in range(p) if c * b % p == a)
     plain = {"+": a + b, "-": a - b, "*": a * b, "x2+y2": a**2 + b**2, "x3+xy": a**3 + a * b}
@@ -24,7 +24,7 @@ def test_answers_are_right(operation: str) -> None:
     for p in (3, 97):
         for a, sign, b, equals, answer in tasks.get("modular", p=p, operation=operation).batch(0, 0, 200).tokens.tolist():
             assert (sign, equals) == (p, p + 1)
-            assert answer == right(operation, a, b, p)
+            assert answer == right_answer(operation, a, b, p)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -36,11 +36,11 @@ def test_spelled_numbers_have_leading_zeros(operation: str) -> None:
             left, answer = "".join("0123456789#="[token] for token in sequence).split("=")
             a, b = left.split("#")
             assert len(a) == len(b) == len(answer) == digits
-            assert int(answer) == right(operation, int(a), int(b), p)
+            assert int(answer) == right_answer(operation, int(a), int(b), p)
 
 
 @pytest.mark.parametrize("operation", ["+", "x2+y2"])
-def test_spelling_moves_no_pair_to_another_split(operation: str) -> None:
+def test_spelling_keeps_the_split_of_a_pair(operation: str) -> None:
     plain, spelled = (tasks.get("modular", p=11, operation=operation, spelled=spelled) for spelled in (False, True))
     for split in SPLITS:
         rows = [
@@ -53,7 +53,7 @@ def test_spelling_moves_no_pair_to_another_split(operation: str) -> None:
 def test_chance_is_that_of_the_best_constant_answer(operation: str, spelled: bool) -> None:
     p = 11
     pairs = [(a, b) for a in range(p) for b in range(operation == "/", p)]
-    answers = [right(operation, a, b, p) for a, b in pairs]
+    answers = [right_answer(operation, a, b, p) for a, b in pairs]
     columns = [[c // 10 for c in answers], [c % 10 for c in answers]] if spelled else [answers]
     best = [max(map(column.count, column)) / len(pairs) for column in columns]
     task = tasks.get("modular", p=p, operation=operation, spelled=spelled)
@@ -61,7 +61,7 @@ def test_chance_is_that_of_the_best_constant_answer(operation: str, spelled: boo
     assert task.chance("operand") is None
 
 
-def test_training_repeats_its_share_and_nothing_else() -> None:
+def test_training_repeats_its_pairs_evenly() -> None:
     task = tasks.get("modular", p=7, train_share=0.4)
     epochs = 60
     tokens = np.concatenate([task.batch(0, index, len(task.pairs("train"))).tokens for index in range(epochs)])

@@ -14,17 +14,17 @@ TASK = tasks.get("recall", vocabulary=64, pairs=8, length=64)
 SMALL = tasks.get("recall", vocabulary=12, pairs=2, length=12)
 
 
-def drawn(task: Task, rows: int) -> np.ndarray:
-    """Sequences of the task's distribution, of any split."""
-    return task.draw(np.random.default_rng(0), rows, "train").tokens
+def draw_tokens(task: Task, sequences: int) -> np.ndarray:
+    """Draw sequences of the task's distribution, of any split."""
+    return task.draw(np.random.default_rng(0), sequences, "train").tokens
 
 
-def test_every_key_is_asked_for_once_and_answered_with_its_value() -> None:
+def test_every_key_is_queried_once_and_answered_with_its_value() -> None:
     batch = TASK.batch(0, 0, 300)
     for tokens, roles in zip(batch.tokens, batch.roles, strict=True):
         known = dict(zip(tokens[roles == KEY].tolist(), tokens[roles == VALUE].tolist(), strict=True))
-        asked = dict(zip(tokens[roles == QUERY].tolist(), tokens[roles == ANSWER].tolist(), strict=True))
-        assert asked == known
+        queried = dict(zip(tokens[roles == QUERY].tolist(), tokens[roles == ANSWER].tolist(), strict=True))
+        assert queried == known
         assert len(known) == len(set(known.values())) == (roles == KEY).sum() == 8
         assert (np.flatnonzero(roles == ANSWER) == np.flatnonzero(roles == QUERY) + 1).all()
         assert (np.flatnonzero(roles == QUERY) % 2 == 0).all()
@@ -34,25 +34,25 @@ def test_every_key_is_asked_for_once_and_answered_with_its_value() -> None:
 
 
 def test_keys_and_values_are_uniform() -> None:
-    """The published ranges: keys 1 to V/2 - 1, values V/2 to V - 1, at every place alike."""
-    tokens = drawn(TASK, 8000)
-    for place, low, high in ((0, 1, 32), (14, 1, 32), (1, 32, 64), (15, 32, 64)):
-        counts = np.bincount(tokens[:, place], minlength=64)
+    """The ranges are the published ones: keys 1 to V/2 - 1, values V/2 to V - 1, at every position."""
+    tokens = draw_tokens(TASK, 8000)
+    for position, low, high in ((0, 1, 32), (14, 1, 32), (1, 32, 64), (15, 32, 64)):
+        counts = np.bincount(tokens[:, position], minlength=64)
         assert counts[:low].sum() == counts[high:].sum() == 0
-        assert stats.chisquare(counts[low:high]).pvalue > 1e-3, place
+        assert stats.chisquare(counts[low:high]).pvalue > 1e-3, position
 
 
 def test_keys_and_values_are_drawn_without_replacement() -> None:
-    tokens = drawn(SMALL, 40_000)
+    tokens = draw_tokens(SMALL, 40_000)
     keys, values = ([*itertools.permutations(ids, 2)] for ids in (range(1, 6), range(6, 12)))
-    cells = {(*key, *value): number for number, (key, value) in enumerate(itertools.product(keys, values))}
-    counts = np.bincount([cells[tuple(row)] for row in tokens[:, [0, 2, 1, 3]].tolist()], minlength=len(cells))
+    index_of = {(*key, *value): number for number, (key, value) in enumerate(itertools.product(keys, values))}
+    counts = np.bincount([index_of[tuple(row)] for row in tokens[:, [0, 2, 1, 3]].tolist()], minlength=len(index_of))
     assert len(counts) == 20 * 30
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def gap_distribution(slots: int, power: float) -> np.ndarray:
-    """The published weights of the gaps, for g = 1 to the number of slots."""
+    """Compute the published weights of the gaps, for g = 1 to the number of slots."""
     weights = power * np.arange(1, slots + 1) ** (power - 1)
     return weights / weights.sum()
 
@@ -60,18 +60,18 @@ def gap_distribution(slots: int, power: float) -> np.ndarray:
 @pytest.mark.parametrize("power", [0.01, 0.3, 1.0])
 def test_gaps_follow_the_power_distribution(power: float) -> None:
     task = tasks.get("recall", pairs=1, length=42, power=power)
-    place = (drawn(task, 20_000)[:, 2::2] > 0).argmax(axis=1)
-    counts = np.bincount(place, minlength=20)
+    slot = (draw_tokens(task, 20_000)[:, 2::2] > 0).argmax(axis=1)
+    counts = np.bincount(slot, minlength=20)
     assert stats.chisquare(counts, 20_000 * gap_distribution(20, power)).pvalue > 1e-3
     if power == 1:
         assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_slots_are_drawn_without_replacement() -> None:
-    """The first key draws its slot from the power law, the second from what is left of it, as the published code does."""
-    tokens, distribution = drawn(SMALL, 40_000), gap_distribution(4, 0.01)
-    asked = tokens[:, 4::2]
-    slots = [(asked == tokens[:, 2 * number : 2 * number + 1]).argmax(axis=1) for number in range(2)]
+    """The first key draws its slot from the power distribution, the second from the other slots, as in the published code."""
+    tokens, distribution = draw_tokens(SMALL, 40_000), gap_distribution(4, 0.01)
+    queried = tokens[:, 4::2]
+    slots = [(queried == tokens[:, 2 * number : 2 * number + 1]).argmax(axis=1) for number in range(2)]
     counts = np.zeros((4, 4))
     np.add.at(counts, (slots[0], slots[1]), 1)
     pairs = list(itertools.permutations(range(4), 2))
@@ -81,11 +81,11 @@ def test_slots_are_drawn_without_replacement() -> None:
 
 def test_floors_are_exact_by_enumeration_of_the_pairs() -> None:
     keys, values = (list(itertools.permutations(ids, 2)) for ids in (range(1, 6), range(6, 12)))
-    rows = [(key[0], value[0], key[1], value[1]) for key, value in itertools.product(keys, values)]
+    sequences = [(key[0], value[0], key[1], value[1]) for key, value in itertools.product(keys, values)]
 
-    def entropy(place: int) -> float:
-        """Of the token at a place given those before it, all rows being equally likely."""
-        before, here = ({row[:end] for row in rows} for end in (place, place + 1))
+    def entropy(position: int) -> float:
+        """Compute the entropy of the token at a position given those before it, for equally likely sequences."""
+        before, here = ({sequence[:end] for sequence in sequences} for end in (position, position + 1))
         return math.log(len(here) / len(before))
 
     assert SMALL.floor("key") == pytest.approx(entropy(2))
@@ -97,7 +97,7 @@ def test_floors_are_exact_by_enumeration_of_the_pairs() -> None:
 
 def test_joints_agree_with_enumeration_of_the_pairs() -> None:
     task = tasks.get("recall", vocabulary=8, pairs=3, length=12)
-    rows = np.array(
+    sequences = np.array(
         [
             [*(token for pair in pairs for token in pair), *(token for number in order for token in pairs[number])]
             for keys in itertools.permutations((1, 2, 3))
@@ -106,11 +106,11 @@ def test_joints_agree_with_enumeration_of_the_pairs() -> None:
             for order in itertools.permutations(range(3))
         ]
     )
-    assert_joints_are_exact(task, rows, np.ones(len(rows)), range(4))
-    assert [task.joint(task.label(rows), position) for position in range(4, 10)] == [None] * 6
+    assert_joints_are_exact(task, sequences, np.ones(len(sequences)), range(4))
+    assert [task.joint(task.label(sequences), position) for position in range(4, 10)] == [None] * 6
 
 
-def test_the_second_token_of_a_slot_is_known() -> None:
+def test_the_second_token_of_a_slot_is_certain() -> None:
     row = np.array([[4, 9, 5, 7, 0, 0, 5, 7, 0, 0, 4, 9]])
     for count in (5, 7, 9, 11):
         assert SMALL.next_distribution(row[:, :count])[0].tolist() == [float(token == row[0, count]) for token in range(12)]
@@ -168,7 +168,7 @@ def test_every_query_is_solved() -> None:
 
 
 @pytest.mark.parametrize("prompt", [[], [3, 9, 5], [3, 9, 5, 8], [3, 9, 5, 8, 4], [3, 9, 5, 8, 0], [3, 9, 5, 8, 3, 9]])
-def test_prompts_that_ask_for_no_key_have_no_answer(prompt: list[int]) -> None:
+def test_prompts_that_query_no_key_have_no_answer(prompt: list[int]) -> None:
     with pytest.raises(TaskError, match="a prompt to solve is 2 pairs, and then ends with one of their keys"):
         SMALL.solve(np.array(prompt, dtype=np.int64))
 

@@ -9,7 +9,7 @@ from tasks import TaskError
 from tasks.errors import nearest
 
 
-def test_importing_tasks_pulls_in_neither_torch_nor_pandas() -> None:
+def test_importing_tasks_loads_neither_torch_nor_pandas() -> None:
     code = (
         "import tasks, sys; tasks.get('induction'); tasks.get('stories'); print({'torch', 'pandas', 'lab'} & set(sys.modules))"
     )
@@ -53,11 +53,11 @@ def test_every_name_in_the_table_is_the_tasks_own() -> None:
         ("x", [], "known: "),
     ],
 )
-def test_the_nearest_name_begins_alike_and_comes_first(name: str, known: list[str], expected: str) -> None:
+def test_the_nearest_name_has_the_same_beginning(name: str, known: list[str], expected: str) -> None:
     assert nearest(name, known) == expected
 
 
-def test_every_role_of_a_task_here_has_a_label() -> None:
+def test_every_role_of_our_tasks_has_a_label() -> None:
     for name in tasks.TASKS:
         task = tasks.get(name)
         roles = {re.sub(r"_\d+$", "_#", role) for role in task.roles[1:] if "/" not in role}
@@ -74,10 +74,10 @@ def test_every_role_of_a_task_here_has_a_label() -> None:
         ("induction", "of_a_user", "of a user"),
     ],
 )
-def test_roles_are_labelled_for_people(task: str, role: str, label: str) -> None:
+def test_roles_have_readable_labels(task: str, role: str, label: str) -> None:
     assert tasks.find(task).role_label(role) == label
 
 
-def test_a_list_of_known_names_has_each_once_and_an_end() -> None:
+def test_a_list_of_known_names_has_no_repetition_and_an_end() -> None:
     assert nearest("zzzz", ["bb", "aa", "bb"]) == "known: aa, bb"
     assert nearest("zzzz", [f"name{number:03}" for number in range(50)]).endswith("name039, and 10 more")

@@ -1,4 +1,4 @@
-"""Data reports: counts against enumeration, measures against sequences taken one by one."""
+"""Data reports: counts agree with enumeration, measures with loops over sequences."""
 
 import itertools
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_counts_agree_with_many_draws(name: str) -> None:
 
 
 def test_the_count_of_star_graphs_agrees_with_a_list() -> None:
-    """Every choice of centre, goal's arm and other arm out of six nodes."""
+    """The list has every choice of centre, goal's arm and other arm out of six nodes."""
     stars = {(frozenset({(c, a), (a, b), (c, d), (d, e)}), b) for c, a, b, d, e in itertools.permutations(range(6), 5)}
     assert tasks.get("star", degree=2, arm=3, nodes=6).instance_count() == (len(stars), "exact")
 
@@ -69,11 +69,11 @@ def test_shares_and_lengths_agree_with_the_sequences() -> None:
 
 
 def test_public_star_graphs_are_nearly_all_in_training() -> None:
-    """Two arms of three nodes out of ten, 200,000 lines: 1 - exp(-200,000 / 30,240) = 0.9987 of graphs are drawn again."""
+    """With two arms of three nodes out of ten, 200,000 lines repeat 1 - exp(-200,000 / 30,240) = 0.9987 of the graphs."""
     task = tasks.get("star", degree=2, arm=3, nodes=10)
     assert task.instance_count() == (30_240, "exact")
     found = inspect_data(task, drawn=6000)
-    inside = 30_240 * 14 / 16  # of the training split
+    inside = 30_240 * 14 / 16  # instances of the training split
     assert found.met_again == pytest.approx(1 - np.exp(-6000 / inside), abs=0.02)
     assert found.overlap["train and test"] == 0
 
@@ -98,14 +98,14 @@ def test_counts_are_marked_as_exact_hashed_or_seen() -> None:
     assert kinds == {"induction": {"about"}, "bigram": {"seen"}, "modular": {"exact"}, "stories": {"seen"}}
 
 
-def test_the_mean_optimum_stands_beside_the_floor() -> None:
+def test_the_mean_optimum_is_reported_with_the_floor() -> None:
     roles = inspect_data(tasks.get("addition", digits=[1, 3], test_digits=None), drawn=4000).roles
     for split in SPLITS:
         assert roles["operand"].optimum[split] == pytest.approx(roles["operand"].floor, abs=0.01)
     assert inspect_data(tasks.get("star"), drawn=20).roles["turn"].optimum is None
 
 
-def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overlap_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tasks.get("modular", p=7)
     kind = type(task)
     honest = kind.draw
@@ -113,6 +113,6 @@ def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(inspect_data(task, drawn=100).overlap.values()) > 0
 
 
-def test_drawing_nothing_is_rejected(tmp_path: Path) -> None:
+def test_a_report_of_no_draws_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="drawn must be between 1 and 10000000, not 0"):
         inspect_data(tasks.get("star"), drawn=0)

@@ -27,15 +27,15 @@ def spellings(draw: st.DrawFn) -> Task:
 
 @given(spellings(), st.integers(0, 2**60))
 @settings(max_examples=25, deadline=None)
-def test_sequences_are_the_inner_tasks_spelled_by_the_code(task: Task, seed: int) -> None:
+def test_sequences_are_inner_sequences_spelled_by_the_code(task: Task, seed: int) -> None:
     inner, k = task.task, task.symbols
     spelled, plain = (each.draw(np.random.default_rng(seed), 3, "train") for each in (task, inner))
     assert spelled.tokens.shape == (3, k * inner.length)
-    for row, place in itertools.product(range(3), range(spelled.tokens.shape[1])):
-        assert spelled.tokens[row, place] == task.code[plain.tokens[row, place // k]][place % k]
-        role = inner.roles[plain.roles[row, place // k]]
-        assert task.roles[spelled.roles[row, place]] == ("-" if role == "-" else f"{role}/{1 + place % k}")
-        assert spelled.scored[row, place] == plain.scored[row, place // k]
+    for row, position in itertools.product(range(3), range(spelled.tokens.shape[1])):
+        assert spelled.tokens[row, position] == task.code[plain.tokens[row, position // k]][position % k]
+        role = inner.roles[plain.roles[row, position // k]]
+        assert task.roles[spelled.roles[row, position]] == ("-" if role == "-" else f"{role}/{1 + position % k}")
+        assert spelled.scored[row, position] == plain.scored[row, position // k]
     np.testing.assert_array_equal(spelled.answer, plain.answer * k)
     read, spelt = task.read(spelled.tokens)
     np.testing.assert_array_equal(read, plain.tokens)
@@ -44,7 +44,7 @@ def test_sequences_are_the_inner_tasks_spelled_by_the_code(task: Task, seed: int
 
 @given(spellings())
 @settings(max_examples=25, deadline=None)
-def test_no_two_tokens_are_spelled_alike(task: Task) -> None:
+def test_no_two_tokens_have_the_same_spelling(task: Task) -> None:
     assert len({tuple(row) for row in task.code.tolist()}) == len(task.code) == task.task.vocab_size
     assert task.code.min() >= 0
     assert task.code.max() < task.base
@@ -61,9 +61,9 @@ def test_invalid_spellings_are_recognised() -> None:
 def test_an_instance_is_in_the_split_of_the_inner_task(inner: str) -> None:
     task = tasks.get("spelled", task=inner, base=5, symbols=3)
     for number, split in enumerate(tasks.SPLITS):
-        rows = task.batch(0, 0, 64, split).tokens
-        canonical = task.task.instances(task.read(rows)[0])
-        np.testing.assert_array_equal(task.instances(rows), canonical)
+        sequences = task.batch(0, 0, 64, split).tokens
+        canonical = task.task.instances(task.read(sequences)[0])
+        np.testing.assert_array_equal(task.instances(sequences), canonical)
         if task.splits_itself:
             assert np.isin(canonical @ [task.task.p, 1], task.task.pairs(split)).all()
         else:
@@ -75,20 +75,20 @@ def test_optimal_losses_of_symbols_sum_to_that_of_tokens() -> None:
     distribution: dict[tuple[int, ...], float] = {}
     for period in (1, 2):
         for segment in itertools.permutations(range(3), period):
-            row = tuple(task.code[[segment[place % period] for place in range(4)]].ravel().tolist())
-            distribution[row] = distribution.get(row, 0) + 1 / 2 / math.perm(3, period)
+            sequence = tuple(task.code[[segment[position % period] for position in range(4)]].ravel().tolist())
+            distribution[sequence] = distribution.get(sequence, 0) + 1 / 2 / math.perm(3, period)
     optimum = task.token_optimum(np.array(list(distribution)))
-    for row, losses in zip(distribution, optimum, strict=True):
-        masses = [sum(mass for other, mass in distribution.items() if other[:end] == row[:end]) for end in range(9)]
+    for sequence, losses in zip(distribution, optimum, strict=True):
+        masses = [sum(mass for other, mass in distribution.items() if other[:end] == sequence[:end]) for end in range(9)]
         by_symbol = -np.log(np.array(masses[1:]) / masses[:-1])
         np.testing.assert_allclose(by_symbol.reshape(4, 2).sum(axis=1), losses, atol=1e-12)
     assert tasks.get("spelled", task="star").token_optimum(np.zeros((1, 34), dtype=np.int64)) is None
 
 
-def test_floors_are_zero_where_the_tokens_floor_is() -> None:
+def test_floors_are_zero_if_those_of_tokens_are() -> None:
     task = tasks.get("spelled", base=4, symbols=3)
-    assert [task.floor(f"copy/{place}") for place in (1, 2, 3)] == [0, 0, 0]
-    assert [task.floor(f"new/{place}") for place in (1, 2, 3)] == [None] * 3
+    assert [task.floor(f"copy/{position}") for position in (1, 2, 3)] == [0, 0, 0]
+    assert [task.floor(f"new/{position}") for position in (1, 2, 3)] == [None] * 3
     one = tasks.get("spelled", base=40, symbols=1)
     assert one.floor("new/1") == one.task.floor("new")
     assert one.chance("new/1") == one.task.chance("new")
@@ -97,7 +97,7 @@ def test_floors_are_zero_where_the_tokens_floor_is() -> None:
         task.floor("new")
 
 
-def test_answers_lines_and_headline_are_the_inner_tasks() -> None:
+def test_answers_lines_and_headline_are_those_of_the_inner() -> None:
     task = tasks.get("spelled", task=STAR, base=3, symbols=4)
     assert (task.has_answer, task.headline) == (True, "accuracy/turn/1")
     assert tasks.get("spelled", task={"name": "modular", "spelled": True}).headline == "exact"
@@ -116,14 +116,14 @@ def test_answers_lines_and_headline_are_the_inner_tasks() -> None:
 def test_joints_of_symbols_agree_with_enumeration(base: int, symbols: int) -> None:
     inner = {"name": "induction", "vocabulary": 4, "period": [1, 2], "length": 5}
     task = tasks.get("spelled", task=inner, base=base, symbols=symbols)
-    rows = np.array([[a, b, a, b, a] for a, b in itertools.product(range(4), repeat=2)])
-    chances = np.where(rows[:, 0] == rows[:, 1], 1 / 8, 1 / 24)
-    assert_joints_are_exact(task, task.code[rows].reshape(16, -1), chances, range(symbols - 1, task.length - 2))
-    assert task.next_distribution(task.code[rows].reshape(16, -1)[:, : symbols - 1]) is None
+    sequences = np.array([[a, b, a, b, a] for a, b in itertools.product(range(4), repeat=2)])
+    chances = np.where(sequences[:, 0] == sequences[:, 1], 1 / 8, 1 / 24)
+    assert_joints_are_exact(task, task.code[sequences].reshape(16, -1), chances, range(symbols - 1, task.length - 2))
+    assert task.next_distribution(task.code[sequences].reshape(16, -1)[:, : symbols - 1]) is None
 
 
 @pytest.mark.parametrize("inner", ["recall", "polynomial", "markov"])
-def test_latents_are_the_inner_tasks_from_each_last_symbol_on(inner: str) -> None:
+def test_latents_are_inner_ones_from_each_last_symbol_on(inner: str) -> None:
     plain = tasks.get(inner)
     task = tasks.get("spelled", task=inner, base=6, symbols=3)
     batch = plain.draw(np.random.default_rng(0), 8, "train")
@@ -136,7 +136,7 @@ def test_latents_are_the_inner_tasks_from_each_last_symbol_on(inner: str) -> Non
         assert (np.isnan(unknown) | (unknown == -1)).all()
 
 
-def test_a_contrast_spells_the_inner_one_in_one_symbol() -> None:
+def test_a_contrast_is_an_inner_one_that_differs_in_one_symbol() -> None:
     task = tasks.get("spelled", task="agreement", base=8, symbols=2)
     batch = task.batch(0, 0, 200)
     inner = task.task.contrast(task._unspelled(batch))
@@ -152,9 +152,9 @@ def test_a_contrast_spells_the_inner_one_in_one_symbol() -> None:
         assert differs[:2] == [changed, answer]
 
 
-def test_consistency_is_the_inner_tasks_of_single_symbols() -> None:
+def test_consistency_of_single_symbols_is_that_of_the_inner() -> None:
     inner = tasks.get("star")
-    task = tasks.get("spelled", task="star", base=13, symbols=1)  # one symbol of 13 spells no node
+    task = tasks.get("spelled", task="star", base=13, symbols=1)  # one of the 13 symbols spells no node
     tokens = inner.batch(0, 0, 100).tokens
     tokens[:, -2] = np.roll(tokens[:, -2], 1)
     symbols = task.code[tokens][:, :, 0]
@@ -165,7 +165,7 @@ def test_consistency_is_the_inner_tasks_of_single_symbols() -> None:
     assert longer.consistent(longer.batch(0, 0, 4).tokens) is None
 
 
-def test_the_inner_task_selects_the_targets_that_train() -> None:
+def test_the_inner_task_selects_the_scored_targets() -> None:
     narrow, wide = (tasks.get("spelled", task={"name": "star", "loss_on": loss_on}) for loss_on in ("answer", "all"))
     position = np.arange(narrow.length)
     batches = [task.batch(0, 0, 4) for task in (narrow, wide)]
@@ -191,23 +191,23 @@ def test_variants_are_spelled_by_the_same_code() -> None:
 
 def test_the_inner_task_judges_and_forces_sampled_symbols() -> None:
     walk = Walk()
-    task = tasks.get("spelled", task=walk, base=3, symbols=3)  # 16 of 27 spellings are places
+    task = tasks.get("spelled", task=walk, base=3, symbols=3)  # 16 of 27 spellings are nodes
     assert task.sampled_from == 3
-    rows = task.batch(0, 0, 10, "test").tokens
-    assert task.judge(rows) == {"legal": 1.0, "spelt": 1.0}
+    sequences = task.batch(0, 0, 10, "test").tokens
+    assert task.judge(sequences) == {"legal": 1.0, "spelt": 1.0}
     wrong = next(each for each in itertools.product(range(3), repeat=3) if list(each) not in task.code.tolist())
-    rows[:4, 6:9] = wrong
-    assert task.judge(rows) == {"legal": pytest.approx(0.6), "spelt": pytest.approx(0.6)}
-    rows[:, 6:9] = wrong
-    assert task.judge(rows) == {"legal": 0.0, "spelt": 0.0}
+    sequences[:4, 6:9] = wrong
+    assert task.judge(sequences) == {"legal": pytest.approx(0.6), "spelt": pytest.approx(0.6)}
+    sequences[:, 6:9] = wrong
+    assert task.judge(sequences) == {"legal": 0.0, "spelt": 0.0}
     plain = walk.batch(0, 0, 10, "test").tokens
     spelled = task.code[plain].reshape(10, -1)
-    for place in range(3, task.length):
-        imposed, inner = task.forced(spelled[:, :place]), walk.forced(plain[:, : place // 3])
-        expected = [-1 if token < 0 else task.code[token, place % 3] for token in inner.tolist()]
-        assert imposed.tolist() == expected
-    assert tasks.get("spelled").forced(rows) is None
-    assert tasks.get("spelled").judge(rows) == {}
+    for position in range(3, task.length):
+        forced, inner = task.forced(spelled[:, :position]), walk.forced(plain[:, : position // 3])
+        expected = [-1 if token < 0 else task.code[token, position % 3] for token in inner.tolist()]
+        assert forced.tolist() == expected
+    assert tasks.get("spelled").forced(sequences) is None
+    assert tasks.get("spelled").judge(sequences) == {}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: st
         tasks.get("spelled", **wrong)
 
 
-def test_the_inner_tasks_fingerprint_enters_the_outer_one() -> None:
+def test_the_fingerprint_depends_on_that_of_the_inner_task() -> None:
     task = tasks.get("spelled", task=STAR)
     assert task.description["task"]["form"] == "public"
     assert tasks.from_description(task.description) == task

@@ -1,4 +1,4 @@
-"""Tasks from outside: README's example, and those that installed packages bring by an entry point."""
+"""Tasks of users: README's example, and tasks that installed packages register by an entry point."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What instruments ask of star graphs: joints, contrasts, latents, consistency."""
+"""Answers of star graphs to instruments: joints, contrasts, latents, consistency."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from tests.helpers.stars import FORMS, VARIED, every_sequence, graph_of, tokens_
 
 @pytest.mark.parametrize(("form", "direction"), FORMS)
 @pytest.mark.parametrize("varied", [{}, *VARIED], ids=str)
-def test_joints_agree_with_enumeration_from_the_last_edge_on(varied: dict[str, Any], form: str, direction: str) -> None:
-    """The last edge of the largest graph, which has four."""
+def test_joints_after_the_last_edge_agree_with_enumeration(varied: dict[str, Any], form: str, direction: str) -> None:
+    """Joints are known from the last edge of the largest graph, which has four edges."""
     task = tasks.get("star", nodes=5, form=form, direction=direction, **varied)
     every = every_sequence(task)
     last_edge = 7 if form == "short" else 10
@@ -24,8 +24,8 @@ def test_joints_agree_with_enumeration_from_the_last_edge_on(varied: dict[str, A
 
 @pytest.mark.parametrize(("form", "direction"), FORMS)
 @pytest.mark.parametrize("varied", [{}, *VARIED], ids=str)
-def test_a_contrast_is_the_way_to_a_goal_on_another_arm(varied: dict[str, Any], form: str, direction: str) -> None:
-    """Only sequences in reverse in the short form can lack one: the other arm has no goal with another node before it."""
+def test_a_contrast_is_the_path_to_a_goal_on_another_arm(varied: dict[str, Any], form: str, direction: str) -> None:
+    """Only reversed sequences in the short form can lack one: the other arm may have no goal with a different predecessor."""
     task = tasks.get("star", arm=4, form=form, direction=direction, **varied)
     batch = task.batch(0, 0, 80)
     contrast = task.contrast(batch)
@@ -53,7 +53,7 @@ def test_a_contrast_is_the_way_to_a_goal_on_another_arm(varied: dict[str, Any], 
         assert task.query == "any" or all(graph.has_edge(start, leaf) for leaf in leaves)
 
 
-def test_no_contrast_where_the_path_from_the_goal_is_its_start() -> None:
+def test_reversed_paths_of_one_step_have_no_contrast() -> None:
     task = tasks.get("star", arm=2, form="short", direction="reverse")
     assert task.contrast(task.batch(0, 0, 4)) is None
 
@@ -85,11 +85,13 @@ def test_latents_are_known_from_the_goal_on() -> None:
     ],
 )
 def test_latents_end_with_the_path(form: str, direction: str, unknown: int, following: list[int], turn: int) -> None:
-    """The arms are 7 8 2 and 7 5 of at most four nodes, the goal is 2."""
+    """The arms are 7 8 2 and 7 5, of at most four nodes; the goal is 2."""
     task = tasks.get("star", arm=4, shortest_arm=2, form=form, direction=direction)
     tokens = np.array([tokens_of(task, [(8, 2), (7, 5), (7, 8)], [7, 8, 2])])
     following = [*following, *[-1] * (task.length - unknown - len(following))]
-    steps = sum(node >= 0 for node in following) - (form == "public")  # the answer's first token is next at = as well
+    steps = sum(node >= 0 for node in following) - (
+        form == "public"
+    )  # at = as well, the next token is the first token of the answer
     left = [steps] * (1 + (form == "public")) + list(range(steps))[::-1]
     left += [0] * (len(following) - len(left))
     known = len(following)
@@ -117,7 +119,7 @@ def test_latents_end_with_the_path(form: str, direction: str, unknown: int, foll
     ],
 )
 def test_steps_along_a_wrong_arm_are_consistent(form: str, direction: str, path: list[int], wrong: list[int]) -> None:
-    """The arms are 7 3 1 and 7 2 5, the goal is 1."""
+    """The arms are 7 3 1 and 7 2 5; the goal is 1."""
     task = tasks.get("star", form=form, direction=direction)
     tokens = np.array([tokens_of(task, [(3, 1), (7, 2), (2, 5), (7, 3)], [7, 3, 1])])
     begin = task.length - len(path)
@@ -140,7 +142,7 @@ def test_steps_along_a_wrong_arm_are_consistent(form: str, direction: str, path:
     ],
 )
 def test_nothing_after_a_path_is_judged(form: str, direction: str, path: list[int], wrong: list[int]) -> None:
-    """The arms are 7 8 2 and 7 5 of at most four nodes, the goal is 2."""
+    """The arms are 7 8 2 and 7 5, of at most four nodes; the goal is 2."""
     task = tasks.get("star", arm=4, shortest_arm=2, form=form, direction=direction)
     tokens = np.array([tokens_of(task, [(8, 2), (7, 5), (7, 8)], [7, 8, 2])])
     begin = 8 if form == "short" else 12

@@ -1,4 +1,4 @@
-"""Counts and ranks of stars against lists of all of them."""
+"""Counts and ranks of stars, compared with lists of all stars."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -10,7 +10,7 @@ from tasks.core.strata import MOST_RANKED
 from tasks.star.shapes import Stars
 
 Star = tuple[int, tuple[int, ...], frozenset[tuple[int, ...]], int]
-"""Centre, the goal's arm, the other arms, goal."""
+"""A star: its centre, the goal's arm, the other arms, and the goal."""
 
 SMALL = [
     Stars(degree=2, shortest=1, longest=2, nodes=5, any_node=True),
@@ -78,12 +78,12 @@ def test_a_shape_with_many_stars_is_not_ranked() -> None:
 
 
 @pytest.mark.parametrize("stars", [Stars(2, 1, 50, 1000, True), Stars(10**5, 1, 2, 10**6, True), Stars(9, 1, 3, 30, False)])
-def test_no_shape_is_listed_where_all_have_many_stars(stars: Stars) -> None:
+def test_shapes_with_many_stars_are_not_listed(stars: Stars) -> None:
     assert stars.blocks() == {}
     assert sum(stars.chances().values()) == pytest.approx(1)
 
 
-def test_goals_of_a_long_arm_share_its_chance() -> None:
+def test_goals_of_a_long_arm_share_its_probability() -> None:
     assert Stars(2, 1, 2, 9, True).chances() == pytest.approx({1: 1 / 2 + 1 / 4, 2: 1 / 4})
     assert Stars(2, 1, 2, 9, False).chances() == pytest.approx({1: 1 / 2, 2: 1 / 2})
     assert Stars(2, 3, 3, 9, True).chances() == pytest.approx({1: 1 / 3, 2: 1 / 3, 3: 1 / 3})

@@ -10,7 +10,7 @@ from tasks.core.division import split_of
 from tests.helpers.stars import FORMS, VARIED
 
 
-def test_the_order_of_edges_does_not_make_another_instance() -> None:
+def test_the_order_of_edges_does_not_change_an_instance() -> None:
     task = tasks.get("star", degree=2, arm=3, nodes=8, form="public")
     one, other = (task.parse(f"{edges}/7,1=7,3,1") for edges in ("3,1|7,2|2,5|7,3", "7,3|2,5|7,2|3,1"))
     np.testing.assert_array_equal(task.instances(one.tokens), task.instances(other.tokens))
@@ -33,7 +33,7 @@ def test_few_graphs_are_divided_exactly(degree: int, arm: int, nodes: int, form:
     assert {tuple(row) for row in task.every_instance().tolist()} == every
 
 
-def test_a_graph_is_in_the_same_split_in_either_form_and_spelled() -> None:
+def test_both_forms_and_spelling_keep_the_split_of_a_graph() -> None:
     short, public = (tasks.get("star", degree=2, arm=3, nodes=6, form=form) for form in ("short", "public"))
     spelled = tasks.get("spelled", task=public)
     found = [
@@ -45,24 +45,24 @@ def test_a_graph_is_in_the_same_split_in_either_form_and_spelled() -> None:
 
 @pytest.mark.parametrize("varied", VARIED, ids=str)
 @pytest.mark.parametrize("nodes", [7, 12])
-def test_a_varied_graph_is_in_the_same_split_in_either_form(varied: dict[str, Any], nodes: int) -> None:
-    """With 12 nodes the largest graphs are too many to be ranked."""
+def test_both_forms_keep_the_split_of_a_varied_graph(varied: dict[str, Any], nodes: int) -> None:
+    """With 12 nodes there are too many of the largest graphs to be ranked."""
     short, public, backwards = (
         tasks.get("star", arm=4, nodes=nodes, form=form, direction=direction, **varied)
         for form, direction in (FORMS[0], FORMS[2], FORMS[3])
     )
     spelled = tasks.get("spelled", task=public)
-    row = short.draw(np.random.default_rng(0), 200, "train")
-    lines = [short.format(row.row(number)) for number in range(200)]
+    batch = short.draw(np.random.default_rng(0), 200, "train")
+    lines = [short.format(batch.row(number)) for number in range(200)]
     same = np.concatenate([public.parse(line).tokens for line in lines])
-    back = np.concatenate([backwards.parse(reversed_path(line)).tokens for line in lines])
-    of_short = short.instances(row.tokens), split_of(short, row.tokens)
+    back = np.concatenate([backwards.parse(reverse_path(line)).tokens for line in lines])
+    of_short = short.instances(batch.tokens), split_of(short, batch.tokens)
     for task, tokens in ((public, same), (backwards, back), (spelled, spelled.code[same].reshape(200, -1))):
         np.testing.assert_array_equal(task.instances(tokens), of_short[0])
         np.testing.assert_array_equal(split_of(task, tokens), of_short[1])
 
 
-def reversed_path(line: str) -> str:
+def reverse_path(line: str) -> str:
     edges, _, path = line.partition("=")
     return f"{edges}={','.join(path.split(',')[::-1])}"
 

@@ -24,8 +24,8 @@ from tests.helpers.stars import FORMS, VARIED, every_sequence, graph_of
         ({"nodes": 6, "direction": "reverse"}, 2047907612),
     ],
 )
-def test_batches_of_earlier_versions_stay(settings: dict[str, Any], checksum: int) -> None:
-    """Sums from before there were `query` and `shortest_arm`."""
+def test_batches_of_earlier_versions_do_not_change(settings: dict[str, Any], checksum: int) -> None:
+    """The checksums are from before the settings `query` and `shortest_arm` existed."""
     task = tasks.get("star", **settings)
     assert zlib.crc32(task.batch(3, 1, 50, "test").tokens.tobytes()) == checksum
 
@@ -34,7 +34,7 @@ def test_batches_of_earlier_versions_stay(settings: dict[str, Any], checksum: in
 @pytest.mark.parametrize("query", ["goal", "any"])
 @given(st.tuples(st.integers(2, 4), st.integers(2, 5), st.integers(0, 5)), st.integers(2, 5), st.integers(0, 2**32))
 @settings(max_examples=15, deadline=None)
-def test_the_path_is_the_one_that_networkx_finds(
+def test_the_path_agrees_with_networkx(
     form: str, direction: str, query: str, size: tuple[int, int, int], shortest: int, seed: int
 ) -> None:
     degree, arm, spare = size
@@ -59,8 +59,8 @@ def test_the_path_is_the_one_that_networkx_finds(
 
 @pytest.mark.parametrize(("form", "direction"), FORMS)
 @pytest.mark.parametrize("varied", VARIED, ids=str)
-def test_sequences_are_those_of_plain_loops(varied: dict[str, Any], form: str, direction: str) -> None:
-    """Every drawn sequence is among them; roles, answer and padding follow from the path and its length."""
+def test_sequences_agree_with_plain_loops(varied: dict[str, Any], form: str, direction: str) -> None:
+    """Every drawn sequence is enumerated; roles, answer and padding follow from the path and its length."""
     task = tasks.get("star", nodes=5, form=form, direction=direction, **varied)
     every = every_sequence(task)
     steps_of = {tuple(tokens): steps for tokens, steps in zip(every.tokens.tolist(), every.steps.tolist(), strict=True)}
@@ -81,7 +81,7 @@ def test_sequences_are_those_of_plain_loops(varied: dict[str, Any], form: str, d
 
 @pytest.mark.parametrize("varied", VARIED, ids=str)
 def test_instances_have_the_stated_distribution(varied: dict[str, Any]) -> None:
-    """Drawn from the whole distribution, and in each split within its stratum: up to six deviations."""
+    """Draws of the full distribution and of strata in each split agree with it within six deviations."""
     task = tasks.get("star", nodes=5, **varied)
     every = every_sequence(task)
     assert every.chances.sum() == pytest.approx(1)
@@ -96,29 +96,29 @@ def test_instances_have_the_stated_distribution(varied: dict[str, Any]) -> None:
     for number, stated in enumerate(task.strata()):
         assert every.chances[stratum == number].sum() == pytest.approx(stated.chance)
         assert {f"{steps} step{'s' * (steps > 1)}" for steps in every.steps[stratum == number].tolist()} == {stated.name}
-    place = {form.tobytes(): number for number, form in enumerate(forms)}
+    number_of = {form.tobytes(): number for number, form in enumerate(forms)}
     drawn = task.instances(task.draw(np.random.default_rng(1), 40_000, "train").tokens)
-    counts = Counter(place[form.tobytes()] for form in drawn)
+    counts = Counter(number_of[form.tobytes()] for form in drawn)
     deviation = np.sqrt(chances * 40_000)
     assert all(abs(counts[number] - chance * 40_000) < 6 * deviation[number] for number, chance in enumerate(chances))
     split = split_of(task, every.tokens[first])
     for number, name in enumerate(tasks.SPLITS):
         steps = Counter(task.stratum(task.batch(0, 0, 4000, name).tokens).tolist())
-        here = {place[form.tobytes()] for form in task.instances(task.batch(0, 0, 4000, name).tokens)}
+        here = {number_of[form.tobytes()] for form in task.instances(task.batch(0, 0, 4000, name).tokens)}
         assert here <= set(np.flatnonzero(split == number).tolist())
         for stratum_number, stated in enumerate(task.strata()):
             assert abs(steps[stratum_number] / 4000 - stated.chance) < 6 * np.sqrt(stated.chance / 4000)
 
 
 @pytest.mark.parametrize("varied", [{}, {"degree": 3, "arm": 2, "query": "any"}, *VARIED], ids=str)
-def test_the_plateau_is_a_guess_from_the_edges_of_the_start(varied: dict[str, Any]) -> None:
+def test_the_plateau_is_the_best_guess_from_edges_of_the_start(varied: dict[str, Any]) -> None:
     task = tasks.get("star", nodes=5, **varied)
     every = every_sequence(task)
     right = []
     for edges, goal in every.instances:
         heads = {head for _, head in edges}
-        beside = [head for tail, head in edges if tail not in heads]
-        right.append(1 if goal in beside else 1 / len(beside))
+        neighbours = [head for tail, head in edges if tail not in heads]
+        right.append(1 if goal in neighbours else 1 / len(neighbours))
     chances = dict(task.plateaus("turn"))
     assert chances == (
         {"edges of the start alone": pytest.approx(every.chances @ right)} if task.varies and task.arm > 2 else {}
@@ -134,7 +134,7 @@ def test_arms_and_edges_are_in_random_order() -> None:
     assert abs(position.mean() - 0.5) < 0.1
 
 
-def test_younger_settings_at_their_defaults_change_no_instance() -> None:
+def test_newer_settings_at_their_defaults_change_no_instance() -> None:
     prints = {tasks.get("star", **varied).fingerprint for varied in [{}, *VARIED]}
     assert len(prints) == 4
     assert tasks.get("star", query="goal", shortest_arm=None).fingerprint == "a42150ead11e1fbc"

@@ -1,4 +1,4 @@
-"""Lines and prompts of star graphs: read back exactly, or rejected."""
+"""Lines and prompts of star graphs are read back exactly, or rejected."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None
         task.parse(line)
 
 
-def test_separators_of_a_prompt_must_be_where_they_belong() -> None:
+def test_misplaced_separators_of_a_prompt_are_rejected() -> None:
     task = tasks.get("star", degree=2, arm=3, nodes=8, form="public")
     prompt = task.parse("3,1|7,2|2,5|7,3/7,1=7,3,1").tokens[0, :15]
     np.testing.assert_array_equal(task.solve(prompt), [7, 3, 1])
@@ -102,6 +102,6 @@ def test_wrong_lines_of_varied_graphs_are_rejected(varied: dict[str, Any], line:
         ("public", [7, 3, 8, 7, 1, 9, 7, 1, 9], "the prompt is not"),
     ],
 )
-def test_prompts_of_varied_graphs_must_be_whole(form: str, prompt: list[int], message: str) -> None:
+def test_incomplete_prompts_of_varied_graphs_are_rejected(form: str, prompt: list[int], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("star", nodes=8, form=form, shortest_arm=2).solve(np.array(prompt, dtype=np.int64))

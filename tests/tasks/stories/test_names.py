@@ -7,12 +7,12 @@ from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW
 
 
 def names_in(task: Task, batch: Batch) -> list[set[int]]:
-    """The pairs of each story, by the roles of its tokens."""
+    """Return the pairs of name tokens in each story, found by roles."""
     first, second = task._tables.first_token, task._tables.second_token
     found = []
     for tokens, roles in zip(batch.tokens, batch.roles, strict=True):
-        place = np.flatnonzero(roles == FIRST_NEW)
-        found.append(set(((tokens[place] - first) * task.second_names + tokens[place + 1] - second).tolist()))
+        positions = np.flatnonzero(roles == FIRST_NEW)
+        found.append(set(((tokens[positions] - first) * task.second_names + tokens[positions + 1] - second).tolist()))
     return found
 
 
@@ -30,9 +30,9 @@ def test_a_contrast_renames_a_character_within_its_split(split: str, fresh: floa
     renamed = Batch(tokens=contrast.tokens, roles=kept.roles, scored=kept.scored, answer=kept.answer)
     np.testing.assert_array_equal(task.roles_of(contrast.tokens), kept.roles)
     for number, (old, new) in enumerate(zip(names_in(task, kept), names_in(task, renamed), strict=True)):
-        (gone,), (come,) = old - new, new - old
-        assert gone // task.second_names == come // task.second_names, "the first name stays"
-        assert come in drawn
+        (removed,), (added,) = old - new, new - old
+        assert removed // task.second_names == added // task.second_names, "the first name stays"
+        assert added in drawn
         assert split != "train" or (old <= fixed) == (new <= fixed), "all names of a story are fixed, or all are fresh"
         differs = np.flatnonzero(kept.tokens[number] != renamed.tokens[number])
         assert differs[:2].tolist() == [contrast.changed[number], contrast.answer[number]]
@@ -40,7 +40,7 @@ def test_a_contrast_renames_a_character_within_its_split(split: str, fresh: floa
         np.testing.assert_array_equal(differs, theirs + 1)
 
 
-def test_the_second_name_is_known_at_the_first_again() -> None:
+def test_the_second_name_is_known_at_a_repeated_first_name() -> None:
     task = tasks.get("stories")
     batch = task.batch(0, 0, 100)
     following = np.roll(batch.tokens, -1, axis=1) - task._tables.second_token
@@ -48,7 +48,7 @@ def test_the_second_name_is_known_at_the_first_again() -> None:
     np.testing.assert_array_equal(task.latents(batch)["second name"], expected)
 
 
-def test_a_real_text_tells_instruments_nothing(corpus_task: Task) -> None:
+def test_a_corpus_answers_no_instrument(corpus_task: Task) -> None:
     batch = corpus_task.batch(0, 0, 4)
     assert corpus_task.contrast(batch) is None
     assert corpus_task.latents(batch) == {}

@@ -12,7 +12,7 @@ STORIES = tasks.get("stories")
 
 
 def names_of(task: tasks.Task, batch: tasks.Batch, row: int) -> list[tuple[str, str, bool]]:
-    """(first, second, seen before) of each mention, read word by word."""
+    """Return (first name, second name, seen before) of each mention."""
     shown = task.show(batch, row)
     found = []
     for (word, role), (following, next_role) in itertools.pairwise(shown):
@@ -22,7 +22,7 @@ def names_of(task: tasks.Task, batch: tasks.Batch, row: int) -> list[tuple[str, 
     return found
 
 
-def test_the_grammar_is_as_rich_as_promised() -> None:
+def test_the_grammar_has_its_least_numbers_of_sentences() -> None:
     sentences = [telling for plot in grammar.PLOTS.values() for beat in plot for telling in beat]
     assert len(set(sentences)) >= 40
     assert len(STORIES._tables.words) - STORIES.first_names - STORIES.second_names >= 400
@@ -47,20 +47,20 @@ def test_numbers_of_characters_and_mentions_are_in_range(split: str) -> None:
     assert sizes == {2, 3, 4}
 
 
-def pairs_drawn(task: tasks.Task, split: str, batches: int = 20) -> set[tuple[str, str]]:
+def draw_pairs(task: tasks.Task, split: str, batches: int = 20) -> set[tuple[str, str]]:
     drawn = (task.batch(1, index, 256, split) for index in range(batches))
     found = set()
     for batch in drawn:
-        row, place = np.nonzero(np.isin(batch.roles, [FIRST_NEW]))
-        firsts, seconds = batch.tokens[row, place], batch.tokens[row, place + 1]
+        row, positions = np.nonzero(np.isin(batch.roles, [FIRST_NEW]))
+        firsts, seconds = batch.tokens[row, positions], batch.tokens[row, positions + 1]
         found |= set(zip(firsts.tolist(), seconds.tolist(), strict=True))
     return {(task.word(first), task.word(second)) for first, second in found}
 
 
 @pytest.mark.parametrize("fresh", [0.0, 0.5])
-def test_names_of_training_never_come_in_validation_or_test(fresh: float) -> None:
+def test_names_of_training_never_occur_in_other_splits(fresh: float) -> None:
     task = tasks.get("stories", fresh=fresh)
-    drawn = {split: pairs_drawn(task, split) for split in SPLITS}
+    drawn = {split: draw_pairs(task, split) for split in SPLITS}
     assert not drawn["train"] & drawn["validation"]
     assert not drawn["train"] & drawn["test"]
     assert not drawn["validation"] & drawn["test"]
@@ -73,11 +73,11 @@ def test_names_of_training_never_come_in_validation_or_test(fresh: float) -> Non
 
 
 def test_some_name_tokens_never_occur_in_training() -> None:
-    known = pairs_drawn(STORIES, "train", 40)
-    tested = pairs_drawn(STORIES, "test", 40)
-    for place in (0, 1):
-        train_tokens, test_tokens = ({pair[place] for pair in pairs} for pairs in (known, tested))
-        assert len(train_tokens) == 28  # of 32, a tenth rounded up is unseen
+    known = draw_pairs(STORIES, "train", 40)
+    tested = draw_pairs(STORIES, "test", 40)
+    for index in (0, 1):
+        train_tokens, test_tokens = ({pair[index] for pair in pairs} for pairs in (known, tested))
+        assert len(train_tokens) == 28  # a tenth of 32, rounded up, is unseen
         assert len(test_tokens - train_tokens) == 4
 
 
@@ -85,10 +85,12 @@ def test_the_share_of_stories_with_fresh_names_is_as_set() -> None:
     task = tasks.get("stories", fresh=0.3)
     batch = task.batch(0, 0, 3000)
     fixed = set(task.pairs("train").tolist())
-    place = (batch.roles == FIRST_NEW).argmax(axis=1)
+    positions = (batch.roles == FIRST_NEW).argmax(axis=1)
     rows = np.arange(len(batch))
     pair = (
-        (batch.tokens[rows, place] - task._tables.first_token) * 32 + batch.tokens[rows, place + 1] - task._tables.second_token
+        (batch.tokens[rows, positions] - task._tables.first_token) * 32
+        + batch.tokens[rows, positions + 1]
+        - task._tables.second_token
     )
     share = np.mean([each not in fixed for each in pair.tolist()])
     assert share == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 3000))
@@ -110,11 +112,11 @@ def test_copying_predicts_the_second_token_of_repeated_names() -> None:
     batch = STORIES.batch(0, 1, 200, "test")
     for tokens, roles in zip(batch.tokens, batch.roles, strict=True):
         follows = {}
-        for place in np.flatnonzero(np.isin(roles, [SECOND_NEW, SECOND_AGAIN])):
-            if roles[place] == SECOND_AGAIN:
-                assert roles[place - 1] == FIRST_AGAIN
-                assert follows[tokens[place - 1]] == tokens[place]
-            follows[tokens[place - 1]] = tokens[place]
+        for position in np.flatnonzero(np.isin(roles, [SECOND_NEW, SECOND_AGAIN])):
+            if roles[position] == SECOND_AGAIN:
+                assert roles[position - 1] == FIRST_AGAIN
+                assert follows[tokens[position - 1]] == tokens[position]
+            follows[tokens[position - 1]] = tokens[position]
 
 
 def test_pronouns_fit_their_character() -> None:

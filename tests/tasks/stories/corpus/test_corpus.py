@@ -1,4 +1,4 @@
-"""Purity, the cache, and what is refused."""
+"""Stories of a corpus: batches are pure, the cache is safe, and bad input is rejected."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from tasks.stories.corpus.cache import load_or_make
 from tests.helpers.stories import VOCABULARY, stories
 
 
-def sums(task: Task) -> list[int]:
+def checksums(task: Task) -> list[int]:
     return [zlib.crc32(task.batch(7, 2, 16, split).tokens.tobytes()) for split in SPLITS]
 
 
@@ -34,18 +34,18 @@ print(json.dumps([task.fingerprint, [zlib.crc32(task.batch(7, 2, 16, split).toke
     elsewhere = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, "-c", code, json.dumps(task.description)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=elsewhere)
-    assert json.loads(answer.stdout) == [task.fingerprint, sums(task)]
+    assert json.loads(answer.stdout) == [task.fingerprint, checksums(task)]
     (made,) = (tmp_path / "mtp-lab").iterdir()
     assert (made / "tokenizer.json").read_text() == task.artifacts()["tokenizer.json"]
 
 
-def test_a_task_goes_to_spawned_workers(task: Task) -> None:
-    assert len(pickle.dumps(task)) < 2000, "no array and no tokenizer goes with it"
+def test_a_task_can_be_sent_to_spawned_workers(task: Task) -> None:
+    assert len(pickle.dumps(task)) < 2000, "arrays and the tokenizer are not pickled"
     with multiprocessing.get_context("spawn").Pool(2) as workers:
-        assert workers.map(sums, [task, task]) == [sums(task)] * 2
+        assert workers.map(checksums, [task, task]) == [checksums(task)] * 2
 
 
-def test_workers_that_need_a_new_corpus_at_once_agree(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_build_a_corpus_concurrently_agree(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     description = {"name": "stories", "corpus": str(text), "vocabulary": 400, "length": 300}
     code = "import json, sys, tasks; print(tasks.from_description(json.loads(sys.argv[1])).batch(0, 0, 4).tokens.sum())"
@@ -54,19 +54,19 @@ def test_workers_that_need_a_new_corpus_at_once_agree(text: Path, tmp_path: Path
     answers = [worker.communicate() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0], answers
     assert len({out for out, _ in answers}) == 1
-    assert len(list((tmp_path / "mtp-lab").iterdir())) == 1, "one entry, no leftovers"
+    assert len(list((tmp_path / "mtp-lab").iterdir())) == 1, "there is one entry and nothing else"
 
 
-def test_the_fingerprint_follows_the_content_not_the_place(task: Task, text: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_follows_the_content_not_the_path(task: Task, text: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere.txt"
     shutil.copy(text, copy)
     same = tasks.get("stories", **{**task.settings, "corpus": str(copy)})
     assert same.fingerprint == task.fingerprint
-    assert sums(same) == sums(task)
+    assert checksums(same) == checksums(task)
     copy.write_text(copy.read_text() + "\n\n" + stories(1, seed=5)[0])
     changed = tasks.get("stories", **{**task.settings, "corpus": str(copy)})
     assert changed.fingerprint != task.fingerprint
-    assert sums(same) == sums(task), "a task keeps the content that it was made of"
+    assert checksums(same) == checksums(task), "a task keeps the content that it was built from"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_fingerprint_follows_every_setting(task: Task, text: Path, change: d
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
-def test_line_ends_and_a_byte_order_mark_change_no_sequence(task: Task, text: Path, tmp_path: Path, end: str) -> None:
+def test_line_ends_and_byte_order_marks_change_no_sequence(task: Task, text: Path, tmp_path: Path, end: str) -> None:
     (tmp_path / "books.txt").write_text("".join(f"one line of {n} words\n" for n in range(2000)))
     originals = {"corpus": text, "mix": tmp_path / "books.txt"}
     plain = tasks.get("stories", **{**task.settings, "mix": str(originals["mix"])})
@@ -88,11 +88,11 @@ def test_line_ends_and_a_byte_order_mark_change_no_sequence(task: Task, text: Pa
         changed.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", end.encode()))
         other = tasks.get("stories", **{**plain.settings, setting: str(changed)})
         assert other.fingerprint == plain.fingerprint
-        assert sums(other) == sums(plain)
+        assert checksums(other) == checksums(plain)
 
 
 def test_the_hash_of_a_text_is_that_of_its_bytes(tmp_path: Path) -> None:
-    """Also where CR and LF fall into two of the blocks that are read."""
+    """Also if CR and LF are in different blocks of the file."""
     plain, other = b"x" * ((1 << 20) - 1) + b"\n" + b"y\n", b"x" * ((1 << 20) - 1) + b"\r\n" + b"y\r"
     for name, content in (("plain", plain), ("other", other)):
         (tmp_path / name).write_bytes(content)
@@ -113,20 +113,20 @@ def test_artifacts_are_the_tokenizer_and_the_source(task: Task) -> None:
 
 
 def test_a_description_can_be_read_without_its_corpus(task: Task) -> None:
-    gone = {**task.description, "corpus": "nowhere/at/all.txt"}
-    read = tasks.from_description(gone, check_files=False)
+    description = {**task.description, "corpus": "nowhere/at/all.txt"}
+    read = tasks.from_description(description, check_files=False)
     assert (read.vocab_size, read.length, read.roles) == (task.vocab_size, task.length, task.roles)
     assert read.floor("second_again") is read.chance("second_again") is None
     with pytest.raises(TaskError, match=r"stories\.corpus: nowhere/at/all.txt: No such file"):
         read.batch(0, 0, 1)
 
 
-def test_nothing_of_tokenizers_is_loaded_for_the_grammar() -> None:
+def test_the_grammar_does_not_load_tokenizers() -> None:
     code = "import tasks, sys; tasks.get('stories').batch(0, 0, 2); print('tokenizers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
-def test_a_cache_entry_is_made_once_and_again_if_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_entry_is_made_once_unless_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made: list[int] = []
 
@@ -151,7 +151,7 @@ def test_a_failure_leaves_nothing_in_the_cache(tmp_path: Path, monkeypatch: pyte
     assert list((tmp_path / "mtp-lab").iterdir()) == []
 
 
-def test_where_there_is_no_home_a_cache_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_a_cache_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 

@@ -1,4 +1,4 @@
-"""The names that stories are tested with, and what may not be one."""
+"""Names that replace those of stories in evaluation, and what cannot be a name."""
 
 import itertools
 
@@ -16,7 +16,7 @@ SIZES = {"firsts": 32, "seconds": 32, "unseen": 0.1}
 
 
 def names_of(chosen: Pool) -> set[tuple[int, int]]:
-    """(stem without blank, tail) of every name."""
+    """Return (stem without blank, tail) of every name."""
     return {
         (first, int(second))
         for split, ids in chosen.second_ids.items()
@@ -25,7 +25,7 @@ def names_of(chosen: Pool) -> set[tuple[int, int]]:
     }
 
 
-def test_neighbours_are_those_that_a_look_at_every_pair_finds(task: Task) -> None:
+def test_neighbours_agree_with_a_search_over_all_pairs(task: Task) -> None:
     corpus = task._text.corpus
     parts = find_affixes(corpus.tokenizer.get_vocab())
     codes = corpus.splits["train"].codes[:20_000]
@@ -52,7 +52,7 @@ def test_names_never_occur_as_neighbours_in_training(task: Task) -> None:
         choose_names(corpus.tokenizer, corpus.counts, np.ones_like(corpus.together), **SIZES)
 
 
-def test_names_of_a_cast_are_of_its_split_and_begin_differently(task: Task) -> None:
+def test_names_of_a_cast_are_of_its_split_and_differ(task: Task) -> None:
     chosen = task._text.names
     for number, split in enumerate(("validation", "test")):
         firsts, seconds = chosen.cast(np.random.default_rng(number), 500, 4, split)
@@ -94,7 +94,7 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=25).map("".join))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_name_can_take_anothers_place_wherever_it_stands(task: Task, text: str) -> None:
+def test_a_name_can_replace_another_anywhere(task: Task, text: str) -> None:
     tokenizer, chosen = task._text.corpus.tokenizer, task._text.names
     pattern = name_pattern(["Tom", "Anna", "Tommy"])
     (story,) = encode_stories(tokenizer, [text], pattern, placeholders=True)
@@ -105,12 +105,14 @@ def test_a_name_can_take_anothers_place_wherever_it_stands(task: Task, text: str
     firsts, seconds = chosen.first_ids[:, : len(seen)], chosen.second_ids["test"][: len(seen), 0]
     spelt = [tokenizer.decode([first, second]) for first, second in zip(firsts[1], seconds, strict=True)]
     renamed = pattern.sub(lambda match: spelt[seen.index(match.group())], text)
-    ids = [each if each < task.vocab_size else opened(each - task.vocab_size, firsts, seconds) for each in story.codes]
+    ids = [
+        each if each < task.vocab_size else resolve_placeholder(each - task.vocab_size, firsts, seconds) for each in story.codes
+    ]
     assert ids == tokenizer.encode(renamed).ids
     assert sum(role != WORD for role in story.roles) == 2 * len(pattern.findall(text))
 
 
-def opened(number: int, firsts: np.ndarray, seconds: np.ndarray) -> int:
-    """What a placeholder means: character, whether there is no space, whether it is the second token."""
+def resolve_placeholder(number: int, firsts: np.ndarray, seconds: np.ndarray) -> int:
+    """Return the token for a placeholder, which encodes character, missing space, and whether it is the second token."""
     character, bare, second = number // 4, number // 2 % 2, number % 2
     return int(seconds[character] if second else firsts[bare, character])

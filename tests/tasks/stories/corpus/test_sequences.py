@@ -1,4 +1,4 @@
-"""What a model sees of a corpus, checked by decoding rows and by encoding them again."""
+"""Sequences of a corpus, checked by decoding them and encoding them again."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ NAMES = re.compile(rf"\b({'|'.join(read_names(None))})\b")
 
 
 def story_of(task: Task, batch: Batch, row: int) -> str:
-    """The text of a row, whose end and padding are as they should be."""
+    """Decode a sequence, after a check of its end and padding."""
     tokens, roles = batch.tokens[row], batch.roles[row]
     (end,) = np.flatnonzero(roles == LAST)
     assert tokens[end] == END
@@ -28,7 +28,7 @@ def story_of(task: Task, batch: Batch, row: int) -> str:
     return str(task._text.corpus.tokenizer.decode(tokens[:end].tolist()))
 
 
-def test_training_tells_the_stories_of_its_split_word_for_word(task: Task, text: Path) -> None:
+def test_training_has_the_stories_of_its_split_verbatim(task: Task, text: Path) -> None:
     batch = task.batch(0, 0, 400)
     own = {story for story in read_stories(str(text)) if split_of_story(story) == "train"}
     assert {story_of(task, batch, row) for row in range(400)} <= own
@@ -36,7 +36,7 @@ def test_training_tells_the_stories_of_its_split_word_for_word(task: Task, text:
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_evaluation_tells_stories_of_its_split_with_other_names(task: Task, text: Path, split: str) -> None:
+def test_evaluation_has_stories_of_its_split_with_other_names(task: Task, text: Path, split: str) -> None:
     capital = re.compile(r"\b(?!I\b)[A-Z][a-z]+\b")
     own = {capital.sub("@", story): story for story in read_stories(str(text)) if split_of_story(story) == split}
     batch = task.batch(0, 0, 100, split)
@@ -54,7 +54,7 @@ def test_sequences_are_the_tokens_of_their_text(task: Task, split: str) -> None:
     batch = task.batch(0, 1, 100, split)
     for row in range(100):
         again = tokenizer.encode(story_of(task, batch, row)).ids
-        assert again == batch.tokens[row, : len(again)].tolist(), "a name is not written as its two tokens"
+        assert again == batch.tokens[row, : len(again)].tolist(), "a name has other than its two tokens"
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -63,29 +63,33 @@ def test_a_name_is_two_tokens_and_new_at_its_first_mention(task: Task, split: st
     bare = 0
     for row in range(200):
         tokens, roles = batch.tokens[row].tolist(), batch.roles[row].tolist()
-        met: dict[int, int] = {}
+        second_of: dict[int, int] = {}
         people: dict[str, int] = {}
-        for place, role in enumerate(roles):
+        for position, role in enumerate(roles):
             if role in (FIRST_NEW, FIRST_AGAIN):
-                assert roles[place + 1] == (SECOND_NEW if role == FIRST_NEW else SECOND_AGAIN)
-                first, second = tokens[place : place + 2]
-                assert (role == FIRST_AGAIN) == (first in met)
-                assert met.setdefault(first, second) == second, "a first token determines the second once it was met"
+                assert roles[position + 1] == (SECOND_NEW if role == FIRST_NEW else SECOND_AGAIN)
+                first, second = tokens[position : position + 2]
+                assert (role == FIRST_AGAIN) == (first in second_of)
+                assert second_of.setdefault(first, second) == second, (
+                    "a first token determines the second after its first mention"
+                )
                 stem = task.word(first).removeprefix("Ġ")
                 assert people.setdefault(stem, second) == second, "a character has one name"
                 bare += not task.word(first).startswith("Ġ")
             else:
-                assert role in (WORD, LAST, 0) or roles[place - 1] in (FIRST_NEW, FIRST_AGAIN)
+                assert role in (WORD, LAST, 0) or roles[position - 1] in (FIRST_NEW, FIRST_AGAIN)
     assert bare > 20, "names after quotation marks were tested too"
 
 
 def pairs_of(task: Task, split: str) -> set[tuple[int, int]]:
-    """First and second tokens that are neighbours as names; in training, any two neighbours."""
+    """Return pairs of first and second tokens of names; in training, all pairs of neighbouring tokens."""
     found: set[tuple[int, int]] = set()
     for index in range(8):
         batch = task.batch(1, index, 200, split)
-        row, place = np.nonzero(batch.roles[:, :-1] > 0 if split == "train" else np.isin(batch.roles, [FIRST_NEW, FIRST_AGAIN]))
-        found |= set(zip(batch.tokens[row, place].tolist(), batch.tokens[row, place + 1].tolist(), strict=True))
+        row, position = np.nonzero(
+            batch.roles[:, :-1] > 0 if split == "train" else np.isin(batch.roles, [FIRST_NEW, FIRST_AGAIN])
+        )
+        found |= set(zip(batch.tokens[row, position].tolist(), batch.tokens[row, position + 1].tolist(), strict=True))
     return found
 
 
@@ -100,7 +104,7 @@ def test_splits_share_no_name(task: Task) -> None:
 def test_some_second_tokens_never_occur_in_training(task: Task) -> None:
     known = np.unique(np.concatenate([task.batch(0, index, 200).tokens.ravel() for index in range(30)]))
     seconds = {second for _, second in pairs_of(task, "test")}
-    assert len(seconds - set(known.tolist())) == 4  # of 32, a tenth rounded up
+    assert len(seconds - set(known.tolist())) == 4  # a tenth of 32, rounded up
     assert task._text.corpus.counts[list(seconds - set(known.tolist()))].sum() == 0
     every = tasks.get("stories", **{**task.settings, "unseen": 0.0})
     assert every._text.corpus.counts[[second for _, second in pairs_of(every, "test")]].min() > 0
@@ -121,10 +125,10 @@ def test_excluded_stories_are_counted_by_reason(task: Task, text: Path) -> None:
             assert facts["without a name"] == sum(not NAMES.search(story) for story in own)
             assert facts["stories that take part"] >= facts["stories"] - sum(list(facts.values())[2:])
     assert inspect_data(short, 20).facts == short.facts()
-    assert (short.batch(0, 0, 500).roles == LAST).any(axis=1).all(), "none is cut"
+    assert (short.batch(0, 0, 500).roles == LAST).any(axis=1).all(), "no story is cut"
 
 
-def test_the_shortest_and_the_longest_sequence_may_fill_it(text: Path, task: Task) -> None:
+def test_the_longest_story_may_fill_the_sequence(text: Path, task: Task) -> None:
     lengths = task._text.corpus.splits["train"].lengths
     exact = tasks.get("stories", **{**task.settings, "length": int(lengths.max())})
     assert exact.facts()["train: stories that take part"] == len(lengths)
@@ -132,9 +136,9 @@ def test_the_shortest_and_the_longest_sequence_may_fill_it(text: Path, task: Tas
     assert set(filled.tolist()) == {0, LAST}
 
 
-def test_stories_come_evenly(task: Task) -> None:
+def test_stories_are_drawn_evenly(task: Task) -> None:
     kept = len(task._text.kept["train"])
-    starts = [row.tobytes() for index in range(20) for row in task.batch(0, index, 500).tokens]
+    starts = [sequence.tobytes() for index in range(20) for sequence in task.batch(0, index, 500).tokens]
     counts = np.array([starts.count(start) for start in set(starts)])
     assert len(counts) == kept
     assert abs(counts - 10_000 / kept).max() < 6 * np.sqrt(10_000 / kept)
@@ -154,8 +158,8 @@ def test_a_share_of_training_comes_from_the_mix(task: Task, tmp_path: Path) -> N
     for row in np.flatnonzero(~window)[:20]:
         assert "xyzzy" not in story_of(mixed, batch, int(row))
     for split in ("validation", "test"):
-        rows = mixed.batch(0, 0, 50, split)
-        assert all("xyzzy" not in story_of(mixed, rows, row) for row in range(50))
+        other_batch = mixed.batch(0, 0, 50, split)
+        assert all("xyzzy" not in story_of(mixed, other_batch, row) for row in range(50))
     assert mixed._text.corpus.folder == task._text.corpus.folder, "the tokenizer does not depend on the mixture"
 
 
@@ -165,8 +169,8 @@ def test_names_can_be_given(text: Path, cache: Path, tmp_path: Path) -> None:
     batch = task.batch(0, 0, 100, "test")
     for row in range(100):
         assert not re.search(r"\b(Anna|Ben|David)\b", story_of(task, batch, row))
-    told_again = " ".join(story_of(task, batch, row) for row in range(100))
-    assert re.search(r"\b(Mia|Sara|Leo|Noah)\b", told_again), "names that are not in the list stay"
+    renamed = " ".join(story_of(task, batch, row) for row in range(100))
+    assert re.search(r"\b(Mia|Sara|Leo|Noah)\b", renamed), "names that are not in the list stay"
 
 
 def test_vocabulary_is_exact_and_words_are_its_tokens(task: Task) -> None:
@@ -176,7 +180,7 @@ def test_vocabulary_is_exact_and_words_are_its_tokens(task: Task) -> None:
     assert words[PAD], words[END] == ("<|pad|>", "<|endofstory|>")
 
 
-def test_the_text_of_a_special_token_is_only_text(cache: Path, tmp_path: Path) -> None:
+def test_the_text_of_a_special_token_is_ordinary_text(cache: Path, tmp_path: Path) -> None:
     texts = [f"{story} <|pad|> and <|endofstory|> were here." for story in stories(200)]
     (tmp_path / "c.txt").write_text("\n<|endoftext|>\n".join(texts))
     task = tasks.get("stories", corpus=str(tmp_path / "c.txt"), vocabulary=VOCABULARY, length=300)
@@ -184,6 +188,6 @@ def test_the_text_of_a_special_token_is_only_text(cache: Path, tmp_path: Path) -
     assert all(story_of(task, batch, row) in texts for row in range(50))
 
 
-def test_text_is_encoded_as_the_tokenizer_reads_it(task: Task) -> None:
+def test_text_is_encoded_by_the_tokenizer(task: Task) -> None:
     words = [task.word(token) for token in task.encode(" the park").tolist()]
     assert "".join(words).replace("Ġ", " ") == " the park"
