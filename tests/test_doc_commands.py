@@ -1,4 +1,4 @@
-"""Every command and every piece of Python of the documentation runs, with smaller settings, in the order of its page."""
+"""Every command and every piece of Python code in the documentation runs, with smaller settings, in the order of its page."""
 
 import itertools
 import re
@@ -38,7 +38,7 @@ EXCLUDED = {
 }
 """Steps that do not run, by a pattern, with the reason."""
 SUBSTITUTIONS = [
-    (r"(stories.*) --size 1M", r"\1"),  # the sizes of SMALL
+    (r"(stories.*) --size 1M", r"\1"),  # a size contradicts the width in TINY
     (r"--model.width 128 ", ""),
     (r"\[100, 1\]", "[3, 1]"),
     (r"range\(30\)", "range(3)"),
@@ -56,9 +56,9 @@ SUBSTITUTIONS = [
     (r"lab compare runs --by", "lab compare runs/demo --by"),
     (r"-o loss.png --metric loss/copy/1", "-o loss.png --metric loss/case_first/1"),
 ]
-"""What the page says, and what is run instead."""
+"""Patterns of steps, and the texts that replace them."""
 MODULES = {"class Reverse(Task)": "my_tasks.py", "def doubled(": "mine.py", "class TokenBefore(": "own_loss.py"}
-"""Pieces of Python that a page asks the reader to save, by a line of them."""
+"""Files in which a page asks the reader to save Python code, by a line of the code."""
 SLOW = re.compile(
     "lab (inspect|decode|sweep|watch|reproduce|plot|compare|report|export|import|evaluate .*all|train .*--matched time)"
     "|--seeds|--objective|lab.decode"
@@ -67,8 +67,8 @@ SLOW = re.compile(
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the runs that pages speak of."""
+def documented_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a folder with the runs that pages mention."""
     folder = tmp_path_factory.mktemp("house")
     shutil.copytree(ROOT / "sweeps", folder / "sweeps")
     stories = tasks.get("stories")
@@ -87,13 +87,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sweeps(house: Path) -> None:
+def sweeps(documented_runs: Path) -> None:
     """Train the runs of two sweeps."""
     for seed, (n, width, layers) in itertools.product((0, 1), itertools.product((1, 2), (8, 16), (3, 4))):
         changes = {"n_future": n, "model__width": width, "model__layers": layers, "seed": seed, "steps": 4}
         name = f"n{n}-width{width}-layers{layers}-seed{seed}"
         for sweep in ("rate", "grid") if layers == 3 else ("rate",):
-            lab.train(tiny(**changes), house / "runs" / sweep / name)
+            lab.train(tiny(**changes), documented_runs / "runs" / sweep / name)
 
 
 def run_page(page: str, *, slow: bool, namespace: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -117,9 +117,9 @@ def run_page(page: str, *, slow: bool, namespace: dict[str, Any], capsys: pytest
     return failed
 
 
-def names(house: Path) -> dict[str, Any]:
-    """Return the names that the Python of a page uses without defining them."""
-    run = lab.Run(house / "runs" / "first")
+def names(documented_runs: Path) -> dict[str, Any]:
+    """Return the names that the Python code of a page uses without defining them."""
+    run = lab.Run(documented_runs / "runs" / "first")
     import torch
 
     tokens = torch.from_numpy(run.experiment.task.batch(0, 0, 4).tokens)
@@ -139,7 +139,7 @@ def names(house: Path) -> dict[str, Any]:
 def test_every_step_of_a_page_runs(
     page: str,
     slow: bool,
-    house: Path,
+    documented_runs: Path,
     request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -147,11 +147,11 @@ def test_every_step_of_a_page_runs(
 ) -> None:
     if slow:
         request.getfixturevalue("sweeps")
-    place = tmp_path / "place"
-    shutil.copytree(house, place)
-    monkeypatch.chdir(place)
-    monkeypatch.syspath_prepend(str(place))
-    failed = run_page(page, slow=slow, namespace=names(house), capsys=capsys)
+    folder = tmp_path / "copy"
+    shutil.copytree(documented_runs, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    failed = run_page(page, slow=slow, namespace=names(documented_runs), capsys=capsys)
     assert not failed, "\n".join(failed)
 
 

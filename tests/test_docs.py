@@ -1,4 +1,4 @@
-"""Pages that are generated from a table in the code have every entry of it; `make docs` builds the whole site."""
+"""Pages that are generated from a table in the code have every entry of the table; `make docs` builds the whole site."""
 
 import re
 import shlex

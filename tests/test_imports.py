@@ -1,4 +1,4 @@
-"""The layers of the house: no import points upwards, none closes a circle, and light packages stay light.
+"""The layers of the packages: no import points upwards, none closes a cycle, and light packages stay light.
 
 Every import counts: at the top of a module, within a function, or for the type checker alone.
 """
@@ -38,12 +38,12 @@ WITHOUT = {
     "lab.objectives": {"lightning", "pandas"},
     "lab.decoding": {"lightning", "pandas"},
 }
-"""What no module of a package loads when it is imported."""
+"""Packages that no module of a package loads when it is imported."""
 
 UPWARDS: set[tuple[str, str]] = set()
 """Packages that still import a higher one: a list that must shrink."""
-CIRCLES: set[str] = set()
-"""Packages whose modules still import each other in a circle: a list that must shrink."""
+CYCLES: set[str] = set()
+"""Packages whose modules still import each other in a cycle: a list that must shrink."""
 
 
 def module_name(path: Path) -> str:
@@ -68,7 +68,7 @@ def imports(module: str, loading: bool = False) -> frozenset[str]:
 
 
 def executed(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a tree but those within functions and for the type checker."""
+    """Yield the nodes of a tree, without those within functions and for the type checker."""
     yield node
     if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
         return
@@ -111,7 +111,7 @@ def layer(module: str) -> int:
 
 
 def test_no_import_points_upwards() -> None:
-    """Nor sideways: circles between packages are impossible then."""
+    """Nor does an import point sideways, so that cycles between packages are impossible."""
     found = {
         (module, name)
         for module in FILES.keys() - FACADES
@@ -121,9 +121,9 @@ def test_no_import_points_upwards() -> None:
     assert {(package(module), package(name)) for module, name in found} == UPWARDS, sorted(found)
 
 
-def test_no_imports_close_a_circle() -> None:
+def test_no_imports_close_a_cycle() -> None:
     found = {module for module in FILES if module in reached(module, package(module))}
-    assert {package(module) for module in found} == CIRCLES, sorted(found)
+    assert {package(module) for module in found} == CYCLES, sorted(found)
 
 
 def test_light_packages_load_nothing_heavy() -> None:

@@ -1,4 +1,4 @@
-"""Packages that are imported in part: their names are their own, and anything else completes them."""
+"""Packages that are imported in part have the right names; any other name completes the import."""
 
 import gc
 import sys
@@ -14,7 +14,7 @@ NAMES = {"Small": "small"}
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Return a function that makes a package whose `__init__` imports a large module beside a small one."""
+    """Return a function that writes a package whose `__init__` imports a large module and a small one."""
 
     def make(small: str = "class Small: ...") -> str:
         folder = tmp_path / "partial"
@@ -58,13 +58,13 @@ def test_a_star_import_completes_the_package(package: Callable[..., str]) -> Non
     assert {"Small", "Large"} <= found.keys()
 
 
-def test_a_probe_of_python_completes_nothing(package: Callable[..., str]) -> None:
+def test_looking_for_a_dunder_name_completes_nothing(package: Callable[..., str]) -> None:
     import_partly(package(), NAMES)
     assert not hasattr(sys.modules["partial"], "__wrapped__")
     assert "partial.large" not in sys.modules
 
 
-def test_modules_find_the_names_they_are_given(package: Callable[..., str]) -> None:
+def test_modules_can_import_the_given_names(package: Callable[..., str]) -> None:
     import_partly(package("from partial import given\nclass Small: ..."), NAMES, given="ours")
     assert sys.modules["partial.small"].given == "ours"
 
@@ -75,7 +75,7 @@ def test_a_package_of_another_version_is_left_alone(package: Callable[..., str],
     assert not [name for name in sys.modules if name.partition(".")[0] == "partial"]
 
 
-def test_an_imported_package_stays_as_it_is(package: Callable[..., str]) -> None:
+def test_an_imported_package_does_not_change(package: Callable[..., str]) -> None:
     package()
     import partial
 
@@ -89,7 +89,7 @@ def test_a_missing_package_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_collection_is_as_before_after_a_pause(enabled: bool) -> None:
+def test_garbage_collection_is_restored_after_a_pause(enabled: bool) -> None:
     before = gc.isenabled()
     (gc.enable if enabled else gc.disable)()
     try:

@@ -33,7 +33,7 @@ def metrics(draw: st.DrawFn) -> Metric:
 
 
 @given(metrics())
-def test_a_metric_is_its_name_parsed(metric: Metric) -> None:
+def test_parsing_the_name_of_a_metric_restores_it(metric: Metric) -> None:
     assert Metric.parse(str(metric)) == metric
 
 
@@ -46,8 +46,8 @@ def test_any_name_is_kept_verbatim(name: str) -> None:
 
 
 @pytest.mark.parametrize("task", tasks.TASKS)
-def test_names_of_a_run_are_parsed(task: str) -> None:
-    """An untrained network reports the names that a trained one does."""
+def test_names_of_a_run_can_be_parsed(task: str) -> None:
+    """An untrained network has the metrics of a trained one."""
     settings = {"model.width": 8, "model.n_heads": 2, "evaluation.examples": 8, "batch_size": 2}
     experiment = lab.experiment(task, settings, n_future=2)
     names = list(Evaluator(experiment)(build(experiment)))
@@ -88,5 +88,5 @@ def test_a_frame_of_an_unknown_task_has_labels() -> None:
     assert "copied segment" in metric_label("accuracy/copy/1", frame.assign(task="induction"), width=200)
 
 
-def test_a_variant_stands_before_the_name() -> None:
+def test_a_variant_precedes_the_name() -> None:
     assert in_variant("far", "loss/all/1") == str(Metric("loss", "far", "all", 1))

@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom, here with fewer steps, and is committed with its outputs."""
+"""Every notebook runs from top to bottom, here with fewer steps, and is committed with outputs."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the folder in which notebooks share their runs."""
+    """Make the folder of the runs that notebooks share."""
     return tmp_path_factory.mktemp("runs")
 
 
@@ -23,8 +23,8 @@ def test_the_notebook_runs_from_top_to_bottom(path: Path, runs: Path, monkeypatc
     monkeypatch.setenv("NOTEBOOK_STEPS", "40")
     monkeypatch.setenv("NOTEBOOK_RUNS", str(runs))
     notebook = nbformat.read(path, as_version=4)
-    place = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
     assert any("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
 
 

@@ -1,4 +1,4 @@
-"""run.json's commit is that of our code, or none."""
+"""The commit in run.json is that of our code, or none."""
 
 import subprocess
 from pathlib import Path
@@ -16,7 +16,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Somebody's repository with our package installed in it, untracked."""
+    """Make a foreign repository in which our package is installed but not tracked."""
     (tmp_path / "venv/lab/runs").mkdir(parents=True)
     (tmp_path / "venv/lab/__init__.py").touch()
     (tmp_path / "theirs.py").touch()
@@ -36,8 +36,8 @@ def test_an_enclosing_repository_is_not_ours(repository: Path) -> None:
     assert git_commit() == git(repository, "rev-parse", "HEAD") + "+"
 
 
-def test_variables_of_git_point_to_no_other_repository(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a hook of git's."""
+def test_variables_of_git_do_not_select_the_repository(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook of git sets these variables."""
     git(repository, "add", "venv")
     git(repository, "commit", "-qm", "ours")
     commit = git(repository, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""Runs over a corpus: they hold its tokenizer, resume exactly, and can be read where the corpus is not."""
+"""Runs over a corpus contain its tokenizer, resume exactly, and can be read without the corpus."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.helpers.stories import stories
 
 
 class Stop(Exception):
-    """A run's end before its time."""
+    """An early end of a run."""
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     return lab.experiment("stories", settings)
 
 
-def stopped(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run that died behind its second evaluation."""
-    usual, begun = fit.Measure.on_train_batch_end, []
+def train_until_stop(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Train a run that dies after its second evaluation."""
+    usual, steps = fit.Measure.on_train_batch_end, []
 
     def end(self: fit.Measure, *arguments: object) -> None:
         usual(self, *arguments)  # type: ignore[arg-type]
-        begun.append(None)
-        if len(begun) == 5:
+        steps.append(None)
+        if len(steps) == 5:
             raise Stop
 
     with monkeypatch.context() as patch:
@@ -66,15 +66,15 @@ def test_a_run_keeps_its_tokenizer_and_corpus_hash(experiment: Experiment) -> No
     assert {row.metric for row in run.metrics()} >= {"accuracy/second_again/1", "loss/word/2"}
 
 
-def test_a_resumed_run_has_the_numbers_of_a_whole_one(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_has_the_numbers_of_a_complete_one(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lab.train(experiment, "whole")
-    again = resume(stopped(experiment, monkeypatch))
+    again = resume(train_until_stop(experiment, monkeypatch))
     assert (again.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     assert (again.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
 
 
 def test_a_run_does_not_resume_with_another_corpus(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = stopped(experiment, monkeypatch)
+    run = train_until_stop(experiment, monkeypatch)
     Path("stories.txt").write_text("\n\n".join(stories(150, seed=1)))
     with pytest.raises(LabError, match="the files of its task stories have changed since it began"):
         resume(Run(run.path))
@@ -83,7 +83,7 @@ def test_a_run_does_not_resume_with_another_corpus(experiment: Experiment, monke
         resume(Run(run.path))
 
 
-def test_a_run_is_read_where_its_corpus_is_not(experiment: Experiment) -> None:
+def test_a_run_can_be_read_without_its_corpus(experiment: Experiment) -> None:
     lab.train(experiment, "run")
     Path("stories.txt").unlink()
     run = Run("run")

@@ -1,6 +1,6 @@
-"""Nothing assumes a CPU: every kind of network runs on the meta device, which rejects a tensor of the CPU.
+"""No code assumes a CPU: every kind of network runs on the meta device, which rejects tensors of the CPU.
 
-Where there is a GPU it runs there too. Fake CUDA tensors do not help elsewhere: torch built for CPUs cannot index them.
+With a GPU the networks run there too. Fake CUDA tensors are no alternative: torch built for CPUs cannot index them.
 """
 
 import pytest
@@ -37,7 +37,7 @@ def network_on(device: torch.device, experiment: Experiment) -> Network:
 
 
 def data_on(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens (B, T) and targets (N, B, T)."""
+    """Return tokens (B, T) and targets (N, B, T)."""
     tokens_BT = torch.zeros(2, 12, dtype=torch.int64, device=device)
     return tokens_BT, future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 3)
 
@@ -59,7 +59,7 @@ def test_a_training_step_stays_on_its_device(device: torch.device, kind: str, ml
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_evaluations_statistics_stay_on_their_device(device: torch.device, kind: str) -> None:
+def test_statistics_of_evaluation_stay_on_their_device(device: torch.device, kind: str) -> None:
     network = network_on(device, experiment_of(kind)).eval()
     tokens_BT, targets_NBT = data_on(device)
     losses_NBT, hits_NBT = score_predictions(network(tokens_BT), network.unembedding.weight, targets_NBT)
@@ -69,10 +69,10 @@ def test_evaluations_statistics_stay_on_their_device(device: torch.device, kind:
 
 @pytest.mark.parametrize("sampling", [None, Sampling()])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["cpu", *DEVICES[1:]])  # it looks at the tokens, and the meta device has none
+@pytest.mark.parametrize("name", ["cpu", *DEVICES[1:]])  # decoding reads token values, which the meta device lacks
 def test_decoding_stays_on_its_device(name: str, kind: str, sampling: Sampling | None) -> None:
     device = torch.device(name)
     network = network_on(device, experiment_of(kind)).eval()
-    rows_BT = complete(network, torch.zeros(2, 5, dtype=torch.int64, device=device), 3, sampling=sampling).tokens_BT
-    assert rows_BT.shape == (2, 8)
-    assert rows_BT.device.type == device.type
+    completed_BT = complete(network, torch.zeros(2, 5, dtype=torch.int64, device=device), 3, sampling=sampling).tokens_BT
+    assert completed_BT.shape == (2, 8)
+    assert completed_BT.device.type == device.type

@@ -1,4 +1,4 @@
-"""A run whose loss or gradient is not finite ends as diverged, and no number of it looks like one."""
+"""A run whose loss or gradient is not finite ends as diverged, and its metrics are not numbers."""
 
 import math
 from pathlib import Path
@@ -35,19 +35,19 @@ def test_a_run_ends_where_its_loss_is_not_finite(tmp_path: Path) -> None:
     assert not (run.path / WEIGHTS).exists()
 
 
-def test_it_resumes_from_before_and_diverges_again(tmp_path: Path) -> None:
+def test_a_diverged_run_resumes_from_an_earlier_checkpoint(tmp_path: Path) -> None:
     bad, experiment = 8, tiny()
     whole = lab.train(experiment, tmp_path / "whole")
     usual = torch.optim.AdamW.step
 
-    def broken(self: torch.optim.AdamW, *arguments: object, **named: object) -> object:
+    def break_weights(self: torch.optim.AdamW, *arguments: object, **named: object) -> object:
         found = usual(self, *arguments, **named)
         if int(next(iter(self.state.values()))["step"]) == bad:
             self.param_groups[0]["params"][0].data.fill_(math.nan)
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", broken)
+        patch.setattr(torch.optim.AdamW, "step", break_weights)
         for _ in range(2):
             with pytest.raises(Diverged, match=f"step {bad + 1}"):
                 lab.resume(tmp_path / "run") if (tmp_path / "run").exists() else lab.train(experiment, tmp_path / "run")
@@ -56,27 +56,27 @@ def test_it_resumes_from_before_and_diverges_again(tmp_path: Path) -> None:
     assert "diverged_step" not in lab.Run(tmp_path / "run").record
 
 
-def test_seeds_train_on_after_one_diverged(tmp_path: Path) -> None:
+def test_other_seeds_are_trained_after_one_diverged(tmp_path: Path) -> None:
     runs = {tmp_path / "wild": tiny(**WILD), tmp_path / "fine": tiny()}
-    for _ in range(2):  # a diverged run is left as it is, and named again
+    for _ in range(2):  # a diverged run is not trained again, and named again
         with pytest.raises(Diverged) as caught:
             lab.train_each(runs)
         assert caught.value.steps == {tmp_path / "wild": 2}
     assert lab.Run(tmp_path / "fine").state == "finished"
 
 
-def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverged_member_does_not_change_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     members = ensemble(tiny(), tmp_path / "all")
-    sound = {path: experiment for path, experiment in members.items() if experiment.seed != SEEDS[1]}
-    alone = lab.train_ensemble({tmp_path / "sound" / path.name: experiment for path, experiment in sound.items()})
+    healthy = {path: experiment for path, experiment in members.items() if experiment.seed != SEEDS[1]}
+    alone = lab.train_ensemble({tmp_path / "sound" / path.name: experiment for path, experiment in healthy.items()})
 
-    def poisoned(experiment: Experiment) -> Network:
+    def build_with_nan(experiment: Experiment) -> Network:
         network = build(experiment)
         if experiment.seed == SEEDS[1]:
             network.embedding.weight.data.fill_(math.nan)
         return network
 
-    monkeypatch.setattr("lab.training.ensemble.build", poisoned)
+    monkeypatch.setattr("lab.training.ensemble.build", build_with_nan)
     with pytest.raises(Diverged) as caught:
         lab.train_ensemble(members)
     assert caught.value.steps == {tmp_path / f"all/seed{SEEDS[1]}": 1}
@@ -86,7 +86,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("task", tasks.names())
-def test_no_metric_of_a_broken_network_is_a_number(task: str) -> None:
+def test_every_metric_of_a_nan_network_is_nan(task: str) -> None:
     experiment = tiny(task)
     network = build(experiment)
     names = Evaluator(experiment)(network).keys()

@@ -1,6 +1,5 @@
 """Ensembles: each member ends with the numbers of a run trained separately."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,12 @@ from hypothesis import strategies as st
 
 import lab
 from lab.cli.main import main
-from lab.config import Experiment
 from lab.errors import LabError
 from lab.training import several
 from tests.helpers.ensembles import assert_close, ensemble, heads_and_seeds, values
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
-
-Make = Callable[..., Experiment]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +34,7 @@ Make = Callable[..., Experiment]
     ],
     ids=str,
 )
-def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
+def test_each_run_ends_as_if_trained_separately(changed: dict[str, object], tmp_path: Path) -> None:
     experiment = tiny(optimiser__peak_lr=1e-3, **changed)
     together = lab.train_ensemble(ensemble(experiment, tmp_path / "together"))
     alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
@@ -60,7 +56,7 @@ def test_each_run_ends_as_it_would_alone(changed: dict[str, object], tmp_path: P
     ],
     ids=str,
 )
-def test_members_that_differ_in_n_end_as_they_would_alone(changed: dict[str, object], tmp_path: Path) -> None:
+def test_members_with_different_n_end_as_separately(changed: dict[str, object], tmp_path: Path) -> None:
     experiment = tiny(optimiser__peak_lr=1e-3, model__layers=5, **changed)
     together = lab.train_ensemble(heads_and_seeds(experiment, tmp_path / "together"))
     alone = lab.train_each(heads_and_seeds(experiment, tmp_path / "alone"))
@@ -74,7 +70,7 @@ def test_members_that_differ_in_n_end_as_they_would_alone(changed: dict[str, obj
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_members_in_groups_end_as_they_would_all_at_once(at_once: int, tmp_path: Path) -> None:
+def test_members_in_groups_end_as_in_one_ensemble(at_once: int, tmp_path: Path) -> None:
     whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
     groups = lab.train_ensemble(ensemble(tiny(), tmp_path / "groups"), size=at_once)
     assert [run.name for run in groups] == [run.name for run in whole]
@@ -106,7 +102,7 @@ def test_finished_ensembles_are_left_unchanged(tmp_path: Path) -> None:
     assert [(run.path / "run.json").read_bytes() for run in runs] == before
 
 
-def test_members_that_do_not_fit_are_rejected(tmp_path: Path) -> None:
+def test_incompatible_members_are_rejected(tmp_path: Path) -> None:
     one, other = tmp_path / "a", tmp_path / "b"
     wrong = {
         "different seeds": {one: tiny(seed=1), other: tiny(seed=1)},
@@ -136,7 +132,7 @@ def test_the_command_trains_seeds_and_resumes(together: list[str], tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed3", "seed4"]
     output = capsys.readouterr().out
     assert output.count("after 12 steps") == 2
-    assert main(words) == 0, "again: nothing to do"
+    assert main(words) == 0, "the second call has nothing to do"
 
 
 def test_the_command_trains_several_numbers_of_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Ensembles that were killed or stopped resume as one, in groups, or run by run."""
+"""Ensembles that were killed or stopped resume as one ensemble, in groups, or run by run."""
 
 import signal
 from collections.abc import Callable
@@ -18,8 +18,6 @@ from tests.helpers.killing import die, run_killed
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
-
-Make = Callable[..., Experiment]
 
 
 def in_step(patch: pytest.MonkeyPatch) -> None:
@@ -71,7 +69,7 @@ def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_ensemble_resumes_group_by_group(tmp_path: Path) -> None:
-    """The first group is finished, the second one has begun and the third has no folder."""
+    """At the kill the first group is finished, the second one has begun and the third has no folder."""
 
     def child() -> None:
         usual, calls = several.fit, []
@@ -93,13 +91,13 @@ def test_a_killed_ensemble_resumes_group_by_group(tmp_path: Path) -> None:
 
 
 def test_runs_at_different_steps_resume_from_their_own_step(tmp_path: Path) -> None:
-    """One member has begun separately and the others are new: it does not start again."""
+    """One member was begun separately and continues from its checkpoint; the others are new."""
     whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
-    begun = ensemble(tiny(), tmp_path / "begun")
+    members = ensemble(tiny(), tmp_path / "begun")
 
     def child() -> None:
         in_step(pytest.MonkeyPatch())
-        lab.train(begun[tmp_path / "begun" / "seed1"], tmp_path / "begun" / "seed1")
+        lab.train(members[tmp_path / "begun" / "seed1"], tmp_path / "begun" / "seed1")
 
     run_killed(child)
     step = lab.Run(tmp_path / "begun" / "seed1").checkpoint()
@@ -108,7 +106,7 @@ def test_runs_at_different_steps_resume_from_their_own_step(tmp_path: Path) -> N
     with pytest.MonkeyPatch.context() as patch:
         usual = Recorder.rewind
         patch.setattr(Recorder, "rewind", lambda recorder, step: (steps.append(step), usual(recorder, step)))
-        for one, other in zip(lab.train_ensemble(begun), whole, strict=True):
+        for one, other in zip(lab.train_ensemble(members), whole, strict=True):
             assert_close(one, other)
     assert steps == [checkpoint_step(step)]
 
@@ -135,7 +133,7 @@ def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
     [in_step, after_some_members_checkpoints, between_members_ends, while_folders_are_made],
     ids=lambda kill: kill.__name__,
 )
-def test_a_killed_ensemble_resumes_as_one(
+def test_a_killed_ensemble_resumes_as_an_ensemble(
     kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tmp_path: Path
 ) -> None:
     experiment = tiny(model__layers=4)
@@ -153,7 +151,9 @@ def test_a_killed_ensemble_resumes_as_one(
 
 
 @pytest.mark.parametrize("members", [ensemble, heads_and_seeds], ids=lambda members: members.__name__)
-def test_a_member_of_a_killed_ensemble_resumes_alone(members: Callable[..., dict[Path, Experiment]], tmp_path: Path) -> None:
+def test_a_member_of_a_killed_ensemble_resumes_separately(
+    members: Callable[..., dict[Path, Experiment]], tmp_path: Path
+) -> None:
     experiment = tiny(model__layers=4)
 
     def child() -> None:

@@ -1,10 +1,9 @@
-"""An experiment is what its file says: environment variables, the working directory and global state change no number."""
+"""Only its file determines an experiment: environment variables, working directory and global state change no number."""
 
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
-Make = Callable[..., Experiment]
-
 JOB = {
     "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "NODE_RANK": "1", "GROUP_RANK": "1", "MASTER_ADDR": "nowhere",
     "MASTER_PORT": "1", "STANDALONE_PORT": "x", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_JOB_ID": "77",
@@ -31,7 +28,7 @@ JOB = {
     "OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3", "PMI_RANK": "3", "JSM_NAMESPACE_RANK": "3",
     "LSB_JOBID": "5", "KUBERNETES_PORT": "tcp://1",
 }  # fmt: skip
-"""What is left of a launcher's variables, or a scheduler's for a process that trains alone."""
+"""Variables of launchers and schedulers that a process which trains alone may inherit."""
 LIGHTNINGS = {
     "PL_TRAINER_FAST_DEV_RUN": "1", "PL_TRAINER_LIMIT_TRAIN_BATCHES": "2", "PL_TRAINER_GRADIENT_CLIP_VAL": "1e-3",
     "PL_TRAINER_MAX_TIME": "00:00:00:00", "PL_TRAINER_OVERFIT_BATCHES": "1", "PL_GLOBAL_SEED": "5", "PL_SEED_WORKERS": "1",
@@ -39,7 +36,7 @@ LIGHTNINGS = {
 }  # fmt: skip
 
 
-def numbers(run: lab.Run) -> list[bytes]:
+def read_files(run: lab.Run) -> list[bytes]:
     return [(run.path / name).read_bytes() for name in ("experiment.yaml", "metrics.csv", "model.safetensors")]
 
 
@@ -53,12 +50,12 @@ def test_environment_variables_change_nothing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"a checkpoint that Lightning would look for under Slurm")
     before = dict(os.environ)
-    assert numbers(lab.train(tiny(), tmp_path / "odd")) == numbers(plain)
+    assert read_files(lab.train(tiny(), tmp_path / "odd")) == read_files(plain)
     assert dict(os.environ) == before
 
 
-def test_variables_at_import_make_no_second_writer(tmp_path: Path) -> None:
-    """As a user who has RANK=1 left in the shell: the run that is there stays as it is, and a new one is whole."""
+def test_variables_at_import_do_not_add_a_second_writer(tmp_path: Path) -> None:
+    """With RANK=1 left in the shell, an existing run does not change and a new one is complete."""
     plain = lab.train(tiny(), tmp_path / "plain")
     (tmp_path / "e.yaml").write_text(dump(tiny()))
     before = {path: path.read_bytes() for path in plain.path.iterdir() if path.is_file()}
@@ -71,7 +68,7 @@ def test_variables_at_import_make_no_second_writer(tmp_path: Path) -> None:
     assert answer.stdout.splitlines()[-1] == "2 0", answer.stderr
     assert "plain: a run is there already" in answer.stderr
     assert {path: path.read_bytes() for path in plain.path.iterdir() if path.is_file()} == before
-    assert numbers(lab.Run(tmp_path / "new")) == numbers(plain)
+    assert read_files(lab.Run(tmp_path / "new")) == read_files(plain)
 
 
 def state() -> list[Any]:
@@ -98,17 +95,17 @@ def test_global_state_changes_nothing_and_is_restored(tmp_path: Path) -> None:
             again = lab.evaluate(plain, tmp_path / "data.jsonl")
             assert state() == before
         with torch.no_grad():
-            assert lab.resume(stopped(tiny(), tmp_path / "stopped")).metrics() == plain.metrics()
+            assert lab.resume(write_stopped_run(tiny(), tmp_path / "stopped")).metrics() == plain.metrics()
     finally:
         torch.set_default_dtype(usual[0])
         torch.set_float32_matmul_precision(usual[1])
         torch.set_rng_state(usual[2])
-    assert numbers(odd) == numbers(plain)
+    assert read_files(odd) == read_files(plain)
     assert again.equals(measured)
 
 
-def stopped(experiment: Experiment, path: Path) -> Path:
-    """A run that was stopped before its first checkpoint."""
+def write_stopped_run(experiment: Experiment, path: Path) -> Path:
+    """Write a run that was stopped before its first checkpoint."""
     run = lab.train(experiment, path)
     for name in ("model.safetensors", "metrics.csv", "timing.csv"):
         (run.path / name).unlink()
@@ -116,27 +113,27 @@ def stopped(experiment: Experiment, path: Path) -> Path:
     return path
 
 
-def started(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
-    """This process as if torchrun had started it."""
+def pretend_torchrun(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    """Pretend that torchrun started this process."""
     monkeypatch.setattr(processes, "_by_torchrun", True)
     monkeypatch.setattr(processes, "_started", variables)
 
 
-def test_a_launch_with_other_processes_than_devices_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launch_needs_as_many_processes_as_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     with pytest.raises(LabError, match="devices must be 1 in each of the 2 processes of srun, not 2: start one process"):
         lab.train(tiny(devices=2), tmp_path / "run")
-    started(monkeypatch, RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
+    pretend_torchrun(monkeypatch, RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
     check_launch(tiny(devices=2))
     with pytest.raises(LabError, match="devices must be 2, the processes that torchrun started, not 1"):
         lab.train(tiny(), tmp_path / "run")
-    started(monkeypatch, RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="1")
+    pretend_torchrun(monkeypatch, RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="1")
     with pytest.raises(LabError, match="devices must be 2, the processes that torchrun started on several machines"):
         lab.train(tiny(devices=2), tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
 
-def test_devices_need_a_program_that_can_be_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_devices_need_a_program_that_can_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     with pytest.raises(LabError, match="devices must be 1 in a notebook or a program without a file, not 2"):
         lab.train(tiny(devices=2), tmp_path / "run")

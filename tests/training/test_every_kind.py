@@ -1,4 +1,4 @@
-"""Every kind of prediction heads trains: on short rows of induction, as in the demo."""
+"""Every kind of prediction heads trains: on short sequences of induction, as in the demo."""
 
 from pathlib import Path
 

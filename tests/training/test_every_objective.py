@@ -1,4 +1,4 @@
-"""Every objective in training: resume, microbatches, costs, ensembles, and what it must not change."""
+"""Every objective in training: resumption, microbatches, costs, ensembles, and unchanged initial weights."""
 
 from pathlib import Path
 
@@ -22,11 +22,11 @@ EVERY = pytest.mark.parametrize("name", OBJECTIVES)
 N = pytest.mark.parametrize("n", [1, 2])
 
 
-def of_objective(name: str, **changes: object) -> Experiment:
+def objective_experiment(name: str, **changes: object) -> Experiment:
     return tiny(objective__name=name, objective__window=3, objective__active="fade", **changes)
 
 
-def step_of(module: TrainingModule, feed: Feed) -> torch.Tensor:
+def first_step_loss(module: TrainingModule, feed: Feed) -> torch.Tensor:
     """Return the mean loss of the microbatches of the first step."""
     losses = [module.training_step(part, 0) for part in feed.microbatches(0)]
     return torch.stack(losses).mean()
@@ -35,7 +35,7 @@ def step_of(module: TrainingModule, feed: Feed) -> torch.Tensor:
 @EVERY
 @pytest.mark.process
 def test_a_killed_run_resumes_exactly(name: str, tmp_path: Path) -> None:
-    experiment = of_objective(name)
+    experiment = objective_experiment(name)
     train_killed(experiment, tmp_path / "killed", kill_in_step)
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
@@ -45,9 +45,9 @@ def test_a_killed_run_resumes_exactly(name: str, tmp_path: Path) -> None:
 def test_microbatches_add_up_to_the_step(name: str, n: int) -> None:
     gradients = []
     for accumulate in (1, 2):
-        experiment = of_objective(name, n_future=n, grad_accum_steps=accumulate)
+        experiment = objective_experiment(name, n_future=n, grad_accum_steps=accumulate)
         module = TrainingModule(experiment).double()
-        step_of(module, Feed(experiment)).backward()
+        first_step_loss(module, Feed(experiment)).backward()
         gradients.append({key: weight.grad for key, weight in module.named_parameters()})
     for key, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][key], rtol=1e-6, atol=1e-9)
@@ -56,7 +56,7 @@ def test_microbatches_add_up_to_the_step(name: str, n: int) -> None:
 @EVERY
 @N
 def test_costs_are_counted_exactly(name: str, n: int) -> None:
-    experiment = of_objective(name, n_future=n, model__layers=4)
+    experiment = objective_experiment(name, n_future=n, model__layers=4)
     module, (part,) = TrainingModule(experiment), Feed(experiment).microbatches(0)
     with FlopCounterMode(display=False, custom_mapping=COUNTED_TOO) as counter:
         module.training_step(part, 0).backward()
@@ -67,19 +67,19 @@ def test_costs_are_counted_exactly(name: str, n: int) -> None:
 
 
 @EVERY
-def test_the_network_starts_and_is_saved_as_without_it(name: str, tmp_path: Path) -> None:
-    """Only the embedding of a token outside the vocabulary may be new; modules of the objective are no part of the network."""
+def test_objectives_do_not_change_the_initial_network(name: str, tmp_path: Path) -> None:
+    """Only the embedding of a token outside the vocabulary may be new; modules of the objective are not in the network."""
     plain, own = (TrainingModule(tiny(objective__name=each)).network.state_dict() for each in ("sum", name))
     assert own.keys() - plain.keys() <= {"mask"}
     assert all(torch.equal(weight, own[key]) for key, weight in plain.items())
-    run = lab.train(of_objective(name, steps=4), tmp_path / "run")
+    run = lab.train(objective_experiment(name, steps=4), tmp_path / "run")
     assert run.model().state_dict().keys() == own.keys()
     losses = {row.metric for row in run.metrics() if row.metric.startswith(("train/loss", "train/extra"))}
     assert len(losses) == len(run.experiment.objective.losses(2))
 
 
 @EVERY
-def test_ensembles_train_it_or_reject_it(name: str, tmp_path: Path) -> None:
+def test_ensembles_train_or_reject_every_objective(name: str, tmp_path: Path) -> None:
     if OBJECTIVES[name].plain:
         for one in lab.train_ensemble(ensemble(tiny(objective__name=name), tmp_path / "together")):
             assert_close(one, lab.train(one.experiment, tmp_path / one.path.name))

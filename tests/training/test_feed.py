@@ -9,7 +9,7 @@ from tests.helpers.tiny import tiny
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (1, 4), (2, 2), (4, 1)])
-def test_ranks_and_parts_divide_the_one_global_batch(world: int, accumulate: int) -> None:
+def test_ranks_and_microbatches_divide_the_global_batch(world: int, accumulate: int) -> None:
     experiment = tiny(grad_accum_steps=accumulate)
     parts = [part for rank in range(world) for part in Feed(experiment, rank=rank, world=world).microbatches(7)]
     whole = experiment.task.batch(experiment.seed, 7, experiment.batch_size, "train")
@@ -32,11 +32,11 @@ def test_models_that_differ_in_n_see_the_same_tokens() -> None:
     assert torch.equal(one.inputs.tokens_BS, two.inputs.tokens_BS)
 
 
-def test_a_finite_set_is_walked_once_each_epoch_in_another_order() -> None:
+def test_each_epoch_has_every_example_in_another_order() -> None:
     experiment = tiny(examples=10)
     feed = Feed(experiment)
-    rows = np.concatenate([feed.batch(step).tokens for step in range(10)])  # 40 rows: four epochs of ten, across step borders
-    epochs = [[row.tobytes() for row in rows[begin : begin + 10]] for begin in range(0, 40, 10)]
+    sequences = np.concatenate([feed.batch(step).tokens for step in range(10)])  # four epochs of ten sequences, across steps
+    epochs = [[sequence.tobytes() for sequence in sequences[begin : begin + 10]] for begin in range(0, 40, 10)]
     assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
     assert len(set(epochs[0])) == 10
     assert epochs[0] != epochs[1]

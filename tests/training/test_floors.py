@@ -1,4 +1,4 @@
-"""No model of any task loses less than its floors say it must: a floor that is too high would be found here."""
+"""No model of any task has a loss below the floors of the task, so that no floor is too high."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SEQUENCES, STEPS = 128, 20
 
 
 def losses_by_role(network: Network, task: Task) -> dict[str, np.ndarray]:
-    """The next-token head's loss on every target of each role, nats."""
+    """Compute the loss of head 1 on every target of each role, in nats."""
     batch = task.batch(0, 0, SEQUENCES, "validation")
     tokens = torch.from_numpy(batch.tokens)
     with torch.no_grad():
@@ -23,7 +23,7 @@ def losses_by_role(network: Network, task: Task) -> dict[str, np.ndarray]:
     return {role: losses[batch.roles[:, 1:] == number] for number, role in enumerate(task.roles)}
 
 
-def briefly_trained(network: Network, task: Task) -> Network:
+def train_briefly(network: Network, task: Task) -> Network:
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2)
     for step in range(STEPS):
         batch = task.batch(0, step, 16)
@@ -37,12 +37,12 @@ def briefly_trained(network: Network, task: Task) -> Network:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_no_model_loses_less_than_the_floors(name: str) -> None:
+def test_no_model_has_a_loss_below_the_floors(name: str) -> None:
     experiment = lab.experiment(name, {"model.width": 8, "model.layers": 2, "model.n_heads": 2}, n_future=1)
     network = build(experiment)
     for trained in (False, True):
         if trained:
-            briefly_trained(network, experiment.task)
+            train_briefly(network, experiment.task)
         for role, losses in losses_by_role(network, experiment.task).items():
             floor = experiment.task.floor(role)
             if floor is not None and len(losses):

@@ -1,4 +1,4 @@
-"""Weights that a run keeps on its way: of the right steps, exact, and as safe from kills as its metrics."""
+"""Weights that a run keeps during training: of the right steps, exact, and as safe from kills as its metrics."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def test_a_run_has_the_weights_of_the_steps_it_keeps(tmp_path: Path, keep: Any, 
     assert {path.name for path in run.path.glob("*.safetensors")} == {"model.safetensors", *map(kept_name, steps[:-1])}
 
 
-def test_kept_weights_are_those_of_a_checkpoint(tmp_path: Path) -> None:
+def test_kept_weights_equal_those_of_a_checkpoint(tmp_path: Path) -> None:
     train_killed(tiny(), tmp_path / "killed", kill_in_step)
     killed = lab.Run(tmp_path / "killed")
     assert killed.steps() == [6]
@@ -66,7 +66,7 @@ def within_kept_weights(patch: pytest.MonkeyPatch) -> None:
 
 
 def after_kept_weights(patch: pytest.MonkeyPatch) -> None:
-    """The weights of step 6 are kept, its checkpoint is not written."""
+    """Die when the weights of step 6 are kept and its checkpoint is not written."""
     usual, calls = callbacks.save_weights, []
 
     def save(*arguments: Any) -> None:
@@ -88,18 +88,18 @@ def test_a_killed_run_ends_with_the_same_files(tmp_path: Path, kill: Any, second
     for step in left.steps():
         left.model(step)
     assert kept_files(lab.resume(left)) == kept_files(lab.train(experiment, tmp_path / "whole"))
-    assert not list(left.path.glob(".*")), "half a file is left"
+    assert not list(left.path.glob(".*")), "a partial file is left"
 
 
 @pytest.mark.process
-def test_weights_after_the_checkpoint_go_when_it_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_after_the_checkpoint_are_removed_on_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_killed(tiny(**EVERY, checkpoint__seconds=1e9), tmp_path / "run", kill_in_step)
     assert lab.Run(tmp_path / "run").steps() == [0, 3, 6]
     monkeypatch.setattr("lab.training.fit.fit", lambda *_: None)
     assert lab.resume(tmp_path / "run").steps() == []
 
 
-def test_every_member_of_an_ensemble_keeps_its_own(tmp_path: Path) -> None:
+def test_every_member_of_an_ensemble_keeps_its_weights(tmp_path: Path) -> None:
     for run in lab.train_ensemble(ensemble(tiny(checkpoint__keep=[6]), tmp_path)):
         alone = lab.train(run.experiment, tmp_path / "alone" / run.name)
         assert run.steps() == [6, 12]
@@ -111,13 +111,13 @@ def test_every_member_of_an_ensemble_keeps_its_own(tmp_path: Path) -> None:
 def test_a_diverged_member_keeps_the_weights_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = torch.optim.AdamW.step
 
-    def broken(self: torch.optim.AdamW, *arguments: object, **named: object) -> object:
+    def break_weights(self: torch.optim.AdamW, *arguments: object, **named: object) -> object:
         found = usual(self, *arguments, **named)
         if int(next(iter(self.state.values()))["step"]) == 5:
             self.param_groups[0]["params"][0].data[1].fill_(torch.nan)
         return found
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", broken)
+    monkeypatch.setattr(torch.optim.AdamW, "step", break_weights)
     members = ensemble(tiny(**EVERY, checkpoint__seconds=1e9), tmp_path)
     with pytest.raises(Diverged):
         lab.train_ensemble(members)
@@ -129,7 +129,7 @@ def test_weights_can_be_kept_in_half_precision(tmp_path: Path) -> None:
     full = lab.train(tiny(**EVERY), tmp_path / "full")
     half = lab.train(tiny(**EVERY, checkpoint__keep_precision="bfloat16"), tmp_path / "half")
     sizes = [(run.path / kept_name(6)).stat().st_size for run in (full, half)]
-    assert sizes[1] < 0.75 * sizes[0], "names and shapes take the rest of so small a file"
+    assert sizes[1] < 0.75 * sizes[0], "names and shapes take the rest of such a small file"
     for step, rounds in ((6, True), (12, False)):
         found = half.model(step).state_dict()
         for name, weight in full.model(step).state_dict().items():
@@ -137,13 +137,13 @@ def test_weights_can_be_kept_in_half_precision(tmp_path: Path) -> None:
             assert torch.equal(found[name], weight.bfloat16().float() if rounds else weight)
 
 
-def test_an_unknown_step_names_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_step_is_rejected_with_the_kept_ones(tmp_path: Path) -> None:
     run = lab.train(tiny(**EVERY), tmp_path / "run")
     with pytest.raises(LabError, match=r"has no weights of step 5; step must be one of 0, 3, 6, 9, 12$"):
         run.model(5)
 
 
-def test_a_message_leaves_out_the_middle_of_many_steps() -> None:
+def test_a_message_abbreviates_a_long_list_of_steps() -> None:
     assert list_steps([0, 3]) == "0, 3"
     listed = list_steps(range(0, 1000, 10)).split(", ")
     assert (listed[:2], listed[-2:], len(listed)) == (["0", "10"], ["...", "990"], 21)

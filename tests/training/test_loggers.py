@@ -1,4 +1,4 @@
-"""Loggers have the series of metrics.csv, also of a run that was killed, and never fail a run."""
+"""Loggers have the series of metrics.csv, also after a kill, and never make a run fail."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -27,7 +27,7 @@ INSTALLED = [
 
 
 @pytest.fixture(autouse=True)
-def a_plain_logger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def use_plain_logger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LOGGERS, "plain", Plain)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
@@ -43,7 +43,7 @@ def series_of(run: lab.Run) -> Series:
 
 
 def assert_logged(run: lab.Run, name: str) -> None:
-    """Check that a logger has every point once, in order, and the settings."""
+    """Assert that a logger has every point once, in order, and the settings."""
     found, width = READERS[name](run)
     expected = series_of(run)
     assert found.keys() == expected.keys()
@@ -65,7 +65,7 @@ def test_a_logger_has_the_series_of_the_tables(name: str, tmp_path: Path) -> Non
 
 
 def after_logging(patch: pytest.MonkeyPatch) -> None:
-    """The third point is logged, its checkpoint is not written."""
+    """Die when the third point is logged and its checkpoint is not written."""
     from lab.training.loggers import RunLoggers
     from tests.helpers.killing import die
 
@@ -80,7 +80,7 @@ def after_logging(patch: pytest.MonkeyPatch) -> None:
 
 
 def before_logging(patch: pytest.MonkeyPatch) -> None:
-    """The third point is in the tables and not logged."""
+    """Die when the third point is in the tables and not logged."""
     from lab.training.loggers import RunLoggers
     from tests.helpers.killing import die
 
@@ -99,7 +99,7 @@ def test_a_killed_run_gives_the_same_series(name: str, kill: Callable[[pytest.Mo
     assert_logged(lab.resume(tmp_path / "run"), name)
 
 
-def test_a_log_that_is_lost_is_written_anew(tmp_path: Path) -> None:
+def test_a_lost_log_is_written_again(tmp_path: Path) -> None:
     def work() -> None:
         kill_in_step(pytest.MonkeyPatch())
         lab.train(tiny(), tmp_path / "run", loggers=["plain"])
@@ -109,7 +109,7 @@ def test_a_log_that_is_lost_is_written_anew(tmp_path: Path) -> None:
     assert_logged(lab.resume(tmp_path / "run"), "plain")
 
 
-def test_a_stopped_run_is_closed_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_of_a_stopped_run_is_closed_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lab.training.callbacks import StopOnSignal
 
     with monkeypatch.context() as patch:
@@ -151,7 +151,7 @@ def test_a_failing_logger_does_not_fail_the_run(
     assert len(series_of(run)["loss/all/1"]) == 5
 
 
-def test_a_resumed_run_goes_on_without_a_missing_logger(
+def test_a_resumed_run_continues_without_a_missing_logger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def work() -> None:

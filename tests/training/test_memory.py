@@ -1,4 +1,4 @@
-"""Freed memory is kept: measured by the pages that the system has to fill again."""
+"""Freed memory is kept, as measured by page faults."""
 
 import subprocess
 import sys
@@ -23,8 +23,8 @@ print(faults())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
-def test_a_large_array_costs_its_pages_once_alone() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+def test_a_large_array_causes_page_faults_only_once() -> None:
     def count(keep: str) -> int:
         done = subprocess.run([sys.executable, "-c", _COUNT.format(keep=keep)], capture_output=True, text=True, check=True)
         return int(done.stdout)

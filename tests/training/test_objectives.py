@@ -1,4 +1,4 @@
-"""Objectives in training: the parts of a run that they change, and those that they must not."""
+"""Objectives in training: what they change in a run, and what they must not change."""
 
 import json
 from collections.abc import Callable
@@ -22,16 +22,15 @@ from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
-Make = Callable[..., Experiment]
-ARMS: list[dict[str, object]] = [
+CHANGES: list[dict[str, object]] = [
     {"objective__name": "shuffled"}, {"objective__name": "bag"}, {"objective__name": "order"}, {"objective__detached": True},
     {"objective__weights": [1, 0.3]}, {"objective__weights": "decay", "objective__extra_weight": 0.5},
     {"objective__active": "up"}, {"objective__active": [[0, 2], [4, 1]]}, {"objective__active": [[0, 1], [4, 2]]},
 ]  # fmt: skip
 
 
-def next_token_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
-    """Plain torch: the same network, of which head 1's loss alone is minimised. Weights at the end."""
+def train_head_1_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
+    """Train the same network on the loss of head 1 alone, in plain torch; return the final weights."""
     network, settings = build(experiment), experiment.optimiser
     names = affected_parameters(network, [1])
     path = [weight for name, weight in network.named_parameters() if name in names]
@@ -60,26 +59,26 @@ def test_detached_heads_leave_the_next_token_model_unchanged(
 ) -> None:
     changed = {"model__heads": kind, "grad_accum_steps": accumulate, "optimiser__clip_norm": clip}
     experiment = tiny(objective__detached=True, n_future=2, **changed)
-    wanted = next_token_alone(experiment)
+    wanted = train_head_1_alone(experiment)
     run = lab.train(experiment, tmp_path / "run")
     found, first, path = run.model().state_dict(), build(experiment).state_dict(), affected_parameters(build(experiment), [1])
     counts = KINDS[kind].counts
     assert (len(path) < len(found)) == (counts(2) != counts(1))
     for name, weight in found.items():
         if name not in path:
-            assert not torch.equal(weight, first[name]), "the probe learns"
+            assert not torch.equal(weight, first[name]), "the detached head learns"
         else:
             assert (weight - wanted[name]).norm() <= 2e-5 * wanted[name].norm(), name
 
 
-def test_the_next_token_path_is_all_but_the_other_heads() -> None:
+def test_the_next_token_path_excludes_only_the_other_heads() -> None:
     network = build(tiny(n_future=2))
     outside = {name for name, _ in network.named_parameters()} - affected_parameters(network, [1])
     assert outside == {name for name, _ in network.named_parameters() if name.startswith("heads.layers.1.")}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_heads_reach_every_weight_even_after_zeros(kind: str) -> None:
+def test_all_heads_affect_every_weight_despite_zeros(kind: str) -> None:
     network = build(tiny(model__heads=kind, n_future=3, model__layers=6))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     assert affected_parameters(network, [1, 2, 3]) == {name for name, _ in network.named_parameters()}
@@ -87,7 +86,7 @@ def test_all_heads_reach_every_weight_even_after_zeros(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2)])
-def test_other_sequences_are_drawn_from_the_whole_step(world: int, accumulate: int) -> None:
+def test_partners_are_drawn_from_the_whole_step(world: int, accumulate: int) -> None:
     settings = {"objective__name": "shuffled"}
     (whole,) = Feed(tiny(**settings)).microbatches(5)
     cut = tiny(grad_accum_steps=accumulate, **settings)
@@ -99,11 +98,13 @@ def test_other_sequences_are_drawn_from_the_whole_step(world: int, accumulate: i
 def test_every_objective_sees_the_same_data() -> None:
     settings: list[dict[str, object]] = [{"objective__name": name} for name in OBJECTIVES]
     streams = [Feed(tiny(**more)).microbatches(4)[0].inputs.tokens_BS for more in [*settings, {"objective__active": "up"}]]
-    assert all(torch.equal(tokens[:, : streams[0].shape[1]], streams[0]) for tokens in streams)  # some add positions
+    assert all(
+        torch.equal(tokens[:, : streams[0].shape[1]], streams[0]) for tokens in streams
+    )  # some objectives append positions
 
 
 def test_every_objective_changes_the_numbers(tmp_path: Path) -> None:
-    runs = [lab.train(tiny(steps=6, **settings), tmp_path / str(number)) for number, settings in enumerate([{}, *ARMS])]
+    runs = [lab.train(tiny(steps=6, **settings), tmp_path / str(number)) for number, settings in enumerate([{}, *CHANGES])]
     assert len({(run.path / "model.safetensors").read_bytes() for run in runs}) == len(runs)
 
 
@@ -138,12 +139,12 @@ def test_a_runs_record_states_the_weights_of_each_stage(
 def test_a_runs_record_states_what_each_head_predicts(tmp_path: Path) -> None:
     experiment = tiny(objective__name="bag", objective__window=3)
     Recorder.create(tmp_path / "run", experiment)
-    said = lab.Run(tmp_path / "run").record["predicts"]
-    assert said == {"prediction head 1": "token t+1", "prediction head 2": "tokens t+1 to t+3, without order"}
+    stated = lab.Run(tmp_path / "run").record["predicts"]
+    assert stated == {"prediction head 1": "token t+1", "prediction head 2": "tokens t+1 to t+3, without order"}
 
 
-def staged_loop(experiment: Experiment, weights_at: Callable[[int], list[float]]) -> dict[str, torch.Tensor]:
-    """Plain torch: an optimiser for each weight of the network, stepped only if a trained head uses it."""
+def train_with_stages(experiment: Experiment, weights_at: Callable[[int], list[float]]) -> dict[str, torch.Tensor]:
+    """Train in plain torch with an optimiser for each weight, which steps only if a trained head uses the weight."""
     network, settings = build(experiment), experiment.optimiser
     optimisers = {
         name: torch.optim.AdamW([weight], lr=settings.peak_lr, betas=(settings.beta1, settings.beta2),
@@ -187,11 +188,11 @@ SCHEDULES: list[tuple[dict[str, object], Callable[[int], list[float]]]] = [
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize(("settings", "weights_at"), SCHEDULES)
-def test_weights_and_schedules_are_those_of_a_plain_loop(
+def test_weights_and_schedules_agree_with_a_plain_loop(
     tmp_path: Path, settings: dict[str, object], weights_at: Callable[[int], list[float]], accumulate: int
 ) -> None:
     experiment = tiny(n_future=3, model__layers=5, **settings)
-    wanted = staged_loop(experiment, weights_at)
+    wanted = train_with_stages(experiment, weights_at)
     found = lab.train(lab.override(experiment, {"grad_accum_steps": accumulate}), tmp_path / "run").model().state_dict()
     for name, weight in wanted.items():
         assert (found[name] - weight).norm() <= 2e-5 * weight.norm(), name

@@ -26,7 +26,7 @@ def test_the_live_bar_shows_loss_metric_speed_and_steps(tmp_path: Path) -> None:
         assert words in shown
 
 
-def test_lines_say_what_is_left() -> None:
+def test_lines_state_the_time_left() -> None:
     lines: list[str] = []
     progress = Lines(tiny(steps=1000), lines.append)
     progress.start(0)
@@ -38,7 +38,7 @@ def test_lines_say_what_is_left() -> None:
     assert [line.endswith("s left") for line in lines] == [False, True, False]
 
 
-def test_nobody_need_listen() -> None:
+def test_progress_may_have_no_output() -> None:
     silent = Progress(tiny())
     silent.start(3)
     silent.advance(4)
@@ -91,8 +91,8 @@ def test_training_in_a_notebook_shows_progress(tmp_path: Path, monkeypatch: pyte
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
-    place = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place).execute()
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
     progress, table, watched, name = [output["data"] for output in notebook.cells[0].outputs]
     assert '<progress value="12" max="12">' in progress["text/html"]
     assert "step 12/12" in progress["text/plain"]

@@ -3,13 +3,11 @@
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import lab
-from lab.config import Experiment
 from lab.errors import LabError
 from lab.runs import tables
 from lab.runs.files import read_json, write_json
@@ -22,12 +20,10 @@ from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
-Make = Callable[..., Experiment]
-
 
 @pytest.fixture
 def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lab.Run:
-    """A run that ended after its second evaluation without any word in its record."""
+    """Train a run that dies after its second evaluation and does not record its state."""
 
     def end(self: object, step: int, values: object) -> None:
         if step == 3:
@@ -68,14 +64,14 @@ def test_a_changed_experiment_does_not_resume(killed: lab.Run, capsys: pytest.Ca
 
 @pytest.fixture
 def edited(tmp_path: Path) -> lab.Run:
-    """A finished run of seed 0 that says it is of seed 5."""
+    """Train a run of seed 0 whose file was edited to seed 5."""
     run = lab.train(tiny(steps=4), tmp_path / "edited")
     file = run.path / EXPERIMENT
     file.write_text(file.read_text().replace("seed: 0", "seed: 5"))
     return lab.Run(run.path)
 
 
-def test_an_edited_finished_run_is_taken_for_none(edited: lab.Run, tmp_path: Path) -> None:
+def test_an_edited_finished_run_matches_no_experiment(edited: lab.Run, tmp_path: Path) -> None:
     assert edited.experiment == tiny(steps=4, seed=5)
     with pytest.raises(LabError, match=r"experiment.yaml: was changed since the run began"):
         lab.train_each({edited.path: edited.experiment})
@@ -96,7 +92,7 @@ def test_comments_and_older_versions_are_no_edits(tmp_path: Path) -> None:
     assert not lab.Run(run.path).is_edited
 
 
-def test_a_kill_while_it_goes_back_loses_no_time(killed: lab.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_during_rewinding_loses_no_wall_time(killed: lab.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (killed.path / TIMING).write_text(f"{','.join(tables.TIMING)}\n0,5000.000,1\n3,6000.000,1\n")
 
     def end(*_: object) -> None:
@@ -134,7 +130,7 @@ def test_wall_time_of_an_ensemble_adds_up(tmp_path: Path) -> None:
         assert run.record["wall_seconds"] > 5000
 
 
-def test_a_run_of_before_fingerprints_resumes(killed: lab.Run) -> None:
+def test_a_run_older_than_fingerprints_resumes(killed: lab.Run) -> None:
     record = read_json(killed.path / RECORD)
     del record["fingerprint"], record["experiment_sha256"]
     write_json(killed.path / RECORD, record)
@@ -162,7 +158,7 @@ def test_a_damaged_table_is_named_with_its_line(killed: lab.Run, name: str, dama
         (TIMING, "0,1.0,1", "line 3: not step"),
     ],
 )
-def test_a_line_that_cannot_be_is_named(killed: lab.Run, name: str, line: str, message: str) -> None:
+def test_an_impossible_line_is_named(killed: lab.Run, name: str, line: str, message: str) -> None:
     file = killed.path / name
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join([lines[0], f"{line}\n", *lines[1:]]))
@@ -171,7 +167,7 @@ def test_a_line_that_cannot_be_is_named(killed: lab.Run, name: str, line: str, m
             use(killed.path)
 
 
-def test_paths_may_be_texts(tmp_path: Path) -> None:
+def test_paths_may_be_strings(tmp_path: Path) -> None:
     for train in (lab.train_each, lab.train_ensemble):
         (run,) = train({str(tmp_path / train.__name__): tiny(steps=4)})
         assert run.state == "finished"

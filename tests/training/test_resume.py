@@ -1,4 +1,4 @@
-"""A run that is killed anywhere and resumed ends with the very metrics of one that never stopped."""
+"""A run that is killed anywhere and resumed ends with exactly the metrics of an uninterrupted run."""
 
 import json
 import multiprocessing as mp
@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lab
-from lab.config import Experiment, dump
+from lab.config import dump
 from lab.errors import LabError
 from lab.runs import checkpoint, tables
 from lab.runs.layout import kept_weights
@@ -24,17 +23,15 @@ from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
-Make = Callable[..., Experiment]
-
 
 def after_metrics(patch: pytest.MonkeyPatch) -> None:
-    """The third evaluation's metrics are written, its checkpoint is not."""
+    """Die when the metrics of the third evaluation are written and its checkpoint is not."""
     usual, calls = tables.append, []
 
     def append(*arguments: Any) -> None:
         usual(*arguments)
         calls.append(None)
-        if len(calls) == 3:  # timing comes after the metrics
+        if len(calls) == 3:  # the table of times is written after the metrics
             die()
 
     patch.setattr(tables, "append", append)
@@ -74,14 +71,14 @@ KILLS = [
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.__name__)
-def test_a_killed_run_ends_as_one_never_killed(tmp_path: Path, kill: Any, accumulate: int) -> None:
+def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path: Path, kill: Any, accumulate: int) -> None:
     experiment = tiny(grad_accum_steps=accumulate)
     train_killed(experiment, tmp_path / "killed", kill)
     assert lab.Run(tmp_path / "killed").state == "killed"
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
-def test_a_run_can_be_killed_again_and_again(tmp_path: Path) -> None:
+def test_a_run_can_be_killed_repeatedly(tmp_path: Path) -> None:
     experiment = tiny(examples=10)
     train_killed(experiment, tmp_path / "run", kill_in_step)
 
@@ -96,15 +93,15 @@ def test_a_run_can_be_killed_again_and_again(tmp_path: Path) -> None:
     assert_same_run(lab.resume(tmp_path / "run"), lab.train(experiment, tmp_path / "whole"))
 
 
-ARMS: list[dict[str, Any]] = [
+CHANGES: list[dict[str, Any]] = [
     {"objective__name": "shuffled", "accumulate": 2},
     {"objective__name": "order", "objective__detached": True},
-    {"objective__active": [[0, 1], [5, 2]]},  # killed with heads on, resumed from a checkpoint of before
+    {"objective__active": [[0, 1], [5, 2]]},  # killed with both heads, resumed from a checkpoint with one
     {"objective__active": [[0, 2], [5, 1], [9, 2]]},
 ]
 
 
-@pytest.mark.parametrize("settings", ARMS)
+@pytest.mark.parametrize("settings", CHANGES)
 def test_every_objective_resumes_exactly(tmp_path: Path, settings: dict[str, Any]) -> None:
     experiment = tiny(**settings)
     train_killed(experiment, tmp_path / "killed", kill_in_step)
@@ -136,7 +133,7 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_rejected_before_any_write(tmp_path: Path) -> None:
     train_killed(tiny(), tmp_path / "run", kill_in_step)
-    (tmp_path / "run" / ".lock").unlink()  # what the kill has left
+    (tmp_path / "run" / ".lock").unlink()  # the lock file that the kill has left
     (folder,) = (tmp_path / "run").glob("checkpoint-*")
     tensors = folder / checkpoint.TENSORS
     tensors.write_bytes(tensors.read_bytes()[:100])

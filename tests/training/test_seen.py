@@ -1,7 +1,6 @@
-"""Tokens seen: what is counted of a step, and that every run, process and member of an ensemble counts it alike."""
+"""Tokens seen: the count of a step, which is the same for every run, process and member of an ensemble."""
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ from lab.training.feed import Feed
 from tests.helpers.ensembles import ensemble
 from tests.helpers.tiny import tiny
 
-Make = Callable[..., Experiment]
 
-
-def counted(experiment: Experiment, steps: int) -> tuple[int, int]:
-    """Tokens and scored tokens of the first steps, one sequence after the other."""
+def count_tokens(experiment: Experiment, steps: int) -> tuple[int, int]:
+    """Count tokens and scored tokens of the first steps, one sequence after the other."""
     tokens = scored_tokens = 0
     for step in range(steps):
         batch = experiment.task.batch(experiment.seed, step, experiment.batch_size, "train")
@@ -28,15 +25,15 @@ def counted(experiment: Experiment, steps: int) -> tuple[int, int]:
     return tokens, scored_tokens
 
 
-def seen(run: lab.Run) -> dict[int, tuple[int, float]]:
+def read_counts(run: lab.Run) -> dict[int, tuple[int, float]]:
     return {row.step: (row.tokens, row.scored_tokens) for row in run.metrics()}
 
 
 @pytest.mark.parametrize("task", ["polynomial", "addition", "stories"])
-def test_a_run_counts_all_but_padding_and_what_trains_head_1(task: str, tmp_path: Path) -> None:
+def test_a_run_counts_tokens_and_the_targets_of_head_1(task: str, tmp_path: Path) -> None:
     experiment = tiny(task, steps=4, evaluation__every=2, schedule__warmup_steps=1, evaluation__measures__induction=0)
     run = lab.train(experiment, tmp_path / "run")
-    assert seen(run) == {step: counted(experiment, step) for step in (0, 2, 4)}
+    assert read_counts(run) == {step: count_tokens(experiment, step) for step in (0, 2, 4)}
     assert run.metrics()[-1].tokens < 4 * experiment.positions_per_step
     frame = run.frame()
     assert frame["sequences"].tolist() == [4 * step for step in frame["step"]]
@@ -54,7 +51,7 @@ def test_tasks_without_padding_count_every_position(task: str) -> None:
     assert scored.seen[1] == scored.counts_L[0]
 
 
-def test_padding_to_longer_sequences_counts_no_more_tokens() -> None:
+def test_longer_padding_does_not_add_tokens() -> None:
     means = []
     for length in (128, 256):
         experiment = lab.experiment("stories", {"task.length": length, "batch_size": 512})
@@ -72,15 +69,15 @@ def test_every_process_counts_the_whole_step_once(world: int, accumulate: int) -
         assert tuple(map(sum, zip(*(part.seen for part in parts), strict=True))) == whole.seen
 
 
-def test_members_of_an_ensemble_count_as_they_would_alone(tmp_path: Path) -> None:
+def test_members_of_an_ensemble_count_as_separately(tmp_path: Path) -> None:
     experiment = tiny("polynomial")
     together = lab.train_ensemble(ensemble(experiment, tmp_path / "together"))
     alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
-    assert [seen(run) for run in together] == [seen(run) for run in alone]
-    assert seen(together[0]) != seen(together[1])
+    assert [read_counts(run) for run in together] == [read_counts(run) for run in alone]
+    assert read_counts(together[0]) != read_counts(together[1])
 
 
-def test_a_resumed_ensemble_counts_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_ensemble_continues_to_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = tiny("polynomial")
     usual = module.TrainingModule.accumulate
 
@@ -94,4 +91,4 @@ def test_a_resumed_ensemble_counts_on(tmp_path: Path, monkeypatch: pytest.Monkey
         lab.train_ensemble(ensemble(experiment, tmp_path))
     monkeypatch.undo()
     for run in lab.train_ensemble(ensemble(experiment, tmp_path)):
-        assert seen(run)[12] == counted(run.experiment, 12)
+        assert read_counts(run)[12] == count_tokens(run.experiment, 12)

@@ -28,7 +28,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 class Send(pl.Callback):
-    """Sends signals to this process, the first ones at a step."""
+    """A callback that sends signals to this process at a step."""
 
     def __init__(self, step: int, *numbers: int) -> None:
         self.step, self.numbers = step, numbers
@@ -39,18 +39,18 @@ class Send(pl.Callback):
                 signal.raise_signal(number)
 
 
-def sending(patch: pytest.MonkeyPatch, step: int, *numbers: int) -> None:
+def send_signals(patch: pytest.MonkeyPatch, step: int, *numbers: int) -> None:
     """Have training send signals at a step."""
     patch.setattr(fit, "make_trainer", lambda e, callbacks, io: make_trainer(e, [Send(step, *numbers), *callbacks], io))
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Any:
-    """Handlers that report a signal; every call restores them."""
-    heard: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in SIGNALS}
+    """Install handlers that record signals; check that every call restores them."""
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in SIGNALS}
     ours = {number: signal.getsignal(number) for number in SIGNALS}
-    yield heard
+    yield received
     assert {number: signal.getsignal(number) for number in SIGNALS} == ours
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -58,12 +58,12 @@ def handlers() -> Any:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_saves_the_run_and_names_the_way_to_resume(
+def test_a_signal_saves_the_run_and_reports_how_to_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, accumulate: int, handlers: list[int]
 ) -> None:
     experiment = tiny(grad_accum_steps=accumulate, checkpoint__seconds=1000.0)
     whole = lab.train(experiment, tmp_path / "whole")
-    sending(monkeypatch, 7, number)
+    send_signals(monkeypatch, 7, number)
     with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run goes on") as stopped:
         lab.train(experiment, tmp_path / "run")
     assert (stopped.value.number, handlers) == (number, [])
@@ -77,7 +77,7 @@ def test_a_signal_saves_the_run_and_names_the_way_to_resume(
 
 def test_a_second_signal_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lab.train(tiny(), tmp_path / "whole")
-    sending(monkeypatch, 7, signal.SIGTERM, signal.SIGINT)
+    send_signals(monkeypatch, 7, signal.SIGTERM, signal.SIGINT)
     with pytest.raises(lab.Interrupted, match=r"ended at once; .* goes on from the last checkpoint") as ended:
         lab.train(tiny(), tmp_path / "run")
     assert ended.value.number == signal.SIGTERM
@@ -101,7 +101,7 @@ def test_signals_while_saving_change_nothing(
     name = "save_tensors" if step < 12 else "save_weights"
     usual = getattr(module, name)
     monkeypatch.setattr(module, name, save)
-    sending(monkeypatch, step, signal.SIGTERM)
+    send_signals(monkeypatch, step, signal.SIGTERM)
     if step < 12:
         with pytest.raises(lab.Interrupted, match="stopped at step 7"):
             lab.train(experiment, tmp_path / "run")
@@ -109,14 +109,14 @@ def test_signals_while_saving_change_nothing(
         assert lab.resume(tmp_path / "run").metrics() == whole.metrics()
     else:
         assert lab.train(experiment, tmp_path / "run").state == "finished"
-        assert handlers == [signal.SIGTERM], "it came too late for the run, but whoever called must hear of it"
+        assert handlers == [signal.SIGTERM], "the signal was too late for the run, but the caller must get it"
 
 
 def test_ignored_signals_stay_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As under nohup."""
+    """Under nohup a process ignores SIGHUP."""
     ours = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        sending(monkeypatch, 7, signal.SIGHUP)
+        send_signals(monkeypatch, 7, signal.SIGHUP)
         assert lab.train(tiny(), tmp_path / "run").state == "finished"
     finally:
         signal.signal(signal.SIGHUP, ours)
@@ -147,26 +147,26 @@ WAYS = {
 
 @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_command_ends_with_the_signals_status(tmp_path: Path, way: str, number: int) -> None:
-    """A process of its own, which is sent a signal when it has measured for the second time."""
+def test_a_command_ends_with_the_status_of_the_signal(tmp_path: Path, way: str, number: int) -> None:
+    """Run the command in another process and send it a signal after its second evaluation."""
     more, words = WAYS[way]
     (tmp_path / "e.yaml").write_text(dump(tiny(steps=10**6, evaluation__every=20, checkpoint__seconds=1000.0)))
-    said, saying = os.pipe()
+    read_end, write_end = os.pipe()
 
     def child() -> None:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         torch.set_num_threads(1)
-        sys.stdout, sys.stderr = os.fdopen(saying, "w", buffering=1), (tmp_path / "err").open("w")
+        sys.stdout, sys.stderr = os.fdopen(write_end, "w", buffering=1), (tmp_path / "err").open("w")
         status = cli.main(["train", "--config", str(tmp_path / "e.yaml"), "--out", str(tmp_path / "run"), *more])
         sys.stderr.flush()
         os._exit(status)
 
     process = mp.get_context("fork").Process(target=child)
     process.start()
-    os.close(saying)
-    with os.fdopen(said) as output:
+    os.close(write_end)
+    with os.fdopen(read_end) as output:
         lines = [line for line, _ in zip(output, range(2), strict=False)]
         assert len(lines) == 2, (tmp_path / "err").read_text()
         assert process.pid is not None

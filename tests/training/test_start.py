@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import lab
-from lab.config import Experiment
 from lab.errors import LabError
 from lab.model import build
 from lab.training.start import start_from
@@ -17,11 +16,9 @@ from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process  # seconds each
 
-Make = Callable[..., Experiment]
-
 
 @pytest.fixture
-def trained(tmp_path: Path) -> Callable[..., lab.Run]:
+def train_first(tmp_path: Path) -> Callable[..., lab.Run]:
     def make(**settings: object) -> lab.Run:
         return lab.train(tiny(steps=4, **settings), tmp_path / "first")
 
@@ -30,7 +27,7 @@ def trained(tmp_path: Path) -> Callable[..., lab.Run]:
 
 CHANGES = [
     pytest.param({"n_future": 3, "model__layers": 5}, {"n_future": 1, "model__layers": 3}, [], id="fine-tuned with one head"),
-    pytest.param({"n_future": 3, "model__layers": 5}, {"n_future": 3, "model__layers": 5}, [], id="gone on with"),
+    pytest.param({"n_future": 3, "model__layers": 5}, {"n_future": 3, "model__layers": 5}, [], id="continued"),
     pytest.param({"n_future": 1, "model__layers": 3}, {"n_future": 3, "model__layers": 5},
                  ["heads.layers.1", "heads.layers.2"], id="heads added, layers counted together"),
     pytest.param({"n_future": 1, "model__layers": 3}, {"n_future": 2, "model__layers": 3, "model__matched": "none"},
@@ -38,7 +35,7 @@ CHANGES = [
     pytest.param({"n_future": 1, "model__layers": 4}, {"n_future": 2, "model__layers": 5, "model__head_layer": 1},
                  ["heads.layers.1"], id="heads added to an earlier layer"),
     pytest.param({"n_future": 2, "model__heads": "replicated"},
-                 {"n_future": 1, "model__layers": 2, "model__heads": "replicated"}, [], id="replicated unembeddings left"),
+                 {"n_future": 1, "model__layers": 2, "model__heads": "replicated"}, [], id="replicated unembeddings removed"),
     pytest.param({"n_future": 1, "model__heads": "replicated"},
                  {"n_future": 2, "model__layers": 4, "model__heads": "replicated"},
                  ["heads.layers.1", "unembedding.weight.1"], id="replicated unembeddings added"),
@@ -47,16 +44,16 @@ CHANGES = [
 
 @pytest.mark.parametrize(("before", "after", "fresh"), CHANGES)
 def test_the_next_token_model_starts_where_it_ended(
-    trained: Callable[..., lab.Run], tmp_path: Path, before: dict[str, object], after: dict[str, object],
+    train_first: Callable[..., lab.Run], tmp_path: Path, before: dict[str, object], after: dict[str, object],
     fresh: list[str],
 ) -> None:  # fmt: skip
-    first = trained(**before)
+    first = train_first(**before)
     experiment = tiny(init=str(first.path), steps=4, seed=7, **after)
     second = lab.train(experiment, tmp_path / "second")
     last = {row.metric: row.value for row in first.metrics() if row.step == 4}
-    begun = {row.metric: row.value for row in second.metrics() if row.step == 0}
+    initial = {row.metric: row.value for row in second.metrics() if row.step == 0}
     for metric in ("loss/all/1", "loss/copy/1", "accuracy/copy/1"):
-        assert begun[metric] == pytest.approx(last[metric], abs=1e-6)
+        assert initial[metric] == pytest.approx(last[metric], abs=1e-6)
     assert second.record["init"]["fresh"] == fresh
     assert second.record["init"]["fingerprint"] == first.experiment.fingerprint
     if fresh:
@@ -68,13 +65,15 @@ def test_the_next_token_model_starts_where_it_ended(
 
 
 @pytest.mark.parametrize("kill", [kill_before_any_checkpoint, kill_in_step])
-def test_it_resumes_exactly(trained: Callable[..., lab.Run], tmp_path: Path, kill: Callable[..., None]) -> None:
-    experiment = tiny(init=str(trained().path), n_future=2)
+def test_a_run_with_a_start_resumes_exactly(
+    train_first: Callable[..., lab.Run], tmp_path: Path, kill: Callable[..., None]
+) -> None:
+    experiment = tiny(init=str(train_first().path), n_future=2)
     train_killed(experiment, tmp_path / "killed", kill)
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
-REFUSED = [
+REJECTED = [
     ({"n_future": 1}, "model.layers must be 2, not 3, for the 1 trunk layers of init"),
     ({"n_future": 1, "model__matched": "none"}, "model.layers must be 2, not 3"),
     ({"model__width": 16}, "model.width must be 8"),
@@ -85,18 +84,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "message"), REFUSED)
-def test_a_start_that_does_not_fit_writes_nothing(
-    trained: Callable[..., lab.Run], tmp_path: Path, settings: dict[str, object], message: str
+@pytest.mark.parametrize(("settings", "message"), REJECTED)
+def test_an_incompatible_start_writes_nothing(
+    train_first: Callable[..., lab.Run], tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
-    experiment = tiny(init=str(trained().path), **settings)
+    experiment = tiny(init=str(train_first().path), **settings)
     with pytest.raises(LabError, match=message):
         lab.train(experiment, tmp_path / "second")
     assert not (tmp_path / "second").exists()
 
 
-def test_a_start_without_a_next_token_path_is_rejected(trained: Callable[..., lab.Run], tmp_path: Path) -> None:
-    one = trained(model__heads="anticausal", n_future=1, model__layers=2)
+def test_a_start_without_a_next_token_path_is_rejected(train_first: Callable[..., lab.Run], tmp_path: Path) -> None:
+    one = train_first(model__heads="anticausal", n_future=1, model__layers=2)
     experiment = tiny(init=str(one.path), model__heads="anticausal", n_future=2)
     with pytest.raises(LabError, match=r"has no weights for heads\.layers\.1.*next-token head"):
         lab.train(experiment, tmp_path / "second")
@@ -108,10 +107,10 @@ def test_an_unfinished_run_is_rejected(tmp_path: Path) -> None:
         lab.train(tiny(init=str(tmp_path / "first")), tmp_path / "second")
 
 
-def test_another_training_of_the_first_run_is_noticed(trained: Callable[..., lab.Run], tmp_path: Path) -> None:
-    first = trained()
+def test_another_training_of_the_first_run_is_noticed(train_first: Callable[..., lab.Run], tmp_path: Path) -> None:
+    first = train_first()
     train_killed(tiny(init=str(first.path)), tmp_path / "second", kill_before_any_checkpoint)
     shutil.rmtree(first.path)
-    trained(seed=1)
+    train_first(seed=1)
     with pytest.raises(LabError, match=r"init .*first: has other weights than when this run began"):
         lab.resume(tmp_path / "second")

@@ -1,6 +1,5 @@
-"""Equal wall time: the ratio of step times is measured, recorded, and never measured again."""
+"""Equal wall time: the ratio of step times is measured once and recorded."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,25 +12,23 @@ from lab.training.module import TrainingModule
 from lab.training.step_time import seconds_a_step
 from tests.helpers.tiny import tiny
 
-Make = Callable[..., Experiment]
 
-
-def test_more_layers_a_step_take_more_time() -> None:
-    """One layer of trunk with six heads against one with one head: 7 layers against 2."""
+def test_steps_with_more_layers_take_more_time() -> None:
+    """A trunk of one layer with six heads has 7 layers, with one head 2."""
     experiment = tiny(model__width=64, model__layers=2, model__matched="time", n_future=6, batch_size=32)
     assert 1.3 < step_time.step_time(experiment, rounds=3) < 7
 
 
-def test_n_and_one_are_timed_interleaved_by_median_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ratio_is_a_median_of_interleaved_timings(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([3.0, 2.0, 40.0, 20.0, 4.0, 2.0, 9.0, 10.0, 2.4, 2.0, 6.0, 3.0, 5.0, 4.0])
     timed: list[Experiment] = []
     monkeypatch.setattr(step_time, "seconds_a_step", lambda module: (timed.append(module.experiment), next(clock))[1])
-    asked = tiny(model__matched="time", n_future=2, objective__active="up", objective__extra_weight=0.5)
-    resolved = with_step_time(asked)
-    assert resolved.budget.step_time == 1.5, "of 1.5, 2, 2, 0.9, 1.2, 2, 1.25"
+    unresolved = tiny(model__matched="time", n_future=2, objective__active="up", objective__extra_weight=0.5)
+    resolved = with_step_time(unresolved)
+    assert resolved.budget.step_time == 1.5, "the median of 1.5, 2, 2, 0.9, 1.2, 2, 1.25"
     assert (resolved.budget.steps, resolved.steps) == (12, 8)
     assert [each.n_future for each in timed] == [2, 1] * 7
-    assert {each.trunk_layers for each in timed} == {asked.trunk_layers}
+    assert {each.trunk_layers for each in timed} == {unresolved.trunk_layers}
     assert timed[0].objective.extra_weight == 0.5
     assert timed[1].objective == lab.experiment("induction").objective
 
@@ -42,13 +39,13 @@ def test_a_run_at_equal_time_resumes_without_measuring(tmp_path: Path, monkeypat
     assert run.experiment == load(run.path / "experiment.yaml")
     assert (run.experiment.steps, run.experiment.budget.step_time) == (8, 1.5)
     assert max(row.step for row in run.metrics()) == 8
-    by_hand = tiny(model__matched="time", n_future=2, budget__step_time=1.5)
-    again = lab.train(by_hand, tmp_path / "again")
+    resolved = tiny(model__matched="time", n_future=2, budget__step_time=1.5)
+    again = lab.train(resolved, tmp_path / "again")
     assert again.experiment == run.experiment
     assert again.metrics() == run.metrics()
 
 
-def test_an_unresolved_experiment_is_resolved_by_training_it(tmp_path: Path) -> None:
+def test_training_resolves_an_unresolved_experiment(tmp_path: Path) -> None:
     run = lab.train(tiny(model__matched="flops", n_future=2), tmp_path / "run")
     assert run.experiment == lab.resolve(tiny(model__matched="flops", n_future=2))
     assert max(row.step for row in run.metrics()) == run.experiment.steps < 12
@@ -63,7 +60,7 @@ def test_steps_that_cannot_be_timed_are_rejected() -> None:
     assert with_step_time(tiny(n_future=2)) == tiny(n_future=2)
 
 
-def test_a_step_is_timed_without_leaving_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_a_step_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert 0 < seconds_a_step(TrainingModule(tiny(schedule__warmup_steps=0))) < 5
     assert not list(tmp_path.iterdir())

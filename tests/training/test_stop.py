@@ -20,7 +20,7 @@ LOSS = "loss/all/1"
 
 
 def stopping(threshold: float, **changes: object) -> lab.Experiment:
-    """Return a tiny experiment that ends at a loss."""
+    """Return a tiny experiment that ends at a threshold of the loss."""
     return tiny(**{"evaluation.stop.metric": LOSS, "evaluation.stop.threshold": threshold, **changes})
 
 
@@ -30,7 +30,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
     return lab.train(tiny(), tmp_path_factory.mktemp("whole") / "run")
 
 
-def test_a_run_ends_where_the_threshold_was_held(whole: lab.Run, tmp_path: Path) -> None:
+def test_a_run_ends_once_the_threshold_is_held(whole: lab.Run, tmp_path: Path) -> None:
     curve = {row.step: row.value for row in whole.metrics() if row.metric == LOSS}
     steps = sorted(curve)
     threshold = max(curve[step] for step in steps[1:3])
@@ -53,32 +53,32 @@ def test_a_threshold_that_is_never_met_changes_nothing(whole: lab.Run, tmp_path:
 
 def test_points_before_a_resumption_count(tmp_path: Path) -> None:
     experiment = stopping(100.0, **{"evaluation.stop.hold": 3})
-    straight = lab.train(experiment, tmp_path / "straight")
+    uninterrupted = lab.train(experiment, tmp_path / "straight")
     for step in (2, 5, 8):  # before, at and after the first point that counts
         train_killed(experiment, tmp_path / f"{step}", partial(kill_in_step, number=step))
         resumed = lab.resume(tmp_path / f"{step}")
-        assert resumed.record["last_step"] == straight.record["last_step"] == 9
-        assert resumed.metrics() == straight.metrics()
+        assert resumed.record["last_step"] == uninterrupted.record["last_step"] == 9
+        assert resumed.metrics() == uninterrupted.metrics()
 
 
-def test_a_start_from_it_records_its_steps(tmp_path: Path) -> None:
+def test_a_start_from_a_run_that_ended_early_has_its_steps(tmp_path: Path) -> None:
     first = lab.train(stopping(100.0), tmp_path / "first")
     second = lab.train(tiny(init=str(first.path), steps=2, **{"schedule.warmup_steps": 0}), tmp_path / "second")
     assert second.record["init"]["steps"] == first.record["last_step"] == 6
 
 
 def kill_at_the_end(patch: pytest.MonkeyPatch) -> None:
-    """Make training die when it would record that the run has reached its aim."""
+    """Make training die before it records that the run has reached its threshold."""
     patch.setattr(Recorder, "set_reached", die)
 
 
 def test_a_kill_at_the_end_changes_nothing(tmp_path: Path) -> None:
-    straight = lab.train(stopping(100.0), tmp_path / "straight")
+    uninterrupted = lab.train(stopping(100.0), tmp_path / "straight")
     train_killed(stopping(100.0), tmp_path / "killed", kill_at_the_end)
     assert "last_step" not in lab.Run(tmp_path / "killed").record
     resumed = lab.resume(tmp_path / "killed")
-    assert resumed.record["last_step"] == straight.record["last_step"]
-    assert resumed.metrics() == straight.metrics()
+    assert resumed.record["last_step"] == uninterrupted.record["last_step"]
+    assert resumed.metrics() == uninterrupted.metrics()
 
 
 def test_frames_with_and_without_early_ends_are_joined() -> None:
@@ -90,7 +90,7 @@ def test_frames_with_and_without_early_ends_are_joined() -> None:
         emergence_table(pd.concat([frame, early]), "accuracy/copy/1", thresholds={"late": 0.5})
 
 
-def test_the_end_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_early_end_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--evaluation.stop.metric", LOSS, "--evaluation.stop.threshold", "100", "--out", str(tmp_path / "run")]
     assert main(["train", "induction", *tiny_options(), *words]) == 0
     assert f"after 6 steps (ended early: {LOSS} <= 100 twice in a row)" in capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_wrong_settings_are_rejected() -> None:
         lab.train_ensemble({"a": stopping(1.0, seed=0), "b": stopping(1.0, seed=1)})
 
 
-def test_a_mean_ends_where_the_first_run_did() -> None:
+def test_a_mean_ends_where_the_first_run_ends() -> None:
     frame = synthetic_frame([{"n_future": 1}], lambda _, seed, step: {"accuracy/copy/1": step / 250}, seeds=5)
     early = frame[(frame["seed"] != 0) | (frame["step"] <= 80)].assign(
         reached=lambda rows: ["accuracy/copy/1 >= 0.3 once" if seed == 0 else "" for seed in rows["seed"]]

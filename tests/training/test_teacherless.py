@@ -1,4 +1,4 @@
-"""Teacherless training: the answer is hidden from the input, and measured so as well."""
+"""Teacherless training: the answer is hidden from the input, in training and in a variant of evaluation."""
 
 from itertools import islice
 from pathlib import Path
@@ -28,17 +28,17 @@ def tiny(**changed: object) -> Experiment:
     return lab.experiment("star", settings | {name.replace("__", "."): value for name, value in changed.items()})
 
 
-def shown_embeddings(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
-    """Token embeddings, and the mask's in place of each answer token, one at a time."""
-    rows = [[network.embedding.weight[token] for token in row] for row in tokens]
-    for row, (begin, end) in zip(rows, answer.tolist(), strict=True):
-        row[begin:end] = [network.mask] * (end - begin)
-    return torch.stack([torch.stack(row) for row in rows])
+def embed_with_mask(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+    """Embed tokens one at a time, with the mask in place of each token of the answer."""
+    embedded = [[network.embedding.weight[token] for token in sequence] for sequence in tokens]
+    for sequence, (begin, end) in zip(embedded, answer.tolist(), strict=True):
+        sequence[begin:end] = [network.mask] * (end - begin)
+    return torch.stack([torch.stack(sequence) for sequence in embedded])
 
 
 def hidden_of(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
-    """Head 1's hidden states, through the trunk from embeddings made one at a time."""
-    shown = shown_embeddings(network, tokens, answer)
+    """Compute the hidden states of head 1 from these embeddings."""
+    shown = embed_with_mask(network, tokens, answer)
     handle = network.embedding.register_forward_hook(lambda *_: shown)
     network.mask, mask = None, network.mask
     try:
@@ -49,7 +49,7 @@ def hidden_of(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tens
 
 
 @pytest.mark.parametrize("examples", [None, 20])
-def test_training_is_that_of_a_plain_loop_with_masked_answers(tmp_path: Path, examples: int | None) -> None:
+def test_training_agrees_with_a_plain_loop_on_masked_answers(tmp_path: Path, examples: int | None) -> None:
     experiment = tiny(examples=examples)
     network, settings = build(experiment), experiment.optimiser
     matrices = [weight for weight in network.parameters() if weight.ndim > 1]
@@ -74,7 +74,7 @@ def test_training_is_that_of_a_plain_loop_with_masked_answers(tmp_path: Path, ex
         assert (found[name] - weight).norm() <= 2e-5 * weight.norm(), name
 
 
-def test_the_answer_is_measured_hidden_and_by_decoding(tmp_path: Path) -> None:
+def test_answers_are_measured_hidden_and_by_decoding(tmp_path: Path) -> None:
     run = lab.train(tiny(), tmp_path / "run")
     network, task = run.model(), run.experiment.task
     batch = task.batch(EVALUATION_SEED, 0, 16, "validation")
@@ -100,14 +100,14 @@ def test_only_the_answer_is_hidden() -> None:
     assert (shown == batch.tokens).all()
 
 
-def test_the_mask_leaves_all_other_initial_weights_as_they_are() -> None:
+def test_the_mask_changes_no_other_initial_weight() -> None:
     with_mask, without = (build(tiny(objective__teacherless=hidden)) for hidden in (True, False))
     assert set(with_mask.state_dict()) - set(without.state_dict()) == {"mask"}
     assert all(torch.equal(weight, with_mask.state_dict()[name]) for name, weight in without.state_dict().items())
     assert with_mask.non_embedding_parameters() == without.non_embedding_parameters()
 
 
-def test_parts_show_what_the_whole_step_shows() -> None:
+def test_microbatches_hide_the_tokens_that_the_step_hides() -> None:
     experiment = tiny(accumulate=4)
     parts = list(islice(Feed(experiment), 4))
     (whole,) = Feed(tiny()).microbatches(0)
@@ -126,7 +126,7 @@ def test_the_mask_embedding_learns_with_any_trained_heads(tmp_path: Path, change
     assert not torch.equal(trained, build(experiment).mask)
 
 
-def test_a_probability_hides_so_many_tokens_of_the_answer() -> None:
+def test_a_probability_hides_that_share_of_the_answer() -> None:
     whole, parts = (
         tiny(objective__teacherless=0.3, batch_size=400),
         tiny(objective__teacherless=0.3, batch_size=400, accumulate=4),
@@ -143,7 +143,9 @@ def test_a_probability_hides_so_many_tokens_of_the_answer() -> None:
     cut = torch.cat([part.inputs.tokens_BS for part in Feed(parts).microbatches(2)])
     assert torch.equal(cut, shown)
     (other,) = feed.microbatches(3)
-    assert not torch.equal(other.inputs.tokens_BS == whole.task.vocab_size, hidden), "drawn anew in each step"
+    assert not torch.equal(other.inputs.tokens_BS == whole.task.vocab_size, hidden), (
+        "hidden tokens are drawn again in each step"
+    )
 
 
 @pytest.mark.parametrize(("value", "same"), [(1, True), (1.0, True), (0, False), (0.0, False)])

@@ -1,4 +1,4 @@
-"""Terms of the loss in training: what equals what, exactly, and with every way to train."""
+"""Terms of the loss in training: exact equivalences, and every way to train."""
 
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from tests.helpers.tiny import tiny
 MOVED = [{"head": 1, "except_target": "copy"}, {"head": 1, "ahead": 3, "target": "copy"}, {"head": 2, "position": "copy"}]
 
 
-def metrics(run: lab.Run, but: str) -> list[tuple[int, str, float]]:
-    return [(row.step, row.metric, row.value) for row in run.metrics() if row.metric != but]
+def metrics(run: lab.Run, excluded: str) -> list[tuple[int, str, float]]:
+    return [(row.step, row.metric, row.value) for row in run.metrics() if row.metric != excluded]
 
 
 def test_all_terms_are_the_plain_sum(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_all_terms_are_the_plain_sum(tmp_path: Path) -> None:
 
 
 def test_a_head_without_terms_has_no_weight(tmp_path: Path) -> None:
-    """Its parameters neither move nor decay, as with weight 0."""
+    """Its parameters neither change nor decay, as with weight 0."""
     one = lab.train(tiny(objective__terms=[{"head": 1}]), tmp_path / "run")
     other = lab.train(tiny(objective__weights=[1, 0]), tmp_path / "weights")
     assert metrics(one, "train/loss/2") == metrics(other, "train/loss/2")
@@ -58,7 +58,7 @@ def test_a_killed_run_resumes_exactly(tmp_path: Path) -> None:
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
 
-def test_members_of_an_ensemble_train_as_alone(tmp_path: Path) -> None:
+def test_members_of_an_ensemble_train_as_separately(tmp_path: Path) -> None:
     for run in lab.train_ensemble(ensemble(tiny(objective__terms=MOVED), tmp_path)):
         assert_close(run, lab.train(run.experiment, tmp_path / "alone" / run.name))
 
@@ -68,7 +68,7 @@ def test_members_of_an_ensemble_train_as_alone(tmp_path: Path) -> None:
     [{"objective__detached": True}, {"objective__active": [[0, 1], [5, 2]]}, {"objective__weights": [1, 0.3]}],
 )
 def test_terms_combine_with_the_other_settings(tmp_path: Path, more: dict[str, Any]) -> None:
-    """With all terms listed, nothing changes."""
+    """A list of all terms changes nothing."""
     plain = lab.train(tiny(**more), tmp_path / "plain")
     assert_same_run(lab.train(tiny(**more, objective__terms=[{"head": 1}, {"head": 2}]), tmp_path / "run"), plain)
 
@@ -81,7 +81,7 @@ def test_evaluation_measures_all_targets(tmp_path: Path) -> None:
     assert step_0[0] == step_0[1]
 
 
-def test_a_frame_names_terms_in_words(tmp_path: Path) -> None:
+def test_a_frame_describes_terms_in_words(tmp_path: Path) -> None:
     runs = [lab.train(tiny(objective__terms=terms), tmp_path / name) for name, terms in {"a": "all", "b": MOVED[:2]}.items()]
     found = lab.frame(runs).drop_duplicates("run").set_index("run")["objective.terms"]
     assert found["a"] == "all"
@@ -107,8 +107,8 @@ def test_every_condition_of_the_sweep_of_terms_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of torch's compiler, about torch's own code
-def test_compiled_steps_train_as_eager_ones_do(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # warnings of torch's compiler about torch's own code
+def test_compiled_steps_train_as_eager_ones(tmp_path: Path) -> None:
     eager = lab.train(tiny(objective__terms=MOVED), tmp_path / "eager")
     compiled = lab.train(tiny(objective__terms=MOVED, compile="default"), tmp_path / "compiled")
     for one, other in zip(compiled.metrics(), eager.metrics(), strict=True):

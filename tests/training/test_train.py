@@ -1,6 +1,5 @@
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,14 @@ from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
-Make = Callable[..., Experiment]
 
-
-def bare_loop(experiment: Experiment) -> tuple[dict[str, torch.Tensor], list[float]]:
-    """Plain torch: whole batches, naive clipping. Final weights and the gradient's norm at each step."""
+def train_in_plain_torch(experiment: Experiment) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """Train in plain torch with whole batches and naive clipping; return the final weights and the norm at each step."""
     network = build(experiment)
     settings = experiment.optimiser
     matrices = [weight for weight in network.parameters() if weight.ndim > 1]
-    gains = [weight for weight in network.parameters() if weight.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": gains, "weight_decay": 0.0}]
+    norm_weights = [weight for weight in network.parameters() if weight.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": norm_weights, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=settings.peak_lr, betas=(settings.beta1, settings.beta2))
     norms = []
     for step in range(experiment.steps):
@@ -53,11 +50,11 @@ def bare_loop(experiment: Experiment) -> tuple[dict[str, torch.Tensor], list[flo
 @pytest.mark.parametrize("accumulate", [1, 4])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 2e-5), ("bfloat16", 2e-2)])
 @pytest.mark.parametrize("clip", [0.05, None])
-def test_training_is_the_bare_loop(
+def test_training_agrees_with_plain_torch(
     tmp_path: Path, accumulate: int, precision: str, tolerance: float, clip: float | None
 ) -> None:
     experiment = tiny(grad_accum_steps=accumulate, precision=precision, optimiser__clip_norm=clip, steps=6)
-    wanted, norms = bare_loop(experiment)
+    wanted, norms = train_in_plain_torch(experiment)
     run = lab.train(experiment, tmp_path / "run")
     found = run.model().state_dict()
     for name, weight in wanted.items():
@@ -78,7 +75,7 @@ def test_another_seed_gives_other_numbers(tmp_path: Path) -> None:
     assert one != two
 
 
-def test_a_run_explains_itself(tmp_path: Path) -> None:
+def test_a_run_records_what_explains_it(tmp_path: Path) -> None:
     experiment = tiny(n_future=2)
     run = lab.train(experiment, tmp_path / "run")
     assert run.experiment == experiment
@@ -104,12 +101,12 @@ def test_training_learns(tmp_path: Path) -> None:
     assert losses[-1] < losses[0] - 0.5
 
 
-def test_lightning_finds_nothing_to_warn_of(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_lightning_gives_no_warnings(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     lab.train(tiny(), tmp_path / "run")
     assert not [str(warning.message) for warning in recwarn if "lightning" in warning.filename]
 
 
-def test_norms_gains_do_not_decay() -> None:
+def test_norm_weights_do_not_decay() -> None:
     optimiser = TrainingModule(tiny()).configure_optimizers()["optimizer"]
     decayed, kept = optimiser.param_groups
     assert all(weight.ndim == 2 for weight in decayed["params"])

@@ -1,4 +1,4 @@
-"""One writer for each run, which touches its own files alone; states are derived from its lock."""
+"""A run has one writer, which touches its own files alone; states are derived from its lock."""
 
 import json
 import os
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.process
 Make = Callable[..., lab.Experiment]
 
 
-def unfinished(experiment: lab.Experiment, path: Path) -> lab.Run:
-    """A run's folder as a kill leaves it before its first evaluation."""
+def write_killed_run(experiment: lab.Experiment, path: Path) -> lab.Run:
+    """Write a run folder as a kill before the first evaluation leaves it."""
     path.mkdir()
     (path / "experiment.yaml").write_text(dump(experiment))
     record = {"format": 1, "state": "running", "wall_seconds": 0.0, "non_embedding_parameters": 9}
@@ -31,7 +31,7 @@ def unfinished(experiment: lab.Experiment, path: Path) -> lab.Run:
 
 
 def test_a_state_is_derived_from_the_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = unfinished(tiny(), tmp_path / "run")
+    run = write_killed_run(tiny(), tmp_path / "run")
     assert run.state == "killed"
     lock = Lock(run.path)
     assert run.state == "running"
@@ -40,11 +40,11 @@ def test_a_state_is_derived_from_the_lock(tmp_path: Path, capsys: pytest.Capture
     record = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps(record | {"state": "stopped"}))
     lock.release()
-    assert run.state == "stopped", "it ended after it was opened"
+    assert run.state == "stopped", "the run ended after it was opened"
 
 
 def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
-    run = unfinished(tiny(), tmp_path / "seed0")
+    run = write_killed_run(tiny(), tmp_path / "seed0")
     lock = Lock(run.path)
     before = {path: path.read_bytes() for path in run.path.iterdir()}
     experiments = {run.path: tiny(), tmp_path / "seed1": tiny(seed=1)}
@@ -64,22 +64,22 @@ def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(LOCK))
 
 
-def test_of_two_commands_at_once_one_trains(tmp_path: Path) -> None:
+def test_of_two_concurrent_commands_one_trains(tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text(dump(tiny()))
     words = [sys.executable, "-m", "lab", "train", "--config", "e.yaml", "--out", "run"]
     both = [subprocess.Popen(words, cwd=tmp_path, stdout=-3, stderr=-1, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
             for _ in range(2)]  # fmt: skip
-    complaints = [process.communicate()[1] for process in both]
+    errors = [process.communicate()[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 2]
-    assert "run: " in "".join(complaints)
+    assert "run: " in "".join(errors)
     whole = lab.train(tiny(), tmp_path / "whole")
     assert (tmp_path / "run/metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_only_folders_that_a_run_wrote_are_checkpoints(tmp_path: Path) -> None:
+def test_only_folders_written_by_a_run_are_checkpoints(tmp_path: Path) -> None:
     whole = lab.train(tiny(), tmp_path / "whole")
-    run = unfinished(tiny(), tmp_path / "run")
+    run = write_killed_run(tiny(), tmp_path / "run")
     for name in ("checkpoint-notes", "checkpoint-backup", "checkpoint-7", "checkpoint-99999999", "checkpoint-00000003 (copy)"):
         (run.path / name).mkdir()
         (run.path / name / "mine.txt").write_text("mine")
@@ -92,8 +92,8 @@ def test_only_folders_that_a_run_wrote_are_checkpoints(tmp_path: Path) -> None:
     assert not list(run.path.glob(".*"))
 
 
-def test_a_folder_in_a_checkpoints_place_is_named(tmp_path: Path) -> None:
-    run = unfinished(tiny(), tmp_path / "run")
+def test_a_folder_with_the_name_of_a_checkpoint_is_named(tmp_path: Path) -> None:
+    run = write_killed_run(tiny(), tmp_path / "run")
     (run.path / "checkpoint-00000006").mkdir()
     (run.path / "checkpoint-00000006" / "mine.txt").write_text("mine")
     with pytest.raises(LabError, match="checkpoint-00000006: exists already"):
