@@ -131,6 +131,6 @@ def test_light_packages_load_nothing_heavy() -> None:
     assert not found
 
 
-def test_tasks_need_numpy_alone() -> None:
+def test_tasks_need_only_numpy() -> None:
     others = {name for module in FILES if package(module) == "tasks" for name in imports(module) - FILES.keys()}
     assert others - sys.stdlib_module_names == {"numpy", "tokenizers"}  # tokenizers: of a corpus

@@ -113,7 +113,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_input_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_is_rejected_in_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, message = WRONG[name]
     before = listing(Path.cwd())
     assert main(arguments) == 2

@@ -191,7 +191,7 @@ def frame_of(values: dict[str, float]) -> pd.DataFrame:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_is_one_line_and_writes_nothing(
+def test_bad_input_is_rejected_and_writes_nothing(
     words: list[str], named: str, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("long.txt").write_text(f"{WORDS}\n{WORDS} {WORDS} {WORDS} {WORDS}\n")

@@ -26,7 +26,7 @@ OUTPUTS = {
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two runs of star with weights, and a test set."""
+    """Write two runs of star with weights, and a test set."""
     monkeypatch.chdir(tmp_path)
     for seed in (0, 1):
         curve = {step: {"accuracy/turn/1": 0.01 * step} for step in (0, 25, 50)}

@@ -71,7 +71,7 @@ def test_a_saved_frame_gives_the_same_figure_as_its_runs(name: str, folder: Path
         (("--smooth", "3"), "unrecognized arguments: --smooth 3"),
     ],
 )
-def test_bad_options_are_one_line_and_write_nothing(
+def test_bad_options_are_rejected_and_write_nothing(
     words: tuple[str, ...], message: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert plot(folder, tmp_path, *words) == 2

@@ -14,7 +14,7 @@ from tests.helpers.sweeps import BASE, grid, train_sweep
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two runs that differ in width, and a file that is not ours."""
+    """Write two runs that differ in width, and files that are not ours."""
     monkeypatch.chdir(tmp_path)
     for width in (8, 16):
         experiment = lab.experiment("induction", {**BASE, "model.width": width})

@@ -20,7 +20,7 @@ METRIC = "accuracy/copy/1"
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three runs of induction, of which one was killed with kill -9, and one that cannot be read."""
+    """Write three runs of induction, of which one was killed with kill -9, and one that cannot be read."""
     monkeypatch.chdir(tmp_path)
     for n in (1, 2, 3):
         experiment = lab.experiment("induction", {"n_future": n, "steps": 400})
@@ -127,7 +127,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_input_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_is_rejected_in_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, message = WRONG[name]
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     before = listing(Path.cwd())

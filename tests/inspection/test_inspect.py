@@ -55,7 +55,7 @@ def test_a_saved_frame_draws_the_same_figure(name: str, runs: Path, tmp_path: Pa
     assert once.read_bytes() == again.read_bytes()
 
 
-def test_bad_input_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_rejected_in_one_line(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty = make_run(tmp_path / "empty", tiny("agreement"))
     (tmp_path / "a.csv").write_text("run,task,value\na,b,1\n")
     for words, named in (

@@ -80,7 +80,7 @@ def test_detached_heads_send_no_gradient_to_the_layer(kind: str) -> None:
 
 @EVERY
 @torch.no_grad()
-def test_a_pass_goes_on_before_the_layer_alone(kind: str) -> None:
+def test_a_pass_continues_from_layers_below_the_branch_only(kind: str) -> None:
     network, tokens_BT = build_branched(kind, 2), random_tokens()
     first, second, third = states(network, tokens_BT, [f"trunk.{number}.residual" for number in range(3)]).values()
     expected = network(tokens_BT)

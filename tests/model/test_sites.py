@@ -104,7 +104,7 @@ def test_reading_does_not_change_the_outputs() -> None:
 
 @pytest.mark.parametrize("name", ["trunk.1", "prediction.2"])
 @pytest.mark.parametrize("site", ["pattern", "heads"])
-def test_a_zero_attention_head_is_an_ablation_by_hand(name: str, site: str) -> None:
+def test_zeroing_an_attention_head_equals_ablation_by_hand(name: str, site: str) -> None:
     network, ablated = tiny_network(), tiny_network()
     layer = ablated.get_submodule(name if name.startswith("trunk") else "heads.layers.1")
     with torch.no_grad():

@@ -99,7 +99,7 @@ def test_a_metric_that_no_run_has_is_rejected_with_the_nearest(name: str) -> Non
         plots.find_figure(name)(frame(), "accuracy/trun/1")
 
 
-def test_of_a_loss_less_is_better() -> None:
+def test_a_lower_loss_is_better() -> None:
     tidy = frame().assign(metric="loss/turn/1")
     _, table = plots.pareto(tidy, "loss/turn/1")
     assert table.loc[table["mean"].idxmin(), "front"]

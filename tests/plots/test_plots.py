@@ -187,7 +187,7 @@ def test_empty_frames_and_unknown_metrics_are_rejected_by_name() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
-def test_a_figure_is_saved_with_its_numbers_beside_it(tmp_path: Path, suffix: str) -> None:
+def test_a_figure_is_saved_with_a_table_of_its_numbers(tmp_path: Path, suffix: str) -> None:
     with plots.style():
         figure, table = plots.emergence(frame(), "accuracy/copy/1")
         saved = plots.save(figure, table, tmp_path / f"curve{suffix}")

@@ -34,7 +34,7 @@ def test_repeated_seeds_of_a_configuration_are_rejected() -> None:
         comparison_table(run_values(frame(), "accuracy/copy/1"))
 
 
-def test_of_a_loss_the_best_is_the_smallest() -> None:
+def test_the_best_loss_is_the_smallest() -> None:
     best = run_values(frame(), "far:loss/copy/1", "best")
     assert set(best["step"]) == {10}
 

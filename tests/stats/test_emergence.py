@@ -63,7 +63,7 @@ def test_a_table_has_onset_and_completion_of_every_run() -> None:
     assert table.loc["b", ["onset", "onset_observed", "completion", "completion_observed"]].tolist() == [20, True, 40, False]
 
 
-def test_a_diverged_run_counts_as_not_escaped_to_the_end() -> None:
+def test_a_diverged_run_counts_as_never_escaped() -> None:
     rows = [("a", step, 0.9, "diverged") for step in range(4)] + [("b", step, 0.9, "finished") for step in range(9)]
     frame = pd.DataFrame(rows, columns=["run", "tokens", "value", "state"]).assign(n_future=1, seed=0, metric="m")
     table = emergence_table(frame, "m").set_index("run")

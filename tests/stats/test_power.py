@@ -19,7 +19,7 @@ def test_two_runs_find_nothing() -> None:
     assert detectable_share(0, 2) is None  # the least p is 2 / C(4, 2)
 
 
-def test_power_is_how_often_a_simulation_finds_it() -> None:
+def test_power_agrees_with_simulation() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.binomial(8, 0.3, 3000), rng.binomial(8, 0.9, 3000)
     p_values = [scipy.stats.fisher_exact([[x, 8 - x], [y, 8 - y]]).pvalue for x, y in zip(a, b, strict=True)]

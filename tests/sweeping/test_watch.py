@@ -143,12 +143,12 @@ def test_ctrl_c_ends_the_watch_but_not_the_runs(events: list[Callable[[], object
 def test_a_notebook_shows_curves_in_place(events: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
 
-    class Cell:
+    class FakeOutput:
         def show(self, html: str, text: str) -> None:
             shown.append(html)
 
     monkeypatch.setattr(watching, "in_notebook", lambda: True)
-    monkeypatch.setattr(watching, "Output", Cell)
+    monkeypatch.setattr(watching, "Output", FakeOutput)
     run = start_run()
     events += [lambda: run.measure(20, 0.3), lambda: None, run.end]
     assert run.run.watch() is None

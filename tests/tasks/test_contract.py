@@ -118,7 +118,7 @@ def test_padding_only_follows_an_instance(task: Task) -> None:
     assert (padded[:, 1:] >= padded[:, :-1]).all(), f"{task.name}: padding within an instance"
 
 
-def test_no_instance_is_cut(task: Task) -> None:
+def test_no_instance_is_truncated(task: Task) -> None:
     """Answers are within their sequences; if the task has an end, every sequence has it once, as its last token."""
     batch = task.batch(0, 0, SEQUENCES)
     if task.has_answer:

@@ -126,7 +126,7 @@ def test_more_context_gives_a_lower_loss() -> None:
     assert losses[2] == pytest.approx(task.optimum(tokens)[:, 2:].mean())
 
 
-def test_roles_floors_and_chances() -> None:
+def test_roles_floors_and_chances_follow_from_the_order() -> None:
     task = tasks.get("markov", order=2)
     batch = task.batch(0, 0, 2000)
     assert (batch.roles[:, :2] == task.role("start")).all()

@@ -66,7 +66,7 @@ def within_kept_weights(patch: pytest.MonkeyPatch) -> None:
 
 
 def after_kept_weights(patch: pytest.MonkeyPatch) -> None:
-    """Die when the weights of step 6 are kept and its checkpoint is not written."""
+    """Make training die when the weights of step 6 are kept and its checkpoint is not written."""
     usual, calls = callbacks.save_weights, []
 
     def save(*arguments: Any) -> None:

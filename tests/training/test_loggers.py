@@ -65,7 +65,7 @@ def test_a_logger_has_the_series_of_the_tables(name: str, tmp_path: Path) -> Non
 
 
 def after_logging(patch: pytest.MonkeyPatch) -> None:
-    """Die when the third point is logged and its checkpoint is not written."""
+    """Make training die when the third point is logged and its checkpoint is not written."""
     from lab.training.loggers import RunLoggers
     from tests.helpers.killing import die
 
@@ -80,7 +80,7 @@ def after_logging(patch: pytest.MonkeyPatch) -> None:
 
 
 def before_logging(patch: pytest.MonkeyPatch) -> None:
-    """Die when the third point is in the tables and not logged."""
+    """Make training die when the third point is in the tables and not logged."""
     from lab.training.loggers import RunLoggers
     from tests.helpers.killing import die
 

@@ -50,11 +50,11 @@ def test_progress_may_have_no_output() -> None:
 def test_a_notebook_gets_a_bar_with_a_curve(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[str, str]] = []
 
-    class Cell:
+    class FakeOutput:
         def show(self, html: str, text: str) -> None:
             shown.append((html, text))
 
-    monkeypatch.setattr(module, "Output", Cell)
+    monkeypatch.setattr(module, "Output", FakeOutput)
     monkeypatch.setattr(module, "in_notebook", lambda: True)
     progress = default_progress(tiny(steps=10, seed=7))
     progress.start(0)

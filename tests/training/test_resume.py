@@ -25,7 +25,7 @@ pytestmark = pytest.mark.process
 
 
 def after_metrics(patch: pytest.MonkeyPatch) -> None:
-    """Die when the metrics of the third evaluation are written and its checkpoint is not."""
+    """Make training die when the metrics of the third evaluation are written and its checkpoint is not."""
     usual, calls = tables.append, []
 
     def append(*arguments: Any) -> None:
@@ -144,7 +144,7 @@ def test_a_damaged_checkpoint_is_rejected_before_any_write(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_twenty_kills_from_outside_at_random_moments(tmp_path: Path) -> None:
+def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     experiment = tiny(steps=400, evaluation__every=5, checkpoint__keep="per_decade")
     (tmp_path / "experiment.yaml").write_text(dump(experiment))
     moments = random.Random(0)

@@ -75,7 +75,7 @@ def test_another_seed_gives_other_numbers(tmp_path: Path) -> None:
     assert one != two
 
 
-def test_a_run_records_what_explains_it(tmp_path: Path) -> None:
+def test_a_run_records_its_experiment_and_environment(tmp_path: Path) -> None:
     experiment = tiny(n_future=2)
     run = lab.train(experiment, tmp_path / "run")
     assert run.experiment == experiment

@@ -40,7 +40,7 @@ def test_a_grid_combines_all_values_and_completes_pairs_first() -> None:
 
 
 @pytest.mark.parametrize("seeds", ["3:6", "3,4,5", [3, 4, 5]])
-def test_seeds_are_written_as_for_the_command(seeds: object) -> None:
+def test_seeds_have_the_syntax_of_the_command(seeds: object) -> None:
     assert from_mapping(grid(seeds=seeds)).seeds == (3, 4, 5)
 
 

@@ -15,7 +15,7 @@ def test_a_stream_is_a_function_of_label_seed_and_index() -> None:
         assert not np.isin(other.random(8), usual).any()
 
 
-def test_the_next_index_is_not_the_same_stream_moved_on() -> None:
+def test_the_next_index_is_not_a_shifted_stream() -> None:
     long, following = stream("a", seed=0, index=0).random(10_000), stream("a", seed=0, index=1).random(100)
     assert not np.isin(following, long).any()
 
@@ -48,7 +48,7 @@ def test_splits_have_their_shares() -> None:
 
 @given(st.integers(3, 500))
 @settings(max_examples=25, deadline=None)
-def test_a_partition_is_exact_and_the_same_again(instances: int) -> None:
+def test_a_partition_is_exact_and_repeatable(instances: int) -> None:
     shares = (1 / 3, 1 / 3, 1 / 3)
     splits = partition(instances, shares, key="test")
     counts = np.bincount(splits, minlength=3)
