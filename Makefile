@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: demo test quick slow docs format clean
+.PHONY: demo test coverage quick slow docs format clean
 
 demo: $(READY)
 	$(BIN)/lab demo --out demo
@@ -15,6 +15,9 @@ test: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+coverage: $(READY_DEV)
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 quick: $(READY_DEV)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli.main import main
+from tests.helpers.digests import digest
 
 TINY = [
     *("--width", "8", "--layers", "3", "--n-heads", "2", "--steps", "4", "--batch-size", "4", "--schedule.warmup-steps", "1"),
@@ -35,9 +36,9 @@ def row(phrase: str, arguments: list[str] | str, *expected: str, files: dict[str
     return pytest.param(words, expected, files or {}, id=phrase)
 
 
-def listing(folder: Path) -> dict[str, bytes | None]:
+def listing(folder: Path) -> dict[str, str | None]:
     """Return the content of every file below a folder, and None for every folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+    return {str(path.relative_to(folder)): digest(path) if path.is_file() else None for path in sorted(folder.rglob("*"))}
 
 
 def assert_rejected(

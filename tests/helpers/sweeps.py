@@ -17,6 +17,7 @@ from lab.sweeping.study.study import open_study, set_up
 from lab.sweeping.workers import worker
 from lab.sweeping.workers.trials import Update
 from lab.sweeping.workers.worker import work
+from tests.helpers.digests import digest
 from tests.helpers.tiny import INDUCTION, MODEL, TRAINING
 
 BASE: dict[str, Any] = {"task": "induction", **INDUCTION, **MODEL, **TRAINING, "model.layers": 4}
@@ -107,7 +108,7 @@ def trials(job: Job) -> list[tuple[Any, ...]]:
     return [(trial.number, trial.state, trial.params, trial.values) for trial in open_study(job).trials]
 
 
-def numbers(out: Path) -> dict[str, bytes]:
-    """Return the metrics and weights of all runs below a folder, by file."""
+def numbers(out: Path) -> dict[str, str]:
+    """Return the digests of metrics and weights of all runs below a folder, by file."""
     names = ("metrics.csv", "model.safetensors")
-    return {str(path.relative_to(out)): path.read_bytes() for name in names for path in sorted(out.rglob(name))}
+    return {str(path.relative_to(out)): digest(path) for name in names for path in sorted(out.rglob(name))}

@@ -17,6 +17,7 @@ from lab.config import Experiment, dump
 from lab.errors import LabError
 from lab.training.launch import check_launch
 from tasks.export import export_lines
+from tests.helpers.digests import digest_files
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
@@ -58,7 +59,7 @@ def test_variables_at_import_do_not_add_a_second_writer(tmp_path: Path) -> None:
     """With RANK=1 left in the shell, an existing run does not change and a new one is complete."""
     plain = lab.train(tiny(), tmp_path / "plain")
     (tmp_path / "e.yaml").write_text(dump(tiny()))
-    before = {path: path.read_bytes() for path in plain.path.iterdir() if path.is_file()}
+    before = digest_files(plain.path.iterdir())
     code = (
         "import lightning.pytorch; from lab.cli.main import main\n"
         "print(main(['train', '--config', 'e.yaml', '--out', 'plain']), main(['train', '--config', 'e.yaml', '--out', 'new']))"
@@ -67,7 +68,7 @@ def test_variables_at_import_do_not_add_a_second_writer(tmp_path: Path) -> None:
     answer = subprocess.run(words, cwd=tmp_path, env=os.environ | JOB, capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "2 0", answer.stderr
     assert "plain: a run is there already" in answer.stderr
-    assert {path: path.read_bytes() for path in plain.path.iterdir() if path.is_file()} == before
+    assert digest_files(plain.path.iterdir()) == before
     assert read_files(lab.Run(tmp_path / "new")) == read_files(plain)
 
 

@@ -11,6 +11,7 @@ from lab.errors import Diverged, LabError
 from lab.runs import weights
 from lab.runs.layout import METRICS, kept_name, list_steps
 from lab.training import callbacks
+from tests.helpers.digests import digest
 from tests.helpers.ensembles import SEEDS, ensemble
 from tests.helpers.killing import die, kill_in_step, train_killed
 from tests.helpers.tiny import tiny
@@ -18,11 +19,9 @@ from tests.helpers.tiny import tiny
 EVERY = {"checkpoint__keep": "every"}
 
 
-def kept_files(run: lab.Run) -> dict[str, bytes]:
-    """Return the files of a run that hold metrics or weights, by name."""
-    return {
-        path.name: path.read_bytes() for path in run.path.iterdir() if path.suffix == ".safetensors" or path.name == METRICS
-    }
+def kept_files(run: lab.Run) -> dict[str, str]:
+    """Return the digests of the files of a run that hold metrics or weights, by name."""
+    return {path.name: digest(path) for path in run.path.iterdir() if path.suffix == ".safetensors" or path.name == METRICS}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from lab.runs.layout import EXPERIMENT, METRICS, RECORD, TIMING
 from lab.runs.writer import Recorder
 from lab.sweeping.study.place import is_run_of
 from lab.training import callbacks, module
+from tests.helpers.digests import digest_files
 from tests.helpers.killing import run_killed
 from tests.helpers.tiny import tiny
 
@@ -52,10 +53,10 @@ def test_a_changed_experiment_does_not_resume(killed: lab.Run, capsys: pytest.Ca
     file = killed.path / EXPERIMENT
     text = file.read_text()
     file.write_text(text.replace("batch_size: 4", "batch_size: 8"))
-    before = {path: path.read_bytes() for path in killed.path.rglob("*") if path.is_file()}
+    before = digest_files(killed.path.rglob("*"))
     with pytest.raises(LabError, match=r"experiment.yaml: was changed since the run began"):
         lab.resume(killed.path)
-    assert {path: path.read_bytes() for path in killed.path.rglob("*") if path.is_file()} == before
+    assert digest_files(killed.path.rglob("*")) == before
     lab.frame([lab.Run(killed.path)])
     assert "experiment.yaml: was changed since the run began" in capsys.readouterr().err
     file.write_text(text)

@@ -14,6 +14,7 @@ from lab.cli.main import main
 from lab.config import dump
 from lab.errors import LabError
 from lab.runs.lock import LOCK, Lock
+from tests.helpers.digests import digest_files
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
@@ -46,7 +47,7 @@ def test_a_state_is_derived_from_the_lock(tmp_path: Path, capsys: pytest.Capture
 def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
     run = write_killed_run(tiny(), tmp_path / "seed0")
     lock = Lock(run.path)
-    before = {path: path.read_bytes() for path in run.path.iterdir()}
+    before = digest_files(run.path.iterdir())
     experiments = {run.path: tiny(), tmp_path / "seed1": tiny(seed=1)}
     for writer in (
         lambda: lab.resume(run.path),
@@ -57,7 +58,7 @@ def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
             writer()
     with pytest.raises(LabError, match=r"a run is there already \(another process trains it\)"):
         lab.train(tiny(), run.path)
-    assert {path: path.read_bytes() for path in run.path.iterdir()} == before
+    assert digest_files(run.path.iterdir()) == before
     assert not (tmp_path / "seed1").exists()
     lock.release()
     assert [each.state for each in lab.train_each(experiments)] == ["finished", "finished"]

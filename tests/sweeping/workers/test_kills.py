@@ -94,7 +94,7 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], Any]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Any]:
     """Train the search of these tests without a kill."""
     job = train_sweep(two_axes(), tmp_path_factory.mktemp("whole"))
     return numbers(job.place.runs), trials(job)
@@ -109,7 +109,7 @@ def two_axes() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.__name__)
-def test_a_worker_killed_anywhere_changes_nothing(kill: Any, whole: tuple[dict[str, bytes], Any], tmp_path: Path) -> None:
+def test_a_worker_killed_anywhere_changes_nothing(kill: Any, whole: tuple[dict[str, str], Any], tmp_path: Path) -> None:
     job = set_up_sweep(two_axes(), tmp_path)
     work_until_killed(job, kill)
     ended = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
