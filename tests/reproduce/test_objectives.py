@@ -98,7 +98,7 @@ def test_tables_follow_from_the_frame() -> None:
     assert (tokens.loc["joint", "later"], flops.loc["joint", "later"]) == pytest.approx((1, 2.2))
     assert (tokens.loc["bag", "later"], flops.loc["bag", "later"]) == pytest.approx((0, -0.2))
     assert tokens.loc[NEXT_TOKEN, "escaped"] == 0
-    metric_of_head_2, _ = BENCHES["agreement"].stone or ("", "")
+    metric_of_head_2, _ = BENCHES["agreement"].stepping_stone or ("", "")
     of_head_2 = frame[frame[CONDITION].isin([SUM, "hinge"])].assign(metric=metric_of_head_2, reached="solved")
     sections = page.sections_of(pd.concat([frame, of_head_2]), tuned)
     titles = [section.title for section in sections]

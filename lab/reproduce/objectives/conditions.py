@@ -79,8 +79,8 @@ class Bench:
         solved: Accuracy that counts as a solution, and ends a run; None where no run reaches one.
         expectation: What the runs were expected to show.
         has_answer: Whether an instance is a prompt and its answer.
-        stone: Metric of head 2's accuracy on the stepping stone, and the stone in words; added after runs on agreement had been
-            seen.
+        stepping_stone: Metric of head 2's accuracy on a token that is easier and that the solution needs, and this token in
+            words; added after runs on agreement had been seen.
     """
 
     settings: Mapping[str, Any]
@@ -91,7 +91,7 @@ class Bench:
     solved: float | None
     expectation: str
     has_answer: bool = False
-    stone: tuple[str, str] | None = None
+    stepping_stone: tuple[str, str] | None = None
 
 
 BENCHES: Mapping[str, Bench] = {
@@ -112,7 +112,7 @@ most 2 of 8.
 Next latent regresses a state that does not hold the case yet while the model is on the plateau: at most 2 of 8.
 (After this was written and before the first run of the study, single runs at other settings were seen in which hinge and both \
 future bags had not escaped after 0.8 M tokens: these three are in doubt.)""",
-        stone=("accuracy/case_first/2", "the case, asked at the key"),
+        stepping_stone=("accuracy/case_first/2", "the case, asked at the key"),
     ),
     "star": Bench(
         {
@@ -137,7 +137,7 @@ that next-token prediction does not.
 Expected: these five solve in at least 6 of 8 seeds; next token, sum, sequential, coarse and shuffled in 2 to 5 of 8.
 With eight seeds the paired test finds a difference only where nearly all pairs agree.""",
         has_answer=True,
-        stone=("accuracy/follow/2", "the goal's predecessor, asked at the goal"),
+        stepping_stone=("accuracy/follow/2", "the goal's predecessor, asked at the goal"),
     ),
     "stories": Bench(
         {"task.names": 500, "model.width": 64, "model.layers": 4, "batch_size": 32, "steps": 1500, "evaluation.every": 50},

@@ -87,15 +87,15 @@ def sections_of(frame: pd.DataFrame, rates: pd.DataFrame) -> list[Section]:
             Section(f"{task}: {label} at the end, against {SUM}", table=end_table(family, own)),
             Section(f"{task}: the choice of the rate", table=rate_table(tuned)),
         ]
-        if BENCHES[task].stone is not None:
-            sections.append(stone_section(task, own))
+        if BENCHES[task].stepping_stone is not None:
+            sections.append(stepping_stone_section(task, own))
     return sections
 
 
-def stone_section(task: str, own: pd.DataFrame) -> Section:
+def stepping_stone_section(task: str, own: pd.DataFrame) -> Section:
     """Return the section on when head 2 of each condition that has one knows the stepping stone, beside head 1's escape."""
     bench, family = BENCHES[task], family_of(task)
-    metric, words = bench.stone or ("", "")
+    metric, words = bench.stepping_stone or ("", "")
     within = own.drop(columns="reached")  # a run that ended early does not know it within its length
     stones = emergence_table(within, metric, thresholds={"known": bench.escaped}, by=[CONDITION])
     escapes, rows = times_of(family, own), []

@@ -56,7 +56,7 @@ def sweep_of(task: str, name: str, grid: Mapping[str, Any], seeds: Sequence[int]
 def named_frame(task: str, runs: Sequence[Run]) -> pd.DataFrame:
     """Return the frame of a task's metrics with the condition of each run, and its FLOPs against those of the next token."""
     bench, rows = BENCHES[task], frame(runs)
-    rows = rows[rows["metric"].isin([bench.metric, *(bench.stone or ())[:1]])]
+    rows = rows[rows["metric"].isin([bench.metric, *(bench.stepping_stone or ())[:1]])]
     conditions = {run.name: condition_of(CONDITIONS, run.name) for run in runs}
     flops = {run.name: run.experiment.flops_per_step for run in runs}
     plain = next(flops[name] for name, condition in conditions.items() if condition == next(iter(conditions_of(task))))
