@@ -105,10 +105,10 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
 def sections_of(rows: pd.DataFrame) -> list[Section]:
     """Return the sections of the page, which follow from the frame."""
     times = emergence_table(rows, METRIC, thresholds={"escaped": ESCAPED}, by=[HEADS, RATE])
-    found = compare(times)
+    found, pairs = compare(times), times["seed"].nunique()
     text = (
         f"One head needs {found.ratio:.1f} times as many tokens as two (90 % interval {found.low:.1f} to {found.high:.1f}, "
-        f"p = {found.p_value:.2g}, {times['seed'].nunique()} pairs of seeds; {found.censored[0]} runs of one head and "
+        f"p = {found.p_value:.2g}, {pairs} pairs of seeds; of the runs at these rates {found.censored[0]} of one head and "
         f"{found.censored[1]} of two do not escape and count with their end). For every seed the other seeds choose the rate."
     )
     return [
