@@ -97,7 +97,8 @@ def _print_plans(study: Study, args: Namespace, settings: Mapping[str, Any]) -> 
     """Print the planned runs of each sweep and their cost."""
     from lab.sweeping.workers.settings import Workers
 
-    plans, workers = list[Plan](), Workers(args.workers)
+    workers = Workers(args.workers)
+    plans: list[Plan] = []
     for number, stage in enumerate(study.stages(args.scale)):
         prepared = _prepare(stage.largest, args, settings)
         plans.append(prepared.plan())
