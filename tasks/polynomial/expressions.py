@@ -157,6 +157,24 @@ def surprisal(prefix: str, low: int, high: int) -> tuple[float, float]:
     return operator_nats, leaf_nats
 
 
+def expression_surprisal(tokens_T: Ints, p: int, k: int, low: int, high: int) -> NDArray[np.float64]:
+    """Compute the surprisal in nats of each token of an expression with k coefficients below p a leaf.
+
+    A leaf's first coefficient also reveals that the node is a leaf, as an operator does that it is none: see `surprisal`.
+    """
+    nats_T, shape, position = np.zeros(len(tokens_T)), "", 0
+    while position < len(tokens_T):
+        operator_nats, leaf_nats = surprisal(shape, low, high)
+        if tokens_T[position] < p:
+            nats_T[position : position + k] = np.log(p)
+            nats_T[position] += leaf_nats
+            shape, position = shape + "l", position + k
+        else:
+            nats_T[position] = np.log(len(OPERATORS)) + operator_nats
+            shape, position = shape + ("b" if BINARY[tokens_T[position] - p] else "u"), position + 1
+    return nats_T
+
+
 @lru_cache(maxsize=16)
 def mean_surprisal(low: int, high: int) -> tuple[float, float]:
     """Compute the mean `surprisal` in nats over all operators, and over all leaves, after the first node of a tree."""

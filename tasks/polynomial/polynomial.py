@@ -12,7 +12,7 @@ and a + X^k, which are the same element, compose to different results. On repres
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -31,10 +31,10 @@ from tasks.polynomial.expressions import (
     OPERATORS,
     draw_trees,
     evaluate,
+    expression_surprisal,
     mean_surprisal,
     operate,
     operator_blocks,
-    surprisal,
 )
 from tasks.polynomial.reading import change_coefficient, read
 from tasks.settings import require
@@ -195,16 +195,7 @@ class Polynomial(Task):
             return None
         nats = np.zeros(tokens.shape)
         for row, end in enumerate(self._inside(tokens).sum(axis=1).tolist()):
-            shape, position = "", 0
-            while position < end:
-                operator_nats, leaf_nats = surprisal(shape, *self.operations)
-                if tokens[row, position] < self.p:
-                    nats[row, position : position + self.k] = np.log(self.p)
-                    nats[row, position] += leaf_nats
-                    shape, position = shape + "l", position + self.k
-                else:
-                    nats[row, position] = np.log(len(OPERATORS)) + operator_nats
-                    shape, position = shape + ("b" if BINARY[tokens[row, position] - self.p] else "u"), position + 1
+            nats[row, :end] = expression_surprisal(tokens[row, :end], self.p, self.k, *self.operations)
         return nats
 
     def chance(self, role: str) -> float | None:
@@ -247,26 +238,23 @@ class Polynomial(Task):
         expression, found = expression[: len(expression) - self.pause], expression[len(expression) - self.pause :]
         if equals != self.p + len(OPERATORS) + 1 or found != pauses:
             raise TaskError(f"polynomial: a prompt ends in {self.pause} pause tokens and =")
-        nodes: list[text.Node] = []
-        while expression:
-            if expression[0] >= self.p:
-                nodes.append(self.word(expression.pop(0)))
-            else:
-                nodes.append(tuple(expression[: self.k]))
-                expression = expression[self.k :]
-        kinds, leaves = text.check_nodes(nodes, self.p, self.k)
+        kinds, leaves = text.check_nodes(self._nodes(expression), self.p, self.k)
         return evaluate(kinds, leaves, self.p)
+
+    def _nodes(self, tokens: Sequence[int]) -> list[text.Node]:
+        """Return the nodes of an expression's tokens: an operator is one token, a leaf k."""
+        nodes: list[text.Node] = []
+        while tokens:
+            is_leaf = tokens[0] < self.p
+            nodes.append(tuple(tokens[: self.k]) if is_leaf else self.word(tokens[0]))
+            tokens = tokens[self.k if is_leaf else 1 :]
+        return nodes
 
     def format(self, row: Batch) -> str:
         """Write `* o 2,1 0,2 1,1 = 2,1`: prefix notation, a leaf's coefficients lowest degree first."""
         begin, end = row.answer[0].tolist()
-        tokens = row.tokens[0, : begin - 1 - self.pause].tolist()
-        words: list[str] = []
-        while tokens:
-            width = 1 if tokens[0] >= self.p else self.k
-            words.append(",".join(map(self.word, tokens[:width])))
-            tokens = tokens[width:]
-        return f"{' '.join(words)} = {','.join(map(str, row.tokens[0, begin:end].tolist()))}"
+        nodes = self._nodes(row.tokens[0, : begin - 1 - self.pause].tolist())
+        return f"{' '.join(map(text.write_node, nodes))} = {text.write_node(tuple(row.tokens[0, begin:end].tolist()))}"
 
     def parse(self, line: str) -> Batch:
         expression, equals, answer = line.partition("=")

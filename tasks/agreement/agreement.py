@@ -20,24 +20,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations, product
 from math import comb, factorial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.base import PADDING, Batch, Bound, Task
+from tasks.agreement.layout import Layout
+from tasks.core.base import Batch, Bound
 from tasks.core.insight import Contrast, choose
-from tasks.core.rng import stream
 from tasks.core.splits import MOST_LISTED
 from tasks.errors import TaskError
-from tasks.settings import require
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement(Task):
+class Agreement(Layout):
     """A glossary that names a verb, `words` words in the case that it governs, and the verb, last or first."""
 
     name: ClassVar[str] = "agreement"
@@ -53,68 +51,6 @@ class Agreement(Task):
     headline: ClassVar[str] = "accuracy/case_first"
     has_answer: ClassVar[bool] = True
     determined: ClassVar[bool] = False
-
-    order: Literal["verb_last", "verb_first"] = "verb_last"
-    """`verb_first` is the control without look-ahead."""
-    words: int = 1
-    """Words of the noun phrase; the verb is (words - 1)(distance + 1) + 1 tokens after the first case."""
-    distance: int = 1
-    """Random stems of each word, d: the first case is d + 1 tokens after the key, or the verb."""
-    pairs: int = 4
-    """Key-verb pairs in the glossary; with 1 the glossary names the verb directly."""
-    keys: int = 8
-    """Keys to choose from."""
-    verbs: int = 16
-    """Verbs to choose from."""
-    cases: int = 8
-    """Cases; the lexicon assigns each the same number of verbs, to within one."""
-    stems: int = 16
-    """Stems to choose from."""
-    loss_on: Literal["all", "answer"] = "answer"
-
-    def check(self) -> None:
-        require(self.words >= 1, "agreement.words", self.words, "at least 1")
-        require(self.distance >= 0, "agreement.distance", self.distance, "at least 0")
-        require(self.pairs >= 1, "agreement.pairs", self.pairs, "at least 1")
-        require(self.keys >= self.pairs, "agreement.keys", self.keys, f"at least {self.pairs}, a key for each of the pairs")
-        require(self.cases >= 2, "agreement.cases", self.cases, "at least 2")
-        require(self.verbs >= self.cases, "agreement.verbs", self.verbs, f"at least {self.cases}, a verb for each of the cases")
-        require(self.stems >= 1, "agreement.stems", self.stems, "at least 1")
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """`stem` is there at a distance of 1 or more, `case_again` with two words or more."""
-        stem, again = ["stem"] * (self.distance > 0), ["case_again"] * (self.words > 1)
-        return (PADDING, "prompt", *stem, "case_first", *again, "verb")
-
-    @property
-    def vocab_size(self) -> int:
-        return self.keys + self.verbs + self.stems + self.cases
-
-    @property
-    def classes(self) -> NDArray[np.int64]:
-        """Keys, verbs, stems and cases."""
-        return np.repeat(np.arange(4), [self.keys, self.verbs, self.stems, self.cases])
-
-    @property
-    def length(self) -> int:
-        return self._prompt + len(self._phrase)
-
-    @property
-    def longest_answer(self) -> int:
-        return len(self._phrase)
-
-    @property
-    def lexicon(self) -> NDArray[np.int64]:
-        """(verbs,) the case that each verb governs, numbers from 0."""
-        return _lexicon(self.verbs, self.cases)
-
-    def word(self, token: int) -> str:
-        for prefix, number in (("k", self.keys), ("v", self.verbs), ("s", self.stems)):
-            if token < number:
-                return f"{prefix}{token}"
-            token -= number
-        return f"-c{token}"
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         keys_BP = rng.random((size, self.keys)).argsort(axis=1)[:, : self.pairs]
@@ -148,13 +84,6 @@ class Agreement(Task):
             expected, found = (f"{each} ({self.word(int(each))})" for each in (right[row, place], token))
             raise TaskError(f"agreement: token {position} must be {expected}, not {found}")
         return self._label_phrase(tokens)
-
-    def _phrase_of(self, verb_B: NDArray[np.int64], stems_BS: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The tokens after the prompt, (B, W (d + 1) + 1): the verb, and the words, each d stems and the case it governs."""
-        stems_BWD = stems_BS.reshape(len(verb_B), self.words, self.distance)
-        case_BW1 = np.broadcast_to(self._governed[verb_B][:, None, None], (len(verb_B), self.words, 1))
-        words, verb = np.concatenate([stems_BWD, case_BW1], axis=2).reshape(len(verb_B), -1), verb_B[:, None]
-        return np.concatenate([verb, words] if self.order == "verb_first" else [words, verb], axis=1)
 
     def drawn_from(self) -> dict[str, Any]:
         """Without `distance` at its default: instances are those of before there was such a setting."""
@@ -264,61 +193,12 @@ class Agreement(Task):
             return np.asarray((token_V == case_B1) & (token_V >= self._cases))
         return np.asarray(np.where(case_B1 == self._governed[meant_B1], token_V == meant_B1, self._governed == case_B1))
 
-    def _label_phrase(self, tokens: NDArray[np.int64]) -> Batch:
-        numbers = [self.roles.index(name) for name in self._names]
-        answer = np.tile([self._prompt, self.length], (len(tokens), 1))
-        return self.rows(tokens, np.broadcast_to(numbers, tokens.shape), answer)
-
-    def _place(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(B,) the position in the glossary of the verb at the chosen key."""
-        chosen_BP = tokens[:, 0 : self._prompt - 1 : 2] == tokens[:, self._prompt - 1 : self._prompt]
-        place_B: NDArray[np.int64] = 1 + 2 * chosen_BP.argmax(axis=1)
-        return place_B
-
-    def _stems_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(B, W d) the stems of a phrase."""
-        return tokens[:, [role == "stem" for role in self._names]]
-
-    @property
-    def _governed(self) -> NDArray[np.int64]:
-        """(V,) the case that each token governs; -1 if it is no verb."""
-        governed_V = np.full(self.vocab_size, -1)
-        governed_V[self.keys : self._stems] = self._cases + self.lexicon
-        return governed_V
-
-    @property
-    def _phrase(self) -> list[str]:
-        """The role of each token after the prompt."""
-        stems = ["stem"] * self.distance
-        phrase = [*stems, "case_first", *[*stems, "case_again"] * (self.words - 1)]
-        return ["verb", *phrase] if self.order == "verb_first" else [*phrase, "verb"]
-
-    @property
-    def _names(self) -> list[str]:
-        """The role of each token."""
-        return ["prompt"] * self._prompt + self._phrase
-
     @property
     def _entropies(self) -> NDArray[np.float64]:
         """(T,) entropy of each token given those before it, nats."""
         choices = [count for pair in range(self.pairs) for count in (self.keys - pair, self.verbs)] + [self.pairs]
         choices += [self.stems if role == "stem" else 1 for role in self._phrase]
         return np.asarray(np.log(choices), dtype=np.float64)
-
-    @property
-    def _prompt(self) -> int:
-        """Tokens of the prompt."""
-        return 2 * self.pairs + 1
-
-    @property
-    def _stems(self) -> int:
-        """The first stem's id."""
-        return self.keys + self.verbs
-
-    @property
-    def _cases(self) -> int:
-        """The first case's id."""
-        return self.keys + self.verbs + self.stems
 
 
 def _expected_most(share_K: NDArray[np.float64], draws: int) -> float:
@@ -335,10 +215,3 @@ def _expected_most(share_K: NDArray[np.float64], draws: int) -> float:
             product = np.convolve(product, terms)[: draws + 1]
         expected -= factorial(draws) * product[draws] if len(product) > draws else 0.0
     return expected
-
-
-@lru_cache(maxsize=16)
-def _lexicon(verbs: int, cases: int) -> NDArray[np.int64]:
-    lexicon = stream(f"agreement/lexicon/{verbs}/{cases}", seed=0, index=0).permutation(verbs) % cases
-    lexicon.flags.writeable = False
-    return lexicon
