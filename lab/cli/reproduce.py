@@ -85,11 +85,11 @@ def _join(name: str, study: Study, args: Namespace, settings: Mapping[str, Any],
     return study.join(parts, out)
 
 
-def _prepare(stage: Sweep, args: Namespace, settings: Mapping[str, Any]) -> Prepared:
+def _prepare(planned: Sweep, args: Namespace, settings: Mapping[str, Any]) -> Prepared:
     """Return a study's sweep with other settings, ready to run."""
     from lab.sweeping.prepare import prepare
 
-    sweep = _override(stage, settings)
+    sweep = _override(planned, settings)
     return prepare(sweep, Path(args.runs or "runs") / sweep.name)
 
 

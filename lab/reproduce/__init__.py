@@ -98,12 +98,12 @@ class Study:
 
 
 def read_parts(parts: Sequence[Path], column: str, names: Collection[str], file: str = FRAME) -> pd.DataFrame:
-    """Read a table from the folder of each part's report, and return all their rows.
+    """Read a table from the folder of each part's report, and return all their rows, part by part in the order of the study.
 
     Args:
         parts: The folders.
         column: The column that names a row's part of the study.
-        names: All parts of the study.
+        names: All parts of the study, in order.
         file: File of the table.
 
     Raises:
@@ -117,14 +117,15 @@ def read_parts(parts: Sequence[Path], column: str, names: Collection[str], file:
         if not (part / file).is_file():
             raise LabError(f"{part}: has no {file}, as the folder of a study's report has")
         table = pd.read_csv(part / file)
-        found = set(table[column]) if column in table else {"none"}
+        found = set(table.get(column, [None]))
         if not found <= set(names):
             raise LabError(f"{part}: is the report of another study: its {column} must be one of {', '.join(names)}")
         for name in sorted(found & origins.keys()):
             raise LabError(f"{part}: has {name}, as {origins[name]} has")
         origins |= dict.fromkeys(found, part)
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    order = {name: place for place, name in enumerate(names)}
+    return pd.concat(tables).sort_values(column, key=lambda values: values.map(order), kind="stable", ignore_index=True)
 
 
 def write_frame(frame: pd.DataFrame, out: Path) -> Path:

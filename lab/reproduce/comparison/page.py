@@ -38,8 +38,6 @@ def report(comparison: Comparison, scale: str, finished: Sequence[Sequence[Run]]
 def join(comparison: Comparison, parts: Sequence[Path], out: Path) -> list[Path]:
     """Write figure, frame and page of all families from the folders of reports of some of them, and return their paths."""
     frame = read_parts(parts, FAMILY, comparison.families)
-    places = {name: place for place, name in enumerate(comparison.families)}
-    frame = frame.sort_values(FAMILY, key=lambda names: names.map(places), kind="stable", ignore_index=True)
     pages = [part / PAGE for part in parts]
     out.mkdir(parents=True, exist_ok=True)
     page = write_joined_page(out / PAGE, comparison.title, sections_of(comparison, frame), pages)
