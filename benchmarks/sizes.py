@@ -1,4 +1,4 @@
-"""What n prediction heads cost at equal parameters by size of the model (the paper's Tab S5).
+"""Time steps of n prediction heads at equal parameters by size of the model (the paper's Tab S5).
 
     python -m benchmarks.sizes --out results/s5      about ten minutes on one core
 
@@ -22,23 +22,17 @@ from matplotlib.figure import Figure
 
 import lab
 from benchmarks.progress import each
-from benchmarks.steps import LENGTH, ours, tokens_of
+from benchmarks.steps import make_experiment, ours, tokens_of
 from benchmarks.timing import interleaved, print_table
-from lab.config import SIZES, Experiment
+from lab.config import SIZES
 from lab.plots.axes import figure_note
 from lab.plots.page import new_figure, style
 from lab.plots.save import save
 from lab.plots.style import looks
 
 HEADS, VOCABULARIES = (1, 2, 4), (256, 8192)
-ROWS = {"1M": 8, "3M": 8, "10M": 8, "30M": 4, "100M": 2}
+SEQUENCES = {"1M": 8, "3M": 8, "10M": 8, "30M": 4, "100M": 2}
 """Sequences of a step, by size."""
-
-
-def experiment_of(size: str, n: int, vocabulary: int) -> Experiment:
-    """An experiment with one of the paper's sizes."""
-    settings = {"model.size": size, "task.vocabulary": vocabulary, "task.length": LENGTH, "task.test_period": None}
-    return lab.experiment("induction", {**settings, "batch_size": ROWS[size]}, n_future=n)
 
 
 def measure(rounds: int) -> pd.DataFrame:
@@ -50,9 +44,10 @@ def measure(rounds: int) -> pd.DataFrame:
     """
     rows = []
     for vocabulary in VOCABULARIES:
-        for size in each(f"vocabulary {vocabulary}, size", ROWS):
-            own = {n: experiment_of(size, n, vocabulary) for n in HEADS if n < SIZES[size].layers}
-            steps = {str(n): ours(experiment, tokens_of(experiment, ROWS[size])) for n, experiment in own.items()}
+        for size in each(f"vocabulary {vocabulary}, size", SEQUENCES):
+            fitting = [n for n in HEADS if n < SIZES[size].layers]
+            own = {n: lab.override(make_experiment(size, n, vocabulary), {"batch_size": SEQUENCES[size]}) for n in fitting}
+            steps = {str(n): ours(experiment, tokens_of(experiment, SEQUENCES[size])) for n, experiment in own.items()}
             seconds = interleaved(steps, rounds, warm_up=1)
             for n, experiment in own.items():
                 ratios = [mine / one for mine, one in zip(seconds[str(n)], seconds["1"], strict=True)]
@@ -75,7 +70,7 @@ def measure(rounds: int) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Measured ratios as points and ratios of FLOPs as lines against the size, a panel for each vocabulary."""
+    """Draw measured ratios as points and ratios of FLOPs as lines against the size, with a panel for each vocabulary."""
     styles = looks([n for n in HEADS if n > 1])
     figure = new_figure(7.2, 3.2)
     panels = figure.subplots(1, len(VOCABULARIES), sharey=True)

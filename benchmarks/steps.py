@@ -23,9 +23,9 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def make_experiment(size: str, n_future: int = 1) -> Experiment:
+def make_experiment(size: str, n_future: int = 1, vocabulary: int = VOCABULARY) -> Experiment:
     """Return an experiment with one of the paper's sizes and sequences of `LENGTH` tokens."""
-    settings = {"model.size": size, "task.vocabulary": VOCABULARY, "task.length": LENGTH, "task.test_period": None}
+    settings = {"model.size": size, "task.vocabulary": vocabulary, "task.length": LENGTH, "task.test_period": None}
     return lab.experiment("induction", settings, n_future=n_future)
 
 
