@@ -10,7 +10,8 @@ import pytest
 
 from lab.reports.markdown import READING
 from lab.reports.section import markdown_table, section_markdown
-from lab.reproduce import STUDIES, agreement, fig7, rates, reach, star
+from lab.reproduce import STUDIES, agreement, fig7, reach, star
+from lab.reproduce import rates as rates_study
 from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.comparison.page import sections_of as comparison_sections
 from lab.reproduce.comparison.plan import CONDITION, FAMILY
@@ -233,7 +234,7 @@ def test_objectives_state_the_numbers_of_their_frame() -> None:
 def test_rates_follow_from_their_frame() -> None:
     folder = RESULTS / "rates"
     frame, page = pd.read_csv(folder / "frame.csv.gz"), (folder / "report.md").read_text(encoding="utf-8")
-    for section in rates.sections_of(frame):
+    for section in rates_study.sections_of(frame):
         assert f"{section_markdown(section)}\n" in page
 
 
@@ -241,19 +242,27 @@ def test_rates_state_what_their_frame_has() -> None:
     """The table of escapes, the ratio at each one's best rate, and the rate at which most runs of one head escape."""
     frame = pd.read_csv(RESULTS / "rates" / "frame.csv.gz")
     text = (RESULTS / "rates" / "README.md").read_text(encoding="utf-8")
-    times = emergence_table(frame, rates.METRIC, thresholds={"escaped": rates.ESCAPED}, by=[rates.HEADS, rates.RATE])
-    rows = time_table(times, "escaped", [rates.HEADS, rates.RATE]).to_dict("records")
+    times = emergence_table(
+        frame, rates_study.METRIC, thresholds={"escaped": rates_study.ESCAPED}, by=[rates_study.HEADS, rates_study.RATE]
+    )
+    rows = time_table(times, "escaped", [rates_study.HEADS, rates_study.RATE]).to_dict("records")
     found = {
-        (str(row[rates.HEADS]), f"{row[rates.RATE]:g}"): (str(row["escaped"]), describe_time(row)["median M tokens"])
+        (str(row[rates_study.HEADS]), f"{row[rates_study.RATE]:g}"): (
+            str(row["escaped"]),
+            describe_time(row)["median M tokens"],
+        )
         for row in rows
     }
     stated = re.findall(r"^\| (\d) \| (\S+) \| \**(\d) of 8\** \| (\S+) \|$", text, re.MULTILINE)
     assert {(n, rate): (escaped, median) for n, rate, escaped, median in stated} == found
-    ratio = rates.compare(times)
+    ratio = rates_study.compare(times)
     assert f"{ratio.ratio:.1f} times as many tokens (90 % interval {ratio.low:.1f} to {ratio.high:.1f}" in text
-    escapes = times.groupby(rates.HEADS)["escaped_observed"].sum()
+    escapes = times.groupby(rates_study.HEADS)["escaped_observed"].sum()
     table = (RESULTS / "README.md").read_text(encoding="utf-8")
     assert f"Two heads escape in {escapes[2]} of 40 runs at rates from 3e-4 to 8e-3, one head in {escapes[1]} of 40" in table
-    one, two = times[times[rates.HEADS] == 1], times[(times[rates.HEADS] == 2) & times[rates.RATE].isin([1e-3, 2e-3, 4e-3])]
+    one, two = (
+        times[times[rates_study.HEADS] == 1],
+        times[(times[rates_study.HEADS] == 2) & times[rates_study.RATE].isin([1e-3, 2e-3, 4e-3])],
+    )
     assert f"({one['escaped'].min() / 1e6:.2f} M tokens) is later than every run of two heads at 1e-3 to 4e-3" in text
     assert f"(at most {two['escaped'].max() / 1e6:.2f} M)" in text
