@@ -46,12 +46,20 @@ def main_sweep(runs: list[lab.Run]) -> Sweep:
     return main.plan(runs) if runs else main.largest
 
 
-def test_rates_are_tuned_on_validation_and_separate_seeds() -> None:
-    first, second = (stage.largest for stage in fig7.STUDY.stages("laptop"))
+@pytest.mark.parametrize("scale", ["laptop", "bracketed"])
+def test_rates_are_tuned_on_validation_and_separate_seeds(scale: str) -> None:
+    first, second = (stage.largest for stage in fig7.STUDY.stages(scale))
     assert {each.evaluation.split for each in grid_experiments(first).values()} == {"validation"}
     assert {each.evaluation.split for each in grid_experiments(second).values()} == {"test"}
     assert not set(first.seeds) & set(second.seeds)
     assert len(second.seeds) == 8
+
+
+def test_the_series_share_all_but_rates_and_seeds() -> None:
+    old_tuning, old = (stage.largest for stage in fig7.STUDY.stages("laptop"))
+    tuning, new = (stage.largest for stage in fig7.STUDY.stages("bracketed"))
+    assert (old_tuning.base, old.base) == (tuning.base, new.base)
+    assert not {*old_tuning.seeds, *old.seeds} & {*tuning.seeds, *new.seeds}
 
 
 def test_the_main_sweep_crosses_the_best_rates(tmp_path: Path) -> None:
@@ -86,10 +94,22 @@ def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
     page = (tmp_path / "report.md").read_text()
     assert "best for n = 1, n = 2 is better at d32 (+0.200); worse at d48 (-0.200), d64 (-0.200), d96 (-0.200)" in page
     assert "0.016 (an end of the range)" in page
+    own = page.partition("each at its own best rate")[2]
+    assert "| d32 | 0.016 | 0.004 | 8 | 0.2 |" in own
+    assert "| d96 | 0.002 | 0.002 | 8 | -0.2 |" in own
     drawn = pd.read_csv(tmp_path / "fig7.csv")
     assert set(drawn["seeds"]) == {8}
     ends = drawn[(drawn["tuned_with"] == 1) & (drawn["condition"] == "n = 2")].sort_values("parameters")["mean"]
     assert ends.tolist() == pytest.approx([0.801, 0.401, 0.401, 0.401], abs=1e-3)
+
+
+def test_an_expectation_comes_first_on_its_page(tmp_path: Path) -> None:
+    tuning, main = fig7.STUDY.stages("bracketed")
+    first = [make_run(tmp_path / name, each, curve(each, 0.5)) for name, each in grid_experiments(tuning.largest).items()]
+    second = [make_run(tmp_path / name, each, curve(each, 0.5)) for name, each in grid_experiments(main.plan(first)).items()]
+    fig7.STUDY.report("bracketed", [first, second], tmp_path)
+    begin = (tmp_path / "report.md").read_text().partition("## ")[2]
+    assert begin.startswith(f"Expectation, written before the runs\n\n{fig7.SCALES['bracketed'].expectation}\n\n## In one line")
 
 
 def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.comparison.page import sections_of as comparison_sections
 from lab.reproduce.comparison.plan import CONDITION, FAMILY
 from lab.reproduce.comparison.tables import escape_table, times_of
-from lab.reproduce.fig7.page import by_rates, sections_of, tuning_sections
+from lab.reproduce.fig7.page import by_rates, own_rate_sections, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.objectives.conditions import SUM, family_of
 from lab.reproduce.objectives.page import sections_of as objective_sections
@@ -135,8 +135,9 @@ def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
     named = named.assign(size=pd.Categorical(named["size"], categories=order, ordered=True))
     rates = best_rates("laptop", chances)
     of_rate = by_rates(named, rates)
-    sections = sections_of(of_rate, [f"rate tuned with n = {n}" for n in of_rate]) + tuning_sections(chances, rates)
-    assert len(sections) == 14
+    sections = sections_of(of_rate, [f"rate tuned with n = {n}" for n in of_rate])
+    sections += own_rate_sections(of_rate, rates) + tuning_sections(chances, rates)
+    assert len(sections) == 16
     for section in sections:
         assert f"{section_markdown(section)}\n" in page
 

@@ -57,7 +57,9 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     if chances is not None:
         chances.to_csv(out / "rates.csv", index=False)
         files.append(out / "rates.csv")
-        sections += tuning_sections(chances, rates)
+        sections += [*own_rate_sections(of_rate, rates), *tuning_sections(chances, rates)]
+    if SCALES[scale].expectation:
+        sections.insert(0, Section("Expectation, written before the runs", SCALES[scale].expectation))
     page = write_page(out / "report.md", "Induction by size (Fig 7)", sections, [run for each in finished for run in each])
     return [*files, write_frame(named, out), page]
 
@@ -79,6 +81,28 @@ def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> 
         over_sizes = against_one_over_sizes(of_rate, metric, rule)
         sections.append(Section(text="Means of each seed over all sizes:", table=over_sizes))
     return [*sections, Section("Cost of n = 2 at equal tokens", table=cost_table(of_rate[1]))]
+
+
+def own_rate_sections(of_rate: Mapping[int, pd.DataFrame], rates: Mapping[int, Mapping[str, float]]) -> list[Section]:
+    """Return the sections that compare two heads with one, each at the rate that it chose, by size and over all sizes.
+
+    Args:
+        of_rate: The frame for each n that chose the rates.
+        rates: The rate that each n chose, by size.
+    """
+    frames = [of_rate.get(n, of_rate[ARMS[0]]) for n in ARMS]
+    chosen = pd.concat([table[table["n_future"] == n] for n, table in zip(ARMS, frames, strict=True)])
+    values = run_values(chosen, METRIC, "best")
+    table = comparison_table(values, within=["size"])
+    for place, n in enumerate(ARMS, start=1):
+        table.insert(place, f"rate, n = {n}", [f"{rates[n][str(size)]:g}" for size in table["size"]])
+    costs = cost_table(chosen).set_index("size")["FLOPs"]
+    table = table.drop(columns="n_future").assign(**{"FLOPs, n = 2 / n = 1": table["size"].map(costs)})
+    means = values.groupby(["n_future", "seed"])["value"].mean().reset_index()
+    return [
+        Section("n = 2 against n = 1, each at its own best rate, best epoch", table=table),
+        Section(text="Means of each seed over all sizes:", table=comparison_table(means)),
+    ]
 
 
 def tuning_sections(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> list[Section]:
