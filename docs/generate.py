@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 OUTSIDE = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "CITATION.cff",
     "results/**/*.md",
     "results/**/*.png",
     "results/**/*.csv",
     "sweeps/*.yaml",
+    "notebooks/README.md",
     "notebooks/*.ipynb",
 )
 """Files outside docs/ that belong to the site."""

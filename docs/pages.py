@@ -128,7 +128,7 @@ def objectives_page() -> str:
 
 {table(["name", "loss beside the next token's", "separates", "source"], kinds)}
 
-## Losses, and the targets of heads 2..N
+## Losses, and the targets of heads 2..n
 
 The losses are those of n = 2 and window 2, in the order of `objective.weights`.
 
@@ -153,7 +153,7 @@ def studies_page() -> str:
 
 `lab reproduce NAME` trains the runs of a study and writes its figures, tables and page.
 The same command resumes after any stop.
-`lab reproduce NAME --plan` prints their number and how long they take.
+`lab reproduce NAME --plan` prints their number and how long they take; the table has the most that a study can need.
 Each study states what was expected before its first run.
 
 {table(["study", "question", "runs", "other scales", "finding"], rows)}
