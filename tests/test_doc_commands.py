@@ -48,13 +48,9 @@ SUBSTITUTIONS = [
     (r'"model.width": 64, "steps": 600', '"model.width": 8, "steps": 5, "evaluation.examples": 4'),
     (r'experiment, "runs/first"', 'experiment, "runs/new"'),
     (r'lab\.resume\("runs/second"\).*', ""),
-    (r"inspect (\w+) runs ", r"inspect \1 runs/demo "),
-    (r"demo/runs", "runs/demo"),
+    (r"demo/runs(/agreement)?", "runs/demo"),
     (r"(watch|report) sweeps/rate", r"\1 sweeps/smoke"),
     (r"--step 500 ", "--step 3 "),
-    (r"plot (\w+) runs -o", r"plot \1 runs/demo -o"),
-    (r"lab compare runs --by", "lab compare runs/demo --by"),
-    (r"-o loss.png --metric loss/copy/1", "-o loss.png --metric loss/case_first/1"),
 ]
 """Patterns of steps, and the texts that replace them."""
 MODULES = {"class Reverse(Task)": "my_tasks.py", "def doubled(": "mine.py", "class TokenBefore(": "own_loss.py"}
