@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -65,27 +66,9 @@ def pareto(
         raise LabError(f"some runs have no {cost}")
     better = table["mean"] * (-1 if Metric.parse(metric).lower_is_better else 1)
     table.insert(2, "front", pareto_front(table[cost].tolist(), better.tolist()))
-    colours = runs.loc[table["condition"], "colour"].astype(str).to_numpy()
-    axes = axes or new_axes()
-    front = table[table["front"]].sort_values(cost)
     names = [str(name) for name in runs["colour"].cat.categories]
-    spread = table.assign(**{cost: side_by_side(table[cost])})
-    for name, look in looks(names).items():
-        rows = spread[colours == name]
-        errors = [(rows["mean"] - rows["low"]).fillna(0), (rows["high"] - rows["mean"]).fillna(0)]
-        marks = {
-            "markersize": 5,
-            "markeredgecolor": "white",
-            "markeredgewidth": 0.4,
-            "elinewidth": 0.9,
-            "capsize": 1.5,
-            "zorder": 2,
-        }
-        options = look._replace(line="none").options | marks
-        axes.errorbar(rows[cost], rows["mean"], yerr=errors, label=name, **options)
-        draw_seeds(axes, rows, cost, look.colour)
-    if len(front) > 1:
-        axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1.2, label="Pareto front", zorder=3)
+    axes = axes or new_axes()
+    _draw_points(axes, table, cost, runs.loc[table["condition"], "colour"].astype(str).to_numpy(), names)
     log_axis(axes, COSTS[cost], table[cost])
     if table[cost].max() < 1.5 * table[cost].min():
         axes.set_xlim(table[cost].min() / 1.5, table[cost].max() * 1.5)
@@ -95,6 +78,28 @@ def pareto(
     return figure_of(axes), attach_notes(
         table.merge(configuration_settings(found), on="condition", validate="one_to_one"), found
     )
+
+
+def _draw_points(axes: Axes, table: pd.DataFrame, cost: str, colours: np.ndarray, names: Sequence[str]) -> None:
+    """Draw configurations with their intervals and seeds, each in the look of its name in `colours`, and the front."""
+    spread = table.assign(**{cost: side_by_side(table[cost])})
+    marks = {
+        "markersize": 5,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.4,
+        "elinewidth": 0.9,
+        "capsize": 1.5,
+        "zorder": 2,
+    }
+    for name, look in looks(names).items():
+        rows = spread[colours == name]
+        errors = [(rows["mean"] - rows["low"]).fillna(0), (rows["high"] - rows["mean"]).fillna(0)]
+        options = look._replace(line="none").options | marks
+        axes.errorbar(rows[cost], rows["mean"], yerr=errors, label=name, **options)
+        draw_seeds(axes, rows, cost, look.colour)
+    front = table[table["front"]].sort_values(cost)
+    if len(front) > 1:
+        axes.step(front[cost], front["mean"], where="post", color="#777777", linewidth=1.2, label="Pareto front", zorder=3)
 
 
 def side_by_side(costs: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from pandas.api.types import is_numeric_dtype
@@ -79,29 +80,8 @@ def times(
     words = {rows: _name(rows), columns: _name(columns)} | dict(labels or {})
     cells.set_xlabel(words[columns])
     cells.set_ylabel(words[rows])
-    look = looks([_value(value) for value in across])
-    last = float(own["tokens"].max())
-    panels: list[Axes] = []
-    for number, value in enumerate(down):
-        panels.append(figure.add_subplot(grid[number, 1], sharex=panels[0] if panels else None))
-        for other in across:
-            part = runs[(runs[rows] == value) & (runs[columns] == other)]
-            if len(part):
-                _draw_curve(panels[-1], part, look[_value(other)], _value(other), last)
-        panels[-1].set_ylim(-0.06, 1.06)
-        panels[-1].set_yticks([0, 1])
-        panels[-1].tick_params(labelbottom=number == len(down) - 1)
-    panels[0].set_title(f"share of runs below {threshold:g}", fontsize="medium", loc="left")
-    panels[-1].set_xlabel(TOKENS)
-    panels[-1].set_xlim(0, last * 1.02)
-    panels[-1].xaxis.set_major_locator(MaxNLocator(4))
-    panels[-1].xaxis.set_major_formatter(lambda tick, _: count(tick))
-    handles = {line.get_label(): line for panel in panels for line in panel.lines}
-    figure.legend(
-        [handles[_value(value)] for value in across if _value(value) in handles],
-        [f"{_name(columns)} = {_value(value)}" for value in across if _value(value) in handles],
-        loc="outside lower right", ncols=5, frameon=False, handlelength=2.2, columnspacing=1.0,
-    )  # fmt: skip
+    _draw_panels(figure, grid, runs, (rows, down), (columns, across), float(own["tokens"].max()))
+    figure.axes[1].set_title(f"share of runs below {threshold:g}", fontsize="medium", loc="left")
     seeds = f"{int(table['runs'].min())}" if table["runs"].nunique() == 1 else f"{table['runs'].min()} to {table['runs'].max()}"
     cell = f"cells: median tokens until it passes {threshold:g}, and how many of {seeds} seeds do"
     framed = [] if expected is None else ["framed: expected before the runs"]
@@ -152,6 +132,40 @@ def _draw_cells(
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _draw_panels(
+    figure: Figure,
+    grid: GridSpec,
+    runs: pd.DataFrame,
+    rows: tuple[str, list[Any]],
+    columns: tuple[str, list[Any]],
+    last: float,
+) -> None:
+    """Draw a panel of survival curves beside each row of cells, up to `last` tokens, and their legend."""
+    (down, row_values), (across, column_values) = rows, columns
+    look = looks([_value(value) for value in column_values])
+    panels: list[Axes] = []
+    for number, value in enumerate(row_values):
+        panels.append(figure.add_subplot(grid[number, 1], sharex=panels[0] if panels else None))
+        for other in column_values:
+            part = runs[(runs[down] == value) & (runs[across] == other)]
+            if len(part):
+                _draw_curve(panels[-1], part, look[_value(other)], _value(other), last)
+        panels[-1].set_ylim(-0.06, 1.06)
+        panels[-1].set_yticks([0, 1])
+        panels[-1].tick_params(labelbottom=number == len(row_values) - 1)
+    panels[-1].set_xlabel(TOKENS)
+    panels[-1].set_xlim(0, last * 1.02)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(4))
+    panels[-1].xaxis.set_major_formatter(lambda tick, _: count(tick))
+    lines = {line.get_label(): line for panel in panels for line in panel.lines}
+    drawn = [_value(value) for value in column_values if _value(value) in lines]
+    figure.legend(
+        [lines[label] for label in drawn],
+        [f"{_name(across)} = {label}" for label in drawn],
+        loc="outside lower right", ncols=5, frameon=False, handlelength=2.2, columnspacing=1.0,
+    )  # fmt: skip
 
 
 def _frame_expected(axes: Axes, rows: Sequence[Any], columns: Sequence[Any], expected: Expected) -> None:
