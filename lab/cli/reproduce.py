@@ -132,7 +132,8 @@ def _total(plans: Sequence[Plan], workers: int) -> str:
 
     runs, flops = sum(plan.runs or 0 for plan in plans), sum(plan.flops or 0 for plan in plans)
     known = [plan.seconds for plan in plans if plan.seconds is not None]
-    shared = f"about {duration(sum(known) / workers)} with {workers} worker{'s' if workers > 1 else ''}, "
+    about = next((plan.about for plan in plans if plan.stops), plans[0].about)
+    shared = f"{about} {duration(sum(known) / workers)} with {workers} worker{'s' if workers > 1 else ''}, "
     return f"{runs} runs, {shared if len(known) == len(plans) else ''}{flops:.2g} training FLOPs"
 
 

@@ -36,6 +36,13 @@ def test_the_plan_counts_runs_and_writes_nothing(capsys: pytest.CaptureFixture[s
     assert [path.name for path in Path.cwd().iterdir()] == ["s.yaml"]
 
 
+def test_a_plan_of_runs_that_may_end_early_is_an_upper_bound(tmp_path: Path) -> None:
+    stop = {"metric": "loss/all/1", "threshold": 1.0}
+    always, early = (prepare(grid(base={"evaluation": {"stop": each}}), tmp_path).plan() for each in ({}, stop))
+    assert not re.search("at most", always.text(1))
+    assert re.search(r"\nat most about \S+ \w+ with 1 worker .*\nat most \S+ training FLOPs", early.text(1))
+
+
 def test_the_planned_time_agrees_with_a_run(tmp_path: Path) -> None:
     """They agree within a factor of six, since the machine may be busy; the estimate is from 8 steps, the run has 300."""
     width = {"model.width": {"kind": "int", "low": 8, "high": 16, "step": 8}}

@@ -45,6 +45,7 @@ class Plan:
         seconds: Estimated training time, summed over runs; None if their number is unknown or a step is too large to measure.
         flops: Training FLOPs of all runs: exact for a grid, for a search as if its configurations were spread evenly.
         impossible: Why configurations cannot be trained, of those that were tried.
+        stops: Whether runs may end before their last step (`evaluation.stop`): time and FLOPs are then upper bounds.
     """
 
     runs: int | None
@@ -53,6 +54,7 @@ class Plan:
     seconds: float | None
     flops: float | None
     impossible: list[str]
+    stops: bool = False
 
     def text(self, workers: int) -> str:
         """Return a few lines for people."""
@@ -63,22 +65,28 @@ class Plan:
             lines = [
                 f"{self.runs} runs: {self.configurations} configurations x {seeds}",
                 self._time(workers, self.runs),
-                f"{self.flops:.2g} training FLOPs",
+                f"{'at most ' if self.stops else ''}{self.flops:.2g} training FLOPs",
             ]
         if self.impossible:
             gaps = f"{len(self.impossible)} configuration{'s' if len(self.impossible) > 1 else ''}"
             lines.append(f"{gaps} cannot be trained and will be recorded as failed: {self.impossible[0]}")
         return "\n".join(lines)
 
+    @property
+    def about(self) -> str:
+        """The word before an estimated time."""
+        return "at most about" if self.stops else "about"
+
     def _time(self, workers: int, runs: int) -> str:
         if self.seconds is not None:
             return (
-                f"about {duration(self.seconds / min(workers, runs))} with {workers} worker{'s' if workers > 1 else ''}"
+                f"{self.about} {duration(self.seconds / min(workers, runs))} with {workers} worker{'s' if workers > 1 else ''}"
                 f" ({duration(self.seconds)} of training, estimated from {_STEPS} steps)"
             )
+        hours = (self.flops or 0) / (_GPU_FLOPS * _UTILISATION) / 3600
         return (
-            f"about {(self.flops or 0) / (_GPU_FLOPS * _UTILISATION) / 3600:,.0f} GPU-hours at {_UTILISATION:.0%} of an H100's"
-            f" {_GPU_FLOPS / 1e12:.0f} TFLOP/s in bfloat16 (an assumption: a step of this size is not measured here)"
+            f"{self.about} {hours:,.0f} GPU-hours at {_UTILISATION:.0%} of an H100's {_GPU_FLOPS / 1e12:.0f} TFLOP/s in"
+            " bfloat16 (an assumption: a step of this size is not measured here)"
         )
 
 
@@ -104,6 +112,7 @@ def plan(checked: Checked, *, on_gpu: bool) -> Plan:
         seconds=None if trained is None or seconds is None else trained * seconds,
         flops=None if trained is None else trained * flops,
         impossible=[why for _, why in checked.impossible],
+        stops=any(each.evaluation.stop.metric is not None for each in experiments),
     )
 
 
