@@ -216,7 +216,7 @@ def _role_in_words(role: str, role_label: Callable[[str], str] | None) -> str:
 
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
-    """A pattern for each quantity with parts, longer names first."""
+    """Return a pattern for each quantity with parts, longer names first."""
     found = []
     for name in sorted(QUANTITIES, key=len, reverse=True):
         parts = [f"/{_FIELDS[part]}" for part in QUANTITIES[name].parts]

@@ -55,7 +55,7 @@ def end(number: int, _: FrameType | None) -> None:
 
 
 def signal_of(error: KeyboardInterrupt) -> int:
-    """The signal that caused a KeyboardInterrupt."""
+    """Return the signal that caused a KeyboardInterrupt."""
     return error.number if isinstance(error, Ended) else signal.SIGINT
 
 
@@ -91,34 +91,34 @@ def resumable(sentence: str) -> Iterator[None]:
 
 
 def in_notebook() -> bool:
-    """Whether a notebook's kernel runs this process."""
+    """Return whether a notebook's kernel runs this process."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def by_torchrun() -> bool:
-    """Whether torchrun started this process as one of several of a run."""
+    """Return whether torchrun started this process as one of several of a run."""
     return _by_torchrun
 
 
 def by_launcher() -> bool:
-    """Whether this laboratory started this process as one of several of a run."""
+    """Return whether this laboratory started this process as one of several of a run."""
     return _launcher is not None
 
 
 def is_orphan() -> bool:
-    """Whether the process of the run that started this one has ended."""
+    """Return whether the process of the run that started this one has ended."""
     return by_launcher() and str(os.getppid()) != _launcher
 
 
 def rank() -> int:
-    """The number of this process among those that train one run; process 0 writes the run's folder."""
+    """Return the number of this process among those that train one run; process 0 writes the run's folder."""
     number = started_with("RANK") if by_torchrun() else started_with("LOCAL_RANK") if by_launcher() else "0"
     return int(number) if number.isdecimal() else 0
 
 
 def started_with(name: str) -> str:
-    """An environment variable of a launcher as it was when the process began; empty if there was none."""
+    """Return an environment variable of a launcher as it was when the process began; empty if there was none."""
     return _started[name]
 
 

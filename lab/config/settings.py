@@ -55,5 +55,5 @@ def to_plain(value: Any) -> Any:
 
 
 def to_whole(value: Any) -> Any:
-    """A float that is a whole number as that number, everything else as it is."""
+    """Return a float that is a whole number as an int, and everything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

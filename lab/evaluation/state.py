@@ -10,7 +10,7 @@ from torch import nn
 
 
 def has_finite_weights(network: nn.Module) -> bool:
-    """Whether all weights of a network are finite."""
+    """Return whether all weights of a network are finite."""
     return bool(torch.stack([weight.isfinite().all() for weight in network.parameters()]).all())
 
 

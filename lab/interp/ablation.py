@@ -28,16 +28,16 @@ CHOSEN, OTHERS = "chosen", "others"
 
 
 class Targets(NamedTuple):
-    """What a prediction head is asked: R targets.
+    """The R targets of a prediction head.
 
     Attributes:
         head: The prediction head, counted from 1.
-        asked_BT: bool, the positions at which it is asked.
-        tokens_R: int64, the tokens that it has to predict there.
+        positions_BT: bool, the positions at which it predicts them.
+        tokens_R: int64, the tokens to predict there.
     """
 
     head: int
-    asked_BT: Tensor
+    positions_BT: Tensor
     tokens_R: Tensor
 
 
@@ -89,10 +89,10 @@ def find_targets(drawn: Sequences, task: Task, head: int = 1, role: str = "") ->
     role = role or headline_metric(task.headline).role or EVERY_TARGET
     counted_BT = drawn.scored_BT if role == EVERY_TARGET else drawn.roles_BT == task.role(role)
     targets_BT = future_targets(drawn.tokens_BT, counted_BT, head)[-1]
-    asked_BT = targets_BT != IGNORE
-    if not asked_BT.any():
+    positions_BT = targets_BT != IGNORE
+    if not positions_BT.any():
         raise LabError(f"prediction head {head} has no target of the role {role} in these sequences")
-    return Targets(head, asked_BT, targets_BT[asked_BT])
+    return Targets(head, positions_BT, targets_BT[positions_BT])
 
 
 @torch.no_grad()
@@ -220,6 +220,6 @@ def _replacement(clean: Tensor, how: str) -> Tensor:
 def _score(network: Network, inputs_BT: Tensor, targets: Targets, computed: tuple[int, Tensor]) -> tuple[float, float]:
     """Compute accuracy and loss of a prediction head, from the trunk layers that are computed already."""
     hidden_BTD = network(inputs_BT, [targets.head], Context(computed=computed))[0]
-    logits_RV = network.unembedding(hidden_BTD[targets.asked_BT], targets.head).float()
+    logits_RV = network.unembedding(hidden_BTD[targets.positions_BT], targets.head).float()
     accuracy = (logits_RV.argmax(-1) == targets.tokens_R).double().mean()
     return float(accuracy), float(F.cross_entropy(logits_RV.double(), targets.tokens_R))

@@ -52,6 +52,6 @@ def rank_metrics(network: Network, inputs_BT: Tensor, scored_BT: Tensor) -> dict
     sites = {f"trunk.{len(network.trunk) - 1}.residual": "trunk"}
     sites |= {f"final.{head}": f"prediction.{head}" for head in range(1, network.n_future + 1)}
     chunks = [states(network, part_BT, sites) for part_BT in torch.split(inputs_BT, _CHUNK)]
-    asked_BT = before_scored(scored_BT)
-    found = {name: torch.cat([chunk[name] for chunk in chunks])[asked_BT] for name in sites}
+    before_scored_BT = before_scored(scored_BT)
+    found = {name: torch.cat([chunk[name] for chunk in chunks])[before_scored_BT] for name in sites}
     return {str(Metric("effective_rank", site=site)): effective_rank(found[name]) for name, site in sites.items()}

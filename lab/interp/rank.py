@@ -33,6 +33,7 @@ def rank(network: Network, task: Task, *, sequences: int = 512, split: str = "va
     drawn = draw_sequences(network, task, sequences, split, seed)
     sites = residual_sites(network)
     found = states(network, drawn.inputs_BT, sites)
-    asked_BT = before_scored(drawn.scored_BT)
-    rows = [{"site": name, "layer": layer, "value": effective_rank(found[name][asked_BT])} for name, layer in sites.items()]
+    before_scored_BT = before_scored(drawn.scored_BT)
+    ranks = {name: effective_rank(found[name][before_scored_BT]) for name in sites}
+    rows = [{"site": name, "layer": layer, "value": ranks[name]} for name, layer in sites.items()]
     return pd.DataFrame(rows, columns=["site", "layer", "value"])

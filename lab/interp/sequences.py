@@ -60,9 +60,9 @@ def draw_sequences(network: Network, task: Task, sequences: int, split: str, see
 
 def before_scored(scored_BT: Tensor) -> Tensor:
     """Return at which positions the next token is a scored target, (B, T) bool."""
-    asked_BT = scored_BT.roll(-1, 1)
-    asked_BT[:, -1] = False
-    return asked_BT
+    before_scored_BT = scored_BT.roll(-1, 1)
+    before_scored_BT[:, -1] = False
+    return before_scored_BT
 
 
 def check_fit(network: Network, task: Task, sequences: int) -> None:

@@ -32,9 +32,9 @@ def term_targets(
     targets_NBT = visible_BT.new_full((n_future, *visible_BT.shape), IGNORE)
     for term in terms:
         target_BT, role_BT = _ahead(visible_BT, term.distance, IGNORE), _ahead(roles_BT, term.distance, 0)
-        asked_BT = torch.tensor(term.targets(roles))[role_BT] & torch.tensor(term.positions(roles))[roles_BT]
+        asks_BT = torch.tensor(term.targets(roles))[role_BT] & torch.tensor(term.positions(roles))[roles_BT]
         own_BT = targets_NBT[term.head - 1]
-        own_BT.copy_(torch.where(asked_BT & (target_BT != IGNORE), target_BT, own_BT))
+        own_BT.copy_(torch.where(asks_BT & (target_BT != IGNORE), target_BT, own_BT))
     return targets_NBT
 
 

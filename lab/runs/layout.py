@@ -44,7 +44,7 @@ def default_path(experiment: Experiment) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder holds a run."""
+    """Return whether a folder holds a run."""
     return (path / RECORD).is_file()
 
 

@@ -76,7 +76,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock of a file; nothing is written."""
+    """Return whether a living process holds the lock of a file; nothing is written."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def headline(experiment: Experiment) -> str:
-    """The metric whose curve says whether the task is learnt, of the next-token head."""
+    """Return the metric of the next-token head whose curve says whether the task is learnt."""
     return str(headline_metric(experiment.task.headline))
 
 
@@ -46,7 +46,7 @@ def role_label(frame: pd.DataFrame) -> Callable[[str], str] | None:
 
 
 def common_headline(experiments: Sequence[Experiment]) -> str:
-    """The headline that the tasks of several experiments share.
+    """Return the headline that the tasks of several experiments share.
 
     Raises:
         LabError: If they have different ones.
@@ -58,14 +58,14 @@ def common_headline(experiments: Sequence[Experiment]) -> str:
 
 
 def shared_lines(experiments: Sequence[Experiment], metric: str) -> dict[str, float]:
-    """The reference lines of several experiments: a line by its name alone where all agree, else each with its value."""
+    """Return the reference lines of several experiments: one by its name alone where all agree, else each with its value."""
     lines = {line for experiment in experiments for line in reference_lines(experiment, metric).items()}
     names = [name for name, _ in lines]
     return {name if names.count(name) == 1 else f"{name} {value:.2g}": value for name, value in sorted(lines)}
 
 
 def reference_lines(experiment: Experiment, metric: str) -> dict[str, float]:
-    """What a metric is to be read against: plateaus or else `chance` for an accuracy, `floor` (nats) for a loss, if known."""
+    """Return the reference lines of a metric: plateaus or else `chance` of an accuracy, `floor` (nats) of a loss, if known."""
     found = Metric.parse(metric)
     if found.role not in experiment.task.roles:
         return {}

@@ -32,7 +32,7 @@ class Interval(NamedTuple):
 
 
 def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) -> tuple[Floats, Floats, Floats]:
-    """Expanded percentile bootstrap over seeds of the mean at every point.
+    """Compute the expanded percentile bootstrap over seeds of the mean at every point.
 
     Whole curves are resampled, not single points, so that a band keeps each seed's course over time. A plain percentile
     interval is too narrow for few seeds: of 90 % ones 79 % hold the mean of five normal values, 82 % that of eight. Its
@@ -57,14 +57,14 @@ def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) ->
 
 
 def resample(seeds: int, seed: int = 0) -> Floats:
-    """Weights of each of S seeds in every resample with replacement, (RESAMPLES, S); a resample's sum to 1."""
+    """Draw the weights of each of S seeds in every resample with replacement, (RESAMPLES, S); a resample's sum to 1."""
     drawn = np.random.default_rng(seed).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
     weights: Floats = drawn / seeds
     return weights
 
 
 def expanded_percentile(resampled_RP: Floats, level: float, seeds: int) -> Floats:
-    """Ends of the expanded percentile interval of statistics that were resampled R times from S seeds, (2, P)."""
+    """Compute the ends of the expanded percentile interval of statistics that were resampled R times from S seeds, (2, P)."""
     outside = expanded(level, seeds)
     ends: Floats = np.quantile(resampled_RP, [outside, 1 - outside], axis=0)
     return ends
@@ -77,14 +77,14 @@ def expanded(level: float, seeds: int) -> float:
 
 
 def bootstrap_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -> Interval:
-    """Bootstrap interval of a mean, over seeds; see `bootstrap_band`."""
+    """Compute the bootstrap interval of a mean, over seeds; see `bootstrap_band`."""
     values = np.asarray(values, dtype=float)
     low, mean, high = bootstrap_band(values[:, None], level, seed)
     return Interval(float(mean[0]), float(low[0]), float(high[0]), len(values))
 
 
 def escaped_share(escaped: ArrayLike, level: float = LEVEL) -> Interval:
-    """Share of runs that escaped a plateau, with its exact interval (Clopper and Pearson 1934, Biometrika 26).
+    """Compute the share of runs that escaped a plateau, with its exact interval (Clopper and Pearson 1934, Biometrika 26).
 
     Runs on a plateau or off it are two-peaked, so that the interval of a mean covers less than its level; this one covers its
     level or more for any number of runs.
@@ -102,7 +102,7 @@ def escaped_share(escaped: ArrayLike, level: float = LEVEL) -> Interval:
 
 
 def mean_with_interval(values: Sequence[float], digits: int = 3) -> str:
-    """A mean with its interval for a table, as `0.951 [0.93, 0.97]`; below `FEWEST` the values, as `0.396, 0.402 (2 seeds)`."""
+    """Format a mean with its interval, as `0.951 [0.93, 0.97]`; below `FEWEST` the values, as `0.396, 0.402 (2 seeds)`."""
     if len(values) < FEWEST:
         listed = ", ".join(f"{value:.{digits}f}" for value in values)
         return f"{listed} ({counted(len(values), 'seed')})"
@@ -111,7 +111,7 @@ def mean_with_interval(values: Sequence[float], digits: int = 3) -> str:
 
 
 def mean_beside_share(values: Sequence[float], escaped: Sequence[bool], digits: int = 3) -> str:
-    """A mean as `mean_with_interval` shows it, but without an interval where some runs escaped a plateau and some did not.
+    """Format a mean as `mean_with_interval` does, but without an interval where some runs escaped a plateau and some did not.
 
     Such values have two peaks, and the interval of their mean covers less than its level: the share is what has one.
     """
@@ -120,11 +120,11 @@ def mean_beside_share(values: Sequence[float], escaped: Sequence[bool], digits: 
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things, as `1 seed` and `2 seeds`."""
+    """Format a number of things, as `1 seed` and `2 seeds`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def share_with_interval(escaped: Sequence[bool]) -> str:
-    """How many runs escaped, with the exact interval of their share, as `4 of 8 [0.19, 0.81]`."""
+    """Format how many runs escaped, with the exact interval of their share, as `4 of 8 [0.19, 0.81]`."""
     share = escaped_share(escaped)
     return f"{sum(escaped)} of {share.n} [{share.low:.2f}, {share.high:.2f}]"

@@ -198,7 +198,7 @@ def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _labelled(runs: pd.DataFrame, names: Sequence[str]) -> tuple[pd.Series, pd.DataFrame]:
-    """The name of each run's combination of some columns, and a table of the combinations in order."""
+    """Return the name of each run's combination of some columns, and a table of the combinations in order."""
     texts = _texts(runs, names)
     labels = pd.Series(labels_of(texts), index=runs.index, dtype=object)
     ranks = pd.DataFrame({name: texts[name].map(_ranks(runs, name)) for name in names}).sort_values(list(names), kind="stable")

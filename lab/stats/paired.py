@@ -57,7 +57,7 @@ class Comparison(NamedTuple):
 
 
 def paired_comparison(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Comparison:
-    """Mean difference b - a over pairs, with its bootstrap interval and a sign-flip permutation test.
+    """Compute the mean difference b - a over pairs, its bootstrap interval and a sign-flip permutation test.
 
     Under the null hypothesis the sign of each paired difference is arbitrary. The test is exact for up to 14 pairs, and samples
     flips at random for more; the interval is approximate, and the two can disagree.

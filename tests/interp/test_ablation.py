@@ -51,7 +51,7 @@ def targets_of(head: int) -> Targets:
 @torch.no_grad()
 def scores(network: Network, targets: Targets) -> tuple[float, float]:
     """Compute accuracy and loss in a full pass."""
-    logits_RV = network.logits(TOKENS, targets.head)[targets.asked_BT]
+    logits_RV = network.logits(TOKENS, targets.head)[targets.positions_BT]
     hits = (logits_RV.argmax(-1) == targets.tokens_R).double().mean()
     return float(hits), float(F.cross_entropy(logits_RV.double(), targets.tokens_R))
 
