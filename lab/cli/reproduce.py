@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
         epilog=f"studies:\n{listed}\n\n{_SETTINGS}",
     )
     parser.add_argument("name", help="one of those below")
-    parser.add_argument("--scale", default="laptop", help="laptop, or paper where there is one (laptop)")
+    parser.add_argument("--scale", help="laptop, or another one of the study (laptop)")
     parser.add_argument("-o", "--out", metavar="DIR", help="folder for figure, numbers and page (results/NAME)")
     parser.add_argument("--runs", metavar="DIR", help="folder of its sweeps (runs)")
     parser.add_argument("--workers", type=int, help="processes at a time (all cores)")
@@ -57,14 +57,15 @@ def run(arguments: list[str]) -> int:
     if args.workers is not None and args.workers < 1:
         raise LabError(f"reproduce: --workers must be at least 1, not {args.workers}")
     study: Study = load_object(STUDIES[args.name].path, "study")
-    if args.scale not in study.scales:
-        raise LabError(f"{args.name} has no scale {args.scale!r}; it has: {', '.join(study.scales)}")
     out = Path(args.out or f"results/{args.name}")
     if args.join:
         paths = _join(args.name, study, args, settings, out)
-    elif args.plan:
-        return _print_plans(study, args, settings)
     else:
+        args.scale = args.scale or "laptop"
+        if args.scale not in study.scales:
+            raise LabError(f"{args.name} has no scale {args.scale!r}; it has: {', '.join(study.scales)}")
+        if args.plan:
+            return _print_plans(study, args, settings)
         check_folder(out, study.page, force=args.force)
         paths = study.report(args.scale, _train(study, args, settings, out), out)
     for path in paths:
@@ -77,8 +78,10 @@ def _join(name: str, study: Study, args: Namespace, settings: Mapping[str, Any],
     parts = [Path(part) for part in args.join]
     if study.join is None:
         raise LabError(f"reproduce: --join cannot be given: {name} has no parts")
-    if args.plan or settings:
-        raise LabError("reproduce: --join trains nothing, and has no plan and no settings")
+    others = {"--plan": args.plan, "--scale": args.scale, "--workers": args.workers, "--runs": args.runs}
+    given = [name for name, value in others.items() if value] + [f"--{name}" for name in settings]
+    if given:
+        raise LabError(f"reproduce: {given[0]} cannot be given with --join, which trains nothing")
     if out.resolve() in [part.resolve() for part in parts]:
         raise LabError(f"reproduce: --out must be another folder than those of --join, not {out}")
     check_folder(out, study.page, force=args.force)
