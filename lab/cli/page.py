@@ -23,7 +23,7 @@ def add_page_options(parser: Parser, *, lines: bool = False) -> None:
     page = parser.add_argument_group("page")
     page.add_argument("--width", metavar="LENGTH", help="column or page (one or two columns of a paper), or 85mm, 8.5cm, 3.3in")
     page.add_argument("--height", metavar="LENGTH", help="as 60mm (suits the width)")
-    page.add_argument("--style", metavar="STYLE", help="notebook, paper (text of 7 to 8 pt) or talk (large) (notebook)")
+    page.add_argument("--style", metavar="STYLE", help="notebook, paper (text of 7 to 8.5 pt) or talk (large) (notebook)")
     page.add_argument("--title", help="above the figure")
     page.add_argument("--ylim", metavar="LOW,HIGH", help="limits of the first panel's vertical axis (--ylim=-1,1)")
     page.add_argument("--label", action="append", metavar="CONDITION=TEXT", help="as 'n = 1=next token'; may be repeated")

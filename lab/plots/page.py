@@ -55,7 +55,7 @@ class Page:
         title: Above the figure.
         ylim: Limits of the vertical axis of the first panel, and of those that share it.
         labels: New texts by the condition's name in the figure.
-        style: `notebook`, `paper` (text of 7 to 8 points, one or two columns wide) or `talk` (large).
+        style: `notebook`, `paper` (text of 7 to 8.5 points, one or two columns wide) or `talk` (large).
     """
 
     width: str | float | None = None
