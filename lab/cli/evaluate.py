@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cli.arguments import Parser
+from lab.cli.output import track
 from lab.errors import LabError
 from tasks.errors import MismatchError
 
@@ -59,7 +60,7 @@ def run(arguments: list[str]) -> int:
 
     step = int(args.step) if args.step.isdecimal() else args.step
     try:
-        frame = evaluate(args.runs, args.data, step=step, measures=args.measure)
+        frame = evaluate(args.runs, args.data, step=step, measures=args.measure, track=track)
     except MismatchError as error:
         raise LabError(f"{error}; `{_export_command(error)}` writes lines that fit") from error
     _print(frame)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import Parser, setting_names, split_first
 from lab.cli.options import description, function_options
+from lab.cli.output import track
 from lab.cli.page import add_page_options, page_of
 from lab.errors import LabError
 from lab.runs.outputs import PICTURES
@@ -106,7 +107,7 @@ def _frame(name: str, args: Any, options: dict[str, Any]) -> pd.DataFrame:
             raise LabError(f"inspect: {args.runs[0]} is a frame that was measured before: give no options of the measure")
         return read_frame(name, args.runs[0])
     step = args.step if args.step in ("last", "all") or not args.step.isdecimal() else int(args.step)
-    return inspect(name, args.runs, step=step, **options)
+    return inspect(name, args.runs, step=step, track=track, **options)
 
 
 def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from typing import Any, TextIO, cast
@@ -70,6 +70,15 @@ def standard_output() -> Iterator[Output]:
 def write_data(text: str) -> None:
     """Write text that programs read back, in UTF-8 whatever the terminal's encoding."""
     cast(Output, sys.stdout).write_data(text)
+
+
+def track(networks: Sequence[Any]) -> Iterable[Any]:
+    """Iterate over networks; a terminal shows a bar on standard error, which vanishes at the end."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(networks, "measuring", console=console, transient=True, disable=not console.is_terminal)
 
 
 def complain(message: str) -> None:

@@ -20,12 +20,19 @@ from lab.model import Network
 from lab.runs import Run
 from lab.runs.isolation import isolated
 from lab.runs.run import tabulate
-from lab.runs.search import Runs, Step, choose_steps, open_each
+from lab.runs.search import Runs, Step, Track, choose_steps, open_each
 from lab.runs.tables import Row
 from tasks.export import read_file
 
 
-def evaluate(runs: Runs, data: Path | str | None = None, *, step: Step = "last", measures: Sequence[str] = ()) -> pd.DataFrame:
+def evaluate(
+    runs: Runs,
+    data: Path | str | None = None,
+    *,
+    step: Step = "last",
+    measures: Sequence[str] = (),
+    track: Track = iter,
+) -> pd.DataFrame:
     """Measure the networks of runs, on the CPU, in the precision of their training.
 
     At an evaluation point of a run that trained on a CPU the values are those of its `metrics.csv`, if weights are kept in
@@ -38,6 +45,7 @@ def evaluate(runs: Runs, data: Path | str | None = None, *, step: Step = "last",
         step: Which kept weights: the last, all, or those after a number of optimiser steps.
         measures: Keys of `lab.config.evaluation.MEASURES`, or `module:function` of your own; by default losses, accuracies and
             the task's own metrics.
+        track: Iterates over the networks that are measured and may show how far it is, such as `tqdm`.
 
     Returns:
         The columns of `lab.frame`, a row for each (run, step, metric). `tokens` and `seconds` are NaN at a step that is no
@@ -52,8 +60,12 @@ def evaluate(runs: Runs, data: Path | str | None = None, *, step: Step = "last",
     opened = open_each(runs)
     steps = [choose_steps(run, step) for run in opened]
     batches = [_batches(run, data, predictions=not loaded) for run in opened]
-    chosen = zip(opened, steps, batches, strict=True)
-    rows = [_measure(run, own, drawn, loaded) for run, own, drawn in chosen]
+    counts = [{row.step: (row.tokens, row.scored_tokens) for row in run.metrics()} for run in opened]
+    rows: list[list[Row]] = [[] for _ in opened]
+    for place, each in track([(place, each) for place, own in enumerate(steps) for each in own]):
+        values = _measure(opened[place], each, batches[place], loaded)
+        tokens, scored = counts[place].get(each, (math.nan, math.nan))
+        rows[place] += [Row(each, tokens, scored, metric, value) for metric, value in values.items()]
     frame = tabulate(list(zip(opened, rows, strict=True)))
     if data is not None:
         frame.insert(1, "data", Path(data).name)
@@ -69,21 +81,7 @@ def _batches(run: Run, data: Path | str | None, *, predictions: bool) -> dict[st
     return draw_variants(experiment) | (draw_hidden(experiment) if predictions else {})
 
 
-def _measure(
-    run: Run, steps: Sequence[int], batches: Mapping[str, EvaluationBatch], measures: Mapping[str, Measure]
-) -> list[Row]:
-    """Measure a run at some steps."""
-    counts = {row.step: (row.tokens, row.scored_tokens) for row in run.metrics()}
-    return [
-        Row(step, *counts.get(step, (math.nan, math.nan)), metric, value)
-        for step in steps
-        for metric, value in _measure_step(run, step, batches, measures).items()
-    ]
-
-
-def _measure_step(
-    run: Run, step: int, batches: Mapping[str, EvaluationBatch], measures: Mapping[str, Measure]
-) -> dict[str, float]:
+def _measure(run: Run, step: int, batches: Mapping[str, EvaluationBatch], measures: Mapping[str, Measure]) -> dict[str, float]:
     """Measure the weights of a run at one step; its predictions, without measures."""
     network, experiment = run.model(step), run.experiment
     batches = {variant: replace(batch, step=step) for variant, batch in batches.items()}

@@ -14,20 +14,21 @@ from lab.runs.files import report_unreadable
 from lab.runs.frames import check_frame
 from lab.runs.isolation import isolated
 from lab.runs.run import Run, describe
-from lab.runs.search import Runs, Step, choose_steps, open_each
+from lab.runs.search import Runs, Step, Track, choose_steps, open_each
 from tasks.errors import nearest
 
 _NUMBERS = ("n_future", "seed", "step", "tokens", "sequence", "layer", "offset", "attention_head", "query", "key", "value")
 """Columns of frames that hold numbers."""
 
 
-def inspect(name: str, runs: Runs, *, step: Step = "last", **options: str | float) -> pd.DataFrame:
+def inspect(name: str, runs: Runs, *, step: Step = "last", track: Track = iter, **options: str | float) -> pd.DataFrame:
     """Apply an instrument to the networks of runs.
 
     Args:
         name: Of the instrument, a key of `lab.inspection.instruments.INSTRUMENTS`.
         runs: Runs, or folders of runs.
         step: Of which kept weights: the last, all, or those after a number of optimiser steps.
+        track: Iterates over the networks that are measured and may show how far it is, such as `tqdm`.
         options: Of the instrument's measure, such as `sequences=512` or `split="test"`.
 
     Returns:
@@ -45,14 +46,15 @@ def inspect(name: str, runs: Runs, *, step: Step = "last", **options: str | floa
         if option not in options_of(measure):
             raise LabError(f"{name} has no option {option!r}; {nearest(option, options_of(measure))}")
     opened, tokens_of = _readable(open_each(runs))
+    columns = describe(opened).to_dict("records")
     parts = []
-    for run, tokens, (_, columns) in zip(opened, tokens_of, describe(opened).iterrows(), strict=True):
-        for each in choose_steps(run, step):
-            network = run.model(each)
-            with isolated(run.experiment), torch.no_grad(), evaluation_mode(network):
-                part = measure(network, run.experiment.task, **options)
-            before = {**columns, "step": each, "tokens": tokens.get(each)}
-            parts.append(part.assign(**before)[[*before, *instrument.coordinates, "value"]])
+    for place, each in track([(place, each) for place, run in enumerate(opened) for each in choose_steps(run, step)]):
+        run = opened[place]
+        network = run.model(each)
+        with isolated(run.experiment), torch.no_grad(), evaluation_mode(network):
+            part = measure(network, run.experiment.task, **options)
+        before = {**columns[place], "step": each, "tokens": tokens_of[place].get(each)}
+        parts.append(part.assign(**before)[[*before, *instrument.coordinates, "value"]])
     frame = pd.concat(parts, ignore_index=True)
     frame.attrs["instrument"] = name
     return frame

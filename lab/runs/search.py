@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lab.errors import LabError
 from lab.runs.files import report_unreadable
@@ -17,6 +17,8 @@ Runs = Sequence[Run | Path | str] | Run | Path | str
 """Runs, or folders of runs."""
 Step = int | Literal["last", "all"]
 """Which kept weights of a run: the last, all, or those after a number of optimiser steps."""
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+"""Iterates over a sequence, and may show how far it is."""
 
 
 def open_each(runs: Runs) -> list[Run]:

@@ -1,7 +1,9 @@
 """Every instrument on several runs, in Python and as a command."""
 
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -103,6 +105,38 @@ def test_a_frame_has_the_columns_of_its_runs(runs: Path) -> None:
     assert list(frame.columns[:4]) == ["run", "task", "n_future", "seed"]
     assert frame.attrs["instrument"] == "rank"
     assert (frame["tokens"] == 12 * tiny("agreement").positions_per_step).all()
+
+
+class Steps:
+    """Notes how many networks there are, and each as it is measured."""
+
+    def __init__(self) -> None:
+        self.total, self.done = 0, 0
+
+    def __call__(self, networks: Sequence[Any]) -> Iterator[Any]:
+        self.total += len(networks)
+        for each in networks:
+            self.done += 1
+            yield each
+
+
+def test_progress_is_known_network_by_network(runs: Path) -> None:
+    inspected, evaluated = Steps(), Steps()
+    lab.inspect("rank", runs, track=inspected, sequences=4)
+    lab.evaluate(runs, step="all", track=evaluated)
+    assert (inspected.total, inspected.done) == (evaluated.total, evaluated.done) == (4, 4)
+
+
+@pytest.mark.parametrize("command", [["inspect", "rank"], ["evaluate"]])
+def test_a_terminal_shows_a_bar_and_a_log_does_not(
+    command: list[str], runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, str(runs)]) == 0
+    quiet = capsys.readouterr()
+    assert quiet.err == ""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    assert main([*command, str(runs)]) == 0
+    assert "measuring" in capsys.readouterr().err
 
 
 def test_a_run_with_damaged_metrics_does_not_hide_others(
