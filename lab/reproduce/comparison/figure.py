@@ -54,7 +54,8 @@ def draw(families: Mapping[str, Family], frame: pd.DataFrame) -> tuple[Figure, p
             else:
                 values = times_of(family, own)[[CONDITION, "run", "seed", "escaped", "escaped_observed"]]
                 draw_times(axes, conditions, values)
-            axes.set_yticks(range(len(conditions)), conditions)
+            same = axes is not panels_of_row[0] and conditions == list(families[row[row.index(name) - 1]].conditions)
+            axes.set_yticks(range(len(conditions)), [""] * len(conditions) if same else conditions)
             axes.set_title(name, loc="left")
             numbers.append(values.assign(**{FAMILY: name}))
     notes = [TIMES] * any(families[name].escaped is not None for name in names)
@@ -80,8 +81,9 @@ def draw_times(axes: Axes, conditions: Sequence[str], times: pd.DataFrame) -> No
             median = np.sort(np.where(seen, tokens, np.inf))[(len(part) - 1) // 2]
             axes.plot([median, median], [row - 0.38, row + 0.38], color=DARK, linewidth=1.6)
         axes.text(1.02, row, f"{seen.sum()}/{len(part)}", transform=axes.get_yaxis_transform(), va="center", fontsize="small")
-    axes.set_xlabel("tokens seen until the escape, millions")
-    axes.set_xlim(left=0)
+    axes.set_xlabel("million tokens until the escape")
+    last = times["escaped"].max() / 1e6
+    axes.set_xlim(-0.02 * last, 1.05 * last)  # markers at both ends are whole
 
 
 def draw_ends(axes: Axes, conditions: Sequence[str], values: pd.DataFrame) -> None:
