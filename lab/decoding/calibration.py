@@ -1,4 +1,4 @@
-"""How the tokens that head 1 chooses rank among those of the drafting heads: what a tree is derived from.
+"""Ranks of head 1's tokens among the predictions of the drafting heads, from which `derive_tree` makes a tree.
 
 B sequences, T positions, V vocabulary.
 """

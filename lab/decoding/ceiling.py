@@ -1,8 +1,8 @@
-"""The most that independent drafts can give: decoding with prediction heads that know the exact distribution of each token.
+"""The ceiling of independent drafts: decoding with prediction heads that know the exact distribution of each token.
 
-A prediction head of its own cannot know which token head 1 will choose before it. So the best that training on data makes of
-head i is the distribution of the token i positions ahead given the prefix alone, averaged over the tokens between; its drafts
-fail where this average has another mode than the path that head 1 takes. A task with a known distribution gives both exactly.
+An independent prediction head cannot know which tokens head 1 will choose before its own. The best that head i can learn is the
+distribution of the token i positions ahead given the prefix alone, averaged over the tokens between. Its drafts fail where the
+mode of this average differs from head 1's path. A task with a known distribution gives both exactly.
 
 B sequences, T positions, V vocabulary, I prediction heads that draft: heads 2 to `heads`.
 """
@@ -17,7 +17,7 @@ from tasks import Task
 
 
 def distributions_ahead(task: Task, prefix_BT: NDArray[np.int64], heads: int) -> NDArray[np.float64]:
-    """Compute the distribution of each of the next tokens given each prefix, summed over all tokens between.
+    """Compute the distribution of each of the next tokens given each prefix, averaged over all tokens between.
 
     Args:
         task: A task that knows its `next_distribution`. The work grows as V^(heads - 1).
@@ -25,13 +25,13 @@ def distributions_ahead(task: Task, prefix_BT: NDArray[np.int64], heads: int) ->
         heads: How many tokens ahead.
 
     Returns:
-        (heads, B, V).
+        (heads, B, V) float64: at [i, b] of the token i + 1 ahead of prefix b.
 
     Raises:
         LabError: If the task does not know the distribution.
     """
     size, found = len(prefix_BT), []
-    paths, weights, owners = prefix_BT, np.ones(size), np.arange(size)
+    paths, weights, owners = prefix_BT, np.ones(size), np.arange(size)  # continuations, their probabilities, their prefixes
     for _ in range(heads):
         next_NV = task.next_distribution(paths)
         if next_NV is None:
@@ -46,8 +46,10 @@ def distributions_ahead(task: Task, prefix_BT: NDArray[np.int64], heads: int) ->
     return np.stack(found)
 
 
-def write(task: Task, prompts_BP: NDArray[np.int64], length: int, rng: np.random.Generator | None) -> NDArray[np.int64]:
-    """Complete prompts by the task's exact distribution, (B, length): draw tokens, or take the most probable without `rng`."""
+def complete_exactly(
+    task: Task, prompts_BP: NDArray[np.int64], length: int, rng: np.random.Generator | None
+) -> NDArray[np.int64]:
+    """Complete prompts to (B, length) by the task's exact distribution: draw tokens, or without `rng` take the likeliest."""
     tokens_BT = prompts_BP
     while tokens_BT.shape[1] < length:
         next_BV = distributions_ahead(task, tokens_BT, 1)[0]
@@ -69,14 +71,14 @@ def acceptance_chances(
 
     Args:
         task: As of `distributions_ahead`.
-        tokens_BT: Text that `write` has written.
+        tokens_BT: Text that `complete_exactly` has written.
         prompt: P, tokens of the prompts.
         heads: Heads used, 2 or more.
         greedy: Whether the text and the drafts are the most probable tokens.
 
     Returns:
-        (T, B, I): at [t, b, i] of the text's token t + 1 + i, if everything before it is accepted, of the draft that is made
-        with the token at t (which was chosen from the t tokens before it); 0 beyond the text.
+        (T, B, I) float64: at [t, b, i] the probability that the draft made from the first t tokens is accepted at token
+        t + 1 + i, if its earlier tokens are (head 1 chooses token t itself); 0 beyond the text.
     """
     size, length = tokens_BT.shape
     chances_TBI = np.zeros((length, size, heads - 1))

@@ -43,7 +43,7 @@ def complete(
     Args:
         network: In evaluation mode.
         prompts: (B, P) int64, or the tokens of each prompt, of any lengths from 1.
-        new_tokens: Tokens that each sequence gets, unless it stops.
+        new_tokens: Tokens to add to each sequence, unless it stops before.
         stop: The token after which a sequence ends; None for none.
         sampling: How tokens are drawn; None for the most probable one, the smallest id among equals.
         forced: Tokens imposed instead, of prompts of one length; None for none.
@@ -55,11 +55,11 @@ def complete(
     padded = pad(prompts, network.spec.vocabulary, network.embedding.weight.device)
     if new_tokens < 0:
         raise LabError(f"new_tokens must be at least 0, not {new_tokens}")
-    if forced is not None and not padded.is_even:
+    if forced is not None and not padded.same_length:
         raise LabError("forced must be None with prompts of different lengths")
     uniform_BS = uniform(generator_of(sampling), len(padded.lengths_B), new_tokens)
     parts = zip(padded.split(SEQUENCES_AT_ONCE), torch.split(uniform_BS, SEQUENCES_AT_ONCE), strict=True)
-    with torch.inference_mode(network.sites is None):  # a fifth faster than no_grad; an edit may keep what it sees
+    with torch.inference_mode(network.sites is None):  # a fifth faster than no_grad; but an edit may keep activations
         done = [_complete(network, part, stop, sampling, draws_BS, forced) for part, draws_BS in parts]
     return join(done)
 
@@ -72,7 +72,7 @@ def _complete(
     uniform_BS: Tensor,
     forced: Forced | None,
 ) -> Completion:
-    """Complete the sequences of one group of forward passes."""
+    """Complete the sequences of one group, which share their forward passes."""
     P, count = prompts.tokens_BP.shape[1], uniform_BS.shape[1]
     reader = _Reader(network, prompts, P + count)
     ends_B, forwards_B = prompts.lengths_B, torch.zeros_like(prompts.lengths_B)
@@ -110,13 +110,13 @@ class _Reader:
         B, P = prompts.tokens_BP.shape
         self.tokens_BS = F.pad(prompts.tokens_BP, (0, capacity - P))
         self._network, self._ends_B, self._longest = network, prompts.lengths_B, P
-        self._even = prompts.is_even
+        self._same_length = prompts.same_length
         self._sequences_B = torch.arange(B, device=self.tokens_BS.device)
         self._cache = Cache(B, capacity, self.tokens_BS.device) if network.sites is None else None
 
     def append(self, next_B: Tensor) -> None:
         """Add a token to each sequence."""
-        if self._even:
+        if self._same_length:
             self.tokens_BS[:, self._longest] = next_B
         else:
             self.tokens_BS[self._sequences_B, self._ends_B] = next_B
@@ -126,11 +126,11 @@ class _Reader:
         """Compute the next-token logits (B, V) after each sequence's last token."""
         unread_BT = self._unread()
         hidden_BTD = self._network(unread_BT, [1], Context(cache=self._cache))[0]
-        if self._even or unread_BT.shape[1] == 1:
+        if self._same_length or unread_BT.shape[1] == 1:
             last_B1D = hidden_BTD[:, -1:]
         else:
             last_B1D = hidden_BTD[self._sequences_B, self._ends_B - 1, None]
-        if self._cache is not None and not self._even:
+        if self._cache is not None and not self._same_length:
             self._cache.cut(self._ends_B)
         return self._network.unembed(last_B1D, 1)[:, 0]
 
@@ -138,6 +138,6 @@ class _Reader:
         """Return the tokens that the network has to read."""
         if self._cache is None or not self._cache.longest:
             return self.tokens_BS[:, : self._longest]
-        if self._even:
+        if self._same_length:
             return self.tokens_BS[:, self._cache.longest : self._longest]
         return self.tokens_BS[self._sequences_B, self._ends_B - 1, None]

@@ -1,4 +1,4 @@
-"""Where the output of two decoders differs, and how near to a tie their choices were. B sequences, T positions."""
+"""Find where the outputs of two decoders differ, and how near to a tie their choices were. B sequences, T positions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lab.model import Network
 class Difference:
     """The first position at which two decoders differ on a sequence.
 
-    They multiply matrices of other shapes, which may round otherwise: a difference with a gap of the size of rounding is a tie.
+    Decoders multiply matrices of different shapes, which may round differently: a gap of the size of rounding errors is a tie.
 
     Attributes:
-        sequence: The sequence.
-        position: Of the token.
-        gap: Between the two best logits there, given the tokens before it.
+        sequence: Index of the sequence.
+        position: Index of the token in it.
+        gap: Difference of head 1's two largest logits there, given the tokens before it.
     """
 
     sequence: int

@@ -1,4 +1,4 @@
-"""How prediction heads 2..n make the next draft, at the last token that the network has read.
+"""Drafts by prediction heads 2..n at the last token that the network has read.
 
 B sequences, J rows of a pass of which one of each sequence is its last token, M nodes of a tree, V vocabulary.
 """
@@ -20,7 +20,7 @@ from lab.model.stacked import StackedLayers
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """Drafted tokens.
+    """Drafted tokens of each sequence.
 
     Attributes:
         tokens_BM: (B, M) int64, of the nodes of a tree.
@@ -33,11 +33,11 @@ class Draft:
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """What a forward pass leaves for drafts.
+    """The states of a forward pass from which the next draft is made.
 
     Attributes:
         cache: Cut to the tokens that the network has read.
-        inputs_BJD: What prediction heads above 1 read at consecutive positions of each sequence.
+        inputs_BJD: States that prediction heads above 1 read, at consecutive positions of each sequence.
         context: Of these positions.
         hidden: Normed states (B, J, D) of prediction heads 1, 2, ..., those that were computed.
         last_B: (B,) int64, the row of each sequence's last token.
@@ -66,7 +66,7 @@ class Drafter:
         self.is_sampled = sampling is not None and sampling.drafts == "sampled" and tree.is_chain
         self.teacher_forced = kind.teacher_forced
         alone = kind.stackable or (kind.independent and not kind.attends(2))
-        self.together = not alone and not kind.teacher_forced
+        self.with_head_1 = not alone and not kind.teacher_forced
         self.heads = range(2, tree.heads + 1)
         self.stack = StackedLayers(network.heads.layers[1 : tree.heads], "prediction") if kind.stackable else None
         self.widths = [1 + max(path[-1] for path in tree.paths if len(path) == depth) for depth in range(1, tree.heads)]
@@ -74,15 +74,15 @@ class Drafter:
 
     def verify(self, trunk_BRD: Tensor, context: Context) -> tuple[Tensor, ...]:
         """Compute normed states (B, R, D) of head 1, and of the heads that draft if they are computed with it."""
-        heads = range(1, self.tree.heads + 1) if self.together else [1]
-        return self.network.finish(trunk_BRD, context, heads).unbind()
+        heads = range(1, self.tree.heads + 1) if self.with_head_1 else [1]
+        return self.network.forward_heads(trunk_BRD, context, heads).unbind()
 
     def draft(self, done: Pass) -> Draft:
         """Draft tokens after each sequence's root, which is in `tokens_BS` after all tokens that the network has read."""
         if not self.is_sampled and not self.teacher_forced:
             return Draft(self._best(self._logits(done)))
         chosen, probabilities = [], []
-        for depth, logits_BV in enumerate(self._feed_on(done) if self.teacher_forced else self._logits(done)):
+        for depth, logits_BV in enumerate(self._teacher_forced_logits(done) if self.teacher_forced else self._logits(done)):
             if self.sampling is not None and self.is_sampled:
                 probabilities.append(self.sampling.probabilities(logits_BV))
                 tokens_BW = draw(probabilities[-1], uniform(self.generator, len(logits_BV)))[:, None]
@@ -104,28 +104,28 @@ class Drafter:
     def _logits(self, done: Pass) -> Tensor:
         """Compute logits (N, B, V) of the heads above 1 that draft at the last tokens."""
         network, rows_B = self.network, done.cache.sequences_B1[:, 0]
-        if self.together:
+        if self.with_head_1:
             states_NBD = torch.stack([done.hidden[head - 1][rows_B, done.last_B] for head in self.heads])
         elif self.stack is not None:
             states_NBD = network.norm(self.stack(done.inputs_BJD, done.context, done.last_B))
         else:
-            states_NBD = network.finish(done.inputs_BJD[rows_B, done.last_B][:, None], done.context, self.heads)[:, :, 0]
+            states_NBD = network.forward_heads(done.inputs_BJD[rows_B, done.last_B][:, None], done.context, self.heads)[:, :, 0]
         if not network.spec.kind.replicated:
             return network.unembed(states_NBD, 2)
         return torch.stack([network.unembed(each, head) for head, each in zip(self.heads, states_NBD, strict=True)])
 
-    def _feed_on(self, done: Pass) -> Iterator[Tensor]:
+    def _teacher_forced_logits(self, done: Pass) -> Iterator[Tensor]:
         """Compute logits (B, V) of each teacher-forced head, which reads the draft up to then.
 
-        At its last position a head reads the newest draft. It has read the positions since the pass before with drafts, too, or
-        not at all: it reads them again with the right tokens, which overwrites what it kept of them.
+        At its last position a head reads the newest drafted token. It read the positions since the last pass with drafted
+        tokens, or not at all: it reads them again with the accepted tokens, which overwrites the states it kept of them.
         """
         cache, network = done.cache, self.network
         for head in self.heads:
             back = torch.arange(done.inputs_BJD.shape[1] + head - 2, -1, -1, device=cache.lengths_B.device)
             slots_BT = (cache.lengths_B[:, None] + head - 2 - back).clamp(min=0)
             dtype = done.inputs_BJD.dtype
-            place = cache.place_at(slots_BT, cache.longest + head - 1, network.spec.model.n_heads, dtype)
-            context = network.resolve(self.tokens_BS.gather(1, slots_BT), Context(cache=cache, place=place))
-            state_B1D = network.norm(network.heads.feed(head, context, place)[:, -1:])
+            slots = cache.slots_at(slots_BT, cache.longest + head - 1, network.spec.model.n_heads, dtype)
+            context = network.complete_context(self.tokens_BS.gather(1, slots_BT), Context(cache=cache, slots=slots))
+            state_B1D = network.norm(network.heads.compute_head(head, context, slots)[:, -1:])
             yield network.unembed(state_B1D, head)[:, 0]

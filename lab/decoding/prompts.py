@@ -28,7 +28,7 @@ class Padded:
     lengths_B: Tensor
 
     @property
-    def is_even(self) -> bool:
+    def same_length(self) -> bool:
         """Whether all prompts have the same length."""
         return bool((self.lengths_B == self.tokens_BP.shape[1]).all())
 

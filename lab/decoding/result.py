@@ -14,8 +14,8 @@ class Drafts(NamedTuple):
     """Drafts of a sequence, one for each forward pass that checked one; all (E,) int64.
 
     Attributes:
-        sequence: The sequence.
-        position: The position of the first drafted token.
+        sequence: Index of the sequence.
+        position: Position of the first drafted token.
         drafted: Tokens ahead that were drafted and could have been used: neither beyond the last new token nor after a stop.
         accepted: How many of them were accepted: the tokens at `position` and after.
     """
@@ -35,7 +35,7 @@ class Completion:
         prompts: Tokens of each prompt.
         lengths: Tokens of each sequence, prompt and stop token included.
         forwards: Forward passes that each sequence took part in, that over its prompt included.
-        drafts: What was drafted; empty where head 1 decoded alone.
+        drafts: The drafts of all passes; empty where head 1 decoded alone.
     """
 
     tokens_BT: Tensor

@@ -58,12 +58,12 @@ class Sampling:
 
 
 def uniform(generator: torch.Generator, *shape: int) -> Tensor:
-    """Draw the numbers that decide tokens, float64 in [0, 1)."""
+    """Draw the random numbers that select tokens, float64 in [0, 1)."""
     return torch.rand(*shape, generator=generator, dtype=torch.float64)
 
 
 def generator_of(sampling: Sampling | None) -> torch.Generator:
-    """Return a new generator of draws, on the CPU; of nothing that matters for greedy decoding."""
+    """Return a new generator on the CPU, seeded by `sampling`; greedy decoding does not depend on it."""
     return torch.Generator().manual_seed(0 if sampling is None else sampling.seed)
 
 
@@ -73,7 +73,7 @@ def pick(logits: Tensor, sampling: Sampling | None, uniform: Tensor) -> Tensor:
     Args:
         logits: (..., V).
         sampling: None for the most probable token, the smallest id among equals.
-        uniform: (...) float64 in [0, 1), which decide what is drawn.
+        uniform: (...) float64 in [0, 1), which select the tokens.
     """
     return logits.argmax(-1) if sampling is None else draw(sampling.probabilities(logits), uniform)
 

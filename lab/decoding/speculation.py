@@ -37,15 +37,15 @@ def speculate(
 ) -> Completion:
     """Complete sequences as head 1 alone does, in fewer forward passes.
 
-    Greedy output is that of `complete`, and so is sampled output if drafts are greedy (`Sampling.drafts`, and each tree with
-    branches), to rounding: products of other shapes may round otherwise, which matters where two tokens are equally probable.
-    With sampled drafts the output has the same distribution.
+    Greedy output equals that of `complete`, and so does sampled output if drafts are greedy (`Sampling.drafts`, and each tree
+    with branches), up to rounding: products of different shapes may round differently, which matters where two tokens are
+    equally probable. With sampled drafts the output has the same distribution.
 
     Args:
         network: In evaluation mode, with at least `tree.heads` prediction heads.
         prompts: As of `complete`.
         new_tokens: As of `complete`.
-        tree: What is drafted; `Tree.chain(k)` for blockwise drafts of heads 2..k.
+        tree: Shape of the drafts; `Tree.chain(k)` for blockwise drafts of heads 2..k.
         stop: As of `complete`.
         sampling: As of `complete`.
 
@@ -71,7 +71,7 @@ def speculate(
 
 
 class _Verdict(NamedTuple):
-    """What head 1 makes of a draft.
+    """Head 1's verification of a draft.
 
     Attributes:
         accepted_B: (B,) int64, tokens accepted.
@@ -85,9 +85,9 @@ class _Verdict(NamedTuple):
 
 
 class _Speculation:
-    """The state of one group of sequences.
+    """Speculative decoding of one group of sequences, which share their forward passes.
 
-    Of each sequence the network has read `cache.lengths_B` tokens. One more is known, the root of the next draft.
+    The network has read `cache.lengths_B` tokens of each sequence. One more is known, the root of the next draft.
     """
 
     def __init__(
@@ -105,10 +105,10 @@ class _Speculation:
         self.events: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self.steps_J = torch.arange(tree.depth + 1, device=device)
         self.depths_R, self.parents_R = tree.depths.to(device), tree.parents.to(device)
-        self.lines_RJ, self.sees_RR = tree.lines.to(device), tree.sees.to(device)
+        self.paths_RJ, self.mask_RR = tree.path_rows.to(device), tree.mask.to(device)
 
     def run(self, stop: int | None) -> Completion:
-        """Read the prompts, then verify and draft until each sequence has its end."""
+        """Read the prompts, then draft and verify until each sequence is complete."""
         done = self.read_prompts()
         self.end_at(stop, self.prompts.lengths_B)
         while bool((active_B := self.cache.lengths_B + 1 < self.ends_B).any()):
@@ -117,7 +117,7 @@ class _Speculation:
 
     def read_prompts(self) -> Pass:
         """Feed the prompts and keep head 1's next token."""
-        trunk_BPD, context = self.network.begin(self.prompts.tokens_BP, Context(cache=self.cache))
+        trunk_BPD, context = self.network.forward_trunk(self.prompts.tokens_BP, Context(cache=self.cache))
         hidden, last_B = self.drafter.verify(trunk_BPD, context), self.prompts.lengths_B - 1
         logits_B1V = self.network.unembed(hidden[0][self.cache.sequences_B1, last_B[:, None]], 1)
         next_B = pick(logits_B1V[:, 0], self.sampling, self.uniform_BS[:, 0])
@@ -130,13 +130,13 @@ class _Speculation:
         """Verify a draft in one forward pass and keep what head 1 accepts, and its next token."""
         before_B = self.cache.lengths_B
         fed_BR = torch.cat([self.tokens_BS.gather(1, before_B[:, None]), draft.tokens_BM], dim=1)
-        trunk_BRD, context = self.network.begin(fed_BR, self.tree_context())
+        trunk_BRD, context = self.network.forward_trunk(fed_BR, self.tree_context())
         hidden = self.drafter.verify(trunk_BRD, context)
         logits_BRV = self.network.unembed(hidden[0], 1)
         verdict = self.accept_drawn(fed_BR, logits_BRV, draft) if draft.probabilities else self.accept(fed_BR, logits_BRV)
         done = self.keep(trunk_BRD, context, hidden, verdict.accepted_B)
         done = done if self.tree.is_chain else self.keep_path(done, verdict, fed_BR)
-        path_BJ = fed_BR if self.tree.is_chain else fed_BR.gather(1, self.lines_RJ[verdict.row_B])
+        path_BJ = fed_BR if self.tree.is_chain else fed_BR.gather(1, self.paths_RJ[verdict.row_B])
         self.tokens_BS.scatter_(1, before_B[:, None] + self.steps_J, path_BJ)
         after_B = before_B + verdict.accepted_B + 1
         self.tokens_BS.scatter_(1, after_B[:, None], verdict.next_B[:, None])
@@ -147,30 +147,30 @@ class _Speculation:
         return done
 
     def keep(self, trunk_BRD: Tensor, context: Context, hidden: tuple[Tensor, ...], last_B: Tensor) -> Pass:
-        """Return what a forward pass leaves for drafts."""
+        """Return the states of a forward pass from which the next draft is made."""
         return Pass(self.cache, context.head_input(trunk_BRD, 2), replace(context, branch_BTD=None), hidden, last_B)
 
     def tree_context(self) -> Context:
-        """Return the context of a pass over the rows of the tree: each attends to what was read and to its own path."""
+        """Return the context of a pass over the rows of the tree: each attends to the tokens read and to its own path."""
         cache, rows = self.cache, self.tree.rows
         if self.tree.is_chain:
             return Context(cache=cache)
         relative_BE = torch.arange(cache.longest + rows, device=cache.lengths_B.device) - cache.lengths_B[:, None]
         in_tree_BE = (relative_BE >= 0) & (relative_BE < rows)
-        seen_BRE = self.sees_RR[:, relative_BE.clamp(0, rows - 1)].transpose(0, 1) & in_tree_BE[:, None]
+        seen_BRE = self.mask_RR[:, relative_BE.clamp(0, rows - 1)].transpose(0, 1) & in_tree_BE[:, None]
         mask_BRE = seen_BRE | (relative_BE < 0)[:, None]
         return Context(cache.lengths_B[:, None] + self.depths_R, mask_BRE[:, None], cache)
 
     def accept(self, fed_BR: Tensor, logits_BRV: Tensor) -> _Verdict:
-        """Accept the longest path that has head 1's own choices: greedy drafts, which leave its output as it is."""
+        """Accept the longest path whose tokens are head 1's own choices, so that its output stays the same."""
         choice_BR = self.choose(logits_BRV)
         if self.tree.is_chain:
             row_B = (fed_BR[:, 1:] == choice_BR[:, :-1]).long().cumprod(1).sum(1)
             return _Verdict(row_B, row_B, choice_BR.gather(1, row_B[:, None])[:, 0])
         agrees_BR = fed_BR == choice_BR[:, self.parents_R]
         agrees_BR[:, 0] = True
-        path_BR = (agrees_BR[:, None, :] | ~self.sees_RR).all(-1)  # all rows before it on its path as well
-        row_B = (path_BR * self.depths_R).argmax(-1)
+        accepted_BR = (agrees_BR[:, None, :] | ~self.mask_RR).all(-1)  # with all rows before them on their paths
+        row_B = (accepted_BR * self.depths_R).argmax(-1)
         return _Verdict(self.depths_R[row_B], row_B, choice_BR.gather(1, row_B[:, None])[:, 0])
 
     def choose(self, logits_BRV: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ class _Speculation:
     def accept_drawn(self, fed_BR: Tensor, logits_BRV: Tensor, draft: Draft) -> _Verdict:
         """Accept each drawn token with probability min(1, p / q) (Leviathan et al. 2023, algorithm 1).
 
-        p is head 1's probability, q the drafting head's. The token after the accepted ones comes from what p has more than q.
+        p is head 1's probability, q the drafting head's. The token after the accepted ones is drawn from max(0, p - q).
         """
         assert self.sampling is not None
         p_BRV, q_BMV = self.sampling.probabilities(logits_BRV), torch.stack(draft.probabilities, dim=1)
@@ -198,14 +198,14 @@ class _Speculation:
         return _Verdict(accepted_B, accepted_B, next_B)
 
     def keep_path(self, done: Pass, verdict: _Verdict, fed_BR: Tensor) -> Pass:
-        """Move what was computed of the accepted path to the slots after what was read, and leave the rest of the tree."""
-        lines_BJ, first_B1 = self.lines_RJ[verdict.row_B], self.cache.lengths_B[:, None]
+        """Move keys, values and states of the accepted path to the slots after the tokens read; drop the rest of the tree."""
+        rows_BJ, first_B1 = self.paths_RJ[verdict.row_B], self.cache.lengths_B[:, None]
         slots_BJ = first_B1 + self.steps_J
-        self.cache.move(first_B1 + lines_BJ, slots_BJ)
+        self.cache.move(first_B1 + rows_BJ, slots_BJ)
         rows_B1, model = self.cache.sequences_B1, self.network.spec.model
-        place = self.cache.place_at(slots_BJ, self.cache.longest + lines_BJ.shape[1], model.n_heads, done.inputs_BJD.dtype)
-        inputs_BJD, hidden = done.inputs_BJD[rows_B1, lines_BJ], tuple(states[rows_B1, lines_BJ] for states in done.hidden)
-        context = self.network.resolve(fed_BR.gather(1, lines_BJ), Context(cache=self.cache, place=place))
+        slots = self.cache.slots_at(slots_BJ, self.cache.longest + rows_BJ.shape[1], model.n_heads, done.inputs_BJD.dtype)
+        inputs_BJD, hidden = done.inputs_BJD[rows_B1, rows_BJ], tuple(states[rows_B1, rows_BJ] for states in done.hidden)
+        context = self.network.complete_context(fed_BR.gather(1, rows_BJ), Context(cache=self.cache, slots=slots))
         return Pass(self.cache, inputs_BJD, context, hidden, verdict.accepted_B)
 
     def end_at(self, stop: int | None, last_B: Tensor) -> None:
@@ -219,7 +219,7 @@ class _Speculation:
         self.ends_B = self.ends_B.minimum(first_B)
 
     def result(self) -> Completion:
-        """Return the sequences with what was counted."""
+        """Return the completed sequences with their counts of forward passes and drafts."""
         lengths = self.ends_B.tolist()
         inside_BS = torch.arange(self.tokens_BS.shape[1], device=self.ends_B.device) < self.ends_B[:, None]
         tokens_BT = self.tokens_BS.where(inside_BS, 0)[:, : max(lengths)]
@@ -227,7 +227,7 @@ class _Speculation:
         return Completion(tokens_BT, prompts, tuple(lengths), tuple(self.forwards_B.tolist()), self.drafts())
 
     def drafts(self) -> Drafts:
-        """Return what was drafted in each pass."""
+        """Return the drafts of all passes."""
         if not self.events:
             return no_drafts()
         before_EB, accepted_EB, ends_EB, active_EB = (torch.stack(column) for column in zip(*self.events, strict=True))

@@ -54,7 +54,7 @@ class Tree:
 
     @cached_property
     def depth(self) -> int:
-        """The longest path; prediction heads 2 to depth + 1 are used."""
+        """Length of the longest path; prediction heads 2 to depth + 1 are used."""
         return max(map(len, self.paths))
 
     @property
@@ -83,19 +83,19 @@ class Tree:
         return torch.tensor([0, *(self._row(path[:-1]) for path in self.paths)])
 
     @cached_property
-    def lines(self) -> Tensor:
-        """(R, J) int64 with J = depth + 1, the rows from the root to each row; the row itself again to fill up."""
-        lines = []
+    def path_rows(self) -> Tensor:
+        """(R, J) int64 with J = depth + 1, the rows from the root to each row, padded with the row itself."""
+        found = []
         for path in ((), *self.paths):
-            line = [self._row(path[:length]) for length in range(len(path) + 1)]
-            lines.append(line + [line[-1]] * (self.depth - len(path)))
-        return torch.tensor(lines)
+            rows = [self._row(path[:length]) for length in range(len(path) + 1)]
+            found.append(rows + [rows[-1]] * (self.depth - len(path)))
+        return torch.tensor(found)
 
     @cached_property
-    def sees(self) -> Tensor:
-        """(R, R) bool, whether a row (first) attends to another: to itself and to those before it on its path."""
-        sees = torch.zeros(self.rows, self.rows, dtype=torch.bool)
-        return sees.scatter_(1, self.lines, value=True)
+    def mask(self) -> Tensor:
+        """(R, R) bool attention mask: a row (first) attends to itself and to those before it on its path."""
+        mask = torch.zeros(self.rows, self.rows, dtype=torch.bool)
+        return mask.scatter_(1, self.path_rows, value=True)
 
     def to_json(self, n_future: int) -> str:
         """Return the tree as JSON, for a network with `n_future` prediction heads."""
@@ -129,10 +129,10 @@ class Tree:
 
 
 def derive_tree(ranks: Iterable[tuple[int, ...]], nodes: int) -> Tree:
-    """Derive the tree of most expected accepted drafts.
+    """Derive the tree that maximises the expected number of accepted tokens.
 
-    A node is accepted where the right tokens have the ranks of its path: its gain is the share of those positions. The `nodes`
-    paths of the largest gains form a tree, since a path is never more frequent than its parent: a greedy choice is optimal.
+    A node is accepted where the right tokens have the ranks of its path; its gain is the share of such positions. The `nodes`
+    paths of the largest gains form a tree, since a path is never more frequent than its parent: the greedy choice is optimal.
 
     Args:
         ranks: For each position of a calibration the rank of the right token among those of heads 2, 3, ...

@@ -58,7 +58,7 @@ def ablated(network: Network, clean: Mapping[str, Tensor], removed: Iterable[Com
         clean: From `clean_states`, on the sequences that the passes inside read.
         removed: The components.
         how: What takes the place of their activations. `zero`; `mean`: the mean over sequences and positions; `resample`: the
-            activation at the same position of the next sequence of the batch, for the last one that of the first.
+            activation at the same position of the sequence before in the batch, for the first one that of the last.
 
     Raises:
         LabError: If `how` is none of these, or a single sequence is resampled.
@@ -127,9 +127,9 @@ def measure_effects(network: Network, inputs_BT: Tensor, targets: Targets, how: 
 def select_and_test(selection: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """Choose the strongest component of each kind by one table of effects, and return its effects in another.
 
-    What is strongest among many on the same sequences is so in part by chance; measured on others it is not. Against it stands
-    a component drawn at random: of the other attention heads of its layer, or else of the others of its kind. Its expectation
-    is their mean, which has no noise of the draw.
+    The strongest of many components on some sequences is so in part by chance; its effect on other sequences is unbiased. It is
+    compared with a component drawn at random: from the other attention heads of its layer, or else from the others of its kind.
+    That component's expected effect is the mean of theirs, which has no noise of the draw.
 
     Args:
         selection: From `measure_effects`, on the sequences by which the component with the largest loss is chosen.
@@ -162,7 +162,7 @@ def ablation(
     split: str = "validation",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Accuracy and loss without each attention head, attention layer, MLP, layer and prediction head.
+    """Measure accuracy and loss without each attention head, attention layer, MLP, layer and prediction head.
 
     Selection and test are separate with `chosen_on`: the component of each kind with the largest effect on that split is
     measured on `split`, and beside it the mean of those that might have been chosen at random: the other attention heads of its

@@ -35,7 +35,7 @@ def attention(
     split: str = "validation",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Attention weights of every attention head, from every position to itself and to all before it.
+    """Return the attention weights of every attention head, from every position to itself and to all before it.
 
     Args:
         network: Any network.

@@ -32,8 +32,8 @@ class AttentionScore:
             [0, 1]. In prediction head i: to the last occurrence of the token i positions ahead, which it has to predict; in
             teacher-forced heads: to the position where that token was last read.
         copying: Mean correlation, over the tokens of the probe, between a position's attention to each token and the logit that
-            the attention head adds to it there; in [-1, 1]. Olsson et al. ask the same, whether attention to a token makes it
-            more likely, by a ratio of raised logits.
+            the attention head adds to it there; in [-1, 1]. Olsson et al. measure the same, whether attention to a token makes
+            it more likely, by a ratio of raised logits.
         previous_token: Mean attention to the position before, over all positions but the first; in [0, 1].
     """
 
@@ -46,7 +46,7 @@ class AttentionScore:
 
 
 def probe_period(task: Task) -> int:
-    """Return the distance, tokens, at which networks of a task are probed: one that training has shown, if the task knows.
+    """Return the distance, tokens, at which networks of a task are probed: one that occurs in training, if the task states any.
 
     The middle of the distances at which its sequences repeat (`Task.repeats`); else `DEFAULT_PERIOD`, or half of a shorter
     sequence.

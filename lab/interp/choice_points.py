@@ -45,12 +45,12 @@ def attribute_terms(values_NBT: Tensor) -> Tensor:
 
         v(t, i) = sum over s = t + 1 ... t + i of d(s, t + i - s),  d(s, j) = v(s - 1, j + 1) - v(s, j)
 
-    d(s, j) is how much the value about token s + j falls when token s is read. It is in every term about token s + j that is
-    asked before s: n - j of them. So all terms together are the sum over tokens s of
+    d(s, j) is how much the value about token s + j falls when token s is read. It is in every term about token s + j whose
+    position is before s: n - j of them. So all terms together are the sum over tokens s of
 
         w(s) = sum over j = 0 ... n - 1 of (n - j) d(s, j)
 
-    Near the beginning fewer than n - j positions ask. For losses of the optimal predictor d(s, j) is on average the information
+    Near the beginning there are fewer. For losses of the optimal predictor d(s, j) is on average the information
     I(x_s; x_{s+j} | x_1 ... x_{s-1}): H for the token itself, as much for each consequence that is a one-to-one function of it,
     and 0 for all else. Then w(s) / d(s, 0) is `dependent_terms`.
 
@@ -62,10 +62,10 @@ def attribute_terms(values_NBT: Tensor) -> Tensor:
     """
     N, B, T = values_NBT.shape
     weights_BT = values_NBT.new_zeros(B, T)
-    place_T = torch.arange(1, T, device=values_NBT.device)
+    position_T = torch.arange(1, T, device=values_NBT.device)
     for ahead in range(N):
         resolved_BT = values_NBT[ahead, :, :-1] - (values_NBT[ahead - 1, :, 1:] if ahead else 0)
-        weights_BT[:, 1:] += resolved_BT * (place_T + ahead).clamp(max=N).sub(ahead)
+        weights_BT[:, 1:] += resolved_BT * (position_T + ahead).clamp(max=N).sub(ahead)
     return weights_BT
 
 
@@ -73,12 +73,12 @@ def attribute_terms(values_NBT: Tensor) -> Tensor:
 def choice_points(
     network: Network, task: Task, *, sequences: int = 512, split: str = "validation", seed: int = 0
 ) -> pd.DataFrame:
-    """Weight of the tokens of each role in the n-token loss and in its gradient, relative to next-token prediction.
+    """Compute the weight of the tokens of each role in the n-token loss and in its gradient, relative to next-token prediction.
 
     Each term of the loss (a position and a prediction head, all with the same weight) has a value: its loss in nats, or the
     squared norm of its gradient with respect to the logits, |p - y|^2. `attribute_terms` distributes the values over the tokens
-    whose reading resolves them. The weight of a role is what its tokens get, divided by the values of the next-token head about
-    these tokens alone, which is all that they get at n = 1. The optimal predictor's weight is n (n + 1) / 2 where n - 1 tokens
+    whose reading resolves them. The weight of a role is the sum of the values of its tokens, divided by those of the next-token
+    head about these tokens alone, which is the sum at n = 1. The optimal predictor's weight is n (n + 1) / 2 where n - 1 tokens
     or more follow one-to-one from the choice and n positions or more precede it, and n where none follows: for the loss as for
     the gradient, because the distribution of a consequence before the choice is that of the choice. It differs where
     consequences distinguish only some of the choices, near both ends of a sequence, and where heads are worse than the
@@ -105,7 +105,7 @@ def choice_points(
     rows = []
     for quantity, values_NBT in _term_values(network, drawn).items():
         weights_BT, own_BT = attribute_terms(values_NBT), values_NBT[0].roll(1, 1)
-        own_BT[:, 0] = 0  # what was rolled in: nothing is asked about the first token
+        own_BT[:, 0] = 0  # rolled in from the end: no head predicts the first token
         for number, role in enumerate(task.roles[1:], start=1):
             of_role = drawn.roles_BT == number
             weight, own = float(weights_BT[of_role].sum()), float(own_BT[of_role].sum())

@@ -27,7 +27,7 @@ class HeadWeights(NamedTuple):
         queries_HKD: Queries of normed states.
         keys_HKD: Keys.
         values_HKD: Values.
-        out_HDK: What each attention head writes to the residual stream.
+        out_HDK: Output matrices, from each attention head to the residual stream.
     """
 
     queries_HKD: Tensor
@@ -49,9 +49,9 @@ def head_weights(layer: Layer) -> HeadWeights:
 def k_composition(sender: HeadWeights, receiver: HeadWeights, rope: Tensor) -> Tensor:
     """Compute the K-composition of every attention head of an earlier layer with every one of a later layer.
 
-    How much of what a sender writes the receiver's keys read (Elhage et al. 2021, "A mathematical framework for transformer
-    circuits", section on composition): the Frobenius norm of the product of the receiver's query-key matrix and the sender's
-    output-value matrix, as a share of the product of both norms, less that of random matrices:
+    It measures how much of a sender's output the receiver's keys read (Elhage et al. 2021, "A mathematical framework for
+    transformer circuits", section on composition): the Frobenius norm of the product of the receiver's query-key matrix and the
+    sender's output-value matrix, as a share of the product of both norms, less that of random matrices:
 
         |W_QK W_OV| / (|W_QK| |W_OV|) - D^(-1/2)    W_QK = W_Q^T W_K, W_OV = W_O W_V
 
@@ -84,7 +84,7 @@ def k_composition(sender: HeadWeights, receiver: HeadWeights, rope: Tensor) -> T
 
 @torch.no_grad()
 def circuits(network: Network, task: Task, *, sequences: int = 16, seed: int = 0) -> pd.DataFrame:
-    """Scores of every attention head as a part of an induction circuit, and the K-composition of every two on a path.
+    """Score every attention head as a part of an induction circuit, and the K-composition of every two on a path.
 
     Scores are of random tokens that repeat, whatever the task: see `lab.interp.attention_scores`. Offsets of the K-composition
     are all those of the probe.

@@ -15,7 +15,7 @@ from lab.model.context import Edit
 
 @dataclass(frozen=True)
 class Component:
-    """A part of a network, by what it adds to the residual stream or the state that it leaves.
+    """A part of a network, named by its output to the residual stream or by its state.
 
     Attributes:
         kind: `attention head`, `attention` (all attention heads of a layer), `mlp`, `layer` (both), `prediction head` (its

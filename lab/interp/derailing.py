@@ -1,4 +1,4 @@
-"""Where sequences that a network completes itself go wrong, and what happens then.
+"""First errors in sequences that a network completes itself, and the tokens after them.
 
 B sequences, T positions.
 """
@@ -21,12 +21,12 @@ from lab.model import Network
 from tasks import Batch, Task
 
 EVERYWHERE = -1
-"""The position of values that are of all positions."""
+"""The `position` of values over all positions."""
 COLUMNS = ["quantity", "role", "position", "value"]
 
 
 class Judged(NamedTuple):
-    """What a task says of answers, right or wrong; all (B, T).
+    """A task's judgement of answers, right or wrong; all (B, T).
 
     Attributes:
         inside: Whether the answer that was written has a token there.
@@ -45,7 +45,7 @@ class Judged(NamedTuple):
 
 
 def judge_answers(task: Task, batch: Batch, tokens: NDArray[np.int64]) -> Judged:
-    """Compare answers with what the task knows.
+    """Judge answers by the task: by the right answer, or by the consistency of each token with its prefix.
 
     Args:
         task: The task.
@@ -83,7 +83,7 @@ def first_errors(judged: Judged) -> NDArray[np.int64]:
 
 
 def describe_errors(task: Task, batch: Batch, judged: Judged) -> list[tuple[str, str, int, float]]:
-    """Compute the rows of `derailing` that say where first errors stand and what follows them."""
+    """Compute the rows of `derailing` about first errors and the tokens after them."""
     first_B, position = first_errors(judged), np.arange(judged.wrong.shape[1])
     rows = [("any error", "all", EVERYWHERE, float(judged.wrong.any(axis=1).mean()))]
     at_risk = judged.inside & (position <= first_B[:, None])
@@ -120,7 +120,7 @@ def derailing(
     split: str = "validation",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """First errors of answers that the network writes itself, what follows them, and the gap to true prefixes.
+    """Find first errors of answers that the network writes itself, and measure the tokens after them and the exposure gap.
 
     Args:
         network: A network that reads its own tokens.
@@ -166,7 +166,7 @@ def derailing(
 
 
 def _complete(network: Network, drawn: Sequences, sampling: Sampling | None, forced: Forced | None = None) -> Tensor:
-    """Complete the prompts; (B, T), tokens after the longest possible answer as in the batch."""
+    """Complete the prompts to the length of the sequences, (B, T)."""
     begin_B, length = drawn.batch.answer[:, 0].tolist(), drawn.tokens_BT.shape[1]
     prompts = [tokens[:begin] for tokens, begin in zip(drawn.tokens_BT, begin_B, strict=True)]
     written = complete(network, prompts, length - min(begin_B), sampling=sampling, forced=forced).tokens_BT
@@ -174,7 +174,7 @@ def _complete(network: Network, drawn: Sequences, sampling: Sampling | None, for
 
 
 def _imposed(task: Task, drawn: Sequences, role: str) -> Forced | None:
-    """Return what imposes the right tokens of a role, or at the task's choice points; None if nothing is to be imposed."""
+    """Return a function that imposes the right tokens of a role, or at the task's choice points; None without either."""
     if role:
         chosen_BT = drawn.batch.roles == task.role(role)
         if not task.determined and task.floor(role) != 0:
@@ -208,7 +208,7 @@ def _gaps(
     log_probs = {"true": network.logits(drawn.tokens_BT).double().log_softmax(-1)}
     guessed_BT = _choose(log_probs["true"], sampling).cpu().numpy()
     true = judge_answers(task, batch, batch.tokens)
-    at = true.inside & judged.inside & (position <= first_errors(true)[:, None])  # the data's walker can slip itself
+    at = true.inside & judged.inside & (position <= first_errors(true)[:, None])  # answers of the data can have errors, too
     right = {"true": _right_after_truth(task, batch, guessed_BT), "own": ~judged.wrong}
     offset, rows = position - batch.answer[:, :1], []
     places = {EVERYWHERE: at} | {place: at & (offset == place) for place in np.unique(offset[at]).tolist()}

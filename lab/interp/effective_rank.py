@@ -43,7 +43,7 @@ def rank_metrics(network: Network, inputs_BT: Tensor, scored_BT: Tensor) -> dict
 
     Args:
         network: Any network.
-        inputs_BT: (B, T) int64, what it reads.
+        inputs_BT: (B, T) int64, its input.
         scored_BT: (B, T) bool, whether a token counts as a target.
 
     Returns:

@@ -23,7 +23,7 @@ from tasks import Batch, Task
 
 Floats = NDArray[np.float64]
 MOST_TOKENS = 256
-"""Largest vocabulary: the network reads every token as the next one."""
+"""Largest vocabulary: the network has to read each of its tokens as the next one."""
 _CHUNK = 64
 """Sequences in a forward pass."""
 
@@ -89,7 +89,7 @@ def decompose_entropy(joint_RVV: Floats) -> Parts:
 def model_joint(network: Network, prefixes_Bt: Tensor) -> Floats:
     """Compute log q(x, y) = log q_1(x) + log q_1(y | x) of the next two tokens by prediction head 1, run one token further.
 
-    All tokens x are read in one pass: each follows the prefix and sees neither of the others.
+    One pass reads all tokens x: each follows the prefix and attends to none of the others.
 
     Args:
         network: The network; not teacherless, since that one reads hidden tokens.
@@ -100,9 +100,9 @@ def model_joint(network: Network, prefixes_Bt: Tensor) -> Floats:
     """
     count, V = prefixes_Bt.shape[1], network.spec.vocabulary
     device = prefixes_Bt.device
-    place_S = torch.arange(count + V, device=device)
-    mask_SS = (place_S[:, None] >= place_S) & (place_S < count) | torch.eye(count + V, dtype=torch.bool, device=device)
-    context = Context(positions=place_S.clamp(max=count), mask=mask_SS)
+    position_S = torch.arange(count + V, device=device)
+    mask_SS = (position_S[:, None] >= position_S) & (position_S < count) | torch.eye(count + V, dtype=torch.bool, device=device)
+    context = Context(positions=position_S.clamp(max=count), mask=mask_SS)
     chunks = []
     for part_Bt in torch.split(prefixes_Bt, _CHUNK):
         every_BV = torch.arange(V, device=device).expand(len(part_Bt), V)
@@ -116,7 +116,7 @@ def model_joint(network: Network, prefixes_Bt: Tensor) -> Floats:
 def information(
     network: Network, task: Task, *, sequences: int = 128, split: str = "validation", seed: int = 0
 ) -> pd.DataFrame:
-    """Decomposition of the losses of the next two tokens: which part is shared, in the data and in the network.
+    """Decompose the losses of the next two tokens into shared and conditional parts, in the data and in the network.
 
     Averages over the contexts in which both tokens are scored targets, by the role of the next token. The data's joint
     distribution is exact, so that nothing is sampled but the contexts.
@@ -193,7 +193,7 @@ def task_information(task: Task, *, sequences: int = 512, split: str = "validati
 
 
 def _contexts(task: Task, batch: Batch, counts_BT: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.int64], Floats]]:
-    """Find the contexts of which a task knows the joint distribution of the next two tokens.
+    """Find the contexts for which a task states the joint distribution of the next two tokens.
 
     Args:
         task: The task.
@@ -201,7 +201,8 @@ def _contexts(task: Task, batch: Batch, counts_BT: NDArray[np.bool_]) -> Iterato
         counts_BT: Which tokens count as X or Y.
 
     Yields:
-        Position of the last given token; the numbers of the sequences in which X and Y count, (R,); their joint, (R, V, V).
+        Position of the context's last token; indices of the sequences in which X and Y count, (R,); their joint
+        distributions, (R, V, V).
     """
     for position in range(task.length - 2):
         rows_R = np.flatnonzero(counts_BT[:, position + 1] & counts_BT[:, position + 2])

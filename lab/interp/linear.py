@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _PENALTIES = 10.0 ** np.arange(-6, 3)
-"""Penalties to choose from, in units of the mean variance of a direction."""
+"""Candidate penalties, in units of the mean variance of a direction."""
 _LEAST = 1e-12
 """Variance, relative to the largest, below which a direction counts as constant."""
 
@@ -37,7 +37,7 @@ class Spectrum:
 
     @property
     def penalties(self) -> Floats:
-        """Penalties to choose from, in units of variance."""
+        """Candidate penalties, in units of variance."""
         return _PENALTIES * (self.variances_D.mean() or 1.0)
 
 
@@ -48,7 +48,7 @@ class Linear:
     Attributes:
         weights_DK: In the original basis of the states.
         bias_K: The constants.
-        penalty: That was chosen, in units of variance.
+        penalty: The chosen one, in units of variance.
     """
 
     weights_DK: Floats
@@ -76,7 +76,7 @@ def fit_ridge(spectrum: Spectrum, targets_NK: Floats) -> Linear:
 
     Args:
         spectrum: Of the N states.
-        targets_NK: A vector for each.
+        targets_NK: A vector for each state.
     """
     mean_K = targets_NK.mean(axis=0)
     covariance_DK = spectrum.states_ND.T @ (targets_NK - mean_K) / len(targets_NK)

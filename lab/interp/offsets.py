@@ -1,4 +1,4 @@
-"""How many tokens ahead the states of a network can be read: linear probes for the next tokens, by offset."""
+"""Linear probes of a network's states for the coming tokens, by offset."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def offsets(
     split: str = "validation",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Accuracy of linear probes of each layer for the token i later, by the offset i, with controls.
+    """Measure linear probes of each layer for the token i later, by the offset i, with controls.
 
-    One probe is fitted for each layer and offset, on the states before a scored token x_{t+1}, whatever their position t; those
-    for x_{t+i} are the ones of these states after which the sequence has so many tokens. See `lab.interp.probe.probe`.
+    One probe is fitted for each layer and offset, on the states before a scored token x_{t+1} at all positions t from which
+    the sequence has i tokens more. See `lab.interp.probe.probe`.
 
     Args:
         network: Any network.
         task: Its task.
         ahead: Largest offset.
-        role: Role of x_{t+1}; by default that of any scored token.
+        role: Role of x_{t+1}; by default any scored token's.
         sequences: Number of sequences to fit on, and of others to score.
         split: Split that is scored: validation or test.
         seed: Of the sequences, the shuffled labels and the untrained network.

@@ -21,7 +21,7 @@ class Pairs(NamedTuple):
     """Pairs of sequences that differ in one cause, and in the answer that it decides.
 
     Attributes:
-        clean_CT: int64, what the network reads of the originals.
+        clean_CT: int64, the network's inputs of the originals.
         corrupted_CT: int64, the same with the cause changed; up to the answer it differs at one position alone.
         changed_C: int64, that position.
         answer_C: int64, the position of the answer, later than `changed_C`.
@@ -59,7 +59,7 @@ def draw_pairs(network: Network, task: Task, sequences: int, split: str, seed: i
         raise LabError(f"{task.name} has no contrasts: nothing can be patched without code")
     kept = contrast.answer - head >= contrast.changed
     if not kept.any():
-        raise LabError(f"prediction head {head} predicts the answer of {task.name} before it reads what decides it")
+        raise LabError(f"prediction head {head} predicts the answer of {task.name} before it reads the token that decides it")
     number_C, changed_CT = contrast.sequence[kept], contrast.tokens[kept]
     batch = Batch(**{field.name: getattr(drawn.batch, field.name)[number_C] for field in fields(Batch)})
     right_C, wrong_C = (tokens[np.arange(len(tokens)), contrast.answer[kept]] for tokens in (batch.tokens, changed_CT))

@@ -92,8 +92,8 @@ def patch_grid(network: Network, pairs: Pairs, head: int = 1, window: int = 3) -
         if component.kind not in ("layer", "prediction head"):
             for name, where_CT in columns.items():
                 shares = zip(("restored", "removed"), patcher.shares(component, where_CT), strict=True)
-                place = (component.kind, component.site, component.attention_head, name, roles.get(name, ""))
-                rows += [(*place, quantity, value) for quantity, value in shares]
+                where = (component.kind, component.site, component.attention_head, name, roles.get(name, ""))
+                rows += [(*where, quantity, value) for quantity, value in shares]
     return pd.DataFrame(rows, columns=["component", "site", "attention_head", "position", "role", "quantity", "value"])
 
 
@@ -107,7 +107,7 @@ def patching(
     split: str = "validation",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Share of the logit difference that each state carries, by layer, component and position, on contrasts of the task.
+    """Measure the share of the logit difference that each state carries, by layer, component and position, on contrasts.
 
     Args:
         network: Any network.
@@ -135,7 +135,7 @@ def patching(
 
 
 class _Patcher:
-    """Both runs of all pairs, corrupted ones first, and what is patched from each into the other.
+    """Both runs of all pairs, corrupted ones first, with the activations that are patched from each into the other.
 
     Attributes:
         differences: (2 C,) logit differences.
@@ -145,7 +145,7 @@ class _Patcher:
         length = int(pairs.answer_C.max())  # nothing later counts
         self.network, self.head = network, head
         self.inputs = torch.cat([pairs.corrupted_CT, pairs.clean_CT])[:, :length]
-        self.asked = (pairs.answer_C - head).repeat(2)
+        self.positions = (pairs.answer_C - head).repeat(2)  # where the answer is predicted
         matrix = network.unembedding.of_head(head)
         self.directions = (matrix[pairs.right_C] - matrix[pairs.wrong_C]).repeat(2, 1)
         every = [*stream_components(network, head), *components(network, head)]
@@ -153,7 +153,7 @@ class _Patcher:
         self.differences = self._difference(torch.arange(len(self.inputs)), Context())
 
     def shares(self, component: Component, where_CT: Tensor) -> tuple[float, float]:
-        """Return which share of the logit difference a patch restores in the corrupted run and removes from the clean one."""
+        """Compute the shares of the logit difference that a patch restores in the corrupted run and removes from the clean."""
         count = len(where_CT)
         index = where_CT.any(1).nonzero()[:, 0].cpu()
         both, others = torch.cat([index, index + count]), torch.cat([index + count, index])
@@ -178,8 +178,8 @@ class _Patcher:
     def _difference(self, index: Tensor, context: Context) -> Tensor:
         """Compute the logit differences of some of the runs, in float64."""
         hidden_BTD = self.network(self.inputs[index], [self.head], context)[0]
-        asked_BD = hidden_BTD[torch.arange(len(index)), self.asked[index]]
-        differences: Tensor = (asked_BD.double() * self.directions[index].double()).sum(-1)
+        states_BD = hidden_BTD[torch.arange(len(index)), self.positions[index]]
+        differences: Tensor = (states_BD.double() * self.directions[index].double()).sum(-1)
         return differences
 
 

@@ -1,7 +1,7 @@
-"""Path patching: change what one component sends to another directly, and leave all else as it was.
+"""Path patching: change the direct effect of one component on another, and leave all else as it was.
 
 Wang et al. 2023 (arXiv 2211.00593, appendix B); Goldowsky-Dill et al. 2023 (arXiv 2304.05969). The residual stream is a sum, so
-that the direct path from a sender to a receiver is the sender's term in what the receiver reads.
+that the direct path from a sender to a receiver is the sender's term in the receiver's input.
 
 B sequences, T positions, D width, H attention heads, K width of one, V vocabulary.
 """
@@ -36,12 +36,12 @@ def patch_path(
 ) -> Tensor:
     """Compute logits of sequences in which a receiver reads a sender's output from other sequences.
 
-    All components between them send what they did, MLPs included; what comes after the receiver is computed anew.
+    The components between them, MLPs included, keep their outputs; those after the receiver are computed anew.
 
     Args:
         network: The network.
         tokens_BT: int64.
-        sources_BT: int64, whose sender is read, sequence by sequence.
+        sources_BT: int64, from which the sender's output is taken, sequence by sequence.
         sender: An `attention head`, `attention` or `mlp`.
         receiver: An `attention head` of a later layer, or the `prediction head` itself: its state before the final norm.
         through: Which inputs of an attention head change: some of `INPUTS`.
@@ -62,13 +62,13 @@ def patch_path(
         with edited(network, {name: lambda state_BTD: state_BTD + added_BTD}):
             return network.logits(tokens_BT, head)
     (name,) = receiver.activations
-    heard_BTHK = _attend(network, tokens_BT, layers[receiver.site], added_BTD, through)
-    with edited(network, {name: substitute(heard_BTHK, receiver.attention_head)}):
+    patched_BTHK = _attend(network, tokens_BT, layers[receiver.site], added_BTD, through)
+    with edited(network, {name: substitute(patched_BTHK, receiver.attention_head)}):
         return network.logits(tokens_BT, head)
 
 
 def _output(network: Network, tokens_BT: Tensor, sender: Component, layers: dict[str, Layer]) -> Tensor:
-    """Compute what a component adds to the residual stream, (B, T, D)."""
+    """Compute the output of a component to the residual stream, (B, T, D)."""
     (name,) = sender.activations
     found = states(network, tokens_BT, [name])[name]
     if sender.kind != "attention head":
@@ -80,7 +80,7 @@ def _output(network: Network, tokens_BT: Tensor, sender: Component, layers: dict
 
 
 def _attend(network: Network, tokens_BT: Tensor, layer: Layer, added_BTD: Tensor, through: Collection[str]) -> Tensor:
-    """Compute the outputs (B, T, H, K) of a layer's attention heads if some of their inputs read something in addition."""
+    """Compute the outputs (B, T, H, K) of a layer's attention heads if some of their inputs read `added_BTD` as well."""
     after, attention, mlp = (f"{layer.name}.{what}" for what in ("residual", "attention", "mlp"))
     found = states(network, tokens_BT, [after, attention, mlp])
     before_BTD = found[after] - found[attention] - found[mlp]
@@ -89,7 +89,7 @@ def _attend(network: Network, tokens_BT: Tensor, layer: Layer, added_BTD: Tensor
         for each in (before_BTD, before_BTD + added_BTD)
     )
     read_BT3HK = torch.stack([(changed if each in through else plain)[:, :, part] for part, each in enumerate(INPUTS)], dim=2)
-    return attend(read_BT3HK, network.resolve(tokens_BT).rope)
+    return attend(read_BT3HK, network.complete_context(tokens_BT).rope)
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""Linear probes of the residual stream: what is known where, and how many tokens ahead.
+"""Linear probes of the residual stream for latents of the task and coming tokens.
 
 N sequences, T positions, D width, K numbers of a vector, M states (one sequence and position each).
 """
@@ -49,8 +49,8 @@ class _Split:
     states: dict[str, dict[str, NDArray[np.floating]]]
 
 
-class _Place(NamedTuple):
-    """Positions whose states are probed together, and how they are reported; role 0 stands for any."""
+class _Pool(NamedTuple):
+    """Positions whose states are probed together, with their reported `position` and role; role 0 stands for any."""
 
     position: int | str
     positions: list[int]
@@ -58,7 +58,7 @@ class _Place(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """A target in the M states of a place: what a probe is fitted to, the same shuffled, and what it is scored on."""
+    """A target in the M states of a pool: its values for the fit, the same shuffled, and its values for the score."""
 
     name: str
     fitted: Values
@@ -89,7 +89,7 @@ def probe(
     split: str = "validation",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Linear probes of the residual stream for what the task knows and for the next tokens, with controls.
+    """Measure linear probes of the residual stream for latents of the task and the next tokens, with controls.
 
     A probe is fitted on sequences of the split `train` and scored on others: the accuracy of a linear discriminant for classes,
     R^2 of a ridge regression for vectors (`lab.interp.linear`). Prediction heads that read later tokens (`sequential`, from the
@@ -98,7 +98,7 @@ def probe(
     Args:
         network: Any network.
         task: Its task.
-        targets: What is probed for, separated by commas: latents of the task, `token t+1`, `token t+2`, ...; by default all.
+        targets: Targets of probes, separated by commas: latents of the task, `token t+1`, `token t+2`, ...; by default all.
         ahead: Next tokens that are probed for.
         positions: Numbers of positions from 0, separated by commas; by default all.
         pool: Fit a probe for each position, one for all positions before a token of the same role, or one for all positions
@@ -134,12 +134,12 @@ def probe(
     networks = {"none": network, "untrained network": untrained(network, seed)}
     fit, scored = (_read_split(networks, each, task, sites, ahead) for each in drawn)
     rng, rows = np.random.default_rng(seed), list[tuple[Any, ...]]()
-    for place in _places(fit, task, numbers, pool):
-        role = task.roles[place.role] if place.role else ""
-        for of_fit_NT, of_scored_NT, group in _known_together(place, fit, scored, names, rng):
+    for pooled in _pools(fit, task, numbers, pool):
+        role = task.roles[pooled.role] if pooled.role else ""
+        for of_fit_NT, of_scored_NT, group in _known_together(pooled, fit, scored, names, rng):
             for site, layer in sites.items():
                 scores = _probe_site(fit, scored, site, of_fit_NT, of_scored_NT, group)
-                rows += [(site, layer, place.position, role, *each) for each in scores]
+                rows += [(site, layer, pooled.position, role, *each) for each in scores]
     if not rows:
         raise LabError(f"sequences must be larger than {sequences}: no target is known in {_FEWEST} states of each split")
     return pd.DataFrame(rows, columns=COLUMNS).dropna(subset="value", ignore_index=True)
@@ -153,7 +153,7 @@ def untrained(network: Network, seed: int = 0) -> Network:
 
 
 def probe_targets(task: Task, batch: Batch, ahead: int) -> dict[str, Values]:
-    """Return what is probed for at each position: the task's latents, and the tokens 1 to `ahead` later.
+    """Return the targets of probes at each position: the task's latents, and the tokens 1 to `ahead` later.
 
     Returns:
         By name: classes (N, T) int64, -1 where unknown, or vectors (N, T, K) float64, nan where unknown.
@@ -176,7 +176,7 @@ def _read_split(networks: dict[str, Network], drawn: Sequences, task: Task, site
 
 
 def _chosen(targets: str, known: Iterable[str]) -> list[str]:
-    """Return the names of targets that are asked for."""
+    """Read the names of targets from a list with commas; all that are known if it is empty."""
     names = list(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip())) or list(known)
     for name in names:
         if name not in known:
@@ -185,33 +185,33 @@ def _chosen(targets: str, known: Iterable[str]) -> list[str]:
 
 
 def _numbers(positions: str, length: int) -> list[int]:
-    """Return the positions that are asked for."""
+    """Read positions from a list with commas; all if it is empty."""
     words = [word.strip() for word in positions.split(",") if word.strip()]
     if not all(word.isdecimal() and int(word) < length for word in words):
         raise LabError(f"positions must be numbers from 0 to {length - 1}, separated by commas, not {positions!r}")
     return list(dict.fromkeys(map(int, words))) or list(range(length))
 
 
-def _places(fit: _Split, task: Task, numbers: list[int], pool: str) -> list[_Place]:
+def _pools(fit: _Split, task: Task, numbers: list[int], pool: str) -> list[_Pool]:
     if pool == "role":
-        return [_Place("all", numbers, role) for role in range(1, len(task.roles))]
+        return [_Pool("all", numbers, role) for role in range(1, len(task.roles))]
     if pool == "scored":
-        return [_Place("all", numbers, 0)]
+        return [_Pool("all", numbers, 0)]
     same = (fit.next_roles_NT == fit.next_roles_NT[0]).all(axis=0)
-    return [_Place(each, [each], int(fit.next_roles_NT[0, each]) if same[each] else 0) for each in numbers]
+    return [_Pool(each, [each], int(fit.next_roles_NT[0, each]) if same[each] else 0) for each in numbers]
 
 
 def _known_together(
-    place: _Place, fit: _Split, scored: _Split, names: Iterable[str], rng: np.random.Generator
+    pooled: _Pool, fit: _Split, scored: _Split, names: Iterable[str], rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_], list[_Target]]]:
-    """Group the targets that are known in the same states of a place.
+    """Group the targets that are known in the same states of a pool.
 
     Yields:
-        Which states of the fit, (N, T); which that are scored, (N, T); the targets in them.
+        (N, T) bool, the states of the fit; (N, T) bool, those that are scored; the targets in them.
     """
     groups: dict[bytes, tuple[NDArray[np.bool_], NDArray[np.bool_], list[_Target]]] = {}
     for name in names:
-        of_fit_NT, of_scored_NT = (_known(place, split, name) for split in (fit, scored))
+        of_fit_NT, of_scored_NT = (_known(pooled, split, name) for split in (fit, scored))
         if min(of_fit_NT.sum(), of_scored_NT.sum()) >= _FEWEST:
             fitted = fit.targets[name][of_fit_NT]
             target = _Target(name, fitted, rng.permutation(fitted), scored.targets[name][of_scored_NT])
@@ -220,12 +220,12 @@ def _known_together(
     yield from groups.values()
 
 
-def _known(place: _Place, split: _Split, name: str) -> NDArray[np.bool_]:
+def _known(pooled: _Pool, split: _Split, name: str) -> NDArray[np.bool_]:
     values = split.targets[name]
     known_NT = values >= 0 if values.ndim == 2 else np.isfinite(values).all(axis=2)
-    here_NT = np.isin(np.arange(known_NT.shape[1]), place.positions) & known_NT
-    if place.position == "all":
-        here_NT &= split.next_roles_NT == place.role if place.role else split.next_scored_NT
+    here_NT = np.isin(np.arange(known_NT.shape[1]), pooled.positions) & known_NT
+    if pooled.position == "all":
+        here_NT &= split.next_roles_NT == pooled.role if pooled.role else split.next_scored_NT
     return np.asarray(here_NT)
 
 

@@ -17,7 +17,7 @@ from tasks import Task
 
 @torch.no_grad()
 def rank(network: Network, task: Task, *, sequences: int = 512, split: str = "validation", seed: int = 0) -> pd.DataFrame:
-    """Effective rank of the residual stream after every layer, over the positions where a target is scored.
+    """Compute the effective rank of the residual stream after every layer, over the positions where a target is scored.
 
     Args:
         network: Any network.

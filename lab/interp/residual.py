@@ -14,4 +14,4 @@ def residual_sites(network: Network) -> dict[str, int]:
     """
     names = [name for name in site_names(network) if name == "embedding" or name.endswith(".residual")]
     heads = {f"prediction.{head}.residual": network.layers_before(head) + 1 for head in range(1, network.n_future + 1)}
-    return {name: heads.get(name, place) for place, name in enumerate(names)}
+    return {name: heads.get(name, depth) for depth, name in enumerate(names)}

@@ -18,7 +18,7 @@ class Sequences(NamedTuple):
 
     Attributes:
         batch: As the task draws them.
-        inputs_BT: int64, what the network reads: the tokens, with the answer hidden from a teacherless network.
+        inputs_BT: int64, the network's input: the tokens, with the answer hidden from a teacherless network.
         tokens_BT: int64.
         roles_BT: int64, index into `task.roles`.
         scored_BT: bool, whether a token counts as a target.

@@ -25,14 +25,14 @@ class Cache:
         capacity: S, tokens that a sequence can have.
         lengths_B: (B,) int64, tokens of each sequence so far.
         longest: The largest of them.
-        even: Whether all of them are the same.
+        same_length: Whether all sequences have the same length.
         pairs: Keys (after RoPE) and values by the name of an attention, (2, B, H, S, K) each.
         weights: Weights of layers as they multiply with them in a workspace, by the layer's name.
         states: Hidden states that heads keep, by name, (B, S + 1, D) each: those of slot p in row p + 1, zeros in row 0.
     """
 
     def __init__(self, sequences: int, capacity: int, device: torch.device | str = "cpu") -> None:
-        self.capacity, self.longest, self.even = capacity, 0, True
+        self.capacity, self.longest, self.same_length = capacity, 0, True
         self.lengths_B = torch.zeros(sequences, dtype=torch.int64, device=device)
         self.sequences_B1 = torch.arange(sequences, device=device)[:, None]
         self.pairs: dict[str, Tensor] = {}
@@ -41,8 +41,8 @@ class Cache:
         self._workspaces: dict[int, Workspace] = {}
         self._causal: dict[tuple[int, torch.dtype], Tensor] = {}
 
-    def place(self, count: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> Place:
-        """Return the place of the next `count` tokens of each sequence.
+    def next_slots(self, count: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> CacheSlots:
+        """Return the slots of the next `count` tokens of each sequence, with the mask of a pass over them.
 
         Args:
             count: T.
@@ -53,16 +53,16 @@ class Cache:
         begin, end, device = self.longest, self.longest + count, self.lengths_B.device
         if end > self.capacity:
             raise ValueError(f"the cache holds {self.capacity} tokens of a sequence, not {end}")
-        if not self.even:
-            return self.place_at(self.lengths_B[:, None] + torch.arange(count, device=device), end, n_heads, dtype, mask)
-        added = self._even_mask(count, dtype) if mask is None else self._added(mask, n_heads, dtype)
-        return Place(self, n_heads, begin, torch.arange(begin, end, device=device), end, added)
+        if not self.same_length:
+            return self.slots_at(self.lengths_B[:, None] + torch.arange(count, device=device), end, n_heads, dtype, mask)
+        added = self._causal_window(count, dtype) if mask is None else self._added(mask, n_heads, dtype)
+        return CacheSlots(self, n_heads, begin, torch.arange(begin, end, device=device), end, added)
 
-    def place_at(self, slots_BT: Tensor, end: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> Place:
-        """Return the place of tokens at given slots, (B, T) int64, all below `end`; other arguments as of `place`."""
+    def slots_at(self, slots_BT: Tensor, end: int, n_heads: int, dtype: torch.dtype, mask: Tensor | None = None) -> CacheSlots:
+        """Return given slots, (B, T) int64, all below `end`, with their mask; other arguments as of `next_slots`."""
         if mask is None:
             mask = torch.arange(end, device=slots_BT.device) <= slots_BT[:, None, :, None]
-        return Place(self, n_heads, None, slots_BT, end, self._added(mask, n_heads, dtype), self._rows(slots_BT, n_heads))
+        return CacheSlots(self, n_heads, None, slots_BT, end, self._added(mask, n_heads, dtype), self._rows(slots_BT, n_heads))
 
     def move(self, from_BA: Tensor, to_BA: Tensor) -> None:
         """Move everything of some slots to others, (B, A) int64 each: of an accepted path through a tree of drafts."""
@@ -89,7 +89,7 @@ class Cache:
         return self._workspaces[count]
 
     def read_mask(self, n_heads: int, dtype: torch.dtype) -> Tensor:
-        """Return what hides the slots that sequences have not read, (B x H, 1, E) to be added to scores of one query each."""
+        """Return the mask of slots beyond each sequence's length, (B x H, 1, E), added to the scores of one query each."""
         read_BE = torch.arange(self.longest, device=self.lengths_B.device) < self.lengths_B[:, None]
         return self._added(read_BE[:, None, None], n_heads, dtype)
 
@@ -103,10 +103,10 @@ class Cache:
         self.lengths_B = lengths_B
         lengths = lengths_B.tolist()
         self.longest = max(lengths)
-        self.even = min(lengths) == self.longest
+        self.same_length = min(lengths) == self.longest
 
-    def _even_mask(self, count: int, dtype: torch.dtype) -> Tensor | None:
-        """Return the causal mask (T, E) of sequences of one length: a window of one table for each T."""
+    def _causal_window(self, count: int, dtype: torch.dtype) -> Tensor | None:
+        """Return the causal mask (T, E) of sequences of one length: a slice of one table for each T."""
         if count == 1:
             return None
         if (count, dtype) not in self._causal:
@@ -115,7 +115,7 @@ class Cache:
         return self._causal[count, dtype][:, self.capacity - self.longest : self.capacity + count]
 
     def _added(self, mask: Tensor, n_heads: int, dtype: torch.dtype) -> Tensor:
-        """Return a mask as it is added to scores, (T, E) or (B x H, T, E)."""
+        """Convert a mask, bool or float, to one that is added to scores, (T, E) or (B x H, T, E)."""
         if mask.dtype == torch.bool:
             mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
         mask = mask.to(dtype)
@@ -123,14 +123,14 @@ class Cache:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Where a pass stands in a cache, worked out once for all layers.
+class CacheSlots:
+    """The slots of a cache that a forward pass writes, and the mask of those it reads; computed once for all layers.
 
     Attributes:
         cache: The cache.
         n_heads: H.
         begin: First slot, where the new positions of all sequences have the same slots; else None.
-        slots_BT: (B, T) int64, the slot of each new position; (T,) where `begin` is set.
+        indices_BT: (B, T) int64, the slot of each new position; (T,) where `begin` is set.
         end: E, slots up to the last one that any sequence has written.
         mask: Added to the scores, (T, E) or (B x H, T, E): -inf where a position does not attend. None where every position
             attends to all slots.
@@ -141,20 +141,20 @@ class Place:
     cache: Cache
     n_heads: int
     begin: int | None
-    slots_BT: Tensor
+    indices_BT: Tensor
     end: int
     mask: Tensor | None
     rows: Tensor | None = None
     workspace: Workspace | None = None
 
-    def with_workspace(self, workspace: Workspace) -> Place:
-        """Return the place with buffers."""
-        return Place(self.cache, self.n_heads, self.begin, self.slots_BT, self.end, self.mask, self.rows, workspace)
+    def with_workspace(self, workspace: Workspace) -> CacheSlots:
+        """Return these slots with buffers."""
+        return CacheSlots(self.cache, self.n_heads, self.begin, self.indices_BT, self.end, self.mask, self.rows, workspace)
 
-    def with_heads(self, n_heads: int) -> Place:
-        """Return the place for keys and values of another number of attention heads, without a mask."""
-        rows = None if self.rows is None else self.cache._rows(self.slots_BT, n_heads)
-        return Place(self.cache, n_heads, self.begin, self.slots_BT, self.end, None, rows)
+    def with_heads(self, n_heads: int) -> CacheSlots:
+        """Return these slots for keys and values of another number of attention heads, without a mask."""
+        rows = None if self.rows is None else self.cache._rows(self.indices_BT, n_heads)
+        return CacheSlots(self.cache, n_heads, self.begin, self.indices_BT, self.end, None, rows)
 
     def extend(self, name: str, pairs_2BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Write keys (after RoPE) and values of new positions of an attention; return all, (B x H, E, K) each."""
@@ -170,19 +170,19 @@ class Place:
         return keys, values
 
     def keep(self, name: str, states_BTD: Tensor) -> None:
-        """Keep states of new positions, for `recall`."""
+        """Keep states (B, T, D) of new positions, for `recall`."""
         states = self.cache.states
         if name not in states:
             states[name] = states_BTD.new_zeros(len(states_BTD), self.cache.capacity + 1, states_BTD.shape[-1])
-        states[name][self.cache.sequences_B1, self.slots_BT + 1] = states_BTD
+        states[name][self.cache.sequences_B1, self.indices_BT + 1] = states_BTD
 
     def recall(self, name: str, back: int = 1) -> Tensor:
         """Return for each position the state (B, T, D) that is kept of the slot `back` before it, zeros before slot 0."""
-        rows_BT = (self.slots_BT + 1 - back).clamp(min=0).expand(len(self.cache.lengths_B), -1)
+        rows_BT = (self.indices_BT + 1 - back).clamp(min=0).expand(len(self.cache.lengths_B), -1)
         return self.cache.states[name][self.cache.sequences_B1, rows_BT]
 
-    def hide_first(self, count: int, dtype: torch.dtype) -> Place:
-        """Return the place with the first `count` slots hidden from all after them."""
-        hidden = (self.slots_BT[..., None] >= count) & (torch.arange(self.end, device=self.slots_BT.device) < count)
+    def hide_first(self, count: int, dtype: torch.dtype) -> CacheSlots:
+        """Return these slots with a mask that hides the first `count` of a sequence from all after them."""
+        hidden = (self.indices_BT[..., None] >= count) & (torch.arange(self.end, device=self.indices_BT.device) < count)
         added = self.cache._added(~(hidden if hidden.ndim == 2 else hidden[:, None]), self.n_heads, dtype)
         return replace(self, mask=added if self.mask is None else self.mask + added)

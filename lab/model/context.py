@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lab.model.cache import Cache, Place
+from lab.model.cache import Cache, CacheSlots
 
 Edit = Callable[[Tensor], Tensor]
 """Takes an activation and returns what replaces it, of the same shape."""
@@ -29,12 +29,12 @@ class Sites:
     found: dict[str, Tensor]
     wanted: frozenset[str] | None = frozenset()
 
-    def use(self, name: str) -> bool:
+    def uses(self, name: str) -> bool:
         """Return whether an activation is edited or recorded."""
         return name in self.edits or self.wanted is None or name in self.wanted
 
     def visit(self, name: str, activation: Tensor) -> Tensor:
-        """Edit and record an activation as asked; return what the pass goes on with."""
+        """Edit and record an activation; return the one with which the pass continues."""
         if name in self.edits:
             activation = self.edits[name](activation)
         if self.wanted is None or name in self.wanted:
@@ -57,7 +57,7 @@ class Context:
             these layers are not visited.
         detached: Whether prediction heads 2..N send no gradient to the trunk, the embedding, prediction head 1 or the final
             norm. Every kind of heads honours it or raises. The loss detaches the unembedding.
-        place: Where the pass stands in the cache; None for the positions after each sequence.
+        slots: The slots of the cache that the pass writes; None for those after each sequence.
         branch_BTD: Set by the network: the state (B, T, D) that prediction heads 2..N read; None for the trunk's output.
         rope: Set by the network: cosines and sines of the positions, (T, 1, 1, K / 2, 2) or (B, T, 1, 1, K / 2, 2).
         embedded_BTD: Set by the network: token embeddings, for kinds of heads that read tokens ahead.
@@ -69,14 +69,14 @@ class Context:
     cache: Cache | None = None
     computed: tuple[int, Tensor] | None = None
     detached: bool = False
-    place: Place | None = None
+    slots: CacheSlots | None = None
     branch_BTD: Tensor | None = None
     rope: Tensor = _UNSET
     embedded_BTD: Tensor = _UNSET
     sites: Sites | None = None
 
     def visit(self, name: str, activation: Tensor) -> Tensor:
-        """Edit and record an activation if that is asked for."""
+        """Edit and record an activation where `sites` names it; return the one with which the pass continues."""
         return activation if self.sites is None else self.sites.visit(name, activation)
 
     def head_input(self, states: Tensor, head: int) -> Tensor:

@@ -86,7 +86,7 @@ def split_members(matrices: Matrices) -> list[Matrices]:
 
 
 def _shape(network: Network) -> Any:
-    """Return a value that is equal for networks of the same layers, however many of these are prediction heads."""
+    """Return a key that is equal for networks of the same layers, however many of these are prediction heads."""
     model, n_future = network.spec.model, network.n_future
     one_shape = network.spec.kind.continues_trunk and model.head_layer is None
     return (model.heads, len(network.trunk) + n_future) if one_shape else (model.heads, n_future)

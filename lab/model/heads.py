@@ -3,8 +3,8 @@
 B sequences, T positions, D width, N prediction heads, counted from 1: head i predicts token t + i.
 
 A kind is a module with `__init__(spec: NetworkSpec)` and `forward(trunk_BTD, heads, context)`, which returns a list of states
-(B, T, D), one for each head that is asked for:
-- its matrices are `lab.model.layers.Linear`, which know how they start;
+(B, T, D), one for each head in `heads`:
+- its matrices are `lab.model.layers.Linear`, whose `init` says how their weights are drawn;
 - the state of head i goes through `context.visit("prediction.<i>.residual", state)`, as in a `Layer` named `prediction.<i>`;
 - the input of a head above 1 comes from `context.head_input`, which detaches it, or takes it from `model.head_layer`.
 `lab.config.kinds.KINDS` has what each kind costs, docs/heads.md the formulas and counts.
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from lab.errors import LabError
 from lab.model.attention import attention_pattern
-from lab.model.cache import Place
+from lab.model.cache import CacheSlots
 from lab.model.context import Context
 from lab.model.kernels import apply_rope
 from lab.model.layers import Layer, Linear, RmsNorm, RopeCache
@@ -123,8 +123,8 @@ class SequentialHeads(nn.Module):
         self.further = nn.ModuleList(SequentialModule(spec, head) for head in range(2, spec.n_future + 1))
 
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
-        if context.place is not None:
-            return self.continued(trunk_BTD, heads, context, context.place)
+        if context.slots is not None:
+            return self.forward_cached(trunk_BTD, heads, context, context.slots)
         embedded_BTD = context.head_input(context.embedded_BTD, 2)
         states = [self.first(trunk_BTD, context)]
         before_BTD = context.head_input(states[0], 2)
@@ -133,22 +133,22 @@ class SequentialHeads(nn.Module):
             states.append(before_BTD)
         return [states[head - 1] for head in heads]
 
-    def continued(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context, place: Place) -> list[Tensor]:
-        """Compute states from a cache: where token t comes in, head i has its state at position t - i + 1.
+    def forward_cached(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context, slots: CacheSlots) -> list[Tensor]:
+        """Compute states from a cache: when token t is fed, head i computes its state at position t - i + 1.
 
         So each head has a state for each token that is fed. The first i - 1 of a sequence mean nothing.
         """
         states = [self.first(trunk_BTD, context)]
-        place.keep("prediction.1", states[0])
+        slots.keep("prediction.1", states[0])
         for head in range(2, max(heads) + 1):
-            states.append(self.feed(head, context, place))
+            states.append(self.compute_head(head, context, slots))
         return [states[head - 1] for head in heads]
 
-    def feed(self, head: int, context: Context, place: Place) -> Tensor:
-        """Compute the states of a head above 1 at a place from its tokens and the states that the head before kept."""
-        context = replace(context, place=place.hide_first(head - 1, context.embedded_BTD.dtype))
-        state_BTD: Tensor = self.further[head - 2](place.recall(f"prediction.{head - 1}"), context.embedded_BTD, context)
-        place.keep(f"prediction.{head}", state_BTD)
+    def compute_head(self, head: int, context: Context, slots: CacheSlots) -> Tensor:
+        """Compute the states of a head above 1 at some slots from their tokens and the states that the head before kept."""
+        context = replace(context, slots=slots.hide_first(head - 1, context.embedded_BTD.dtype))
+        state_BTD: Tensor = self.further[head - 2](slots.recall(f"prediction.{head - 1}"), context.embedded_BTD, context)
+        slots.keep(f"prediction.{head}", state_BTD)
         return state_BTD
 
 
@@ -158,11 +158,11 @@ def shift_back(states_BTD: Tensor, ahead: int) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """x + SiLU(W x), with W from zero."""
+    """x + SiLU(W x), with W = 0 at initialisation."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.from_zero = Linear(width, width, start="zero")
+        self.from_zero = Linear(width, width, init="zero")
 
     def forward(self, states_BTD: Tensor) -> Tensor:
         return states_BTD + F.silu(self.from_zero(states_BTD))
@@ -216,11 +216,16 @@ class JointAttention(nn.Module):
         self.n_heads = model.n_heads
         self.state_norm = RmsNorm(model.width, model.norm_epsilon)
         self.qkv = Linear(model.width, 3 * model.width)
-        self.out = Linear(model.width, model.width, start="zero")
+        self.out = Linear(model.width, model.width, init="zero")
         self.rope = RopeCache(model.width // model.n_heads, model.rope_base)
 
     def forward(self, states_BTD: Tensor, tokens_BTND: Tensor) -> Tensor:
-        """Return what the attention adds at each entry, (B, T, N, D)."""
+        """Compute the output at each entry, (B, T, N, D), which heads add to their state.
+
+        Args:
+            states_BTD: Trunk states.
+            tokens_BTND: Embeddings of the tokens t to t + N - 1 of each position t.
+        """
         N = tokens_BTND.shape[2]
         entries_BTND = self.state_norm(states_BTD)[:, :, None] / 2 + tokens_BTND
         qkv_XN3HK = self.qkv(entries_BTND).flatten(0, 1).unflatten(-1, (3, self.n_heads, -1))
@@ -248,8 +253,8 @@ class JointHeads(nn.Module):
         self.attention = JointAttention(spec) if spec.n_future > 1 else None
 
     def forward(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context) -> list[Tensor]:
-        if context.place is not None:
-            return self.continued(trunk_BTD, heads, context, context.place)
+        if context.slots is not None:
+            return self.forward_cached(trunk_BTD, heads, context, context.slots)
         states = [trunk_BTD] * self.n_future
         if self.attention is not None and max(heads) > 1:
             state_BTD, embedded_BTD = (context.head_input(each, 2) for each in (trunk_BTD, context.embedded_BTD))
@@ -258,16 +263,16 @@ class JointHeads(nn.Module):
             states[1:] = [state_BTD + each_BTD for each_BTD in added[1:]]
         return [context.visit(f"prediction.{head}.residual", states[head - 1]) for head in heads]
 
-    def continued(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context, place: Place) -> list[Tensor]:
-        """Compute states from a cache, each where its last token comes in, as `SequentialHeads.continued`."""
-        place.keep("prediction.1", trunk_BTD)
-        return [trunk_BTD if head == 1 else self.feed(head, context, place) for head in heads]
+    def forward_cached(self, trunk_BTD: Tensor, heads: Sequence[int], context: Context, slots: CacheSlots) -> list[Tensor]:
+        """Compute states from a cache, each when its last token is fed, as `SequentialHeads.forward_cached`."""
+        slots.keep("prediction.1", trunk_BTD)
+        return [trunk_BTD if head == 1 else self.compute_head(head, context, slots) for head in heads]
 
-    def feed(self, head: int, context: Context, place: Place) -> Tensor:
-        """Compute the states of a head above 1 at a place from its tokens and what is kept of the positions before."""
+    def compute_head(self, head: int, context: Context, slots: CacheSlots) -> Tensor:
+        """Compute the states of a head above 1 at some slots from their tokens and the states kept of earlier positions."""
         assert self.attention is not None
-        place.keep("prediction.tokens", context.embedded_BTD)
-        tokens_BTND = torch.stack([place.recall("prediction.tokens", back) for back in reversed(range(head))], dim=2)
-        state_BTD = place.recall("prediction.1", head - 1)
+        slots.keep("prediction.tokens", context.embedded_BTD)
+        tokens_BTND = torch.stack([slots.recall("prediction.tokens", back) for back in reversed(range(head))], dim=2)
+        state_BTD = slots.recall("prediction.1", head - 1)
         added_BTND: Tensor = self.attention(state_BTD, tokens_BTND)
         return state_BTD + added_BTND[:, :, -1]

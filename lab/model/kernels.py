@@ -1,4 +1,4 @@
-"""Operations that plain torch is slow at on a CPU, written so that each array is read and written once.
+"""Operations that are slow in plain torch on a CPU, written so that each array is read and written once.
 
 The tests compare each with plain torch. Under autocast they compute in its dtype, as products do. Measurements are in
 docs/performance.md.
@@ -21,7 +21,7 @@ def product_dtype(states: Tensor) -> torch.dtype:
 
 
 class _RmsNorm(torch.autograd.Function):
-    """x / sqrt(mean(x^2) + epsilon) * weight along the last dimension."""
+    """x / sqrt(mean(x^2) + epsilon) * weight along the last dimension, with a backward pass by hand."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:

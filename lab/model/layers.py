@@ -11,23 +11,23 @@ from torch.nn import functional as F
 from lab.config import ModelSettings
 from lab.config.cost import inner_width
 from lab.model.attention import attend, attention_pattern
-from lab.model.cache import Place
+from lab.model.cache import CacheSlots
 from lab.model.context import Context
 from lab.model.kernels import apply_rope, gated_unit, rms_norm
 from lab.model.workspace import Workspace
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` without bias that knows how it starts. All matrices of trunk and prediction heads are of this class.
+    """`nn.Linear` without bias, with its rule of initialisation. All matrices of trunk and prediction heads are of this class.
 
     Attributes:
         start: `normal`: variance 1 / inputs; `residual`, for what is added to the residual stream: that, divided by the number
             of writers to the stream; `zero`.
     """
 
-    def __init__(self, inputs: int, outputs: int, start: Literal["normal", "residual", "zero"] = "normal") -> None:
+    def __init__(self, inputs: int, outputs: int, init: Literal["normal", "residual", "zero"] = "normal") -> None:
         super().__init__(inputs, outputs, bias=False)
-        self.start = start
+        self.init = init
 
     def initialise(self, writers: int) -> None:
         """Draw the weights.
@@ -35,7 +35,7 @@ class Linear(nn.Linear):
         Args:
             writers: Attention blocks and MLPs that add to the residual stream on the next-token path.
         """
-        scale = {"normal": 1.0, "residual": writers**-0.5, "zero": 0.0}[self.start]
+        scale = {"normal": 1.0, "residual": writers**-0.5, "zero": 0.0}[self.init]
         nn.init.normal_(self.weight, std=self.in_features**-0.5 * scale)
 
 
@@ -57,7 +57,7 @@ class RmsNorm(nn.Module):
 
 
 class RopeCache(nn.Module):
-    """Cosines and sines of rotary positions (Su et al. 2021), extended when a longer sequence comes.
+    """Cosines and sines of rotary positions (Su et al. 2021), extended for each longer sequence.
 
     Interleaved convention: features 2k and 2k + 1 are a pair, as in the paper. `transformers` pairs k with k + K/2, which is
     the same up to the order of each attention head's query and key features.
@@ -104,7 +104,7 @@ class Attention(nn.Module):
         super().__init__()
         self.n_heads, self.name = n_heads, name
         self.qkv = Linear(width, 3 * width)
-        self.out = Linear(width, width, start="residual")
+        self.out = Linear(width, width, init="residual")
 
     def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
         qkv_BT3HK = self.qkv(states_BTD).unflatten(-1, (3, self.n_heads, -1))
@@ -114,28 +114,28 @@ class Attention(nn.Module):
             heads_BTHK = context.visit(f"{self.name}.heads", self._attend_at_sites(qkv_BT3HK, context))
         return context.visit(self.name, self.out(heads_BTHK.flatten(2)))
 
-    def continued(self, states_BTD: Tensor, context: Context, place: Place) -> Tensor:
-        """Let new positions attend to cached ones and themselves; return the attention heads' outputs (B, T, D)."""
+    def forward_cached(self, states_BTD: Tensor, context: Context, slots: CacheSlots) -> Tensor:
+        """Attend from new positions to cached ones and themselves; return the attention heads' outputs (B, T, D)."""
         B, T, D = states_BTD.shape
         H, scale = self.n_heads, (D // self.n_heads) ** -0.5
         qkv_BT3HK = self.qkv(states_BTD).view(B, T, 3, H, -1)
         queries_BTHK, keys_BTHK = apply_rope(qkv_BT3HK[:, :, :2], context.rope).unbind(2)
         values_BTHK = qkv_BT3HK[:, :, 2]
-        keys, values = place.extend(self.name, torch.stack([keys_BTHK, values_BTHK]).transpose(2, 3))
+        keys, values = slots.extend(self.name, torch.stack([keys_BTHK, values_BTHK]).transpose(2, 3))
         queries = queries_BTHK.transpose(1, 2).flatten(0, 1)
-        if place.mask is None:
+        if slots.mask is None:
             scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
         else:
-            scores = torch.baddbmm(place.mask, queries, keys.transpose(1, 2), alpha=scale)
+            scores = torch.baddbmm(slots.mask, queries, keys.transpose(1, 2), alpha=scale)
         mixed = torch.bmm(scores.softmax(-1).to(values.dtype), values)
         return mixed.view(B, H, T, -1).transpose(1, 2).flatten(2)
 
     def _attend_at_sites(self, qkv_BT3HK: Tensor, context: Context) -> Tensor:
-        """Compute what `attend` does, with values and pattern edited and recorded; by the same kernel if none is edited."""
+        """Attend as `attend` does, with values and pattern edited and recorded; by the same kernel if none is edited."""
         assert context.sites is not None
         values_name, pattern_name = f"{self.name}.values", f"{self.name}.pattern"
         values_BTHK = context.visit(values_name, qkv_BT3HK[:, :, 2])
-        if not context.sites.use(pattern_name) and values_name not in context.sites.edits:
+        if not context.sites.uses(pattern_name) and values_name not in context.sites.edits:
             return attend(qkv_BT3HK, context.rope, context.mask)
         queries, keys = apply_rope(qkv_BT3HK[:, :, :2], context.rope).transpose(1, 3).unbind(2)
         pattern_BHTT = context.visit(pattern_name, attention_pattern(queries, keys, context.mask))
@@ -153,7 +153,7 @@ class Swiglu(nn.Module):
         inner = inner or inner_width(width, "swiglu")
         self.gate = Linear(width, inner)
         self.up = Linear(width, inner)
-        self.down = Linear(inner, width, start="residual")
+        self.down = Linear(inner, width, init="residual")
 
     def forward(self, states_BTD: Tensor) -> Tensor:
         return gated_unit(states_BTD, self.gate.weight, self.up.weight, self.down.weight)
@@ -166,7 +166,7 @@ class Gelu(nn.Module):
         super().__init__()
         inner = inner or inner_width(width, "gelu")
         self.up = Linear(width, inner)
-        self.down = Linear(inner, width, start="residual")
+        self.down = Linear(inner, width, init="residual")
 
     def forward(self, states_BTD: Tensor) -> Tensor:
         out: Tensor = self.down(F.gelu(self.up(states_BTD)))
@@ -204,10 +204,10 @@ class Layer(nn.Module):
         self.mlp = MLPS[settings.mlp](settings.width, settings.inner_width)
 
     def forward(self, states_BTD: Tensor, context: Context) -> Tensor:
-        if context.place is not None and context.place.workspace is not None:
-            return self._step(states_BTD, context, context.place, context.place.workspace)
-        if context.place is not None:
-            heads_BTD = self.attention.continued(self.attention_norm(states_BTD), context, context.place)
+        if context.slots is not None and context.slots.workspace is not None:
+            return self._step(states_BTD, context, context.slots, context.slots.workspace)
+        if context.slots is not None:
+            heads_BTD = self.attention.forward_cached(self.attention_norm(states_BTD), context, context.slots)
             states_BTD = states_BTD + self.attention.out(heads_BTD)
             out_BTD: Tensor = states_BTD + self.mlp(self.mlp_norm(states_BTD))
             return out_BTD
@@ -215,21 +215,21 @@ class Layer(nn.Module):
         states_BTD = states_BTD + context.visit(f"{self.name}.mlp", self.mlp(self.mlp_norm(states_BTD)))
         return context.visit(f"{self.name}.residual", states_BTD)
 
-    def _step(self, states_BTD: Tensor, context: Context, place: Place, space: Workspace) -> Tensor:
-        """Compute what `forward` does with a place, in buffers that are already there."""
+    def _step(self, states_BTD: Tensor, context: Context, slots: CacheSlots, space: Workspace) -> Tensor:
+        """Compute the output of `forward` from a cache, in the preallocated buffers of a workspace."""
         (B, T, D), attention = states_BTD.shape, self.attention
         H, states_RD = attention.n_heads, states_BTD.view(B * T, D)
-        weights = place.cache.weights.get(self.name)
+        weights = slots.cache.weights.get(self.name)
         if weights is None:
-            weights = place.cache.weights[self.name] = self._weights(space)
+            weights = slots.cache.weights[self.name] = self._weights(space)
         torch.mm(space.norm(states_RD, weights.attention_norm_D), weights.qkv_DE, out=space.qkv_RE)
-        space.turned.mul_(torch.view_as_complex(context.rope))
-        keys, values = place.extend(attention.name, space.pairs_2BHTK)
+        space.qk_complex.mul_(torch.view_as_complex(context.rope))
+        keys, values = slots.extend(attention.name, space.pairs_2BHTK)
         queries, scale = space.queries_BHTK.reshape(B * H, T, D // H), (D // H) ** -0.5
-        if place.mask is None:
+        if slots.mask is None:
             scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
         else:
-            scores = torch.baddbmm(place.mask, queries, keys.transpose(1, 2), alpha=scale)
+            scores = torch.baddbmm(slots.mask, queries, keys.transpose(1, 2), alpha=scale)
         mixed = torch.bmm(torch.softmax(scores, -1), values)
         mixed_RD = mixed.view(B, D) if T == 1 else mixed.view(B, H, T, -1).transpose(1, 2).reshape(B * T, D)
         states_RD = torch.addmm(states_RD, mixed_RD, weights.out_DD)

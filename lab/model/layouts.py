@@ -1,4 +1,4 @@
-"""Published layouts of a Llama's weights: their names, and the order of the features that rotary positions turn.
+"""Published layouts of a Llama's weights: their names, and which features rotary positions pair.
 
 B sequences, D width, H attention heads, K width of one attention head, N prediction heads, V vocabulary.
 """
@@ -30,7 +30,7 @@ class Layout:
         head: Of the layer of prediction head 2 + i.
         layer: Names within a layer, of the weights that ours have as well, by our names.
         projections: Names within a layer of the matrices of queries, keys and values.
-        halves: Whether rotary positions turn features k and k + K/2 of an attention head; else 2k and 2k + 1, as ours do.
+        halves: Whether rotary positions pair features k and k + K/2 of an attention head; else 2k and 2k + 1, as ours do.
     """
 
     embedding: str

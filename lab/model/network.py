@@ -21,8 +21,8 @@ from lab.model.spec import NetworkSpec
 from lab.model.unembedding import Unembedding
 from lab.registry import load_object
 
-FEW = 32
-"""New tokens of a sequence up to which a pass uses a workspace."""
+WORKSPACE_TOKENS = 32
+"""Most new tokens of each sequence with which a pass uses a workspace."""
 
 
 class Network(nn.Module):
@@ -77,21 +77,23 @@ class Network(nn.Module):
         if context is not None and context.computed is not None:
             self._check_computed(context.computed[0], heads)
         if context is not None and context.cache is not None:
-            if self.spec.kind.teacher_forced and max(heads) > 1 and not hasattr(self.heads, "continued"):
+            if self.spec.kind.teacher_forced and max(heads) > 1 and not hasattr(self.heads, "forward_cached"):
                 raise LabError(f"heads must be [1] with a cache, not {list(heads)}: the others read tokens ahead")
             with torch.no_grad():
-                hidden_NBTD = self.finish(*self.begin(tokens_BT, context), heads)
+                hidden_NBTD = self.forward_heads(*self.forward_trunk(tokens_BT, context), heads)
             context.cache.advance(tokens_BT.shape[1])
             return hidden_NBTD
-        return self.finish(*self.begin(tokens_BT, context, self.layers_before(min(heads))), heads)
+        return self.forward_heads(*self.forward_trunk(tokens_BT, context, self.layers_before(min(heads))), heads)
 
     def layers_before(self, head: int) -> int:
         """Return the number of trunk layers whose output a prediction head, counted from 1, reads."""
         return len(self.trunk) if head == 1 else self.head_layer
 
-    def begin(self, tokens_BT: Tensor, context: Context | None = None, layers: int | None = None) -> tuple[Tensor, Context]:
-        """Compute the output (B, T, D) of the trunk, or of its first `layers`, with the completed context for `finish`."""
-        context = self.resolve(tokens_BT, context)
+    def forward_trunk(
+        self, tokens_BT: Tensor, context: Context | None = None, layers: int | None = None
+    ) -> tuple[Tensor, Context]:
+        """Compute the output (B, T, D) of the trunk, or of its first `layers`; and complete the context for `forward_heads`."""
+        context = self.complete_context(tokens_BT, context)
         done, states_BTD = context.computed or (0, context.embedded_BTD)
         for number, layer in list(enumerate(self.trunk))[done:layers]:
             if number == self.head_layer:
@@ -99,8 +101,8 @@ class Network(nn.Module):
             states_BTD = layer(states_BTD, context)
         return states_BTD, context
 
-    def finish(self, trunk_BTD: Tensor, context: Context, heads: Sequence[int]) -> Tensor:
-        """Compute what `forward` does from what `begin` returns: normed states (heads, B, T, D) of prediction heads."""
+    def forward_heads(self, trunk_BTD: Tensor, context: Context, heads: Sequence[int]) -> Tensor:
+        """Compute normed states (heads, B, T, D) of prediction heads from the trunk's output and context of `forward_trunk`."""
         hidden_NBTD = torch.stack(self.heads(trunk_BTD, heads, context))  # frees the single states before the norm
         return self._normed(hidden_NBTD, heads, context)
 
@@ -117,11 +119,11 @@ class Network(nn.Module):
         logits_BTV: Tensor = self.unembedding(hidden_BTD, head)
         return logits_BTV if self.sites is None else self.sites.visit(f"logits.{head}", logits_BTV)
 
-    def resolve(self, tokens_BT: Tensor, context: Context | None = None) -> Context:
-        """Complete a context with what layers need: RoPE of the positions, embeddings, sites."""
+    def complete_context(self, tokens_BT: Tensor, context: Context | None = None) -> Context:
+        """Complete a context with RoPE of the positions, token embeddings and sites, which layers read."""
         context = context or Context()
         if context.cache is not None:
-            return self._resolve_place(tokens_BT, context, context.cache)
+            return self._complete_cached(tokens_BT, context, context.cache)
         rope = self.rope(context.positions, tokens_BT.shape[1], tokens_BT.device, self.embedding.weight.dtype)
         context = replace(context, rope=rope, sites=self.sites)
         return replace(context, embedded_BTD=context.visit("embedding", self._embed(tokens_BT)))
@@ -134,24 +136,25 @@ class Network(nn.Module):
                 f" {list(heads)}"
             )
 
-    def _resolve_place(self, tokens_BT: Tensor, context: Context, cache: Cache) -> Context:
-        """Complete a context with a cache."""
+    def _complete_cached(self, tokens_BT: Tensor, context: Context, cache: Cache) -> Context:
+        """Complete a context that has a cache."""
         if self.sites is not None:
             raise LabError("context.cache must be None where activations are read or edited: give the whole sequence")
         T, model, dtype = tokens_BT.shape[1], self.spec.model, self.embedding.weight.dtype
-        place = context.place or cache.place(T, model.n_heads, dtype, context.mask)
-        if tokens_BT.is_cpu and T <= FEW and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
-            place = place.with_workspace(cache.workspace(T, model.n_heads, model.width, dtype, model.norm_epsilon))
-        if context.positions is None and place.begin is not None:
-            rope = self.rope.forward(None, place.end, tokens_BT.device, dtype)[place.begin :]
+        slots = context.slots or cache.next_slots(T, model.n_heads, dtype, context.mask)
+        eager = not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
+        if tokens_BT.is_cpu and T <= WORKSPACE_TOKENS and eager:
+            slots = slots.with_workspace(cache.workspace(T, model.n_heads, model.width, dtype, model.norm_epsilon))
+        if context.positions is None and slots.begin is not None:
+            rope = self.rope.forward(None, slots.end, tokens_BT.device, dtype)[slots.begin :]
         else:
-            positions = place.slots_BT if context.positions is None else context.positions
+            positions = slots.indices_BT if context.positions is None else context.positions
             rope = self.rope.forward(positions, T, tokens_BT.device, dtype)
         return Context(
             cache=cache,
             computed=context.computed,
             detached=context.detached,
-            place=place,
+            slots=slots,
             rope=rope,
             embedded_BTD=self._embed(tokens_BT),
         )

@@ -16,7 +16,7 @@ def path_layers(network: Network, head: int = 1) -> list[Layer]:
         head: Prediction head, counted from 1.
 
     Raises:
-        LabError: If there is no such head, or its state is no such sum: matrices, blocks and projections change it besides.
+        LabError: If there is no such head, or its state is no such sum, because matrices, blocks or projections change it.
     """
     check_head(head, network.n_future)
     heads, kind = network.heads, type(network.heads)  # a user's subclass may compute anything

@@ -1,4 +1,4 @@
-"""Several prediction heads as one layer, for drafts: one operation for all of them, where each would have one of its own.
+"""Several prediction heads as one layer, for drafts: one operation computes all of them.
 
 B sequences, T positions, N heads, H attention heads of one, K width of one attention head, D = H x K, I inner width of the MLP.
 """
@@ -35,7 +35,7 @@ class StackedLayers:
         first, norms_ND = layers[0], torch.stack([layer.attention_norm.weight for layer in layers])
         self.name, self.is_gated, D = name, isinstance(first.mlp, Swiglu), norms_ND.shape[1]
         self.heads = len(layers) * first.attention.n_heads
-        self._least = norms_ND.new_tensor(math.sqrt(D * first.mlp_norm.epsilon))
+        self._root_epsilon = norms_ND.new_tensor(math.sqrt(D * first.mlp_norm.epsilon))
         qkv_3NDD = torch.stack([layer.attention.qkv.weight.view(3, D, D) for layer in layers], dim=1)
         qkv_3NDD = qkv_3NDD * (norms_ND[:, None] * math.sqrt(D))
         qkv_3NDD[0] *= (D // first.attention.n_heads) ** -0.5
@@ -52,21 +52,21 @@ class StackedLayers:
 
         Args:
             trunk_BTD: Output of the trunk at the new positions.
-            context: Of these positions, with their place in a cache that is cut after position `last_B`.
+            context: Of these positions, with their slots in a cache that is cut after position `last_B`.
             last_B: (B,) int64, from 0 to T - 1.
 
         Returns:
             (N, B, D).
         """
-        assert context.place is not None
-        (B, T, D), N, place, cache = trunk_BTD.shape, len(self.out_NDD), context.place, context.place.cache
+        assert context.slots is not None
+        (B, T, D), N, slots, cache = trunk_BTD.shape, len(self.out_NDD), context.slots, context.slots.cache
         qkv_BT3HK = (self._unit(trunk_BTD) @ self.qkv_DE).view(B, T, 3, self.heads, -1)
         queries_BTHK, keys_BTHK = apply_rope(qkv_BT3HK[:, :, :2], context.rope).unbind(2)
         pairs_2BHTK = torch.stack([keys_BTHK, qkv_BT3HK[:, :, 2]]).transpose(2, 3)
-        keys, values = (each[:, : cache.longest] for each in place.with_heads(self.heads).extend(self.name, pairs_2BHTK))
+        keys, values = (each[:, : cache.longest] for each in slots.with_heads(self.heads).extend(self.name, pairs_2BHTK))
         rows_B = cache.sequences_B1[:, 0]
         queries = queries_BTHK[rows_B, last_B].view(B * self.heads, 1, -1)
-        if cache.even:
+        if cache.same_length:
             scores = torch.bmm(queries, keys.transpose(1, 2))
         else:
             scores = torch.baddbmm(cache.read_mask(self.heads, queries.dtype), queries, keys.transpose(1, 2))
@@ -83,4 +83,4 @@ class StackedLayers:
     def _unit(self, states: Tensor) -> Tensor:
         """Return states (..., D) divided by their length, to which the norm's epsilon is added as `rms_norm` does."""
         lengths: Tensor = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
-        return states / lengths.hypot_(self._least)
+        return states / lengths.hypot_(self._root_epsilon)

@@ -13,7 +13,7 @@ def add_farther_tokens(step: StepData) -> Targets:
     """Give head i token t + i, and head 1 each of the tokens t + 2 to t + `window` besides, as losses of their own.
 
     With `objective.active` `fade` the farthest of them fades to 0 in the first of `window` equal parts of training, and so on
-    until head 1 is trained as alone: without the fade it ends as a mixture of all offsets.
+    until head 1 is trained on the next token alone; without the fade it ends as a mixture of all offsets.
     """
     ahead = max(step.n_future, step.window)
     all_KBT = future_targets(step.tokens_BT, step.scored_BT, ahead)

@@ -20,8 +20,8 @@ class Hinge(nn.Module):
     """The mean over pairs of coming tokens, x nearer than y, of max(0, 1 - (z[x] - z[y])), z head 1's logits.
 
     The ranking loss of arXiv 2503.10542, from notes of others. The pairs of position t are those of the scored tokens t + 1 to
-    t + `window`; a token that comes several times stands at its next occurrence alone, so that no pair asks a token to lead
-    itself, or two tokens to lead each other.
+    t + `window`; a token that comes several times stands at its next occurrence alone, so that no token has to lead itself, and
+    no two tokens have to lead each other.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -54,8 +54,8 @@ def logits_of_coming(hidden_BTD: Tensor, rows_BTD: Tensor, window: int) -> Tenso
     hidden_BMKD = F.pad(hidden_BTD, (0, 0, 0, more)).view(size, -1, window, width)
     rows_BMDW = F.pad(rows_BTD, (0, 0, 0, more + window)).unfold(1, 2 * window, window)
     logits_BMKW = hidden_BMKD @ rows_BMDW.to(hidden_BMKD.dtype)
-    place_K = torch.arange(window, device=hidden_BTD.device)
-    token_KK = place_K[:, None] + place_K + 1  # in its block the position j sees the tokens j + 1 to j + K
+    position_K = torch.arange(window, device=hidden_BTD.device)
+    token_KK = position_K[:, None] + position_K + 1  # in its block the position j reads the tokens j + 1 to j + K
     return torch.gather(logits_BMKW, 3, token_KK.expand(*logits_BMKW.shape[:3], window)).flatten(1, 2)[:, :length]
 
 

@@ -39,8 +39,8 @@ class Objective:
         targets: Makes the targets of a step. Without scores it must only move tokens, never compute with them: the gradient
             diagnostics put roles in place of tokens to learn the role of each target.
         shuffles: Whether it needs `StepData.shuffled_BT`.
-        predicts: Describes the target of heads 2..N for people; {i} is the head, {window} the window.
-        inputs: Makes what the network reads in a step; None for the tokens, with the answer hidden if it is teacherless.
+        predicts: Description of the target of heads 2..N; {i} is the head, {window} the window.
+        inputs: Makes the network's input in a step; None for the tokens, with the answer hidden if it is teacherless.
         columns: Selects from the hidden states (N, B, S, D) of all heads those of the C cross-entropies, (C, B, T, D), given
             their targets; None for the first C heads.
         extra: Builds a module whose forward pass takes `States` and returns the E further losses, each summed over its targets,
@@ -48,7 +48,7 @@ class Objective:
         counts: Counts the targets of each further loss in a step, (E,).
         sites: Names of the activations (`lab.model.sites`) that `States.sites` has.
         check: Raises LabError if it does not fit an experiment; None to fit all.
-        kind: What settings, costs and documentation know of it; a built-in's stands in `lab.config.objective_table.OBJECTIVES`.
+        kind: Its entry for settings, costs and documentation; a built-in's is in `lab.config.objective_table.OBJECTIVES`.
     """
 
     targets: Callable[[StepData], Targets] = future_tokens

@@ -26,7 +26,7 @@ class Loss(NamedTuple):
 
 
 class States(NamedTuple):
-    """What losses of another form are computed from.
+    """The inputs of an objective's own losses (`Objective.extra`).
 
     Attributes:
         hidden_NBSD: Normed states of all prediction heads, of S positions.
@@ -35,7 +35,7 @@ class States(NamedTuple):
         tokens_BT: (B, T) int64.
         scored_BT: (B, T) bool, whether a token counts as a target.
         present_BT: (B, T) bool, whether a position has a token and no padding, which follows all tokens.
-        sites: The activations that the objective asked for, by name.
+        sites: The activations in `Objective.sites`, by name.
     """
 
     hidden_NBSD: Tensor

@@ -1,6 +1,6 @@
 """Next-latent prediction, NextLat (arXiv 2511.05963): a small recurrent model predicts the coming states of head 1.
 
-The paper's formula is known here from re-implementations; docs/objectives.md has it with what is decided here. B sequences,
+The formula is taken from re-implementations; docs/objectives.md states it, and the choices made here. B sequences,
 T positions, D width, K offsets, S = T - 1 positions that have a state before them.
 """
 
@@ -35,7 +35,7 @@ class NextLatent(nn.Module):
         self.norm = RmsNorm(width, experiment.model.norm_epsilon)
         self.first = Linear(2 * width, width)
         self.second = Linear(width, width)
-        self.third = Linear(width, width, start="zero")
+        self.third = Linear(width, width, init="zero")
         for layer in (self.first, self.second, self.third):
             layer.initialise(writers=1)
 
@@ -85,7 +85,7 @@ def pairs_of(present_BT: Tensor, scored_BT: Tensor, window: int) -> tuple[Tensor
 
     Returns:
         Two (K, B, S) bool. Distances count where both positions have a token. Divergences count only where head 1 is trained
-        at the later one: there its next-token distribution means something.
+        at the later one, since its next-token distribution is arbitrary elsewhere.
     """
     offsets = range(1, min(window, present_BT.shape[1] - 1) + 1)
     pairs_KBS = torch.stack([F.pad(present_BT[:, :-i] & present_BT[:, i:], (i - 1, 0)) for i in offsets])

@@ -25,10 +25,10 @@ from tasks.core.rng import stream
 
 
 class Layout(NamedTuple):
-    """Where the registers of a step stand.
+    """Positions and targets of the registers of a step.
 
     Attributes:
-        after_BR: The position of the token after which each stands, int64.
+        after_BR: The position of the token that each follows, int64.
         target_BR: The position of the token that it predicts, int64; any where it is not used.
         used_BR: Whether there is such a token: in the sequence, or in the answer where the task has one.
         ahead_B1: d of each sequence, int64.
@@ -41,9 +41,9 @@ class Layout(NamedTuple):
 
 
 def draw_layout(step: StepData) -> Layout:
-    """Draw d for each sequence of a step, and place its registers.
+    """Draw d for each sequence of a step, and position its registers.
 
-    They stand where a sequence, or its answer, is predicted: from the token before its first one on.
+    Registers follow the tokens at which the sequence, or its answer, is predicted: from the token before its first one on.
     """
     size, length = step.tokens_BT.shape
     sizes = length, step.longest_answer, step.window
@@ -74,13 +74,13 @@ def append_registers(step: StepData) -> Inputs:
     """Append the registers of a step to its tokens, with the positions and the mask that keep them from the tokens."""
     after_BR, _, _, ahead_B1 = draw_layout(step)
     (size, length), count = step.tokens_BT.shape, after_BR.shape[1]
-    place_BT = torch.arange(length).expand(size, -1)
+    positions_BT = torch.arange(length).expand(size, -1)
     registers_BR = torch.full_like(after_BR, step.hidden_token)
     positions_BR = (after_BR + ahead_B1 - 1).clamp(max=length - 1)
-    reach_BS = torch.cat([place_BT, after_BR], dim=1)
-    sees_BSS = F.pad(reach_BS[:, :, None] >= torch.arange(length), (0, count)) | torch.eye(length + count, dtype=torch.bool)
+    last_seen_BS = torch.cat([positions_BT, after_BR], dim=1)
+    mask_BSS = F.pad(last_seen_BS[:, :, None] >= torch.arange(length), (0, count)) | torch.eye(length + count, dtype=torch.bool)
     return Inputs(
-        torch.cat([step.tokens_BT, registers_BR], dim=1), torch.cat([place_BT, positions_BR], dim=1), sees_BSS[:, None]
+        torch.cat([step.tokens_BT, registers_BR], dim=1), torch.cat([positions_BT, positions_BR], dim=1), mask_BSS[:, None]
     )
 
 

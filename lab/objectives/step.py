@@ -1,4 +1,4 @@
-"""From the batch of an optimiser step to its microbatches."""
+"""Split the batch of an optimiser step into microbatches with targets."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class StepData(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What the network reads in a step, S positions.
+    """The network's input in a step, S positions.
 
     Attributes:
         tokens_BS: (B, S) int64.
@@ -89,7 +89,7 @@ class Microbatch(NamedTuple):
     """The data of one forward and backward pass.
 
     Attributes:
-        inputs: What the network reads.
+        inputs: The network's input.
         targets: The targets of its sequences.
         counts_L: (L,) float32, targets of each loss in the whole step, divided by the number of its microbatches: the mean over
             microbatches of their losses is the loss of the whole step, however unevenly targets are spread.

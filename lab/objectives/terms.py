@@ -1,4 +1,4 @@
-"""Targets where the loss is a sum of some terms alone: which prediction head is asked for which token, and where."""
+"""Targets of `objective.terms`: which prediction head predicts which token, and at which positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.objectives.targets import IGNORE
 def term_targets(
     terms: Sequence[Term], roles: Sequence[str], tokens_BT: Tensor, scored_BT: Tensor, roles_BT: Tensor, n_future: int
 ) -> Tensor:
-    """Return the targets that some terms ask for; where two of one head apply, the later term's.
+    """Return the targets of some terms; where two terms of one head apply, those of the later one.
 
     Args:
         terms: The terms.
@@ -26,7 +26,7 @@ def term_targets(
         n_future: N, number of prediction heads.
 
     Returns:
-        (N, B, T) int64; `IGNORE` where a head is asked for nothing.
+        (N, B, T) int64; `IGNORE` where a head has no target.
     """
     visible_BT = tokens_BT.masked_fill(~scored_BT, IGNORE)
     targets_NBT = visible_BT.new_full((n_future, *visible_BT.shape), IGNORE)

@@ -13,11 +13,11 @@ from lab.stats.emergence import emergence_table
 from lab.stats.precedence import order_table, precedence_table
 
 THRESHOLDS: Mapping[str, float] = MappingProxyType({"previous_token": 0.5, "k_composition": 0.05, "prefix_matching": 0.5})
-"""The parts of a circuit, and the value of its strongest attention head, or pair of them, from which on a part is there."""
+"""The parts of a circuit, and the value of its strongest attention head, or pair of them, from which on the part has formed."""
 
 
 def strongest(frame: pd.DataFrame, by: Sequence[str] | None = None) -> Conditions:
-    """Take of each part of the circuit the strongest attention head, or pair of them, on the next-token path.
+    """Select the strongest attention head, or pair of them, of each part of the circuit, on the next-token path.
 
     Attention heads of prediction heads 2..N are left out: networks with more prediction heads would have more to choose from.
 

@@ -33,7 +33,7 @@ class Compared(NamedTuple):
             and for one that shares no seed with it), `runs`, then the columns of `compare_ends` or `compare_times`.
         by: The settings that distinguish conditions.
         baseline: The condition that the others are compared with.
-        notes: One line for each reason why a run was left out, and for what else changes with the condition.
+        notes: One line for each reason why a run was left out, and for other settings that change with the condition.
     """
 
     table: pd.DataFrame
@@ -91,7 +91,7 @@ def compare_ends(
         LabError: If runs of a condition differ in other settings than the seed, no two conditions share a seed, or a name is
             wrong.
     """
-    by = _checked(rows_of(frame, metric), by, within)
+    by = _distinguishing(rows_of(frame, metric), by, within)
     study = _study(finished_with(frame, metric, rule, [*by, *within]), by, within, baseline)
     values = run_values(study.rows, metric, rule).astype(dict.fromkeys(_KEYS, "str"))
     means = configuration_table(values, _KEYS)
@@ -105,7 +105,7 @@ def compare_ends(
         ended = _named(found, by, within).astype(dict.fromkeys(_KEYS, "str"))
         means = means.merge(solved_table(ended, metric, solved, _KEYS, rule), how="left", on=_KEYS, validate="one_to_one")
         notes += notes_on_solved(ended, metric, solved, rule)
-    return _put_together(study, means, compared, notes)
+    return _assemble(study, means, compared, notes)
 
 
 def compare_times(
@@ -137,7 +137,7 @@ def compare_times(
     """
     if Metric.parse(metric).lower_is_better:
         raise LabError(f"{metric} falls as a model learns, so that it rises to no threshold: compare its last values")
-    by = _checked(rows_of(frame, metric), by, within)
+    by = _distinguishing(rows_of(frame, metric), by, within)
     study = _study(conditions(rows_of(frame, metric), [*by, *within], keep="ended"), by, within, baseline)
     rows = study.rows.astype(dict.fromkeys(_KEYS, "str"))
     times = emergence_table(rows, metric, thresholds={"time": threshold}, by=_KEYS)
@@ -148,10 +148,10 @@ def compare_times(
     compared = survival_comparisons(times, "time", "condition", baseline=study.baseline, within=["within"])
     compared = compared.rename(columns={"b": "condition"}).drop(columns=["a", "emerged_a", "runs_a", "emerged_b", "runs_b"])
     shares = shares[[*_KEYS, "runs", "emerged", "share", "share_low", "share_high", "median"]]
-    return _put_together(study, shares, compared, _notes_on_ends(rows, times))
+    return _assemble(study, shares, compared, _notes_on_ends(rows, times))
 
 
-def _checked(rows: pd.DataFrame, by: Sequence[str] | None, within: Sequence[str]) -> list[str]:
+def _distinguishing(rows: pd.DataFrame, by: Sequence[str] | None, within: Sequence[str]) -> list[str]:
     """Return the settings that distinguish conditions.
 
     Raises:
@@ -195,8 +195,8 @@ def _named(found: Conditions, by: Sequence[str], within: Sequence[str]) -> pd.Da
     return rows.assign(within=labelled(rows, within) if within else pd.Categorical([""] * len(rows)))
 
 
-def _put_together(study: _Study, described: pd.DataFrame, compared: pd.DataFrame, notes: Sequence[str]) -> Compared:
-    """Merge what describes conditions with what compares them, in their order.
+def _assemble(study: _Study, described: pd.DataFrame, compared: pd.DataFrame, notes: Sequence[str]) -> Compared:
+    """Merge the tables that describe conditions and those that compare them, in their order.
 
     Raises:
         LabError: If nothing was compared.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tasks
-from lab.decoding.ceiling import acceptance_chances, distributions_ahead, tokens_per_forward, write
+from lab.decoding.ceiling import acceptance_chances, complete_exactly, distributions_ahead, tokens_per_forward
 from lab.errors import LabError
 from tasks import Task
 
@@ -51,17 +51,17 @@ def test_the_third_token_agrees_with_enumeration() -> None:
 def test_drawn_text_follows_the_distribution() -> None:
     task = small_task("markov")
     prompt_B1 = np.zeros((20_000, 1), dtype=np.int64)
-    drawn = write(task, prompt_B1, 2, np.random.default_rng(0))[:, 1]
+    drawn = complete_exactly(task, prompt_B1, 2, np.random.default_rng(0))[:, 1]
     expected = distributions_ahead(task, prompt_B1[:1], 1)[0, 0]
     np.testing.assert_allclose(np.bincount(drawn, minlength=3) / len(drawn), expected, atol=0.02)
-    assert (write(task, prompt_B1[:2], 6, None) == write(task, prompt_B1[:2], 6, None)).all()
+    assert (complete_exactly(task, prompt_B1[:2], 6, None) == complete_exactly(task, prompt_B1[:2], 6, None)).all()
 
 
 def test_drafts_of_a_copied_segment_are_all_accepted() -> None:
     """In the second copy of a segment every token is certain, however far ahead."""
     task = small_task("induction")
     prompt = 8  # periods are at most 3
-    text = write(task, task.batch(0, 0, 16).tokens[:, :prompt], 16, None)
+    text = complete_exactly(task, task.batch(0, 0, 16).tokens[:, :prompt], 16, None)
     for greedy in (True, False):
         chances = acceptance_chances(task, text, prompt, 4, greedy=greedy)
         assert (chances[prompt:-3] == 1).all()
@@ -73,7 +73,7 @@ def test_acceptance_of_drawn_drafts_agrees_with_simulation() -> None:
     """Simulate algorithm 1 of Leviathan et al. 2023 over many draws of one draft."""
     task, rng = small_task("bigram"), np.random.default_rng(1)
     start = task.batch(0, 0, 1).tokens[:, :3]
-    text = write(task, np.repeat(start, 4000, axis=0), 5, rng)
+    text = complete_exactly(task, np.repeat(start, 4000, axis=0), 5, rng)
     chances = acceptance_chances(task, text, 3, 2, greedy=False)[3, :, 0]
     q_V = distributions_ahead(task, start, 2)[1, 0]
     p_VV = task.next_distribution(np.column_stack([np.repeat(start, len(q_V), axis=0), np.arange(len(q_V))]))
@@ -88,7 +88,7 @@ def test_a_greedy_draft_is_wrong_where_modes_differ() -> None:
     """A greedy draft is right where the mode of the second token is also the mode after the most probable first token."""
     task = small_task("bigram")
     prefix = task.batch(0, 0, 200).tokens[:, :6]
-    text = write(task, prefix, 8, None)
+    text = complete_exactly(task, prefix, 8, None)
     joint_BVV = task.joint(task.batch(0, 0, 200), 5)
     assert joint_BVV is not None
     first_B = joint_BVV.sum(axis=2).argmax(axis=1)

@@ -73,7 +73,7 @@ def test_random_heads_do_not_change_the_output(kind: str, scale: float) -> None:
 def test_passes_without_a_workspace_give_the_same_output(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
     expected = speculate(network, prompts, NEW, BUSH)
-    monkeypatch.setattr("lab.model.network.FEW", 0)
+    monkeypatch.setattr("lab.model.network.WORKSPACE_TOKENS", 0)
     found = speculate(network, prompts, NEW, BUSH)
     assert_equal(found, expected)
     assert found.forwards == expected.forwards

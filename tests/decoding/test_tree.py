@@ -19,16 +19,16 @@ def test_tensors_of_a_tree_are_those_derived_by_hand() -> None:
     assert BUSH.depths.tolist() == [0, 1, 1, 2, 2, 3]
     assert BUSH.ranks.tolist() == [0, 0, 1, 0, 2, 0]
     assert BUSH.parents.tolist() == [0, 0, 0, 1, 1, 4]
-    assert BUSH.lines.tolist()[2] == [0, 2, 2, 2]
-    assert BUSH.lines.tolist()[5] == [0, 1, 4, 5]
-    assert [row.nonzero()[:, 0].tolist() for row in BUSH.sees] == [[0], [0, 1], [0, 2], [0, 1, 3], [0, 1, 4], [0, 1, 4, 5]]
+    assert BUSH.path_rows.tolist()[2] == [0, 2, 2, 2]
+    assert BUSH.path_rows.tolist()[5] == [0, 1, 4, 5]
+    assert [row.nonzero()[:, 0].tolist() for row in BUSH.mask] == [[0], [0, 1], [0, 2], [0, 1, 3], [0, 1, 4], [0, 1, 4, 5]]
 
 
 def test_a_chain_is_causal() -> None:
     chain = Tree.chain(4)
     assert chain.paths == ((0,), (0, 0), (0, 0, 0))
     assert chain.is_chain
-    assert torch.equal(chain.sees, torch.ones(4, 4, dtype=torch.bool).tril())
+    assert torch.equal(chain.mask, torch.ones(4, 4, dtype=torch.bool).tril())
     assert not Tree(((1,),)).is_chain
     assert not Tree(((0,), (1,))).is_chain
 

@@ -36,7 +36,7 @@ def random_tokens(sequences: int = 2, length: int = T, seed: int = 0) -> Tensor:
 
 def trunk_output(network: Network, tokens_BT: Tensor) -> Tensor:
     """Run the trunk layer by layer."""
-    context = network.resolve(tokens_BT)
+    context = network.complete_context(tokens_BT)
     states_BTD = network.embedding(tokens_BT)
     for layer in network.trunk:
         states_BTD = layer(states_BTD, context)

@@ -39,7 +39,7 @@ def gradients_by_role(experiment: Experiment, network: Network) -> Gradients:
     batch = experiment.task.batch(EVALUATION_SEED, 0, experiment.batch_size, "validation")
     tokens = torch.from_numpy(batch.tokens)
     states = trunk_output(network, tokens)
-    hidden = network.norm(torch.stack(network.heads(states, [1, 2, 3], network.resolve(tokens))))
+    hidden = network.norm(torch.stack(network.heads(states, [1, 2, 3], network.complete_context(tokens))))
     found = {}
     for i in (1, 2, 3):
         targets = [(b, t) for b in range(len(tokens)) for t in range(tokens.shape[1] - i) if batch.scored[b, t + i]]

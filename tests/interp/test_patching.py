@@ -31,7 +31,7 @@ def test_patching_an_embedding_replaces_its_token(network: Network) -> None:
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_later_layers_see_the_patched_state(network: Network, layers: int) -> None:
     """Compare with a loop over the layers of the trunk."""
-    context = network.resolve(TOKENS)
+    context = network.complete_context(TOKENS)
     states, sources = network.embedding(TOKENS), network.embedding(SOURCES)
     for number, layer in enumerate(network.trunk, start=1):
         states, sources = layer(states, context), layer(sources, context)

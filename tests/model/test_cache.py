@@ -126,7 +126,7 @@ def test_positions_and_mask_can_be_given() -> None:
 @torch.no_grad()
 def test_a_pass_without_a_workspace_is_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Passes over many tokens and on other devices have no workspace."""
-    monkeypatch.setattr("lab.model.network.FEW", 0)
+    monkeypatch.setattr("lab.model.network.WORKSPACE_TOKENS", 0)
     network, tokens_BT = tiny_network(kind, N).double(), random_tokens(B, LENGTH)
     assert_fed(network, feed(network, tokens_BT, [5, 6, 10]), tokens_BT)
 

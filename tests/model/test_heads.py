@@ -75,7 +75,7 @@ def test_tokens_ahead_end_with_the_sequence() -> None:
 
 def test_sequential_heads_follow_the_formula_of_deepseek() -> None:
     network, tokens_BT = tiny_network("sequential", 2), random_tokens()
-    module, context = network.heads.further[0], network.resolve(tokens_BT)
+    module, context = network.heads.further[0], network.complete_context(tokens_BT)
 
     def normalise(states: Tensor, weight: Tensor) -> Tensor:
         return states / (states.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weight
@@ -85,7 +85,7 @@ def test_sequential_heads_follow_the_formula_of_deepseek() -> None:
         left, right = module.projection.weight.chunk(2, dim=1)
         joined_BTD = normalise(main_BTD[:, :-1], module.state_norm.weight) @ left.T
         joined_BTD += normalise(network.embedding(tokens_BT[:, 1:]), module.token_norm.weight) @ right.T
-        state_BTD = module.layer(joined_BTD, network.resolve(tokens_BT[:, 1:]))
+        state_BTD = module.layer(joined_BTD, network.complete_context(tokens_BT[:, 1:]))
         torch.testing.assert_close(network(tokens_BT)[1, :, :-1], normalise(state_BTD, network.norm.weight))
         torch.testing.assert_close(network(tokens_BT)[0], normalise(main_BTD, network.norm.weight))
 

@@ -99,7 +99,7 @@ def test_parameters_do_not_grow_with_heads(n_future: int) -> None:
 @torch.no_grad()
 def test_a_cache_returns_states_from_any_earlier_slot() -> None:
     cache = Cache(2, 5)
-    slots, states_BTD = cache.place(4, 2, torch.float32), torch.arange(1.0, 9).view(2, 4, 1)
+    slots, states_BTD = cache.next_slots(4, 2, torch.float32), torch.arange(1.0, 9).view(2, 4, 1)
     slots.keep("some", states_BTD)
     for back in range(6):
         expected = torch.cat([torch.zeros(2, min(back, 4), 1), states_BTD[:, : max(0, 4 - back)]], dim=1)

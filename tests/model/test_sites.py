@@ -61,7 +61,7 @@ def recompute_layer(layer: torch.nn.Module, before: Tensor, found: dict[str, Ten
 @MLPS
 def test_each_activation_equals_its_recomputation(kind: str, mlp: str) -> None:
     network = tiny_network(kind, model__mlp=mlp).double()
-    found, context = states(network, TOKENS, site_names(network)), network.resolve(TOKENS)
+    found, context = states(network, TOKENS, site_names(network)), network.complete_context(TOKENS)
     torch.testing.assert_close(found["embedding"], network.embedding.weight[TOKENS])
     before = found["embedding"]
     for number, layer in enumerate(network.trunk):

@@ -27,7 +27,7 @@ def test_a_stack_equals_its_layers_with_a_cache(kind: str, mlp: str, accepted: l
     stack = StackedLayers(network.heads.layers[1:], "stack")
     for number, counts in enumerate(accepted):
         count_B, before_B = torch.tensor(counts), cache.lengths_B
-        trunk_BTD, context = network.begin(random_tokens(B, 5, seed=number), Context(cache=cache))
+        trunk_BTD, context = network.forward_trunk(random_tokens(B, 5, seed=number), Context(cache=cache))
         expected_NBTD = torch.stack(network.heads(trunk_BTD, range(2, N + 1), context))
         cache.cut(before_B + count_B)
         found_NBD = stack(trunk_BTD, context, count_B - 1)
