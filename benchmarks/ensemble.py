@@ -19,7 +19,7 @@ from lab.config import Experiment
 from lab.training.ensemble import EnsembleModule
 from lab.training.module import TrainingModule
 from lab.training.several import default_ensemble_size, groups
-from lab.training.step_time import seconds_a_step
+from lab.training.step_time import seconds_per_step
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "star, d 64, L 5": ("star", {"model.layers": 5, "n_future": 2}),
@@ -62,12 +62,12 @@ def main() -> None:
 def time_ensemble(members: list[Experiment]) -> float:
     """Return the seconds of a step of all members, in ensembles as large as training makes them by default."""
     ensembles = groups(members, default_ensemble_size(members[0]))
-    return sum(seconds_a_step(EnsembleModule(ensemble), clock) for ensemble in ensembles)
+    return sum(seconds_per_step(EnsembleModule(ensemble), clock) for ensemble in ensembles)
 
 
 def time_separate_runs(members: list[Experiment]) -> float:
     """Return the seconds of a step of all members, one run after the other."""
-    return sum(seconds_a_step(TrainingModule(member), clock) for member in members)
+    return sum(seconds_per_step(TrainingModule(member), clock) for member in members)
 
 
 if __name__ == "__main__":

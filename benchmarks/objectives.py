@@ -29,7 +29,7 @@ from lab.evaluation.points import points_of
 from lab.model import build
 from lab.reproduce.demo_cases import CASES
 from lab.training.module import TrainingModule
-from lab.training.step_time import seconds_a_step
+from lab.training.step_time import seconds_per_step
 
 CONDITIONS: dict[str, dict[str, Any]] = {
     **{name: {"objective.name": name, "objective.window": 4} for name in OBJECTIVES},
@@ -65,7 +65,7 @@ def compare_objectives(rounds: int) -> list[list[str]]:
 
 def time_step(experiment: Experiment) -> float:
     """Return the seconds of a step of real training, with the data feed."""
-    return seconds_a_step(TrainingModule(experiment))
+    return seconds_per_step(TrainingModule(experiment))
 
 
 def time_diagnostics(n: int, rounds: int) -> list[str]:

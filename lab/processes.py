@@ -124,7 +124,7 @@ def started_with(name: str) -> str:
 
 @contextmanager
 def own_environment() -> Iterator[None]:
-    """Environment variables without those that Lightning obeys inside; afterwards all variables are as before."""
+    """Remove the environment variables that Lightning obeys inside, and restore all variables afterwards."""
     before = dict(os.environ)
     for name in before:
         if name in _VARIABLES or name.startswith("PL_"):

@@ -53,6 +53,6 @@ class CheckpointSettings(Settings):
             return
         points = evaluation.points(steps)
         if wrong := sorted({*self.keep} - {*points}):
-            place = bisect_left(points, wrong[0])
-            around = " and ".join(map(str, points[max(0, place - 1) : place + 1]))
+            after = bisect_left(points, wrong[0])
+            around = " and ".join(map(str, points[max(0, after - 1) : after + 1]))
             raise ValueError(f"checkpoint.keep must be evaluation points, not step {wrong[0]}; nearest to it: {around}")

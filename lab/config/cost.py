@@ -1,4 +1,4 @@
-"""What a network costs, in closed form from its settings: depth of the trunk, parameters, FLOPs.
+"""The cost of a network in closed form from its settings: depth of the trunk, parameters, FLOPs.
 
 d width, L layers, T sequence length, V vocabulary, n prediction heads.
 """

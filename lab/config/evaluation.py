@@ -45,7 +45,7 @@ MEASURES = {
         "lab.evaluation.measures:measure_rank", 0, "effective rank of the trunk's output and of each prediction head's state"
     ),
 }
-"""Measures by name, in the order in which they are taken; predictions are always measured."""
+"""Measures by name, in the order in which they run; predictions are always measured."""
 
 
 def _check_measures(value: Any) -> Any:

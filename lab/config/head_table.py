@@ -12,7 +12,7 @@ WIDTH, LAYERS, N_HEADS, VOCABULARY, LENGTH = 128, 8, 4, 32, 64
 
 def kind_table() -> str:
     """Return a Markdown table of every kind: formula, use, tokens that its heads see, source."""
-    rows = [[f"`{name}`", kind.formula, kind.use, kind.sees(2), kind.source] for name, kind in KINDS.items()]
+    rows = [[f"`{name}`", kind.formula, kind.use, kind.describe_inputs(2), kind.source] for name, kind in KINDS.items()]
     return _markdown(["kind", "h_i", "when to use it", "head 2 at position t sees", "source"], rows)
 
 

@@ -106,7 +106,7 @@ class HeadKind:
         """Return whether a prediction head, counted from 1, has attention of its own."""
         return bool((self.first if head == 1 else self.further).attentions)
 
-    def sees(self, head: int) -> str:
+    def describe_inputs(self, head: int) -> str:
         """Describe which tokens a prediction head, counted from 1, reads when it predicts token t + head."""
         ahead = f"+{head - 1}, teacher-forced" if self.teacher_forced and head > 1 else ""
         return f"tokens up to t{ahead}"
@@ -128,7 +128,7 @@ KINDS: dict[str, HeadKind] = {
         first=MATRIX,
         further=MATRIX,
         formula="W_i z",
-        use="how much of the effect needs no computation in the head",
+        use="to measure how much of the effect needs no computation in the head",
         source="paper, appendix B, Tab S4",
     ),
     "replicated": HeadKind(
@@ -137,7 +137,7 @@ KINDS: dict[str, HeadKind] = {
         stackable=True,
         replicated=True,
         formula="Layer_i(z), with U_i of its own",
-        use="does sharing the unembedding matter",
+        use="to test whether sharing the unembedding matters",
         source="Tab S4; the paper's byte models",
     ),
     "causal": HeadKind(
@@ -177,7 +177,7 @@ KINDS: dict[str, HeadKind] = {
         first=NOTHING,
         further=NOTHING,
         formula="z, or h^l for heads 2..n with `model.head_layer` l",
-        use="do far losses help by training lower layers",
+        use="to test whether far losses help by training lower layers",
         source="arXiv 2604.11912 (second-hand)",
     ),
     "joint": HeadKind(

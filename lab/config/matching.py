@@ -22,7 +22,7 @@ def resolve(experiment: Experiment) -> Experiment:
     """
     if experiment.model.matched not in ("flops", "time") or experiment.budget.steps is not None:
         return experiment
-    if not_measured(experiment):
+    if needs_step_time(experiment):
         raise LabError(
             "budget.step_time must be a number with model.matched time: a step's time against n = 1's (lab.with_step_time)"
         )
@@ -31,7 +31,7 @@ def resolve(experiment: Experiment) -> Experiment:
     return override(experiment, {"budget.steps": experiment.steps, "steps": steps})
 
 
-def not_measured(experiment: Experiment) -> bool:
+def needs_step_time(experiment: Experiment) -> bool:
     """Return whether the time of a step relative to n = 1 has to be measured before the steps are known."""
     unknown = experiment.budget.steps is None and experiment.budget.step_time is None
     return experiment.model.matched == "time" and not experiment.is_next_token and unknown

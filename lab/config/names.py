@@ -1,4 +1,4 @@
-"""Names of settings: the dotted ones, short ones for what is often changed, and those of earlier versions."""
+"""Names of settings: the dotted ones, short ones for those that are often changed, and those of earlier versions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def full_name(name: str, value: Any = None) -> str:
 
 
 def expand(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace short names by dotted ones; everything else stays, with its place.
+    """Replace short names by dotted ones; everything else keeps its name and position.
 
     Raises:
         LabError: If a setting is given by both of its names.

@@ -128,7 +128,7 @@ class ObjectiveSettings(Settings):
     normalised: bool = False
     """Whether the weights of each step are divided by their sum."""
     terms: Terms = Field(ALL, examples=[ALL, "a list"])
-    """Terms of the loss: which head is asked for which token, and where; `all`: each head i for token t + i at every position.
+    """Terms of the loss: which head predicts which token, and where; `all`: head i predicts token t + i at every position.
     Each is a mapping of `head`, `ahead`, and the roles `target`, `except_target`, `position`, `except_position`."""
 
     @model_validator(mode="after")
@@ -141,14 +141,14 @@ class ObjectiveSettings(Settings):
 
     @property
     def kind(self) -> ObjectiveKind:
-        """What is known of the objective; LabError if it is a user's own and cannot be imported."""
+        """The entry of the objective; LabError if it is a user's own and cannot be imported."""
         return find_objective_kind(self.name)
 
     def losses(self, n: int) -> tuple[str, ...]:
         """Return the names of the losses with n prediction heads, in the order of their weights."""
         return self.kind.losses(n, self.window)
 
-    def asks(self, head: int) -> bool:
+    def has_term(self, head: int) -> bool:
         """Return whether the loss has a term of a prediction head, counted from 1."""
         return self.terms is None or any(term.head == head for term in self.terms)
 
@@ -157,8 +157,10 @@ class ObjectiveSettings(Settings):
         if self.terms is None:
             return
         if self.name != "sum":
-            raise ValueError(f"objective.terms must be all with objective.name {self.name}: terms ask for single tokens ahead")
-        if not self.asks(1):
+            raise ValueError(
+                f"objective.terms must be all with objective.name {self.name}: the target of a term is a single token ahead"
+            )
+        if not self.has_term(1):
             raise ValueError("objective.terms must have a term of head 1, the next-token model")
         for term in self.terms:
             term.check(n, task, teacher_forced=teacher_forced)

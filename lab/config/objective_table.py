@@ -59,7 +59,7 @@ def _next_latent_flops(shape: Shape) -> int:
 
 
 def _hinge_flops(shape: Shape) -> int:
-    """Count the logits of windows: blocks of K positions by the 2 K tokens that they can see."""
+    """Count the logits of windows: blocks of K positions by the 2 K tokens in their windows."""
     window = min(shape.window, shape.length - 1)
     blocks = -(-shape.length // window)
     return 12 * blocks * window**2 * shape.model.width
@@ -100,7 +100,7 @@ def _nothing(_: object) -> int:
 
 @dataclass(frozen=True)
 class ObjectiveKind:
-    """An objective, as settings, costs and documentation know it.
+    """The entry of an objective for settings, costs and documentation.
 
     Attributes:
         path: The `lab.objectives.Objective`, as "module:Name".
@@ -200,7 +200,7 @@ OBJECTIVES: dict[str, ObjectiveKind] = {
         plain=False,
         flops=lambda shape: 6 * shape.length * shape.vocabulary * shape.model.width,
         formula="-log of the sum of head 1's p_v over the class of token t + 1",
-        separates="richer supervision from look-ahead: it asks for nothing beyond the next token",
+        separates="richer supervision from look-ahead: no target is beyond the next token",
         source="control, after the byte prefixes of modded-nanogpt (code)",
     ),
     "registers": ObjectiveKind(

@@ -44,7 +44,7 @@ class Settings(BaseModel):
 
 
 def to_plain(value: Any) -> Any:
-    """NumPy's scalars and arrays as Python's numbers and lists, and paths as text, within lists and dicts too."""
+    """Convert NumPy's scalars and arrays to Python's numbers and lists, and paths to text, within lists and dicts too."""
     if isinstance(value, dict):
         return {name: to_plain(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The settings of the loss's terms: which prediction head is asked for which token, and at which positions."""
+"""The settings of the loss's terms: which prediction head predicts which token, and at which positions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks import Task
 from tasks.core.base import PADDING
 
 ALL: Any = "all"
-"""Every prediction head i, asked for token t + i at every position: what a file states for None."""
+"""Every prediction head i predicts token t + i at every position: the text in a file for None."""
 
 
 def _to_roles(value: Any) -> Any:
@@ -28,32 +28,32 @@ Roles = Annotated[tuple[str, ...] | None, BeforeValidator(_to_roles)]
 
 
 class Term(Settings):
-    """One prediction head asked for the token some positions ahead, where the roles are these."""
+    """A target of one prediction head: the token some positions ahead, where both have these roles."""
 
     head: int = Field(ge=1)
     """Prediction head, counted from 1."""
     ahead: int | None = Field(None, ge=1)
-    """Positions to the token that is asked for; null for those of the head: i for head i."""
+    """Positions from t to the target; null for i of head i."""
     target: Roles = None
-    """Roles of the token that is asked for; null for all."""
+    """Roles of the target; null for all."""
     except_target: Roles = None
-    """Roles that the token must not have."""
+    """Roles that the target must not have."""
     position: Roles = None
-    """Roles of the token at the position where the head is asked; null for all."""
+    """Roles of the token at position t, where the head predicts the target; null for all."""
     except_position: Roles = None
-    """Roles that the token at the position must not have."""
+    """Roles that the token at position t must not have."""
 
     @property
     def distance(self) -> int:
-        """Positions to the token that is asked for."""
+        """Positions from t to the target."""
         return self.head if self.ahead is None else self.ahead
 
     def targets(self, roles: Sequence[str]) -> list[bool]:
-        """Return for each role whether its tokens are asked for."""
+        """Return for each role whether its tokens are targets."""
         return _chosen(roles, self.target, self.except_target)
 
     def positions(self, roles: Sequence[str]) -> list[bool]:
-        """Return for each role whether the head is asked at its tokens."""
+        """Return for each role whether the head has targets at its tokens."""
         return _chosen(roles, self.position, self.except_position)
 
     def describe(self) -> str:

@@ -1,4 +1,4 @@
-"""Measure the weights of runs after training: at kept steps, by measures that came later, on instances from a file."""
+"""Measure the weights of runs after training: at kept steps, by any measures, on sequences drawn or read from a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from lab.errors import LabError
 from lab.evaluation.batch import EvaluationBatch, to_evaluation_batch
-from lab.evaluation.evaluator import draw_hidden, draw_variants, load_measure, predict, take
+from lab.evaluation.evaluator import apply_measures, draw_hidden, draw_variants, load_measure, predict
 from lab.evaluation.measures import Measure
 from lab.evaluation.state import evaluation_mode, has_finite_weights, zero_weights
 from lab.model import Network
@@ -91,17 +91,17 @@ def _measure(run: Run, step: int, batches: Mapping[str, EvaluationBatch], measur
         stack.enter_context(evaluation_mode(network))
         if experiment.precision == "bfloat16":
             stack.enter_context(torch.autocast("cpu", torch.bfloat16))
-        return _take_each(measures, network, batches) if measures else predict(network, batches)
+        return _apply_each(measures, network, batches) if measures else predict(network, batches)
 
 
-def _take_each(measures: Mapping[str, Measure], network: Network, batches: Mapping[str, EvaluationBatch]) -> dict[str, float]:
-    """Take measures, each of which must give a metric; all are NaN if a weight is not finite."""
+def _apply_each(measures: Mapping[str, Measure], network: Network, batches: Mapping[str, EvaluationBatch]) -> dict[str, float]:
+    """Apply measures, each of which must give a metric; all are NaN if a weight is not finite."""
     if not has_finite_weights(network):
         with zero_weights(network):
-            return dict.fromkeys(_take_each(measures, network, batches), math.nan)
+            return dict.fromkeys(_apply_each(measures, network, batches), math.nan)
     values: dict[str, float] = {}
     for name, measure in measures.items():
-        found = take({name: measure}, network, batches, taken=values)
+        found = apply_measures({name: measure}, network, batches, taken=values)
         if not found:
             raise LabError(f"measure {name!r} gives no metric after training")
         values |= found

@@ -1,4 +1,4 @@
-"""Decoding of runs: completions, how many forward passes they take, and where drafts fail.
+"""Decoding of runs: completions, their forward passes, and the acceptance of drafts.
 
 B sequences, P tokens of the longest prompt.
 """
@@ -22,7 +22,15 @@ from lab.decoding import Completion, Sampling, Tree, complete, derive_tree, spec
 from lab.decoding.calibration import rank_drafts
 from lab.decoding.differences import Difference, find_differences, smallest_gap
 from lab.errors import LabError
-from lab.evaluation.drafts import Prompts, check_draft, draft_metrics, end_token, open_finished, prompt_tokens, room
+from lab.evaluation.drafts import (
+    Prompts,
+    check_draft,
+    count_new_tokens,
+    draft_metrics,
+    find_end_token,
+    open_finished,
+    prompt_tokens,
+)
 from lab.evaluation.state import evaluation_mode, has_finite_weights
 from lab.model import Network
 from lab.runs import Run
@@ -37,13 +45,13 @@ Step = int | Literal["last"]
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What `decode` returns.
+    """Completions of a run, and the metrics of their drafts.
 
     Attributes:
         completion: Tokens, forward passes, accepted drafts.
         frame: The columns of `lab.frame`, with `heads`, `nodes` and `batch` (sequences) after `run`; a row for each metric.
-        tree: What was drafted; None for head 1 alone.
-        differences: Where greedy output is not that of head 1 alone.
+        tree: The tree of drafts; None for head 1 alone.
+        differences: Positions at which greedy output differs from that of head 1 alone.
         text: The words of each sequence, prompt included.
     """
 
@@ -82,7 +90,7 @@ def decode(
     tree = check_draft(opened, draft)
     (chosen,) = choose_steps(opened, step)
     rows = prompt_tokens(opened.experiment.task, prompts, opened.experiment.evaluation.split)
-    count, stop = room(opened.experiment.task, rows, new_tokens), end_token(opened.experiment.task)
+    count, stop = count_new_tokens(opened.experiment.task, rows, new_tokens), find_end_token(opened.experiment.task)
     with _network(opened, chosen) as network:
         done = _complete(network, rows, count, tree, stop, sampling)
         values = draft_metrics(done, opened.experiment.task, 1 if tree is None else tree.heads)
@@ -113,7 +121,9 @@ def calibrate(run: Run | Path | str, nodes: int, *, sequences: int = 64, step: S
     (chosen,) = choose_steps(opened, step)
     rows = prompt_tokens(opened.experiment.task, sequences, "validation")
     with _network(opened, chosen) as network:
-        done = complete(network, rows, room(opened.experiment.task, rows, None), end_token(opened.experiment.task))
+        done = complete(
+            network, rows, count_new_tokens(opened.experiment.task, rows, None), find_end_token(opened.experiment.task)
+        )
         return derive_tree(rank_drafts(network, done), nodes)
 
 
@@ -147,7 +157,7 @@ def time_decoding(
     with _network(opened, chosen) as network:
         for size in sequences:
             rows = prompt_tokens(task, size, opened.experiment.evaluation.split)
-            count = room(task, rows, new_tokens)
+            count = count_new_tokens(task, rows, new_tokens)
             calls = [_caller(network, rows, count, tree) for tree in (None, *trees)]
             done, seconds = [call() for call in calls], [[_seconds(call) for call in calls] for _ in range(rounds)]
             for number, tree in enumerate(trees, start=1):
@@ -202,6 +212,6 @@ def _frame(run: Run, step: int, values: Mapping[str, float], tree: Tree | None, 
         "nodes": 0 if tree is None else len(tree.paths),
         "batch": batch,
     }
-    for place, (name, value) in enumerate(described.items(), start=1):
-        frame.insert(place, name, value)
+    for position, (name, value) in enumerate(described.items(), start=1):
+        frame.insert(position, name, value)
     return frame

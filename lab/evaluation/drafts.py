@@ -1,4 +1,4 @@
-"""What decoding asks of a run: its network, prompts that fit, heads that can draft; and what drafts are measured by."""
+"""Check that a run can decode prompts and draft, and measure its drafts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def open_finished(run: Run | Path | str, purpose: str = "decode") -> Run:
 
     Args:
         run: The run.
-        purpose: What for, for the message.
+        purpose: The intended use, for the message.
 
     Raises:
         LabError: If it is not finished, or a teacherless one, whose network has never read an answer.
@@ -68,8 +68,8 @@ def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
 def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:
     """Return the tokens of prompts.
 
-    Of a held-out sequence that is all before its answer, else all before the position from which the task judges samples, else
-    its first quarter.
+    The prompt of a held-out sequence ends before its answer; without an answer, before the position from which the task judges
+    samples; else it is the first quarter.
 
     Raises:
         LabError: If a prompt is empty, or not shorter than the task's sequences.
@@ -91,11 +91,11 @@ def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:
     return rows
 
 
-def room(task: Task, prompts: Sequence[Tensor], new_tokens: int | None) -> int:
-    """Return how many new tokens each sequence gets, by default up to the length that the network was trained on.
+def count_new_tokens(task: Task, prompts: Sequence[Tensor], new_tokens: int | None) -> int:
+    """Return the number of new tokens of each sequence, by default up to the length that the network was trained on.
 
     Raises:
-        LabError: If a sequence would be longer than that, or nothing is asked for.
+        LabError: If a sequence would be longer than that, or `new_tokens` is below 1.
     """
     most = task.length - max(map(len, prompts))
     if new_tokens is not None and not 1 <= new_tokens <= most:
@@ -105,7 +105,7 @@ def room(task: Task, prompts: Sequence[Tensor], new_tokens: int | None) -> int:
     return most if new_tokens is None else new_tokens
 
 
-def end_token(task: Task) -> int | None:
+def find_end_token(task: Task) -> int | None:
     """Return the token that ends a sequence; None if the task has none."""
     return next((token for token in range(task.vocab_size) if task.word(token) in END_WORDS), None)
 

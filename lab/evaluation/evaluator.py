@@ -72,9 +72,9 @@ class Evaluator:
         with evaluation_mode(network):
             values = predict(network, batches | self._hidden)
             if math.isfinite(values[NEXT_TOKEN_LOSS]):
-                return values | take(measures, network, batches, taken=values)
+                return values | apply_measures(measures, network, batches, taken=values)
             with zero_weights(network):  # its metrics have the same names
-                values |= take(measures, network, batches, taken=values)
+                values |= apply_measures(measures, network, batches, taken=values)
             return {name: (training or {}).get(name, math.nan) for name in values}
 
 
@@ -105,13 +105,13 @@ def predict(network: Network, batches: Mapping[str, EvaluationBatch]) -> dict[st
     return values
 
 
-def take(
+def apply_measures(
     measures: Mapping[str, Measure],
     network: Network,
     batches: Mapping[str, EvaluationBatch],
     taken: Collection[str] = (),
 ) -> dict[str, float]:
-    """Take measures on the sequences of each variant.
+    """Apply measures to the sequences of each variant.
 
     Args:
         measures: By name.

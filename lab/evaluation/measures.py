@@ -89,5 +89,5 @@ def measure_rank(network: Network, batch: EvaluationBatch) -> dict[str, float]:
 
 
 def _put_roles_for_tokens(batch: Batch) -> Batch:
-    """Put each token's role in its place: an objective's targets are then the roles of the targets."""
+    """Replace each token by its role: the targets that an objective then makes are the roles of its targets."""
     return Batch(tokens=batch.roles.astype(np.int64), roles=batch.roles, scored=batch.scored, answer=batch.answer)

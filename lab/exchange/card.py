@@ -95,7 +95,7 @@ def _settings(run: Run) -> str:
 
 
 def _metrics(run: Run, step: int) -> str:
-    """Return a Markdown table of what was measured at a step."""
+    """Return a Markdown table of the metrics at a step."""
     experiment = run.experiment
     rows = []
     for row in run.metrics():

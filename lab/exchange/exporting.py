@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab.config import dump
 from lab.errors import LabError, Occupied
-from lab.evaluation.drafts import end_token, open_finished
+from lab.evaluation.drafts import find_end_token, open_finished
 from lab.evaluation.state import has_finite_weights
 from lab.exchange.card import model_card
 from lab.exchange.tokenizer import tokenizer_config, tokenizer_json
@@ -31,7 +31,7 @@ from tasks import Task
 
 CONFIG, INDEX = "config.json", "model.safetensors.index.json"
 ORIGINAL, PARAMS, CONSOLIDATED = "original", "params.json", "consolidated.safetensors"
-"""Where Meta's own layout stands in the folders of its models."""
+"""The folder and files of Meta's own layout."""
 
 
 def export(run: Run | Path | str, out: Path | str, *, step: Step = "last", heads: int | None = None) -> Path:
@@ -78,7 +78,7 @@ def export(run: Run | Path | str, out: Path | str, *, step: Step = "last", heads
 
 def _write_llama(folder: Path, network: Network, task: Task) -> None:
     """Write the next-token path."""
-    special = {"bos_token_id": None, "eos_token_id": end_token(task), "pad_token_id": end_token(task)}
+    special = {"bos_token_id": None, "eos_token_id": find_end_token(task), "pad_token_id": find_end_token(task)}
     write_json(folder / CONFIG, llama_config(network) | {"max_position_embeddings": task.length} | special)
     write_json(folder / "generation_config.json", {"do_sample": False, "max_length": task.length} | special)
     save_tensors(to_layout(network, TRANSFORMERS), folder / WEIGHTS, {"format": "pt"})

@@ -39,8 +39,8 @@ def read_llama(folder: Path | str) -> Network:
             `params.json` and `consolidated.pth` or `.safetensors`, as in the paper's release.
 
     Raises:
-        LabError: If files are missing or damaged, or the model is none that our network can be: the message names the first
-            setting or weight that does not fit.
+        LabError: If files are missing or damaged, or our network cannot express the model: the message names the first setting
+            or weight that does not fit.
     """
     folder = Path(folder)
     if not folder.is_dir():

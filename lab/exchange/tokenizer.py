@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.evaluation.drafts import end_token
+from lab.evaluation.drafts import find_end_token
 from tasks import Task
 
 
@@ -28,7 +28,7 @@ def tokenizer_json(task: Task) -> str | None:
 
 def tokenizer_config(task: Task) -> dict[str, Any]:
     """Return the `tokenizer_config.json` beside it."""
-    end = end_token(task)
+    end = find_end_token(task)
     ends = {} if end is None else {"eos_token": task.word(end), "pad_token": task.word(end)}
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

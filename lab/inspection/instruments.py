@@ -26,7 +26,7 @@ class Instrument:
     Attributes:
         measure: `module:function` of a network, a task and options that returns a tidy frame.
         draw: `module:function` of such a frame for several runs that returns a figure and the table of its numbers.
-        coordinates: Columns of the frame that say what each value is of.
+        coordinates: Columns of the frame that identify a value.
         page: `module:function` of such a frame that returns a page of HTML; "" for none.
         summary: `module:function` of such a frame and the settings that distinguish conditions that returns tables by title,
             which the command prints; "" for none.

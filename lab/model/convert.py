@@ -113,7 +113,7 @@ def from_transformers(config: Mapping[str, Any], weights: Mapping[str, Tensor]) 
     replicated heads, each unembedding times its norm's weight, which are the same logits.
 
     Raises:
-        LabError: If the config is not that of a Llama that our network can be, or the weights do not fit it.
+        LabError: If the config is not that of a Llama that our network can express, or the weights do not fit it.
     """
     spec = _read_config(config)
     if config.get("tie_word_embeddings") and TRANSFORMERS.embedding in weights:
@@ -139,7 +139,7 @@ def from_release(params: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Ne
     """Build a network from the content of Meta's `params.json` and the weights beside it, with `extra_heads` if it has them.
 
     Raises:
-        LabError: If the params are not those of a Llama that our network can be, or the weights do not fit them.
+        LabError: If the params are not those of a Llama that our network can express, or the weights do not fit them.
     """
     _check(params, {"use_scaled_rope": False})
     n = _positive(params, "n_future_tokens", 1)
@@ -218,7 +218,7 @@ def _positive(config: Mapping[str, Any], name: str, default: int | None = None) 
 
 
 def _check(config: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
-    """Reject settings that differ from what our network is; one that is null or left out is not checked."""
+    """Reject settings that differ from our network's; one that is null or left out is not checked."""
     for name, value in needed.items():
         if config.get(name) not in (None, value):
             raise LabError(f"{name} of the Llama must be {value}, not {config[name]}")

@@ -55,7 +55,7 @@ def make_stages(experiment: Experiment) -> list[Stage]:
         return [Stage(begin, until, stage.start, stage.end or stage.start) for begin, until, stage in pairs]
     rule = settings.weights
     weights = list(rule) if not isinstance(rule, str) else WEIGHTS[rule](len(names), settings.extra_weight)
-    weights = [weight if settings.asks(number) else 0.0 for number, weight in enumerate(weights, start=1)]
+    weights = [weight if settings.has_term(number) else 0.0 for number, weight in enumerate(weights, start=1)]
 
     def first(count: int) -> tuple[float, ...]:
         return tuple(weight if number < count else 0.0 for number, weight in enumerate(weights))

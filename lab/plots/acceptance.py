@@ -1,4 +1,4 @@
-"""Where drafts of further prediction heads are accepted: by head and role, and over training."""
+"""Acceptance of drafts of further prediction heads, by head and role, and over training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.runs.names import role_label
 from lab.stats.inspected import condition_means
 
 COORDINATES = ("heads", "nodes", "batch", "metric")
-"""What each value of a frame of decoding is of."""
+"""Columns that identify a value in a frame of decoding."""
 _MOST = 3
 """Conditions in a figure."""
 _GIVEN, _EVER = "acceptance_given_reached", "acceptance"

@@ -1,4 +1,4 @@
-"""Errors of completed answers: the first error by position, and what goes before and after it as bars."""
+"""Errors of completed answers: the first error by position, and its consequences as bars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.plots.axes import figure_note, figure_of, line_handles, shared_legend
 from lab.plots.page import columns_of, current_page, new_figure
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_means
-from lab.stats.inspected import condition_means
+from lab.stats.inspected import at_last_step, condition_means
 
 BARS = {
     "any error": "answers\nwith an error",
@@ -44,7 +44,7 @@ def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> t
     Raises:
         LabError: If there are more than 12 conditions; also as `condition_means`.
     """
-    last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
+    last = at_last_step(frame)
     table, found = condition_means(last, ["quantity", "role", "position"], by)
     shown = looks(found.table["condition"])
     beside = columns_of(2, 2, panel=3.7, least=3.0) == 2

@@ -149,7 +149,7 @@ def grid(
 
 
 class _Cells(NamedTuple):
-    """Where the values of a grid stand.
+    """The rows and columns of the values of a grid.
 
     Attributes:
         rows: The label of each value's row.

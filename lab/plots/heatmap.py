@@ -18,6 +18,7 @@ from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.tables import attach_notes, chance_lines, format_range, heads_of
 from lab.stats.conditions import conditions
+from lab.stats.inspected import at_last_step
 
 
 def heatmap(
@@ -47,7 +48,7 @@ def heatmap(
     found = conditions(rows, by, keep="finished")
     names = list(found.table["condition"])
     reject_more(found, LINES_AT_MOST if axes is None else 1, f"{LINES_AT_MOST} panels, or 1 in given axes")
-    last = found.frame[found.frame["step"] == found.frame.groupby("run")["step"].transform("max")]
+    last = at_last_step(found.frame)
     matrices = {name: _matrix(last[last["condition"] == name]) for name in names}
     seeds = last.groupby("condition", observed=True)["run"].nunique()
     wide, tall = (max(matrix.shape[axis] for matrix in matrices.values()) for axis in (1, 0))

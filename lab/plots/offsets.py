@@ -1,4 +1,4 @@
-"""What linear probes read of the next tokens, against the offset of the token."""
+"""Accuracy of linear probes for the next tokens, against the offset of the token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.probe import CONTROLS, site_label
 from lab.plots.style import LOOKS, looks
 from lab.plots.tables import attach_notes, describe_seeds
-from lab.stats.inspected import condition_means
+from lab.stats.inspected import at_last_step, condition_means
 
 _LIGHTEST = 0.85
 """Of the colours of layers, which grow darker with depth, in grey as well."""
@@ -41,7 +41,7 @@ def draw_offsets(frame: pd.DataFrame, *, by: Sequence[str] | None = None, layer:
     Raises:
         LabError: For a layer that no network has, too many conditions, and as `condition_means`.
     """
-    last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")].assign(step=0)
+    last = at_last_step(frame).assign(step=0)
     path = last[~last["site"].str.startswith("prediction.") | (last["site"] == "prediction.1.residual")]
     means = condition_means(path, ["site", "layer", "offset", "control"], by)
     table, names = means.table.drop(columns="step"), list(means.conditions.table["condition"])

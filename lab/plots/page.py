@@ -1,4 +1,4 @@
-"""The page that a figure is drawn for: its size, its style and what is written on it."""
+"""The page that a figure is drawn for: its size, style, title and labels."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lab.plots.axes import figure_of, legend_below, new_axes, note
 from lab.plots.style import looks
 from lab.plots.tables import attach_notes, describe_seeds
-from lab.stats.inspected import condition_means
+from lab.stats.inspected import at_last_step, condition_means
 
 
 def draw_rank(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axes | None = None) -> tuple[Figure, pd.DataFrame]:
@@ -28,7 +28,7 @@ def draw_rank(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
     Raises:
         LabError: As `condition_means`.
     """
-    last = frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
+    last = at_last_step(frame)
     table, found = condition_means(last, ["site", "layer"], by)
     axes = axes or new_axes()
     names = list(found.table["condition"])

@@ -1,4 +1,4 @@
-"""When a metric passes a threshold, over two settings: a cell for each combination, and survival curves beside its row."""
+"""Times at which a metric passes a threshold, over two settings: a cell for each combination, with survival curves."""
 
 from __future__ import annotations
 

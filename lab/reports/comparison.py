@@ -25,7 +25,7 @@ from lab.stats.emergence import HOLD, ONSET
 from lab.stats.paired import ALPHA, EXACT_UP_TO
 
 MARK = "lab compare"
-"""Stands at the beginning of every file."""
+"""Text at the beginning of every file."""
 _WIDTH = 100
 """Characters of a line of plain text."""
 _INTERVAL = f"[{100 * LEVEL:.0f} %]"
@@ -212,7 +212,7 @@ FORMATS: Mapping[str, Callable[[ComparisonTable], str]] = MappingProxyType(
         ".json": ComparisonTable.json,
     }
 )
-"""What writes a comparison, by the suffix of its file."""
+"""Formats of a comparison by the suffix of its file."""
 _BEGINS = {
     ".txt": f"{MARK}: ",
     ".md": f"<!-- {MARK} -->",

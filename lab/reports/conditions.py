@@ -22,7 +22,7 @@ from lab.runs.status import Status
 from lab.stats.bootstrap import FEWEST, counted, mean_beside_share, share_with_interval
 from lab.stats.conditions import Conditions, conditions, enumerated, rows_of
 from lab.stats.configurations import run_values
-from lab.stats.emergence import COMPLETION, ONSET, emergence_table
+from lab.stats.emergence import ONSET, THRESHOLDS, emergence_table
 from lab.stats.paired import ALPHA
 
 DRAWN_AT_MOST = 12
@@ -31,7 +31,6 @@ _LEFT_OUT = ("pruned", "failed")
 """States of runs that are no part of a curve, since their ends depend on it."""
 Title = Callable[[str], str]
 """Makes the title of a section from its words."""
-_THRESHOLDS: Mapping[str, float] = {"onset": ONSET, "completion": COMPLETION}
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ class _Found:
     """The conditions of one task.
 
     Attributes:
-        conditions: All runs that are drawn, also those that go on.
+        conditions: All runs that are drawn, also those in training.
         ended: The rows of runs that finished or diverged.
-        metric: What is drawn and compared.
-        label: The metric in words.
+        metric: The metric that is drawn and compared.
+        label: Its name in words.
         times: When each run that ended passed the thresholds; None for a metric without them.
         compared: The setting whose values are compared, within the values of all others.
     """
@@ -120,7 +119,7 @@ def _find(tidy: pd.DataFrame, metric: str, by: Sequence[str] | None) -> _Found:
     times = None
     if not parsed.lower_is_better and parsed.unit == "fraction" and not ended.empty:
         try:
-            times = emergence_table(ended, metric, thresholds=_THRESHOLDS, by=["condition"])
+            times = emergence_table(ended, metric, thresholds=THRESHOLDS, by=["condition"])
         except LabError:  # runs that ended early, before a threshold
             times = None
     compared = "n_future" if by is None and "n_future" in found.settings else found.settings[0]
@@ -172,7 +171,7 @@ def _ends(found: _Found, title: Title) -> list[Section]:
         row: dict[str, object] = {str(setting): value or "-" for setting, value in condition.items()}
         row["finished"] = f"{len(values)} of {total[name]}"
         row["at the end"] = mean_beside_share(values, escaped) if values else "-"
-        for which, threshold in _THRESHOLDS.items() if len(passed) else ():
+        for which, threshold in THRESHOLDS.items() if len(passed) else ():
             seen = passed[f"{which}_observed"].astype(bool)
             row[f"reach {100 * threshold:.0f} %"] = share_with_interval(seen.tolist())
             row[f"k tokens to {100 * threshold:.0f} %"] = f"{passed[which].mean() / 1000:,.0f}" if seen.all() else "-"

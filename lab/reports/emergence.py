@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lab import plots
 from lab.metrics import Metric
 from lab.plots.axes import metric_label
-from lab.reports.findings import THRESHOLDS, conclusion, end_conclusion, metric_words
+from lab.reports.findings import conclusion, end_conclusion, metric_words
 from lab.reports.section import Section, render_html
 from lab.runs import Run, frame
 from lab.runs.files import write_atomic
@@ -21,7 +21,7 @@ from lab.runs.names import headline, reference_lines
 from lab.stats.bootstrap import counted, mean_beside_share, mean_with_interval, share_with_interval
 from lab.stats.conditions import conditions, rows_of
 from lab.stats.configurations import run_values
-from lab.stats.emergence import emergence_table
+from lab.stats.emergence import THRESHOLDS, emergence_table
 from lab.stats.paired import ALPHA
 
 PAGE = "index.html"
@@ -40,7 +40,7 @@ _UNEXPLAINED = (
 
 
 class Report(NamedTuple):
-    """What runs of one task show.
+    """The comparison of runs of one task.
 
     Attributes:
         figure: Path of the emergence curve.
@@ -56,7 +56,7 @@ class Report(NamedTuple):
 
 
 class _Case(NamedTuple):
-    """The runs of one task, what they show, and the sections about it."""
+    """The runs of one task, their comparison, and the sections about them."""
 
     runs: Sequence[Run]
     table: pd.DataFrame
@@ -167,7 +167,7 @@ def _depth(runs: Sequence[Run], named: bool) -> str:
 
 
 def _runs_table(cases: Sequence[_Case], out: Path, command: str) -> pd.DataFrame:
-    """Return what was trained, by what command and code, and where it lies."""
+    """Return the facts about the runs: models, training, command, code and folders."""
     runs = [run for case in cases for run in case.runs]
     facts: dict[str, object] = {"made": f"{date.today().isoformat()} by `{command}`"}
     for case in cases:

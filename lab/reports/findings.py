@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -12,11 +11,9 @@ from lab.metrics import Metric
 from lab.runs.names import role_label
 from lab.stats.bootstrap import FEWEST, counted
 from lab.stats.configurations import comparison_table, run_values
-from lab.stats.emergence import COMPLETION, ONSET
+from lab.stats.emergence import THRESHOLDS
 from lab.stats.paired import ALPHA, Comparison, holm, least_p_of_pairs
 from lab.stats.times import compare_emergence
-
-THRESHOLDS: Mapping[str, float] = MappingProxyType({"onset": ONSET, "completion": COMPLETION})
 
 
 def conclusion(times: pd.DataFrame, label: str) -> tuple[str, bool]:
@@ -65,7 +62,7 @@ def _time_sentence(
 
 
 def _share(times: pd.DataFrame, which: str, n: int) -> str:
-    """Return how many runs got there, and when: the median if at least half did, and how long the others were watched."""
+    """Describe how many runs passed, their median time if at least half did, and how long the others were watched."""
     seen = times[f"{which}_observed"].astype(bool)
     passed = times[which].where(seen, math.inf).quantile(0.5, interpolation="lower")
     words = [f"half of them by {passed / 1000:,.0f} thousand tokens"] if math.isfinite(passed) else []
@@ -103,7 +100,7 @@ def metric_words(metric: str, frame: pd.DataFrame) -> str:
 
 
 def _judgement(pairs: int, p_value: float) -> str:
-    """Return what cannot be claimed of a difference; "" if it is found."""
+    """Return the caution about a difference in words; "" if it is found."""
     if pairs < FEWEST:
         return ": too few seeds to tell"
     return "" if p_value <= ALPHA else ": no reliable difference"

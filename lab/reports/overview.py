@@ -1,4 +1,4 @@
-"""A page about any runs: what was trained, how far it is, learning curves, tables and comparisons by condition."""
+"""A page about any runs: settings, progress, learning curves, tables and comparisons by condition."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def sections_of(
 
 
 def live_sections(statuses: Sequence[Status], total: int, metric: str = "", by: Sequence[str] | None = None) -> list[Section]:
-    """Return what changes while runs go on: progress, learning curves, and a line for each; arguments as of `sections_of`."""
+    """Return the sections that change while runs train: progress, curves, a line for each; arguments as of `sections_of`."""
     check_metric(statuses, metric)
     curves = [section for own in _by_task(statuses).values() for section in curve_sections(own, metric, by)]
     origin = Origin(Path(), "", total)
@@ -122,8 +122,8 @@ def progress_sentence(statuses: Sequence[Status], total: int) -> str:
 
 def _progress(statuses: Sequence[Status], origin: Origin) -> Section:
     total = max(origin.total, len(statuses))
-    goes_on = len(statuses) < total or any(each.state in PENDING for each in statuses)
-    share = sum(each.share for each in statuses) / total if goes_on else None
+    pending = len(statuses) < total or any(each.state in PENDING for each in statuses)
+    share = sum(each.share for each in statuses) / total if pending else None
     text = f"{progress_sentence(statuses, total)}."
     if origin.refresh:
         text += f" This page reloads every {origin.refresh} s; written at {datetime.now():%H:%M:%S}."
@@ -131,7 +131,7 @@ def _progress(statuses: Sequence[Status], origin: Origin) -> Section:
 
 
 def _without_result(statuses: Sequence[Status]) -> list[Section]:
-    """List runs that have no result and do not go on, with the reason."""
+    """List runs that ended without a result, with the reason."""
     rows = [
         {
             "run": each.name,
@@ -146,7 +146,7 @@ def _without_result(statuses: Sequence[Status]) -> list[Section]:
 
 
 def _trained(runs: Sequence[Run]) -> list[Section]:
-    """State what was trained: the task, and the settings that vary and that are fixed."""
+    """State the task, the settings that vary and those that are fixed."""
     if not runs:
         return []
     experiments = [run.experiment for run in runs]
@@ -192,7 +192,7 @@ def _fixed(runs: Sequence[Run]) -> list[Section]:
 
 
 def _run_table(statuses: Sequence[Status], metric: str = "") -> pd.DataFrame:
-    """Return a row for each run: how far it is, and its last value."""
+    """Return a row for each run: its progress and last value."""
     rows = []
     for each in statuses:
         curve, left = each.curve(metric), each.seconds_left
@@ -224,8 +224,8 @@ def _made(runs: Sequence[Run], origin: Origin) -> Section:
     facts: dict[str, object] = {"written": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z} by `{origin.command}`"}
     if runs:
         seconds = sum(float(run.record["wall_seconds"]) for run in runs)
-        signs = sorted(run.last_sign for run in runs)
-        facts["trained"] = f"last output {signs[-1]:%Y-%m-%d %H:%M}; {duration(seconds)} of wall time in all runs"
+        last = max(run.last_written for run in runs)
+        facts["trained"] = f"last output {last:%Y-%m-%d %H:%M}; {duration(seconds)} of wall time in all runs"
         facts["commit"] = ", ".join(sorted({str(run.record.get("commit")) for run in runs}))
         facts["versions"] = ", ".join(f"{name} {version}" for name, version in runs[-1].record.get("versions", {}).items())
     for path in origin.tables:

@@ -60,7 +60,7 @@ def remove_older(path: Path) -> None:
 
 
 def pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> Any:
-    """Encode a structure as JSON and move its tensors into a dict under the names of their places.
+    """Encode a structure as JSON and move its tensors into a dict, named by their paths in it.
 
     Lists and plain values stay. Other values become a mapping with one marked key: `$tensor` with the name of a tensor,
     `$tuple` with a list, `$pairs` with a mapping as a list of pairs, since its keys need not be strings.

@@ -81,7 +81,7 @@ def _started(run: ListedRun) -> datetime | None:
 
 def _last(run: ListedRun) -> datetime | None:
     with suppress(OSError, ValueError):  # the folder may be removed meanwhile
-        return None if run.status.run is None else run.status.run.last_sign
+        return None if run.status.run is None else run.status.run.last_written
     return None
 
 

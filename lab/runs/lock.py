@@ -1,7 +1,7 @@
 """File locks of the kernel: a lock is free if and only if no living process holds it.
 
 The lock is the file system's. On one machine it is certain. NFS shares it between all machines unless it is mounted with
-`local_lock`; another network file system may keep it to one machine, or have none: there nobody is kept out.
+`local_lock`; another network file system may apply it to one machine only, or have no locks: there it has no effect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.runs.files import readable_errors
 LOCK = ".lock"
 """The file in a run's folder that the training process holds locked; a kill leaves it unlocked."""
 _PATIENCE_SECONDS = 1.0
-"""Seconds for which a reader's check, or the end of a killed process, may delay others."""
+"""Seconds to wait for a reader's check, or for the end of a killed process."""
 
 
 class Busy(LabError):

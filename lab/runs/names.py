@@ -1,4 +1,4 @@
-"""Names of metrics, for those who read them."""
+"""Headline metrics of tasks, labels of their roles, and reference lines of figures."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Output:
         """Replace the content.
 
         Args:
-            html: What a notebook shows.
-            text: What a reader without HTML sees.
+            html: Shown by a notebook.
+            text: Shown by a viewer without HTML.
         """
         self._handle.update({"text/html": html, "text/plain": text}, raw=True)

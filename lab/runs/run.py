@@ -147,7 +147,7 @@ class Run:
             raise LabError(f"{self.path}: the files of its task {self.experiment.task.name} have changed since it began")
 
     @property
-    def last_sign(self) -> datetime:
+    def last_written(self) -> datetime:
         """The last time the run wrote a file, in local time."""
         times = [path.stat().st_mtime for name in (RECORD, METRICS, TIMING) if (path := self.path / name).exists()]
         return datetime.fromtimestamp(max(times)).astimezone()

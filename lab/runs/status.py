@@ -1,4 +1,4 @@
-"""The status of runs: what each has done, whether it goes on, and how long it will take."""
+"""The status of runs: their state, progress and remaining time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lab.runs.tables import Row
 from tasks.errors import TaskError
 
 RESULTLESS = ("failed", "diverged", "killed", "stopped", "pruned", "damaged", "missing")
-"""States of runs that have no result and do not go on."""
+"""States of runs that ended, or were interrupted, without a result."""
 PENDING = ("running", "waiting")
-"""States of runs that go on."""
+"""States of runs that are being trained or will be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Status:
 
     @property
     def share(self) -> float:
-        """The share of its steps that it has taken; 1 for a run that does not go on."""
+        """The share of its steps that it has taken; 1 for a run that is not pending."""
         return min(1.0, self.step / self.steps) if self.state in PENDING and self.steps else float(self.state != "waiting")
 
     def curve(self, metric: str = "") -> list[float]:

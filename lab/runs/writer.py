@@ -80,7 +80,7 @@ class Recorder:
             "seed": experiment.seed,
             "predicts": {f"prediction head {i}": describe_target(experiment, i) for i in heads},
             **describe_extra(experiment),
-            "sees": {f"prediction head {i}": find_kind(experiment.model.heads).sees(i) for i in heads},
+            "sees": {f"prediction head {i}": find_kind(experiment.model.heads).describe_inputs(i) for i in heads},
             "objective": [describe_stage(stage) for stage in make_stages(experiment)],
             "non_embedding_parameters": experiment.non_embedding_parameters,
             "flops_per_step": experiment.flops_per_step,
@@ -205,9 +205,7 @@ def check_free(run_path: Path) -> None:
     """
     if is_run(run_path):
         state = Run(run_path).state
-        hint = {"finished": "", "running": " (another process trains it)"}.get(
-            state, f" (lab resume {run_path} goes on with it)"
-        )
+        hint = {"finished": "", "running": " (another process trains it)"}.get(state, f" (lab resume {run_path} continues it)")
         raise Occupied(f"{run_path}: a run is there already{hint}")
     if run_path.exists():
         raise Occupied(f"{run_path}: exists already and is no run")

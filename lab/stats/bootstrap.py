@@ -65,12 +65,12 @@ def resample(seeds: int, seed: int = 0) -> Floats:
 
 def expanded_percentile(resampled_RP: Floats, level: float, seeds: int) -> Floats:
     """Compute the ends of the expanded percentile interval of statistics that were resampled R times from S seeds, (2, P)."""
-    outside = expanded(level, seeds)
+    outside = expanded_tail(level, seeds)
     ends: Floats = np.quantile(resampled_RP, [outside, 1 - outside], axis=0)
     return ends
 
 
-def expanded(level: float, seeds: int) -> float:
+def expanded_tail(level: float, seeds: int) -> float:
     """Return the share of resampled means outside an expanded percentile interval at each end; from two seeds on."""
     quantile_of_t = scipy.special.stdtrit(seeds - 1, (1 + level) / 2)
     return float(scipy.special.ndtr(-math.sqrt(seeds / (seeds - 1)) * quantile_of_t))

@@ -1,4 +1,4 @@
-"""Conditions: what figures and tables compare. Runs of one condition differ in the seed alone, and each seed counts once."""
+"""Conditions, which figures and tables compare. Runs of one condition differ in the seed alone, and each seed counts once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Conditions(NamedTuple):
     Attributes:
         frame: The rows of the runs that count, with a column `condition` (ordered categories).
         table: One row for each condition, in order: `condition`, and each setting that distinguishes conditions, as text.
-        notes: One line for each reason why a run was left out, and for what varies with the conditions without being named.
+        notes: One line for each reason why a run was left out, and for settings that vary with them unnamed.
     """
 
     frame: pd.DataFrame
@@ -49,7 +49,7 @@ def conditions(
     Args:
         frame: A tidy frame.
         by: Columns that distinguish conditions; by default the varied settings that are needed.
-        axis: Columns that a figure has as an axis: within a condition, runs may differ in settings that these columns show.
+        axis: Columns on an axis of a figure: within a condition, runs may differ in settings that these columns show.
         keep: Which runs count: all, those that have not diverged, that ended (finished or diverged), or finished ones. A
             frame without a column `state`, as an older CSV, has finished runs. Of runs with the same configuration and seed
             the furthest counts.
@@ -61,11 +61,11 @@ def conditions(
     if frame.empty:
         raise LabError("the runs have no metrics yet")
     _check_names(frame)
-    frame, left_out = _kept(frame, keep)
-    frame, repeated = _once(frame)
+    frame, left_out = _select(frame, keep)
+    frame, repeated = _drop_repeated(frame)
     runs = frame.drop_duplicates("run").set_index("run", drop=False).rename_axis(None)
     varied = varied_settings(runs)
-    named = list(dict.fromkeys(_checked(runs, by))) if by is not None else _enough(runs, varied, axis)
+    named = list(dict.fromkeys(_check_columns(runs, by))) if by is not None else _choose_needed(runs, varied, axis)
     labels, table = _labelled(runs, named)
     require_one_configuration(runs.assign(condition=labels), ["condition", *axis])
     column = pd.Categorical(frame["run"].map(labels), categories=pd.Index(table["condition"]), ordered=True)
@@ -83,7 +83,7 @@ def labelled(frame: pd.DataFrame, by: Sequence[str]) -> pd.Categorical:
         LabError: If the frame has no such column.
     """
     runs = frame.drop_duplicates("run").set_index("run", drop=False).rename_axis(None)
-    labels, table = _labelled(runs, list(dict.fromkeys(_checked(runs, by))))
+    labels, table = _labelled(runs, list(dict.fromkeys(_check_columns(runs, by))))
     return pd.Categorical(frame["run"].map(labels), categories=pd.Index(table["condition"]), ordered=True)
 
 
@@ -98,7 +98,7 @@ def needed_settings(frame: pd.DataFrame, within: Sequence[str] = ()) -> list[str
     """List the first varied settings that, with those of `within`, distinguish all configurations of a frame."""
     runs = frame.drop_duplicates("run")
     varied = [name for name in varied_settings(runs) if name not in within]
-    return _enough(runs, varied, within) if varied else []
+    return _choose_needed(runs, varied, within) if varied else []
 
 
 def require_one_configuration(frame: pd.DataFrame, by: Sequence[str]) -> None:
@@ -148,7 +148,7 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["state"] == "finished"] if "state" in frame.columns else frame
 
 
-def where_they_are(frame: pd.DataFrame) -> str:
+def describe_states(frame: pd.DataFrame) -> str:
     """Name the first few runs of a frame with their states and last steps."""
     last = frame.groupby("run", sort=False).agg({"state": "last", "step": "max"})
     return enumerated([f"{run} ({state} at step {step})" for run, state, step in last.itertuples()])
@@ -167,7 +167,7 @@ def _check_names(frame: pd.DataFrame) -> None:
         raise LabError(f"two runs of the frame have the name {again[0]!r}: open their folders together, or rename them (run)")
 
 
-def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
+def _select(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of the runs that count, and a line about those that do not."""
     if keep == "all" or "state" not in frame.columns:
         return frame, []
@@ -176,13 +176,13 @@ def _kept(frame: pd.DataFrame, keep: Keep) -> tuple[pd.DataFrame, list[str]]:
     if counts.all():
         return frame, []
     out = frame[~counts]
-    line = f"{out['run'].nunique()} of {frame['run'].nunique()} runs left out: {where_they_are(out)}"
+    line = f"{out['run'].nunique()} of {frame['run'].nunique()} runs left out: {describe_states(out)}"
     if not counts.any():
         raise LabError(f"{'no run is finished' if keep == 'finished' else 'every run has diverged'}: {line}")
     return frame[counts], [line]
 
 
-def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _drop_repeated(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows without further runs of the same configuration and seed, and a line that names those."""
     runs = frame.drop_duplicates("run").set_index("run", drop=False).rename_axis(None)
     texts = _texts(runs, [*varied_settings(runs), "seed"])
@@ -206,14 +206,14 @@ def _labelled(runs: pd.DataFrame, names: Sequence[str]) -> tuple[pd.Series, pd.D
     return labels, table
 
 
-def _checked(runs: pd.DataFrame, by: Sequence[str]) -> Sequence[str]:
+def _check_columns(runs: pd.DataFrame, by: Sequence[str]) -> Sequence[str]:
     for name in by:
         if name not in runs.columns or name in MEASURED:
             raise LabError(f"the runs do not differ in {name!r}; {nearest(name, [*varied_settings(runs), 'n_future'])}")
     return by
 
 
-def _enough(runs: pd.DataFrame, varied: Sequence[str], axis: Sequence[str]) -> list[str]:
+def _choose_needed(runs: pd.DataFrame, varied: Sequence[str], axis: Sequence[str]) -> list[str]:
     """Choose the first varied settings that, with the axis, distinguish all configurations."""
     texts = _texts(runs, [*varied, *axis]).assign(**{"": ""})
     chosen = [name for name in ("n_future",) if name in varied]

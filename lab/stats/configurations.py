@@ -11,7 +11,7 @@ from lab.errors import LabError
 from lab.metrics import Metric
 from lab.stats.bootstrap import bootstrap_interval
 from lab.stats.conditions import Conditions, conditions, enumerated, finished, require_one_configuration, rows_of
-from lab.stats.paired import ALPHA, corrected, least_p_of_pairs, one_run_a_seed, paired_comparison
+from lab.stats.paired import ALPHA, corrected, least_p_of_pairs, paired_comparison, require_one_run_per_seed
 
 Rule = Literal["last", "best"]
 
@@ -136,9 +136,9 @@ def comparison_table(
     rows = []
     groups = [((), values)] if not within else [(key, part) for key, part in values.groupby(list(within), sort=True)]
     for key, part in groups:
-        base = one_run_a_seed(part[part[column] == baseline], f"{column} = {baseline}").set_index("seed")["value"]
+        base = require_one_run_per_seed(part[part[column] == baseline], f"{column} = {baseline}").set_index("seed")["value"]
         for value, others in part[part[column] != baseline].groupby(column, sort=True):
-            other = one_run_a_seed(others, f"{column} = {value}").set_index("seed")["value"]
+            other = require_one_run_per_seed(others, f"{column} = {value}").set_index("seed")["value"]
             seeds = base.index.intersection(other.index).sort_values()
             if seeds.empty:
                 continue

@@ -27,7 +27,7 @@ class Emergence(NamedTuple):
     Attributes:
         tokens: Tokens seen at the first evaluation point of those that hold; the last point where it never did. The resolution
             is the distance between evaluation points: nothing is interpolated.
-        observed: False if it never happened within the run: the time is right-censored: only known to be later.
+        observed: False if it never happened within the run: the time is then right-censored, only known to be later.
     """
 
     tokens: float

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab.stats.bootstrap import bootstrap_band
 from lab.stats.conditions import Conditions, Keep, conditions
-from lab.stats.paired import corrected, least_p_of_pairs, one_run_a_seed, paired_comparison
+from lab.stats.paired import corrected, least_p_of_pairs, paired_comparison, require_one_run_per_seed
 
 
 class Means(NamedTuple):
@@ -20,11 +20,16 @@ class Means(NamedTuple):
     Attributes:
         table: `condition` (ordered categories), `step`, the coordinates, then `mean`, `low`, `high` (90 % bootstrap interval
             over seeds; none below 5) and `seeds`.
-        conditions: What was averaged: the conditions, and notes about runs that were left out.
+        conditions: The conditions that were averaged, and notes about runs that were left out.
     """
 
     table: pd.DataFrame
     conditions: Conditions
+
+
+def at_last_step(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each run at its last step."""
+    return frame[frame["step"] == frame.groupby("run")["step"].transform("max")]
 
 
 def condition_means(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequence[str] | None = None) -> Means:
@@ -32,7 +37,7 @@ def condition_means(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequenc
 
     Args:
         frame: From `lab.inspect`.
-        coordinates: The columns that say what each value is of.
+        coordinates: The columns that identify a value, such as its site and position.
         by: Settings that distinguish conditions; by default those that vary.
 
     Raises:
@@ -53,7 +58,7 @@ def paired_differences(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequ
 
     Args:
         frame: From `lab.inspect`.
-        coordinates: The columns that say what each value is of.
+        coordinates: The columns that identify a value, such as its site and position.
         by: Settings that distinguish conditions; by default those that vary.
 
     Returns:
@@ -67,16 +72,16 @@ def paired_differences(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequ
     _, rows = _with_conditions(frame, coordinates, by)
     keys, names, compared = ["step", *coordinates], list(rows["condition"].cat.categories), []
     for name in names:
-        one_run_a_seed(rows[rows["condition"] == name].drop_duplicates("run"), name)
+        require_one_run_per_seed(rows[rows["condition"] == name].drop_duplicates("run"), name)
     wide = rows.pivot_table(index=keys, columns=["condition", "seed"], values="value", observed=True, sort=False)
     for a, b in combinations(names, 2):
         seeds = [seed for seed in wide[a].columns if seed in wide[b].columns]
         of_both = np.stack([wide[name].reindex(columns=seeds).to_numpy() for name in (a, b)])
-        for place, values in zip(wide.index.to_list(), of_both.swapaxes(0, 1), strict=True):
+        for point, values in zip(wide.index.to_list(), of_both.swapaxes(0, 1), strict=True):
             pairs = values[:, np.isfinite(values).all(0)]
             if pairs.size:
                 result = paired_comparison(*pairs)
-                key = place if isinstance(place, tuple) else (place,)
+                key = point if isinstance(point, tuple) else (point,)
                 numbers = (result.difference, result.low, result.high, result.n, result.p_value)
                 compared.append((f"{b} against {a}", *key, *numbers))
     table = pd.DataFrame(compared, columns=["comparison", *keys, "difference", "low", "high", "pairs", "p_value"])

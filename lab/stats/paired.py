@@ -23,7 +23,7 @@ RULE = (
     f"A difference is found if its p-value, corrected by Holm over the rows of its table (`_holm`), is at most {ALPHA:.2f}; "
     "`_least` is the least that this can be with so many seeds and rows."
 )
-"""How a table of comparisons is to be read."""
+"""The rule for reading a table of comparisons."""
 EXACT_UP_TO = 2**14
 """Permutations up to which a test is exact; with more it samples as many at random."""
 
@@ -81,7 +81,7 @@ def paired_comparison(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Compa
 
 
 def sign_flip(differences: Floats) -> tuple[float, str]:
-    """Two-sided p-value of the sign-flip permutation test of differences of pairs, and the test's name; nan of one pair."""
+    """Compute the two-sided p-value of the sign-flip permutation test of paired differences, and name it; nan of one pair."""
     if len(differences) < 2:
         return math.nan, "none: one pair"
     scale = np.abs(differences).max() or 1.0
@@ -96,7 +96,7 @@ def sign_flip(differences: Floats) -> tuple[float, str]:
     return float(result.pvalue), f"{exact}sign-flip permutation"
 
 
-def one_run_a_seed(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+def require_one_run_per_seed(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Check that a condition has one run of each seed, so that runs can be paired; return its runs.
 
     Raises:

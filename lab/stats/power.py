@@ -1,4 +1,4 @@
-"""How large must a difference between shares of runs be, so that so many runs find it?"""
+"""Power of Fisher's exact test: which differences between shares of runs a number of runs can find."""
 
 from __future__ import annotations
 

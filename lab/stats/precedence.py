@@ -1,4 +1,4 @@
-"""Which of several events comes first within a run, counted over the seeds of a condition."""
+"""The order of events within a run, counted over the seeds of a condition."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ def solved_table(frame: pd.DataFrame, metric: str, threshold: float, by: Sequenc
     """Count the runs of each condition that solved the task, and compute when half of them had begun to.
 
     A run has solved it if its value is at or above the threshold, of a loss at or below. A run that diverged has not. Of one
-    that ended early (`evaluation.stop`) below the threshold it is not known: its condition has no share, since the runs that
-    end early are not the others' like.
+    that ended early (`evaluation.stop`) below the threshold this is not known: its condition has no share, since runs
+    that end early differ from the others.
 
     Args:
         frame: The rows of runs that finished or diverged.

@@ -68,8 +68,8 @@ def log_rank(
     The statistic is the test's own, how many runs of a condition emerged minus how many were to be expected: the sum of its
     runs' scores, each of which is whether the run emerged minus the hazard of all runs together until then (Nelson and Aalen).
     Runs are permuted between the conditions with their scores: exact up to 8 + 8 of them, where the usual chi-squared
-    distribution says 4e-5 for what has a chance of 1.6e-4. It assumes that both conditions were observed as long. nan with a
-    single run in a condition.
+    approximation gives 4e-5 for a probability of 1.6e-4. The test assumes that both conditions were observed equally long. nan
+    with a single run in a condition.
     """
     if min(len(times_a), len(times_b)) < 2:
         return math.nan

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab.stats.bootstrap import FEWEST, LEVEL, counted, expanded_percentile, resample, share_with_interval
 from lab.stats.emergence import escape_table
-from lab.stats.paired import ALPHA, Comparison, one_run_a_seed, sign_flip
+from lab.stats.paired import ALPHA, Comparison, require_one_run_per_seed, sign_flip
 
 
 def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, column: str = "n_future") -> Comparison:
@@ -38,7 +38,7 @@ def compare_emergence(table: pd.DataFrame, a: object, b: object, which: str, col
     Raises:
         LabError: If a condition has several runs of one seed.
     """
-    sides = [one_run_a_seed(table[table[column] == value], f"{column} = {value}") for value in (a, b)]
+    sides = [require_one_run_per_seed(table[table[column] == value], f"{column} = {value}") for value in (a, b)]
     pairs = sides[0].merge(sides[1], on="seed", suffixes=("_a", "_b"))
     unpaired = len(sides[0]) + len(sides[1]) - 2 * len(pairs)
     if pairs.empty:

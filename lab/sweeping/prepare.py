@@ -1,4 +1,4 @@
-"""The preparation of a sweep: its settings and its place are checked before anything is written."""
+"""Prepare a sweep: check its settings, folders and storage before anything is written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Prepared:
     Attributes:
         job: Everything that workers need.
         checked: The sweep with its possible and impossible configurations.
-        demand: What its runs demand of this machine.
+        demand: The CPUs and GPUs that its runs need.
     """
 
     job: Job
@@ -48,7 +48,7 @@ def prepare(
     state_dir: Path | None = None,
     loggers: Sequence[str] = (),
 ) -> Prepared:
-    """Check a sweep and its place, without writing anything.
+    """Check a sweep, its folders and its storage, without writing anything.
 
     Args:
         description: The sweep, its plain values, or its YAML file.

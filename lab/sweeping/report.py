@@ -1,4 +1,4 @@
-"""The page about runs, written once or again and again while they go on."""
+"""The page about runs, written once, or repeatedly while they train."""
 
 from __future__ import annotations
 

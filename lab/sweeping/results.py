@@ -31,7 +31,7 @@ class Results:
     """A sweep's results.
 
     Attributes:
-        job: The sweep and its place.
+        job: The sweep with its folders and storage.
         runs: A row for each run: `trial`, `run`, the axes, `seed`, `state`, each metric (of finished runs), `error`. States:
             `finished`, `pruned`, `failed`, `diverged`; `running` (a process works on it), `stopped` or `killed` (it has begun
             and no process works on it), `waiting` (it has not begun); `damaged` or `missing` (the folder of a finished run
@@ -122,7 +122,7 @@ def collect(job: Job, study: Study | None = None) -> Results:
     """Collect results from a study, its leases and the folders of its runs, without writing anything.
 
     Args:
-        job: The sweep and its place.
+        job: The sweep with its folders and storage.
         study: Its study; opened if it is not given.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Sweeps run: set up, trained by workers, and summed up."""
+"""Run a sweep: set it up, train it with workers, and collect its results."""
 
 from __future__ import annotations
 

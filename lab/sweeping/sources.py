@@ -1,4 +1,4 @@
-"""Runs by folder and by sweep, whose status can be read again and again."""
+"""Runs by folder and by sweep, whose status can be read repeatedly."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Snapshot:
 
     @property
     def progress(self) -> list[tuple[str, str, int]]:
-        """Name, state and step of each run: what differs when there is something new to show."""
+        """Name, state and step of each run, to tell whether anything has changed."""
         return [(each.name, each.state, each.step) for each in self.statuses]
 
 

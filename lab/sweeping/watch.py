@@ -27,8 +27,8 @@ from lab.sweeping.sources import Found, Snapshot, Sources, find
 
 SETTLED_SECONDS, PATIENCE_SECONDS = 3.0, 60.0
 """How long no run may run before all have ended: between two runs of a command, and while runs of a sweep wait."""
-_SHARE = 10
-"""The pause after a look is at least so many times as long as the look, so that training keeps the processor."""
+_PAUSE_RATIO = 10
+"""Least ratio of a pause to the time of the read before it, so that training keeps the processor."""
 _CURVE = 24
 """Characters of a curve in a terminal."""
 _COLOURS = {"running": "green", "finished": "dim", "failed": "red", "diverged": "red", "killed": "red", "damaged": "red"}
@@ -50,11 +50,11 @@ def watch(
 
     Args:
         runs: Runs, folders of runs, sweeps (YAML file or folder), or results of `lab.sweep`.
-        out: A page to write again and again, `.html`, which a browser reloads by itself; see `lab.report`.
+        out: A page to rewrite at every change, `.html`, which a browser reloads by itself; see `lab.report`.
         metric: What is shown; by default each task's headline metric.
         by: Settings that distinguish conditions; by default all that vary.
         storage: URL of the sweeps' storage; by default a journal beside their runs.
-        every: Seconds between two looks; more where a look takes long.
+        every: Seconds between two reads of the runs; more where reading takes long.
         console: Where to show the runs outside of a notebook; by default standard output.
 
     Raises:
@@ -98,11 +98,11 @@ def _show_all(found: Found, view: View, page: Page | None, every: float) -> None
             view(snapshot)
     finally:
         if page is not None and before:
-            page.write(found.read(), goes_on=False)
+            page.write(found.read(), live=False)
 
 
 def follow(found: Found, every: float) -> Iterator[Snapshot]:
-    """Yield the status of runs again and again until no process trains one of them and none will."""
+    """Yield the status of runs repeatedly until no process trains one of them and none will."""
     idle, seen = time.monotonic() - found.silent_seconds, False
     while True:
         began = time.monotonic()
@@ -116,11 +116,11 @@ def follow(found: Found, every: float) -> Iterator[Snapshot]:
         if began - idle >= patience:
             return
         pause = every if snapshot.running else min(every, patience)
-        time.sleep(max(pause, _SHARE * (time.monotonic() - began)))
+        time.sleep(max(pause, _PAUSE_RATIO * (time.monotonic() - began)))
 
 
 class Page:
-    """A page that is written again and again.
+    """A page that is rewritten while runs change.
 
     Args:
         found: The runs.
@@ -128,7 +128,7 @@ class Page:
         command: The command or call that makes it.
         metric: As of `watch`.
         by: As of `watch`.
-        every: Seconds between two looks.
+        every: Seconds between two reads.
     """
 
     def __init__(self, found: Found, path: Path, command: str, metric: str, by: Sequence[str] | None, every: float) -> None:
@@ -136,13 +136,13 @@ class Page:
         self._options: dict[str, Any] = {"metric": metric, "by": by}
         self._refresh = max(1, round(every))
 
-    def write(self, snapshot: Snapshot, *, goes_on: bool = True) -> None:
-        """Write the page; one whose runs do not go on is not loaded again.
+    def write(self, snapshot: Snapshot, *, live: bool = True) -> None:
+        """Write the page, which a browser reloads as long as it is `live`.
 
         Raises:
             LabError: If it cannot be written, or for a wrong metric or setting.
         """
-        refresh = self._refresh if goes_on else 0
+        refresh = self._refresh if live else 0
         write_page(self._found, snapshot, self._path, self._command, refresh=refresh, **self._options)
 
 

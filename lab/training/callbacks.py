@@ -168,22 +168,22 @@ class StopOnSignal(pl.Callback):
     """End training after the current step at a first signal, and at once at a second.
 
     Attributes:
-        asked: The first signal; 0 if there was none.
+        signal_number: The first signal; 0 if there was none.
         saving: Whether the state is being saved; signals then change nothing.
     """
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.signal_number = 0
         self.saving = False
 
-    def ask(self, number: int, _: FrameType | None) -> None:
+    def handle(self, number: int, _: FrameType | None) -> None:
         """Handle a signal."""
-        if self.asked and not self.saving:
+        if self.signal_number and not self.saving:
             raise StoppedAtOnce
-        self.asked = self.asked or number
+        self.signal_number = self.signal_number or number
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # never stop within a step
-        if trainer.strategy.reduce_boolean_decision(bool(self.asked), all=False):
+        if trainer.strategy.reduce_boolean_decision(bool(self.signal_number), all=False):
             self.saving = trainer.should_stop = True

@@ -136,7 +136,7 @@ def fit(
     first_step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     feed = module.feed(first_step, trainer.global_rank, trainer.world_size)
     try:
-        with handling(stop.ask):
+        with handling(stop.handle):
             with quiet_lightning():
                 trainer.fit(module, feed, ckpt_path=checkpoint, weights_only=False)
             stop.saving = True
@@ -144,12 +144,12 @@ def fit(
                 measure.check_weights(trainer, module)
                 if sound := measure.sound_recorders(module):
                     save_stopped(sound, trainer)
-                    raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.asked or signal.SIGTERM)
+                    raise Interrupted(f"stopped at step {trainer.global_step}; {again}", stop.signal_number or signal.SIGTERM)
             finish(module, recorders, trainer, reached=measure.reached)
     except StoppedAtOnce:
         if trainer.strategy.launcher is not None:
             trainer.strategy.launcher.kill(signal.SIGKILL)
-        raise Interrupted(f"ended at once; {again} from the last checkpoint", stop.asked) from None
+        raise Interrupted(f"ended at once; {again} from the last checkpoint", stop.signal_number) from None
     except RuntimeError as error:
         if lost := lost_process(trainer):
             raise LabError(f"{lost} has ended; {again} from the last checkpoint") from error
@@ -158,15 +158,15 @@ def fit(
         for each in loggers:
             each.close()
         progress.stop()
-    if stop.asked:
-        signal.raise_signal(stop.asked)  # too late for this run; the caller must still stop
+    if stop.signal_number:
+        signal.raise_signal(stop.signal_number)  # too late for this run; the caller must still stop
 
 
 def resume_advice(recorders: Sequence[Recorder]) -> str:
-    """Say how to resume the runs, for a message."""
+    """Return the words of a message that say how to resume the runs."""
     if len(recorders) == 1:
-        return f"lab resume {recorders[0].run_path} goes on"
-    return f"the same command again, for all {len(recorders)} runs, goes on"
+        return f"lab resume {recorders[0].run_path} continues it"
+    return f"the same command again, for all {len(recorders)} runs, continues them"
 
 
 def save_stopped(recorders: Sequence[Recorder], trainer: pl.Trainer) -> None:

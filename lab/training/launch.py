@@ -80,7 +80,7 @@ def check_launch(experiment: Experiment) -> None:
     if _world_size() not in (1, devices):
         if processes.rank() > 0:
             sys.exit(0)  # the main process raises
-        raise LabError(f"devices must be {_world_size()}, as for the run before in this process, not {devices}")
+        raise LabError(f"devices must be {_world_size()}, as for the earlier run of this process, not {devices}")
     if devices == 1 or processes.rank() > 0 or _world_size() > 1:
         return
     for name, launcher in _TASKS.items():

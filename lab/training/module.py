@@ -41,8 +41,9 @@ class TrainingModule(pl.LightningModule):
         network: The network.
         extra: The objective's losses of its own, with their parameters; None if it has none.
         weights_S2L: The weight of each loss at begin and end of each stage of training, (S, 2, L) float32.
-        totals: Sums since the last evaluation point, (L + 3,) float32: each loss, the gradient's norm before clipping, the
-            number of steps whose losses and gradients are finite, and the number of microbatches.
+        totals: Sums since the last evaluation point, (L + 3,) float32: each loss, the gradient's norm before clipping (if heads
+            2..N are detached, that of head 1's parameters), the number of steps whose losses and gradients are finite, and the
+            number of microbatches.
         seen: Tokens and scored tokens seen since the run began, over all devices, (2,) int64 on the CPU.
         diverged: The step, counted from 1, at which a run diverged, by its index among the runs of this module.
     """

@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 import torch
 
 from lab.config import Experiment, override
-from lab.config.matching import not_measured, resolve, unbudgeted
+from lab.config.matching import needs_step_time, resolve, unbudgeted
 from lab.config.objective import ObjectiveSettings
 from lab.errors import LabError
 from lab.training.devices import check_accelerator
@@ -30,7 +30,7 @@ def with_step_time(experiment: Experiment) -> Experiment:
     Raises:
         LabError: If the step time is not set and the experiment has several devices, or `resolve` raises.
     """
-    if not_measured(experiment):
+    if needs_step_time(experiment):
         if experiment.devices > 1:
             raise LabError(f"budget.step_time must be given with devices = {experiment.devices}: it is measured on one device")
         check_accelerator(experiment)
@@ -48,11 +48,11 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     own = override(experiment, short | {"objective.active": "all"})
     base = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     with isolated_training(experiment):
-        ratios = [seconds_a_step(TrainingModule(own)) / seconds_a_step(TrainingModule(base)) for _ in range(rounds)]
+        ratios = [seconds_per_step(TrainingModule(own)) / seconds_per_step(TrainingModule(base)) for _ in range(rounds)]
     return statistics.median(ratios)
 
 
-def seconds_a_step(module: TrainingModule, clock: Callable[[], float] = time.perf_counter) -> float:
+def seconds_per_step(module: TrainingModule, clock: Callable[[], float] = time.perf_counter) -> float:
     """Train briefly, keep nothing, and return the median time of an optimiser step in seconds."""
     timer = _StepTimer(clock)
     trainer = make_trainer(module.experiment, [timer])

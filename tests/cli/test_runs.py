@@ -87,7 +87,7 @@ def test_json_has_numbers_and_times_in_full(capsys: pytest.CaptureFixture[str]) 
     assert main(["runs", "--json", "--where", "n=1"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     last = row.pop("last")
-    assert datetime.fromisoformat(last).timestamp() == pytest.approx(lab.Run("runs/n1").last_sign.timestamp(), abs=1)
+    assert datetime.fromisoformat(last).timestamp() == pytest.approx(lab.Run("runs/n1").last_written.timestamp(), abs=1)
     assert datetime.fromisoformat(row.pop("started")) <= datetime.fromisoformat(last)
     assert row == {
         "run": "runs/n1",

@@ -157,7 +157,7 @@ def test_unmatched_heads_are_added_to_the_trunk_of_one(kind: str) -> None:
 @EVERY
 def test_sees_names_the_tokens(kind: str, head: int) -> None:
     ahead = KINDS[kind].teacher_forced and head == 3
-    assert KINDS[kind].sees(head) == ("tokens up to t+2, teacher-forced" if ahead else "tokens up to t")
+    assert KINDS[kind].describe_inputs(head) == ("tokens up to t+2, teacher-forced" if ahead else "tokens up to t")
 
 
 def test_counts_add_and_multiply() -> None:

@@ -16,7 +16,7 @@ from lab.decoding.calibration import rank_drafts
 from lab.decoding.differences import Difference
 from lab.evaluation import decode
 from lab.evaluation.decode import calibrate, time_decoding
-from lab.evaluation.drafts import check_draft, draft_metrics, end_token, prompt_tokens
+from lab.evaluation.drafts import check_draft, draft_metrics, find_end_token, prompt_tokens
 from lab.runs import Run
 from tasks import TaskError
 from tests.helpers.runs import make_run
@@ -178,8 +178,8 @@ def test_prompts_of_a_task_with_answers_end_before_them() -> None:
     batch = task.batch(0, 0, 5, "test")
     prompts = prompt_tokens(task, 5, "test")
     assert [len(prompt) for prompt in prompts] == batch.answer[:, 0].tolist()
-    assert task.word(int(end_token(task) or 0)) == "<end>"
-    assert end_token(tiny().task) is None
+    assert task.word(int(find_end_token(task) or 0)) == "<end>"
+    assert find_end_token(tiny().task) is None
 
 
 @pytest.mark.parametrize(

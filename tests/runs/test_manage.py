@@ -86,10 +86,10 @@ def test_a_moved_run_is_the_same_run(across: bool, folder: Path, monkeypatch: py
             return usual(self, target)
 
         monkeypatch.setattr(Path, "rename", rename)
-    before, sign = listing(Path("runs/a")), lab.Run("runs/a").last_sign
+    before, sign = listing(Path("runs/a")), lab.Run("runs/a").last_written
     assert move_run(Path("runs/a"), Path("first")) == Path("first")
     assert listing(Path("first")) == before
-    assert lab.Run("first").last_sign == sign
+    assert lab.Run("first").last_written == sign
     assert not Path("runs/a").exists()
     assert move_run(Path("first"), Path("mine")) == Path("mine/first"), "into a folder, as mv does"
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []

@@ -12,7 +12,7 @@ from lab.stats.bootstrap import (
     bootstrap_band,
     bootstrap_interval,
     escaped_share,
-    expanded,
+    expanded_tail,
     mean_beside_share,
     mean_with_interval,
     share_with_interval,
@@ -23,7 +23,7 @@ from lab.stats.paired import holm, paired_comparison
 def test_the_interval_is_that_of_scipy_at_an_expanded_level() -> None:
     values = np.random.default_rng(0).normal(3, 1, 12)
     ours = bootstrap_interval(values)
-    level = 1 - 2 * expanded(0.9, 12)
+    level = 1 - 2 * expanded_tail(0.9, 12)
     theirs = stats.bootstrap((values,), np.mean, confidence_level=level, method="percentile", rng=1, n_resamples=9999)
     assert ours.mean == pytest.approx(values.mean())
     assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.05)
@@ -58,9 +58,9 @@ def test_a_table_lists_few_values_and_brackets_more() -> None:
 def test_expanded_quantiles_match_a_t_interval() -> None:
     """The standard error of a bootstrap is the usual one times sqrt((n - 1) / n)."""
     for seeds in (2, 5, 8, 30):
-        half = stats.norm.isf(expanded(0.9, seeds)) * math.sqrt((seeds - 1) / seeds)
+        half = stats.norm.isf(expanded_tail(0.9, seeds)) * math.sqrt((seeds - 1) / seeds)
         assert half == pytest.approx(stats.t.ppf(0.95, seeds - 1))
-    assert expanded(0.9, 10_000) == pytest.approx(0.05, abs=1e-4)
+    assert expanded_tail(0.9, 10_000) == pytest.approx(0.05, abs=1e-4)
 
 
 @pytest.mark.parametrize("seeds", [5, 8, 20])

@@ -112,7 +112,7 @@ def start_and_wait_for_step_50(folder: Path) -> "subprocess.Popen[str]":
     ("number", "status", "words"),
     [
         (signal.SIGTERM, 143, "stopped at step"),
-        (signal.SIGKILL, 2, "process 1 of 2 (status -9) has ended; lab resume two goes on"),
+        (signal.SIGKILL, 2, "process 1 of 2 (status -9) has ended; lab resume two continues it"),
     ],
 )
 def test_the_end_of_one_process_ends_both(number: int, status: int, words: str, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_ctrl_c_names_the_way_to_resume_an_ensemble(tmp_path: Path, monkeypatch:
         usual(self, heads)
 
     monkeypatch.setattr(module.TrainingModule, "accumulate", note)
-    with pytest.raises(lab.Interrupted, match=r"stopped at step 6; the same command again, for all 3 runs, goes on"):
+    with pytest.raises(lab.Interrupted, match=r"stopped at step 6; the same command again, for all 3 runs, continues them"):
         lab.train_ensemble(ensemble(tiny(), tmp_path))
     monkeypatch.undo()
     assert {run.state for run in lab.train_ensemble(ensemble(tiny(), tmp_path))} == {"finished"}

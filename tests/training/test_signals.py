@@ -64,7 +64,7 @@ def test_a_signal_saves_the_run_and_reports_how_to_resume(
     experiment = tiny(grad_accum_steps=accumulate, checkpoint__seconds=1000.0)
     whole = lab.train(experiment, tmp_path / "whole")
     send_signals(monkeypatch, 7, number)
-    with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run goes on") as stopped:
+    with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run continues it") as stopped:
         lab.train(experiment, tmp_path / "run")
     assert (stopped.value.number, handlers) == (number, [])
     assert lab.Run(tmp_path / "run").state == "stopped"
@@ -78,7 +78,7 @@ def test_a_signal_saves_the_run_and_reports_how_to_resume(
 def test_a_second_signal_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lab.train(tiny(), tmp_path / "whole")
     send_signals(monkeypatch, 7, signal.SIGTERM, signal.SIGINT)
-    with pytest.raises(lab.Interrupted, match=r"ended at once; .* goes on from the last checkpoint") as ended:
+    with pytest.raises(lab.Interrupted, match=r"ended at once; .* continues it from the last checkpoint") as ended:
         lab.train(tiny(), tmp_path / "run")
     assert ended.value.number == signal.SIGTERM
     monkeypatch.undo()
@@ -141,7 +141,7 @@ def test_a_command_with_nothing_to_save_is_interrupted(
 WAYS = {
     "one run": ([], "stopped at step"),
     "seeds": (["--seeds", "0:2"], "stopped at step"),
-    "together": (["--seeds", "0:2", "--ensemble"], "the same command again, for all 2 runs, goes on"),
+    "together": (["--seeds", "0:2", "--ensemble"], "the same command again, for all 2 runs, continues them"),
 }
 
 

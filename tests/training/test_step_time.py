@@ -9,7 +9,7 @@ from lab.config import Experiment, load
 from lab.errors import LabError
 from lab.training import step_time, with_step_time
 from lab.training.module import TrainingModule
-from lab.training.step_time import seconds_a_step
+from lab.training.step_time import seconds_per_step
 from tests.helpers.tiny import tiny
 
 
@@ -22,7 +22,7 @@ def test_steps_with_more_layers_take_more_time() -> None:
 def test_the_ratio_is_a_median_of_interleaved_timings(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([3.0, 2.0, 40.0, 20.0, 4.0, 2.0, 9.0, 10.0, 2.4, 2.0, 6.0, 3.0, 5.0, 4.0])
     timed: list[Experiment] = []
-    monkeypatch.setattr(step_time, "seconds_a_step", lambda module: (timed.append(module.experiment), next(clock))[1])
+    monkeypatch.setattr(step_time, "seconds_per_step", lambda module: (timed.append(module.experiment), next(clock))[1])
     unresolved = tiny(model__matched="time", n_future=2, objective__active="up", objective__extra_weight=0.5)
     resolved = with_step_time(unresolved)
     assert resolved.budget.step_time == 1.5, "the median of 1.5, 2, 2, 0.9, 1.2, 2, 1.25"
@@ -34,7 +34,7 @@ def test_the_ratio_is_a_median_of_interleaved_timings(monkeypatch: pytest.Monkey
 
 
 def test_a_run_at_equal_time_resumes_without_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step_time, "seconds_a_step", lambda module: float(module.experiment.n_future + 1))
+    monkeypatch.setattr(step_time, "seconds_per_step", lambda module: float(module.experiment.n_future + 1))
     run = lab.train(with_step_time(tiny(model__matched="time", n_future=2)), tmp_path / "run")
     assert run.experiment == load(run.path / "experiment.yaml")
     assert (run.experiment.steps, run.experiment.budget.step_time) == (8, 1.5)
@@ -62,5 +62,5 @@ def test_steps_that_cannot_be_timed_are_rejected() -> None:
 
 def test_timing_a_step_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert 0 < seconds_a_step(TrainingModule(tiny(schedule__warmup_steps=0))) < 5
+    assert 0 < seconds_per_step(TrainingModule(tiny(schedule__warmup_steps=0))) < 5
     assert not list(tmp_path.iterdir())

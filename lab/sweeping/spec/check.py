@@ -88,7 +88,7 @@ def _check_metrics(metrics: list[str], possible: list[tuple[Configuration, Exper
 
 
 def known_metrics(experiment: Experiment) -> set[str]:
-    """Names of metrics that a run of this experiment reports, as far as its task alone says it (and without torch)."""
+    """Return the names of the metrics that follow from an experiment's task alone, without importing torch."""
     task, names = experiment.task, set[str]()
     variants: dict[str, Task] = {"": task, **task.variants()}
     for name, variant in variants.items():
@@ -99,7 +99,7 @@ def known_metrics(experiment: Experiment) -> set[str]:
 
 
 def measured_metrics(experiment: Experiment) -> set[str]:
-    """Names of the metrics that a run reports, found by measuring an untrained network, and those of its training."""
+    """Return the names of the metrics that a run reports, by measuring an untrained network, and those of its training."""
     from lab.evaluation.evaluator import Evaluator
     from lab.model import build
 

@@ -24,7 +24,7 @@ class ReseededSampler(BaseSampler):
     """A new sampler for each trial, seeded by the trial's number, and for each parameter that is sampled on its own.
 
     Its choices are a function of the seed, the number, the parameter's name and the earlier trials, all of which the storage
-    holds. One sampler for all of them would also depend on what this process has sampled before: a worker that goes on with a
+    holds. One sampler for all of them would also depend on what this process has sampled before: a worker that continues a
     lost trial does not sample the parameters that the trial has already.
     """
 

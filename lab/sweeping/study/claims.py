@@ -18,7 +18,7 @@ from lab.sweeping.study.storage import storage_calls
 from lab.sweeping.study.study import is_exhausted
 
 _WAIT_SECONDS = 0.5
-"""Between two looks for trials that other workers have lost."""
+"""Seconds between two searches for trials that other workers have lost."""
 
 
 @dataclass(frozen=True)

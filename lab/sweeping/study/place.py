@@ -1,4 +1,4 @@
-"""The place of a sweep: its folder, the files in it, and its storage."""
+"""The folders, files and storage of a sweep."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Place:
 
     @contextmanager
     def setup_lock(self) -> Iterator[None]:
-        """Keep other processes from setting the sweep up; makes the folders."""
+        """Make the folders, and keep other processes from setting the sweep up inside."""
         with readable_errors(self.state_dir):
             self.leases.folder.mkdir(parents=True, exist_ok=True)
             self.runs.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Job:
-    """A sweep and its place: everything that a worker needs.
+    """A sweep with its folders and storage: everything that a worker needs.
 
     Attributes:
         sweep: The sweep, with its metrics stated.
@@ -92,7 +92,7 @@ class Job:
 
 
 def check_runs(checked: Checked, folder: Path) -> None:
-    """Check that nothing but this sweep's runs lies where a grid's runs are to be.
+    """Check that the paths of a grid's runs hold nothing but these runs.
 
     Raises:
         Occupied: Naming what lies there.

@@ -30,7 +30,7 @@ _DIRECTIONS = {"maximise": "maximize", "minimise": "minimize"}
 
 
 def check_unused(job: Job) -> None:
-    """Check that the place holds no other sweep, without writing anything.
+    """Check that the job's folders and storage hold no other sweep, without writing anything.
 
     Raises:
         Occupied: If it does.

@@ -1,4 +1,4 @@
-"""Trials as workers report them: updates while a trial goes on, its outcome, and the values of its runs."""
+"""Trials as workers report them: updates during a trial, its outcome, and the values of its runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OnUpdate = Callable[[Update], None]
 
 
 class Failed(LabError):
-    """A run cannot be trained or has no valid result; the rest of the sweep goes on."""
+    """A run cannot be trained or has no valid result; the rest of the sweep continues."""
 
 
 @dataclass(frozen=True)
