@@ -43,6 +43,11 @@ def test_a_plan_of_runs_that_may_end_early_is_an_upper_bound(tmp_path: Path) -> 
     assert re.search(r"\nat most about \S+ \w+ with 1 worker .*\nat most \S+ training FLOPs", early.text(1))
 
 
+def test_the_time_of_runs_that_end_at_once_is_planned(tmp_path: Path) -> None:
+    stop = {"metric": "loss/all/1", "threshold": 1000.0, "hold": 1}  # as fine-tuning of a run that has reached it
+    assert prepare(grid(base={"evaluation": {"stop": stop}}), tmp_path).plan().seconds
+
+
 def test_the_planned_time_agrees_with_a_run(tmp_path: Path) -> None:
     """They agree within a factor of six, since the machine may be busy; the estimate is from 8 steps, the run has 300."""
     width = {"model.width": {"kind": "int", "low": 8, "high": 16, "step": 8}}

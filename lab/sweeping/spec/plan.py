@@ -144,6 +144,7 @@ def measure_pace(experiment: Experiment) -> Pace:
         "checkpoint.seconds": 1e9,
         "checkpoint.keep": "none",
         "evaluation.per_decade": None,
+        "evaluation.stop.metric": None,  # a run that met it at once would end before the last step
     }
     short |= {"objective.active": "all", **unbudgeted(experiment)}
     with tempfile.TemporaryDirectory() as folder:
