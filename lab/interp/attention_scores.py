@@ -85,7 +85,8 @@ def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]
     period: int = probe_BT.shape[1] // 2
     second = torch.arange(period, 2 * period, device=probe_BT.device)
     tokens_U, index_BT = torch.unique(probe_BT, return_inverse=True)
-    one_hot_BTU = nn.functional.one_hot(index_BT, len(tokens_U)).float()
+    exact = torch.promote_types(network.embedding.weight.dtype, torch.float32)
+    one_hot_BTU = nn.functional.one_hot(index_BT, len(tokens_U)).to(exact)
     scores = []
     for name in names:
         part, layer = name.split(".")[0], int(name.split(".")[1])
@@ -94,7 +95,7 @@ def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]
         pattern_BHTT, values_BTHK = found[f"{name}.pattern"], found[f"{name}.values"]
         matched_H = pattern_BHTT[:, :, second, second - period + ahead % period].mean((0, 2))
         previous_H = pattern_BHTT.diagonal(-1, 2, 3).mean((0, 2))
-        readout_UD = network.unembedding.of_head(prediction_head)[tokens_U].float() * network.norm.weight
+        readout_UD = network.unembedding.of_head(prediction_head)[tokens_U].to(exact) * network.norm.weight
         copying_H = _copying(attentions[name].out.weight, values_BTHK, pattern_BHTT, one_hot_BTU, readout_UD)
         each = zip(matched_H.tolist(), copying_H.tolist(), previous_H.tolist(), strict=True)
         scores += [AttentionScore(part, layer, number, *values) for number, values in enumerate(each)]
@@ -150,14 +151,15 @@ def in_context_score(losses_BT: Tensor, counted_BT: Tensor) -> float:
 
 
 def _copying(output_DD: Tensor, values_BTHK: Tensor, pattern_BHTT: Tensor, one_hot_BTU: Tensor, readout_UD: Tensor) -> Tensor:
-    """Compute copying scores (H,).
+    """Compute copying scores (H,), in the precision of `readout_UD`.
 
     An attention head's output goes directly to the unembedding. The final norm's scale is left out, since it does not change a
     correlation.
     """
-    values_BHTK = values_BTHK.transpose(1, 2).float()
+    exact = readout_UD.dtype
+    values_BHTK = values_BTHK.transpose(1, 2).to(exact)
     n_heads, head_width = values_BHTK.shape[1], values_BHTK.shape[3]
-    out_HKD = output_DD.float().T.view(n_heads, head_width, -1)
+    out_HKD = output_DD.to(exact).T.view(n_heads, head_width, -1)
     per_source_BHTU = values_BHTK @ (out_HKD @ readout_UD.T)
     logits_BHTU = pattern_BHTT @ per_source_BHTU
     attended_BHTU = pattern_BHTT @ one_hot_BTU[:, None]

@@ -34,6 +34,12 @@ def test_the_probe_repeats_distinct_tokens() -> None:
     assert repeated_probe(5, 2, 16, 0).shape == (2, 10)
 
 
+def test_a_network_of_float64_is_scored_in_float64() -> None:
+    network, probe = build(tiny()), repeated_probe(20, 4, 8, 0)
+    single = score_metrics(attention_scores(network, probe), 8)
+    assert score_metrics(attention_scores(network.double(), probe), 8) == pytest.approx(single, abs=1e-4)
+
+
 def attend(network: Network, weights: Callable[[int], list[float]]) -> AbstractContextManager[None]:
     """Give every attention head the same pattern: the weights of the keys up to each position."""
 
