@@ -1,4 +1,4 @@
-"""What further prediction heads buy at inference: tokens per forward pass, and wall time."""
+"""The gain of drafts by prediction heads in decoding: tokens per forward pass, and wall time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def speedup(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Fi
         axes.set_title(f"speed-up by batch size{f', {name}' if len(names) > 1 else ''}", fontsize="small")
     shared_legend(figure, line_handles(figure.axes))
     lines = [f"{describe_means(table).replace('interval', 'band')}; greedy, against head 1 alone with the same cache"]
-    figure_note(figure, lines)
+    figure_note(figure, [*lines, *found.notes])
     return figure, attach_notes(table, found)
 
 

@@ -81,6 +81,14 @@ def test_speedup_draws_heads_and_batches() -> None:
     assert "1 heads" not in lines
 
 
+def test_speedup_names_the_runs_that_it_leaves_out() -> None:
+    frame = frame_of({(heads, 1): {"speedup": 1.0, "tokens_per_forward": 1.0} for heads in (1, 2)})
+    again = frame[frame["seed"] == frame["seed"].min()].assign(run="again")
+    figure, table = plots.speedup(pd.concat([frame, again], ignore_index=True))
+    (note,) = table.attrs["notes"]
+    assert note.split() == figure.get_suptitle().split()[-len(note.split()) :]
+
+
 def test_acceptance_draws_roles_that_half_of_the_seeds_have() -> None:
     rates = {f"acceptance_given_reached/{role}/2": rate for role, rate in {"all": 0.5, "word": 0.4, "end": 0.3}.items()}
     frame = frame_of({(2, 8): rates}, steps=(50, 100))
