@@ -25,7 +25,7 @@ from tasks.errors import nearest
 _TESTS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
     {"<=": operator.le, ">=": operator.ge, "!=": operator.ne, "=": operator.eq, "<": operator.lt, ">": operator.gt}
 )
-_CONDITION = re.compile(r"([^<>=!]+)(<=|>=|!=|=|<|>)(.+)")
+_CONDITION = re.compile(r"([^<>=!]+)(<=|>=|!=|=|<|>)([^=].*)")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def choose_runs(runs: Sequence[ListedRun], conditions: Sequence[str]) -> list[Li
     what is compared meets `!=` alone.
 
     Raises:
-        LabError: If a condition cannot be read, its name is unknown, or it orders a number and a text.
+        LabError: If a condition cannot be read, its name is unknown, or it orders a number and a text, or true and false.
     """
     chosen = list(runs)
     for condition in conditions:
@@ -176,6 +176,8 @@ def _meets(value: Any, test: str, wanted: Any, text: str, condition: str) -> boo
     if test not in ("=", "!=") and _is_number(value):
         raise LabError(f"{condition}: {text!r} is not a number")
     if isinstance(value, bool):
+        if test not in ("=", "!="):
+            raise LabError(f"{condition}: true and false have no order, compare with = or !=")
         return _TESTS[test](value, wanted)
     return _TESTS[test](f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value), text)
 

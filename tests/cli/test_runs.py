@@ -111,6 +111,8 @@ WRONG = {
     "unknown column": (["runs", "--columns", "run,sede"], "no run has 'sede'; did you mean 'seed'"),
     "unknown order": (["runs", "--sort", "-valu"], "no run has 'valu'; did you mean 'value'"),
     "no condition": (["runs", "--where", "seed"], "'seed' is no condition"),
+    "two equals signs": (["runs", "--where", "n==1"], "'n==1' is no condition"),
+    "order of true and false": (["runs", "--where", "objective.detached<low"], "true and false have no order"),
     "unknown setting": (["runs", "--where", "n_futur=1"], "did you mean 'n_future'"),
     "text above a number": (["runs", "--where", "seed>low"], "'low' is not a number"),
     "unknown option": (["runs", "--filter", "x"], "unrecognized arguments: --filter"),
