@@ -51,23 +51,14 @@ def heatmap(
     last = at_last_step(found.frame)
     matrices = {name: _matrix(last[last["condition"] == name]) for name in names}
     seeds = last.groupby("condition", observed=True)["run"].nunique()
-    wide, tall = (max(matrix.shape[axis] for matrix in matrices.values()) for axis in (1, 0))
-    if axes is None:
-        most = 2 if len(names) in (2, 4) else 3
-        columns = columns_of(len(names), most, panel=1.4 + 0.48 * wide, least=1.3 + 0.3 * wide)
-        high = -(-len(names) // columns)
-        figure = new_figure(1.0 + (1.4 + 0.48 * wide) * columns, 0.9 + (0.6 + 0.36 * tall) * high)
-        panels = list(figure.subplots(high, columns, squeeze=False).flat)
-    else:
-        panels = [axes]
+    panels = _new_panels(list(matrices.values())) if axes is None else [axes]
     scale = Scale(_words(score), 0.0, 1.0) if score == "prefix_matching" else Scale(_words(score), -1.0, 1.0, DIVERGING)
     for panel, name in zip(panels, names, strict=False):
         image = _draw(panel, matrices[name], scale)
         panel.set_title(name if len(names) > 1 else "", fontsize="small")
-    for panel in panels[len(names) :]:
-        panel.remove()
     if axes is None:
-        colour_bar(image, panels[: len(names)], scale, aspect=20 * high)
+        spec = panels[0].get_subplotspec()
+        colour_bar(image, panels, scale, aspect=20 * (1 if spec is None else spec.get_gridspec().nrows))
     what = f"{_words(score)} at the end, mean of {format_range(seeds)} seeds"
     even = [f"chance: {value:.2g}" for value in chance_lines(frame).values()] if score == "prefix_matching" else []
     lines = [what if seeds.max() > 1 else what.partition(",")[0], *even, *found.notes]
@@ -77,6 +68,19 @@ def heatmap(
         note(axes, *lines)
     tables = [matrices[name].reset_index().assign(condition=name, seeds=seeds[name]) for name in names]
     return figure_of(panels[0]), attach_notes(pd.concat(tables, ignore_index=True), found)
+
+
+def _new_panels(matrices: Sequence[pd.DataFrame]) -> list[Axes]:
+    """Create a panel on a new figure for each matrix, all large enough for the largest."""
+    wide, tall = (max(matrix.shape[axis] for matrix in matrices) for axis in (1, 0))
+    most = 2 if len(matrices) in (2, 4) else 3
+    columns = columns_of(len(matrices), most, panel=1.4 + 0.48 * wide, least=1.3 + 0.3 * wide)
+    high = -(-len(matrices) // columns)
+    figure = new_figure(1.0 + (1.4 + 0.48 * wide) * columns, 0.9 + (0.6 + 0.36 * tall) * high)
+    panels = list(figure.subplots(high, columns, squeeze=False).flat)
+    for panel in panels[len(matrices) :]:
+        panel.remove()
+    return panels[: len(matrices)]
 
 
 def _matrix(rows: pd.DataFrame) -> pd.DataFrame:

@@ -57,28 +57,34 @@ def draw_offsets(frame: pd.DataFrame, *, by: Sequence[str] | None = None, layer:
         reject_more(means.conditions, LINES_AT_MOST, f"{LINES_AT_MOST} panels")
         column, styles = "site", _layer_styles(table)
         panels = {str(name): table[table["condition"] == name] for name in names}
-    columns = columns_of(len(panels), 2 if len(panels) in (2, 4) else 3)
-    lines = -(-len(panels) // columns)
-    figure = new_figure(4.6, 3.1) if len(panels) == 1 else new_figure(0.9 + 2.4 * columns, 1.0 + 2.1 * lines)
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-    for place, (title, rows) in enumerate(panels.items()):
-        axes = grid.flat[place]
-        _draw_lines(axes, rows, column, styles)
-        if layer or len(panels) > 1:
-            axes.set_title(title, fontsize="small")
-        if place + columns >= len(panels):
-            axes.set_xlabel("offset i (tokens ahead)")
-            axes.tick_params(labelbottom=True)
-        if place % columns == 0:
-            axes.set_ylabel("accuracy of the probe")
-    for axes in grid.flat[len(panels) :]:
-        axes.remove()
-    shared_legend(figure, line_handles(grid.flat[: len(panels)]))
+    figure = _draw_panels(panels, column, styles, titled=bool(layer) or len(panels) > 1)
     what = "linear probes for the token i positions later, in the states before a scored token"
     band = f"mean and 90 % band over {describe_seeds(table)}"
     best = "controls: mean of the conditions" if layer else "controls: at their best layer"
     figure_note(figure, [f"{what}; {band}; {best}", *means.conditions.notes])
     return figure, attach_notes(table, means.conditions)
+
+
+def _draw_panels(panels: Mapping[str, pd.DataFrame], column: str, styles: Styles, *, titled: bool) -> Figure:
+    """Draw a panel for each table by its title, with one legend below."""
+    columns = columns_of(len(panels), 2 if len(panels) in (2, 4) else 3)
+    lines = -(-len(panels) // columns)
+    figure = new_figure(4.6, 3.1) if len(panels) == 1 else new_figure(0.9 + 2.4 * columns, 1.0 + 2.1 * lines)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for number, (title, rows) in enumerate(panels.items()):
+        axes = grid.flat[number]
+        _draw_lines(axes, rows, column, styles)
+        if titled:
+            axes.set_title(title, fontsize="small")
+        if number + columns >= len(panels):
+            axes.set_xlabel("offset i (tokens ahead)")
+            axes.tick_params(labelbottom=True)
+        if number % columns == 0:
+            axes.set_ylabel("accuracy of the probe")
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    shared_legend(figure, line_handles(grid.flat[: len(panels)]))
+    return figure
 
 
 def _layer_styles(table: pd.DataFrame) -> Styles:

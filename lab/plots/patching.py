@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -49,6 +49,14 @@ def draw_patching(
     drawn, names = table[table["quantity"] == quantity], list(found.table["condition"])
     if drawn.empty:
         raise LabError("patching: no clean run prefers the right answer more than the corrupted run: nothing to share out")
+    scale = Scale(f"share of the logit difference\n{_SCALES[quantity]}", -1.0, 1.0, DIVERGING)
+    figure = _draw_panels(drawn, names, scale, role_label(frame))
+    figure_note(figure, [f"mean over {describe_seeds(table)}", *_differences(table), *found.notes])
+    return figure, attach_notes(table, found)
+
+
+def _draw_panels(drawn: pd.DataFrame, names: Sequence[str], scale: Scale, label: Callable[[str], str] | None) -> Figure:
+    """Draw the means as heat maps: a row of panels for each kind of component, a column for each condition."""
     parts = {kind: drawn[drawn["component"] == kind] for kind in _COMPONENTS if kind in set(drawn["component"])}
     rows = {kind: part[["site", "attention_head"]].drop_duplicates() for kind, part in parts.items()}
     columns = drawn[["position", "role"]].drop_duplicates()
@@ -56,8 +64,7 @@ def draw_patching(
     size = (2.6 + _CELL_WIDTH * len(columns) * len(names), 1.7 + _CELL_HEIGHT * sum(heights) + 0.15 * len(heights))
     figure = new_figure(*size)
     panels = figure.subplots(len(parts), len(names), squeeze=False, sharex=True, sharey="row", height_ratios=heights)
-    scale = Scale(f"share of the logit difference\n{_SCALES[quantity]}", -1.0, 1.0, DIVERGING)
-    ticks = [_position_label(position, role, frame) for position, role in columns.itertuples(index=False)]
+    ticks = [_position_label(position, role, label) for position, role in columns.itertuples(index=False)]
     for line, (kind, part) in zip(panels, parts.items(), strict=True):
         labels = [_row_label(site, head) for site, head in rows[kind].itertuples(index=False)]
         for axes, name in zip(line, names, strict=True):
@@ -75,8 +82,7 @@ def draw_patching(
         axes.tick_params(axis="x", labelrotation=90)
         axes.set_xlabel("position of the patched state")
     colour_bar(image, list(panels.ravel()), scale, aspect=30)
-    figure_note(figure, [f"mean over {describe_seeds(table)}", *_differences(table), *found.notes])
-    return figure, attach_notes(table, found)
+    return figure
 
 
 def _row_label(site: str, attention_head: int) -> str:
@@ -84,9 +90,8 @@ def _row_label(site: str, attention_head: int) -> str:
     return layer if attention_head < 0 else f"{layer}: {attention_head}"
 
 
-def _position_label(position: str, role: str, frame: pd.DataFrame) -> str:
+def _position_label(position: str, role: str, label: Callable[[str], str] | None) -> str:
     words = position.replace("+", " + ").replace("-", " \N{MINUS SIGN} ")
-    label = role_label(frame)
     return f"{words}\n({label(role) if label else role})" if role else words
 
 
