@@ -84,7 +84,8 @@ def draw(table: pd.DataFrame) -> Figure:
                 size, part["time_ratio"], errors, color=look.colour, marker=look.marker, linestyle="", label=f"n = {n}, time"
             )
         axes.set(xscale="log", title=f"vocabulary of {vocabulary:,}", xlabel="million parameters without embeddings")
-        axes.set_xticks(size, [f"{each:.0f}" for each in size])
+        ticks = table["parameters"].unique() / 1e6
+        axes.set_xticks(ticks, [f"{each:.0f}" for each in ticks])
         axes.minorticks_off()
         axes.axhline(1, color="black", linewidth=0.8, zorder=0)
     panels[0].set_ylabel("a training step against n = 1")
@@ -100,6 +101,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of s5.png and s5.csv")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the measurement
     table = measure(options.rounds)
     rows = [
         [f"{value:g}" if isinstance(value, float) else str(value) for value in row] for row in table.itertuples(index=False)

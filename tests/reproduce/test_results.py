@@ -113,6 +113,18 @@ def test_agreement_states_the_clipping_of_its_file() -> None:
     assert f"{n2} of the steps with n = 2, {shuffled} with shuffled targets, {n1} with n = 1 and {detached} with" in text
 
 
+def test_s5_states_the_ratios_of_its_measurement() -> None:
+    text = (RESULTS / "s5" / "README.md").read_text(encoding="utf-8")
+    table = pd.read_csv(RESULTS / "s5" / "s5.csv")
+    for size, part in table[table["n"] > 1].groupby("size"):
+        ratios = {(row.vocabulary, row.n): f"{row.time_ratio:.2f} ({row.flops_ratio:.2f})" for row in part.itertuples()}
+        cells = [ratios.get((vocabulary, n), "") for vocabulary in (256, 8192) for n in (2, 4)]
+        assert "|".join(f" {cell} " if cell else " " for cell in cells) in text, size
+    others = table[table["n"] > 1]
+    near = (others["time_ratio"] / others["flops_ratio"]).sub(1).abs() <= 0.05
+    assert f"In {near.sum()} of {len(near)} cases the time is within 5 % of the FLOPs" in text
+
+
 @pytest.mark.parametrize("name", ["agreement", "fig7", "star"])
 def test_every_page_explains_how_to_read_its_tables(name: str) -> None:
     page = (RESULTS / name / "report.md").read_text(encoding="utf-8")
