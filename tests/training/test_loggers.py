@@ -113,7 +113,7 @@ def test_the_log_of_a_stopped_run_is_closed_and_continued(tmp_path: Path, monkey
     from lab.training.callbacks import StopOnSignal
 
     with monkeypatch.context() as patch:
-        patch.setattr(StopOnSignal, "__init__", lambda self: setattr(self, "signal_number", 15) or setattr(self, "saving", False))
+        patch.setattr(StopOnSignal, "__init__", lambda self: self.__dict__.update(signal_number=15, saving=False))
         with pytest.raises(lab.Interrupted):
             lab.train(tiny(), tmp_path / "run", loggers=["plain"])
     run = lab.resume(tmp_path / "run")
