@@ -135,9 +135,9 @@ def _total(plans: Sequence[Plan], workers: int) -> str:
 
     runs, flops = sum(plan.runs or 0 for plan in plans), sum(plan.flops or 0 for plan in plans)
     known = [plan.seconds for plan in plans if plan.seconds is not None]
-    about = next((plan.about for plan in plans if plan.stops), plans[0].about)
-    shared = f"{about} {duration(sum(known) / workers)} with {workers} worker{'s' if workers > 1 else ''}, "
-    return f"{runs} runs, {shared if len(known) == len(plans) else ''}{flops:.2g} training FLOPs"
+    at_most = max(plan.at_most for plan in plans)
+    shared = f"{at_most}about {duration(sum(known) / workers)} with {workers} worker{'s' if workers > 1 else ''}, "
+    return f"{runs} runs, {shared if len(known) == len(plans) else ''}{at_most}{flops:.2g} training FLOPs"
 
 
 def _override(sweep: Sweep, settings: Mapping[str, Any]) -> Sweep:

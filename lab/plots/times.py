@@ -80,8 +80,8 @@ def times(
     words = {rows: _name(rows), columns: _name(columns)} | dict(labels or {})
     cells.set_xlabel(words[columns])
     cells.set_ylabel(words[rows])
-    _draw_panels(figure, grid, runs, (rows, down), (columns, across), float(own["tokens"].max()))
-    figure.axes[1].set_title(f"share of runs below {threshold:g}", fontsize="medium", loc="left")
+    panels = _draw_panels(figure, grid, runs, (rows, down), (columns, across), float(own["tokens"].max()))
+    panels[0].set_title(f"share of runs below {threshold:g}", fontsize="medium", loc="left")
     seeds = f"{int(table['runs'].min())}" if table["runs"].nunique() == 1 else f"{table['runs'].min()} to {table['runs'].max()}"
     cell = f"cells: median tokens until it passes {threshold:g}, and how many of {seeds} seeds do"
     framed = [] if expected is None else ["framed: expected before the runs"]
@@ -141,8 +141,8 @@ def _draw_panels(
     rows: tuple[str, list[Any]],
     columns: tuple[str, list[Any]],
     last: float,
-) -> None:
-    """Draw a panel of survival curves beside each row of cells, up to `last` tokens, and their legend."""
+) -> list[Axes]:
+    """Draw a panel of survival curves beside each row of cells, up to `last` tokens, and their legend; return the panels."""
     (down, row_values), (across, column_values) = rows, columns
     look = looks([_value(value) for value in column_values])
     panels: list[Axes] = []
@@ -166,6 +166,7 @@ def _draw_panels(
         [f"{_name(across)} = {label}" for label in drawn],
         loc="outside lower right", ncols=5, frameon=False, handlelength=2.2, columnspacing=1.0,
     )  # fmt: skip
+    return panels
 
 
 def _frame_expected(axes: Axes, rows: Sequence[Any], columns: Sequence[Any], expected: Expected) -> None:

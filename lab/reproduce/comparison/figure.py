@@ -44,6 +44,7 @@ def draw(families: Mapping[str, Family], frame: pd.DataFrame) -> tuple[Figure, p
     for row, panels_of_row in zip(rows, panels, strict=True):
         for axes in panels_of_row[len(row) :]:
             axes.set_visible(False)
+        before: list[str] = []
         for name, axes in zip(row, panels_of_row, strict=False):
             family, own = families[name], frame[frame[FAMILY] == name]
             conditions = list(family.conditions)
@@ -54,8 +55,8 @@ def draw(families: Mapping[str, Family], frame: pd.DataFrame) -> tuple[Figure, p
             else:
                 values = times_of(family, own)[[CONDITION, "run", "seed", "escaped", "escaped_observed"]]
                 draw_times(axes, conditions, values)
-            same = axes is not panels_of_row[0] and conditions == list(families[row[row.index(name) - 1]].conditions)
-            axes.set_yticks(range(len(conditions)), [""] * len(conditions) if same else conditions)
+            axes.set_yticks(range(len(conditions)), [""] * len(conditions) if conditions == before else conditions)
+            before = conditions
             axes.set_title(name, loc="left")
             numbers.append(values.assign(**{FAMILY: name}))
     notes = [TIMES] * any(families[name].escaped is not None for name in names)

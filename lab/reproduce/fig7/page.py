@@ -98,10 +98,9 @@ def own_rate_sections(of_rate: Mapping[int, pd.DataFrame], rates: Mapping[int, M
         table.insert(place, f"rate, n = {n}", [f"{rates[n][str(size)]:g}" for size in table["size"]])
     costs = cost_table(chosen).set_index("size")["FLOPs"]
     table = table.drop(columns="n_future").assign(**{"FLOPs, n = 2 / n = 1": table["size"].map(costs)})
-    means = values.groupby(["n_future", "seed"])["value"].mean().reset_index()
     return [
         Section("n = 2 against n = 1, each at its own best rate, best epoch", table=table),
-        Section(text="Means of each seed over all sizes:", table=comparison_table(means)),
+        Section(text="Means of each seed over all sizes:", table=comparison_table(_seed_means(values))),
     ]
 
 
@@ -162,15 +161,13 @@ def against_one(of_rate: Mapping[int, pd.DataFrame], metric: str, rule: Rule) ->
 
 def against_one_over_sizes(of_rate: Mapping[int, pd.DataFrame], metric: str, rule: Rule) -> pd.DataFrame:
     """Compare two heads with one by each seed's mean over sizes, at the rates that each n chose, with the power of all runs."""
-    means = [
-        run_values(table, metric, rule)
-        .groupby(["n_future", "seed"])["value"]
-        .mean()
-        .reset_index()
-        .assign(**{CHOSEN_BY: f"n = {n}"})
-        for n, table in of_rate.items()
-    ]
+    means = [_seed_means(run_values(table, metric, rule)).assign(**{CHOSEN_BY: f"n = {n}"}) for n, table in of_rate.items()]
     return comparison_table(pd.concat(means), within=[CHOSEN_BY])
+
+
+def _seed_means(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean value over sizes of each n and seed."""
+    return values.groupby(["n_future", "seed"])["value"].mean().reset_index()
 
 
 def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -42,8 +42,8 @@ class Scale:
     expectation: str = ""
 
 
-_LAPTOP: Mapping[str, Any] = {
-    "base": {
+_LAPTOP = Scale(
+    base={
         "task": "stories",
         "steps": 500,
         "batch_size": 16,
@@ -52,15 +52,18 @@ _LAPTOP: Mapping[str, Any] = {
         "evaluation.examples": 256,
         "evaluation.measures.induction": 0,
     },
-    "sizes": {f"d{width}": {"model.width": width} for width in (32, 48, 64, 96)},
-}
+    sizes={f"d{width}": {"model.width": width} for width in (32, 48, 64, 96)},
+    seeds=range(200, 208),
+    rates=(2e-3, 4e-3, 8e-3, 1.6e-2),
+    tuning_seeds=(300, 301),
+)
 _PAPER_MICROBATCHES = {"1M": 4, "3M": 4, "10M": 8, "30M": 16, "100M": 32, "300M": 64, "1B": 128}
 """Microbatches of a step of 2^18 tokens, such that each fits the memory of one GPU."""
 
 SCALES: dict[str, Scale] = {
-    "laptop": Scale(**_LAPTOP, seeds=range(200, 208), rates=(2e-3, 4e-3, 8e-3, 1.6e-2), tuning_seeds=(300, 301)),
-    "bracketed": Scale(
-        **_LAPTOP,
+    "laptop": _LAPTOP,
+    "bracketed": replace(
+        _LAPTOP,
         seeds=range(210, 218),
         rates=(4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 1.28e-1),
         tuning_seeds=(310, 311),

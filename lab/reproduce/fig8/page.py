@@ -21,6 +21,7 @@ from lab.runs import Run
 from lab.stats.bootstrap import mean_with_interval
 from lab.stats.conditions import finished
 from lab.stats.configurations import comparison_table
+from lab.stats.inspected import at_last_step
 
 GROUP = ["size", "pause", CONDITION]
 QUESTION = """\
@@ -88,7 +89,7 @@ def sections_of(frame: pd.DataFrame, rates: pd.DataFrame | None) -> list[Section
 def ends_of(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of each finished run at its last evaluation point."""
     rows = finished(frame)
-    return rows[rows["step"] == rows.groupby("run")["step"].transform("max")].reset_index(drop=True)
+    return at_last_step(rows).reset_index(drop=True)
 
 
 def domain_values(ends: pd.DataFrame) -> pd.DataFrame:

@@ -65,7 +65,7 @@ class Plan:
             lines = [
                 f"{self.runs} runs: {self.configurations} configurations x {seeds}",
                 self._time(workers, self.runs),
-                f"{'at most ' if self.stops else ''}{self.flops:.2g} training FLOPs",
+                f"{self.at_most}{self.flops:.2g} training FLOPs",
             ]
         if self.impossible:
             gaps = f"{len(self.impossible)} configuration{'s' if len(self.impossible) > 1 else ''}"
@@ -73,19 +73,20 @@ class Plan:
         return "\n".join(lines)
 
     @property
-    def about(self) -> str:
-        """The word before an estimated time."""
-        return "at most about" if self.stops else "about"
+    def at_most(self) -> str:
+        """Words before the time and FLOPs where these are upper bounds."""
+        return "at most " if self.stops else ""
 
     def _time(self, workers: int, runs: int) -> str:
         if self.seconds is not None:
+            wall = duration(self.seconds / min(workers, runs))
             return (
-                f"{self.about} {duration(self.seconds / min(workers, runs))} with {workers} worker{'s' if workers > 1 else ''}"
+                f"{self.at_most}about {wall} with {workers} worker{'s' if workers > 1 else ''}"
                 f" ({duration(self.seconds)} of training, estimated from {_STEPS} steps)"
             )
         hours = (self.flops or 0) / (_GPU_FLOPS * _UTILISATION) / 3600
         return (
-            f"{self.about} {hours:,.0f} GPU-hours at {_UTILISATION:.0%} of an H100's {_GPU_FLOPS / 1e12:.0f} TFLOP/s in"
+            f"{self.at_most}about {hours:,.0f} GPU-hours at {_UTILISATION:.0%} of an H100's {_GPU_FLOPS / 1e12:.0f} TFLOP/s in"
             " bfloat16 (an assumption: a step of this size is not measured here)"
         )
 
