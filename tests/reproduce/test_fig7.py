@@ -7,7 +7,7 @@ import pytest
 import lab
 from lab.config import SIZES, Experiment
 from lab.reproduce import fig7
-from lab.reproduce.fig7.page import against_one, against_one_over_sizes, by_rates
+from lab.reproduce.fig7.page import against_one, against_one_over_sizes, by_rates, own_rate_sections
 from lab.reproduce.fig7.plan import METRIC, sized
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
@@ -135,6 +135,20 @@ def test_shared_runs_are_one_comparison_of_one_family(tmp_path: Path) -> None:
     table = against_one(of_rate, METRIC, "best")
     assert table["rate chosen by"].tolist() == ["n = 2", "n = 1", *["n = 1 and n = 2"] * 3]
     assert table["p_holm"].tolist() == pytest.approx([5 * 2 / 2**8] * 5)
+
+
+def test_each_n_is_compared_at_its_own_best_rate(tmp_path: Path) -> None:
+    """At d32, where n = 2 chooses 4e-3 and n = 1 does not, runs at 4e-3 are better by 0.1; n makes no other difference."""
+    tuning, runs = write_tuning_runs(tmp_path / "rates"), []
+    for name, experiment in grid_experiments(main_sweep(tuning)).items():
+        better = 0.1 * (size_of(experiment) == "d32" and experiment.optimiser.peak_lr == BEST[2]["d32"])
+        runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + better)))
+    by_size, over_sizes = (section.table for section in own_rate_sections(by_rates(sized(runs), BEST), BEST))
+    assert by_size is not None
+    assert by_size["difference"].tolist() == pytest.approx([0.1, 0, 0, 0])
+    assert by_size[["rate, n = 1", "rate, n = 2"]].iloc[0].tolist() == ["0.016", "0.004"]
+    assert over_sizes is not None
+    assert over_sizes["difference"].tolist() == pytest.approx([0.025])
 
 
 def test_the_papers_scale_has_the_papers_sizes_and_tunes_nothing() -> None:
