@@ -15,13 +15,13 @@ test: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 coverage: $(READY_DEV)
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term
 
 quick: $(READY_DEV)
-	$(BIN)/pytest -n 2 -m 'not slow and not process'
+	$(BIN)/pytest -n 2 --dist worksteal -m 'not slow and not process'
 
 slow: $(READY_DEV)
 	$(BIN)/pytest -m slow

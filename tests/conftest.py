@@ -1,5 +1,9 @@
+import os
+
 import pytest
 import torch
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 
 pytest.register_assert_rewrite("tests.helpers")
 

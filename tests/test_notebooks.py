@@ -18,7 +18,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=() if path.stem < "02" else pytest.mark.slow, id=path.stem) for path in NOTEBOOKS]
+)
 def test_the_notebook_runs_from_top_to_bottom(path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTEBOOK_STEPS", "40")
     monkeypatch.setenv("NOTEBOOK_RUNS", str(runs))

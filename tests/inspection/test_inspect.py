@@ -52,7 +52,8 @@ def test_every_option_is_described(name: str) -> None:
 @pytest.mark.parametrize("name", INSTRUMENTS)
 def test_a_saved_frame_draws_the_same_figure(name: str, runs: Path, tmp_path: Path) -> None:
     once, again = tmp_path / "once.png", tmp_path / "again.png"
-    assert main(["inspect", name, str(runs), "--sequences", "16", "-o", str(once)]) == 0
+    chosen = [str(runs / "n1-0"), str(runs / "n2-0")]
+    assert main(["inspect", name, *chosen, "--sequences", "16", "-o", str(once)]) == 0
     assert main(["inspect", name, str(once.with_suffix(".csv")), "-o", str(again)]) == 0
     assert once.read_bytes() == again.read_bytes()
 

@@ -80,26 +80,34 @@ def test_the_token_before_goes_through_the_previous_token_head() -> None:
     }
 
 
+def difference(logits_CTV: torch.Tensor, pairs: Pairs, head: int) -> float:
+    """Return the mean logit of the right answers minus that of the wrong ones."""
+    at_CV = logits_CTV[torch.arange(len(logits_CTV)), pairs.answer_C - head]
+    right, wrong = (at_CV.gather(1, each[:, None]) for each in (pairs.right_C, pairs.wrong_C))
+    return float((right - wrong).mean())
+
+
+@torch.no_grad()
+def differences(network: Network, pairs: Pairs, head: int) -> tuple[float, float]:
+    """Return the logit differences of the corrupted and of the clean run."""
+    corrupted, clean = (network.logits(tokens, head) for tokens in (pairs.corrupted_CT, pairs.clean_CT))
+    return difference(corrupted, pairs, head), difference(clean, pairs, head)
+
+
 @torch.no_grad()
 def naive_share(network: Network, pairs: Pairs, name: str, position_C: list[int], head: int) -> float:
     """Patch each pair at its position with `patch_position`; return the restored share."""
-
-    def difference(logits_CTV: torch.Tensor) -> float:
-        at_CV = logits_CTV[torch.arange(len(position_C)), pairs.answer_C - head]
-        right, wrong = (at_CV.gather(1, each[:, None]) for each in (pairs.right_C, pairs.wrong_C))
-        return float((right - wrong).mean())
-
     both, numbers = (pairs.corrupted_CT, pairs.clean_CT), range(len(position_C))
     each = [patch_position(network, *both, name, position_C[number], head)[number] for number in numbers]
-    corrupted, clean = (difference(network.logits(tokens, head)) for tokens in both)
-    return (difference(torch.stack(each)) - corrupted) / (clean - corrupted)
+    corrupted, clean = differences(network, pairs, head)
+    return (difference(torch.stack(each), pairs, head) - corrupted) / (clean - corrupted)
 
 
 @pytest.mark.parametrize(("kind", "layer"), [each for each in VARIANTS if not KINDS[each[0]].teacher_forced])
 @pytest.mark.parametrize("head", [1, 2])
 def test_a_grid_agrees_with_single_patches(kind: str, layer: int | None, head: int) -> None:
     network, pairs = tiny_network(kind, 2, model__head_layer=layer and 2), random_pairs([1, 2, 0], [6, 9, 8])
-    clean, corrupted = patch_grid(network, pairs, head)["value"].iloc[:2]
+    corrupted, clean = differences(network, pairs, head)
     if clean < corrupted:  # the random network prefers the other answer: exchange the answers
         pairs = pairs._replace(right_C=pairs.wrong_C, wrong_C=pairs.right_C)
     rows = patch_grid(network, pairs, head)

@@ -68,7 +68,8 @@ def test_conditions_share_seeds_and_all_other_settings() -> None:
     assert planned["n1-depth-of-n2-seed200"].trunk_layers == planned["n2-seed200"].trunk_layers
 
 
-def test_a_family_is_compared_within_itself(tmp_path: Path) -> None:
+def test_a_family_is_compared_within_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "_SEQUENCES", 16)  # the networks are untrained
     tuning, runs = write_tuning_runs(tmp_path / "tuning"), []
     for name, experiment in grid_experiments(main_sweep(tuning)).items():
         escape = 500 if "verb" in name else 1000 if name.startswith("n2-seed") else None

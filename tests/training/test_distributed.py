@@ -56,6 +56,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert min(norms) > 0.05, "clipping never happened"
 
 
+@pytest.mark.slow
 def test_sharded_weights_train_as_whole_ones(tmp_path: Path) -> None:
     one = lab.override(tiny(batch_size=8, checkpoint__keep=[6]), CLIPPED)
     two = train_with_two_processes(change(one, devices=2, accumulate=2, strategy="fsdp"), tmp_path)

@@ -51,8 +51,7 @@ def train_head_1_alone(experiment: Experiment) -> dict[str, torch.Tensor]:
     return network.state_dict()
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("clip", [0.05, None])
+@pytest.mark.parametrize(("accumulate", "clip"), [(1, 0.05), (2, None)])
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.on_path])
 def test_detached_heads_leave_the_next_token_model_unchanged(
     tmp_path: Path, accumulate: int, clip: float | None, kind: str

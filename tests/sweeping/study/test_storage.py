@@ -196,6 +196,7 @@ def server() -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_four_workers_on_a_database_share_trials(server: str, tmp_path: Path) -> None:
     job = set_up_sweep(grid(SHORT, **TWELVE), tmp_path / "out", server)

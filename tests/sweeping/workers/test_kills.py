@@ -121,6 +121,7 @@ def test_a_worker_killed_anywhere_changes_nothing(kill: Any, whole: tuple[dict[s
     )
 
 
+@pytest.mark.slow
 def test_repeated_kills_lose_and_repeat_no_run(tmp_path: Path) -> None:
     moments = random.Random(0)
     description = grid({"steps": 16, "evaluation.every": 4}, seeds=3)
@@ -143,6 +144,7 @@ def test_repeated_kills_lose_and_repeat_no_run(tmp_path: Path) -> None:
     assert trials(job) == trials(whole)
 
 
+@pytest.mark.slow
 def test_four_workers_train_each_run_once(tmp_path: Path) -> None:
     job = set_up_sweep(grid(SHORT, **TWELVE), tmp_path)
     begun_runs = train_twelve_by_four(job, tmp_path / "log")
