@@ -3,7 +3,7 @@
 A maze with two turns that matter and a detour that does not, which n-token prediction weighs n (n + 1) / 2 and n times. One
 sweep, which five families look at: choices by kind, and the walks that a model takes by itself.
 
-    lab reproduce fig9      24 runs, about 50 minutes on two cores
+    lab reproduce fig9      24 runs, about 50 minutes on two cores and with a C++ compiler
     lab inspect derailing runs/fig9-turns/n4-seed690 --decoding sampled -o walks.csv
 """
 
@@ -29,6 +29,7 @@ SETTINGS = {
     "steps": 2400,
     "optimiser.peak_lr": 3e-3,
     "evaluation.every": 400,
+    "compile": "default",
 }
 """Rate, batch and depth are those of the task's default experiment, which has one turn and 5000 steps."""
 MEASURED = {
