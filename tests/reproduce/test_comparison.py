@@ -134,6 +134,15 @@ def test_the_page_has_the_sections_of_each_family() -> None:
     assert power["least share found"].tolist() == ["0.84", "none", "none"]  # 4 or 5 of 5 against 0: 5 x^4 (1 - x) + x^5
 
 
+def test_panels_of_one_value_share_their_range() -> None:
+    none = frame_of(TIMES, {}).assign(**{FAMILY: "none"})
+    higher = none.assign(**{FAMILY: "higher", "value": none["value"] + 0.5})
+    figure, _ = draw({**SMALL.families, "higher": family_of(None)}, pd.concat([none, higher]))
+    one, other = figure.axes
+    assert one.get_xlim() == other.get_xlim()
+    assert one.get_xlim()[0] < none["value"].min() < higher["value"].max() < one.get_xlim()[1]
+
+
 def test_the_figure_has_a_panel_for_each_family() -> None:
     plateau = frame_of(TIMES, {})
     figure, numbers = draw(SMALL.families, pd.concat([plateau, plateau.assign(**{FAMILY: "none"})]))
@@ -141,6 +150,7 @@ def test_the_figure_has_a_panel_for_each_family() -> None:
     assert [text.get_text() for text in times.texts] == ["5/5", "5/5", "0/5"]
     assert [label.get_text() for label in times.get_yticklabels()] == list(TIMES)
     assert [label.get_text() for label in ends.get_yticklabels()] == [""] * 3  # those of its neighbour
+    assert times.get_xlim() != ends.get_xlim()
     own = numbers[numbers[FAMILY] == "plateau"].set_index(CONDITION)
     assert own.loc["a", "escaped"].tolist() == [500] * 5
     values = numbers.loc[(numbers[FAMILY] == "none") & (numbers[CONDITION] == "3"), "value"]

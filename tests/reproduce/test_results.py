@@ -15,7 +15,7 @@ from lab.reproduce import rates as rates_study
 from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.comparison.page import sections_of as comparison_sections
 from lab.reproduce.comparison.plan import CONDITION, FAMILY
-from lab.reproduce.comparison.tables import escape_table, times_of
+from lab.reproduce.comparison.tables import end_table, escape_table, interaction_table, times_of
 from lab.reproduce.fig7.page import by_rates, own_rate_sections, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.objectives.conditions import SUM, family_of
@@ -23,6 +23,7 @@ from lab.reproduce.objectives.page import sections_of as objective_sections
 from lab.reproduce.plateau.configuration import Plateau
 from lab.reproduce.plateau.page import rate_heading, tables_of
 from lab.reproduce.plateau.plan import rate_table
+from lab.stats.configurations import run_values
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons
 from lab.stats.times import describe_time, time_table
@@ -65,6 +66,37 @@ def test_a_comparison_states_the_escapes_of_its_frame(name: str) -> None:
                 median = describe_time(row)["median M tokens"]
                 found[family_name, row[CONDITION]] = (row["escaped"], row["runs"], median)
     assert stated == found
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in COMPARISONS.items() if not all(f.escaped for f in each.families.values())]
+)
+def test_a_comparison_states_the_ends_of_its_frame(name: str) -> None:
+    """The rows `| family | condition | mean | difference [low, high] | p |` of its README are right, and complete."""
+    text = (RESULTS / name / "README.md").read_text(encoding="utf-8")
+    frame, rows = pd.read_csv(RESULTS / name / "frame.csv.gz"), []
+    for family_name, family in COMPARISONS[name].families.items():
+        if family.escaped is None:
+            own = frame[frame[FAMILY] == family_name]
+            means = run_values(own, family.metric).groupby(CONDITION)["value"].mean()
+            compared = end_table(family, own).set_index("condition")
+            for condition, mean in means.items():
+                cells = [family_name, condition, f"{mean:.2f}", "-", "-"]
+                if condition in compared.index:
+                    row = compared.loc[condition]
+                    cells[3:] = [f"{row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]", f"{row['p_holm']:.2g}"]
+                rows.append(f"| {' | '.join(cells)} |")
+    assert re.findall(r"^\| .* \| n = \d \| .* \|$", text, re.MULTILINE) == rows
+
+
+def test_s14_states_the_changes_of_its_frame() -> None:
+    text = (RESULTS / "s14" / "README.md").read_text(encoding="utf-8")
+    changes = interaction_table(COMPARISONS["s14"], pd.read_csv(RESULTS / "s14" / "frame.csv.gz"))
+    nine, one = ([f"{each:+.2f}" for each in part] for part in (changes["change"][1::2], changes["change"][::2]))
+    least = f"the least corrected p of the four is {changes['p_holm'].min():.2f}"
+    assert f"({' and '.join(nine)} with nine in ten, {' and '.join(one)} with one in ten; {least})" in text
+    assert f"reach from {changes['low'].min():+.2f} to {changes['high'].max():+.2f}" in text
+    assert changes["p_holm"].min() > 0.1
 
 
 @pytest.mark.parametrize("study", [star.PLATEAU, agreement.PLATEAU], ids=lambda study: study.name)

@@ -35,6 +35,7 @@ def draw(families: Mapping[str, Family], frame: pd.DataFrame) -> tuple[Figure, p
         `value`.
     """
     names, numbers = list(dict.fromkeys(frame[FAMILY])), []
+    first: dict[str, Axes] = {}  # panel of each label, whose range the others share
     columns = ACROSS.get(len(names), 3)
     rows = [names[start : start + columns] for start in range(0, len(names), columns)]
     heights = [max(len(families[name].conditions) for name in row) for row in rows]
@@ -50,6 +51,9 @@ def draw(families: Mapping[str, Family], frame: pd.DataFrame) -> tuple[Figure, p
             conditions = list(family.conditions)
             if family.escaped is None:
                 values = run_values(own, family.metric)[[CONDITION, "run", "seed", "value"]]
+                if family.label in first:
+                    axes.sharex(first[family.label])
+                first.setdefault(family.label, axes)
                 draw_ends(axes, conditions, values)
                 axes.set_xlabel(f"{family.label}, at the end")
             else:
