@@ -5,7 +5,7 @@ for each on each task, by the same budget and on seeds of its own. Conditions di
 figure lists beside the results.
 
     lab reproduce objectives --scale agreement    one task, 210 runs
-    lab reproduce objectives                      agreement, star and stories: a night or two on two cores and with a C++ compiler
+    lab reproduce objectives                      agreement, star and stories: a night or two on two cores, with a C++ compiler
     lab reproduce objectives --join DIR ...       the page of the tasks whose reports are in these folders
 """
 
