@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
 import typing
@@ -50,6 +51,7 @@ def describe_settings(kind: type[Task]) -> list[DescribedSetting]:
     return described
 
 
+@functools.cache  # a completion script describes every task five times
 def _source(kind: type) -> ast.Module:
     """Parse the source of a class; empty where there is none, as of a class that was typed in."""
     try:
