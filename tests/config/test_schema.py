@@ -1,6 +1,5 @@
 """Files of earlier versions open, and their fingerprints stay: tests/fixtures/schema_1 was written by version 0.1.0."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 import lab
 from lab.cli.main import main
 from lab.config.evaluation import MEASURES
+from lab.config.files import flat
 from lab.config.names import RENAMED, rename_settings
 from tests.helpers.tiny import tiny
 
@@ -60,26 +60,25 @@ def test_a_setting_given_under_both_names_is_rejected() -> None:
 
 @given(st.dictionaries(st.sampled_from([*RENAMED, "steps", "model.width"]), st.integers(1, 9)), st.booleans())
 def test_old_names_become_the_new_ones_nested_or_dotted(settings: dict[str, int], nested: bool) -> None:
-    given: Mapping[str, Any] = settings
-    if nested:
-        given = {}
-        for name, value in settings.items():
-            *groups, last = name.split(".")
-            inside = given
-            for group in groups:
-                inside = inside.setdefault(group, {})  # type: ignore[attr-defined]
-            inside[last] = value  # type: ignore[index]
-    renamed = {name: value for name, value in rename_settings(given).items() if not isinstance(value, dict)}
-    expected = {RENAMED.get(name, name): value for name, value in settings.items()}
-    assert {name: renamed[name] for name in RENAMED.values() if name in expected} == {
-        name: value for name, value in expected.items() if name in RENAMED.values()
-    }
+    given: dict[str, Any] = {}
+    for name, value in settings.items():
+        group, dot, last = name.rpartition(".")
+        if nested and dot:
+            given.setdefault(group, {})[last] = value
+        else:
+            given[name] = value
+    assert flat(rename_settings(given)) == {RENAMED.get(name, name): value for name, value in settings.items()}
 
 
 def test_newer_settings_at_their_defaults_keep_the_fingerprint() -> None:
     plain = tiny()
     assert tiny(evaluation__measures__training=1, optimiser__epsilon=1e-8).fingerprint == plain.fingerprint
-    newer = [{"evaluation__measures__training": 0}, {"optimiser__epsilon": 1e-7}, {"evaluation__measures__induction": 2}]
-    newer.append({"evaluation__measures__rank": 1})
-    newer.append({"evaluation__measures": {**{name: entry.every for name, entry in MEASURES.items()}, "module:f": 1}})
+    usual = {name: entry.every for name, entry in MEASURES.items()}
+    newer: list[dict[str, Any]] = [
+        {"optimiser__epsilon": 1e-7},
+        {"evaluation__measures__training": 0},
+        {"evaluation__measures__induction": 2},
+        {"evaluation__measures__rank": 1},
+        {"evaluation__measures": {**usual, "module:f": 1}},
+    ]
     assert len({plain.fingerprint, *(tiny(**settings).fingerprint for settings in newer)}) == 1 + len(newer)
