@@ -1,3 +1,5 @@
+"""Experiments from names, settings and files, and the fingerprints that tell them apart."""
+
 import functools
 import subprocess
 import sys
@@ -161,7 +163,10 @@ def test_experiments_are_frozen() -> None:
 @pytest.mark.parametrize("task", tasks.names())
 def test_every_task_has_a_default_experiment(task: str) -> None:
     assert lab.experiment(task).task.name == task
-    assert set(PRESETS) <= set(tasks.names())
+
+
+def test_presets_are_of_known_tasks() -> None:
+    assert set(PRESETS) | set(PAPER) <= set(tasks.names())
 
 
 @pytest.mark.parametrize("task", PAPER)

@@ -1,5 +1,6 @@
 """Short names of settings stand for the dotted ones wherever a setting is named."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_short_name_is_accepted_wherever_the_dotted_one_is(name: str) -> None:
     assert f"\n{name}:" not in lab.dump(dotted) or name == "objective"
 
 
-def test_a_file_may_have_short_names(tmp_path: Any) -> None:
+def test_a_file_may_have_short_names(tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text("task: induction\nlr: 1e-4\nwidth: 32\nobjective: bag\n")
     assert lab.load(tmp_path / "e.yaml") == lab.experiment("induction", lr=1e-4, width=32, objective="bag")
 
@@ -101,7 +102,7 @@ def test_the_papers_warm_up_and_a_budget_fit_few_steps() -> None:
 
 
 @pytest.mark.parametrize("text", ["1e3", "1000", "1.0e3", "1000.0"])
-def test_a_whole_number_may_have_an_exponent(text: str, tmp_path: Any) -> None:
+def test_a_whole_number_may_have_an_exponent(text: str, tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text(f"task: induction\nsteps: {text}\nobjective.active: [[0, 1], [{text[:1]}e2, 1]]\n")
     experiment = lab.load(tmp_path / "e.yaml")
     assert (experiment.steps, experiment.objective.active) == (1000, ((0, 1), (100, 1)))

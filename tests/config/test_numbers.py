@@ -1,3 +1,5 @@
+"""Lists of whole numbers on a command line: ranges, single numbers, and text that is neither."""
+
 import pytest
 
 from lab.config.numbers import numbers_from

@@ -1,3 +1,5 @@
+"""YAML 1.2 as files and command lines have it: what is read, written and rejected."""
+
 import math
 from typing import Any
 
