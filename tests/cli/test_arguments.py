@@ -9,12 +9,15 @@ from lab.errors import LabError
 from tests.helpers.tiny import tiny_options
 
 
-def test_a_setting_under_two_names_is_rejected_with_both() -> None:
+def test_settings_have_dotted_names_and_values_of_yaml() -> None:
     assert parse_settings(["--lr", "1e-3", "--n-future=2"]) == {"optimiser.peak_lr": 1e-3, "n_future": 2}
-    with pytest.raises(LabError, match=r"setting --optimiser.peak-lr is given twice, once as --lr"):
-        parse_settings(["--lr", "1", "--optimiser.peak-lr", "1"])
     assert parse_settings(["--objective", "{name: bag, window: 2}"]) == {"objective": {"name": "bag", "window": 2}}
     assert setting_names("lr,n-future") == ["optimiser.peak_lr", "n_future"]
+
+
+def test_a_setting_under_two_names_is_rejected_with_both() -> None:
+    with pytest.raises(LabError, match=r"setting --optimiser.peak-lr is given twice, once as --lr"):
+        parse_settings(["--lr", "1", "--optimiser.peak-lr", "1"])
 
 
 @pytest.mark.parametrize(("text", "number"), [("7", 7), ("1e3", 1000), ("-2e0", -2), ("9" * 20, int("9" * 20))])
@@ -34,10 +37,9 @@ def test_text_that_is_no_whole_number_is_rejected(text: str) -> None:
 
 @pytest.mark.process
 def test_the_short_warm_up_of_a_short_run_is_reported(
-    tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(str(tmp_path))
-    words = tiny_options(steps=20)
+    words = tiny_options(steps=20, evaluation__every=20)
     at = words.index("--schedule.warmup-steps")
     del words[at : at + 2]
     assert main(["train", "induction", *words, "--out", "run"]) == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.rejection import TRAIN, assert_rejected, row, train, train_with
+from tests.helpers.rejection import TRAIN, Wrong, assert_rejected, row, train, train_with
 
 GOOD = "task: induction\n"
 LONG = "n" * 300
@@ -132,28 +132,13 @@ WRONG = [
 """A case for each kind of message about a setting, and one for each check of a command."""
 
 
-@pytest.mark.parametrize(("arguments", "expected", "files"), WRONG)
-def test_wrong_input_is_named_in_one_line(
-    arguments: list[str],
-    expected: tuple[str, ...],
-    files: dict[str, str | bytes],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name, content in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert_rejected(arguments, expected, capsys)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_input_is_named_in_one_line(wrong: Wrong, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong.write_files()
+    assert_rejected(wrong.arguments, wrong.expected, capsys)
 
 
-def test_a_read_only_folder_is_named_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
+def test_a_read_only_folder_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(self: Path, *_: object, **__: object) -> None:
         raise OSError(30, os.strerror(30), str(self))
 

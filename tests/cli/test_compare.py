@@ -10,7 +10,7 @@ import pytest
 
 import lab
 from lab.cli.main import main
-from tests.helpers.rejection import listing
+from tests.helpers.rejection import Wrong, assert_rejected, row
 from tests.helpers.runs import make_run
 
 METRIC = "accuracy/copy/1"
@@ -19,22 +19,21 @@ SUFFIXES = ("txt", "md", "tex", "csv", "json")
 
 @pytest.fixture(scope="module")
 def finished_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write runs of two widths with n = 1 and 2, five seeds each."""
+    """Write runs of two widths with n = 1 and 2, five seeds each, and return their folder."""
     folder = tmp_path_factory.mktemp("compare")
     for n in (1, 2):
         for width in (32, 48):
             for seed in range(5):
                 experiment = lab.experiment("induction", {"steps": 400, "seed": seed, "n_future": n, "width": width})
                 curve = {step: {METRIC: step / 400 * (0.6 + 0.1 * n + 0.01 * seed)} for step in range(0, 401, 80)}
-                make_run(folder / f"runs/n{n}-width{width}-seed{seed}", experiment, curve)
+                make_run(folder / f"n{n}-width{width}-seed{seed}", experiment, curve)
     return folder
 
 
 @pytest.fixture(autouse=True)
-def runs(finished_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy the runs to a folder of the test."""
-    shutil.copytree(finished_runs, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def runs(finished_runs: Path) -> None:
+    """Copy the runs to the folder of the test."""
+    shutil.copytree(finished_runs, Path("runs"))
 
 
 def test_conditions_are_compared_within_a_setting(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,35 +91,29 @@ def test_an_unreadable_run_does_not_hide_the_others(capsys: pytest.CaptureFixtur
     assert lines[3] == "lab: 2 runs without a partner of the same seed: in no difference"
 
 
-WRONG = {
-    "no runs": (["compare"], "the following arguments are required: runs"),
-    "no such folder": (["compare", "gone"], "gone: no such folder"),
-    "two settings vary": (["compare", "runs"], "the runs differ in n_future, model.width"),
-    "pooled widths": (["compare", "runs", "--by", "n_future"], "differ in model.width and not in the seed alone"),
-    "unknown setting": (["compare", "runs", "--by", "n_futur"], "did you mean 'n_future'"),
-    "seeds": (["compare", "runs", "--by", "seed"], "seed is no setting to compare"),
-    "unknown metric": (["compare", "runs", "--metric", "accuracy/cpy/1"], "did you mean 'accuracy/copy/1'"),
-    "unknown moment": (["compare", "runs", "--at", "start"], "at must be end, best, onset"),
-    "unknown baseline": (["compare", "runs", "--within", "width", "--baseline", "9"], "no condition is the baseline '9'"),
-    "unknown format": (["compare", "runs", "--format", "xls"], "invalid choice: 'xls'"),
-    "unknown suffix": (["compare", "runs", "--within", "width", "-o", "t.xls"], "t.xls: the file must be a .txt"),
-    "within a run": (["compare", "runs", "--within", "width", "-o", "runs/n1-width32-seed0/t.md"], "lies in the run"),
-    "no folder for the output": (["compare", "runs", "--within", "width", "-o", "gone/t.md"], "gone: no such folder"),
-    "a frame and runs": (["compare", "runs", "frame.csv"], "frame.csv is a frame: give it alone"),
-    "a frame that is gone": (["compare", "frame.csv"], "frame.csv: no such file"),
-    "option given twice": (["compare", "runs", "--by", "lr", "--by", "width"], "--by is given twice"),
-}
+WRONG = [
+    row("no runs", "compare", "the following arguments are required: runs"),
+    row("no such folder", "compare gone", "gone: no such folder"),
+    row("two settings vary", "compare runs", "the runs differ in n_future, model.width"),
+    row("pooled widths", "compare runs --by n_future", "differ in model.width and not in the seed alone"),
+    row("unknown setting", "compare runs --by n_futur", "did you mean 'n_future'"),
+    row("seeds", "compare runs --by seed", "seed is no setting to compare"),
+    row("unknown metric", "compare runs --metric accuracy/cpy/1", "did you mean 'accuracy/copy/1'"),
+    row("unknown moment", "compare runs --at start", "at must be end, best, onset"),
+    row("unknown baseline", "compare runs --within width --baseline 9", "no condition is the baseline '9'"),
+    row("unknown format", "compare runs --format xls", "invalid choice: 'xls'"),
+    row("unknown suffix", "compare runs --within width -o t.xls", "t.xls: the file must be a .txt"),
+    row("within a run", "compare runs --within width -o runs/n1-width32-seed0/t.md", "lies in the run"),
+    row("no folder for the output", "compare runs --within width -o gone/t.md", "gone: no such folder"),
+    row("a frame and runs", "compare runs frame.csv", "frame.csv is a frame: give it alone"),
+    row("a frame that is gone", "compare frame.csv", "frame.csv: no such file"),
+    row("option given twice", "compare runs --by lr --by width", "--by is given twice"),
+]
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_input_is_rejected_in_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments, message = WRONG[name]
-    before = listing(Path.cwd())
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert message in err
-    assert listing(Path.cwd()) == before
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_input_is_rejected_in_one_line(wrong: Wrong, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_rejected(wrong.arguments, wrong.expected, capsys)
 
 
 def test_the_baseline_is_parsed_as_a_setting(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from lab.reproduce import STUDIES
 
 pytestmark = pytest.mark.process
 
-_DRIVERS = {
+DRIVERS = {
     "bash": """
 source script.bash
 COMP_WORDS=({quoted}); COMP_CWORD=$(({count} - 1)); COMPREPLY=()
@@ -40,7 +40,7 @@ source script.fish
 complete -C {line} | cut -f 1
 """,
 }
-"""Print the completions of a command line, one a line."""
+"""A program for each shell that prints the completions of a command line, one a line."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def complete(request: pytest.FixtureRequest, words: Words, tmp_path: Path) -> Ca
     def completions(line: str) -> set[str]:
         parts = line.split(" ")
         quoted = " ".join(f"'{part}'" for part in parts)
-        code = _DRIVERS[shell].format(quoted=quoted, count=len(parts), line=f"'{line}'")
+        code = DRIVERS[shell].format(quoted=quoted, count=len(parts), line=f"'{line}'")
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb"}
         answer = subprocess.run(
             [program, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment, timeout=60
@@ -103,16 +103,15 @@ def test_every_word_of_the_parsers_is_completed(words: Words) -> None:
     assert {f"--{name.replace('_', '-')}" for name in setting_names() if name != "task"} <= options
     assert {"--force", "--plan"} <= words.flags
     assert "--out" not in words.flags
-    assert {option for action in parser_of("evaluate")._actions for option in action.option_strings} <= set(
-        words.following["evaluate"]
-    )
+    of_evaluate = {option for action in parser_of("evaluate")._actions for option in action.option_strings}
+    assert of_evaluate <= set(words.following["evaluate"])
 
 
 def test_the_script_does_not_start_python(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", "bash"]) == 0
     assert capsys.readouterr().out == SCRIPTS["bash"](words)
     code = [line for script in SCRIPTS.values() for line in script(words).splitlines() if "echo" not in line]
-    assert not [line for line in code if "python" in line or "$(lab" in line or "(lab" in line]
+    assert not [line for line in code if "python" in line or "(lab" in line]
 
 
 def test_an_unknown_shell_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,78 +53,88 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+UNFINISHED = [
+    pytest.param(None, "not a checkpoint of a run", id="checkpoint of something else"),
+    pytest.param(truncate("state.json"), "state.json: not JSON", id="checkpoint's state cut short"),
+    pytest.param(truncate("state.safetensors"), "not a whole safetensors file", id="checkpoint cut short"),
+    pytest.param(remove("state.safetensors"), "no such file", id="checkpoint without tensors"),
+    pytest.param(truncate("experiment.yaml"), "experiment.yaml", id="experiment cut short"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), UNFINISHED)
+def test_an_unfinished_run_that_cannot_resume_is_named(
+    damage: Callable[[Path], None] | None, message: str, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished, "run")
+    make_unfinished(Path("run"))
+    if damage is not None:
+        damage(Path("run"))
+    assert_rejected(["resume", "run"], (message,), capsys)
+
+
 DAMAGED = [
-    pytest.param("resume run", None, ("run: is finished",), id="resume of a finished run"),
-    pytest.param("train induction --out run", None, ("run: a run is there already",), id="out is a run"),
-    pytest.param("resume run", truncate("state.json"), ("state.json: not JSON",), id="checkpoint's state cut short"),
-    pytest.param("resume run", truncate("state.safetensors"), ("not a whole safetensors file",), id="checkpoint cut short"),
-    pytest.param("resume run", make_unfinished, ("not a checkpoint of a run",), id="checkpoint of something else"),
-    pytest.param("resume run", remove("state.safetensors"), ("no such file",), id="checkpoint without tensors"),
-    pytest.param("resume run", truncate("experiment.yaml"), ("experiment.yaml",), id="experiment cut short"),
-    pytest.param("plot emergence run -o x.png", truncate("metrics.csv"), ("not a table of metrics",), id="metrics cut short"),
-    pytest.param("plot emergence run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric"),
+    pytest.param("resume run", None, "run: is finished", id="resume of a finished run"),
+    pytest.param("train induction --out run", None, "run: a run is there already", id="out is a run"),
+    pytest.param("plot emergence run -o x.png", truncate("metrics.csv"), "not a table of metrics", id="metrics cut short"),
+    pytest.param("plot emergence run -o x.png --metric accuracy/cpy/1", None, "accuracy/copy/1", id="unknown metric"),
     pytest.param(
-        "plot size run -o x.png --metric accuracy/cpy/1", None, ("accuracy/copy/1",), id="unknown metric of a figure of sizes"
+        "plot size run -o x.png --metric accuracy/cpy/1", None, "accuracy/copy/1", id="unknown metric of a figure of sizes"
     ),
-    pytest.param("plot survival run -o x.png --by sede", None, ("the runs do not differ in 'sede'",), id="unknown setting"),
-    pytest.param("plot pareto run -o x.png --cost effort", None, ("unknown cost 'effort'",), id="unknown cost"),
-    pytest.param("evaluate run --data gone.txt", None, ("gone.txt: No such file",), id="data that is not there"),
-    pytest.param("evaluate run --data run", None, ("run: Is a directory",), id="data that is a folder"),
+    pytest.param("plot survival run -o x.png --by sede", None, "the runs do not differ in 'sede'", id="unknown setting"),
+    pytest.param("plot pareto run -o x.png --cost effort", None, "unknown cost 'effort'", id="unknown cost"),
+    pytest.param("evaluate run --data gone.txt", None, "gone.txt: No such file", id="data that is not there"),
+    pytest.param("evaluate run --data run", None, "run: Is a directory", id="data that is a folder"),
     pytest.param(
         "evaluate run --data run/experiment.yaml",
         None,
-        ("experiment.yaml, line 1: induction: 'task:' is not a token id, a number below 12",),
+        "experiment.yaml, line 1: induction: 'task:' is not a token id, a number below 12",
         id="data that is something else",
     ),
     pytest.param(
         "evaluate run --data run/data.txt",
         write("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1\n"),
-        ("data.txt, line 2: induction: the number of tokens in a line must be 12, not 11",),
+        "data.txt, line 2: induction: the number of tokens in a line must be 12, not 11",
         id="data of another length",
     ),
     pytest.param(
         "evaluate run --data run/data.txt -o x.csv",
         write("data.txt", "0 1 2 0 1 2 0 1 2 0 1 2\n0 1 2 0 1 2 0 1 2 0 1 3\n"),
-        ("data.txt, line 2: induction: token 11 must be 2, as 3 before, not 3",),
+        "data.txt, line 2: induction: token 11 must be 2, as 3 before, not 3",
         id="data with a wrong token",
     ),
     pytest.param(
         "evaluate run --data run/data.txt",
         write("data.txt", '{"line": "1 2", "task": "recall", "settings": {}}\n'),
-        ("data.txt, line 1: task must be induction, not 'recall'",),
+        "data.txt, line 1: task must be induction, not 'recall'",
         id="data of another task",
     ),
     pytest.param(
         "evaluate run --data run/data.txt",
         write("data.txt", b"\xff\xfe\x00\x81"),
-        ("data.txt: not a text file",),
+        "data.txt: not a text file",
         id="data that is binary",
     ),
-    pytest.param("plot importance run -o x.png", None, ("differ in no setting",), id="importance of one run"),
+    pytest.param("plot importance run -o x.png", None, "differ in no setting", id="importance of one run"),
     pytest.param(
-        "plot parallel run -o x.png --by n_future", None, ("unrecognized arguments: --by",), id="an option of another figure"
+        "plot parallel run -o x.png --by n_future", None, "unrecognized arguments: --by", id="an option of another figure"
     ),
     pytest.param(
-        "plot gradients run -o x.png", None, ("train with evaluation.measures.gradients",), id="gradients without diagnostics"
+        "plot gradients run -o x.png", None, "train with evaluation.measures.gradients", id="gradients without diagnostics"
     ),
-    pytest.param("runs run", truncate("run.json"), ("run.json: not JSON",), id="record cut short"),
+    pytest.param("runs run", truncate("run.json"), "run.json: not JSON", id="record cut short"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "damage", "expected"), DAMAGED)
-def test_a_damaged_or_finished_run_is_named_in_one_line(
+@pytest.mark.parametrize(("arguments", "damage", "message"), DAMAGED)
+def test_a_damaged_or_unsuitable_run_is_named_in_one_line(
     arguments: str,
     damage: Callable[[Path], None] | None,
-    expected: tuple[str, ...],
+    message: str,
     finished: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished, tmp_path / "run")
-    if damage not in (None, make_unfinished) and arguments.startswith("resume"):
-        make_unfinished(tmp_path / "run")
+    shutil.copytree(finished, "run")
     if damage is not None:
-        damage(tmp_path / "run")
-    assert_rejected(arguments.split(), expected, capsys)
+        damage(Path("run"))
+    assert_rejected(arguments.split(), (message,), capsys)

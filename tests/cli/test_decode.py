@@ -13,6 +13,7 @@ from lab.cli.main import main
 from lab.decoding import Completion, Drafts, Tree
 from lab.decoding.differences import Difference
 from lab.evaluation.decode import Decoded
+from tests.helpers.rejection import assert_rejected
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
@@ -29,11 +30,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_run(folder / "running", tiny(), curve, state="interrupted")
     make_run(folder / "teacherless", tiny("star", objective__teacherless=True), curve, weights=True)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def change_to_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def test_completions_and_numbers_are_printed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,18 +72,8 @@ def test_a_derived_tree_is_saved_and_used_again(runs: Path, capsys: pytest.Captu
 
 def test_prompts_are_read_and_drawn_tokens_repeat(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("prompts.txt").write_text(f"{WORDS}\nf\n")
-    words = [
-        "decode",
-        str(runs / "induction"),
-        "--prompts",
-        "prompts.txt",
-        "--temperature",
-        "0.9",
-        "--top-p",
-        "0.9",
-        "--seed",
-        "3",
-    ]
+    words = ["decode", str(runs / "induction"), "--prompts", "prompts.txt"]
+    words += ["--temperature", "0.9", "--top-p", "0.9", "--seed", "3"]
     assert main(words) == 0
     once = capsys.readouterr().out
     assert f"1  {WORDS} |" in once
@@ -201,10 +187,4 @@ def test_bad_input_is_rejected_and_writes_nothing(
     Path("damaged.json").write_text('{"format": 1, "paths": [[0]')
     Path("other.json").write_text(Tree.chain(2).to_json(2))
     Path("binary").write_bytes(b"\xff\xfe\x00\x81")
-    before = sorted(Path.cwd().iterdir())
-    assert main(["decode", *(word.format(runs=runs, run=runs / "induction") for word in words)]) == 2
-    captured = capsys.readouterr()
-    assert named in captured.err, captured.err
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
-    assert sorted(Path.cwd().iterdir()) == before
+    assert_rejected(["decode", *(word.format(runs=runs, run=runs / "induction") for word in words)], (named,), capsys)

@@ -7,15 +7,14 @@ import pytest
 
 import lab
 from lab.cli.main import main
-from tests.helpers.rejection import assert_rejected, row
+from tests.helpers.rejection import Wrong, assert_rejected, row
 from tests.helpers.runs import make_run
-from tests.helpers.sweeps import BASE, grid, train_sweep
+from tests.helpers.sweeps import BASE, SHORT, grid, train_sweep
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def runs() -> None:
     """Write two runs that differ in width, and files that are not ours."""
-    monkeypatch.chdir(tmp_path)
     for width in (8, 16):
         experiment = lab.experiment("induction", {**BASE, "model.width": width})
         make_run(Path(f"runs/w{width}"), experiment, {step: {"accuracy/copy/1": 0.1} for step in (0, 6, 12)})
@@ -29,7 +28,7 @@ WRONG = [
     row("no runs", "report -o a.html", "report: the following arguments are required: runs"),
     row("no page", "report runs", "required: -o/--out"),
     row("a folder that is missing", "report gone -o a.html", "gone: no such folder"),
-    row("a folder without runs", "report . --by width -o a.pdf", "a.pdf: the file must be a .html or .md"),
+    row("a page of another kind", "report runs --by width -o a.pdf", "a.pdf: the file must be a .html or .md"),
     row("a page in a folder that is missing", "report runs -o new/a.html", "new: no such folder"),
     row("a page in a run", "report runs -o runs/w8/a.html", "lies in the run w8"),
     row("a page that is not ours", "report runs -o mine.html", "mine.html: exists, and no such command wrote it", "--force"),
@@ -43,11 +42,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "expected", "files"), WRONG)
-def test_wrong_input_is_named_in_one_line(
-    arguments: list[str], expected: tuple[str, ...], files: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert_rejected(arguments, expected, capsys)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_input_is_named_in_one_line(wrong: Wrong, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_rejected(wrong.arguments, wrong.expected, capsys)
 
 
 @pytest.mark.parametrize("name", ["a.html", "a.md", "mine.html"])
@@ -58,15 +55,18 @@ def test_a_page_is_written_and_replaced(name: str, capsys: pytest.CaptureFixture
     page = Path(name).read_text()
     assert "induction: 2 runs" in page
     assert f"lab report runs/w8 runs/w16 -o {name}" in page
-    assert lab.report("runs", "b.html").read_text().count("data:image/png") == 1
+
+
+def test_a_page_holds_its_figure() -> None:
+    assert lab.report("runs", "a.html").read_text().count("data:image/png") == 1
 
 
 def test_a_sweep_is_reported_with_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    train_sweep(grid(), Path("runs/tiny"))
+    train_sweep(grid(SHORT), Path("runs/tiny"))
     shutil.rmtree("runs/tiny/n2-seed1")
     Path("tiny.yaml").write_bytes(Path("runs/tiny/sweep.yaml").read_bytes())
-    for given in ("runs/tiny", "tiny.yaml"):
-        assert main(["report", given, "-o", "a.html"]) == 0
-        page = Path("a.html").read_text()
+    for given, name in (("runs/tiny", "a.html"), ("tiny.yaml", "a.md")):
+        assert main(["report", given, "-o", name]) == 0
+        page = Path(name).read_text()
         assert "4 runs: 3 finished, 1 missing" in page
         assert "its folder is gone" in page

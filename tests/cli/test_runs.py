@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,16 +13,15 @@ import pytest
 import lab
 from lab.cli.main import main
 from lab.runs.lock import Lock
-from tests.helpers.rejection import listing
+from tests.helpers.rejection import Wrong, assert_rejected, row
 from tests.helpers.runs import make_run
 
 METRIC = "accuracy/copy/1"
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def runs() -> None:
     """Write three runs of induction, of which one was killed with kill -9, and one that cannot be read."""
-    monkeypatch.chdir(tmp_path)
     for n in (1, 2, 3):
         experiment = lab.experiment("induction", {"n_future": n, "steps": 400})
         state = "running" if n == 3 else "finished"
@@ -107,41 +107,34 @@ def test_json_has_numbers_and_times_in_full(capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out) == [{"run": "runs/odd", "lr": None}]
 
 
-WRONG = {
-    "unknown column": (["runs", "--columns", "run,sede"], "no run has 'sede'; did you mean 'seed'"),
-    "unknown order": (["runs", "--sort", "-valu"], "no run has 'valu'; did you mean 'value'"),
-    "no condition": (["runs", "--where", "seed"], "'seed' is no condition"),
-    "two equals signs": (["runs", "--where", "n==1"], "'n==1' is no condition"),
-    "order of true and false": (["runs", "--where", "objective.detached<low"], "true and false have no order"),
-    "unknown setting": (["runs", "--where", "n_futur=1"], "did you mean 'n_future'"),
-    "text above a number": (["runs", "--where", "seed>low"], "'low' is not a number"),
-    "unknown option": (["runs", "--filter", "x"], "unrecognized arguments: --filter"),
-    "no folder": (["runs", "gone"], "gone: no such folder"),
-    "nothing to remove": (["runs", "rm"], "the following arguments are required: RUN"),
-    "nobody to ask": (["runs", "rm", "runs/n1"], "nobody can be asked: give --yes"),
-    "removal of no run": (["runs", "rm", "runs", "--yes"], "runs: not a run (but holds some"),
-    "removal of nothing": (["runs", "rm", "runs/n1", "gone", "--yes"], "gone: no such folder"),
-    "move of no run": (["runs", "mv", "runs", "new"], "runs: not a run"),
-    "move onto a run": (["runs", "mv", "runs/n1", "runs/n2"], "runs/n2: exists already"),
-    "move to nowhere": (["runs", "mv", "runs/n1", "gone/new"], "gone: no such folder"),
-    "move without a target": (["runs", "mv", "runs/n1"], "the following arguments are required: TARGET"),
-}
+WRONG = [
+    row("unknown column", "runs --columns run,sede", "no run has 'sede'; did you mean 'seed'"),
+    row("unknown order", "runs --sort -valu", "no run has 'valu'; did you mean 'value'"),
+    row("no condition", "runs --where seed", "'seed' is no condition"),
+    row("two equals signs", "runs --where n==1", "'n==1' is no condition"),
+    row("order of true and false", "runs --where objective.detached<low", "true and false have no order"),
+    row("unknown setting", "runs --where n_futur=1", "did you mean 'n_future'"),
+    row("text above a number", "runs --where seed>low", "'low' is not a number"),
+    row("unknown option", "runs --filter x", "unrecognized arguments: --filter"),
+    row("no folder", "runs gone", "gone: no such folder"),
+    row("nothing to remove", "runs rm", "the following arguments are required: RUN"),
+    row("nobody to ask", "runs rm runs/n1", "nobody can be asked: give --yes"),
+    row("removal of no run", "runs rm runs --yes", "runs: not a run (but holds some"),
+    row("removal of nothing", "runs rm runs/n1 gone --yes", "gone: no such folder"),
+    row("move of no run", "runs mv runs new", "runs: not a run"),
+    row("move onto a run", "runs mv runs/n1 runs/n2", "runs/n2: exists already"),
+    row("move to nowhere", "runs mv runs/n1 gone/new", "gone: no such folder"),
+    row("move without a target", "runs mv runs/n1", "the following arguments are required: TARGET"),
+]
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_input_is_rejected_in_one_line(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wrong: Wrong, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments, message = WRONG[name]
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    before = listing(Path.cwd())
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    lines = [line for line in err.splitlines() if "runs/odd" not in line]
-    assert out == ""
-    assert len(lines) == 1
-    assert message in lines[0]
-    assert listing(Path.cwd()) == before
+    shutil.rmtree("runs/odd")  # which would be named in a line of its own
+    assert_rejected(wrong.arguments, wrong.expected, capsys)
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y\n", 2), ("n\n", 3), ("\n", 3), ("", 3)], ids=repr)

@@ -15,14 +15,12 @@ METRIC = "accuracy/copy/1"
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write three finished seeds, and one that was killed at step 5."""
-    monkeypatch.chdir(tmp_path)
+def runs() -> None:
+    """Write three finished seeds, and one that was stopped at step 5."""
     for seed in range(4):
         write_run(f"runs/seed{seed}", seed, [0, 5] if seed == 3 else [0, 5, *range(20, 401, 20)])
     record = json.loads(Path("runs/seed3/run.json").read_text())
     Path("runs/seed3/run.json").write_text(json.dumps(record | {"state": "stopped"}))
-    return tmp_path / "runs"
 
 
 def write_run(path: str, seed: int, steps: list[int], **settings: int) -> None:
@@ -93,10 +91,11 @@ def test_conditions_are_labelled_by_the_varied_setting(capsys: pytest.CaptureFix
     for width in (32, 48):
         for seed in (0, 1):
             write_run(f"grid/w{width}/seed{seed}", seed, [0, 20, 40], **{"model.width": width})
-    assert main(["plot", "emergence", "grid", "-o", "a.png", "--by", "width"]) == 0
-    assert main(["plot", "emergence", "grid", "-o", "a.png"]) == 0
-    assert set(pd.read_csv("a.csv")["condition"]) == {"width = 32", "width = 48"}
-    assert set(pd.read_csv("a.csv")["seeds"]) == {2}
+    for by in ([], ["--by", "width"]):
+        assert main(["plot", "emergence", "grid", "-o", "a.png", *by]) == 0
+        table = pd.read_csv("a.csv")
+        assert set(table["condition"]) == {"width = 32", "width = 48"}
+        assert set(table["seeds"]) == {2}
     capsys.readouterr()
     for by in ("n_future", "seed"):
         assert main(["plot", "emergence", "grid", "-o", "b.png", "--by", by]) == 2

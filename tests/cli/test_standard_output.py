@@ -19,11 +19,6 @@ pytestmark = pytest.mark.process
 FULL = "lab: standard output: No space left on device\n"
 
 
-@pytest.fixture(autouse=True)
-def change_to_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 @contextmanager
 def full_disk() -> Iterator[None]:
     """Redirect standard output to a full disk."""
