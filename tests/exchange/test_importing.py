@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
 pytest.importorskip("transformers")
+
+TASK = ["--task", "induction", "--vocabulary", "12", "--period", "[3,5]", "--task.length", "12"]
 
 
 def assert_same(network: Network, other: Network) -> None:
@@ -121,63 +124,63 @@ def test_an_mtp_llama_becomes_a_run(tmp_path: Path) -> None:
 
 def test_the_command_imports_with_settings_of_a_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tiny_llama().save_pretrained(tmp_path / "llama")
-    words = "--task induction --vocabulary 12 --period [3,5] --task.length 12"
-    assert main(["import", str(tmp_path / "llama"), "-o", str(tmp_path / "run"), *words.split()]) == 0
+    assert main(["import", str(tmp_path / "llama"), "-o", str(tmp_path / "run"), *TASK]) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'run'}: accuracy/copy/1 0.")
     assert lab.Run(tmp_path / "run").experiment.task.length == 12
 
 
-def edit(path: str, **changes: Any) -> None:
-    values = json.loads(Path(path).read_text()) | changes
-    Path(path).write_text(json.dumps({name: value for name, value in values.items() if value != "gone"}))
+CONFIG, WEIGHTS = Path("llama/config.json"), Path("llama/model.safetensors")
 
 
-WRONG: dict[str, tuple[str, Any, str]] = {
-    "no folder": ("", None, "llama: no such folder"),
-    "no Llama": ("", lambda: Path("llama/config.json").unlink(), "not a Llama (it holds neither config.json nor params.json)"),
-    "config cut short": ("", lambda: Path("llama/config.json").write_text("{"), "llama/config.json: not JSON"),
-    "config a list": ("", lambda: Path("llama/config.json").write_text("[]"), "llama/config.json: must hold a mapping"),
-    "another model": ("", lambda: edit("llama/config.json", model_type="gpt2"), "must be llama or mtp_llama, not 'gpt2'"),
-    "no width": ("", lambda: edit("llama/config.json", hidden_size="gone"), "hidden_size of the Llama must be a whole number"),
-    "biases": ("", lambda: edit("llama/config.json", attention_bias=True), "attention_bias of the Llama must be False"),
+def edit(path: Path, **changes: Any) -> None:
+    """Change values of a JSON file; `None` removes one."""
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+
+
+def write_index_of_another_folder() -> None:
+    WEIGHTS.unlink()
+    WEIGHTS.with_suffix(".safetensors.index.json").write_text('{"weight_map": {"a": "../b"}}')
+
+
+def add_heads_without_weights() -> None:
+    Path("llama/original").mkdir()
+    Path("llama/original/params.json").write_text('{"n_future_tokens": 2}')
+
+
+WRONG: dict[str, tuple[Callable[[], object], str]] = {
+    "no folder": (lambda: shutil.rmtree("llama"), "llama: no such folder"),
+    "no Llama": (CONFIG.unlink, "not a Llama (it holds neither config.json nor params.json)"),
+    "config cut short": (lambda: CONFIG.write_text("{"), "llama/config.json: not JSON"),
+    "config a list": (lambda: CONFIG.write_text("[]"), "llama/config.json: must hold a mapping"),
+    "another model": (lambda: edit(CONFIG, model_type="gpt2"), "must be llama or mtp_llama, not 'gpt2'"),
+    "no width": (lambda: edit(CONFIG, hidden_size=None), "hidden_size of the Llama must be a whole number"),
+    "biases": (lambda: edit(CONFIG, attention_bias=True), "attention_bias of the Llama must be False"),
     "scaled positions": (
-        "",
-        lambda: edit("llama/config.json", rope_parameters={"rope_type": "llama3", "rope_theta": 1e4}),
+        lambda: edit(CONFIG, rope_parameters={"rope_type": "llama3", "rope_theta": 1e4}),
         "rope_type of the Llama must be default, not llama3",
     ),
     "older scaled positions": (
-        "",
-        lambda: edit("llama/config.json", rope_parameters="gone", rope_scaling={"type": "linear", "factor": 2.0}),
+        lambda: edit(CONFIG, rope_parameters=None, rope_scaling={"type": "linear", "factor": 2.0}),
         "rope_type of the Llama must be default, not linear",
     ),
-    "other vocabulary": ("--vocabulary 13", None, "the vocabulary must have the 13 tokens of induction, not 12"),
-    "no weights": ("", lambda: Path("llama/model.safetensors").unlink(), "llama/model.safetensors: no such file"),
+    "no weights": (WEIGHTS.unlink, "llama/model.safetensors: no such file"),
     "damaged weights": (
-        "",
-        lambda: Path("llama/model.safetensors").write_bytes(Path("llama/model.safetensors").read_bytes()[:-5]),
+        lambda: WEIGHTS.write_bytes(WEIGHTS.read_bytes()[:-5]),
         "llama/model.safetensors: not a whole safetensors file",
     ),
-    "fewer layers": ("", lambda: edit("llama/config.json", num_hidden_layers=4), "weights lack model.layers.3.input_layernorm"),
+    "fewer layers": (lambda: edit(CONFIG, num_hidden_layers=4), "weights lack model.layers.3.input_layernorm"),
     "other width": (
-        "",
-        lambda: edit("llama/config.json", intermediate_size=41),
+        lambda: edit(CONFIG, intermediate_size=41),
         "gate_proj.weight must have shape (41, 16), not (40, 16)",
     ),
-    "index elsewhere": (
-        "",
-        lambda: (
-            Path("llama/model.safetensors")
-            .rename("llama/model.safetensors.index.json")
-            .write_text('{"weight_map": {"a": "../b"}}')
-        ),
-        "weight_map must be a mapping from weights to files beside it",
-    ),
+    "index elsewhere": (write_index_of_another_folder, "weight_map must be a mapping from weights to files beside it"),
     "heads of another network": (
-        "",
-        lambda: (Path("llama/original").mkdir(), Path("llama/original/params.json").write_text('{"n_future_tokens": 2}')),
+        add_heads_without_weights,
         "llama/original: must hold consolidated.safetensors or one consolidated.pth",
     ),
 }
+"""What is done to a Llama, and the message about it."""
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -186,13 +189,9 @@ def test_a_wrong_llama_is_rejected(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     tiny_llama().save_pretrained("llama")
-    words, spoil, message = WRONG[what]
-    if what == "no folder":
-        shutil.rmtree("llama")
-    elif spoil is not None:
-        spoil()
-    command = f"import llama -o run --task induction {words or '--vocabulary 12'} --period [3,5] --task.length 12"
-    assert_rejected(command.split(), (message,), capsys)
+    spoil, message = WRONG[what]
+    spoil()
+    assert_rejected(["import", "llama", "-o", "run", *TASK], (message,), capsys)
 
 
 def test_wrong_requests_write_nothing(
@@ -208,6 +207,7 @@ def test_wrong_requests_write_nothing(
     for words, expected in {
         "llama -o run": "llama: holds no experiment.yaml, so that a task must be given",
         "llama -o there --task induction --vocabulary 12 --period [3,5]": "there: exists already",
+        "llama -o run --task induction --vocabulary 13 --period [3,5]": "the vocabulary must have the 13 tokens of induction",
         "llama -o run --task inductoin": "did you mean 'induction'",
         "llama -o run --vocabulary 12": "--vocabulary is a setting of a task, which --task names",
         "shallow -o run --task induction --vocabulary 12 --period [3,5]": "leaves no trunk",
@@ -220,7 +220,7 @@ def test_wrong_requests_write_nothing(
 def test_heads_of_another_llama_are_rejected(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", tiny(), weights=True)
     folder = lab.export(run, tmp_path / "hf")
-    edit(str(folder / "original" / "params.json"), rope_theta=5.0)
+    edit(folder / "original" / "params.json", rope_theta=5.0)
     with pytest.raises(LabError, match=r"params\.json: the network must be that of .*config\.json"):
         lab.read_llama(folder)
 
