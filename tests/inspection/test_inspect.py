@@ -14,6 +14,7 @@ from lab.cli.options import function_options
 from lab.errors import LabError
 from lab.inspection.inspect import read_frame
 from lab.inspection.instruments import INSTRUMENTS
+from tests.helpers.rejection import assert_rejected
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
@@ -50,17 +51,25 @@ def test_every_option_is_described(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
-def test_a_saved_frame_draws_the_same_figure(name: str, runs: Path, tmp_path: Path) -> None:
+def test_a_saved_frame_is_read_as_it_was_measured(name: str, runs: Path, tmp_path: Path) -> None:
+    chosen, saved = [str(runs / "n1-0"), str(runs / "n2-0")], tmp_path / "a.csv"
+    assert main(["inspect", name, *chosen, "--sequences", "16", "-o", str(saved)]) == 0
+    pd.testing.assert_frame_equal(read_frame(name, saved), lab.inspect(name, chosen, sequences=16), rtol=1e-12)
+
+
+def test_a_saved_frame_draws_the_same_figure(runs: Path, tmp_path: Path) -> None:
     once, again = tmp_path / "once.png", tmp_path / "again.png"
-    chosen = [str(runs / "n1-0"), str(runs / "n2-0")]
-    assert main(["inspect", name, *chosen, "--sequences", "16", "-o", str(once)]) == 0
-    assert main(["inspect", name, str(once.with_suffix(".csv")), "-o", str(again)]) == 0
+    assert main(["inspect", "rank", str(runs), "--sequences", "16", "-o", str(once)]) == 0
+    assert main(["inspect", "rank", str(once.with_suffix(".csv")), "-o", str(again)]) == 0
     assert once.read_bytes() == again.read_bytes()
 
 
-def test_bad_input_is_rejected_in_one_line(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    empty = make_run(tmp_path / "empty", tiny("agreement"))
-    (tmp_path / "a.csv").write_text("run,task,value\na,b,1\n")
+def test_bad_input_is_rejected_in_one_line(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("empty"), tiny("agreement"))
+    Path("a.csv").write_text("run,task,value\na,b,1\n")
     for words, named in (
         (["ranks", str(runs)], "unknown instrument 'ranks'; did you mean 'rank'"),
         (["rank", str(runs), "--step", "13"], "step must be last, all, or 12"),
@@ -68,14 +77,11 @@ def test_bad_input_is_rejected_in_one_line(runs: Path, tmp_path: Path, capsys: p
         (["rank", str(runs), "--sequences", "0"], "sequences must be at least 1"),
         (["rank", str(runs), "--split", "dev"], "split"),
         (["rank", str(runs), "-o", "a.txt"], "a.txt: the file must be"),
-        (["rank", str(empty.path)], "has no weights yet"),
-        (["rank", str(tmp_path / "a.csv")], "is no frame of rank: it has no n_future"),
+        (["rank", "empty"], "has no weights yet"),
+        (["rank", "a.csv"], "is no frame of rank: it has no n_future"),
         (["rank", str(runs), "--by", "widht"], "the runs do not differ in 'widht'"),
     ):
-        assert main(["inspect", *words]) == 2, words
-        error = capsys.readouterr().err
-        assert named in error, error
-        assert error.count("\n") == 1, error
+        assert_rejected(["inspect", *words], (named,), capsys)
 
 
 def test_a_damaged_frame_is_rejected(runs: Path, tmp_path: Path) -> None:
@@ -89,9 +95,8 @@ def test_a_damaged_frame_is_rejected(runs: Path, tmp_path: Path) -> None:
 def test_steps_and_options_are_checked(runs: Path) -> None:
     with pytest.raises(LabError, match="rank has no option 'sequence'; did you mean 'sequences'"):
         lab.inspect("rank", runs, sequence=3)
-    assert len(lab.inspect("rank", lab.Run(runs / "n1-0"), step="all", sequences=4)) == len(
-        lab.inspect("rank", runs / "n1-0", step=12, sequences=4)
-    )
+    every, last = (lab.inspect("rank", runs / "n1-0", step=step, sequences=4) for step in ("all", 12))
+    pd.testing.assert_frame_equal(every, last)
 
 
 def test_the_command_prints_means_and_differences(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +114,7 @@ def test_a_frame_has_the_columns_of_its_runs(runs: Path) -> None:
 
 
 class Steps:
-    """Notes how many networks there are, and each as it is measured."""
+    """A progress bar that counts the networks, all of them and those that are measured."""
 
     def __init__(self) -> None:
         self.total, self.done = 0, 0
