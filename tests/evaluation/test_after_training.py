@@ -16,24 +16,25 @@ from tests.helpers.killing import kill_in_step, train_killed
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
-SETTINGS = {
-    "task.degree": 2,
-    "task.arm": 3,
-    "task.nodes": 10,
-    "model.width": 8,
-    "model.layers": 3,
-    "model.n_heads": 2,
-    "steps": 4,
-    "batch_size": 4,
-    "schedule.warmup_steps": 1,
-    "evaluation.examples": 4,
-    "accelerator": "cpu",
+ALL: dict[str, Any] = {
+    "steps": 6,
+    "checkpoint__keep": "every",
+    "evaluation__measures__gradients": 1,
+    "evaluation__measures__induction": 1,
 }
+"""Settings of a run that keeps its weights of the steps 0, 3 and 6, and measures all that can be measured again."""
+MEASURE = "tests.helpers.users_measure:effective_rank"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
-    return lab.train(lab.experiment("star", SETTINGS, n_future=2), tmp_path_factory.mktemp("runs") / "star")
+    star = {"task__degree": 2, "task__arm": 3, "task__nodes": 10}
+    return make_run(tmp_path_factory.mktemp("runs") / "star", tiny("star", **star), {12: {"loss/all/1": 1.0}}, weights=True)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
+    return lab.train(tiny(**ALL), tmp_path_factory.mktemp("kept") / "run")
 
 
 def test_metrics_on_a_file_agree_with_a_loop_over_its_lines(run: lab.Run, tmp_path: Path) -> None:
@@ -58,10 +59,6 @@ def test_nothing_is_measured_if_any_line_is_wrong(run: lab.Run, tmp_path: Path, 
     monkeypatch.setattr(lab.Run, "model", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(TaskError, match="line 2"):
         lab.evaluate(run.path, tmp_path / "x.txt")
-
-
-ALL = {"checkpoint__keep": "every", "evaluation__measures__gradients": 1, "evaluation__measures__induction": 1}
-MEASURE = "tests.helpers.users_measure:effective_rank"
 
 
 def read_metrics(run: lab.Run, named: tuple[str, ...] = ("",), but: tuple[str, ...] = ()) -> dict[tuple[int, str], float]:
@@ -93,10 +90,10 @@ def test_every_kept_step_gives_the_values_of_training(experiment: Experiment, tm
     assert evaluate_again(run, step="all") == read_metrics(run, but=OTHERS)
     expected = read_metrics(run, ("prefix_matching", "copying", "gradient"))
     assert evaluate_again(run, step="all", measures=("gradients", "induction")) == expected
-    assert evaluate_again(run, step=6, measures=["gradients"]) == {
-        (step, name): value for (step, name), value in expected.items() if step == 6 and name.startswith("gradient")
+    assert evaluate_again(run, step=3, measures=["gradients"]) == {
+        (step, name): value for (step, name), value in expected.items() if step == 3 and name.startswith("gradient")
     }
-    assert {step for step, _ in evaluate_again(run)} == {12}
+    assert {step for step, _ in evaluate_again(run)} == {6}
 
 
 def test_a_later_measure_gives_the_frame_of_a_run(tmp_path: Path) -> None:
@@ -114,7 +111,7 @@ def test_a_later_measure_gives_the_frame_of_a_run(tmp_path: Path) -> None:
 def test_a_users_measure_gives_its_values_of_training(tmp_path: Path) -> None:
     run = lab.train(tiny(**ALL, evaluation__measures={MEASURE: 2}), tmp_path / "run")
     expected = read_metrics(run, ("effective_rank",))
-    assert {step for step, _ in expected} == {0, 6, 12}
+    assert {step for step, _ in expected} == {0, 6}
     found = evaluate_again(run, step="all", measures=[MEASURE])
     assert {key: found[key] for key in expected} == expected
 
@@ -125,20 +122,20 @@ def test_a_stopped_run_is_measured_at_its_checkpoint(tmp_path: Path) -> None:
     assert evaluate_again(run) == {key: value for key, value in read_metrics(run, but=OTHERS).items() if key[0] == 6}
 
 
-def test_a_file_is_measured_at_every_kept_step(tmp_path: Path) -> None:
-    run = lab.train(tiny(**ALL), tmp_path / "run")
-    (tmp_path / "x.jsonl").write_text("\n".join(export_lines(run.experiment.task, size=5)))
-    frame = lab.evaluate(run, tmp_path / "x.jsonl", step="all")
+def test_a_file_is_measured_at_every_kept_step(kept: lab.Run, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("\n".join(export_lines(kept.experiment.task, size=5)))
+    frame = lab.evaluate(kept, tmp_path / "x.jsonl", step="all")
     assert set(frame["lines"]) == {5}
-    (last,) = [lab.evaluate(run, tmp_path / "x.jsonl")["value"].tolist()]
-    assert frame[frame["step"] == 12]["value"].tolist() == last
+    assert set(frame["step"]) == {0, 3, 6}
+    last = lab.evaluate(kept, tmp_path / "x.jsonl")["value"].tolist()
+    assert frame[frame["step"] == 6]["value"].tolist() == last
     assert frame[frame["step"] == 0]["value"].tolist() != last
 
 
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"step": 5}, r"run: has no weights of step 5; step must be last, all, or 0, 3, 6, 9, 12$"),
+        ({"step": 5}, r"run: has no weights of step 5; step must be last, all, or 0, 3, 6$"),
         ({"step": "lst"}, r"run: has no weights of step 'lst'; step must be last, all, or 0"),
         ({"measures": ["gradient"]}, r"unknown measure 'gradient'; did you mean 'gradients'"),
         ({"measures": ["no.such:measure"]}, r"'no.such:measure' cannot be imported"),
@@ -154,8 +151,3 @@ def test_impossible_measurements_are_named(how: dict[str, Any], message: str, ke
 def test_a_run_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="run: has no weights yet"):
         lab.evaluate(make_run(tmp_path / "run", tiny()))
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
-    return lab.train(tiny(**ALL), tmp_path_factory.mktemp("kept") / "run")

@@ -8,27 +8,16 @@ import torch
 from torch import Tensor
 
 import lab
-import tasks
 from lab.evaluation.evaluator import EVALUATION_SEED, Evaluator
 from lab.evaluation.task_metrics import measure_task
 from lab.model import Network, build
 from lab.runs.names import headline, reference_lines
 from lab.training import fit
 from tests.helpers.tables import NEVER, table_network
+from tests.helpers.tiny import tiny
 from tests.helpers.users_walk import Walk
 
 WALK = "tests.helpers.users_walk:Walk"
-TINY = {
-    "model.width": 8,
-    "model.layers": 3,
-    "model.n_heads": 2,
-    "steps": 6,
-    "batch_size": 4,
-    "schedule.warmup_steps": 1,
-    "evaluation.every": 2,
-    "evaluation.examples": 8,
-    "accelerator": "cpu",
-}
 
 
 def network_that_steps_up(ring: int, share: float) -> Network:
@@ -62,27 +51,25 @@ def test_forced_choices_change_the_completion() -> None:
 def test_compare_gets_log_probabilities_of_head_1() -> None:
     walk = Walk()
     tokens = torch.from_numpy(walk.batch(0, 0, 300, "test").tokens)
-    experiment = lab.experiment(WALK, TINY | {"n_future": 2})
-    network = build(experiment).eval()
+    network = build(tiny(WALK)).eval()
     values = measure_task(network, walk, tokens, 0)
     expected = -network.logits(tokens).detach().log_softmax(-1).min()
     assert values["surprise/largest"] == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_log_probabilities_are_computed_only_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = tasks.get("induction")
+    task = tiny().task
 
     def fail(self: object, *_: object) -> Tensor:
         raise AssertionError("logits were computed")
 
-    experiment = lab.experiment("induction", TINY)
-    network = build(experiment)
+    network = build(tiny())
     monkeypatch.setattr(type(network), "logits", fail)
     assert measure_task(network, task, torch.from_numpy(task.batch(0, 0, 2).tokens), 0) == {}
 
 
 def test_an_evaluation_of_task_metrics_is_repeatable() -> None:
-    experiment = lab.experiment(WALK, TINY)
+    experiment = tiny(WALK)
     network = build(experiment)
     values = Evaluator(experiment)(network)
     assert {"sampled/legal", "forced/legal", "surprise/largest", "loss/step/1", "icl"} <= set(values)
@@ -93,16 +80,16 @@ def test_an_evaluation_of_task_metrics_is_repeatable() -> None:
 
 
 def test_a_run_keeps_the_tasks_files_and_resumes_exactly(tmp_path: Path) -> None:
-    experiment = lab.experiment(WALK, TINY | {"checkpoint.seconds": 0.0})
+    experiment = tiny(WALK, steps=6)
     run = lab.train(experiment, tmp_path / "whole")
     assert (run.path / "places.json").read_text() == experiment.task.artifacts()["places.json"]
     assert headline(experiment) == "sampled/legal"
     steps = [row.step for row in run.metrics() if row.metric == "sampled/legal"]
-    assert steps == [0, 2, 4, 6]
+    assert steps == [0, 3, 6]
 
     class Stop(fit.Progress):
         def measured(self, step: int, values: dict[str, float]) -> None:
-            if step == 4:
+            if step == 3:
                 raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
@@ -115,9 +102,9 @@ def test_a_run_keeps_the_tasks_files_and_resumes_exactly(tmp_path: Path) -> None
 def test_a_task_file_named_as_a_runs_file_is_rejected(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Walk, "artifacts", lambda self: {name: "text"})
     with pytest.raises(lab.LabError, match="plain file name"):
-        lab.train(lab.experiment(WALK, TINY), tmp_path / "new")
+        lab.train(tiny(WALK), tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_tasks_own_metrics_have_no_reference_lines() -> None:
-    assert reference_lines(lab.experiment(WALK, TINY), "sampled/legal") == {}
+    assert reference_lines(tiny(WALK), "sampled/legal") == {}
