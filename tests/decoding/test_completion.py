@@ -23,7 +23,7 @@ def complete_without_cache(network: Network, prompt: Tensor, new_tokens: int) ->
     return prompt
 
 
-def test_greedy_and_sampled_tokens_follow_a_certain_network() -> None:
+def test_greedy_and_sampled_tokens_follow_certain_logits() -> None:
     prompts, expected = [[2, 0], [0, 1]], [[2, 0, 1, 2, 0], [0, 1, 2, 0, 1]]
     assert complete(RING, prompts, 3).tokens_BT.tolist() == expected
     assert complete(RING, prompts, 3, sampling=Sampling()).tokens_BT.tolist() == expected

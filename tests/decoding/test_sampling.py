@@ -27,7 +27,7 @@ LOGITS = torch.tensor(PROBABILITIES).log()
         ({"temperature": 0.5, "top_p": 0.8}, [0.0, 0.25, 0.0, 0.0625, 0.0]),
     ],
 )
-def test_probabilities_agree_with_hand_counts(settings: dict[str, float], expected: list[float]) -> None:
+def test_probabilities_agree_with_those_by_hand(settings: dict[str, float], expected: list[float]) -> None:
     found = Sampling(**settings).probabilities(LOGITS)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, np.array(expected) / sum(expected), atol=1e-7)
 

@@ -20,7 +20,7 @@ from tests.helpers.tables import NEVER, table_network
 
 BUSH = Tree(((0,), (1,), (2,), (0, 1), (1, 0), (0, 0)))
 """A tree whose most probable path is last."""
-N, NEW = 3, 20
+N, NEW = 3, 12
 RING = [[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0], [0.0, NEVER, NEVER]]
 TWO_AHEAD = [[NEVER, NEVER, 0.0], [0.0, NEVER, NEVER], [NEVER, 0.0, NEVER]]
 THREE_AHEAD = [[0.0, NEVER, NEVER], [NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0]]
@@ -41,8 +41,9 @@ def assert_equal(found: Completion, expected: Completion) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_output_equals_that_of_head_1(kind: str, tree: Tree) -> None:
     network, prompts = tiny_network(kind, N, seed=3).double(), prompts_of()
-    found = speculate(network, prompts, NEW, tree)
-    assert_equal(found, complete(network, prompts, NEW))
+    new = 20  # within which some sequences of each kind accept more than others
+    found = speculate(network, prompts, new, tree)
+    assert_equal(found, complete(network, prompts, new))
     assert 0 < int(found.drafts.accepted.sum()) < int(found.drafts.drafted.sum()), "some drafts are accepted and some rejected"
     assert len(set(found.forwards)) > 1, "sequences accept different lengths"
 
@@ -58,13 +59,18 @@ def test_a_useless_node_does_not_change_the_drafts(kind: str, layer: int | None)
         assert torch.equal(own, other)
 
 
-@pytest.mark.parametrize("scale", [0.0, 1.0, -1.0])
-@pytest.mark.parametrize("kind", KINDS)
-def test_random_heads_do_not_change_the_output(kind: str, scale: float) -> None:
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "kind", [name for name, kind in KINDS.items() if not kind.on_path and kind.counts(2) != kind.counts(1)]
+)
+def test_weights_of_further_heads_do_not_change_the_output(kind: str, scale: float) -> None:
     network, prompts = tiny_network(kind, N).double(), prompts_of()
-    outside = [weight for name, weight in network.named_parameters() if name.startswith("heads.")]
+    weights = list(network.heads.parameters())
+    of_head_1 = torch.autograd.grad(network.logits(random_tokens()).sum(), weights, allow_unused=True)
+    further = [weight for weight, gradient in zip(weights, of_head_1, strict=True) if gradient is None]
+    assert further
     with torch.no_grad():
-        for weight in outside[len(outside) // N :] if not KINDS[kind].on_path else []:
+        for weight in further:
             weight.copy_(scale * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
     assert_equal(speculate(network, prompts, NEW, BUSH), complete(network, prompts, NEW))
 
@@ -100,23 +106,21 @@ def decode_without_cache(
 ) -> list[tuple[int, int, int, list[int]]]:
     """Decode blockwise by full passes without a cache; return (position, drafted, accepted, tokens) of each draft."""
 
-    def best(tokens: list[int], position: int, head: int) -> int:
-        return int(network.logits(torch.tensor([tokens]), head)[0, position].argmax())
+    def choices(tokens: list[int], head: int) -> list[int]:
+        """Return a head's best token at each position."""
+        return network.logits(torch.tensor([tokens]), head)[0].argmax(-1).tolist()
 
     tokens, events, end = prompt.tolist(), [], len(prompt) + new_tokens
-    tokens.append(best(tokens, -1, 1))
-    while len(tokens) < end:
-        last, drafted = len(tokens) - 2, list(tokens)  # heads draft at the last token but one, whose next token is known
-        for head in range(2, heads + 1):
-            drafted.append(best(drafted, last, head))
-        count = min(heads - 1, end - len(tokens))
-        accepted = 0
-        while accepted < count and best(tokens, -1, 1) == drafted[len(tokens)]:
-            tokens.append(drafted[len(tokens)])
+    tokens.append(choices(tokens, 1)[-1])
+    while (position := len(tokens)) < end:
+        drafted = list(tokens)
+        for head in range(2, heads + 1):  # heads draft at the last token but one, whose next token is known
+            drafted.append(choices(drafted, head)[position - 2])
+        right, count, accepted = choices(drafted, 1), min(heads - 1, end - position), 0
+        while accepted < count and drafted[position + accepted] == right[position + accepted - 1]:
             accepted += 1
-        position = len(tokens) - accepted
         events.append((position, count, accepted, drafted[position:]))
-        tokens.append(best(tokens, -1, 1))
+        tokens = [*drafted[: position + accepted], right[position + accepted - 1]]
     return events
 
 
@@ -214,7 +218,8 @@ def test_a_stop_token_ends_a_sequence_within_a_draft(stop: int, tree: Tree) -> N
     prompts = [[0], [1, 2], [2]]
     found, expected = speculate(GOOD, prompts, 10, tree, stop), complete(GOOD, prompts, 10, stop)
     assert_equal(found, expected)
-    assert int(found.drafts.drafted.max(dim=0).values if len(found.drafts.drafted) else 0) <= 2
+    drafts, lengths = found.drafts, torch.tensor(found.lengths)
+    assert (drafts.position + drafts.drafted <= lengths[drafts.sequence]).all(), "no draft reaches beyond the end"
 
 
 @pytest.mark.parametrize("stop", range(4))
@@ -248,8 +253,6 @@ def test_output_does_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch) -
 
 P_TABLE = np.log([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]]).tolist()
 Q_TABLES = [np.log([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7], [0.4, 0.3, 0.3]]).tolist(), np.log([[0.34, 0.33, 0.33]] * 3).tolist()]
-
-
 SAMPLINGS = [
     Sampling(),
     Sampling(temperature=0.6),
