@@ -5,14 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.config.kinds import KINDS
+from lab.config.kinds import KINDS, LAYER
 from lab.model import Network, build
 from tests.helpers.tiny import tiny
 
 V, T = 12, 10
 DETACHABLE = [name for name, kind in KINDS.items() if not kind.on_path]
 """Kinds whose heads 2..N are not on the next-token path."""
-
+LAYERED = [name for name, kind in KINDS.items() if kind.first == kind.further == LAYER and not kind.replicated]
+"""Kinds whose heads are one layer each, below one unembedding."""
 BRANCHING = [name for name, kind in KINDS.items() if kind.independent]
 """Kinds whose heads 2..N can read an earlier layer of the trunk."""
 VARIANTS = [*((kind, None) for kind in KINDS), *((kind, 1) for kind in BRANCHING)]

@@ -65,9 +65,9 @@ def test_ablation_finds_the_circuit_and_nothing_else(how: str, head: int) -> Non
     assert set(heads[heads > 1].index) == CIRCUIT[head]
     assert (heads[heads <= 1] == 0).all()
     assert (added["mlp"] == 0).all()
-    layers = {site for site, _ in CIRCUIT[head]}
+    sites = {site for site, _ in CIRCUIT[head]}
     for kind in ("attention", "layer"):
-        assert {site for (site, _), value in added[kind].items() if value} == layers
+        assert {site for (site, _), value in added[kind].items() if value} == sites
 
 
 def test_without_the_induction_head_the_loss_is_at_chance() -> None:
@@ -84,32 +84,31 @@ def test_without_the_induction_head_the_loss_is_at_chance() -> None:
 
 @pytest.mark.parametrize(("kind", "layer"), VARIANTS)
 @pytest.mark.parametrize("head", [1, 2])
-def test_zero_equals_a_network_with_zero_weights(kind: str, layer: int | None, head: int) -> None:
+def test_zero_ablation_equals_a_network_with_zero_weights(kind: str, layer: int | None, head: int) -> None:
     network, targets = tiny_network(kind, 2, model__layers=4, model__head_layer=layer), targets_of(head)
     table = measure_effects(network, TOKENS, targets).set_index(WHERE)
     assert tuple(table.loc["none", "", -1]) == pytest.approx(scores(network, targets))
     width = network.spec.model.width // network.spec.model.n_heads
     modules = {getattr(module, "name", ""): name for name, module in network.named_modules()}
-    compared = 0
-    for component in components(network, head):
-        if component.kind == "prediction head":
-            continue
+    removable = [each for each in components(network, head) if each.kind != "prediction head"]
+    assert [(each.kind, each.site, each.attention_head) for each in removable] == [
+        index for index in table.index if index[0] not in ("none", "prediction head")
+    ]
+    for component in removable:
         without = copy.deepcopy(network)
-        layer = without.get_submodule(modules[component.site])
+        block = without.get_submodule(modules[component.site])
         first = max(0, component.attention_head) * width
         with torch.no_grad():
             if component.kind != "mlp":
-                layer.attention.out.weight[:, first : first + width if component.attention_head >= 0 else None] = 0
+                block.attention.out.weight[:, first : first + width if component.attention_head >= 0 else None] = 0
             if component.kind in ("mlp", "layer"):
-                layer.mlp.down.weight.zero_()
+                block.mlp.down.weight.zero_()
         expected = scores(without, targets)
         assert tuple(table.loc[component.kind, component.site, component.attention_head]) == pytest.approx(expected, rel=1e-5)
-        compared += 1
-    assert compared == len(table) - 1 - sum(table.index.get_level_values(0) == "prediction head")
 
 
 @pytest.mark.parametrize("name", ["trunk.1.mlp", "trunk.2.attention", "prediction.1.residual"])
-def test_mean_and_resample_equal_edits_by_hand(name: str) -> None:
+def test_mean_and_resample_ablation_equal_edits_by_hand(name: str) -> None:
     network, targets = tiny_network(), targets_of(1)
     site, _, what = name.rpartition(".")
     kind = what.replace("residual", "prediction head")
@@ -124,10 +123,11 @@ def test_mean_and_resample_equal_edits_by_hand(name: str) -> None:
 
 def test_components_are_ablated_together() -> None:
     network = tiny_network()
+    clean = clean_states(network, TOKENS)
     both = [Component("attention head", "trunk.1", 0), Component("attention head", "trunk.1", 1)]
-    with ablated(network, clean_states(network, TOKENS), both):
+    with ablated(network, clean, both):
         both_ablated = network.logits(TOKENS)
-    with ablated(network, clean_states(network, TOKENS), [Component("attention", "trunk.1")]):
+    with ablated(network, clean, [Component("attention", "trunk.1")]):
         torch.testing.assert_close(network.logits(TOKENS), both_ablated)
 
 
@@ -136,9 +136,9 @@ def test_components_are_ablated_together() -> None:
 def test_a_head_depends_on_each_of_its_components(kind: str) -> None:
     network = tiny_network(kind, 2, model__layers=4)
     for head in (1, 2):
-        plain = network.logits(TOKENS, head)
+        plain, clean = network.logits(TOKENS, head), clean_states(network, TOKENS, head)
         for component in components(network, head):
-            with ablated(network, clean_states(network, TOKENS, head), [component]):
+            with ablated(network, clean, [component]):
                 assert not torch.equal(network.logits(TOKENS, head), plain), component
 
 
@@ -165,7 +165,8 @@ def test_the_frame_has_the_chosen_component_and_the_others() -> None:
 
 def test_a_role_selects_the_targets() -> None:
     network = induction_network()
-    whole = {role: values(network, role=role)["none", "", -1, "accuracy"] for role in ("", "copy", "all", "new")}
+    roles = ("", "copy", "all", "new")
+    whole = {role: values(network, role=role, sequences=4)["none", "", -1, "accuracy"] for role in roles}
     assert whole[""] == whole["copy"] == 1
     assert whole["new"] < whole["all"] < 1
 

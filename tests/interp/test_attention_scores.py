@@ -1,3 +1,5 @@
+"""Scores of attention heads with ideal patterns, the probe that they read, and the in-context score."""
+
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,7 +23,7 @@ from lab.interp.attention_scores import (
 from lab.model import Network, build, edited, site_names
 
 
-def tiny(**more: object) -> Experiment:
+def induction(**more: object) -> Experiment:
     settings = {"model.width": 32, "model.layers": 3, "model.n_heads": 2, "task.vocabulary": 20, "task.period": [3, 6]}
     return lab.experiment("induction", {**settings, "task.test_period": None, "n_future": 2, **more})
 
@@ -35,7 +37,7 @@ def test_the_probe_repeats_distinct_tokens() -> None:
 
 
 def test_a_network_of_float64_is_scored_in_float64() -> None:
-    network, probe = build(tiny()), repeated_probe(20, 4, 8, 0)
+    network, probe = build(induction()), repeated_probe(20, 4, 8, 0)
     single = score_metrics(attention_scores(network, probe), 8)
     assert score_metrics(attention_scores(network.double(), probe), 8) == pytest.approx(single, abs=1e-4)
 
@@ -62,7 +64,7 @@ def prefix_matching(network: Network, probe_BT: Tensor, back: int) -> dict[tuple
 
 
 def test_an_ideal_induction_head_scores_one() -> None:
-    network, probe = build(tiny()), repeated_probe(20, 4, 8, 0)
+    network, probe = build(induction()), repeated_probe(20, 4, 8, 0)
     first = {("trunk", 0): 1.0, ("prediction", 1): 1.0, ("prediction", 2): 0.0}
     assert prefix_matching(network, probe, back=7) == first, "period 8: the token after the last occurrence"
     second = {("trunk", 0): 0.0, ("prediction", 1): 0.0, ("prediction", 2): 1.0}
@@ -70,20 +72,20 @@ def test_an_ideal_induction_head_scores_one() -> None:
 
 
 def test_a_head_beyond_the_period_attends_to_last_occurrence() -> None:
-    network = build(tiny(**{"n_future": 5, "model.layers": 6}))
+    network = build(induction(**{"n_future": 5, "model.layers": 6}))
     found = prefix_matching(network, repeated_probe(20, 4, 4, 0), back=3)  # period 4: 1, or 5, positions ahead
     assert [found["prediction", head] for head in range(1, 6)] == [1.0, 0.0, 0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.teacher_forced and kind.attends(2)])
 def test_a_teacher_forced_head_attends_to_the_token_it_reads(kind: str) -> None:
-    found = prefix_matching(build(tiny(**{"model.heads": kind})), repeated_probe(20, 4, 8, 0), back=7)
+    found = prefix_matching(build(induction(**{"model.heads": kind})), repeated_probe(20, 4, 8, 0), back=7)
     assert found["prediction", 1] == found["prediction", 2] == 1.0
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_copying_scores_near_one_and_suppression_minus_one(sign: int) -> None:
-    experiment = tiny(**{"model.width": 64, "model.n_heads": 2})
+    experiment = induction(**{"model.width": 64, "model.n_heads": 2})
     network, probe = build(experiment), repeated_probe(20, 4, 8, 0)
     with torch.no_grad():
         layer = network.trunk[0]
@@ -101,7 +103,7 @@ def test_copying_scores_near_one_and_suppression_minus_one(sign: int) -> None:
 
 
 def test_chance_is_the_score_of_uniform_attention() -> None:
-    network = build(tiny())
+    network = build(induction())
     for period in (4, 8):
         with attend(network, lambda position: [1 / (position + 1)] * (position + 1)):
             scores = attention_scores(network, repeated_probe(20, 4, period, 0))
@@ -119,7 +121,7 @@ def test_the_probe_has_a_period_of_the_task() -> None:
 
 
 def test_metrics_name_every_head_and_the_best_of_each_part() -> None:
-    network = build(tiny())
+    network = build(induction())
     scores = attention_scores(network, repeated_probe(20, 4, 8, 0))
     values = score_metrics(scores, period=8)
     assert len(values) == 2 * 6 + 4 + 1
@@ -132,7 +134,7 @@ def test_metrics_name_every_head_and_the_best_of_each_part() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_attention_of_a_kind_is_scored(kind: str) -> None:
-    network = build(tiny(**{"model.heads": kind, "model.layers": 4}))
+    network = build(induction(**{"model.heads": kind, "model.layers": 4}))
     scores = attention_scores(network, repeated_probe(20, 4, 8, 0))
     expected = {("trunk", layer) for layer in range(len(network.trunk))}
     expected |= {("prediction", head) for head in (1, 2) if KINDS[kind].attends(head)}

@@ -1,3 +1,5 @@
+"""Weights of choice points: counted by brute force, of optimal predictors, and of networks one term at a time."""
+
 import math
 from itertools import product
 
@@ -56,6 +58,10 @@ def test_the_count_agrees_with_brute_force(n_future: int, consequences: int) -> 
     assert count_terms(distribution, at=6, n_future=n_future) == dependent_terms(n_future, consequences)
 
 
+SECOND = 5
+"""The position of the second choice in a walk whose first token is the start."""
+
+
 def second_choices() -> dict[str, Distribution]:
     """Return the walks that reach the second choice of a map, four steps after the start: for a turn and for a detour."""
     task = tasks.get("maze", turns=1, detours=1, corridor=3, nodes=16)
@@ -72,10 +78,6 @@ def second_choices() -> dict[str, Distribution]:
         padded = {(*walk, *[-1] * (task.steps + 1 - len(walk))): q for walk, q in walks.items()}
         found[kind] = {walk: q for walk, q in padded.items() if walk[SECOND] != -1}
     return found
-
-
-SECOND = 5
-"""The position of the second choice in a walk whose first token is the start."""
 
 
 @pytest.mark.parametrize("kind", ["turn", "detour"])
@@ -162,15 +164,16 @@ def test_weights_agree_with_sums_over_single_terms() -> None:
                 loss = F.cross_entropy(logits[b, t], tokens[b, t + head])
                 values["loss"][head - 1, b, t] = loss.detach()
                 values["gradient"][head - 1, b, t] = torch.autograd.grad(loss, logits)[0].square().sum()
+    roles = torch.from_numpy(batch.roles)
     for quantity, each in values.items():
-        weights, roles = attribute_terms(each), torch.from_numpy(batch.roles)
+        weights = attribute_terms(each)
         for role in ("turn", "forced", "outcome"):
             at = roles == task.role(role)
             own = sum(float(each[0, b, t - 1]) for b, t in at.nonzero().tolist())
             assert table[quantity, role] == pytest.approx(float(weights[at].sum()) / own)
             assert table[f"{quantity} share", role] == pytest.approx(float(weights[at].sum() / each.sum()))
-    assert (quantity, "prompt") not in table.index, "the prompt is no target"
-    assert table.loc["loss share"].sum() == pytest.approx(1)
+        assert (quantity, "prompt") not in table.index, "the prompt is no target"
+        assert table.loc[f"{quantity} share"].sum() == pytest.approx(1)
 
 
 def test_with_one_prediction_head_every_weight_is_one() -> None:

@@ -1,10 +1,13 @@
 """Errors of completed answers: hand-written answers with known errors, and networks compared with plain loops."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 import tasks
+from lab.decoding import Completion, Forced, complete
 from lab.errors import LabError
 from lab.interp.derailing import EVERYWHERE, derailing, describe_errors, judge_answers
 from lab.model import Network, build
@@ -38,7 +41,7 @@ def test_an_error_at_one_position_is_found_there(wrong_at: int) -> None:
     batch = STAR.batch(0, 0, 50, "validation")
     tokens = batch.tokens.copy()
     begin = int(batch.answer[0, 0])
-    tokens[:25, begin + wrong_at] = tokens[:25, 0] * 0 + (tokens[:25, begin + wrong_at] + 1) % STAR.vocab_size
+    tokens[:25, begin + wrong_at] = (tokens[:25, begin + wrong_at] + 1) % STAR.vocab_size
     rates = error_rates(STAR, batch, tokens)
     assert rates["any error", "all", EVERYWHERE] == 0.5
     for position in range(3):
@@ -68,7 +71,7 @@ def test_steps_after_a_wrong_turn_can_be_right() -> None:
     rates = error_rates(STAR, batch, tokens)
     assert rates["any error", "all", EVERYWHERE] == rates["first error", "turn", EVERYWHERE] == 1
     assert rates["consistent after error", "all", EVERYWHERE] == rates["right continuation", "all", EVERYWHERE] == 1
-    tokens[:10, int(batch.answer[0, 1]) - 1] = tokens[:10, 0] * 0 + batch.tokens[:10, -1]
+    tokens[:10, -1] = batch.tokens[:10, -1]  # a leap to the goal
     rates = error_rates(STAR, batch, tokens)
     assert rates["right continuation", "all", EVERYWHERE] == 0.75
     assert rates["consistent after error", "all", EVERYWHERE] == pytest.approx(1 - 0.25 / 2)
@@ -111,24 +114,38 @@ def test_exposure_gaps_agree_with_plain_loops() -> None:
         hits = [log_probs[b, p - 1].argmax() == true[b, p] for b in range(count) for p in range(begin, end)]
         assert found[f"loss, {prefix} prefix", "all", -1] == pytest.approx(float(torch.stack(losses).mean()), abs=1e-4)
         assert found[f"accuracy, {prefix} prefix", "all", -1] == pytest.approx(float(torch.stack(hits).double().mean()))
-    at_end = [float((tokens[:, end - 1] == true[:, end - 1]).double().mean()) for tokens in (own,)]
-    assert found["accuracy, own prefix", "all", end - 1 - begin] == pytest.approx(at_end[0])
+    at_end = float((own[:, end - 1] == true[:, end - 1]).double().mean())
+    assert found["accuracy, own prefix", "all", end - 1 - begin] == pytest.approx(at_end)
     gap = found["accuracy, true prefix"] - found["accuracy, own prefix"]
     np.testing.assert_allclose(found["exposure gap"], gap)
     assert found["exposure gap", "all", 0] == 0, "the first token has the same prefix"
 
 
-def test_forced_choices_keep_the_other_errors() -> None:
-    network, task = build(tiny("star", n_future=1)).eval(), tasks.get("star")
-    table = derailing(network, task, sequences=300, forced="turn").set_index("quantity")
-    assert 0 < table.loc["any error, choices forced", "value"] <= table.loc["any error", "value"]
-    every = derailing(build(tiny("maze", n_future=1)), MAZE_OF_TINY, sequences=8).set_index("quantity")
-    assert every.loc["any error, choices forced", "value"] <= 1
+def test_a_forced_role_is_always_right() -> None:
+    """With arms of one step the turn is the whole answer; with longer arms the steps after it can still be wrong."""
+    for arm in (2, 3):
+        experiment = tiny("star", n_future=1, task__arm=arm, task__nodes=10)
+        table = derailing(build(experiment), experiment.task, sequences=50, forced="turn").set_index("quantity")["value"]
+        assert table["any error"] > 0.5
+        assert (table["any error, choices forced"] == 0) == (arm == 2)
+
+
+def test_a_maze_forces_its_own_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, task, rules = build(tiny("maze", n_future=1)), tasks.get("maze"), []
+
+    def record(*arguments: Any, forced: Forced | None, **options: Any) -> Completion:
+        rules.append(forced)
+        return complete(*arguments, forced=forced, **options)
+
+    monkeypatch.setattr("lab.interp.derailing.complete", record)
+    derailing(network, task, sequences=4)
+    free, imposed = rules
+    assert free is None
+    batch = task.batch(0, 0, 4, "validation")
+    prompts = batch.tokens[:, : batch.answer[0, 0]]
+    assert imposed(torch.from_numpy(prompts)).tolist() == task.forced(prompts).tolist()
     with pytest.raises(LabError, match="forced must be a role whose tokens the prompt of maze determines"):
-        derailing(build(tiny("maze", n_future=1)), MAZE_OF_TINY, sequences=4, forced="turn")
-
-
-MAZE_OF_TINY = tasks.get("maze")
+        derailing(network, task, sequences=4, forced="turn")
 
 
 @torch.no_grad()

@@ -65,7 +65,7 @@ def test_a_chain_of_two_states_has_its_closed_form(flip: float) -> None:
     np.testing.assert_allclose(np.ravel(parts), expected, atol=1e-12)
 
 
-def test_independent_tokens_share_nothing_and_equal_ones_all() -> None:
+def test_independent_tokens_share_nothing_and_equal_tokens_all() -> None:
     first, second = random_joint(0, 4)[0, 0], random_joint(1, 4)[0, 1]
     independent = np.outer(first / first.sum(), second / second.sum())[None]
     assert decompose_entropy(independent).shared == pytest.approx(0, abs=1e-12)

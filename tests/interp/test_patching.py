@@ -1,3 +1,5 @@
+"""Patches at a position, compared with other tokens and with a loop over layers."""
+
 import pytest
 import torch
 

@@ -11,7 +11,7 @@ from lab.interp.patching import patch_position
 from lab.interp.path_patching import INPUTS, patch_path
 from lab.model import Network, edited, states
 from tests.helpers.induction_network import INDUCTION, PREVIOUS, induction_network
-from tests.helpers.networks import random_tokens, tiny_network
+from tests.helpers.networks import LAYERED, random_tokens, tiny_network
 
 TOKENS, SOURCES = random_tokens(3, seed=0), random_tokens(3, seed=1)
 FINAL = Component("prediction head", "prediction.1")
@@ -71,7 +71,7 @@ def logits_with_frozen_components(network: Network, sender: Component, receiver:
         return network.logits(TOKENS, head)
 
 
-@pytest.mark.parametrize("kind", ["parallel", "causal", "anticausal"])
+@pytest.mark.parametrize("kind", LAYERED)
 @pytest.mark.parametrize("head", [1, 2])
 @pytest.mark.parametrize(
     "sender",

@@ -73,9 +73,11 @@ def test_a_state_counts_if_the_next_token_is_scored() -> None:
     assert before_scored(scored_BT).tolist() == [[False, True, True, False], [True, False, False, False]]
 
 
-def test_only_scored_positions_count() -> None:
+def test_only_states_before_scored_tokens_count() -> None:
     network, task = build(tiny("agreement")), tasks.get("agreement")
     table = rank(network, task, sequences=64).set_index("site")["value"]
-    assert (table <= 8).all()
-    prompt_free = tasks.get("agreement", loss_on="all")
-    assert table["embedding"] != rank(network, prompt_free, sequences=64).set_index("site")["value"]["embedding"]
+    batch = task.batch(0, 0, 64, "validation")
+    embedded_BTD = states(network, torch.from_numpy(batch.tokens), ["embedding"])["embedding"]
+    counted_BT = before_scored(torch.from_numpy(batch.scored))
+    assert table["embedding"] == pytest.approx(effective_rank(embedded_BTD[counted_BT]), rel=1e-6)
+    assert table["embedding"] != pytest.approx(effective_rank(embedded_BTD.flatten(0, 1)), rel=1e-3)
