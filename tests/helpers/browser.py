@@ -73,12 +73,7 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         message = dict(json.loads(self._socket.recv()))
-        if message.get("method") in (
-            "Log.entryAdded",
-            "Runtime.exceptionThrown",
-            "Network.loadingFailed",
-            "Runtime.consoleAPICalled",
-        ):
+        if message.get("method") in _PROBLEMS:
             self.problems.append(json.dumps(message["params"]))
         return message
 

@@ -22,7 +22,7 @@ TINY = {
     "decode": "--rows 2",
 }
 """Options with smaller values, by command."""
-NOT_ADDED = {"train": ("--seeds",), "inspect": ()}
+NOT_ADDED = {"train": ("--seeds",)}
 """Options of `TINY` that replace a value in a line but are never added to one, by command."""
 
 

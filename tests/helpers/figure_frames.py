@@ -81,7 +81,7 @@ def _sites(n: int) -> list[str]:
 
 _COORDINATES = {
     "ablation": ("component", "site", "attention_head", "quantity"),
-    "attention": (("sequence", "site", "attention_head", "query", "key", "query_word", "key_word", "query_role", "key_role")),
+    "attention": ("sequence", "site", "attention_head", "query", "key", "query_word", "key_word", "query_role", "key_role"),
     "information": ("role", "source", "quantity"),
     "offsets": ("site", "layer", "offset", "control"),
     "patching": ("component", "site", "attention_head", "position", "role", "quantity"),

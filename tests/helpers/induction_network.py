@@ -77,9 +77,8 @@ def _attend_back(attention: Attention, head: int, constant_D: Tensor) -> None:
 def _match(attention: Attention, head: int, query: Tensor, key: Tensor) -> None:
     """Attend to positions whose token in `key` (V, D) is the token in `query` (V, D) of this position."""
     queries, keys, _ = _qkv_of(attention, head).zero_()
-    strength = (
-        6 * _CERTAIN * queries.shape[0] ** 0.5 / queries.shape[1]
-    )  # the stream's squared norm is at most 3, matches differ by 1/2
+    # The squared norm of the stream is at most 3, and a match differs from other positions by at least 1/2.
+    strength = 6 * _CERTAIN * queries.shape[0] ** 0.5 / queries.shape[1]
     queries[_POSITION:], keys[_POSITION:] = strength * query, key
 
 

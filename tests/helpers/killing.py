@@ -63,7 +63,7 @@ def train_killed(experiment: Experiment, path: Path, kill: Callable[[pytest.Monk
 
 
 def assert_same_run(one: lab.Run, other: lab.Run) -> None:
-    """Assert that two finished runs have the same metrics and weights, byte by byte."""
+    """Assert that two finished runs have the same metrics and weights, byte by byte, and that no checkpoint of one is left."""
     for file in ("metrics.csv", "model.safetensors"):
         assert (one.path / file).read_bytes() == (other.path / file).read_bytes(), file
     assert not list(one.path.glob("checkpoint-*"))
