@@ -18,6 +18,8 @@ BRANCHING = [name for name, kind in KINDS.items() if kind.independent]
 """Kinds whose heads 2..N can read an earlier layer of the trunk."""
 VARIANTS = [*((kind, None) for kind in KINDS), *((kind, 1) for kind in BRANCHING)]
 """Every kind, with `model.head_layer`."""
+VARIANTS_OF_HEADS = [(kind, layer, head) for kind, layer in VARIANTS for head in (1, 2) if layer is None or head > 1]
+"""Every variant with a prediction head; head 1 reads the whole trunk whatever `model.head_layer`."""
 
 
 def tiny_network(heads: str = "parallel", n_future: int = 3, seed: int = 1, **changes: Any) -> Network:

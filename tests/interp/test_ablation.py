@@ -26,7 +26,7 @@ from lab.interp.ablation import (
 from lab.model import Network, edited
 from tasks.errors import TaskError
 from tests.helpers.induction_network import INDUCTION, PREVIOUS, induction_network
-from tests.helpers.networks import VARIANTS, random_tokens, tiny_network
+from tests.helpers.networks import VARIANTS_OF_HEADS, random_tokens, tiny_network
 
 TASK = tasks.get("induction", vocabulary=12, period=(2, 5), length=20)
 WHERE = ["component", "site", "attention_head"]
@@ -82,8 +82,7 @@ def test_without_the_induction_head_the_loss_is_at_chance() -> None:
         assert found[(*component, "accuracy lost")] == found["none", "", -1, "accuracy"] - found[(*component, "accuracy")]
 
 
-@pytest.mark.parametrize(("kind", "layer"), VARIANTS)
-@pytest.mark.parametrize("head", [1, 2])
+@pytest.mark.parametrize(("kind", "layer", "head"), VARIANTS_OF_HEADS)
 def test_zero_ablation_equals_a_network_with_zero_weights(kind: str, layer: int | None, head: int) -> None:
     network, targets = tiny_network(kind, 2, model__layers=4, model__head_layer=layer), targets_of(head)
     table = measure_effects(network, TOKENS, targets).set_index(WHERE)

@@ -17,7 +17,7 @@ from lab.interp.patching import patch_grid, patch_position, patching
 from lab.model import Network, build
 from tasks.core.insight import Insight
 from tests.helpers.induction_network import INDUCTION, PREVIOUS, induction_network
-from tests.helpers.networks import VARIANTS, random_tokens, tiny_network
+from tests.helpers.networks import VARIANTS_OF_HEADS, random_tokens, tiny_network
 from tests.helpers.tiny import tiny
 
 TASK = tasks.get("induction", vocabulary=12, period=(3, 5), length=16)
@@ -104,14 +104,14 @@ def naive_share(network: Network, pairs: Pairs, name: str, position_C: list[int]
     return (difference(torch.stack(each), pairs, head) - corrupted) / (clean - corrupted)
 
 
-@pytest.mark.parametrize(("kind", "layer"), [each for each in VARIANTS if not KINDS[each[0]].teacher_forced])
-@pytest.mark.parametrize("head", [1, 2])
+@pytest.mark.parametrize(("kind", "layer", "head"), [each for each in VARIANTS_OF_HEADS if not KINDS[each[0]].teacher_forced])
 def test_a_grid_agrees_with_single_patches(kind: str, layer: int | None, head: int) -> None:
-    network, pairs = tiny_network(kind, 2, model__head_layer=layer and 2), random_pairs([1, 2, 0], [6, 9, 8])
+    network = tiny_network(kind, 2, model__layers=4 if layer is None else 5, model__head_layer=layer and 2)
+    pairs = random_pairs([1, 2, 0], [6, 9, 8])
     corrupted, clean = differences(network, pairs, head)
     if clean < corrupted:  # the random network prefers the other answer: exchange the answers
         pairs = pairs._replace(right_C=pairs.wrong_C, wrong_C=pairs.right_C)
-    rows = patch_grid(network, pairs, head)
+    rows = patch_grid(network, pairs, head, window=2)
     found = rows[rows["quantity"] == "restored"].set_index(COORDINATES)["value"]
     for component, name in {
         ("residual", "embedding"): "embedding",
