@@ -3,28 +3,43 @@
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lab
 from lab.cli.main import main
+from lab.config import Experiment
 from lab.errors import LabError
 from lab.training import several
 from tests.helpers.ensembles import assert_close, ensemble, heads_and_seeds, values
+from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
 
+def short(**changes: object) -> Experiment:
+    """Return a tiny experiment of six steps that does not measure attention heads."""
+    return tiny(**{"steps": 6, "evaluation__measures__induction": 0, **changes})
+
+
+def assert_equal_to_rounding(one: lab.Run, other: lab.Run) -> None:
+    """Assert that two runs of one experiment have equal metrics, and weights that differ in their last bits at most."""
+    assert one.experiment == other.experiment
+    assert_close(one, other)
+    mine, theirs = one.model().state_dict(), other.model().state_dict()
+    assert mine.keys() == theirs.keys()
+    for name, weight in theirs.items():
+        assert (mine[name] - weight).norm() <= 1e-5 * weight.norm(), (one.path, name)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
-        {},
+        {"evaluation__measures__induction": 1},
         {"accumulate": 2},
         {"objective__detached": True},
-        {"objective__name": "shuffled"},
-        {"objective__active": [[0, 2], [6, 1]]},
+        {"objective__active": [[0, 2], [4, 1]]},
         {"objective__active": "up", "objective__detached": True},
         {"n_future": 1, "objective__detached": True},
         {"model__heads": "replicated", "objective__weights": [1, 0]},
@@ -35,13 +50,12 @@ pytestmark = pytest.mark.process
     ids=str,
 )
 def test_each_run_ends_as_if_trained_separately(changed: dict[str, object], tmp_path: Path) -> None:
-    experiment = tiny(optimiser__peak_lr=1e-3, **changed)
+    experiment = short(**changed)
     together = lab.train_ensemble(ensemble(experiment, tmp_path / "together"))
     alone = lab.train_each(ensemble(experiment, tmp_path / "alone"))
     for one, other in zip(together, alone, strict=True):
-        assert one.experiment == other.experiment
+        assert_equal_to_rounding(one, other)
         assert one.state == "finished"
-        assert_close(one, other)
         assert not list(one.path.glob("checkpoint-*"))
     assert values(together[0]) != values(together[1])
 
@@ -57,25 +71,20 @@ def test_each_run_ends_as_if_trained_separately(changed: dict[str, object], tmp_
     ids=str,
 )
 def test_members_with_different_n_end_as_separately(changed: dict[str, object], tmp_path: Path) -> None:
-    experiment = tiny(optimiser__peak_lr=1e-3, model__layers=5, **changed)
+    experiment = short(model__layers=5, **changed)
     together = lab.train_ensemble(heads_and_seeds(experiment, tmp_path / "together"))
     alone = lab.train_each(heads_and_seeds(experiment, tmp_path / "alone"))
     for one, other in zip(together, alone, strict=True):
-        assert one.experiment == other.experiment
-        assert_close(one, other)
-        mine, theirs = one.model().state_dict(), other.model().state_dict()
-        assert mine.keys() == theirs.keys()
-        for name, weight in theirs.items():
-            torch.testing.assert_close(mine[name], weight, rtol=1e-3, atol=1e-3, msg=name)
+        assert_equal_to_rounding(one, other)
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
-def test_members_in_groups_end_as_in_one_ensemble(at_once: int, tmp_path: Path) -> None:
-    whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
-    groups = lab.train_ensemble(ensemble(tiny(), tmp_path / "groups"), size=at_once)
-    assert [run.name for run in groups] == [run.name for run in whole]
-    for one, other in zip(groups, whole, strict=True):
-        assert_close(one, other)
+def test_members_in_groups_end_as_in_one_ensemble(tmp_path: Path) -> None:
+    whole = lab.train_ensemble(ensemble(short(), tmp_path / "whole"))
+    for size in (1, 2):
+        groups = lab.train_ensemble(ensemble(short(), tmp_path / f"groups of {size}"), size=size)
+        assert [run.name for run in groups] == [run.name for run in whole]
+        for one, other in zip(groups, whole, strict=True):
+            assert_equal_to_rounding(one, other)
 
 
 @given(size=st.integers(1, 40), at_once=st.integers(1, 50))
@@ -96,9 +105,9 @@ def test_a_cpu_trains_smaller_ensembles_of_large_networks() -> None:
 
 
 def test_finished_ensembles_are_left_unchanged(tmp_path: Path) -> None:
-    runs = lab.train_ensemble(ensemble(tiny(), tmp_path))
+    runs = lab.train_ensemble(ensemble(short(), tmp_path))
     before = [(run.path / "run.json").read_bytes() for run in runs]
-    assert [run.path for run in lab.train_ensemble(ensemble(tiny(), tmp_path))] == [run.path for run in runs]
+    assert [run.path for run in lab.train_ensemble(ensemble(short(), tmp_path))] == [run.path for run in runs]
     assert [(run.path / "run.json").read_bytes() for run in runs] == before
 
 
@@ -119,24 +128,24 @@ def test_incompatible_members_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="size must be at least 1, not 0"):
         lab.train_ensemble({one: tiny(seed=1)}, size=0)
     assert not one.exists()
-    lab.train_ensemble({one: tiny(seed=1)})
+    make_run(one, tiny(seed=1))
     with pytest.raises(LabError, match="holds a run of another experiment"):
         lab.train_ensemble({one: tiny(seed=2)})
 
 
 @pytest.mark.parametrize("together", [[], ["--ensemble"], ["--ensemble", "--ensemble-size", "1"]])
-def test_the_command_trains_seeds_and_resumes(together: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
+def test_the_command_trains_each_seed_once(together: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "e.yaml").write_text(lab.dump(short()))
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3:5", "--out", str(tmp_path / "runs"), *together]
     assert main(words) == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed3", "seed4"]
     output = capsys.readouterr().out
-    assert output.count("after 12 steps") == 2
+    assert output.count("after 6 steps") == 2
     assert main(words) == 0, "the second call has nothing to do"
 
 
 def test_the_command_trains_several_numbers_of_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "e.yaml").write_text(lab.dump(tiny()))
+    (tmp_path / "e.yaml").write_text(lab.dump(short()))
     words = ["train", "--config", str(tmp_path / "e.yaml"), "--seeds", "3,4", "--n-future", "1,2", "--ensemble"]
     assert main([*words, "--print-config"]) == 0
     output = capsys.readouterr().out
