@@ -1,5 +1,6 @@
 """Ensembles that were killed or stopped resume as one ensemble, in groups, or run by run."""
 
+import functools
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,20 @@ from lab.runs.layout import checkpoint_step
 from lab.runs.writer import Recorder
 from lab.training import module, several
 from tests.helpers.ensembles import SEEDS, assert_close, ensemble, heads_and_seeds
-from tests.helpers.killing import die, run_killed
+from tests.helpers.killing import die, run_killed, train_killed
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
+
+Members = Callable[[Experiment, Path], dict[Path, Experiment]]
+EXPERIMENT = tiny(model__layers=4, evaluation__measures__induction=0)
+EACH = pytest.mark.parametrize("members", [ensemble, heads_and_seeds], ids=lambda members: members.__name__)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Members], list[lab.Run]]:
+    """Return a function that trains members of `EXPERIMENT` as one ensemble without interruption, once."""
+    return functools.cache(lambda members: lab.train_ensemble(members(EXPERIMENT, tmp_path_factory.mktemp("whole"))))
 
 
 def in_step(patch: pytest.MonkeyPatch) -> None:
@@ -68,7 +79,7 @@ def while_folders_are_made(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Recorder, "create", create)
 
 
-def test_a_killed_ensemble_resumes_group_by_group(tmp_path: Path) -> None:
+def test_a_killed_ensemble_resumes_group_by_group(whole: Callable[[Members], list[lab.Run]], tmp_path: Path) -> None:
     """At the kill the first group is finished, the second one has begun and the third has no folder."""
 
     def child() -> None:
@@ -81,89 +92,71 @@ def test_a_killed_ensemble_resumes_group_by_group(tmp_path: Path) -> None:
             usual(module, *rest)
 
         pytest.MonkeyPatch().setattr(several, "fit", fit)
-        lab.train_ensemble(ensemble(tiny(), tmp_path / "killed"), size=1)
+        lab.train_ensemble(ensemble(EXPERIMENT, tmp_path), size=1)
 
     run_killed(child)
-    assert [lab.Run(path).state for path in sorted((tmp_path / "killed").iterdir())] == ["finished", "killed"]
-    whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
-    for one, other in zip(lab.train_ensemble(ensemble(tiny(), tmp_path / "killed"), size=1), whole, strict=True):
+    assert [lab.Run(path).state for path in sorted(tmp_path.iterdir())] == ["finished", "killed"]
+    for one, other in zip(lab.train_ensemble(ensemble(EXPERIMENT, tmp_path), size=1), whole(ensemble), strict=True):
         assert_close(one, other)
 
 
-def test_runs_at_different_steps_resume_from_their_own_step(tmp_path: Path) -> None:
+def test_runs_at_different_steps_resume_from_their_own_step(
+    whole: Callable[[Members], list[lab.Run]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One member was begun separately and continues from its checkpoint; the others are new."""
-    whole = lab.train_ensemble(ensemble(tiny(), tmp_path / "whole"))
-    members = ensemble(tiny(), tmp_path / "begun")
-
-    def child() -> None:
-        in_step(pytest.MonkeyPatch())
-        lab.train(members[tmp_path / "begun" / "seed1"], tmp_path / "begun" / "seed1")
-
-    run_killed(child)
-    step = lab.Run(tmp_path / "begun" / "seed1").checkpoint()
-    assert step is not None
+    members = ensemble(EXPERIMENT, tmp_path)
+    begun = tmp_path / "seed1"
+    train_killed(members[begun], begun, in_step)
+    checkpoint_path = lab.Run(begun).checkpoint()
+    assert checkpoint_path is not None
     steps: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        usual = Recorder.rewind
-        patch.setattr(Recorder, "rewind", lambda recorder, step: (steps.append(step), usual(recorder, step)))
-        for one, other in zip(lab.train_ensemble(members), whole, strict=True):
-            assert_close(one, other)
-    assert steps == [checkpoint_step(step)]
+    usual = Recorder.rewind
+    monkeypatch.setattr(Recorder, "rewind", lambda recorder, step: (steps.append(step), usual(recorder, step)))
+    for one, other in zip(lab.train_ensemble(members), whole(ensemble), strict=True):
+        assert_close(one, other)
+    assert steps == [checkpoint_step(checkpoint_path)]
 
 
 def test_metrics_after_the_resumed_step_are_dropped(tmp_path: Path) -> None:
     """Otherwise a later `resume` starts from a checkpoint whose earlier metrics are gone."""
-    run_path = tmp_path / "run"
-
-    def child() -> None:
-        in_step(pytest.MonkeyPatch())
-        lab.train(tiny(), run_path)
-
-    run_killed(child)
-    run = lab.Run(run_path)
+    train_killed(tiny(), tmp_path / "run", in_step)
+    run = lab.Run(tmp_path / "run")
     assert run.checkpoint() is not None
-    Recorder(run_path, run.experiment, dict(run.record)).rewind(-1)
+    Recorder(run.path, run.experiment, dict(run.record)).rewind(-1)
     assert run.checkpoint() is None
-    assert lab.resume(run_path).metrics() == lab.train(tiny(), tmp_path / "whole").metrics()
+    assert lab.resume(run.path).metrics() == lab.train(tiny(), tmp_path / "whole").metrics()
 
 
-@pytest.mark.parametrize("members", [ensemble, heads_and_seeds], ids=lambda members: members.__name__)
+@EACH
 @pytest.mark.parametrize(
     "kill",
     [in_step, after_some_members_checkpoints, between_members_ends, while_folders_are_made],
     ids=lambda kill: kill.__name__,
 )
 def test_a_killed_ensemble_resumes_as_an_ensemble(
-    kill: Callable[..., None], members: Callable[..., dict[Path, Experiment]], tmp_path: Path
+    kill: Callable[..., None], members: Members, whole: Callable[[Members], list[lab.Run]], tmp_path: Path
 ) -> None:
-    experiment = tiny(model__layers=4)
-    whole = lab.train_ensemble(members(experiment, tmp_path / "whole"))
-
     def child() -> None:
         kill(pytest.MonkeyPatch())
-        lab.train_ensemble(members(experiment, tmp_path / "killed"))
+        lab.train_ensemble(members(EXPERIMENT, tmp_path))
 
     run_killed(child)
-    resumed = lab.train_ensemble(members(experiment, tmp_path / "killed"))
-    for one, other in zip(resumed, whole, strict=True):
+    for one, other in zip(lab.train_ensemble(members(EXPERIMENT, tmp_path)), whole(members), strict=True):
         assert_close(one, other)
         assert one.state == "finished"
 
 
-@pytest.mark.parametrize("members", [ensemble, heads_and_seeds], ids=lambda members: members.__name__)
+@EACH
 def test_a_member_of_a_killed_ensemble_resumes_separately(
-    members: Callable[..., dict[Path, Experiment]], tmp_path: Path
+    members: Members, whole: Callable[[Members], list[lab.Run]], tmp_path: Path
 ) -> None:
-    experiment = tiny(model__layers=4)
-
     def child() -> None:
         in_step(pytest.MonkeyPatch())
-        lab.train_ensemble(members(experiment, tmp_path / "killed"))
+        lab.train_ensemble(members(EXPERIMENT, tmp_path))
 
     run_killed(child)
-    whole = lab.train_each(members(experiment, tmp_path / "whole"))
-    for run in whole:
-        assert_close(lab.resume(tmp_path / "killed" / run.name), run)
+    for run in whole(members):
+        assert_close(lab.resume(tmp_path / run.name), run)
 
 
 def test_ctrl_c_names_the_way_to_resume_an_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,15 +8,22 @@ import torch
 
 import lab
 from lab.errors import Diverged, LabError
+from lab.evaluation.points import kept_points
 from lab.runs import weights
 from lab.runs.layout import METRICS, kept_name, list_steps
 from lab.training import callbacks
 from tests.helpers.digests import digest
 from tests.helpers.ensembles import SEEDS, ensemble
-from tests.helpers.killing import die, kill_in_step, train_killed
+from tests.helpers.killing import assert_same_run, die, kill_in_step, train_killed
 from tests.helpers.tiny import tiny
 
 EVERY = {"checkpoint__keep": "every"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
+    """Train a run without interruption that keeps its weights at every evaluation point."""
+    return lab.train(tiny(**EVERY), tmp_path_factory.mktemp("whole") / "run")
 
 
 def kept_files(run: lab.Run) -> dict[str, str]:
@@ -25,30 +32,31 @@ def kept_files(run: lab.Run) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("keep", "steps"),
-    [("none", [12]), ("every", [0, 3, 6, 9, 12]), ([0, 9], [0, 9, 12]), ([3, 12], [3, 12]), ("per_decade", [0, 3, 6, 9, 12])],
+    ("keep", "steps"), [("none", [12]), ("every", [*range(13)]), ("per_decade", [0, 1, 2, 3, 4, 6, 7, 10, 12])]
 )
+def test_a_rule_selects_the_steps_to_keep(keep: str, steps: list[int]) -> None:
+    assert kept_points(tiny(checkpoint__keep=keep, evaluation__every=1)) == steps
+
+
+@pytest.mark.parametrize(("keep", "steps"), [("none", [12]), ([0, 9], [0, 9, 12]), ([3, 12], [3, 12])])
 def test_a_run_has_the_weights_of_the_steps_it_keeps(tmp_path: Path, keep: Any, steps: list[int]) -> None:
     run = lab.train(tiny(checkpoint__keep=keep), tmp_path / "run")
     assert run.steps() == steps
     assert {path.name for path in run.path.glob("*.safetensors")} == {"model.safetensors", *map(kept_name, steps[:-1])}
 
 
-def test_kept_weights_equal_those_of_a_checkpoint(tmp_path: Path) -> None:
+def test_kept_weights_equal_those_of_a_checkpoint(whole: lab.Run, tmp_path: Path) -> None:
     train_killed(tiny(), tmp_path / "killed", kill_in_step)
     killed = lab.Run(tmp_path / "killed")
     assert killed.steps() == [6]
-    run = lab.train(tiny(**EVERY), tmp_path / "run")
-    found, last = run.model(6).state_dict(), run.model().state_dict()
+    found, last = whole.model(6).state_dict(), whole.model().state_dict()
     for name, expected in killed.model(6).state_dict().items():
         assert torch.equal(found[name], expected)
         assert not torch.equal(found[name], last[name])
 
 
-def test_kept_weights_change_nothing_else(tmp_path: Path) -> None:
-    plain, run = lab.train(tiny(), tmp_path / "plain"), lab.train(tiny(**EVERY), tmp_path / "run")
-    for file in ("metrics.csv", "model.safetensors"):
-        assert (plain.path / file).read_bytes() == (run.path / file).read_bytes()
+def test_kept_weights_change_nothing_else(whole: lab.Run, tmp_path: Path) -> None:
+    assert_same_run(lab.train(tiny(), tmp_path / "plain"), whole)
 
 
 def within_kept_weights(patch: pytest.MonkeyPatch) -> None:
@@ -80,13 +88,12 @@ def after_kept_weights(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("kill", [within_kept_weights, after_kept_weights, kill_in_step], ids=lambda kill: kill.__name__)
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
-def test_a_killed_run_ends_with_the_same_files(tmp_path: Path, kill: Any, seconds: float) -> None:
-    experiment = tiny(**EVERY, checkpoint__seconds=seconds)
-    train_killed(experiment, tmp_path / "killed", kill)
+def test_a_killed_run_ends_with_the_same_files(whole: lab.Run, tmp_path: Path, kill: Any, seconds: float) -> None:
+    train_killed(tiny(**EVERY, checkpoint__seconds=seconds), tmp_path / "killed", kill)
     left = lab.Run(tmp_path / "killed")
     for step in left.steps():
         left.model(step)
-    assert kept_files(lab.resume(left)) == kept_files(lab.train(experiment, tmp_path / "whole"))
+    assert kept_files(lab.resume(left)) == kept_files(whole)
     assert not list(left.path.glob(".*")), "a partial file is left"
 
 
@@ -99,12 +106,12 @@ def test_weights_after_the_checkpoint_are_removed_on_resume(tmp_path: Path, monk
 
 
 def test_every_member_of_an_ensemble_keeps_its_weights(tmp_path: Path) -> None:
-    for run in lab.train_ensemble(ensemble(tiny(checkpoint__keep=[6]), tmp_path)):
+    for run in lab.train_ensemble(ensemble(tiny(steps=6, checkpoint__keep=[3]), tmp_path)):
         alone = lab.train(run.experiment, tmp_path / "alone" / run.name)
-        assert run.steps() == [6, 12]
-        found = run.model(6).state_dict()
-        for name, expected in alone.model(6).state_dict().items():
-            torch.testing.assert_close(found[name], expected, rtol=2e-3, atol=2e-3)
+        assert run.steps() == [3, 6]
+        found = run.model(3).state_dict()
+        for name, expected in alone.model(3).state_dict().items():
+            assert (found[name] - expected).norm() <= 1e-5 * expected.norm(), name
 
 
 def test_a_diverged_member_keeps_the_weights_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,22 +131,20 @@ def test_a_diverged_member_keeps_the_weights_before(tmp_path: Path, monkeypatch:
     assert steps == [[0, 3, 6, 9, 12], [0, 3], [0, 3, 6, 9, 12]], SEEDS
 
 
-def test_weights_can_be_kept_in_half_precision(tmp_path: Path) -> None:
-    full = lab.train(tiny(**EVERY), tmp_path / "full")
+def test_weights_can_be_kept_in_half_precision(whole: lab.Run, tmp_path: Path) -> None:
     half = lab.train(tiny(**EVERY, checkpoint__keep_precision="bfloat16"), tmp_path / "half")
-    sizes = [(run.path / kept_name(6)).stat().st_size for run in (full, half)]
-    assert sizes[1] < 0.75 * sizes[0], "names and shapes take the rest of such a small file"
+    full_size, half_size = ((run.path / kept_name(6)).stat().st_size for run in (whole, half))
+    assert half_size < 0.75 * full_size, "names and shapes take the rest of such a small file"
     for step, rounds in ((6, True), (12, False)):
         found = half.model(step).state_dict()
-        for name, weight in full.model(step).state_dict().items():
+        for name, weight in whole.model(step).state_dict().items():
             assert found[name].dtype == torch.float32
             assert torch.equal(found[name], weight.bfloat16().float() if rounds else weight)
 
 
-def test_an_unknown_step_is_rejected_with_the_kept_ones(tmp_path: Path) -> None:
-    run = lab.train(tiny(**EVERY), tmp_path / "run")
+def test_an_unknown_step_is_rejected_with_the_kept_ones(whole: lab.Run) -> None:
     with pytest.raises(LabError, match=r"has no weights of step 5; step must be one of 0, 3, 6, 9, 12$"):
-        run.model(5)
+        whole.model(5)
 
 
 def test_a_message_abbreviates_a_long_list_of_steps() -> None:

@@ -1,17 +1,17 @@
 """SIGINT, SIGTERM and SIGHUP save the run and report how to resume it; nothing is lost, and handlers are restored."""
 
-import multiprocessing as mp
+import functools
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
-import torch
 
 import lab
 from lab.cli import main as cli
@@ -19,12 +19,15 @@ from lab.config import dump
 from lab.runs import checkpoint
 from lab.training import fit
 from lab.training.fit import make_trainer
+from tests.helpers.killing import assert_same_run
+from tests.helpers.sweeps import fork
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
-Make = Callable[..., lab.Experiment]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+RARELY = {"checkpoint__seconds": 1000.0}
+"""Settings without a checkpoint, other than that of a signal."""
 
 
 class Send(pl.Callback):
@@ -56,13 +59,24 @@ def handlers() -> Any:
         signal.signal(number, handler)
 
 
+@pytest.fixture(scope="module")
+def train_whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], lab.Run]:
+    """Return a function that trains a run with a number of microbatches in a step without interruption, once."""
+    folder = tmp_path_factory.mktemp("whole")
+    return functools.cache(lambda accumulate: lab.train(tiny(grad_accum_steps=accumulate), folder / f"{accumulate}"))
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_saves_the_run_and_reports_how_to_resume(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, accumulate: int, handlers: list[int]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    accumulate: int,
+    train_whole: Callable[[int], lab.Run],
+    handlers: list[int],
 ) -> None:
-    experiment = tiny(grad_accum_steps=accumulate, checkpoint__seconds=1000.0)
-    whole = lab.train(experiment, tmp_path / "whole")
+    experiment = tiny(grad_accum_steps=accumulate, **RARELY)
     send_signals(monkeypatch, 7, number)
     with pytest.raises(lab.Interrupted, match=r"stopped at step [78]; lab resume .*run continues it") as stopped:
         lab.train(experiment, tmp_path / "run")
@@ -70,46 +84,50 @@ def test_a_signal_saves_the_run_and_reports_how_to_resume(
     assert lab.Run(tmp_path / "run").state == "stopped"
     assert lab.Run(tmp_path / "run").model() is not None
     monkeypatch.undo()
-    resumed = lab.resume(tmp_path / "run")
-    assert resumed.metrics() == whole.metrics()
-    assert (resumed.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
+    assert_same_run(lab.resume(tmp_path / "run"), train_whole(accumulate))
 
 
-def test_a_second_signal_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = lab.train(tiny(), tmp_path / "whole")
+def test_a_second_signal_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train_whole: Callable[[int], lab.Run]
+) -> None:
     send_signals(monkeypatch, 7, signal.SIGTERM, signal.SIGINT)
     with pytest.raises(lab.Interrupted, match=r"ended at once; .* continues it from the last checkpoint") as ended:
         lab.train(tiny(), tmp_path / "run")
     assert ended.value.number == signal.SIGTERM
     monkeypatch.undo()
-    assert lab.resume(tmp_path / "run").metrics() == whole.metrics()
+    assert_same_run(lab.resume(tmp_path / "run"), train_whole(1))
 
 
-@pytest.mark.parametrize("step", [7, 12], ids=["stopped", "finished"])
-def test_signals_while_saving_change_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, handlers: list[int]
-) -> None:
-    experiment = tiny(checkpoint__seconds=1000.0)
-    whole = lab.train(experiment, tmp_path / "whole")
+def send_signals_while_saving(patch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+    """Have a function of a module that saves tensors receive signals before and after."""
+    usual = getattr(module, name)
 
     def save(*arguments: Any) -> None:
         signal.raise_signal(signal.SIGTERM)
         usual(*arguments)
         signal.raise_signal(signal.SIGTERM)
 
-    module = checkpoint if step < 12 else fit
-    name = "save_tensors" if step < 12 else "save_weights"
-    usual = getattr(module, name)
-    monkeypatch.setattr(module, name, save)
-    send_signals(monkeypatch, step, signal.SIGTERM)
-    if step < 12:
-        with pytest.raises(lab.Interrupted, match="stopped at step 7"):
-            lab.train(experiment, tmp_path / "run")
-        monkeypatch.undo()
-        assert lab.resume(tmp_path / "run").metrics() == whole.metrics()
-    else:
-        assert lab.train(experiment, tmp_path / "run").state == "finished"
-        assert handlers == [signal.SIGTERM], "the signal was too late for the run, but the caller must get it"
+    patch.setattr(module, name, save)
+
+
+def test_signals_while_a_stopped_run_is_saved_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train_whole: Callable[[int], lab.Run]
+) -> None:
+    send_signals(monkeypatch, 7, signal.SIGTERM)
+    send_signals_while_saving(monkeypatch, checkpoint, "save_tensors")
+    with pytest.raises(lab.Interrupted, match="stopped at step 7"):
+        lab.train(tiny(**RARELY), tmp_path / "run")
+    monkeypatch.undo()
+    assert_same_run(lab.resume(tmp_path / "run"), train_whole(1))
+
+
+def test_a_signal_too_late_for_the_run_reaches_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handlers: list[int]
+) -> None:
+    send_signals(monkeypatch, 12, signal.SIGTERM)
+    send_signals_while_saving(monkeypatch, fit, "save_weights")
+    assert lab.train(tiny(**RARELY), tmp_path / "run").state == "finished"
+    assert handlers == [signal.SIGTERM]
 
 
 def test_ignored_signals_stay_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,26 +163,28 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "number"),
+    [
+        *(("one run", number) for number in (*SIGNALS, signal.SIGKILL)),
+        *((way, signal.SIGTERM) for way in ("seeds", "together")),
+    ],
+)
 def test_a_command_ends_with_the_status_of_the_signal(tmp_path: Path, way: str, number: int) -> None:
     """Run the command in another process and send it a signal after its second evaluation."""
     more, words = WAYS[way]
-    (tmp_path / "e.yaml").write_text(dump(tiny(steps=10**6, evaluation__every=20, checkpoint__seconds=1000.0)))
+    (tmp_path / "e.yaml").write_text(dump(tiny(steps=10**5, evaluation__every=3, **RARELY)))
     read_end, write_end = os.pipe()
 
     def child() -> None:
-        for each in SIGNALS:
+        for each in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        torch.set_num_threads(1)
         sys.stdout, sys.stderr = os.fdopen(write_end, "w", buffering=1), (tmp_path / "err").open("w")
         status = cli.main(["train", "--config", str(tmp_path / "e.yaml"), "--out", str(tmp_path / "run"), *more])
         sys.stderr.flush()
         os._exit(status)
 
-    process = mp.get_context("fork").Process(target=child)
-    process.start()
+    process = fork(child)
     os.close(write_end)
     with os.fdopen(read_end) as output:
         lines = [line for line, _ in zip(output, range(2), strict=False)]
