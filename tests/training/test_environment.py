@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,12 @@ import torch
 
 import lab
 from lab import processes
-from lab.config import Experiment, dump
+from lab.config import dump
 from lab.errors import LabError
 from lab.training.launch import check_launch
 from tasks.export import export_lines
 from tests.helpers.digests import digest_files
+from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
@@ -37,15 +39,20 @@ LIGHTNINGS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
+    """Train a run in the usual environment."""
+    return lab.train(tiny(), tmp_path_factory.mktemp("plain") / "run")
+
+
 def read_files(run: lab.Run) -> list[bytes]:
     return [(run.path / name).read_bytes() for name in ("experiment.yaml", "metrics.csv", "model.safetensors")]
 
 
 @pytest.mark.parametrize("variables", [JOB, LIGHTNINGS], ids=["job", "lightning"])
 def test_environment_variables_change_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+    plain: lab.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    plain = lab.train(tiny(), tmp_path / "plain")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
@@ -55,20 +62,20 @@ def test_environment_variables_change_nothing(
     assert dict(os.environ) == before
 
 
-def test_variables_at_import_do_not_add_a_second_writer(tmp_path: Path) -> None:
+def test_variables_at_import_do_not_add_a_second_writer(plain: lab.Run, tmp_path: Path) -> None:
     """With RANK=1 left in the shell, an existing run does not change and a new one is complete."""
-    plain = lab.train(tiny(), tmp_path / "plain")
+    existing = shutil.copytree(plain.path, tmp_path / "plain")
     (tmp_path / "e.yaml").write_text(dump(tiny()))
-    before = digest_files(plain.path.iterdir())
+    before = digest_files(existing.iterdir())
     code = (
         "import lightning.pytorch; from lab.cli.main import main\n"
-        "print(main(['train', '--config', 'e.yaml', '--out', 'plain']), main(['train', '--config', 'e.yaml', '--out', 'new']))"
+        "print(*(main(['train', '--config', 'e.yaml', '--out', folder]) for folder in ('plain', 'new')))"
     )
     words = [sys.executable, "-c", code]
     answer = subprocess.run(words, cwd=tmp_path, env=os.environ | JOB, capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "2 0", answer.stderr
     assert "plain: a run is there already" in answer.stderr
-    assert digest_files(plain.path.iterdir()) == before
+    assert digest_files(existing.iterdir()) == before
     assert read_files(lab.Run(tmp_path / "new")) == read_files(plain)
 
 
@@ -78,8 +85,7 @@ def state() -> list[Any]:
     return [*generators, *switches, torch.get_num_threads(), torch.is_autocast_enabled("cpu"), torch.get_default_device()]
 
 
-def test_global_state_changes_nothing_and_is_restored(tmp_path: Path) -> None:
-    plain = lab.train(tiny(), tmp_path / "plain")
+def test_global_state_changes_nothing_and_is_restored(plain: lab.Run, tmp_path: Path) -> None:
     (tmp_path / "data.jsonl").write_text("".join(f"{line}\n" for line in export_lines(tiny().task, "test", 4, 0)))
     measured = lab.evaluate(plain, tmp_path / "data.jsonl")
     usual = torch.get_default_dtype(), torch.get_float32_matmul_precision(), torch.get_rng_state()
@@ -96,22 +102,13 @@ def test_global_state_changes_nothing_and_is_restored(tmp_path: Path) -> None:
             again = lab.evaluate(plain, tmp_path / "data.jsonl")
             assert state() == before
         with torch.no_grad():
-            assert lab.resume(write_stopped_run(tiny(), tmp_path / "stopped")).metrics() == plain.metrics()
+            assert lab.resume(make_run(tmp_path / "stopped", tiny(), state="stopped")).metrics() == plain.metrics()
     finally:
         torch.set_default_dtype(usual[0])
         torch.set_float32_matmul_precision(usual[1])
         torch.set_rng_state(usual[2])
     assert read_files(odd) == read_files(plain)
     assert again.equals(measured)
-
-
-def write_stopped_run(experiment: Experiment, path: Path) -> Path:
-    """Write a run that was stopped before its first checkpoint."""
-    run = lab.train(experiment, path)
-    for name in ("model.safetensors", "metrics.csv", "timing.csv"):
-        (run.path / name).unlink()
-    (run.path / "run.json").write_text((run.path / "run.json").read_text().replace('"finished"', '"stopped"'))
-    return path
 
 
 def pretend_torchrun(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

@@ -1,8 +1,8 @@
 """The files of a run are checked before it resumes, and wall time adds up."""
 
-import os
 import re
-import signal
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,30 +12,29 @@ from lab.errors import LabError
 from lab.runs import tables
 from lab.runs.files import read_json, write_json
 from lab.runs.layout import EXPERIMENT, METRICS, RECORD, TIMING
-from lab.runs.writer import Recorder
+from lab.runs.lock import LOCK
 from lab.sweeping.study.place import is_run_of
-from lab.training import callbacks, module
+from lab.training import module
 from tests.helpers.digests import digest_files
-from tests.helpers.killing import run_killed
+from tests.helpers.killing import die, kill_in_step, run_killed, train_killed
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
 
+@pytest.fixture(scope="module")
+def killed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a run that dies after its second evaluation and before any checkpoint, and return its folder."""
+    path = tmp_path_factory.mktemp("killed") / "run"
+    train_killed(tiny(checkpoint__seconds=1000.0), path, partial(kill_in_step, number=5))
+    (path / LOCK).unlink()  # the lock file that the kill has left
+    return path
+
+
 @pytest.fixture
-def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lab.Run:
-    """Train a run that dies after its second evaluation and does not record its state."""
-
-    def end(self: object, step: int, values: object) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Progress, "measured", end)
-        patch.setattr(Recorder, "set_state", lambda self, state: None)
-        with pytest.raises(BaseException):  # noqa: B017, PT011
-            lab.train(tiny(), tmp_path / "run")
-    return lab.Run(tmp_path / "run")
+def killed(killed_once: Path, tmp_path: Path) -> lab.Run:
+    """Copy the run that was killed."""
+    return lab.Run(shutil.copytree(killed_once, tmp_path / "run"))
 
 
 def test_wall_time_continues_from_the_table(killed: lab.Run) -> None:
@@ -116,7 +115,7 @@ def test_wall_time_of_an_ensemble_adds_up(tmp_path: Path) -> None:
         def clip(self: object, *arguments: object, **named: object) -> None:
             calls.append(None)
             if len(calls) == 8:
-                os.kill(os.getpid(), signal.SIGKILL)
+                die()
             usual(self, *arguments, **named)  # type: ignore[arg-type]
 
         patch.setattr(module.TrainingModule, "configure_gradient_clipping", clip)

@@ -12,17 +12,15 @@ from lab.errors import LabError
 from lab.model import build
 from lab.training.start import start_from
 from tests.helpers.killing import assert_same_run, kill_before_any_checkpoint, kill_in_step, train_killed
+from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process  # seconds each
 
 
-@pytest.fixture
-def train_first(tmp_path: Path) -> Callable[..., lab.Run]:
-    def make(**settings: object) -> lab.Run:
-        return lab.train(tiny(steps=4, **settings), tmp_path / "first")
-
-    return make
+def make_first(tmp_path: Path, **settings: object) -> lab.Run:
+    """Write a finished run; its weights are those at initialisation."""
+    return make_run(tmp_path / "first", tiny(**settings), weights=True)
 
 
 CHANGES = [
@@ -44,10 +42,9 @@ CHANGES = [
 
 @pytest.mark.parametrize(("before", "after", "fresh"), CHANGES)
 def test_the_next_token_model_starts_where_it_ended(
-    train_first: Callable[..., lab.Run], tmp_path: Path, before: dict[str, object], after: dict[str, object],
-    fresh: list[str],
-) -> None:  # fmt: skip
-    first = train_first(**before)
+    tmp_path: Path, before: dict[str, object], after: dict[str, object], fresh: list[str]
+) -> None:
+    first = lab.train(tiny(steps=4, **before), tmp_path / "first")
     experiment = tiny(init=str(first.path), steps=4, seed=7, **after)
     second = lab.train(experiment, tmp_path / "second")
     last = {row.metric: row.value for row in first.metrics() if row.step == 4}
@@ -65,10 +62,8 @@ def test_the_next_token_model_starts_where_it_ended(
 
 
 @pytest.mark.parametrize("kill", [kill_before_any_checkpoint, kill_in_step])
-def test_a_run_with_a_start_resumes_exactly(
-    train_first: Callable[..., lab.Run], tmp_path: Path, kill: Callable[..., None]
-) -> None:
-    experiment = tiny(init=str(train_first().path), n_future=2)
+def test_a_run_with_a_start_resumes_exactly(tmp_path: Path, kill: Callable[[pytest.MonkeyPatch], None]) -> None:
+    experiment = tiny(init=str(make_first(tmp_path, seed=1).path))
     train_killed(experiment, tmp_path / "killed", kill)
     assert_same_run(lab.resume(tmp_path / "killed"), lab.train(experiment, tmp_path / "whole"))
 
@@ -85,32 +80,30 @@ REJECTED = [
 
 
 @pytest.mark.parametrize(("settings", "message"), REJECTED)
-def test_an_incompatible_start_writes_nothing(
-    train_first: Callable[..., lab.Run], tmp_path: Path, settings: dict[str, object], message: str
-) -> None:
-    experiment = tiny(init=str(train_first().path), **settings)
+def test_an_incompatible_start_writes_nothing(tmp_path: Path, settings: dict[str, object], message: str) -> None:
+    experiment = tiny(init=str(make_first(tmp_path).path), **settings)
     with pytest.raises(LabError, match=message):
         lab.train(experiment, tmp_path / "second")
     assert not (tmp_path / "second").exists()
 
 
-def test_a_start_without_a_next_token_path_is_rejected(train_first: Callable[..., lab.Run], tmp_path: Path) -> None:
-    one = train_first(model__heads="anticausal", n_future=1, model__layers=2)
-    experiment = tiny(init=str(one.path), model__heads="anticausal", n_future=2)
+def test_a_start_without_a_next_token_path_is_rejected(tmp_path: Path) -> None:
+    first = make_first(tmp_path, model__heads="anticausal", n_future=1, model__layers=2)
+    experiment = tiny(init=str(first.path), model__heads="anticausal", n_future=2)
     with pytest.raises(LabError, match=r"has no weights for heads\.layers\.1.*next-token head"):
         lab.train(experiment, tmp_path / "second")
 
 
 def test_an_unfinished_run_is_rejected(tmp_path: Path) -> None:
-    train_killed(tiny(), tmp_path / "first", kill_in_step)
-    with pytest.raises(LabError, match=r"init must be a finished run, and .* is killed"):
-        lab.train(tiny(init=str(tmp_path / "first")), tmp_path / "second")
+    first = make_run(tmp_path / "first", tiny(), state="stopped", weights=True)
+    with pytest.raises(LabError, match=r"init must be a finished run, and .* is stopped"):
+        lab.train(tiny(init=str(first.path)), tmp_path / "second")
 
 
-def test_another_training_of_the_first_run_is_noticed(train_first: Callable[..., lab.Run], tmp_path: Path) -> None:
-    first = train_first()
+def test_another_training_of_the_first_run_is_noticed(tmp_path: Path) -> None:
+    first = make_first(tmp_path)
     train_killed(tiny(init=str(first.path)), tmp_path / "second", kill_before_any_checkpoint)
     shutil.rmtree(first.path)
-    train_first(seed=1)
+    make_first(tmp_path, seed=1)
     with pytest.raises(LabError, match=r"init .*first: has other weights than when this run began"):
         lab.resume(tmp_path / "second")
