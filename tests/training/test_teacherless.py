@@ -17,15 +17,13 @@ from lab.objectives import hide_answer
 from lab.training.affected import affected_parameters
 from lab.training.feed import Feed
 from lab.training.learning_rate import rate_factor
+from tests.helpers.tiny import tiny
 
 
-def tiny(**changed: object) -> Experiment:
-    settings: dict[str, object] = {
-        "task.arm": 3, "task.nodes": 7, "model.width": 16, "model.layers": 3, "model.n_heads": 2, "steps": 6, "batch_size": 8,
-        "evaluation.every": 3, "evaluation.examples": 16, "schedule.warmup_steps": 2, "objective.teacherless": True,
-        "accelerator": "cpu", "checkpoint.seconds": 0.0,
-    }  # fmt: skip
-    return lab.experiment("star", settings | {name.replace("__", "."): value for name, value in changed.items()})
+def star(**changes: object) -> Experiment:
+    """Return a tiny experiment on star graphs whose answers are hidden."""
+    settings = {"task__arm": 3, "task__nodes": 7, "n_future": 1, "steps": 6, "batch_size": 8, "evaluation__examples": 16}
+    return tiny("star", **{**settings, "objective__teacherless": True, **changes})
 
 
 def embed_with_mask(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
@@ -50,7 +48,7 @@ def hidden_of(network: torch.nn.Module, tokens: torch.Tensor, answer: torch.Tens
 
 @pytest.mark.parametrize("examples", [None, 20])
 def test_training_agrees_with_a_plain_loop_on_masked_answers(tmp_path: Path, examples: int | None) -> None:
-    experiment = tiny(examples=examples)
+    experiment = star(examples=examples)
     network, settings = build(experiment), experiment.optimiser
     matrices = [weight for weight in network.parameters() if weight.ndim > 1]
     others = [weight for weight in network.parameters() if weight.ndim == 1]
@@ -75,7 +73,7 @@ def test_training_agrees_with_a_plain_loop_on_masked_answers(tmp_path: Path, exa
 
 
 def test_answers_are_measured_hidden_and_by_decoding(tmp_path: Path) -> None:
-    run = lab.train(tiny(), tmp_path / "run")
+    run = lab.train(star(), tmp_path / "run")
     network, task = run.model(), run.experiment.task
     batch = task.batch(EVALUATION_SEED, 0, 16, "validation")
     tokens, answer = torch.from_numpy(batch.tokens), torch.from_numpy(batch.answer)
@@ -101,25 +99,25 @@ def test_only_the_answer_is_hidden() -> None:
 
 
 def test_the_mask_changes_no_other_initial_weight() -> None:
-    with_mask, without = (build(tiny(objective__teacherless=hidden)) for hidden in (True, False))
+    with_mask, without = (build(star(objective__teacherless=hidden)) for hidden in (True, False))
     assert set(with_mask.state_dict()) - set(without.state_dict()) == {"mask"}
     assert all(torch.equal(weight, with_mask.state_dict()[name]) for name, weight in without.state_dict().items())
     assert with_mask.non_embedding_parameters() == without.non_embedding_parameters()
 
 
 def test_microbatches_hide_the_tokens_that_the_step_hides() -> None:
-    experiment = tiny(accumulate=4)
+    experiment = star(accumulate=4)
     parts = list(islice(Feed(experiment), 4))
-    (whole,) = Feed(tiny()).microbatches(0)
+    (whole,) = Feed(star()).microbatches(0)
     assert torch.equal(torch.cat([part.inputs.tokens_BS for part in parts]), whole.inputs.tokens_BS)
-    assert not torch.equal(whole.inputs.tokens_BS, torch.from_numpy(Feed(tiny()).batch(0).tokens))
+    assert not torch.equal(whole.inputs.tokens_BS, torch.from_numpy(Feed(star()).batch(0).tokens))
 
 
 @pytest.mark.parametrize(
     "changed", [{"objective__weights": [1, 0]}, {"objective__active": "up"}, {"objective__detached": True}]
 )
 def test_the_mask_embedding_learns_with_any_trained_heads(tmp_path: Path, changed: dict[str, object]) -> None:
-    experiment = tiny(n_future=2, **changed)
+    experiment = star(n_future=2, **changed)
     assert "mask" in affected_parameters(build(experiment), [1])
     trained = lab.train(experiment, tmp_path / "run").model().mask
     assert trained is not None
@@ -127,10 +125,7 @@ def test_the_mask_embedding_learns_with_any_trained_heads(tmp_path: Path, change
 
 
 def test_a_probability_hides_that_share_of_the_answer() -> None:
-    whole, parts = (
-        tiny(objective__teacherless=0.3, batch_size=400),
-        tiny(objective__teacherless=0.3, batch_size=400, accumulate=4),
-    )
+    whole, parts = (star(objective__teacherless=0.3, batch_size=400, accumulate=accumulate) for accumulate in (1, 4))
     feed, (step,) = Feed(whole), Feed(whole).microbatches(2)
     shown, tokens = step.inputs.tokens_BS, torch.from_numpy(feed.batch(2).tokens)
     begin, end = feed.batch(2).answer[0].tolist()
@@ -142,25 +137,24 @@ def test_a_probability_hides_that_share_of_the_answer() -> None:
     assert (shares - 0.3).abs().max() < 5 * (0.3 * 0.7 / 400) ** 0.5
     cut = torch.cat([part.inputs.tokens_BS for part in Feed(parts).microbatches(2)])
     assert torch.equal(cut, shown)
-    (other,) = feed.microbatches(3)
-    assert not torch.equal(other.inputs.tokens_BS == whole.task.vocab_size, hidden), (
-        "hidden tokens are drawn again in each step"
-    )
+    (following,) = feed.microbatches(3)
+    drawn_again = following.inputs.tokens_BS == whole.task.vocab_size
+    assert not torch.equal(drawn_again, hidden)
 
 
 @pytest.mark.parametrize(("value", "same"), [(1, True), (1.0, True), (0, False), (0.0, False)])
 def test_one_and_zero_are_true_and_false(value: float, same: bool) -> None:
-    assert tiny(objective__teacherless=value).fingerprint == tiny(objective__teacherless=same).fingerprint
+    assert star(objective__teacherless=value).fingerprint == star(objective__teacherless=same).fingerprint
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, "some", None])
 def test_a_value_that_is_no_probability_is_rejected(value: object) -> None:
     with pytest.raises(LabError, match=r"objective\.teacherless must be true, false or a probability"):
-        tiny(objective__teacherless=value)
+        star(objective__teacherless=value)
 
 
 def test_a_partly_hidden_answer_is_read_at_inference(tmp_path: Path) -> None:
-    run = lab.train(tiny(objective__teacherless=0.5), tmp_path / "run")
+    run = lab.train(star(objective__teacherless=0.5), tmp_path / "run")
     network = run.model()
     assert not network.spec.teacherless
     assert len(lab.decode(run, prompts=2).frame) > 0

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 import lab
+from lab.evaluation.evaluator import Evaluator
+from lab.model import build
 from lab.sweeping.spec.configurations import grid_experiments
 from lab.sweeping.spec.files import load
 from lab.training.feed import Feed
 from tests.helpers.ensembles import assert_close, ensemble
 from tests.helpers.killing import assert_same_run, kill_in_step, train_killed
+from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
 MOVED = [{"head": 1, "except_target": "copy"}, {"head": 1, "ahead": 3, "target": "copy"}, {"head": 2, "position": "copy"}]
@@ -19,11 +22,6 @@ MOVED = [{"head": 1, "except_target": "copy"}, {"head": 1, "ahead": 3, "target":
 
 def metrics(run: lab.Run, excluded: str) -> list[tuple[int, str, float]]:
     return [(row.step, row.metric, row.value) for row in run.metrics() if row.metric != excluded]
-
-
-def test_all_terms_are_the_plain_sum(tmp_path: Path) -> None:
-    plain = lab.train(tiny(), tmp_path / "plain")
-    assert_same_run(lab.train(tiny(objective__terms=[{"head": 1}, {"head": 2}]), tmp_path / "run"), plain)
 
 
 def test_a_head_without_terms_has_no_weight(tmp_path: Path) -> None:
@@ -35,7 +33,7 @@ def test_a_head_without_terms_has_no_weight(tmp_path: Path) -> None:
     assert one.record["predicts"]["prediction head 2"] == "nothing"
 
 
-def test_later_terms_replace_earlier_ones(tmp_path: Path) -> None:
+def test_later_terms_replace_earlier_ones() -> None:
     one, other = [{"head": 2}, {"head": 1, "ahead": 2}, {"head": 1}], [{"head": 1}, {"head": 2}]
     tokens = [Feed(tiny(objective__terms=terms)).microbatches(3)[0].targets.tokens for terms in (one, other)]
     assert torch.equal(tokens[0][1], tokens[1][1])
@@ -65,25 +63,23 @@ def test_members_of_an_ensemble_train_as_separately(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"objective__detached": True}, {"objective__active": [[0, 1], [5, 2]]}, {"objective__weights": [1, 0.3]}],
+    [{}, {"objective__detached": True}, {"objective__active": [[0, 1], [5, 2]]}, {"objective__weights": [1, 0.3]}],
 )
-def test_terms_combine_with_the_other_settings(tmp_path: Path, more: dict[str, Any]) -> None:
-    """A list of all terms changes nothing."""
+def test_a_list_of_all_terms_changes_nothing(tmp_path: Path, more: dict[str, Any]) -> None:
     plain = lab.train(tiny(**more), tmp_path / "plain")
     assert_same_run(lab.train(tiny(**more, objective__terms=[{"head": 1}, {"head": 2}]), tmp_path / "run"), plain)
 
 
-def test_evaluation_measures_all_targets(tmp_path: Path) -> None:
-    first = [
-        run.metrics() for run in (lab.train(tiny(), tmp_path / "a"), lab.train(tiny(objective__terms=MOVED), tmp_path / "b"))
-    ]
-    step_0 = [[row for row in rows if row.step == 0] for rows in first]
-    assert step_0[0] == step_0[1]
+def test_evaluation_measures_all_targets() -> None:
+    plain, moved = (Evaluator(experiment)(build(experiment)) for experiment in (tiny(), tiny(objective__terms=MOVED)))
+    assert moved == plain
 
 
 def test_a_frame_describes_terms_in_words(tmp_path: Path) -> None:
-    runs = [lab.train(tiny(objective__terms=terms), tmp_path / name) for name, terms in {"a": "all", "b": MOVED[:2]}.items()]
-    found = lab.frame(runs).drop_duplicates("run").set_index("run")["objective.terms"]
+    curve = {0: {"loss/all/1": 2.0}}
+    for name, terms in {"a": "all", "b": MOVED[:2]}.items():
+        make_run(tmp_path / name, tiny(objective__terms=terms), curve)
+    found = lab.frame(lab.open_runs([tmp_path])).drop_duplicates("run").set_index("run")["objective.terms"]
     assert found["a"] == "all"
     assert found["b"] == "head 1 except target copy; head 1 ahead 3 target copy"
 
@@ -91,17 +87,11 @@ def test_a_frame_describes_terms_in_words(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_condition_of_the_sweep_of_terms_trains(tmp_path: Path) -> None:
     sweep = load(Path(__file__).parents[2] / "sweeps" / "terms.yaml")
-    short = {
-        "steps": 4,
-        "batch_size": 4,
-        "schedule.warmup_steps": 1,
-        "evaluation.every": 2,
-        "model.width": 8,
-        "model.n_heads": 2,
-    }
+    quick = {"steps": 4, "batch_size": 4, "schedule.warmup_steps": 1, "evaluation.every": 2}
+    quick |= {"model.width": 8, "model.n_heads": 2}
     runs = {name: each for name, each in grid_experiments(sweep).items() if each.seed == sweep.seeds[0]}
     assert len(runs) == len(sweep.configurations) == 8
-    trained = [lab.train(lab.override(each, short), tmp_path / name) for name, each in runs.items()]
+    trained = [lab.train(lab.override(each, quick), tmp_path / name) for name, each in runs.items()]
     last = [{row.metric: row.value for row in run.metrics() if row.step == 4}["loss/all/1"] for run in trained]
     assert len(set(last)) == len(last), "two conditions train alike"
 
