@@ -8,8 +8,9 @@ import pytest
 
 import lab
 from lab.errors import LabError
-from lab.training.loggers import LOGGERS
-from tests.helpers.killing import kill_before_any_checkpoint, kill_in_step, run_killed
+from lab.training.callbacks import StopOnSignal
+from lab.training.loggers import LOGGERS, RunLoggers
+from tests.helpers.killing import die, kill_before_any_checkpoint, kill_in_step, run_killed
 from tests.helpers.loggers import READERS, Plain, Series, plain_log
 from tests.helpers.rejection import assert_rejected, train
 from tests.helpers.tiny import tiny
@@ -53,6 +54,17 @@ def assert_logged(run: lab.Run, name: str) -> None:
     assert width == run.experiment.model.width
 
 
+def train_killed(path: Path, logger: str, kill: Callable[[pytest.MonkeyPatch], None]) -> lab.Run:
+    """Train with a logger in a child process that the patches of `kill` kill."""
+
+    def work() -> None:
+        kill(pytest.MonkeyPatch())
+        lab.train(tiny(), path, loggers=[logger])
+
+    run_killed(work)
+    return lab.Run(path)
+
+
 @pytest.mark.parametrize("name", INSTALLED)
 def test_a_logger_has_the_series_of_the_tables(name: str, tmp_path: Path) -> None:
     run = lab.train(tiny(), tmp_path / "run", loggers=[name])
@@ -66,9 +78,6 @@ def test_a_logger_has_the_series_of_the_tables(name: str, tmp_path: Path) -> Non
 
 def after_logging(patch: pytest.MonkeyPatch) -> None:
     """Make training die when the third point is logged and its checkpoint is not written."""
-    from lab.training.loggers import RunLoggers
-    from tests.helpers.killing import die
-
     usual = RunLoggers.log
 
     def log(self: RunLoggers, step: int, values: Mapping[str, float]) -> None:
@@ -81,9 +90,6 @@ def after_logging(patch: pytest.MonkeyPatch) -> None:
 
 def before_logging(patch: pytest.MonkeyPatch) -> None:
     """Make training die when the third point is in the tables and not logged."""
-    from lab.training.loggers import RunLoggers
-    from tests.helpers.killing import die
-
     usual = RunLoggers.log
     patch.setattr(RunLoggers, "log", lambda self, step, values: die() if step == 6 else usual(self, step, values))
 
@@ -91,27 +97,16 @@ def before_logging(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kill", [kill_in_step, after_logging, before_logging, kill_before_any_checkpoint])
 @pytest.mark.parametrize("name", INSTALLED)
 def test_a_killed_run_gives_the_same_series(name: str, kill: Callable[[pytest.MonkeyPatch], None], tmp_path: Path) -> None:
-    def work() -> None:
-        kill(pytest.MonkeyPatch())
-        lab.train(tiny(), tmp_path / "run", loggers=[name])
-
-    run_killed(work)
-    assert_logged(lab.resume(tmp_path / "run"), name)
+    assert_logged(lab.resume(train_killed(tmp_path / "run", name, kill)), name)
 
 
 def test_a_lost_log_is_written_again(tmp_path: Path) -> None:
-    def work() -> None:
-        kill_in_step(pytest.MonkeyPatch())
-        lab.train(tiny(), tmp_path / "run", loggers=["plain"])
-
-    run_killed(work)
-    plain_log(lab.Run(tmp_path / "run")).unlink()
-    assert_logged(lab.resume(tmp_path / "run"), "plain")
+    run = train_killed(tmp_path / "run", "plain", kill_in_step)
+    plain_log(run).unlink()
+    assert_logged(lab.resume(run), "plain")
 
 
 def test_the_log_of_a_stopped_run_is_closed_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab.training.callbacks import StopOnSignal
-
     with monkeypatch.context() as patch:
         patch.setattr(StopOnSignal, "__init__", lambda self: self.__dict__.update(signal_number=15, saving=False))
         with pytest.raises(lab.Interrupted):
@@ -154,13 +149,9 @@ def test_a_failing_logger_does_not_fail_the_run(
 def test_a_resumed_run_continues_without_a_missing_logger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def work() -> None:
-        kill_in_step(pytest.MonkeyPatch())
-        lab.train(tiny(), tmp_path / "run", loggers=["plain"])
-
-    run_killed(work)
+    run = train_killed(tmp_path / "run", "plain", kill_in_step)
     monkeypatch.delitem(LOGGERS, "plain")
-    assert lab.resume(tmp_path / "run").state == "finished"
+    assert lab.resume(run).state == "finished"
     assert "logger plain is left out" in capsys.readouterr().err
 
 

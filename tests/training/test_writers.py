@@ -1,10 +1,8 @@
 """A run has one writer, which touches its own files alone; states are derived from its lock."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,24 +13,19 @@ from lab.config import dump
 from lab.errors import LabError
 from lab.runs.lock import LOCK, Lock
 from tests.helpers.digests import digest_files
+from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
 
-Make = Callable[..., lab.Experiment]
 
-
-def write_killed_run(experiment: lab.Experiment, path: Path) -> lab.Run:
+def make_killed_run(path: Path) -> lab.Run:
     """Write a run folder as a kill before the first evaluation leaves it."""
-    path.mkdir()
-    (path / "experiment.yaml").write_text(dump(experiment))
-    record = {"format": 1, "state": "running", "wall_seconds": 0.0, "non_embedding_parameters": 9}
-    (path / "run.json").write_text(json.dumps(record))
-    return lab.Run(path)
+    return make_run(path, tiny(), state="running")
 
 
 def test_a_state_is_derived_from_the_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = write_killed_run(tiny(), tmp_path / "run")
+    run = make_killed_run(tmp_path / "run")
     assert run.state == "killed"
     lock = Lock(run.path)
     assert run.state == "running"
@@ -45,7 +38,7 @@ def test_a_state_is_derived_from_the_lock(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
-    run = write_killed_run(tiny(), tmp_path / "seed0")
+    run = make_killed_run(tmp_path / "seed0")
     lock = Lock(run.path)
     before = digest_files(run.path.iterdir())
     experiments = {run.path: tiny(), tmp_path / "seed1": tiny(seed=1)}
@@ -68,8 +61,9 @@ def test_the_second_writer_is_rejected(tmp_path: Path) -> None:
 def test_of_two_concurrent_commands_one_trains(tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text(dump(tiny()))
     words = [sys.executable, "-m", "lab", "train", "--config", "e.yaml", "--out", "run"]
-    both = [subprocess.Popen(words, cwd=tmp_path, stdout=-3, stderr=-1, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-            for _ in range(2)]  # fmt: skip
+    both = [
+        subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
     errors = [process.communicate()[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 2]
     assert "run: " in "".join(errors)
@@ -80,7 +74,7 @@ def test_of_two_concurrent_commands_one_trains(tmp_path: Path) -> None:
 
 def test_only_folders_written_by_a_run_are_checkpoints(tmp_path: Path) -> None:
     whole = lab.train(tiny(), tmp_path / "whole")
-    run = write_killed_run(tiny(), tmp_path / "run")
+    run = make_killed_run(tmp_path / "run")
     for name in ("checkpoint-notes", "checkpoint-backup", "checkpoint-7", "checkpoint-99999999", "checkpoint-00000003 (copy)"):
         (run.path / name).mkdir()
         (run.path / name / "mine.txt").write_text("mine")
@@ -94,7 +88,7 @@ def test_only_folders_written_by_a_run_are_checkpoints(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_the_name_of_a_checkpoint_is_named(tmp_path: Path) -> None:
-    run = write_killed_run(tiny(), tmp_path / "run")
+    run = make_killed_run(tmp_path / "run")
     (run.path / "checkpoint-00000006").mkdir()
     (run.path / "checkpoint-00000006" / "mine.txt").write_text("mine")
     with pytest.raises(LabError, match="checkpoint-00000006: exists already"):
