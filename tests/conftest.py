@@ -8,7 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 pytest.register_assert_rewrite("tests.helpers")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Compute with one thread: runs are compared byte by byte, and several processes of tests share the cores."""
     torch.set_num_threads(1)
