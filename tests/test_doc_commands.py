@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import lab
 import tasks
 from lab.cli.main import main
-from tests.helpers.documented import shrink, steps_of
+from tests.helpers.documented import Step, shrink, steps_of
 from tests.helpers.tiny import tiny
 
 pytestmark = pytest.mark.process
@@ -59,22 +60,22 @@ SLOW = re.compile(
     "lab (inspect|decode|sweep|watch|reproduce|plot|compare|report|export|import|evaluate .*all|train .*--matched time)"
     "|--seeds|--objective|lab.decode"
 )
-"""Commands that only the slow test runs."""
+"""Steps that only the slow test runs."""
+FEW: dict[str, Any] = {"steps": 6, "evaluation__every": 3, "checkpoint__keep": "every", "model__matched": "none"}
+"""Settings of the runs that pages read."""
 
 
 @pytest.fixture(scope="module")
 def documented_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a folder with the runs that pages mention."""
+    """Write a folder with the runs that the quick steps of pages read."""
     folder = tmp_path_factory.mktemp("house")
     shutil.copytree(ROOT / "sweeps", folder / "sweeps")
     stories = tasks.get("stories")
-    few: dict[str, Any] = {"steps": 6, "evaluation__every": 3, "checkpoint__keep": "every", "model__matched": "none"}
-    lab.train(tiny("stories", model__n_heads=4, **few), folder / "runs" / "first")
-    for task in ("star", "maze", "choice", "belief"):
-        lab.train(tiny(task, **few), folder / "runs" / task)
+    lab.train(tiny("stories", model__n_heads=4, **FEW), folder / "runs" / "first")
+    lab.train(tiny("star", **FEW), folder / "runs" / "star")
     for n in (1, 2):
         for seed in (0, 1):
-            lab.train(tiny("agreement", n_future=n, seed=seed, **few), folder / "runs" / "demo" / f"n{n}-seed{seed}")
+            lab.train(tiny("agreement", n_future=n, seed=seed, **FEW), folder / "runs" / "demo" / f"n{n}-seed{seed}")
     text = "\n\n".join(" ".join(word for word, _ in stories.show(stories.batch(0, 0, 200), row)) for row in range(200))
     (folder / "stories.txt").write_text(text)
     for line, module in MODULES.items():
@@ -83,8 +84,10 @@ def documented_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sweeps(documented_runs: Path) -> None:
-    """Train the runs of two sweeps."""
+def further_runs(documented_runs: Path) -> None:
+    """Train the runs that slow steps alone read: of further tasks, and of two sweeps."""
+    for task in ("maze", "choice", "belief"):
+        lab.train(tiny(task, **FEW), documented_runs / "runs" / task)
     for seed, (n, width, layers) in itertools.product((0, 1), itertools.product((1, 2), (8, 16), (3, 4))):
         changes = {"n_future": n, "model__width": width, "model__layers": layers, "seed": seed, "steps": 4}
         name = f"n{n}-width{width}-layers{layers}-seed{seed}"
@@ -92,12 +95,16 @@ def sweeps(documented_runs: Path) -> None:
             lab.train(tiny(**changes), documented_runs / "runs" / sweep / name)
 
 
+def steps_to_run(page: str, *, slow: bool) -> list[Step]:
+    """Return the steps of a page that run, in order."""
+    steps = [step for step in PAGES[page] if not any(re.search(pattern, step.text) for pattern in EXCLUDED)]
+    return steps if slow else [step for step in steps if not SLOW.search(step.text)]
+
+
 def run_page(page: str, *, slow: bool, namespace: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """Run the steps of a page in the working directory, and return those that failed, with the last line of the error."""
+    """Run the steps of a page in the working directory, and return those that failed, with their errors."""
     failed = []
-    for text, is_python in PAGES[page]:
-        if any(re.search(pattern, text) for pattern in EXCLUDED) or (not slow and SLOW.search(text)):
-            continue
+    for text, is_python in steps_to_run(page, slow=slow):
         for pattern, instead in SUBSTITUTIONS:
             text = re.sub(pattern, instead, text)
         if is_python:
@@ -116,8 +123,6 @@ def run_page(page: str, *, slow: bool, namespace: dict[str, Any], capsys: pytest
 def names(documented_runs: Path) -> dict[str, Any]:
     """Return the names that the Python code of a page uses without defining them."""
     run = lab.Run(documented_runs / "runs" / "first")
-    import torch
-
     tokens = torch.from_numpy(run.experiment.task.batch(0, 0, 4).tokens)
     return {
         "__name__": "page",
@@ -130,8 +135,15 @@ def names(documented_runs: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
+@pytest.mark.parametrize(
+    ("page", "slow"),
+    [
+        pytest.param(page, slow, id=f"{'all' if slow else 'quick'}-{page}", marks=pytest.mark.slow if slow else ())
+        for slow in (False, True)
+        for page in PAGES
+        if steps_to_run(page, slow=slow)
+    ],
+)
 def test_every_step_of_a_page_runs(
     page: str,
     slow: bool,
@@ -142,7 +154,7 @@ def test_every_step_of_a_page_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if slow:
-        request.getfixturevalue("sweeps")
+        request.getfixturevalue("further_runs")
     folder = tmp_path / "copy"
     shutil.copytree(documented_runs, folder)
     monkeypatch.chdir(folder)
