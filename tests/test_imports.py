@@ -40,11 +40,6 @@ WITHOUT = {
 }
 """Packages that no module of a package loads when it is imported."""
 
-UPWARDS: set[tuple[str, str]] = set()
-"""Packages that still import a higher one: a list that must shrink."""
-CYCLES: set[str] = set()
-"""Packages whose modules still import each other in a cycle: a list that must shrink."""
-
 
 def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -118,12 +113,11 @@ def test_no_import_points_upwards() -> None:
         for name in imports(module) & FILES.keys()
         if package(name) != package(module) and (name in FACADES or layer(name) >= layer(module))
     }
-    assert {(package(module), package(name)) for module, name in found} == UPWARDS, sorted(found)
+    assert not found
 
 
 def test_no_imports_close_a_cycle() -> None:
-    found = {module for module in FILES if module in reached(module, package(module))}
-    assert {package(module) for module in found} == CYCLES, sorted(found)
+    assert not {module for module in FILES if module in reached(module, package(module))}
 
 
 def test_light_packages_load_nothing_heavy() -> None:
