@@ -81,9 +81,8 @@ def test_the_global_floor_is_the_entropy_rate_by_eigenvector() -> None:
 
 @pytest.mark.parametrize("task", [TASK, SMALL], ids=["default", "small"])
 def test_floors_and_chances_agree_with_a_monte_carlo_estimate(task: Task) -> None:
-    batch = task.draw(
-        np.random.default_rng(0), 20_000, "train"
-    )  # with few instances, the distribution of a split differs from the task's
+    # With few instances, the distribution of a split differs from the task's.
+    batch = task.draw(np.random.default_rng(0), 20_000, "train")
     tokens, roles = batch.tokens[:, 1:], batch.roles[:, 1:]
     losses = task.optimum(batch.tokens)[:, 1:]
     for number, role in enumerate(task.roles[1:], start=1):
@@ -119,13 +118,19 @@ def distribution_of_sequences(task: Task) -> dict[tuple[int, ...], float]:
     return distribution
 
 
-def test_the_optimum_and_the_floors_are_exact_by_enumeration() -> None:
-    distribution = distribution_of_sequences(SMALL)
-    assert sum(distribution.values()) == pytest.approx(1)
+def chances_of_prefixes(distribution: dict[tuple[int, ...], float]) -> dict[tuple[int, ...], float]:
+    """Return the probability of each prefix of the sequences."""
     prefixes: dict[tuple[int, ...], float] = defaultdict(float)
     for sequence, chance in distribution.items():
         for end in range(len(sequence) + 1):
             prefixes[sequence[:end]] += chance
+    return prefixes
+
+
+def test_the_optimum_and_the_floors_are_exact_by_enumeration() -> None:
+    distribution = distribution_of_sequences(SMALL)
+    assert sum(distribution.values()) == pytest.approx(1)
+    prefixes = chances_of_prefixes(distribution)
     sequences = np.array(list(distribution))
     exact = np.array(
         [
@@ -177,10 +182,7 @@ def test_joints_and_latents_are_exact_by_enumeration() -> None:
     distribution = distribution_of_sequences(SMALL)
     sequences = np.array(list(distribution))
     assert_joints_are_exact(SMALL, sequences, np.array(list(distribution.values())), range(SMALL.length - 2))
-    prefixes: dict[tuple[int, ...], float] = defaultdict(float)
-    for sequence, chance in distribution.items():
-        for end in range(len(sequence) + 1):
-            prefixes[sequence[:end]] += chance
+    prefixes = chances_of_prefixes(distribution)
     latents = SMALL.latents(SMALL.label(sequences))
     for number, sequence in enumerate(distribution):
         for t in range(SMALL.length - 1):

@@ -1,7 +1,6 @@
 """Data reports: counts agree with enumeration, measures with loops over sequences."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +112,6 @@ def test_an_overlap_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(inspect_data(task, drawn=100).overlap.values()) > 0
 
 
-def test_a_report_of_no_draws_is_rejected(tmp_path: Path) -> None:
+def test_a_report_of_no_draws_is_rejected() -> None:
     with pytest.raises(TaskError, match="drawn must be between 1 and 10000000, not 0"):
         inspect_data(tasks.get("star"), drawn=0)

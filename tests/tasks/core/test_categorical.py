@@ -15,7 +15,7 @@ from tasks.core.categorical import (
 )
 
 
-@pytest.mark.parametrize("way", ["chosen", "draw_by_aliases"])
+@pytest.mark.parametrize("way", ["steps", "aliases"])
 def test_draws_follow_each_of_the_distributions(way: str) -> None:
     chances = np.array([[0.1, 0.2, 0.7], [0.0, 0.9, 0.1], [0.5, 0.0, 0.5]])
     rng = np.random.default_rng(0)
@@ -23,7 +23,7 @@ def test_draws_follow_each_of_the_distributions(way: str) -> None:
     uniform, column = rng.random(30_000), rng.integers(3, size=30_000)
     drawn = (
         draw_by_steps(cumulative_steps(chances), row, uniform)
-        if way == "chosen"
+        if way == "steps"
         else draw_by_aliases(build_aliases(chances), 3 * row + column, uniform)
     )
     for number, distribution in enumerate(chances):

@@ -44,9 +44,8 @@ def test_ranks_number_the_instances_of_every_block(task: Task) -> None:
         assert len(np.unique(ranks.size_B[here])) == 1
         assert np.sort(ranks.rank_B[here]).tolist() == list(range(ranks.size_B[here][0]))
     listed = Counter({size: 0 for stratum in task.strata() for size, _ in stratum.blocks})
-    for stratum in (
-        task.strata() if task.name != "addition" else task.strata()[-1:]
-    ):  # every stratum of addition includes the sums of fewer digits
+    # Every stratum of addition includes the sums of fewer digits.
+    for stratum in task.strata() if task.name != "addition" else task.strata()[-1:]:
         listed.update(dict(stratum.blocks))
     assert sum(size * number for size, number in listed.items()) == count
     drawn_sizes = Counter(ranks.size_B.tolist())

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import tasks
 from tasks import TaskError
+from tests.helpers.lines import assert_read_back
 from tests.helpers.mazes import SHAPES
 
 
@@ -56,9 +57,4 @@ def test_without_slips_a_lost_walk_is_rejected() -> None:
 @settings(max_examples=15, deadline=None)
 def test_lines_are_read_back_exactly(shape: dict[str, int], slip: float, seed: int) -> None:
     task = tasks.get("maze", **shape, nodes=40, slip=slip)
-    batch = task.draw(np.random.default_rng(seed), 8, "train")
-    for number in range(8):
-        sequence = batch.row(number)
-        again = task.parse(task.format(sequence))
-        for field in ("tokens", "roles", "scored", "answer"):
-            np.testing.assert_array_equal(getattr(again, field), getattr(sequence, field))
+    assert_read_back(task, task.draw(np.random.default_rng(seed), 8, "train"))

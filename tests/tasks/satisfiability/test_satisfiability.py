@@ -87,9 +87,7 @@ def test_variables_are_uniform_over_balanced_formulas() -> None:
     drawn = Counter(tuple(sets.index(tuple(clause)) for clause in formula) for formula in (literals // 2).tolist())
     assert set(drawn) == set(even)
     assert stats.chisquare([drawn[each] for each in even]).pvalue > 1e-3
-    alike = literals[
-        (literals // 2 == literals[0] // 2).all(axis=(1, 2))
-    ]  # formulas with the same variables: balanced signs are uniform
+    alike = literals[(literals // 2 == literals[0] // 2).all(axis=(1, 2))]  # those with the variables of the first
     signs = Counter(tuple(formula) for formula in (alike % 2).reshape(len(alike), -1).tolist())
     occurrences = Counter((literals[0] // 2).ravel().tolist()).values()
     number = prod(factorial(times) // factorial(times // 2) ** 2 for times in occurrences)

@@ -30,7 +30,7 @@ def test_a_contrast_is_the_path_to_a_goal_on_another_arm(varied: dict[str, Any],
     batch = task.batch(0, 0, 80)
     contrast = task.contrast(batch)
     assert len(contrast.sequence) == 80 or (varied and (form, direction) == ("short", "reverse"))
-    for number, new in zip(contrast.sequence, contrast.tokens, strict=True):
+    for number, new, *positions in zip(contrast.sequence, contrast.tokens, contrast.changed, contrast.answer, strict=True):
         old, begin = batch.tokens[number], batch.answer[number, 0]
         graph, start, goal, path = graph_of(task.format(batch.row(number)))
         found = task.solve(new[:begin])
@@ -39,14 +39,9 @@ def test_a_contrast_is_the_path_to_a_goal_on_another_arm(varied: dict[str, Any],
         other = graph_of(task.format(task.rows(new[None], 0 * new[None], batch.answer[[number]])))[2]
         assert start in nx.shortest_path(graph, goal, other)
         assert (new[changed], old[changed]) == (other, goal)
-        different = np.flatnonzero(old != new)
-        assert (contrast.changed[number == contrast.sequence], contrast.answer[number == contrast.sequence]) == (
-            changed,
-            different[1],
-        )
+        assert positions == [changed, np.flatnonzero(old != new)[1]]
         assert path != found.tolist()
-    alone = [number for number in range(80) if number not in contrast.sequence]
-    for number in alone:
+    for number in np.setdiff1d(np.arange(80), contrast.sequence):
         graph, start, goal, _ = graph_of(task.format(batch.row(number)))
         leaves = [node for node in graph if graph.degree[node] == 1 and node != goal]
         assert graph.has_edge(start, goal)
@@ -76,26 +71,22 @@ def test_latents_are_known_from_the_goal_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "direction", "unknown", "following", "turn"),
+    ("form", "direction", "unknown", "following", "left"),
     [
-        ("short", "forward", 7, [8, 2, -1, -1, -1, -1], 8),
-        ("short", "reverse", 7, [8, 7, -1, -1, -1, -1], 8),
-        ("public", "forward", 10, [7, 7, 8, 2, -1, -1, -1, -1, -1], 8),
-        ("public", "reverse", 10, [2, 2, 8, 7, -1, -1, -1, -1, -1], 8),
+        ("short", "forward", 7, [8, 2], [2, 1]),
+        ("short", "reverse", 7, [8, 7], [2, 1]),
+        ("public", "forward", 10, [7, 7, 8, 2], [3, 3, 2, 1]),
+        ("public", "reverse", 10, [2, 2, 8, 7], [3, 3, 2, 1]),
     ],
 )
-def test_latents_end_with_the_path(form: str, direction: str, unknown: int, following: list[int], turn: int) -> None:
+def test_latents_end_with_the_path(form: str, direction: str, unknown: int, following: list[int], left: list[int]) -> None:
     """The arms are 7 8 2 and 7 5, of at most four nodes; the goal is 2."""
     task = tasks.get("star", arm=4, shortest_arm=2, form=form, direction=direction)
     tokens = np.array([tokens_of(task, [(8, 2), (7, 5), (7, 8)], [7, 8, 2])])
-    following = [*following, *[-1] * (task.length - unknown - len(following))]
-    steps = sum(node >= 0 for node in following) - (
-        form == "public"
-    )  # at = as well, the next token is the first token of the answer
-    left = [steps] * (1 + (form == "public")) + list(range(steps))[::-1]
-    left += [0] * (len(following) - len(left))
-    known = len(following)
-    expected = {"goal": [2] * known, "turn": [turn] * known, "next node": following, "nodes left": left}
+    known = task.length - unknown
+    after = known - len(following)
+    expected = {"goal": [2] * known, "turn": [8] * known}
+    expected |= {"next node": following + [-1] * after, "nodes left": left + [0] * after}
     for name, values in task.latents(task.rows(tokens, 0 * tokens)).items():
         np.testing.assert_array_equal(values, [[-1] * unknown + expected[name]], name)
 

@@ -103,8 +103,9 @@ def test_instances_have_the_stated_distribution(varied: dict[str, Any]) -> None:
     assert all(abs(counts[number] - chance * 40_000) < 6 * deviation[number] for number, chance in enumerate(chances))
     split = split_of(task, every.tokens[first])
     for number, name in enumerate(tasks.SPLITS):
-        steps = Counter(task.stratum(task.batch(0, 0, 4000, name).tokens).tolist())
-        here = {number_of[form.tobytes()] for form in task.instances(task.batch(0, 0, 4000, name).tokens)}
+        tokens = task.batch(0, 0, 4000, name).tokens
+        steps = Counter(task.stratum(tokens).tolist())
+        here = {number_of[form.tobytes()] for form in task.instances(tokens)}
         assert here <= set(np.flatnonzero(split == number).tolist())
         for stratum_number, stated in enumerate(task.strata()):
             assert abs(steps[stratum_number] / 4000 - stated.chance) < 6 * np.sqrt(stated.chance / 4000)

@@ -51,7 +51,7 @@ def draw_pairs(task: tasks.Task, split: str, batches: int = 20) -> set[tuple[str
     drawn = (task.batch(1, index, 256, split) for index in range(batches))
     found = set()
     for batch in drawn:
-        row, positions = np.nonzero(np.isin(batch.roles, [FIRST_NEW]))
+        row, positions = np.nonzero(batch.roles == FIRST_NEW)
         firsts, seconds = batch.tokens[row, positions], batch.tokens[row, positions + 1]
         found |= set(zip(firsts.tolist(), seconds.tolist(), strict=True))
     return {(task.word(first), task.word(second)) for first, second in found}
