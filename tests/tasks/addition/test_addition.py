@@ -205,11 +205,15 @@ def test_a_contrast_changes_one_digit_of_an_operand(order: str) -> None:
 def test_joints_agree_with_enumeration_of_every_sum(order: str, digits: tuple[int, int]) -> None:
     task = tasks.get("addition", digits=digits, order=order, test_digits=None)
     low, high = digits
+    ids = {task.word(token): token for token in range(task.vocab_size)}
+    padding = task.parse("0+0=0").tokens[0, -1]
     sequences, chances = [], []
     for count in range(low, high + 1):
         numbers = ["".join(map(str, each)) for each in product(range(10), repeat=count)]
         for first, second in product(numbers, repeat=2):
-            sequences.append(task.parse(f"{first}+{second}={int(first) + int(second)}").tokens[0])
+            stated = f"{int(first) + int(second):0{count + 1}}"
+            words = [*first, "+", *second, "=", *(stated if order == "forward" else stated[::-1]), "<end>"]
+            sequences.append([*(ids[word] for word in words), *[padding] * (task.length - len(words))])
             chances.append(100.0**-count / (high + 1 - low))
     assert_joints_are_exact(task, np.array(sequences), np.array(chances), range(task.length - 2))
 

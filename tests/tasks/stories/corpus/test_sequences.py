@@ -1,6 +1,7 @@
 """Sequences of a corpus, checked by decoding them and encoding them again."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -70,9 +71,7 @@ def test_a_name_is_two_tokens_and_new_at_its_first_mention(task: Task, split: st
                 assert roles[position + 1] == (SECOND_NEW if role == FIRST_NEW else SECOND_AGAIN)
                 first, second = tokens[position : position + 2]
                 assert (role == FIRST_AGAIN) == (first in second_of)
-                assert second_of.setdefault(first, second) == second, (
-                    "a first token determines the second after its first mention"
-                )
+                assert second_of.setdefault(first, second) == second, "the first token determines the second"
                 stem = task.word(first).removeprefix("Ġ")
                 assert people.setdefault(stem, second) == second, "a character has one name"
                 bare += not task.word(first).startswith("Ġ")
@@ -138,8 +137,8 @@ def test_the_longest_story_may_fill_the_sequence(text: Path, task: Task) -> None
 
 def test_stories_are_drawn_evenly(task: Task) -> None:
     kept = len(task._text.kept["train"])
-    starts = [sequence.tobytes() for index in range(20) for sequence in task.batch(0, index, 500).tokens]
-    counts = np.array([starts.count(start) for start in set(starts)])
+    drawn = Counter(sequence.tobytes() for index in range(20) for sequence in task.batch(0, index, 500).tokens)
+    counts = np.array(list(drawn.values()))
     assert len(counts) == kept
     assert abs(counts - 10_000 / kept).max() < 6 * np.sqrt(10_000 / kept)
 
