@@ -28,7 +28,10 @@ def shown(value: object) -> str:
     """Return a value for a message of one line: quoted, and cut where it is long."""
     if isinstance(value, str):
         return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r} ..."
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"  # Python prints no integer of more than 4300
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 import types
 import typing
 from dataclasses import fields
@@ -73,7 +73,7 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
         return tuple(_checked(setting, item, kind) for item, kind in zip(value, arguments, strict=True))
     if hint is float:
         require(isinstance(value, (int, float)) and not isinstance(value, bool), setting, value, "a number")
-        require(math.isfinite(value), setting, value, "a finite number")
+        require(abs(value) <= sys.float_info.max, setting, value, "a finite number")  # nan and whole numbers of any size
         return float(value)
     if hint is int:
         value = int(value) if isinstance(value, float) and value.is_integer() else value  # 1e3
