@@ -7,6 +7,7 @@ import inspect
 import typing
 from dataclasses import fields
 from importlib.metadata import entry_points
+from operator import attrgetter
 from typing import Any
 
 from tasks.core.base import Task
@@ -110,7 +111,7 @@ def _task_settings(kind: type[Task]) -> set[str]:
 def _load(path: str) -> type[Task]:
     module, _, attribute = path.partition(":")
     try:
-        kind = getattr(importlib.import_module(module), attribute)
+        kind = attrgetter(attribute)(importlib.import_module(module))  # a class can be within another
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise TaskError(f"task {path!r} cannot be imported: {error}") from error
     if not (isinstance(kind, type) and issubclass(kind, Task)) or inspect.isabstract(kind):

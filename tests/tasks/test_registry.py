@@ -7,6 +7,7 @@ import pytest
 import tasks
 from tasks import TaskError
 from tasks.errors import nearest
+from tasks.induction import Induction
 
 
 def test_importing_tasks_loads_neither_torch_nor_pandas() -> None:
@@ -31,6 +32,16 @@ def test_a_misspelt_setting_is_rejected_with_the_nearest_name() -> None:
 def test_a_users_class_that_is_not_a_task_is_rejected(path: str) -> None:
     with pytest.raises(TaskError):
         tasks.find(path)
+
+
+class Outer:
+    class Inner(Induction):
+        pass
+
+
+def test_a_class_within_a_class_is_found_by_its_description() -> None:
+    task = Outer.Inner(vocabulary=25)
+    assert tasks.from_description(task.description) == task
 
 
 def test_a_description_needs_a_name() -> None:
