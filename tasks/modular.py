@@ -138,6 +138,7 @@ class Modular(Task):
         return _most_frequent_share(self) if self.role(role) == ANSWER else None
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        self.check_ids(prompt)
         digits, sign = self.digits, self._symbols
         if len(prompt) == 2 * digits + 2 and prompt[digits] == sign and prompt[-1] == sign + 1:
             numbers = np.delete(prompt, [digits, 2 * digits + 1])

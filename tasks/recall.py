@@ -113,6 +113,7 @@ class Recall(Task):
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
         """The value of the key that a prompt ends with, (1,): of any query, not only the last."""
+        self.check_ids(prompt)
         begin = 2 * self.pairs
         known = dict(zip(prompt[0:begin:2].tolist(), prompt[1:begin:2].tolist(), strict=False))
         if len(prompt) <= begin or len(prompt) % 2 == 0 or int(prompt[-1]) not in known:

@@ -241,6 +241,7 @@ class Spelled(Task):
     # --- answers, lines and samples: the inner task's ----------------------------------------------------------------
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        self.check_ids(prompt)
         tokens, spelt = self.read(prompt[None])
         if len(prompt) % self.symbols or not spelt.all():
             raise TaskError(f"spelled: the prompt is not tokens of {self.task.name}, {self.symbols} symbols each")

@@ -203,9 +203,8 @@ class Addition(Task):
         return {f"d{d}": replace(self, digits=(d, d), test_digits=None) for d in range(low, high + 1)}
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-        known = all(0 <= token <= STOP for token in prompt.tolist())
-        text = "".join(map(self.word, prompt.tolist())) if known else ""
-        asked = re.fullmatch(r"(\d+)\+(\d+)=", text)
+        self.check_ids(prompt)
+        asked = re.fullmatch(r"(\d+)\+(\d+)=", "".join(map(self.word, prompt.tolist())))
         if asked is None or len(asked[1]) != len(asked[2]):
             raise TaskError("addition: a prompt is a number, +, another with the same number of digits, and =")
         total = str(int(asked[1]) + int(asked[2])).zfill(len(asked[1]) + 1)

@@ -157,6 +157,16 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
         """
         raise TaskError(f"{self.name} has no determined answer to solve for")
 
+    @final
+    def check_ids(self, tokens: NDArray[np.int64]) -> None:
+        """Reject tokens that are not ids of the vocabulary: for use in `solve`.
+
+        Raises:
+            TaskError: Naming the first such token.
+        """
+        for token in tokens[(tokens < 0) | (tokens >= self.vocab_size)][:1].tolist():
+            raise TaskError(f"{self.name}: a token must be between 0 and {self.vocab_size - 1}, not {token}")
+
     def label(self, tokens: NDArray[np.int64]) -> Batch:
         """Return given tokens with the roles and answers that `draw` gives them.
 

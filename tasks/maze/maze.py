@@ -155,6 +155,7 @@ class Maze(Walker):
         """Return the walk to the goal and `won`, for settings without slips and detours."""
         if not self.determined:
             raise TaskError("maze: walks are not determined unless maze.slip and maze.detours are 0")
+        self.check_ids(prompt)
         if len(prompt) != self.sampled_from:
             raise TaskError(f"maze: a prompt has {self.sampled_from} tokens, not {len(prompt)}")
         require(bool((prompt < self.nodes).all()), "maze: a prompt's tokens", int(prompt.max()), f"nodes below {self.nodes}")

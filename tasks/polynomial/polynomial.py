@@ -231,8 +231,7 @@ class Polynomial(Task):
         return consistent_BT
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-        for token in prompt.tolist():
-            require(0 <= token < self.vocab_size, "polynomial: a token", token, f"between 0 and {self.vocab_size - 1}")
+        self.check_ids(prompt)
         *expression, equals = prompt.tolist() or [-1]
         pauses = [self.p + len(OPERATORS)] * self.pause
         expression, found = expression[: len(expression) - self.pause], expression[len(expression) - self.pause :]

@@ -161,6 +161,7 @@ class Star(StarInsights):
     # --- answers and lines of text -------------------------------------------------------------------------------
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
+        self.check_ids(prompt)
         edges_BE2, count_B = self._read_edges(prompt[None])
         count = int(count_B[0])
         tokens = self._each * count + self._query

@@ -192,6 +192,19 @@ def test_answers_agree_with_the_solver_of_the_task(task: Task) -> None:
         np.testing.assert_array_equal(task.solve(tokens[:begin]), tokens[begin:end])
 
 
+@pytest.mark.parametrize("wrong", [-1, -1000, 1000])
+def test_a_prompt_with_an_unknown_token_is_rejected(task: Task, wrong: int) -> None:
+    if task.name == "maze":
+        task = dataclasses.replace(task, slip=0.0, detours=0)
+    if not (task.name in tasks.TASKS and task.has_answer and task.determined):
+        return
+    row = task.batch(0, 0, 1)
+    prompt = row.tokens[0, : row.answer[0, 0]]
+    prompt[prompt == prompt[0]] = wrong
+    with pytest.raises(TaskError, match=f"{task.name}: a token must be between 0 and {task.vocab_size - 1}, not {wrong}$"):
+        task.solve(prompt)
+
+
 @pytest.mark.parametrize("wrong", [{"size": 0}, {"seed": -1}, {"index": -1}, {"split": "exam"}, {"seed": 2**64}], ids=str)
 def test_wrong_arguments_of_a_batch_are_rejected(wrong: dict[str, object]) -> None:
     with pytest.raises(TaskError, match=next(iter(wrong))):

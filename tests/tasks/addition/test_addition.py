@@ -115,9 +115,7 @@ def test_malformed_and_wrong_lines_are_rejected(line: str, message: str) -> None
         tasks.get("addition", digits=(1, 5), order="forward").parse(line)
 
 
-@pytest.mark.parametrize(
-    "prompt", [[], [1, 10, 2], [1, 2, 10, 3, 11], [1, 11, 2, 10], [12, 10, 1, 11], [1, 10, 99, 11], [-1, 10, 1, 11]]
-)
+@pytest.mark.parametrize("prompt", [[], [1, 10, 2], [1, 2, 10, 3, 11], [1, 11, 2, 10], [12, 10, 1, 11]])
 def test_prompts_that_are_no_sum_are_rejected(prompt: list[int]) -> None:
     with pytest.raises(TaskError, match="a prompt is a number"):
         tasks.get("addition").solve(np.array(prompt, dtype=np.int64))

@@ -161,10 +161,7 @@ def test_samples_are_judged_by_their_clauses() -> None:
             lambda tokens: np.concatenate([tokens[[1, 0]], tokens[2:60]]),
             "of 3 literals, of different variables in increasing order",
         ),
-        (
-            lambda tokens: np.concatenate([tokens[:2], [10], tokens[3:60]]),
-            "a prompt is 20 clauses of 3 literals, of different variables in increasing order",
-        ),
+        (lambda tokens: np.concatenate([tokens[:2], [10], tokens[3:60]]), "a token must be between 0 and 9, not 10"),
         (lambda tokens: np.concatenate([tokens[:1] ^ 1, tokens[1:60]]), "every variable must occur as often negated as not"),
         (lambda _: np.resize([0, 2, 4, 1, 3, 5], 60), "the number of solutions must be 1, not 24"),
     ],
