@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import TaskError
+from tasks.settings import require
 
 LARGEST_WORD = (1 << 64) - 1
 
@@ -31,11 +31,11 @@ def stream(label: str, *, seed: int, index: int) -> np.random.Generator:
         index: Number of the batch, 0 or more.
 
     Raises:
-        TaskError: For a negative seed or index, or one above 64 bits.
+        TaskError: For a seed or index that is not a whole number of at most 64 bits.
     """
     for name, value in (("seed", seed), ("index", index)):
-        if not 0 <= value <= LARGEST_WORD:
-            raise TaskError(f"{name} must be between 0 and 2**64 - 1, not {value}")
+        possible = 0 <= value <= LARGEST_WORD and value % 1 == 0
+        require(possible, name, value, "a whole number between 0 and 2**64 - 1")
     key = np.array([digest(label), seed], dtype=np.uint64)
     counter = np.array([0, 0, 0, index], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
