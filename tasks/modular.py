@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.insight import Contrast, choose
-from tasks.core.splits import SPLITS, partition
+from tasks.core.splits import SPLITS, partition_by_train_share
 from tasks.core.strata import Stratum
 from tasks.errors import TaskError, shown
 from tasks.settings import number_below, require
@@ -233,8 +233,8 @@ def _pairs(p: int, divided: bool, train_share: float) -> tuple[NDArray[np.int64]
     grid = np.arange(p * p)
     if divided:
         grid = grid[grid % p != 0]
-    rest = (1 - train_share) / 2
-    splits = partition(len(grid), (train_share, rest, rest), key=f"modular/{p}/{divided}")
+    key = f"modular/{p}/{divided}"
+    splits = partition_by_train_share(len(grid), train_share, key=key, setting="modular.train_share", what="pairs")
     return tuple(grid[splits == number] for number in range(3))
 
 

@@ -176,3 +176,27 @@ def partition(instances: int, shares: tuple[float, float, float], *, key: str) -
     splits = np.empty(instances, dtype=np.int8)
     splits[order] = np.repeat(np.arange(3, dtype=np.int8), sizes)
     return splits
+
+
+def partition_by_train_share(instances: int, train_share: float, *, key: str, setting: str, what: str) -> NDArray[np.int8]:
+    """Divide numbered instances: a share goes to training, and validation and test halve the rest.
+
+    Args:
+        instances: Number of instances.
+        train_share: The share, between 0 and 1.
+        key: As of `partition`.
+        setting: Name of the setting that states the share, for the message: `modular.train_share`.
+        what: The instances in words, for the message: `pairs`.
+
+    Returns:
+        (instances,) int8, indices into `SPLITS`.
+
+    Raises:
+        TaskError: If a split would be empty.
+    """
+    rest = (1 - train_share) / 2
+    try:
+        return partition(instances, (train_share, rest, rest), key=key)
+    except TaskError as error:
+        allowed = f"a share that gives each split at least one of the {what}, here {instances}"
+        raise TaskError(f"{setting} must be {allowed}, not {train_share}") from error

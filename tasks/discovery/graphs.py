@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.rng import stream
-from tasks.core.splits import partition
-from tasks.errors import TaskError
+from tasks.core.splits import partition_by_train_share
 from tasks.settings import require
 
 
@@ -90,14 +89,11 @@ def _divide(
     """The world of these sequences; each family (equal, consecutive blocks of them) is divided exactly."""
     codes = encode(valid, ids)
     order = np.argsort(codes)
-    rest = (1 - train_share) / 2
     each = len(valid) // families
     keys = [key, *(f"{key}/{family}" for family in range(1, families))]
-    try:
-        split = np.concatenate([partition(each, (train_share, rest, rest), key=family) for family in keys])
-    except TaskError as error:
-        of_each = "valid sequences" if families == 1 else "valid sequences of each parent"
-        raise TaskError(f"discovery: these settings have too few {of_each}: {error}") from error
+    setting, what = "discovery.train_share", "triangles" if families == 1 else "pairs of children of a parent"
+    splits = [partition_by_train_share(each, train_share, key=family, setting=setting, what=what) for family in keys]
+    split = np.concatenate(splits)
     world = World(valid[order], codes[order], split[order], through_N, through_NN)
     for shared in world:
         shared.flags.writeable = False

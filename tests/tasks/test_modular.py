@@ -121,7 +121,10 @@ def test_wrong_prompts_are_rejected(prompt: list[int]) -> None:
         ({"operation": "^"}, "operation must be one of"),
         ({"train_share": 1.0}, "train_share"),
         ({"spelled": 1}, "true or false"),
-        ({"p": 3, "train_share": 0.99}, "too few to divide"),
+        (
+            {"p": 3, "train_share": 0.99},
+            r"modular\.train_share must be a share that gives each split .* pairs, here 9, not 0\.99",
+        ),
     ],
 )
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:

@@ -101,7 +101,7 @@ def test_a_block_of_many_instances_is_divided_by_the_hash() -> None:
         ("induction", {"vocabulary": 2, "period": [1, 2], "length": 4}, "the stratum 'period 1' has 2 equally likely"),
         ("polynomial", {"p": 2, "k": 1}, "the stratum '1 operation' has 2 equally likely"),
         ("agreement", {"pairs": 1, "keys": 1, "verbs": 2, "cases": 2}, "the stratum 'all' has 2 equally likely"),
-        ("discovery", {"children": 3}, "too few valid sequences of each parent"),
+        ("discovery", {"children": 3}, "at least one of the pairs of children of a parent, here 3"),
         ("bigram", {"vocabulary": 3, "triggers": 1, "length": 4}, "bigram.length must be larger"),
     ],
 )
