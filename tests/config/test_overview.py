@@ -28,6 +28,13 @@ def test_the_defaults_shown_are_those_of_the_experiment() -> None:
     assert (defaults["steps"], defaults["optimiser.peak_lr"], defaults["task.degree"]) == ("4000", "0.002", "2")
 
 
+def test_ranges_of_a_task_have_its_constants_and_settings() -> None:
+    allowed = {each.name: each.allowed for task in tasks.TASKS for each in describe_task(tasks.find(task))}
+    assert allowed["task.chains"] == "between 1 and 100"
+    assert allowed["task.width"] == "between 3 and 9"
+    assert allowed["task.verbs"] == "at least cases, a verb for each of the cases"
+
+
 @pytest.mark.parametrize("name", tasks.names())
 def test_settings_of_a_task_have_meaning_default_and_range(name: str) -> None:
     values = defaults_of(lab.experiment(name))
