@@ -1,4 +1,4 @@
-"""The errors of this package: a setting, an instance or a file that a task rejects."""
+"""The errors of this package, which reject a setting, an instance or a file, and parts of their messages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 
 
 class TaskError(ValueError):
-    """A rejected value; the message is one line that names it and what is allowed."""
+    """A rejected value; the message is one line that names the value and what is allowed."""
 
 
 class MismatchError(TaskError):
-    """Instances of other settings than the model's, which its network cannot read.
+    """Instances whose settings differ from the model's, so that its network cannot read them.
 
     Attributes:
-        task: The name of the task.
+        task: Name of the task.
         settings: The model's settings that are not at the task's defaults.
     """
 
@@ -25,7 +25,7 @@ class MismatchError(TaskError):
 
 
 def shown(value: object) -> str:
-    """Return a value for a message of one line: quoted, and cut where it is long."""
+    """Return a value as text for a message of one line: a string in quotes, and a long value cut off."""
     if isinstance(value, str):
         return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r} ..."
     try:
@@ -36,10 +36,11 @@ def shown(value: object) -> str:
 
 
 _SHOWN = 80
+"""Most characters of a value in a message."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Suggest a name for an unknown one: the most similar, else all that are allowed.
+    """Return words that suggest the most similar allowed name for an unknown one, or list the allowed names if none is similar.
 
     Args:
         name: The unknown name.
@@ -55,10 +56,11 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 _SIMILAR, _LISTED = 0.6, 40
+"""Least similarity of a suggested name, and most names in a list."""
 
 
 def _similarity(one: str, other: str) -> float:
-    """From 0 to 1: difflib's ratio, raised for each of the first four letters in common, as Winkler does."""
+    """Return a similarity from 0 to 1: difflib's ratio, raised for each of the first four letters in common (Winkler 1990)."""
     ratio = difflib.SequenceMatcher(None, other, one).ratio()
     common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one[:4], other, strict=False)))
     return ratio + 0.1 * common * (1 - ratio)

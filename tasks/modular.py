@@ -24,7 +24,7 @@ from tasks.core.insight import Contrast, choose
 from tasks.core.splits import SPLITS, partition_by_train_share
 from tasks.core.strata import Stratum
 from tasks.errors import TaskError, shown
-from tasks.settings import number_below, require
+from tasks.settings import is_prime, number_below, require
 
 OPERAND, SIGN, ANSWER = 1, 2, 3
 
@@ -56,8 +56,7 @@ class Modular(Task):
     loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
-        prime = self.p >= 3 and all(self.p % divisor for divisor in range(2, int(self.p**0.5) + 1))
-        require(prime and self.p <= 1009, "modular.p", self.p, "a prime between 3 and 1009")
+        require(3 <= self.p <= 1009 and is_prime(self.p), "modular.p", self.p, "a prime between 3 and 1009")
         require(0 < self.train_share < 1, "modular.train_share", self.train_share, "between 0 and 1, both excluded")
         _pairs(self.p, self.operation == "/", self.train_share)
 

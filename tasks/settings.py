@@ -1,4 +1,4 @@
-"""Checks of a task's settings: types at construction, and ranges with one form of message."""
+"""Check a task's settings: their types at construction, and their ranges by `require`, with one form of message."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 import sys
 import types
 import typing
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
+from math import isqrt
 from typing import Any
 
 import numpy as np
 
 from tasks.errors import TaskError, shown
 
-_LARGEST = 10**12  # beyond any machine, and small enough to compute with
+_LARGEST = 10**12
+"""Largest whole number of a setting: beyond any machine, and small enough to compute with."""
 
 
 def require(condition: bool, setting: str, value: object, allowed: str) -> None:
@@ -21,15 +23,25 @@ def require(condition: bool, setting: str, value: object, allowed: str) -> None:
 
     Args:
         condition: Whether the value is allowed.
-        setting: Its name, as `induction.period`.
+        setting: Name of the setting, as `induction.period`.
         value: The given value.
-        allowed: The allowed values, as `at least 2`.
+        allowed: The allowed values in words, as `at least 2`.
 
     Raises:
         TaskError: If the condition does not hold.
     """
     if not condition:
         raise TaskError(f"{setting} must be {allowed}, not {shown(value)}")
+
+
+def is_prime(number: int) -> bool:
+    """Return whether a number is prime, by trial division."""
+    return number >= 2 and all(number % divisor for divisor in range(2, isqrt(number) + 1))
+
+
+def default_of(field: Field[Any]) -> Any:
+    """Return the default value of a dataclass's field; `MISSING` if it has none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def number_below(word: str, limit: int) -> int | None:
@@ -41,10 +53,10 @@ def number_below(word: str, limit: int) -> int | None:
 
 
 def check_types(task: Any) -> None:
-    """Check every field of a dataclass against its annotation, and turn the lists of YAML into tuples.
+    """Check every field of a task against its annotation, and turn lists, as YAML has them, into tuples.
 
     Raises:
-        TaskError: For the first field whose value is of another type.
+        TaskError: For the first field whose value has another type.
     """
     hints = typing.get_type_hints(type(task))
     for field in fields(task):
@@ -53,6 +65,7 @@ def check_types(task: Any) -> None:
 
 
 def _checked(setting: str, value: Any, hint: Any) -> Any:
+    """Return a value as the type of its annotation; reject it if it has another type."""
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -62,7 +75,7 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
         (hint,) = (option for option in arguments if option is not type(None))
         return _checked(setting, value, hint)
     if origin is typing.Literal:
-        same = any(type(value) is type(argument) and value == argument for argument in arguments)  # 1.0 and true are no 1
+        same = any(type(value) is type(argument) and value == argument for argument in arguments)  # 1.0 and True are not 1
         require(same, setting, value, "one of " + ", ".join(map(str, arguments)))
         return value
     if origin is tuple:
@@ -78,7 +91,7 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
     if hint is int:
         value = int(value) if isinstance(value, float) and value.is_integer() else value  # 1e3
         require(isinstance(value, int) and not isinstance(value, bool), setting, value, "a whole number")
-        require(abs(value) <= _LARGEST, setting, value, f"at most {_LARGEST}")
+        require(abs(value) <= _LARGEST, setting, value, f"between {-_LARGEST} and {_LARGEST}")
         return value
     value = os.fspath(value) if hint is str and isinstance(value, os.PathLike) else value
     require(isinstance(value, hint), setting, value, _KINDS.get(hint, f"a {hint.__name__}"))

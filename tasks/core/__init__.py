@@ -1,1 +1,1 @@
-"""The contract of a task and the machinery that all tasks share: randomness, splits, batches, text and the registry."""
+"""The contract of a task, and what all tasks share: randomness, splits, batches, lines of text and the registry."""

@@ -1,4 +1,4 @@
-"""The base class of a task: pure batches in disjoint splits, lines of text and a fingerprint, from what a task defines.
+"""The base class of a task, which adds batches in disjoint splits, lines of text and a fingerprint to what a task defines.
 
 Shapes: B sequences, T positions.
 """
@@ -6,7 +6,7 @@ Shapes: B sequences, T positions.
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, final
 
@@ -16,7 +16,7 @@ from tasks.core.bounds import Bound
 from tasks.core.contract import Contract
 from tasks.core.rng import digest, stream
 from tasks.core.splits import check_split
-from tasks.settings import check_types, require
+from tasks.settings import check_types, default_of, require
 
 __all__ = ["PADDING", "Batch", "Bound", "Task"]
 
@@ -26,7 +26,7 @@ class Task(Contract):
     """A synthetic language for a model to learn.
 
     A subclass is a frozen dataclass. It sets the class variables, defines `vocab_size`, `length`, `word` and `draw`, checks its
-    settings in `check`, and states what is known of its optimum (`floor`, `chance`, `optimum`).
+    settings in `check`, and states what is known of its optimal predictor (`floor`, `chance`, `optimum`).
     """
 
     @final
@@ -38,13 +38,13 @@ class Task(Contract):
 
     @final
     def batch(self, seed: int, index: int, size: int, split: str = "train") -> Batch:
-        """Draw sequences of a split; a pure function: same arguments, same bits, on any machine, in any order.
+        """Draw sequences of a split. The same arguments give the same bits, on any machine and in any order of calls.
 
         Args:
             seed: The experiment's seed, 0 or more.
             index: Number of the batch in the stream, 0 or more.
-            size: B, sequences, 1 or more.
-            split: `train`, `validation` or `test`. They never share an instance.
+            size: B, the number of sequences, 1 or more.
+            split: `train`, `validation` or `test`, which never share an instance.
 
         Raises:
             TaskError: For a wrong argument, or settings with too few instances for the split.
@@ -55,7 +55,7 @@ class Task(Contract):
         return self.draw(rng, size, split) if self.splits_itself else division.batch_of_split(self, rng, size, split)
 
     def variants(self) -> dict[str, Task]:
-        """Return other settings at which a trained model is evaluated too (unseen distances, more operations), by name.
+        """Return further tasks on which a trained model is evaluated, by name, such as longer distances or more operations.
 
         Each has this task's vocabulary and roles.
         """
@@ -64,7 +64,7 @@ class Task(Contract):
     # --- lines of text -------------------------------------------------------------------------------------------
 
     def format(self, row: Batch) -> str:
-        """Write one instance as one line of text, which `parse` reads back, mistakes included.
+        """Write one instance, with any mistakes in it, as one line of text: the inverse of `parse`.
 
         Args:
             row: A batch of one sequence, as `batch.row(3)`.
@@ -72,7 +72,7 @@ class Task(Contract):
         return text.write(self, row)
 
     def parse(self, line: str) -> Batch:
-        """Read the instance that a line states: the inverse of `format`.
+        """Read an instance from its line of text: the inverse of `format`.
 
         Returns:
             A batch of one sequence, with the roles that `draw` would give it.
@@ -84,7 +84,7 @@ class Task(Contract):
 
     @final
     def show(self, batch: Batch, row: int = 0) -> list[tuple[str, str]]:
-        """Return one instance for people: (word, role) of each position, without padding."""
+        """Return one instance as people read it: (word, role) of each position, without padding."""
         pairs = zip(batch.tokens[row].tolist(), batch.roles[row].tolist(), strict=True)
         return [(self.word(token), self.roles[role]) for token, role in pairs if role != 0]
 
@@ -93,7 +93,7 @@ class Task(Contract):
     @final
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings by name, nested tasks as their own settings with their `name`."""
+        """The settings by name; a nested task stands as its own settings with its `name`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {key: value.description if isinstance(value, Task) else value for key, value in values.items()}
 
@@ -101,29 +101,26 @@ class Task(Contract):
     @property
     def changed_settings(self) -> dict[str, Any]:
         """The settings that are not at their defaults."""
-        defaults = {
-            field.name: field.default_factory() if field.default_factory is not MISSING else field.default
-            for field in fields(self)
-        }
+        defaults = {field.name: default_of(field) for field in fields(self)}
         return {name: value for name, value in self.settings.items() if getattr(self, name) != defaults[name]}
 
     @final
     @property
     def description(self) -> dict[str, Any]:
-        """The settings, and under `name` how the task is found: `tasks.from_description` reads it back.
+        """The settings, and under `name` the name by which `tasks.from_description` finds the task.
 
-        That is the name of a task of this package, and `module:Class` of any other, which is found without being installed.
+        A task of another package has the name `module:Class`, by which it is found even if it is not installed.
         """
         kind = type(self)
         ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
         return {"name": self.name if ours else f"{kind.__module__}:{kind.__qualname__}", **self.settings}
 
     def drawn_from(self) -> dict[str, Any]:
-        """Return all that an instance depends on, for JSON: the settings but `loss_on`, nested tasks by their fingerprint."""
+        """Return all that instances depend on, for JSON: the settings but `loss_on`, and a nested task as its fingerprint."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "loss_on"}
         return {key: value.fingerprint if isinstance(value, Task) else value for key, value in values.items()}
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change with anything that changes an instance (`drawn_from`)."""
+        """16 hexadecimal digits, a hash of the name and of all that instances depend on (`drawn_from`)."""
         return f"{digest(self.name, json.dumps(self.drawn_from(), sort_keys=True)):016x}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PADDING = "-"
-"""The role, number 0 in every task, of positions that are never a target."""
+"""The role of positions that are never a target; it is number 0 in every task."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,8 +19,8 @@ class Batch:
     Attributes:
         tokens: (B, T) int64, ids below the task's `vocab_size`.
         roles: (B, T) int8, the role of each position as a target: an index into the task's `roles`.
-        scored: (B, T) bool, whether the token at each position counts as a target in training.
-        answer: (B, 2) int64, where the answer begins and ends (exclusive), after the prompt; (0, 0) without an answer.
+        scored: (B, T) bool, whether the token at each position is a target in training.
+        answer: (B, 2) int64, positions of the first token of the answer and after its last; (0, 0) without an answer.
     """
 
     tokens: NDArray[np.int64]
@@ -32,7 +32,7 @@ class Batch:
         return len(self.tokens)
 
     def row(self, index: int) -> Batch:
-        """Return the batch of this one sequence."""
+        """Return a batch of one sequence."""
         return Batch(**{field.name: getattr(self, field.name)[index : index + 1] for field in fields(Batch)})
 
 

@@ -41,14 +41,17 @@ class Bounds:
         return None
 
     def plateaus(self, role: str) -> Mapping[str, float]:
-        """Return accuracies of the best guesses on a role that use a part of the context, by a phrase for figures.
+        """Return the accuracies on a role of the best guesses that use a part of the context, by a label for figures.
 
-        Training rests at such a plateau before the rest of the context is used. Empty where none is known.
+        Training stays at such a plateau until the model uses the rest of the context. Empty where none is known.
         """
         return {}
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Compute the loss in nats of the optimal predictor on each token given those before it.
+
+        Args:
+            tokens: (B, T) ids.
 
         Returns:
             (B, T), at position 0 the loss of the first token without context; None where it cannot be computed.
@@ -60,7 +63,7 @@ class Bounds:
         return None
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        """List all `instances`, (K, columns), where they are few: then the splits divide them exactly, not by a hash."""
+        """List all `instances`, (K, columns), where they are few, so that the splits divide them exactly and not by a hash."""
         return None
 
     def strata(self) -> tuple[Stratum, ...]:
@@ -79,5 +82,5 @@ class Bounds:
         return None
 
     def facts(self) -> dict[str, int]:
-        """Return further counts for a data report, such as the texts that are left out because they are too long."""
+        """Return further counts for a data report, such as the number of texts that are too long."""
         return {}

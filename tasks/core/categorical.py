@@ -1,4 +1,4 @@
-"""Many categorical distributions at once, and Markov chains. Shapes: R distributions over V outcomes, B draws.
+"""Draw from many categorical distributions at a time, and from Markov chains. Shapes: R distributions over V outcomes, B draws.
 
 There are two ways to draw. `draw_by_steps` needs almost no preparation and V comparisons a draw: use it for few outcomes, or
 for distributions that serve one batch. `build_aliases` takes V passes; `draw_by_aliases` then draws in constant time.
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Aliases = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""The two tables that `build_aliases` returns."""
 
 
 def cumulative_steps(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,10 +36,10 @@ def draw_by_steps(
 
 
 def quantise(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round distributions to multiples of 2^-32 with the sum 1 exactly.
+    """Round distributions to multiples of 2^-32 whose sum is exactly 1.
 
-    Otherwise a machine that computes a probability differently in the last bit could change which of two equal columns
-    `build_aliases` fills first, and with it many draws.
+    Without it a machine that computes a probability differently in the last bit could fill another of two equal columns first
+    in `build_aliases`, and with it change many draws.
     """
     units_RV = np.rint(chances_RV * 2.0**32)
     largest_R1 = units_RV.argmax(axis=1)[:, None]
@@ -56,7 +57,7 @@ def build_aliases(chances_RV: NDArray[np.float64]) -> Aliases:
     """
     rows, columns = chances_RV.shape
     row_R = np.arange(rows)
-    load_RV = chances_RV * columns  # of every column; in the end each holds 1
+    load_RV = chances_RV * columns  # of each column; 1 in the end
     own_RV = np.ones(chances_RV.shape)
     outcomes_RV2 = np.tile(np.arange(columns)[:, None], (rows, 1, 2))
     for _ in range(columns - 1):  # the fullest column fills the emptiest
@@ -95,6 +96,6 @@ def entropies(chances_RV: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def find_modes(chances_BTV: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the likeliest outcome of each distribution, (B, T); -1 where several are equally likely, or they are nan."""
+    """Return the likeliest outcome of each distribution, (B, T); -1 where several are equally likely or values are nan."""
     second, first = np.moveaxis(np.partition(np.nan_to_num(chances_BTV), [-2, -1], axis=2)[:, :, -2:], 2, 0)
     return np.where(first - second > 1e-6, chances_BTV.argmax(axis=2), -1)

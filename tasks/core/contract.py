@@ -1,4 +1,4 @@
-"""The contract of a task: everything that a task defines. `Task` (in `base.py`) adds what follows from it.
+"""The contract of a task: everything that a task can define. `Task` (in `base.py`) adds what follows from it.
 
 Shapes: B sequences, T positions.
 """
@@ -23,28 +23,28 @@ from tasks.errors import TaskError, nearest
 
 @dataclass(frozen=True, kw_only=True)
 class Contract(Bounds, Insight, TaskMetrics, ABC):
-    """The settings, vocabulary, roles, instances and answers of a task."""
+    """The settings, vocabulary, roles, instances and answers that a task defines."""
 
     name: ClassVar[str]
-    """The name that finds the task."""
+    """The name by which the task is found."""
     summary: ClassVar[str]
     """One line: what the task asks of a model."""
     source: ClassVar[str]
-    """Where the task comes from."""
+    """The paper that the task comes from."""
     role_labels: ClassVar[Mapping[str, str]] = {}
-    """Names of roles in figures, by role: a noun phrase of at most 40 characters, as `copied segment`.
+    """The label of each role in figures, by role: a noun phrase of at most 40 characters, as `copied segment`.
 
-    A key `carry_#` names all roles `carry_<number>`; `#` in its label becomes the number.
+    A key `carry_#` stands for all roles `carry_<number>`; `#` in its label becomes the number.
     """
 
     loss_on: Literal["all", "answer"] = "all"
-    """Which targets train: all that have a role, or only those of the answer."""
+    """Targets that train: `all` that have a role, or only those of the `answer`."""
 
     def check(self) -> None:
-        """Reject settings out of range, naming setting, value and range (TaskError)."""
+        """Reject settings out of range with a TaskError that names setting, value and range."""
 
     def check_files(self) -> None:
-        """Reject files named by settings that cannot be used (TaskError). Called by `tasks.get`, not at construction."""
+        """Reject unusable files that settings name, with a TaskError: called by `tasks.get`, not at construction."""
 
     # --- what a task is ------------------------------------------------------------------------------------------
 
@@ -53,29 +53,29 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
     def headline(self) -> str:
         """The metric whose curve shows whether the task is learnt.
 
-        `accuracy/<role>` or `loss/<role>` (of the next-token head), `exact` or `first` (of an answer), a name that `compare`
-        returns, `sampled/<name>` or `forced/<name>` (`judge`). This property and those below are plain class variables where
-        they do not depend on settings.
+        One of `accuracy/<role>` and `loss/<role>` (of the next-token head), `exact` and `first` (of an answer), a name that
+        `compare` returns, and `sampled/<name>` and `forced/<name>` with a name that `judge` returns. In a task this property
+        and those below are class variables where they do not depend on settings.
         """
 
     @property
     def has_answer(self) -> bool:
-        """Whether an instance is a prompt and its answer."""
+        """Whether an instance consists of a prompt and its answer."""
         return False
 
     @property
     def longest_answer(self) -> int:
-        """Most tokens of an answer, or a bound: by default the whole sequence; 0 without answers."""
+        """Most tokens of an answer, or an upper bound: by default the whole sequence; 0 without answers."""
         return self.length if self.has_answer else 0
 
     @property
     def determined(self) -> bool:
-        """Whether the prompt determines the answer. Where not, `solve` raises and whole answers are not scored."""
+        """Whether the prompt determines the answer; otherwise `solve` raises and whole answers are not scored."""
         return True
 
     @property
     def splits_itself(self) -> bool:
-        """Whether `draw` returns sequences of the right split only, because the task divides its instances exactly."""
+        """Whether `draw` returns sequences of the right split alone, because the task divides its instances itself."""
         return False
 
     @property
@@ -90,7 +90,7 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
 
     @property
     def classes(self) -> NDArray[np.int64] | None:
-        """(V,) a class of each token id, numbered from 0, such as digits and operators; None without classes."""
+        """The class of each token id, (V,) int64 numbered from 0, such as digits and operators; None without classes."""
         return None
 
     @property
@@ -103,13 +103,13 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
         """Return a token id as people read it."""
 
     def encode(self, words: str) -> NDArray[np.int64]:
-        """Return the ids of words with blanks between: the inverse of `word`.
+        """Return the ids of words that are separated by blanks: the inverse of `word`.
 
         Returns:
             (T,) int64.
 
         Raises:
-            TaskError: If a word is none of the vocabulary; the message has the nearest.
+            TaskError: If a word is not in the vocabulary; the message suggests the nearest.
         """
         ids = {self.word(token): token for token in range(self.vocab_size)}
         for word in words.split():
@@ -123,28 +123,28 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         """Draw `size` independent sequences from the task's distribution, without a Python loop over them.
 
-        Sequences of another split are rejected afterwards; `split` matters only to a task whose distribution differs by split.
+        Sequences of other splits are rejected afterwards, so `split` matters only to a task whose distribution depends on it.
         """
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """Return the canonical form of each sequence, (B, K): equal forms are the same instance and share a split."""
+        """Return the canonical form of each sequence, (B, K): sequences with equal forms are one instance and share a split."""
         return tokens
 
     def repeats(self) -> tuple[int, int] | None:
-        """Return the shortest and longest distance, tokens, at which a sequence repeats itself; None without such a rule.
+        """Return the shortest and longest distance, in tokens, at which a sequence repeats itself; None if it does not.
 
         Attention heads are probed at a distance in the middle of these: see `lab.interp.attention_scores.probe_period`.
         """
         return None
 
     def artifacts(self) -> dict[str, str]:
-        """Return files that a run's folder needs to explain itself, such as a tokenizer: text by file name."""
+        """Return files to keep in a run's folder, such as a tokenizer: their text by file name."""
         return {}
 
     # --- answers -------------------------------------------------------------------------------------------------
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Compute the right answer's tokens without a model: the task's oracle.
+        """Compute the right answer's tokens by the task's rule, without a model.
 
         Args:
             prompt: (P,) ids, all tokens before the answer.
@@ -153,7 +153,7 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
             (A,) int64.
 
         Raises:
-            TaskError: If there is no determined answer, or the task could not draw the prompt.
+            TaskError: If no answer is determined, or the task could not draw the prompt.
         """
         raise TaskError(f"{self.name} has no determined answer to solve for")
 
@@ -168,15 +168,15 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
             raise TaskError(f"{self.name}: a token must be between 0 and {self.vocab_size - 1}, not {token}")
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
-        """Return given tokens with the roles and answers that `draw` gives them.
+        """Return tokens with the roles and answers that `draw` would give them.
 
-        A task that overrides this writes and reads its sequences as token ids alone; otherwise a line states the roles.
+        The lines of text of a task that defines this are token ids alone; those of other tasks also state the roles.
 
         Args:
             tokens: (B, T) ids.
 
         Raises:
-            TaskError: If the task could not draw a sequence; the message states what would be right.
+            TaskError: If the task could not draw a sequence; the message states the right tokens.
         """
         raise TaskError(f"{self.name}: tokens alone do not determine roles")
 
@@ -195,10 +195,10 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
 
     @classmethod
     def role_label(cls, role: str) -> str:
-        """Return the name of a role in figures; without one in `role_labels`, the role's words.
+        """Return the label of a role in figures: that in `role_labels`, else the words of the role's name.
 
         Args:
-            role: A role, with `/k` behind it for the k-th symbol of a spelled token; or `all`.
+            role: A role, with `/k` after it for the k-th symbol of a spelled token; or `all`.
         """
         if role == "all":
             return "all scored tokens"
@@ -218,8 +218,8 @@ class Contract(Bounds, Insight, TaskMetrics, ABC):
 
         Args:
             tokens: (B, T) ids.
-            roles: (B, T) indices into `roles`.
-            answer: (B, 2) begin and end of the answers; None if there are none.
+            roles: (B, T) indices into the task's `roles`.
+            answer: (B, 2) as in `Batch`; None if there are no answers.
         """
         answer = np.zeros((len(tokens), 2), dtype=np.int64) if answer is None else answer
         scored = roles != 0

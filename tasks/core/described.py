@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tasks.core.base import Task
+from tasks.settings import default_of
 
 
 class DescribedSetting(NamedTuple):
@@ -21,9 +22,9 @@ class DescribedSetting(NamedTuple):
 
     Attributes:
         name: Its name.
-        default: Its default value; None if there is none.
-        allowed: Allowed values in words: a range where the source states it, else the type.
-        meaning: The first sentence of the text below the field; empty if there is none.
+        default: Its default value; None if it has none.
+        allowed: The allowed values in words: a range where the source states it, else the type.
+        meaning: The first sentence of the text below the field; empty without one.
     """
 
     name: str
@@ -45,7 +46,7 @@ def describe_settings(kind: type[Task]) -> list[DescribedSetting]:
             ranges.setdefault(setting.removeprefix(f"{kind.name}."), []).append(allowed)
     described = []
     for field in fields(kind):
-        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        default = default_of(field)
         allowed = _choices(hints[field.name]) or " and ".join(ranges.get(field.name, [])) or _type(hints[field.name])
         meaning = " ".join(meanings.get(field.name, "").split()).partition(". ")[0].rstrip(".")
         described.append(DescribedSetting(field.name, None if default is MISSING else default, allowed, meaning))
@@ -116,7 +117,7 @@ def _type(hint: Any) -> str:
     options = [each for each in typing.get_args(hint) if each is not type(None)]
     if typing.get_origin(hint) is tuple:
         return "a list" if Ellipsis in options else f"a list of {len(options)}"
-    if len(options) == 1:  # or None
+    if len(options) == 1:  # this type, or None
         return f"{_type(options[0])}, or null"
     return _TYPES.get(hint, "")
 

@@ -29,8 +29,8 @@ def check_instances(task: Contract) -> None:
         blocks = [("all", len(every))]
     for name, size in blocks:
         if size < len(SPLITS):
-            each = f"{size} equally likely instances, fewer than one for each of the {len(SPLITS)} splits"
-            raise TaskError(f"{task.name}: these settings have too few instances: the stratum {name!r} has {each}")
+            few = f"{size} equally likely instances, fewer than one for each of the {len(SPLITS)} splits"
+            raise TaskError(f"{task.name}: these settings have too few instances: the stratum {name!r} has {few}")
 
 
 def batch_of_split(task: Contract, rng: np.random.Generator, size: int, split: str) -> Batch:
@@ -72,18 +72,19 @@ def instances_by_split(task: Contract, stratum: Stratum) -> tuple[tuple[int, ...
     Returns:
         The counts, and whether they are `exact`, or `about` where a hash divides some of them; None if they are unknown.
     """
-    every, counted = task.every_instance(), task.instance_count()
     if stratum.split is not None:
         return stratum.split, "exact"
+    every = task.every_instance()
     if every is not None:
         return tuple(np.bincount(split_of_space(task)(every), minlength=len(SPLITS)).tolist()), "exact"
     if stratum.blocks:
         parts = [[number * part for part in strata.split_sizes(size)] for size, number in stratum.blocks]
         exact = all(strata.ranked_size(size) for size, _ in stratum.blocks)
         return tuple(map(sum, zip(*parts, strict=True))), "exact" if exact else "about"
-    if counted is None or counted[1] != "exact" or len(task.strata()) > 1:
+    counted = task.instance_count()
+    if counted is None or counted.kind != "exact" or len(task.strata()) > 1:
         return None
-    return strata.split_sizes(counted[0]), "about"
+    return strata.split_sizes(counted.value), "about"
 
 
 def _split_of(task: Contract, tokens: NDArray[np.int64], ranks: Ranks | None) -> NDArray[np.int8]:

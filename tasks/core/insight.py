@@ -1,6 +1,6 @@
-"""What a task knows about its sequences beyond tokens and roles: the questions that instruments ask of it.
+"""The part of a task's contract that answers instruments: contrasts, latents, exact distributions and consistency.
 
-Every method returns None, or nothing, where a task does not know. Shapes: B sequences, T positions, V vocabulary.
+Every method returns None or an empty mapping where a task has no answer. Shapes: B sequences, T positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tasks.core.splits import hash_instances
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Contrast:
-    """Sequences in which one cause is changed, and with it the answer: C of the B sequences of a batch.
+    """C of the B sequences of a batch, with one token changed that decides a later one.
 
     Attributes:
-        sequence: (C,) int64, the number of each original in the batch, in increasing order. Left out are sequences in which no
-            change of one token does it.
-        tokens: (C, T) int64, the changed sequences; the task could draw each of them, in any split.
-        changed: (C,) int64, the position at which they differ from the originals; before `answer` they differ nowhere else.
-        answer: (C,) int64, the position of the token that the cause decides: it differs from the original's.
+        sequence: (C,) int64, the number of each original in the batch, in increasing order. Sequences in which no change of one
+            token decides another are left out.
+        tokens: (C, T) int64, the changed sequences; the task could draw each of them, though perhaps for another split.
+        changed: (C,) int64, the position of the changed token, the only difference from the originals before `answer`.
+        answer: (C,) int64, the position of the token that the change decides, which differs from the original's.
     """
 
     sequence: NDArray[np.int64]
@@ -34,10 +34,10 @@ class Contrast:
 
 
 class Insight:
-    """Contrasts, latent quantities, exact distributions and consistency of a task's sequences."""
+    """Questions that instruments ask about a task's sequences."""
 
     def contrast(self, batch: Batch) -> Contrast | None:
-        """Change one cause in each sequence: a function of the sequence alone.
+        """Change one token in each sequence, and the tokens that follow from it: a function of the sequence alone.
 
         Args:
             batch: B sequences.
@@ -45,25 +45,26 @@ class Insight:
         return None
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """Return quantities that a model could compute, by name: each at t is a function of tokens up to t alone.
+        """Return quantities that a model could compute, by name: each at position t is a function of the tokens up to t.
 
         Args:
-            batch: B sequences, of which only the tokens count. After a prefix that the task could draw, any tokens may follow.
+            batch: B sequences, of which only the tokens matter. Any tokens may follow a prefix that the task could draw.
 
         Returns:
-            Classes (B, T) int64, numbered from 0, -1 where the prefix does not determine one yet; or vectors (B, T, K) float64,
-            nan where it does not. Their names are short noun phrases.
+            Classes (B, T) int64, numbered from 0, and -1 where the prefix does not determine one yet; or vectors (B, T, K)
+            float64, and nan where it does not. Their names are short noun phrases.
         """
         return {}
 
     def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Return the role of each token of any sequences, right or wrong, such as those that a model has written.
+        """Return the role of each token of any sequences, right or wrong, such as those that a model wrote.
 
         Args:
             tokens: (B, T) ids.
 
         Returns:
-            (B, T) int64, as `draw` gives them to sequences that the task could draw. None where tokens do not determine roles.
+            (B, T) int64; sequences that the task could draw have the roles that `draw` gives them. None where tokens do not
+            determine roles.
         """
         return None
 
@@ -83,7 +84,7 @@ class Insight:
 
         Args:
             batch: B sequences, of which only the tokens up to `position` count.
-            position: Of the last token that is given, from 0 to T - 3.
+            position: Position of the last given token, from 0 to T - 3.
 
         Returns:
             (B, V, V): probability that the tokens at `position` + 1 and + 2 are x and y. None where the task does not know it
@@ -102,12 +103,12 @@ class Insight:
         return joint_BVV
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-        """Return whether each token of the answers is right after its own prefix, whatever mistakes the prefix has.
+        """Return whether each token of the answers is right given its prefix, including any mistakes in the prefix.
 
-        After a wrong choice, its consequences are consistent though none of them is the right answer.
+        After a wrong choice, its consequences are consistent, though none of them is in the right answer.
 
         Args:
-            tokens: (B, T) ids, with right prompts and any answers.
+            tokens: (B, T) ids, right prompts with any answers.
 
         Returns:
             (B, T) bool; True outside the answers.
@@ -116,12 +117,12 @@ class Insight:
 
 
 def choose(tokens: NDArray[np.int64], allowed: NDArray[np.bool_], key: int = 0) -> NDArray[np.int64]:
-    """Choose one of the allowed options for each sequence: a fixed function of the sequence that looks random.
+    """Choose one of the allowed options for each sequence by a hash of the sequence.
 
     Args:
         tokens: (B, T) ids.
-        allowed: (B, K), at least one of the options of each sequence.
-        key: Selects one of a family of functions.
+        allowed: (B, K) bool, whether each option is allowed; at least one is for each sequence.
+        key: Selects one of a family of hashes.
 
     Returns:
         (B,) int64, indices below K.

@@ -32,11 +32,13 @@ TASKS: dict[str, str] = {
     "satisfiability": "tasks.satisfiability:Satisfiability",
     "spelled": "tasks.spelled:Spelled",
 }
+"""`module:Class` of each task of this package, by name."""
 ENTRY_POINTS = "mtp_lab.tasks"
+"""The group of entry points in which installed packages name their tasks."""
 
 
 def names() -> list[str]:
-    """List every task that has a name: ours, then those of installed packages."""
+    """List the names of all tasks: those of this package, then those of installed packages."""
     return [*TASKS, *sorted(point.name for point in entry_points(group=ENTRY_POINTS) if point.name not in TASKS)]
 
 
@@ -47,7 +49,7 @@ def find(name: str) -> type[Task]:
         name: One of `names()`, or `module:Class` of a task outside this package.
 
     Raises:
-        TaskError: If there is none, or it is not a task.
+        TaskError: If there is no such class, or it is not a task.
     """
     if name in TASKS:
         return _load(TASKS[name])
@@ -60,7 +62,7 @@ def find(name: str) -> type[Task]:
 
 
 def get(name: str, /, **settings: Any) -> Task:
-    """Build a task with these settings and defaults for the others.
+    """Build a task with the given settings, and defaults for the others.
 
     Raises:
         TaskError: For an unknown task or setting, or a value that the task rejects.
@@ -69,14 +71,14 @@ def get(name: str, /, **settings: Any) -> Task:
 
 
 def from_description(description: object, *, check_files: bool = True) -> Task:
-    """Build the task that a description states.
+    """Build a task from its description.
 
     Args:
-        description: `Task.description` (its `name` and settings), a name alone, or a task, which is returned as it is.
+        description: A `Task.description` (a `name` and settings), a name alone, or a task, which is returned as it is.
         check_files: Whether files that settings name, such as a corpus, must exist and be usable.
 
     Raises:
-        TaskError: As `get`, or if it is no description.
+        TaskError: As `get`, or if this is not a description.
     """
     if isinstance(description, Task):
         return description
@@ -103,12 +105,13 @@ def from_description(description: object, *, check_files: bool = True) -> Task:
 
 
 def _task_settings(kind: type[Task]) -> set[str]:
-    """Settings that are themselves tasks."""
+    """Return the names of the settings that are tasks themselves."""
     hints = typing.get_type_hints(kind)
     return {field.name for field in fields(kind) if isinstance(hint := hints[field.name], type) and issubclass(hint, Task)}
 
 
 def _load(path: str) -> type[Task]:
+    """Import a task by its path `module:Class`."""
     module, _, attribute = path.partition(":")
     try:
         kind = attrgetter(attribute)(importlib.import_module(module))  # a class can be within another

@@ -1,7 +1,7 @@
-"""Counter-based random streams: every batch is a pure function of its name.
+"""Counter-based random streams: a batch depends on its label, seed and index alone.
 
-A stream is Philox, keyed by a label (task, settings and split) and the seed. The batch's index is the highest word of
-its counter and drawing moves the lowest, so two batches never share a draw, as they would with `seed + index`.
+A stream is a Philox generator, keyed by a label (task, settings and split) and the seed. The batch's index is the highest word
+of the counter and drawing moves the lowest, so that two batches never share a draw, as they could with the seed `seed + index`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from tasks.settings import require
 
 LARGEST_WORD = (1 << 64) - 1
+"""The largest unsigned integer of 64 bits."""
 
 
 def digest(*values: object) -> int:
-    """Return a 64-bit number that depends on every value and is the same on every machine and in every process."""
+    """Return a 64-bit hash of the values, which is the same on every machine and in every process."""
     text = "\x1f".join(str(value) for value in values)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
@@ -26,7 +27,7 @@ def stream(label: str, *, seed: int, index: int) -> np.random.Generator:
     """Return the generator of one batch.
 
     Args:
-        label: What is drawn: the task, its settings and the split. Different labels never share a draw.
+        label: States what is drawn: the task, its settings and the split. Different labels never share a draw.
         seed: The experiment's seed, 0 or more.
         index: Number of the batch, 0 or more.
 

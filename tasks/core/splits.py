@@ -1,4 +1,4 @@
-"""Keyed splits: train, validation and test never share an instance, because the instance alone says which split it is in.
+"""Keyed splits: train, validation and test never share an instance, because the instance alone determines its split.
 
 Shapes: B sequences, K integers of an instance's canonical form.
 """
@@ -17,21 +17,21 @@ from tasks.errors import TaskError
 
 SPLITS = ("train", "validation", "test")
 SLOTS = 16
-"""An instance's hash falls into one of these slots: 14 for training, one for validation, one for test."""
+"""Slots of an instance's hash: 14 for training, one for validation, one for test."""
 _VALIDATION, _TEST = SLOTS - 2, SLOTS - 1
 
 MOST_LISTED = 20_000
-"""Most instances of a task that are listed, so that the splits divide them exactly."""
+"""Most instances that a task lists, so that the splits divide them exactly."""
 
 Array = NDArray[Any]
 """Any array of a batch."""
 
 
 def check_split(split: str) -> None:
-    """Reject a split that does not exist.
+    """Reject an unknown split.
 
     Raises:
-        TaskError: For anything that is not one of `SPLITS`.
+        TaskError: If it is not one of `SPLITS`.
     """
     if split not in SPLITS:
         raise TaskError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
@@ -39,23 +39,23 @@ def check_split(split: str) -> None:
 
 @lru_cache(maxsize=64)
 def _factors(columns: int, key: int) -> NDArray[np.uint64]:
-    """An odd random factor for each column of a hash."""
+    """Draw an odd factor for each column of a hash, (columns,) uint64."""
     rng = np.random.Generator(np.random.Philox(key=[digest("hash", columns), key]))
     return rng.integers(0, LARGEST_WORD, columns, dtype=np.uint64, endpoint=True) | np.uint64(1)
 
 
 def hash_instances(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.uint64]:
-    """Compute a keyed 64-bit hash of every row, the same on every machine.
+    """Compute a keyed 64-bit hash of each instance, the same on every machine.
 
     Args:
-        instances: (B, K) integers, a canonical form of each instance.
+        instances: (B, K) integers, the canonical form of each instance.
         key: Selects one of a family of hashes.
 
     Returns:
         (B,) uint64.
     """
     factors = _factors(instances.shape[1], key)
-    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
+    with np.errstate(over="ignore"):  # arithmetic is modulo 2**64
         mixed = (instances.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)) * factors
         word: NDArray[np.uint64] = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -64,15 +64,15 @@ def hash_instances(instances: NDArray[np.integer], key: int = 0) -> NDArray[np.u
 
 
 def fingerprint_rows(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Compute two 64-bit fingerprints of every row, independent of trailing zeros: for instances of different lengths.
+    """Compute two 64-bit fingerprints of each row of codes that ignore trailing zeros, for instances of different lengths.
 
-    Two instances with the same fingerprints would share a split, which does no harm.
+    Two instances with the same fingerprints would be in the same split, which does no harm.
 
     Args:
         codes: (B, K) integers.
 
     Returns:
-        (B, 2) uint64: sums of code j times the j-th power of a fixed odd base, modulo 2**64.
+        (B, 2) uint64, the sums of code j times the j-th power of a fixed odd base, modulo 2**64.
     """
     bases = np.array([[0x9E3779B97F4A7C15], [0xD1342543DE82EF95]], dtype=np.uint64)
     powers = np.cumprod(np.broadcast_to(bases, (2, codes.shape[1])), axis=1)
@@ -80,10 +80,10 @@ def fingerprint_rows(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def split_of(instances: NDArray[np.integer]) -> NDArray[np.int8]:
-    """Return the split of each instance by its keyed hash: a property of the instance alone, independent of settings.
+    """Return the split of each instance by its keyed hash, independent of a task's settings.
 
     Args:
-        instances: (B, K) integers, a canonical form of each instance.
+        instances: (B, K) integers, the canonical form of each instance.
 
     Returns:
         (B,) int8, indices into `SPLITS`.
@@ -97,10 +97,10 @@ SplitOf = Callable[[NDArray[np.integer]], NDArray[np.int8]]
 
 
 def divide_exactly(every: NDArray[np.integer]) -> SplitOf:
-    """Build a `split_of` for few instances that gives each split its exact share, and at least one instance.
+    """Build a `split_of` for few instances, in which each split has its exact share and at least one instance.
 
     Args:
-        every: (K, columns) all instances in canonical form, once each, in any order; at least 3.
+        every: (K, columns) all instances in canonical form, each once, in any order; at least 3.
     """
     words = np.sort(hash_instances(every))
     other = max(1, round(len(words) / SLOTS))
@@ -110,15 +110,15 @@ def divide_exactly(every: NDArray[np.integer]) -> SplitOf:
 
 
 class Space(Protocol):
-    """Anything that has instances."""
+    """A task, as far as the division of its instances needs it."""
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        """List all of them in canonical form, (K, columns), where they are few."""
+        """List all instances in canonical form, (K, columns), where they are few."""
 
 
 @lru_cache(maxsize=64)
 def split_of_space(space: Space) -> SplitOf:
-    """Return the function that divides instances: exactly where they are few, else by a hash."""
+    """Return the function that finds the split of instances: by an exact division where they are few, else by a hash."""
     every = space.every_instance()
     return split_of if every is None else divide_exactly(every)
 
@@ -130,13 +130,13 @@ def draw_in_split(
     split: str,
     share: float,
 ) -> tuple[Array, ...]:
-    """Draw sequences and keep those of the split, until there are `size`.
+    """Draw sequences and keep some of them, until there are `size`.
 
     Args:
-        draw: Draws a number of sequences: arrays with the same first dimension.
-        kept: Selects the drawn sequences to keep.
-        size: Number of sequences.
-        split: One of `SPLITS`.
+        draw: Draws the given number of sequences, as arrays with the same first dimension.
+        kept: Returns which of the drawn sequences to keep.
+        size: Number of sequences to return.
+        split: One of `SPLITS`, for the message.
         share: Expected share of the drawn sequences that are kept.
 
     Raises:
@@ -159,8 +159,8 @@ def partition(instances: int, shares: tuple[float, float, float], *, key: str) -
 
     Args:
         instances: Number of instances.
-        shares: Of train, validation and test; their sum is 1.
-        key: Name of the instances, so that different tasks are divided differently.
+        shares: Shares of train, validation and test, whose sum is 1.
+        key: Key of the random division, so that different tasks are divided differently.
 
     Returns:
         (instances,) int8, indices into `SPLITS`.

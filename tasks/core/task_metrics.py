@@ -1,4 +1,4 @@
-"""The part of a task's contract that measures more than losses, always of the next-token head.
+"""The part of a task's contract that measures the next-token head by more than its losses.
 
 Shapes: B sequences, T positions, V vocabulary.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class TaskMetrics:
-    """Metrics that a task defines: of a model's distribution, and of sequences that it samples. By default none."""
+    """Metrics of a model's distribution and of sequences that it samples; by default none."""
 
     @property
     def compares(self) -> bool:
@@ -25,17 +25,17 @@ class TaskMetrics:
             log_probs: (B, T, V) float32, natural logarithms; entry t is the prediction of token t + 1.
 
         Returns:
-            Values by name, as `kl/bigram`; names that begin with `loss/` or `accuracy/` are taken.
+            Values by name, as `kl/bigram`; no name may begin with `loss/` or `accuracy/`.
         """
         return {}
 
     @property
     def sampled_from(self) -> int | None:
-        """The position from which sequences are sampled and then judged, given the tokens before it; None: never."""
+        """The first position to sample, given the tokens before it; None if no sequences are sampled and judged."""
         return None
 
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """Compute metrics of sampled sequences by name: `valid` becomes `sampled/valid`.
+        """Compute metrics of sampled sequences by name; `valid` becomes the metric `sampled/valid`.
 
         Args:
             tokens: (B, T) ids; those before `sampled_from` come from the data, the others were sampled at temperature 1.
@@ -43,13 +43,13 @@ class TaskMetrics:
         return {}
 
     def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Return tokens to impose on the next position while sampling, to test what happens after the right hard choices.
+        """Return tokens to impose at the next position, to sample sequences in which the hard choices are right.
 
         Args:
             prefix: (B, t) ids, t >= `sampled_from`.
 
         Returns:
-            (B,) int64 ids, -1 where the model is free; None, at every prefix, if the task imposes nothing. A task that imposes
-            tokens is sampled a second time, and metrics of `judge` are then named `forced/<name>`.
+            (B,) int64 ids, -1 where the model's own token stays; None at every prefix if the task imposes nothing. If it
+            imposes tokens, sequences are sampled a second time, and the metrics of `judge` are then named `forced/<name>`.
         """
         return None

@@ -1,8 +1,7 @@
-"""Instances as lines of text: the default form of a task.
+"""Instances as lines of text, in the default form of a task.
 
-Where tokens alone determine roles and answer (`Task.label`), a line is the token ids. Otherwise it also states a role in
-brackets before the ids wherever the role changes, `=>` before the answer, and `<=` after an answer that does not end the
-sequence:
+Where tokens alone determine roles and answer (`Task.label`), a line is the token ids. Otherwise it also has the role in
+brackets wherever the role changes, `=>` before the answer, and `<=` after an answer that does not end the sequence:
 
     [bit] 0 1 1 0 => [parity] 0
 """
@@ -18,22 +17,23 @@ from tasks.errors import TaskError, shown
 from tasks.settings import number_below, require
 
 BEGIN, END = "=>", "<="
+"""Marks before and after an answer."""
 
 
 def with_newlines(text: str) -> str:
-    """Replace every line end, CRLF and CR as well, by a single newline."""
+    """Replace every line end, CRLF or CR, by a single newline."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_numbers(text: str, task: str, form: str, below: int, count: int | None = None) -> list[int]:
-    """Read numbers with commas between.
+    """Read numbers that are separated by commas.
 
     Args:
         text: The numbers.
-        task: The name of a task, for the message.
+        task: Name of the task, for the message.
         form: The expected form, for the message: `an edge u,v`.
-        below: The limit of each number.
-        count: How many there must be; None for any.
+        below: Upper limit of each number, excluded.
+        count: Expected number of numbers; None for any.
 
     Raises:
         TaskError: If the text has another form.
@@ -46,7 +46,7 @@ def read_numbers(text: str, task: str, form: str, below: int, count: int | None 
 
 
 def has_label(task: Contract) -> bool:
-    """Return whether tokens alone determine roles and answers: whether the task overrides `label`."""
+    """Return whether tokens alone determine roles and answers, so that the task defines `label`."""
     return type(task).label is not Contract.label
 
 
@@ -84,6 +84,7 @@ def read(task: Contract, line: str) -> Batch:
 
 
 def _read_token(task: Contract, word: str) -> int:
+    """Read a token id."""
     number = number_below(word, task.vocab_size)
     if number is None:
         raise TaskError(f"{task.name}: {shown(word)} is not a token id, a number below {task.vocab_size}")
@@ -91,7 +92,7 @@ def _read_token(task: Contract, word: str) -> int:
 
 
 def _read_roles(task: Contract, words: list[str]) -> tuple[NDArray[np.int8], NDArray[np.int64] | None]:
-    """Read roles (1, T) and answer (1, 2) from the words between the token ids."""
+    """Read roles (1, T) and answer (1, 2) from the words of a line."""
     roles: list[int] = []
     role, begin, end = 0, 0, task.length
     for word in words:
@@ -108,6 +109,7 @@ def _read_roles(task: Contract, words: list[str]) -> tuple[NDArray[np.int8], NDA
 
 
 def _check_answer(task: Contract, row: Batch) -> None:
+    """Reject a wrong answer, naming the right one."""
     begin, end = row.answer[0].tolist()
     right, stated = task.solve(row.tokens[0, :begin]), row.tokens[0, begin:end]
     if not np.array_equal(right, stated):

@@ -37,7 +37,7 @@ from tasks.polynomial.expressions import (
     operator_blocks,
 )
 from tasks.polynomial.reading import change_coefficient, read
-from tasks.settings import require
+from tasks.settings import is_prime, require
 
 OPERATOR, COEFFICIENT, PAUSE, END = 1, 2, 3, 4
 """Roles that do not depend on settings; answer_0 ... answer_{k-1} follow them."""
@@ -75,8 +75,7 @@ class Polynomial(Task):
     loss_on: Literal["all", "answer"] = "all"
 
     def check(self) -> None:
-        prime = self.p >= 2 and all(self.p % divisor for divisor in range(2, int(self.p**0.5) + 1))
-        require(prime and self.p < 2**15, "polynomial.p", self.p, "a prime below 32768")
+        require(self.p < 2**15 and is_prime(self.p), "polynomial.p", self.p, "a prime below 32768")
         require(1 <= self.k <= 64, "polynomial.k", self.k, "between 1 and 64")
         require(0 <= self.pause <= 1000, "polynomial.pause", self.pause, "between 0 and 1000")
         for setting, operations in (("operations", self.operations), ("test_operations", self.test_operations)):
