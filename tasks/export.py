@@ -1,7 +1,7 @@
-"""Test sets as files: write instances for other programs, and read theirs.
+"""Write instances to files for other programs, and read instances from their files.
 
-A file has one instance a line, either as its plain line of text (`Task.format`), or as a JSON object with that text under
-`line` and all that is needed to draw it again:
+A file has an instance on each line, either as plain text (`Task.format`), or as a JSON object with that text under `line` and
+all that is needed to draw the instance again:
 
     {"line": "41 + 7 = 48", "task": "modular", "settings": {...}, "split": "test", "seed": 0, "index": 12}
 
@@ -26,16 +26,16 @@ from tasks.errors import MismatchError, TaskError, shown
 from tasks.settings import require
 
 _TOO_LONG = re.compile(r"[0-9]{4000}")
-"""More digits than Python reads as a number (4300)."""
+"""Finds numbers that may have more digits than Python reads (4300)."""
 
 
 def export_lines(task: Task, split: str = "test", size: int = 2000, seed: int = 0) -> Iterator[str]:
     """Yield instances of a task as lines of JSON.
 
-    Each line is drawn separately, so a longer file begins with the lines of a shorter one.
+    Each instance is a batch of its own, so that a longer file begins with the lines of a shorter one.
 
     Args:
-        task: The task.
+        task: Draws the instances.
         split: `train`, `validation` or `test`.
         size: Number of instances, 1 or more.
         seed: Seed of the stream.
@@ -55,14 +55,14 @@ def export_lines(task: Task, split: str = "test", size: int = 2000, seed: int = 
 def read_file(path: Path | str, task: Task) -> Batch:
     """Read all instances of a file, in order.
 
-    A line of JSON may have other settings than the task, if length, roles and vocabulary are the same.
+    The settings of a line of JSON may differ from the task's if its length, roles and vocabulary are the same.
 
     Args:
-        path: Lines of text, or of JSON as `export_lines` writes them.
+        path: A file with lines of text, or of JSON as `export_lines` writes them.
         task: The task of the instances.
 
     Raises:
-        TaskError: If the file cannot be read, or for the first wrong line, with its number and error.
+        TaskError: If the file cannot be read, or a line is wrong; the message has the number of the first wrong line.
     """
     path = Path(path)
     try:
@@ -84,6 +84,7 @@ def read_file(path: Path | str, task: Task) -> Batch:
 
 
 def _read_line(line: str, task: Task) -> Batch:
+    """Read an instance from a line of text or of JSON."""
     if not line.strip():
         raise TaskError("is empty")
     if not line.lstrip().startswith("{"):
@@ -106,6 +107,7 @@ def _read_line(line: str, task: Task) -> Batch:
 
 
 def _parse(task: Task, text: str) -> Batch:
+    """Read an instance from a line of text, and check its length."""
     if _TOO_LONG.search(text):
         raise TaskError("holds a number of thousands of digits")
     row = task.parse(text)
@@ -115,16 +117,16 @@ def _parse(task: Task, text: str) -> Batch:
 
 @lru_cache(maxsize=64)
 def _compatible_task(task: Task, description: str) -> Task:
-    """Build the task that a line of JSON states, if its sequences fit a model of `task`."""
+    """Build the task that a line of JSON states, and reject it if its sequences do not fit a model of `task`."""
     stated: dict[str, Any] = json.loads(description)
-    own = task.description["name"]
-    require(stated["name"] == own, "task", stated["name"], own)
+    name = task.description["name"]
+    require(stated["name"] == name, "task", stated["name"], name)
     other = replace(from_description(stated), loss_on=task.loss_on)
     for what in ("length", "vocab_size", "roles"):
-        theirs, ours = getattr(other, what), getattr(task, what)
-        if theirs != ours:
-            pairs = [(name, shown(value), shown(task.settings[name])) for name, value in other.settings.items()]
-            differing = "; ".join(f"{name} is {theirs}, the model's {ours}" for name, theirs, ours in pairs if theirs != ours)
-            message = f"settings: {what} must be {shown(ours)}, as the model's, not {shown(theirs)} ({differing})"
-            raise MismatchError(message, own, task.changed_settings)
+        expected, found = getattr(task, what), getattr(other, what)
+        if found != expected:
+            pairs = [(setting, shown(value), shown(task.settings[setting])) for setting, value in other.settings.items()]
+            differing = "; ".join(f"{setting} is {value}, the model's {own}" for setting, value, own in pairs if value != own)
+            message = f"settings: {what} must be {shown(expected)}, as the model's, not {shown(found)} ({differing})"
+            raise MismatchError(message, name, task.changed_settings)
     return other
