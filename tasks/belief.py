@@ -1,11 +1,13 @@
 """Hidden Markov processes whose optimal predictor tracks a belief (Shai et al. 2024, belief states in the residual stream).
 
-Two processes, each of a few states that nobody sees:
+There are two processes, each with a few hidden states:
 
-    mess3     A A C A B B B ...     three states; the state moves rarely, and emits its own token (A, B or C) most times
-    rrxor     1 0 1 0 0 0 1 ...     a random bit, another one, then their exclusive or, and again; the phase is hidden
+    mess3     A A C A B B B ...     three states; the state changes rarely, and mostly emits its own token (A, B or C)
+    rrxor     1 0 1 0 0 0 1 ...     two random bits, then their exclusive or, repeated; the phase is hidden
 
 The optimal predictor keeps the probability of each state given the tokens so far, its belief, and updates it at every token.
+
+Shapes: B sequences, T positions, V vocabulary, K hidden states, N beliefs.
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ from tasks.errors import TaskError
 from tasks.settings import require
 
 _CYCLE = ("first", "second", "xor")
-"""Roles of rrxor by phase of the cycle, once the tokens so far determine it."""
+"""Roles of rrxor by phase of the cycle, once the tokens so far determine the phase."""
 _FEWEST = 1000
-"""Fewest different sequences, counted as if equally likely: a split of 1/16 of them has its share of the likely ones."""
+"""Least effective number of sequences, so that a split of 1/16 of them has its share of the likely ones."""
 _MOST_BELIEFS = 50_000
 """Most different beliefs at one position for which floors are computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Belief(Task):
-    """Tokens of a hidden Markov process that begins in its stationary distribution."""
+    """The tokens of a hidden Markov process that begins in its stationary distribution."""
 
     name: ClassVar[str] = "belief"
     summary: ClassVar[str] = "predict a hidden Markov process, whose states must be inferred from its tokens"
@@ -48,11 +50,11 @@ class Belief(Task):
     headline: ClassVar[str] = "kl/bayes"
 
     process: Literal["mess3", "rrxor"] = "mess3"
-    """The process: three sticky states with noisy tokens, or random, random, exclusive or."""
+    """`mess3`: three states with noisy tokens of their own; `rrxor`: two random bits and their exclusive or."""
     move: float = 0.05
     """`mess3`: probability of moving to each of the two other states at every token."""
     own: float = 0.85
-    """`mess3`: probability that the new state emits its own token; the two others are equally likely."""
+    """`mess3`: probability that the new state emits its own token; the two other tokens are equally likely."""
     length: int = 64
     """T, tokens in a sequence."""
 
@@ -60,13 +62,13 @@ class Belief(Task):
         require(0 < self.move < 1 / 2, "belief.move", self.move, "above 0 and below 0.5")
         require(0 < self.own < 1, "belief.own", self.own, "between 0 and 1, both excluded")
         require(self.length >= 3, "belief.length", self.length, "at least 3")
-        varied = self._different()
-        larger = f"larger, so that drawn sequences are as rarely equal as those of {_FEWEST} equally likely ones"
-        require(varied >= _FEWEST, "belief.length", self.length, f"{larger} ({varied:.0f} here)")
+        number = self._effective_number()
+        larger = f"larger, so that two drawn sequences are equal with a probability of at most 1 / {_FEWEST}"
+        require(number >= _FEWEST, "belief.length", self.length, f"{larger} (1 / {number:.0f} here)")
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Of `rrxor`: whether the tokens before determine the phase of the cycle, and which it is."""
+        """For `rrxor` the phase of the cycle if the earlier tokens determine it, else `unsynchronised`."""
         return (PADDING, "token") if self.process == "mess3" else (PADDING, "unsynchronised", *_CYCLE)
 
     @property
@@ -75,7 +77,7 @@ class Belief(Task):
 
     @property
     def moves(self) -> NDArray[np.float64]:
-        """(V, K, K) the probability, in state k, of emitting token v and moving to state l."""
+        """(V, K, K) float64, the probability of emitting token v and moving to state l, given state k."""
         return self._process.moves_VKK
 
     def word(self, token: int) -> str:
@@ -91,28 +93,28 @@ class Belief(Task):
         return self.label(np.ascontiguousarray(tokens_TB.T))
 
     def floor(self, role: str) -> float | None:
-        """Exact, over all beliefs that a prefix can give; None where these are too many: `mess3` with more than 10 tokens."""
+        """Average over all beliefs that prefixes can give; None where these are too many: `mess3` with more than 10 tokens."""
         number, means = self.role(role), _means_by_role(self)
         return None if means is None or number == 0 else float(means[number, 0])
 
     def chance(self, role: str) -> float | None:
-        """`mess3`: 1/3, since no token is special. `rrxor`: the share of the more frequent bit among the role's targets."""
+        """Return 1/3 for `mess3`, by symmetry, and for `rrxor` the share of the more frequent bit among the role's targets."""
         number, means = self.role(role), None if self.process == "mess3" else _means_by_role(self)
         if number == 0:
             return None
         return 1 / 3 if means is None else float(means[number, 1:].max())
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The forward algorithm's loss; infinite for impossible tokens."""
+        """Compute the loss of the forward algorithm; it is infinite for impossible tokens."""
         with np.errstate(divide="ignore"):
             losses: NDArray[np.float64] = -np.log(self._forward(tokens)[1])
         return losses
 
     def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
-        """Compute the mean divergence D(predictor || model) in nats from three known predictors.
+        """Compute the mean divergence D(predictor || model) over all targets, in nats, for three known predictors.
 
-        `kl/uniform` ignores the context, `kl/bigram` sees the last token alone, and `kl/bayes`, the optimum, all tokens. The
-        mean is over all targets, and 0 for the predictor that the model implements.
+        The predictor of `kl/uniform` ignores the context, that of `kl/bigram` sees the last token alone, and that of
+        `kl/bayes`, the optimal one, sees all tokens. The divergence is 0 for the predictor that the model implements.
         """
         last_VK = self._process.stationary_K @ self.moves
         bigram_VV = self._tokens_from(last_VK / last_VK.sum(axis=1, keepdims=True))
@@ -129,16 +131,16 @@ class Belief(Task):
         return distances
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """`belief`: the probability of each state after the tokens up to here, (B, T, K); and the `likeliest state`."""
+        """Return `belief`, the probability of each state after the tokens so far, (B, T, K), and the `likeliest state`."""
         belief_BTK, _ = self._forward(batch.tokens)
         return {"belief": belief_BTK, "likeliest state": find_modes(belief_BTK)}
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """One step of the process from the belief."""
+        """Take one step of the process from the belief."""
         return self._tokens_from(self._forward(tokens)[0][:, -1])
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
-        """Roles depend on what the tokens before determine; in `mess3` all sequences are possible."""
+        """Label all sequences of `mess3`, and the possible ones of `rrxor`."""
         if self.process == "mess3":
             return self.rows(tokens, np.ones_like(tokens))
         belief_BTK, chance_BT = self._forward(tokens)
@@ -148,11 +150,11 @@ class Belief(Task):
         return self.rows(tokens, self._roles_after(before_BTK))
 
     def instance_count(self) -> Bound:
-        """All sequences of tokens; not all are possible in `rrxor`."""
+        """Count all sequences of tokens; not all are possible in `rrxor`."""
         return Bound(self.vocab_size**self.length, "exact" if self.process == "mess3" else "at most")
 
     def _forward(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The forward algorithm: the belief after each token, (B, T, K), and the probability of each given those before it."""
+        """Run the forward algorithm: return the belief after each token, (B, T, K), and each token's probability, (B, T)."""
         states, row_B = len(self._process.stationary_K), np.arange(len(tokens))
         moves_KVK = self.moves.transpose(1, 0, 2).reshape(states, -1)
         belief_BK = np.tile(self._process.stationary_K, (len(tokens), 1))
@@ -165,18 +167,18 @@ class Belief(Task):
         return belief_BTK, chance_BT
 
     def _tokens_from(self, belief: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The distribution of the next token, (..., V), at beliefs (..., K)."""
+        """Return the distribution of the next token, (..., V), at beliefs (..., K)."""
         return np.asarray(belief @ self.moves.sum(axis=2).T)
 
     def _roles_after(self, belief: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The role of the next token, (...), at beliefs (..., K)."""
+        """Return the role of the next token, (...), at beliefs (..., K)."""
         phase_K = self._process.phase_K
         possible = np.stack([belief[..., phase_K == phase].any(axis=-1) for phase in range(max(phase_K) + 1)], axis=-1)
         known = (possible.sum(axis=-1) == 1) & (self.process == "rrxor")
         return np.where(known, 2 + possible.argmax(axis=-1), 1)
 
-    def _different(self) -> float:
-        """The number of equally likely sequences that would coincide as often as two drawn ones."""
+    def _effective_number(self) -> float:
+        """Return the effective number of sequences: 1 / the probability that two drawn sequences are equal."""
         stationary_K = self._process.stationary_K
         both = np.einsum("vkm,vln->klmn", self.moves, self.moves).reshape([len(stationary_K) ** 2] * 2)  # the same token twice
         with np.errstate(divide="ignore"):
@@ -188,7 +190,15 @@ class Belief(Task):
 
 
 class _Process(NamedTuple):
-    """A hidden Markov process: moves, their stationary distribution, the phase of each state, and steps for `draw_by_steps`."""
+    """A hidden Markov process.
+
+    Attributes:
+        moves_VKK: As `Belief.moves`.
+        stationary_K: The stationary distribution of the states.
+        phase_K: The phase of the cycle in each state.
+        first: Steps of the stationary distribution, for `draw_by_steps`.
+        steps: Steps of the joint distribution of token and next state in each state, for `draw_by_steps`.
+    """
 
     moves_VKK: NDArray[np.float64]
     stationary_K: NDArray[np.float64]
@@ -198,6 +208,7 @@ class _Process(NamedTuple):
 
 
 def _build_process(moves_VKK: NDArray[np.float64], phases: list[int]) -> _Process:
+    """Build a process from its moves, and the phase of each state."""
     stationary_K = stationary_distribution(moves_VKK.sum(axis=0))
     moves_VKK.flags.writeable = stationary_K.flags.writeable = False
     steps = cumulative_steps(moves_VKK.transpose(1, 0, 2).reshape(len(phases), -1))
@@ -206,7 +217,7 @@ def _build_process(moves_VKK: NDArray[np.float64], phases: list[int]) -> _Proces
 
 @lru_cache(maxsize=16)
 def _mess3(move: float, own: float) -> _Process:
-    """A state stays or moves, and the new one emits a token: state l has token l as its own."""
+    """Build mess3: the state stays or moves, and the new state l mostly emits its own token l."""
     to_KK = np.where(np.eye(3) == 1, 1 - 2 * move, move)
     emitted_VK = np.where(np.eye(3) == 1, own, (1 - own) / 2)
     return _build_process(to_KK * emitted_VK[:, None], [0, 0, 0])
@@ -214,7 +225,7 @@ def _mess3(move: float, own: float) -> _Process:
 
 @lru_cache(maxsize=1)
 def _rrxor() -> _Process:
-    """States: nothing emitted yet; then a bit, 0 or 1; then both, with the exclusive or 0 or 1 to come."""
+    """Build rrxor, with the states: before the first bit; after a first bit 0 or 1; before an exclusive or that is 0 or 1."""
     moves_VKK = np.zeros((2, 5, 5))
     for bit in range(2):
         moves_VKK[bit, 0, 1 + bit] = 1 / 2
@@ -226,9 +237,9 @@ def _rrxor() -> _Process:
 
 @lru_cache(maxsize=16)
 def _means_by_role(task: Belief) -> NDArray[np.float64] | None:
-    """The entropy and the distribution of the next token, (roles, 1 + V), averaged over all targets of each role.
+    """Average the entropy and the distribution of the next token over all targets of each role, (roles, 1 + V).
 
-    The prefixes of each length are grouped by their belief; None if there are more than `_MOST_BELIEFS` different ones.
+    Prefixes of each length are grouped by their belief; None if there are more than `_MOST_BELIEFS` different ones.
     """
     process = task._process
     belief_NK, weight_N = process.stationary_K[None], np.ones(1)

@@ -1,13 +1,15 @@
-"""Choices with consequences and without: the bare form of a choice point (Gloeckle et al. 2024, appendix L.3, Fig 9).
+"""Choices with and without consequences, the simplest choice points (Gloeckle et al. 2024, appendix L.3, Fig 9).
 
 A sequence with two blocks of a choice, three consequences, and a free token:
 
     s0 s1 s2 s3 c3 f6 f0 f2 r5 c1 f4 f3 f7 r0
 
-A choice (c) and a free token (r) are drawn uniformly, each on its own. The j-th consequence (f) is a fixed permutation of the
-choice, which a model must store in its weights. Both kinds are as hard to predict; the consequences are as hard before the
-choice, and certain after it. With n prediction heads n (n + 1) / 2 terms of the loss depend on a choice that has n - 1
-consequences or more, and n on a free token.
+Choices (c) and free tokens (r) are drawn uniformly and independently. The j-th consequence (f) is a fixed permutation of the
+choice, which a model must store in its weights. Choices and free tokens are equally hard to predict; consequences are as hard
+before the choice, and certain after it. With n prediction heads, n (n + 1) / 2 terms of the loss depend on a choice that has at
+least n - 1 consequences, and n terms on a free token.
+
+Shapes: B sequences, T positions, V vocabulary, K blocks, S tokens of a block.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ LEAD, CHOICE, CONSEQUENCE, FREE = 1, 2, 3, 4
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Task):
-    """Fixed tokens, then blocks of a random choice, its consequences, and a random token without any."""
+    """Fixed tokens, then blocks of a random choice, its consequences, and a random token without consequences."""
 
     name: ClassVar[str] = "choice"
     summary: ClassVar[str] = "predict choices that decide the tokens after them, and others that decide nothing"
@@ -45,13 +47,13 @@ class Choice(Task):
     headline: ClassVar[str] = "accuracy/consequence"
 
     options: int = 8
-    """Tokens from which a choice is drawn, and as many for a free token and for consequences."""
+    """Number of tokens from which a choice is drawn; free tokens and consequences have as many."""
     consequences: int = 4
     """Tokens that follow from a choice."""
     blocks: int = 4
     """Choices in a sequence."""
     lead: int = 8
-    """Fixed tokens at the beginning, all different: so many positions precede the first choice."""
+    """Fixed tokens at the beginning, all different: the number of positions before the first choice."""
 
     def check(self) -> None:
         require(self.options >= 2, "choice.options", self.options, "at least 2")
@@ -74,7 +76,7 @@ class Choice(Task):
 
     @property
     def rule(self) -> NDArray[np.int64]:
-        """(consequences, options) the token of each consequence by the choice, from 0: a permutation for each."""
+        """(consequences, options) int64, the number of each consequence by the number of the choice: permutations, from 0."""
         return _rule(self.options, self.consequences)
 
     def word(self, token: int) -> str:
@@ -85,10 +87,15 @@ class Choice(Task):
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         choice_BK, free_BK = rng.integers(self.options, size=(2, size, self.blocks))
-        return self._build(choice_BK, free_BK)
+        blocks_BKS = np.empty((size, self.blocks, self.block), dtype=np.int64)
+        blocks_BKS[:, :, 0] = self._first(CHOICE) + choice_BK
+        blocks_BKS[:, :, 1:-1] = self._first(CONSEQUENCE) + self.rule.T[choice_BK]
+        blocks_BKS[:, :, -1] = self._first(FREE) + free_BK
+        tokens = np.concatenate([np.tile(np.arange(self.lead), (size, 1)), blocks_BKS.reshape(size, -1)], axis=1)
+        return self.rows(tokens, np.tile(self._roles, (size, 1)))
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """All choices and free tokens: the lead and the consequences follow."""
+        """Return all choices and free tokens, which determine the rest."""
         blocks_BKS = tokens[:, self.lead :].reshape(len(tokens), self.blocks, self.block)
         return np.concatenate([blocks_BKS[:, :, 0], blocks_BKS[:, :, -1]], axis=1)
 
@@ -96,12 +103,12 @@ class Choice(Task):
         return Bound(self.options ** (2 * self.blocks))
 
     def floor(self, role: str) -> float | None:
-        """`choice` and `free` ln(options), the others 0."""
+        """Return ln(options) for `choice` and `free`, and 0 for `lead` and `consequence`."""
         number = self.role(role)
         return None if number == 0 else float(np.log(self.options)) if number in (CHOICE, FREE) else 0.0
 
     def chance(self, role: str) -> float | None:
-        """1 / options; 1 for the lead."""
+        """Return 1 for `lead`, and 1 / options for the other roles."""
         number = self.role(role)
         return None if number == 0 else 1.0 if number == LEAD else 1 / self.options
 
@@ -110,27 +117,27 @@ class Choice(Task):
         return np.tile(np.where(random_T, np.log(self.options), 0.0), (len(tokens), 1))
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Uniform over choices or free tokens, or certain."""
-        at = tokens.shape[1]
-        if at >= self.length:
+        """Return the uniform distribution over choices or free tokens, or the certain token; None after the whole sequence."""
+        position = tokens.shape[1]
+        if position >= self.length:
             return None
-        role, chances = int(self._roles[at]), np.zeros((len(tokens), self.vocab_size))
+        role, chances_BV = int(self._roles[position]), np.zeros((len(tokens), self.vocab_size))
         if role in (CHOICE, FREE):
             begin = self._first(role)
-            chances[:, begin : begin + self.options] = 1 / self.options
+            chances_BV[:, begin : begin + self.options] = 1 / self.options
         elif role == LEAD:
-            chances[:, at] = 1
+            chances_BV[:, position] = 1
         else:
-            step = (at - self.lead) % self.block
-            right_B = self._first(CONSEQUENCE) + self.rule[step - 1, tokens[:, at - step] - self._first(CHOICE)]
-            chances[np.arange(len(tokens)), right_B] = 1
-        return chances
+            step = (position - self.lead) % self.block
+            right_B = self._first(CONSEQUENCE) + self.rule[step - 1, tokens[:, position - step] - self._first(CHOICE)]
+            chances_BV[np.arange(len(tokens)), right_B] = 1
+        return chances_BV
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """`choice`: that of the present block, from 0, once it is made."""
-        begin = np.maximum.accumulate(np.where(self._roles == CHOICE, np.arange(self.length), -1))
-        choice_BT = batch.tokens[:, np.maximum(begin, 0)] - self._first(CHOICE)
-        known_BT = (begin >= 0) & (choice_BT >= 0) & (choice_BT < self.options)
+        """Return `choice`, the number of the last choice, from 0."""
+        begin_T = np.maximum.accumulate(np.where(self._roles == CHOICE, np.arange(self.length), -1))
+        choice_BT = batch.tokens[:, np.maximum(begin_T, 0)] - self._first(CHOICE)
+        known_BT = (begin_T >= 0) & (choice_BT >= 0) & (choice_BT < self.options)
         return {"choice": np.where(known_BT, choice_BT, -1)}
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
@@ -141,30 +148,22 @@ class Choice(Task):
             for row in np.flatnonzero(wrong_B)[:1]:
                 allowed = [self.word(int(token)) for token in np.flatnonzero(chances_BV[row])]
                 right = allowed[0] if len(allowed) == 1 else f"one of {allowed[0]} to {allowed[-1]}"
-                raise TaskError(f"choice: token {position} is {right} here, not {self.word(int(tokens[row, position]))}")
+                raise TaskError(f"choice: token {position} must be {right}, not {self.word(int(tokens[row, position]))}")
         return self.rows(tokens, np.tile(self._roles, (len(tokens), 1)))
 
     def _first(self, role: int) -> int:
-        """The first of the tokens that occur in a role."""
+        """Return the first id of the tokens of a role."""
         return 0 if role == LEAD else self.lead + (role - CHOICE) * self.options
 
     @property
     def _roles(self) -> NDArray[np.int64]:
-        """(T,) the role of each position."""
+        """(T,) int64, the role of each position."""
         return np.array([LEAD] * self.lead + [CHOICE, *[CONSEQUENCE] * self.consequences, FREE] * self.blocks)
-
-    def _build(self, choice_BK: NDArray[np.int64], free_BK: NDArray[np.int64]) -> Batch:
-        size = len(choice_BK)
-        blocks = np.empty((size, self.blocks, self.block), dtype=np.int64)
-        blocks[:, :, 0] = self._first(CHOICE) + choice_BK
-        blocks[:, :, 1:-1] = self._first(CONSEQUENCE) + self.rule.T[choice_BK]
-        blocks[:, :, -1] = self._first(FREE) + free_BK
-        tokens = np.concatenate([np.tile(np.arange(self.lead), (size, 1)), blocks.reshape(size, -1)], axis=1)
-        return self.rows(tokens, np.tile(self._roles, (size, 1)))
 
 
 @lru_cache(maxsize=16)
 def _rule(options: int, consequences: int) -> NDArray[np.int64]:
+    """Draw the permutation of each consequence."""
     rng = stream(f"choice/{options}", seed=0, index=0)
     rule = np.array([rng.permutation(options) for _ in range(consequences)], dtype=np.int64).reshape(consequences, options)
     rule.flags.writeable = False

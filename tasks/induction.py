@@ -1,9 +1,11 @@
-"""Induction on repeated random segments: the circuit that copies "B" after "A B ... A" (Olsson et al. 2022).
+"""Induction on repeated random segments: after "A B ... A" an induction head predicts "B" (Olsson et al. 2022).
 
-A sequence, for example:
+A sequence of 8 tokens:
 
     c a d | c a d | c a       a segment of 3 distinct tokens, repeated to the sequence's length
     n n n   b k k   k k       n: new, b: boundary (where the second copy begins), k: copy
+
+Shapes: B sequences, T positions, V vocabulary, P positions of a segment or periods, C sequences of a contrast.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Induction(Task):
     headline: ClassVar[str] = "accuracy/copy"
 
     vocabulary: int = 32
-    """Token ids."""
+    """V, number of token ids."""
     length: int = 64
     """T, tokens in a sequence."""
     period: tuple[int, int] = (8, 24)
@@ -91,21 +93,19 @@ class Induction(Task):
         return self.rows(tokens, self._roles(period_B1))
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The segment, padded with -1: the same segment is the same instance at any sequence length."""
-        period_B1 = self._periods(tokens)[:, None]
-        longest = self.vocabulary
-        segment = tokens[:, :longest]
-        padded = np.full((len(tokens), longest), -1, dtype=np.int64)
-        padded[:, : segment.shape[1]] = np.where(np.arange(segment.shape[1]) < period_B1, segment, -1)
-        return padded
+        """Return the segment, padded with -1 to V tokens: a segment is the same instance at any sequence length."""
+        segment_BP = tokens[:, : self.vocabulary]
+        inside_BP = np.arange(segment_BP.shape[1]) < self._periods(tokens)[:, None]
+        padding = self.vocabulary - segment_BP.shape[1]
+        return np.pad(np.where(inside_BP, segment_BP, -1), ((0, 0), (0, padding)), constant_values=-1)
 
     def instance_count(self) -> Bound:
-        """Ordered choices of `period` out of `vocabulary` tokens, summed over the periods."""
+        """Sum the ordered choices of `period` out of `vocabulary` tokens over the periods."""
         low, high = self.period
         return Bound(sum(perm(self.vocabulary, period) for period in range(low, high + 1)))
 
     def strata(self) -> tuple[Stratum, ...]:
-        """The periods, uniform; each is a block of equally likely segments."""
+        """Return the periods, which are equally likely; each is a block of equally likely segments."""
         low, high = self.period
         chance = 1 / (high + 1 - low)
         return tuple(
@@ -117,7 +117,7 @@ class Induction(Task):
         return self._periods(tokens) - self.period[0]
 
     def rank(self, tokens: NDArray[np.int64]) -> Ranks | None:
-        """Segments in lexicographic order: token j is one of the V - j that did not occur before."""
+        """Rank segments in lexicographic order: token j is one of the V - j tokens that did not occur before."""
         vocabulary, (low, high) = self.vocabulary, self.period
         if capped_permutations(vocabulary, low) > MOST_RANKED:
             return None
@@ -132,23 +132,23 @@ class Induction(Task):
         return Ranks(rank_B, size_P[period_B], hash_instances(block_B2))
 
     def floor(self, role: str) -> float | None:
-        """`new`: mean of ln(V - j) - ln(1 - h_j) over the new tokens at j >= 1; `boundary`: mean of -ln h_j; `copy`: 0.
+        """Return the mean of ln(V - j) - ln(1 - h_j) over j >= 1 for `new`, the mean of -ln h_j for `boundary`, 0 for `copy`.
 
-        h_j is the probability that the segment ends before position j, given that it did not end earlier.
+        The hazard h_j is the probability that the segment ends before position j, given that it did not end earlier.
         """
         number, (low, high) = self.role(role), self.period
         new, boundary = self._nats
-        periods_longer = high - np.maximum(np.arange(1, high), low - 1)  # for which position 1, 2, ... is new
+        periods = high - np.maximum(np.arange(1, high), low - 1)  # how many make position 1, 2, ... new
         if number == NEW:
-            return float((periods_longer * new[1:high]).sum() / max(periods_longer.sum(), 1))
+            return float((periods * new[1:high]).sum() / max(periods.sum(), 1))
         return {BOUNDARY: float(boundary[low : high + 1].mean()), COPY: 0.0}.get(number)
 
     def chance(self, role: str) -> float | None:
-        """1 / V: without context every token is equally likely."""
+        """Return 1 / V: without context every token is equally likely."""
         return None if role == PADDING else 1 / self.vocabulary
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Bayes: until a token repeats, the segment ends with hazard h, or one of the V - j unseen tokens follows."""
+        """Compute the Bayes loss: the segment ends with the hazard h_j of `floor`, or else one of V - j tokens follows."""
         position_T, period_B1 = np.arange(self.length), self._periods(tokens)[:, None]
         new_T, boundary_T = self._nats
         return np.where(position_T < period_B1, new_T, np.where(position_T == period_B1, boundary_T, 0.0))
@@ -157,9 +157,9 @@ class Induction(Task):
         return self.period
 
     def contrast(self, batch: Batch) -> Contrast:
-        """Another token in every copy of the segment, not the first of several; decided at the second copy.
+        """Change a token in every copy of the segment, never the first of several; the answer is the token in the second copy.
 
-        Left out are segments of all tokens of the vocabulary.
+        Segments that have all tokens of the vocabulary are left out.
         """
         period_B = self._periods(batch.tokens)
         sequence_C = np.flatnonzero(period_B < self.vocabulary)
@@ -176,7 +176,7 @@ class Induction(Task):
         )
 
     def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        """The period, as its place in the range, and the token to copy next: both once the segment has ended."""
+        """Return the `period`, minus the shortest, and the `token to copy` next, from the end of the segment on."""
         low, high = self.period
         position_T = np.arange(self.length)
         period_B1 = _first_repeat(batch.tokens[:, :high])[:, None]
@@ -188,7 +188,7 @@ class Induction(Task):
         }
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The token to copy, or before: the first token with the hazard that the segment ends, or an unseen token."""
+        """Return the certain token to copy; before a token repeats, the first one with the hazard, or else an unseen one."""
         size, count = tokens.shape
         period_B = _first_repeat(tokens)
         end_B = np.where(period_B < count, 1.0, self._hazards[count])
@@ -202,24 +202,25 @@ class Induction(Task):
         return {} if self.test_period is None else {"far": replace(self, period=self.test_period, test_period=None)}
 
     def _roles(self, period_B1: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the roles (B, T) of sequences with these periods."""
         position_T = np.arange(self.length)
         return np.where(position_T < period_B1, NEW, np.where(position_T == period_B1, BOUNDARY, COPY))
 
     def _periods(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(B,) the period of each sequence: where its first token comes again."""
+        """Return the period of each sequence, (B,): the position at which its first token comes again; 1 if it does not."""
         again: NDArray[np.int64] = (tokens[:, 1:] == tokens[:, :1]).argmax(axis=1)
         return 1 + again
 
     @property
     def _hazards(self) -> NDArray[np.float64]:
-        """(T,) the probability that the segment ends before a position, given that it did not end earlier."""
+        """(T,) float64, the probability that the segment ends before a position, given that it did not end earlier."""
         low, high = self.period
         position_T = np.arange(self.length)
         return np.where(position_T < low, 0.0, 1 / np.maximum(high + 1 - position_T, 1))
 
     @property
     def _nats(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(T,) each: the loss of the optimal predictor on a new token, and on the token where the segment begins again."""
+        """(T,) float64 each, the optimal predictor's loss on a new token, and on the first token of the second copy."""
         position_T, hazard_T = np.arange(self.length), self._hazards
         with np.errstate(divide="ignore"):  # positions past the longest period are never new
             new_T = np.log(np.maximum(self.vocabulary - position_T, 1)) - np.log1p(-hazard_T)
@@ -227,14 +228,14 @@ class Induction(Task):
 
 
 def _first_repeat(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(B,) where the first token of each sequence comes again; the number of tokens where it does not."""
+    """Return the position at which the first token of each sequence comes again, (B,); the number of tokens if it does not."""
     again_BT = np.pad(tokens[:, 1:] == tokens[:, :1], ((0, 0), (0, 1)), constant_values=True)
     repeat_B: NDArray[np.int64] = 1 + again_BT.argmax(axis=1)
     return repeat_B
 
 
 def _occurring(tokens: NDArray[np.int64], vocabulary: int) -> NDArray[np.bool_]:
-    """(B, V) whether each token occurs in each sequence."""
+    """Return whether each token occurs in each sequence, (B, V)."""
     occurring_BV = np.zeros((len(tokens), vocabulary), dtype=np.bool_)
     np.put_along_axis(occurring_BV, tokens, True, axis=1)
     return occurring_BV

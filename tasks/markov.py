@@ -1,11 +1,13 @@
 """In-context Markov chains (Edelman et al. 2024, statistical induction heads).
 
-A sequence of three states, for example:
+A sequence of three states:
 
-    b a a c a a c b a a ...       this sequence's matrix: after a often a or c, after c ...
+    b a a c a a c b a a ...       in this sequence's matrix, a or c is likely after a, ...
 
-Each sequence draws its own transition matrix, so a model can only learn the algorithm: count what followed this state (or the
-last two) before, and predict in proportion.
+Each sequence has its own random transition matrix, so that a model can only learn an algorithm: count what followed the last
+state (or the last two) earlier in the sequence, and predict in proportion.
+
+Shapes: B sequences, T positions, S states, C contexts (the last `order` states).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from string import ascii_lowercase
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -24,7 +27,6 @@ from tasks.core.splits import MOST_LISTED
 from tasks.settings import require
 
 START, STATE = 1, 2
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,47 +65,46 @@ class Markov(Task):
         return self.states
 
     def word(self, token: int) -> str:
-        return _LETTERS[token] if self.states <= len(_LETTERS) else f"s{token}"
+        return ascii_lowercase[token] if self.states <= len(ascii_lowercase) else f"s{token}"
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
         states, contexts = self.states, self.states**self.order
         steps_SR = cumulative_steps(rng.dirichlet(np.full(states, self.alpha), size=size * contexts))
         uniform_TB = rng.random((self.length, size))
-        own_B = np.arange(size) * contexts  # where the distributions of each sequence begin
+        first_B = np.arange(size) * contexts  # the first distribution of each sequence
         context_B = np.zeros(size, dtype=np.int64)  # the last states as digits in base S
         tokens_TB = (uniform_TB * states).astype(np.int64)  # uniform at first
         for position in range(self.length):
             if position >= self.order:
-                tokens_TB[position] = draw_by_steps(steps_SR, own_B + context_B, uniform_TB[position])
+                tokens_TB[position] = draw_by_steps(steps_SR, first_B + context_B, uniform_TB[position])
             context_B = (context_B * states + tokens_TB[position]) % contexts
         return self.label(np.ascontiguousarray(tokens_TB.T))
 
     def floor(self, role: str) -> float | None:
-        """`start`: ln S. `state`: no closed form, since the counts grow along the sequence; see `optimum`."""
+        """Return ln S for `start`, and None for `state`: counts grow along the sequence, so see `optimum`."""
         return float(np.log(self.states)) if self.role(role) == START else None
 
     def chance(self, role: str) -> float | None:
-        """1 / S: no state is special."""
+        """Return 1 / S, by symmetry."""
         return None if role == PADDING else 1 / self.states
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Bayes: a state that followed this context c of n times before has probability (c + alpha) / (n + S alpha)."""
-        chances = np.take_along_axis(self.predict(tokens, self.order), tokens[:, :, None], axis=2)[:, :, 0]
-        losses: NDArray[np.float64] = -np.log(chances)
-        return losses
+        """Compute the Bayes loss: P = (c + alpha) / (n + S alpha) for a state that followed the context in c of n cases."""
+        chances_BT1 = np.take_along_axis(self.predict(tokens, self.order), tokens[:, :, None], axis=2)
+        return np.asarray(-np.log(chances_BT1[:, :, 0]))
 
     def predict(self, tokens: NDArray[np.int64], order: int) -> NDArray[np.float64]:
-        """Compute the predictions of the Bayes predictor for a chain of this order, with the same prior.
+        """Compute the predictions of the Bayes predictor for a chain of the given order, with the task's prior.
 
-        Order 0 counts states at all positions (unigram), order 1 after the last state (bigram), order 2 after the last two. It
-        is the true posterior where `order` is the task's own.
+        Order 0 counts states at all positions (unigram), order 1 after the last state (bigram), order 2 after the last two. The
+        predictions are those of the true posterior if `order` is the task's.
 
         Args:
             tokens: (B, T) states.
             order: 0, 1 or 2.
 
         Returns:
-            (B, T, S) probability of each token given those before it; uniform after fewer than `order` tokens.
+            (B, T, S), the distribution of each token given those before it; uniform after fewer than `order` tokens.
         """
         (size, length), contexts = tokens.shape, self.states**order
         row_B, context_B = np.arange(size), np.zeros(size, dtype=np.int64)
@@ -118,11 +119,11 @@ class Markov(Task):
         return chances_BTS
 
     def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
-        """Compute the mean divergence D(predictor || model) in nats from four known predictors.
+        """Compute the mean divergence D(predictor || model) over all `state` targets, in nats, for four known predictors.
 
-        `kl/uniform` ignores the context, `kl/unigram` counts states, `kl/bigram` counts what followed the last state, and
-        `kl/bayes` is the optimum (for order 1, the bigram). The mean is over all `state` targets. It is 0 for the predictor
-        that the model implements, and finite for any other, since a softmax is never 0.
+        The predictor of `kl/uniform` ignores the context, that of `kl/unigram` counts states, that of `kl/bigram` counts what
+        followed the last state, and that of `kl/bayes` is optimal (for order 1, the bigram). The divergence is 0 for the
+        predictor that the model implements, and finite for any other, since a softmax is never 0.
         """
         orders = {"unigram": 0, "bigram": 1, "bayes": self.order}
         chances = {name: self.predict(tokens, order) for name, order in orders.items()}
@@ -135,21 +136,21 @@ class Markov(Task):
         return distances
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """`transition row`: the posterior mean of the row that the last `order` states choose, (B, T, S); and its mode."""
+        """Return `transition row`, the posterior mean of the row of the last `order` states, (B, T, S), and its mode."""
         row_BTS = self._predict_next(batch.tokens)
         row_BTS[:, : self.order - 1] = np.nan
         return {"transition row": row_BTS, "likeliest next state": find_modes(row_BTS)}
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The posterior mean of a row, as `optimum` scores it."""
+        """Return the posterior mean of the row that the last states choose."""
         return self._predict_next(tokens)[:, -1]
 
     def _predict_next(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The Bayes predictor's distribution after each token, (B, T, S)."""
+        """Compute the Bayes predictor's distribution after each token, (B, T, S)."""
         return self.predict(np.pad(tokens, ((0, 0), (0, 1))), self.order)[:, 1:]
 
     def label(self, tokens: NDArray[np.int64]) -> Batch:
-        """Roles depend on positions alone; all sequences are possible."""
+        """Label by position; all sequences are possible."""
         roles = np.where(np.arange(self.length) < self.order, START, STATE)
         return self.rows(tokens, np.broadcast_to(roles, tokens.shape))
 

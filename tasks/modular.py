@@ -1,11 +1,13 @@
 """Arithmetic modulo a prime, the task of grokking (Power et al. 2022): a few thousand facts, some of them held out.
 
-A sequence, for example, modulo 97, with numbers as one token, or `spelled` as their digits:
+A sequence modulo 97, with each number as one token, or `spelled` as its digits:
 
     41 * 7 = 93        4 1 * 0 7 = 9 3
 
-Each sequence draws one of the training pairs (`pairs`), so that training repeats a fixed share of all facts; the accuracy on
-the others can jump long after these are learned (grokking).
+Each training sequence is one of a fixed share of all facts. The accuracy on the other facts can jump long after the model has
+learnt these (grokking).
+
+Shapes: B sequences, T positions, D tokens of a number, S symbols, C candidate changes, or sequences of a contrast.
 """
 
 from __future__ import annotations
@@ -52,17 +54,17 @@ class Modular(Task):
     train_share: float = 0.5
     """Share of all pairs in training; validation and test halve the rest."""
     spelled: bool = False
-    """Whether numbers are written as their decimal digits, with leading zeros, rather than as one token each."""
+    """Whether numbers are written as decimal digits with leading zeros, and not as one token each."""
     loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
         require(3 <= self.p <= 1009 and is_prime(self.p), "modular.p", self.p, "a prime between 3 and 1009")
         require(0 < self.train_share < 1, "modular.train_share", self.train_share, "between 0 and 1, both excluded")
-        _pairs(self.p, self.operation == "/", self.train_share)
+        self.pairs("train")  # rejects a share that leaves a split empty
 
     @property
     def headline(self) -> str:
-        """`exact` where answers have several tokens."""
+        """`exact` if answers have several tokens, else the accuracy on the answer."""
         return "exact" if self.spelled else "accuracy/answer"
 
     @property
@@ -72,7 +74,7 @@ class Modular(Task):
 
     @property
     def _symbols(self) -> int:
-        """Tokens that numbers are written with; the operation's sign and `=` come after them."""
+        """S, the number of symbols of which numbers consist; the ids of the operation's sign and `=` follow theirs."""
         return 10 if self.spelled else self.p
 
     @property
@@ -117,11 +119,11 @@ class Modular(Task):
         return value % self.p
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The pair (a, b)."""
+        """Return the pair (a, b)."""
         return np.stack(self._read(tokens), axis=1)
 
     def instance_count(self) -> Bound:
-        """All pairs; for `/` those with b other than 0."""
+        """Count all pairs; for `/` those with b other than 0."""
         return Bound(self.p * (self.p - (self.operation == "/")))
 
     def strata(self) -> tuple[Stratum, ...]:
@@ -129,11 +131,11 @@ class Modular(Task):
         return (Stratum(name="all", chance=1.0, split=(train, validation, test)),)
 
     def floor(self, role: str) -> float | None:
-        """`answer` and `sign`: 0. `operand`: none, since the choice of training facts has no distribution."""
+        """Return 0 for `answer` and `sign`, and None for `operand`: the choice of training facts has no distribution."""
         return 0.0 if self.role(role) in (SIGN, ANSWER) else None
 
     def chance(self, role: str) -> float | None:
-        """The share of the most frequent answer among all facts; of spelled answers the mean over their digits."""
+        """Return the share of the most frequent answer among all facts; for spelled answers, the mean over their digits."""
         return _most_frequent_share(self) if self.role(role) == ANSWER else None
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -150,7 +152,7 @@ class Modular(Task):
         raise TaskError(f"modular: {words} is not a {self.operation} b = with numbers below {self.p}{divisor}")
 
     def contrast(self, batch: Batch) -> Contrast:
-        """Another last token of an operand. Left out are sequences whose answer it cannot change, as that of 0 * 0."""
+        """Change the last token of an operand. Sequences whose answer this cannot change, as that of 0 * 0, are left out."""
         numbers_2B1 = np.stack(self._read(batch.tokens))[:, :, None]
         last_2B1 = numbers_2B1 % self._symbols
         others_2BS = numbers_2B1 - last_2B1 + (last_2B1 + np.arange(1, self._symbols)) % self._symbols
@@ -166,20 +168,20 @@ class Modular(Task):
         return Contrast(sequence=sequence_C, tokens=tokens_CT, changed=changed_C, answer=answer_C)
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """The `first operand` and the `result`, each from the last token on that decides it."""
+        """Return the `first operand` and the `result`, each from the token on that determines it."""
         a, b = (number % self.p for number in self._read(batch.tokens))
         numbers = {"first operand": (a, self.digits - 1), "result": (self.result(a, b), 2 * self.digits)}
         position = np.arange(self.length)
         return {name: np.where(position >= begin, number[:, None], -1) for name, (number, begin) in numbers.items()}
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Certain once the operands are known; the choice of training facts has no distribution."""
+        """Return the certain next token once the operands are known, and None before: the choice of facts is not random."""
         if tokens.shape[1] < 2 * self.digits + 1:
             return None
         return np.eye(self.vocab_size)[self._build(*self._read(tokens)).tokens[:, tokens.shape[1]]]
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each token of the answer is right: the operands decide it, whatever was written before it."""
+        """Return whether each token of the answer is right, which depends on the operands alone."""
         return np.asarray(tokens == self._build(*self._read(tokens)).tokens)
 
     def format(self, row: Batch) -> str:
@@ -202,33 +204,33 @@ class Modular(Task):
         return row
 
     def _build(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Batch:
-        """The facts of these pairs."""
+        """Build the sequences of the pairs (a, b), (B,) each."""
         size, digits = len(a), self.digits
         sign, equals = (np.full((size, 1), self._symbols + extra) for extra in range(2))
         answer = self._numerals(self.result(a, b))
         tokens = np.concatenate([self._numerals(a), sign, self._numerals(b), equals, answer], axis=1)
-        row = np.repeat([OPERAND, SIGN, OPERAND, SIGN, ANSWER], [digits, 1, digits, 1, digits])
-        roles = np.broadcast_to(row.astype(np.int8), tokens.shape)
-        return self.rows(tokens, roles, np.broadcast_to([2 * digits + 2, self.length], (size, 2)))
+        roles_T = np.repeat([OPERAND, SIGN, OPERAND, SIGN, ANSWER], [digits, 1, digits, 1, digits])
+        answer_B2 = np.broadcast_to([2 * digits + 2, self.length], (size, 2))
+        return self.rows(tokens, np.broadcast_to(roles_T, tokens.shape), answer_B2)
 
     @property
     def _place_values(self) -> NDArray[np.int64]:
-        """The place value of each token of a number, (D,)."""
+        """(D,) int64, the place value of each token of a number."""
         return np.asarray(10 ** np.arange(self.digits - 1, -1, -1))
 
     def _numerals(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers (B,) as tokens (B, D)."""
+        """Return numbers (B,) as tokens (B, D)."""
         return values[:, None] // self._place_values % 10 if self.spelled else values[:, None]
 
     def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The two operands (B,) of sequences or prompts."""
+        """Read the two operands (B,) of sequences or prompts."""
         digits = self.digits
         return tokens[:, :digits] @ self._place_values, tokens[:, digits + 1 : 2 * digits + 1] @ self._place_values
 
 
 @lru_cache(maxsize=16)
 def _pairs(p: int, divided: bool, train_share: float) -> tuple[NDArray[np.int64], ...]:
-    """The pairs a p + b of each split."""
+    """Return the pairs a p + b of each split."""
     grid = np.arange(p * p)
     if divided:
         grid = grid[grid % p != 0]
@@ -239,7 +241,7 @@ def _pairs(p: int, divided: bool, train_share: float) -> tuple[NDArray[np.int64]
 
 @lru_cache(maxsize=16)
 def _most_frequent_share(task: Modular) -> float:
-    """Share of the most frequent answer token among all pairs, the mean over an answer's tokens."""
+    """Return the share of the most frequent answer token among all pairs, averaged over the tokens of an answer."""
     a, b = np.divmod(np.concatenate([task.pairs(split) for split in SPLITS]), task.p)
     answers = task._numerals(task.result(a, b))
     return float(np.mean([np.bincount(column).max() / len(column) for column in answers.T]))
@@ -247,5 +249,5 @@ def _most_frequent_share(task: Modular) -> float:
 
 @lru_cache(maxsize=16)
 def _inverses(p: int) -> NDArray[np.int64]:
-    """The multiplicative inverse of each number modulo p, 0 of 0 (Fermat: b^(p - 2))."""
-    return np.array([pow(b, p - 2, p) for b in range(p)])
+    """Return the multiplicative inverse of each number modulo a prime p, and 0 for 0."""
+    return np.array([0, *(pow(b, -1, p) for b in range(1, p))])

@@ -88,7 +88,7 @@ def test_joints_and_floors_agree_with_enumeration(task: tasks.Task) -> None:
 @pytest.mark.parametrize(("task", "length"), [(MESS3, 6), (RRXOR, 12)], ids=["mess3", "rrxor"])
 def test_too_few_different_sequences_are_rejected(task: tasks.Task, length: int) -> None:
     equal = sum(chances.sum() ** 2 for chances in enumerate_task(task, length).values())
-    with pytest.raises(TaskError, match=rf"length must be larger.* \({1 / equal:.0f} here\)"):
+    with pytest.raises(TaskError, match=rf"length must be larger.* \(1 / {1 / equal:.0f} here\)"):
         dataclasses.replace(task, length=length)
 
 

@@ -46,7 +46,7 @@ def test_a_wrong_token_is_named_with_the_right_one() -> None:
     for position, wrong in ((0, 1), (3, 0), (5, 1)):
         tokens = right.copy()
         tokens[0, position] = wrong
-        with pytest.raises(TaskError, match=f"token {position} is .* here, not {SMALL.word(wrong)}"):
+        with pytest.raises(TaskError, match=f"token {position} must be .*, not {SMALL.word(wrong)}"):
             SMALL.label(tokens)
 
 

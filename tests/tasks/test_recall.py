@@ -169,7 +169,7 @@ def test_every_query_is_solved() -> None:
 
 @pytest.mark.parametrize("prompt", [[], [3, 9, 5], [3, 9, 5, 8], [3, 9, 5, 8, 4], [3, 9, 5, 8, 0], [3, 9, 5, 8, 3, 9]])
 def test_prompts_that_query_no_key_have_no_answer(prompt: list[int]) -> None:
-    with pytest.raises(TaskError, match="a prompt to solve is 2 pairs, and then ends with one of their keys"):
+    with pytest.raises(TaskError, match="a prompt to solve begins with 2 pairs and ends with one of their keys"):
         SMALL.solve(np.array(prompt, dtype=np.int64))
 
 
