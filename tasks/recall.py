@@ -57,7 +57,7 @@ class Recall(Task):
     length: int = 32
     """T, tokens in a sequence."""
     power: float = 0.01
-    """Exponent a of the power law: slot g >= 1 after the pairs has weight a g^(a - 1), so that a small a favours early slots."""
+    """Exponent a of the power law: slot g >= 1 after the pairs has weight a g^(a - 1), so a small a favours early slots."""
 
     def check(self) -> None:
         require(self.vocabulary >= 4 and self.vocabulary % 2 == 0, "recall.vocabulary", self.vocabulary, "even and at least 4")

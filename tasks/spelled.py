@@ -1,11 +1,13 @@
-"""A finer alphabet for any task: tokens spelled by several symbols, the synthetic form of bytes (Gloeckle et al. 2024, 3.3).
+"""Spell the tokens of any task by several symbols: a synthetic form of bytes (Gloeckle et al. 2024, section 3.3).
 
-Induction over four tokens, spelled by a random code of three symbols out of two, for example:
+Induction over four tokens, with a random code of three binary symbols for each token:
 
     tokens    c     a     d     c              roles   new        new        new        boundary
     symbols   101   000   110   101                    /1 /2 /3   /1 /2 /3   /1 /2 /3   /1 /2 /3
 
-The same information in longer sequences, where the next symbol often only completes the spelling of a token.
+Sequences have the same information and are longer, and the next symbol often only completes the spelling of a token.
+
+Shapes: B sequences, T positions, V symbols of the alphabet, W tokens of the inner task, C sequences of a contrast.
 """
 
 from __future__ import annotations
@@ -28,26 +30,26 @@ from tasks.settings import require
 
 _SYMBOLS = string.digits + string.ascii_lowercase
 _MOST = 1 << 20
-"""Most spellings in a code."""
+"""Most spellings of a code, `base` to the power `symbols`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spelled(Task):
-    """Another task, each of whose tokens is written as `symbols` symbols of an alphabet of `base`, by a random code.
+    """Another task with each token written as `symbols` symbols of an alphabet of `base` symbols, by a random code.
 
     The inner task's `loss_on` selects the targets that train; `loss_on` here can restrict them to the answer.
     """
 
     name: ClassVar[str] = "spelled"
-    summary: ClassVar[str] = "do another task in a finer alphabet, each of its tokens spelled by several symbols"
+    summary: ClassVar[str] = "do another task in a finer alphabet, with each of its tokens spelled by several symbols"
     source: ClassVar[str] = "Gloeckle et al. 2024, section 3.3 (bytes)"
 
     task: Task = field(default_factory=Induction)
     """The inner task, its name, or a mapping of its name and settings."""
     base: int = 8
-    """Symbols of the alphabet."""
+    """V, number of symbols of the alphabet."""
     symbols: int = 2
-    """Symbols of a token (the paper's `length` of a spelling; `length` here is that of a sequence)."""
+    """Symbols of a token (the paper's `length` of a spelling; here `length` is that of a sequence)."""
     loss_on: Literal["all", "answer"] = "all"
 
     def check(self) -> None:
@@ -68,7 +70,7 @@ class Spelled(Task):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """role/1 ... role/k for each role of the inner task: the symbols of its tokens."""
+        """role/1 ... role/k for each role of the inner task, since each of its tokens has k symbols."""
         return (PADDING, *(f"{role}/{symbol}" for role in self.task.roles[1:] for symbol in range(1, self.symbols + 1)))
 
     @property
@@ -97,7 +99,7 @@ class Spelled(Task):
 
     @property
     def headline(self) -> str:
-        """The inner task's; of a role, that of its tokens' first symbol, which must predict the token."""
+        """The inner task's headline; a metric of a role becomes that of the first symbol, which is the hardest to predict."""
         kind, _, role = self.task.headline.partition("/")
         if kind in ("accuracy", "loss"):
             return self.task.headline if role == "all" else f"{self.task.headline}/1"
@@ -110,7 +112,7 @@ class Spelled(Task):
         return self.spell(self.task.draw(rng, size, split))
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The inner task's: spelling does not change the split of an instance."""
+        """Return the inner task's instances, so that spelling does not change their splits."""
         return self.task.instances(self.read(tokens)[0])
 
     def instance_count(self) -> Bound | None:
@@ -130,7 +132,7 @@ class Spelled(Task):
 
     @property
     def code(self) -> NDArray[np.int64]:
-        """(tokens of the inner task, symbols): the spelling of each of its tokens."""
+        """(W, symbols) int64, the spelling of each token of the inner task."""
         return _code(self.task.vocab_size, self.base, self.symbols)[0]
 
     def spell(self, batch: Batch) -> Batch:
@@ -140,7 +142,7 @@ class Spelled(Task):
         return replace(spelled, scored=spelled.scored & np.repeat(batch.scored, k, axis=1))
 
     def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """The inner task's, spelled; symbols of an unfinished token have none, those of an invalid one token 0's."""
+        """Return the inner task's roles, spelled: none for an incomplete token, and the role of token 0 for an invalid one."""
         inner = self.task.roles_of(self.read(tokens)[0])
         if inner is None:
             return None
@@ -148,23 +150,23 @@ class Spelled(Task):
         return np.pad(roles, ((0, 0), (0, tokens.shape[1] - roles.shape[1])))
 
     def _spell_roles(self, roles: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Return the roles of the symbols of inner tokens with these roles (B, T)."""
+        """Return the roles of the symbols of inner tokens, (B, T k), given the roles of the tokens, (B, T)."""
         k = self.symbols
         spelled = (np.repeat(roles.astype(np.int64), k, axis=1) - 1) * k + np.tile(np.arange(1, k + 1), roles.shape[1])
         return np.where(np.repeat(roles, k, axis=1) == 0, 0, spelled)
 
     def read(self, symbols: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Decode sequences or prefixes into inner tokens (B, T / symbols), and return which of them are valid spellings.
+        """Decode sequences or prefixes into inner tokens, and return which are validly spelled, (B, T / k) each.
 
-        An invalid spelling reads as token 0.
+        An invalid spelling becomes token 0.
         """
         k = self.symbols
         whole = symbols[:, : symbols.shape[1] // k * k].reshape(len(symbols), -1, k)
         tokens = _code(self.task.vocab_size, self.base, k)[1][whole @ self.base ** np.arange(k)]
         return np.maximum(tokens, 0), tokens >= 0
 
-    def _unspelled(self, batch: Batch) -> Batch:
-        """Sequences of the inner task: the inverse of `spell`."""
+    def _unspell(self, batch: Batch) -> Batch:
+        """Return the sequences of the inner task: the inverse of `spell`."""
         k = self.symbols
         roles, scored = -(-batch.roles[:, ::k] // k), batch.scored[:, ::k]
         return Batch(tokens=self.read(batch.tokens)[0], roles=roles, scored=scored, answer=batch.answer // k)
@@ -172,10 +174,10 @@ class Spelled(Task):
     # --- bounds -----------------------------------------------------------------------------------------------
 
     def floor(self, role: str) -> float | None:
-        """0 where the inner role's floor is 0; the whole floor where a token is one symbol.
+        """Return the inner role's floor if it is 0 or a token has one symbol, otherwise None.
 
-        Otherwise None: the entropy of a token's symbols, most of it in the first, depends on its whole distribution and on the
-        code. The losses of role/1 ... role/k sum to that of a token, so compare their sum to the inner floor.
+        How the entropy of a token divides between its symbols depends on the token's whole distribution and on the code. The
+        losses of role/1 ... role/k sum to the loss of a token, so compare their sum with the inner floor.
         """
         if self.role(role) == 0:
             return None
@@ -183,44 +185,43 @@ class Spelled(Task):
         return inner if self.symbols == 1 or inner == 0 else None
 
     def chance(self, role: str) -> float | None:
-        """The inner role's where a token is one symbol, otherwise None: it depends on the tokens that share a symbol."""
+        """Return the inner role's chance if a token has one symbol, otherwise None: tokens can share a symbol."""
         return self.task.chance(role.rpartition("/")[0]) if self.symbols == 1 and self.role(role) else None
 
     def token_optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Compute the optimal predictor's loss on each inner token, (B, T / symbols); None if unknown."""
+        """Compute the optimal predictor's loss on each inner token, (B, T / k); None if it is unknown."""
         return self.task.optimum(self.read(tokens)[0])
 
     # --- what the inner task knows, in symbols ------------------------------------------------------------------------
 
     def contrast(self, batch: Batch) -> Contrast | None:
-        """The inner task's, where the other token differs in one symbol alone; the other sequences are left out."""
-        inner = self.task.contrast(self._unspelled(batch))
+        """Spell the inner task's contrast; sequences in which the changed token differs in several symbols are left out."""
+        inner = self.task.contrast(self._unspell(batch))
         if inner is None:
             return None
-        tokens, k, place_T = self.code[inner.tokens].reshape(len(inner.sequence), -1), self.symbols, np.arange(self.length)
-        differs_CT = tokens != batch.tokens[inner.sequence]
-        before_CT, after_CT = (
-            differs_CT & side for side in (place_T < inner.answer[:, None] * k, place_T >= inner.answer[:, None] * k)
-        )
+        tokens_CT = self.code[inner.tokens].reshape(len(inner.sequence), -1)
+        differs_CT = tokens_CT != batch.tokens[inner.sequence]
+        is_before_CT = np.arange(self.length) < inner.answer[:, None] * self.symbols
+        before_CT, after_CT = differs_CT & is_before_CT, differs_CT & ~is_before_CT
         single_C = before_CT.sum(axis=1) == 1
         return Contrast(
             sequence=inner.sequence[single_C],
-            tokens=tokens[single_C],
+            tokens=tokens_CT[single_C],
             changed=before_CT.argmax(axis=1)[single_C],
             answer=after_CT.argmax(axis=1)[single_C],
         )
 
     def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        """The inner task's, from the last symbol of each token on."""
+        """Return the inner task's latents, from the last symbol of each token on."""
         found = {}
-        for name, values in self.task.latents(self._unspelled(batch)).items():
+        for name, values in self.task.latents(self._unspell(batch)).items():
             unknown = np.full_like(values[:, :1], -1 if values.dtype == np.int64 else np.nan)
             whole = np.repeat(np.concatenate([unknown, values], axis=1), self.symbols, axis=1)
             found[name] = whole[:, 1 : self.length + 1]
         return found
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """The sum over the inner tokens whose spellings begin with the symbols since the last whole token."""
+        """Sum over the inner tokens whose spellings begin with the symbols since the last complete token."""
         whole, begun = divmod(tokens.shape[1], self.symbols)
         chances_BW = self.task.next_distribution(self.read(tokens)[0]) if whole else None
         if chances_BW is None:
@@ -230,10 +231,10 @@ class Spelled(Task):
         return np.asarray(sums_BV / sums_BV.sum(axis=1, keepdims=True))
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-        """The inner task's where a token is one symbol; otherwise None, since a symbol alone is neither right nor wrong."""
-        inner, spelt = self.read(tokens)
-        consistent = self.task.consistent(inner) if self.symbols == 1 else None
-        return None if consistent is None else consistent & spelt
+        """Ask the inner task if a token has one symbol, otherwise return None: a symbol alone is neither right nor wrong."""
+        inner, valid_BT = self.read(tokens)
+        consistent_BT = self.task.consistent(inner) if self.symbols == 1 else None
+        return None if consistent_BT is None else consistent_BT & valid_BT
 
     def variants(self) -> dict[str, Task]:
         return {name: replace(self, task=task) for name, task in self.task.variants().items()}
@@ -242,14 +243,14 @@ class Spelled(Task):
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
         self.check_ids(prompt)
-        tokens, spelt = self.read(prompt[None])
-        if len(prompt) % self.symbols or not spelt.all():
+        tokens, valid = self.read(prompt[None])
+        if len(prompt) % self.symbols or not valid.all():
             raise TaskError(f"spelled: the prompt is not tokens of {self.task.name}, {self.symbols} symbols each")
         return self.code[self.task.solve(tokens[0])].reshape(-1)
 
     def format(self, row: Batch) -> str:
         """Write the inner task's line."""
-        return self.task.format(self._unspelled(row))
+        return self.task.format(self._unspell(row))
 
     def parse(self, line: str) -> Batch:
         return self.spell(self.task.parse(line))
@@ -260,16 +261,16 @@ class Spelled(Task):
         return None if begin is None else begin * self.symbols
 
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """The inner task's metrics of validly spelled sequences, times their share; and that share, `spelt`."""
+        """Compute the share of validly spelled sequences, `spelt`, and the inner task's metrics of these, times this share."""
         if self.task.sampled_from is None:
             return {}
-        inner, spelt = self.read(tokens)
-        whole = spelt.all(axis=1)
-        values = self.task.judge(inner[whole] if whole.any() else inner)
-        return {name: value * float(whole.mean()) for name, value in values.items()} | {"spelt": float(whole.mean())}
+        inner, valid_BT = self.read(tokens)
+        valid_B = valid_BT.all(axis=1)
+        share, values = float(valid_B.mean()), self.task.judge(inner[valid_B] if valid_B.any() else inner)
+        return {name: value * share for name, value in values.items()} | {"spelt": share}
 
     def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """The tokens that the inner task imposes, symbol by symbol."""
+        """Impose the tokens that the inner task imposes, symbol by symbol."""
         imposed = self.task.forced(self.read(prefix)[0])
         if imposed is None:
             return None
@@ -284,9 +285,9 @@ class Spelled(Task):
 
 @lru_cache(maxsize=16)
 def _code(words: int, base: int, symbols: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct spellings of all tokens, (words, symbols), and the token of each spelling, -1 for none.
+    """Draw distinct spellings of all tokens, (words, symbols), and return them with the token of each spelling, -1 for none.
 
-    A spelling's number is the sum of symbol j times base^j.
+    The number of a spelling is the sum of symbol j times base^j.
     """
     chosen = stream(f"spelled/{words}/{base}/{symbols}", seed=0, index=0).permutation(base**symbols)[:words]
     token_of = np.full(base**symbols, -1, dtype=np.int64)

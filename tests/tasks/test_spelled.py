@@ -138,7 +138,7 @@ def test_latents_are_inner_ones_from_each_last_symbol_on(inner: str) -> None:
 def test_a_contrast_is_an_inner_one_that_differs_in_one_symbol() -> None:
     task = tasks.get("spelled", task="agreement", base=8, symbols=2)
     batch = task.batch(0, 0, 200)
-    inner = task.task.contrast(task._unspelled(batch))
+    inner = task.task.contrast(task._unspell(batch))
     contrast = task.contrast(batch)
     assert 0 < len(contrast.sequence) < 200
     kept = np.searchsorted(inner.sequence, contrast.sequence)
