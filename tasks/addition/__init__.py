@@ -1,4 +1,4 @@
-"""Addition digit by digit: the task, and how its pairs of numbers are counted."""
+"""Addition digit by digit: the task, the digits of its sequences, and the counts of its pairs of numbers."""
 
 from tasks.addition.addition import Addition
 
