@@ -1,19 +1,19 @@
-"""Agreement with a verb before or after it: factorisation orders of different difficulty (Gloeckle et al. 2024, L.4).
+"""Agreement of words with a later or earlier verb: factorisation orders of different difficulty (Gloeckle et al. 2024, L.4).
 
-A sequence, for example, of two pairs in the glossary and two words in the noun phrase:
+Sequences with two pairs in the glossary and two words in the noun phrase:
 
     k3 v7 k1 v2 k1 | s5 -c0 s9 -c0 v2        order verb_last
     k3 v7 k1 v2 k1 | v2 s5 -c0 s9 -c0        order verb_first
 
-The prompt names a verb: a glossary of keys and verbs, and the key of the chosen one. Then come words, each a random stem and
-the marker of the case that the verb governs, by a fixed lexicon that a model must store in its weights.
+The prompt names a verb by a glossary of keys and verbs, and the key of the chosen verb. The words follow, each a random stem
+and the marker of the case that the verb governs, by a fixed lexicon that a model must store in its weights.
 
-Both orders have the same information: the prompt determines the verb, hence the case, so the floor of every case and of the
-verb is 0. The orders differ in the steps per token. With `verb_first` each target is one look-up: the verb in the glossary, the
-case in the lexicon. With `verb_last` the first case needs both look-ups, the later token before the earlier one.
+Both orders have the same information: the prompt determines the verb and hence the case, so the floors of cases and verb are 0.
+The orders differ in the look-ups for each token. With `verb_first` each target needs one: the verb in the glossary, or the case
+in the lexicon. With `verb_last` the first case needs both, although the verb comes later.
 
-With `distance` d each word has d random stems, so that the first case is d + 1 tokens after the key: only prediction heads from
-d + 1 on are asked for it at the key, where the look-up begins.
+With `distance` d each word has d random stems, so that the first case is d + 1 tokens after the key. Then only prediction heads
+from d + 1 on predict the first case at the key, where the look-up begins.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tasks.errors import TaskError
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement(Layout):
-    """A glossary that names a verb, `words` words in the case that it governs, and the verb, last or first."""
+    """A glossary that names a verb, then words in the case that the verb governs, and the verb after or before them."""
 
     name: ClassVar[str] = "agreement"
     summary: ClassVar[str] = "mark words with the case that a verb governs, before (or after) the verb appears"
@@ -79,25 +79,25 @@ class Agreement(Layout):
         if not ((self._stems <= stems_BS) & (stems_BS < self._cases)).all():
             raise TaskError(f"agreement: a stem is from {self._stems} to {self._cases - 1}")
         right = self._phrase_of((chosen_BP * verbs_BP).sum(axis=1), stems_BS)
-        for row, place in np.argwhere(right != tokens[:, self._prompt :])[:1]:
-            position, token = place + self._prompt, tokens[row, place + self._prompt]
-            expected, found = (f"{each} ({self.word(int(each))})" for each in (right[row, place], token))
+        for row, step in np.argwhere(right != tokens[:, self._prompt :])[:1]:
+            position = self._prompt + step
+            expected, found = (f"{each} ({self.word(int(each))})" for each in (right[row, step], tokens[row, position]))
             raise TaskError(f"agreement: token {position} must be {expected}, not {found}")
         return self._label_phrase(tokens)
 
     def drawn_from(self) -> dict[str, Any]:
-        """Without `distance` at its default: instances are those of before there was such a setting."""
+        """Leave out `distance` at its default, so that tasks from before this setting draw the same instances."""
         values = super().drawn_from()
         return values if self.distance != 1 else {name: value for name, value in values.items() if name != "distance"}
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The glossary as a set, and the chosen key: independent of the order of the pairs, the stems and `order`."""
+        """Return the glossary as a set and the chosen key, independent of the order of the pairs, the stems and `order`."""
         keys_BP, verbs_BP = tokens[:, 0 : self._prompt - 1 : 2], tokens[:, 1 : self._prompt - 1 : 2]
         glossary = np.sort(keys_BP * self.vocab_size + verbs_BP, axis=1)
         return np.concatenate([glossary, tokens[:, self._prompt - 1 : self._prompt]], axis=1)
 
     def instance_count(self) -> Bound:
-        """Choices of the keys, times a verb for each, times the choice of one key."""
+        """Multiply the choices of the keys, of a verb for each, and of one key."""
         return Bound(comb(self.keys, self.pairs) * self.verbs**self.pairs * self.pairs)
 
     def every_instance(self) -> NDArray[np.integer] | None:
@@ -110,27 +110,27 @@ class Agreement(Layout):
         return np.concatenate([glossary, chosen], axis=3).reshape(-1, self.pairs + 1)
 
     def floor(self, role: str) -> float | None:
-        """Cases and verb 0, in both orders, since the prompt determines them; `stem` ln(stems).
+        """Return 0 for cases and verb, which the prompt determines, ln(stems) for `stem`, and a mean for `prompt`.
 
-        `prompt`: the mean over its predicted tokens: keys that are new, uniform verbs, and one of the keys again.
+        The prompt has keys that are new, uniform verbs, and one of the keys again.
         """
         if self.role(role) == 0:
             return None
-        entropies_T = self._entropies
-        own = np.array([name == role for name in self._names])
-        own[0] = False  # nothing predicts the first token
-        return float(entropies_T[own].mean())
+        is_target_T = np.array([name == role for name in self._names])
+        is_target_T[0] = False  # nothing predicts the first token
+        return float(self._entropies[is_target_T].mean())
 
     def chance(self, role: str) -> float | None:
-        """A case: the share of verbs that govern the most frequent one; `stem` and `verb`: 1 over their number."""
+        """Return 1 / stems for `stem`, 1 / verbs for `verb`, and for cases the share of verbs with the most frequent one."""
         most_frequent = float(np.bincount(self.lexicon).max() / self.verbs)
         by_role = {"stem": 1 / self.stems, "case_first": most_frequent, "case_again": most_frequent, "verb": 1 / self.verbs}
         return by_role.get(self.roles[self.role(role)])
 
     def plateaus(self, role: str) -> Mapping[str, float]:
-        """Guesses that know the glossary and the lexicon, not which verb the key names: the commonest case, or verb, of them.
+        """Return the accuracy of guesses that know the glossary and the lexicon, but not which verb the key names.
 
-        Of the role that needs the key: `case_first`, or with `verb_first` `verb`.
+        They guess the most frequent case, or verb, of the glossary. The role that needs the key is `case_first`, or `verb` with
+        the verb first.
         """
         last = self.order == "verb_last"
         if self.pairs == 1 or role != ("case_first" if last else "verb"):
@@ -139,35 +139,36 @@ class Agreement(Layout):
         return {"key not resolved": _expected_most(share_K, self.pairs) / self.pairs}
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Every draw is uniform over a number of choices that depends on its position; the other tokens are determined."""
+        """Return the entropies of the positions: each token is uniform over a number of choices, or determined."""
         return np.broadcast_to(self._entropies, tokens.shape)
 
     def contrast(self, batch: Batch) -> Contrast:
-        """Another verb, which governs another case, at the chosen key; decided at the first case, or the verb before it."""
-        tokens, row_B, place_B = batch.tokens.copy(), np.arange(len(batch)), self._place(batch.tokens)
-        others_BV = (self._governed >= 0) & (self._governed != self._governed[tokens[row_B, place_B]][:, None])
+        """Change the verb at the chosen key and with it the case; the answer is the first case or verb after the prompt."""
+        tokens, row_B, position_B = batch.tokens.copy(), np.arange(len(batch)), self._verb_position(batch.tokens)
+        others_BV = (self._governed >= 0) & (self._governed != self._governed[tokens[row_B, position_B]][:, None])
         verb_B = choose(tokens, others_BV)
-        tokens[row_B, place_B] = verb_B
+        tokens[row_B, position_B] = verb_B
         tokens[:, self._prompt :] = self._phrase_of(verb_B, self._stems_of(tokens))
         answer = self._names.index("case_first" if self.order == "verb_last" else "verb")
-        return Contrast(sequence=row_B, tokens=tokens, changed=place_B, answer=np.full(len(batch), answer))
+        return Contrast(sequence=row_B, tokens=tokens, changed=position_B, answer=np.full(len(batch), answer))
 
     def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        """The verb at the chosen key, and the case that it governs: from the key on."""
-        meant_B = batch.tokens[np.arange(len(batch)), self._place(batch.tokens)] - self.keys
-        verb_B1 = np.clip(meant_B, 0, self.verbs - 1)[:, None]
+        """Return the `verb` at the chosen key and the `case` that it governs, from the key on."""
+        chosen_B = batch.tokens[np.arange(len(batch)), self._verb_position(batch.tokens)] - self.keys
+        verb_B1 = np.clip(chosen_B, 0, self.verbs - 1)[:, None]
         known_T = np.arange(self.length) >= self._prompt - 1
         return {"verb": np.where(known_T, verb_B1, -1), "case": np.where(known_T, self.lexicon[verb_B1], -1)}
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Uniform over the tokens that may follow."""
+        """Return the uniform distribution over the tokens that may follow."""
         follows_BV = self._may_follow(tokens)
         return np.asarray(follows_BV / follows_BV.sum(axis=1, keepdims=True))
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """After a wrong first case, the cases that repeat it are consistent and so is any verb that governs it.
+        """Return whether each case and verb agrees with those before it.
 
-        With the verb first, the cases that it governs are consistent, right or wrong as it may be.
+        After a wrong first case, its repetitions and any verb that governs it are consistent. With the verb first, the cases
+        that it governs are consistent even if it is wrong.
         """
         consistent_BT = np.ones(tokens.shape, dtype=np.bool_)
         for position in range(self._prompt, self.length):
@@ -176,7 +177,7 @@ class Agreement(Layout):
         return consistent_BT
 
     def _may_follow(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(B, V) whether each token is right after these, given any mistakes in the phrase."""
+        """Return whether each token is right after these tokens, whatever mistakes they have in the phrase, (B, V)."""
         (size, count), token_V = tokens.shape, np.arange(self.vocab_size)
         role = self._names[count]
         if role == "stem" or (role == "prompt" and count % 2):
@@ -185,33 +186,33 @@ class Agreement(Layout):
         if role == "prompt":
             listed_BV = (tokens[:, :count:2, None] == token_V).any(axis=1)
             return np.asarray(listed_BV if count == self._prompt - 1 else ~listed_BV & (token_V < self.keys))
-        meant_B1 = np.take_along_axis(tokens, self._place(tokens)[:, None], axis=1)
+        verb_B1 = np.take_along_axis(tokens, self._verb_position(tokens)[:, None], axis=1)
         if self.order == "verb_first":
-            return np.asarray(token_V == (meant_B1 if role == "verb" else self._governed[tokens[:, self._prompt, None]]))
-        case_B1 = self._governed[meant_B1] if role == "case_first" else tokens[:, self._prompt + self.distance, None]
+            return np.asarray(token_V == (verb_B1 if role == "verb" else self._governed[tokens[:, self._prompt, None]]))
+        case_B1 = self._governed[verb_B1] if role == "case_first" else tokens[:, self._prompt + self.distance, None]
         if role != "verb":
             return np.asarray((token_V == case_B1) & (token_V >= self._cases))
-        return np.asarray(np.where(case_B1 == self._governed[meant_B1], token_V == meant_B1, self._governed == case_B1))
+        return np.asarray(np.where(case_B1 == self._governed[verb_B1], token_V == verb_B1, self._governed == case_B1))
 
     @property
     def _entropies(self) -> NDArray[np.float64]:
-        """(T,) entropy of each token given those before it, nats."""
+        """(T,) float64, the entropy of each token given those before it, nats."""
         choices = [count for pair in range(self.pairs) for count in (self.keys - pair, self.verbs)] + [self.pairs]
         choices += [self.stems if role == "stem" else 1 for role in self._phrase]
         return np.asarray(np.log(choices), dtype=np.float64)
 
 
 def _expected_most(share_K: NDArray[np.float64], draws: int) -> float:
-    """Return the expected count of the most frequent of K outcomes in independent draws.
+    """Compute the expected count of the most frequent of K outcomes in independent draws.
 
-    The probability that no outcome comes more than m times is the coefficient of x^draws in draws! times the product over
-    outcomes of the sum over k up to m of (share x)^k / k!.
+    The probability that no outcome occurs more than m times is draws! times the coefficient of x^draws in the product, over the
+    outcomes, of the sums of (share x)^k / k! over k from 0 to m.
     """
     expected = float(draws)
     for most in range(1, draws):
-        product = np.ones(1)
+        coefficients = np.ones(1)
         for share in share_K:
             terms = [share**count / factorial(count) for count in range(most + 1)]
-            product = np.convolve(product, terms)[: draws + 1]
-        expected -= factorial(draws) * product[draws] if len(product) > draws else 0.0
+            coefficients = np.convolve(coefficients, terms)[: draws + 1]
+        expected -= factorial(draws) * coefficients[draws] if len(coefficients) > draws else 0.0
     return expected

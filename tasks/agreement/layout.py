@@ -1,7 +1,7 @@
-"""The settings of agreement, and how sequences are laid out: token ids, roles, and the phrase after the prompt.
+"""The settings of agreement and the layout of its sequences: token ids, roles, and the phrase after the prompt.
 
-Shapes: B sequences, T positions, P pairs of the glossary, W words, D stems of a word, S = W D stems, V vocabulary. Ids: keys,
-then verbs, stems and cases.
+Shapes: B sequences, T positions, P pairs of the glossary, W words, D stems of a word, S = W D stems, V vocabulary. The ids of
+keys come first, then those of verbs, stems and cases.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from tasks.settings import require
 
 @dataclass(frozen=True, kw_only=True)
 class Layout(Task):
-    """A glossary, a key, and a phrase of words and the verb."""
+    """A prompt of a glossary and a key, and a phrase of words and the verb."""
 
     order: Literal["verb_last", "verb_first"] = "verb_last"
-    """`verb_first` is the control without look-ahead."""
+    """Whether the verb follows or precedes the words; `verb_first` is the control without look-ahead."""
     words: int = 1
-    """Words of the noun phrase; the verb is (words - 1)(distance + 1) + 1 tokens after the first case."""
+    """Words of the noun phrase; a later verb is (words - 1)(distance + 1) + 1 tokens after the first case."""
     distance: int = 1
-    """Random stems of each word, d: the first case is d + 1 tokens after the key, or the verb."""
+    """Random stems of each word, d: the first case is d + 1 tokens after the key, or after the verb."""
     pairs: int = 4
-    """Key-verb pairs in the glossary; with 1 the glossary names the verb directly."""
+    """Pairs of a key and a verb in the glossary; with 1 the glossary names the verb directly."""
     keys: int = 8
-    """Keys to choose from."""
+    """Number of keys to choose from."""
     verbs: int = 16
-    """Verbs to choose from."""
+    """Number of verbs to choose from."""
     cases: int = 8
-    """Cases; the lexicon assigns each the same number of verbs, to within one."""
+    """Number of cases; the lexicon assigns the same number of verbs to each, to within one."""
     stems: int = 16
-    """Stems to choose from."""
+    """Number of stems to choose from."""
     loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
@@ -51,7 +51,7 @@ class Layout(Task):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """`stem` is there at a distance of 1 or more, `case_again` with two words or more."""
+        """`stem` exists at a distance of 1 or more, `case_again` with two words or more."""
         stem, again = ["stem"] * (self.distance > 0), ["case_again"] * (self.words > 1)
         return (PADDING, "prompt", *stem, "case_first", *again, "verb")
 
@@ -61,7 +61,7 @@ class Layout(Task):
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Keys, verbs, stems and cases."""
+        """Four classes: keys, verbs, stems and cases."""
         return np.repeat(np.arange(4), [self.keys, self.verbs, self.stems, self.cases])
 
     @property
@@ -74,7 +74,7 @@ class Layout(Task):
 
     @property
     def lexicon(self) -> NDArray[np.int64]:
-        """(verbs,) the case that each verb governs, numbers from 0."""
+        """(verbs,) int64, the case that each verb governs, numbered from 0."""
         return _lexicon(self.verbs, self.cases)
 
     def word(self, token: int) -> str:
@@ -85,30 +85,31 @@ class Layout(Task):
         return f"-c{token}"
 
     def _phrase_of(self, verb_B: NDArray[np.int64], stems_BS: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The tokens after the prompt, (B, W (d + 1) + 1): the verb, and the words, each d stems and the case it governs."""
+        """Return the tokens after the prompt, (B, W (D + 1) + 1): words of D stems and a case, and the verb."""
         stems_BWD = stems_BS.reshape(len(verb_B), self.words, self.distance)
         case_BW1 = np.broadcast_to(self._governed[verb_B][:, None, None], (len(verb_B), self.words, 1))
         words, verb = np.concatenate([stems_BWD, case_BW1], axis=2).reshape(len(verb_B), -1), verb_B[:, None]
         return np.concatenate([verb, words] if self.order == "verb_first" else [words, verb], axis=1)
 
     def _label_phrase(self, tokens: NDArray[np.int64]) -> Batch:
+        """Return sequences with their roles and answers."""
         numbers = [self.roles.index(name) for name in self._names]
         answer = np.tile([self._prompt, self.length], (len(tokens), 1))
         return self.rows(tokens, np.broadcast_to(numbers, tokens.shape), answer)
 
-    def _place(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(B,) the position in the glossary of the verb at the chosen key."""
+    def _verb_position(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the position in the glossary of the verb at the chosen key, (B,)."""
         chosen_BP = tokens[:, 0 : self._prompt - 1 : 2] == tokens[:, self._prompt - 1 : self._prompt]
-        place_B: NDArray[np.int64] = 1 + 2 * chosen_BP.argmax(axis=1)
-        return place_B
+        position_B: NDArray[np.int64] = 1 + 2 * chosen_BP.argmax(axis=1)
+        return position_B
 
     def _stems_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(B, W d) the stems of a phrase."""
+        """Return the stems of the phrases, (B, S)."""
         return tokens[:, [role == "stem" for role in self._names]]
 
     @property
     def _governed(self) -> NDArray[np.int64]:
-        """(V,) the case that each token governs; -1 if it is no verb."""
+        """(V,) int64, the id of the case that each token governs; -1 for a token that is not a verb."""
         governed_V = np.full(self.vocab_size, -1)
         governed_V[self.keys : self._stems] = self._cases + self.lexicon
         return governed_V
@@ -127,22 +128,23 @@ class Layout(Task):
 
     @property
     def _prompt(self) -> int:
-        """Tokens of the prompt."""
+        """Number of tokens of the prompt."""
         return 2 * self.pairs + 1
 
     @property
     def _stems(self) -> int:
-        """The first stem's id."""
+        """Id of the first stem."""
         return self.keys + self.verbs
 
     @property
     def _cases(self) -> int:
-        """The first case's id."""
+        """Id of the first case."""
         return self.keys + self.verbs + self.stems
 
 
 @lru_cache(maxsize=16)
 def _lexicon(verbs: int, cases: int) -> NDArray[np.int64]:
+    """Draw the case that each verb governs."""
     lexicon = stream(f"agreement/lexicon/{verbs}/{cases}", seed=0, index=0).permutation(verbs) % cases
     lexicon.flags.writeable = False
     return lexicon

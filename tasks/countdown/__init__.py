@@ -1,4 +1,4 @@
-"""Countdown: the task, and all derivations from some numbers."""
+"""Countdown: the task, and the derivations of its targets."""
 
 from tasks.countdown.countdown import Countdown
 

@@ -1,15 +1,18 @@
-"""Countdown: combine all of some numbers by arithmetic so that the target comes out (Gandhi et al. 2024, Stream of Search).
+"""Countdown: derive a target from given numbers by arithmetic (Gandhi et al. 2024, Stream of Search).
 
-Three numbers and a target, and then one of the derivations of the target, for example:
+A sequence of three numbers, their target, and one of its derivations:
 
     3 8 5 19        8 * 3 = 24   24 - 5 = 19
 
-Each equation replaces two of the numbers that are left by their sum, difference, product or ratio, the larger operand first.
+Each equation replaces two of the remaining numbers by their sum, difference, product or ratio, with the larger operand first.
 
 The numbers are uniform, the derivation is uniform over all that are possible, and the target is its last result. So given the
-target, the derivation is uniform over those that reach it. There may be several, and none is better than the others: answers
-are not compared with that of the data (`determined` is False) but judged, and `sampled/valid` is the share of sampled answers
-that are right. Floors and the distribution of every token are exact, by going through all derivations.
+target, the derivation is uniform over those that reach it. Several may do so, and none is better than the others: answers are
+not compared with the data's (`determined` is False) but judged, and `sampled/valid` is the share of sampled answers that are
+right. Floors and the distribution of every token are exact, since all derivations are enumerated.
+
+Shapes: B sequences, T positions, K given numbers, D derivations, A tokens of an answer, C = 1 + A tokens after the given
+numbers, V vocabulary, M lists of given numbers, N derivations of all lists.
 """
 
 from __future__ import annotations
@@ -32,15 +35,15 @@ from tasks.errors import TaskError
 from tasks.settings import require
 
 _MOST_DERIVATIONS = 400_000
-"""Most derivations of all lists of numbers for which floors and instances are computed."""
+"""Most derivations of all lists of given numbers at which floors and instances are enumerated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Countdown(Task):
-    """`numbers` numbers and a target, then equations that use every number once and end with the target."""
+    """Given numbers and a target, then equations that use every number once and end with the target."""
 
     name: ClassVar[str] = "countdown"
-    summary: ClassVar[str] = "combine all of some numbers by arithmetic so that the target comes out"
+    summary: ClassVar[str] = "derive a target from given numbers by arithmetic, with each number used once"
     source: ClassVar[str] = "Gandhi et al. 2024 (Stream of Search); as a test of prediction heads in arXiv 2604.11912"
     role_labels: ClassVar[Mapping[str, str]] = {
         "number": "given numbers",
@@ -55,11 +58,11 @@ class Countdown(Task):
     determined: ClassVar[bool] = False
 
     numbers: int = 3
-    """K, given numbers; there is one equation fewer."""
+    """K, number of given numbers; there are K - 1 equations."""
     largest: int = 12
     """Largest given number."""
     limit: int = 99
-    """Largest number in an equation, the target included."""
+    """Largest number in an equation, and so the largest target."""
     loss_on: Literal["all", "answer"] = "answer"
 
     def check(self) -> None:
@@ -89,8 +92,8 @@ class Countdown(Task):
         numbers_BK = rng.integers(1, self.largest + 1, size=(size, self.numbers))
         equations_BDA = derive(numbers_BK, self.limit)
         possible_BD = equations_BDA[:, :, -1] > 0
-        place_B = (rng.random(size) * possible_BD.sum(axis=1)).astype(np.int64)
-        chosen_B = (possible_BD.cumsum(axis=1) > place_B[:, None]).argmax(axis=1)
+        rank_B = (rng.random(size) * possible_BD.sum(axis=1)).astype(np.int64)  # among the possible derivations
+        chosen_B = (possible_BD.cumsum(axis=1) > rank_B[:, None]).argmax(axis=1)
         answer_BA = equations_BDA[np.arange(size), chosen_B]
         return self._with_roles(np.concatenate([numbers_BK, answer_BA[:, -1:], answer_BA], axis=1))
 
@@ -106,20 +109,20 @@ class Countdown(Task):
         return self._with_roles(tokens)
 
     def roles_of(self, tokens: Ints) -> Ints:
-        """By position."""
+        """Return the role of each position."""
         names = ["number"] * self.numbers + ["target"]
         for equation in range(1, self.numbers):
             operand = f"operand_{equation}"
             names += [operand, f"operator_{equation}", operand, "equals", f"result_{equation}"]
-        numbers = [self.roles.index(name) for name in names[: tokens.shape[1]]]
-        return np.broadcast_to(np.array(numbers), tokens.shape)
+        role_T = np.array([self.roles.index(name) for name in names[: tokens.shape[1]]])
+        return np.broadcast_to(role_T, tokens.shape)
 
     def instances(self, tokens: Ints) -> NDArray[np.integer]:
-        """The numbers in any order, and the target."""
+        """Return the given numbers in increasing order, and the target."""
         return np.concatenate([np.sort(tokens[:, : self.numbers], axis=1), tokens[:, [self.numbers]]], axis=1)
 
     def instance_count(self) -> Bound | None:
-        """Exact, by listing them, where there are few derivations; else unknown."""
+        """Count the enumerated instances; None where there are too many derivations."""
         every = _enumerate(self.numbers, self.largest, self.limit)
         return None if every is None else Bound(len(every.instances))
 
@@ -128,22 +131,31 @@ class Countdown(Task):
         return None if every is None or len(every.instances) > MOST_LISTED else every.instances
 
     def floor(self, role: str) -> float | None:
-        """Exact over all derivations, where these are few; else known for numbers alone and, 0, for `equals` and results."""
-        every, own_T = _enumerate(self.numbers, self.largest, self.limit), self._positions(role)
-        if every is not None and own_T.any():
-            return float(every.entropy_T[own_T].mean())
+        """Average the entropies over all derivations.
+
+        Where these are too many, only `number`, `equals` and results have a floor.
+        """
+        every, is_target_T = _enumerate(self.numbers, self.largest, self.limit), self._targets(role)
+        if every is not None and is_target_T.any():
+            return float(every.entropy_T[is_target_T].mean())
         known = {"number": float(np.log(self.largest)), "equals": 0.0} | {f"result_{j}": 0.0 for j in range(1, self.numbers)}
         return known.get(role)
 
     def chance(self, role: str) -> float | None:
-        """The share of the most frequent token, exact over all derivations; else known for numbers and `equals` alone."""
-        every, own_T = _enumerate(self.numbers, self.largest, self.limit), self._positions(role)
-        if every is not None and own_T.any():
-            return min(1.0, float(every.share_TV[own_T].mean(axis=0).max()))
+        """Return the share of the most frequent token over all derivations.
+
+        Where these are too many, it is known for `number` and `equals` alone.
+        """
+        every, is_target_T = _enumerate(self.numbers, self.largest, self.limit), self._targets(role)
+        if every is not None and is_target_T.any():
+            return min(1.0, float(every.share_TV[is_target_T].mean(axis=0).max()))
         return {"number": 1 / self.largest, "equals": 1.0}.get(role)
 
     def optimum(self, tokens: Ints) -> NDArray[np.float64]:
-        """Numbers are uniform, and the rest by the share of the derivations so far that agree; infinite for wrong tokens."""
+        """Compute the loss by enumeration: numbers are uniform, and later tokens have their shares of the derivations so far.
+
+        The loss of a wrong token is infinite.
+        """
         chances_BT = np.full(tokens.shape, 1 / self.largest)
         after_BDC, left_BD = self._continue(tokens)
         for column, token_B in enumerate(tokens[:, self.numbers :].T):
@@ -155,37 +167,38 @@ class Countdown(Task):
         return losses
 
     def next_distribution(self, tokens: Ints) -> NDArray[np.float64]:
-        """Uniform over the given numbers; then uniform over the derivations that agree with the tokens so far."""
+        """Return uniform given numbers, and then the shares of the derivations that agree with the tokens so far."""
         (size, count), token_V = tokens.shape, np.arange(self.vocab_size)
         if count < self.numbers:
             return np.broadcast_to(((token_V >= 1) & (token_V <= self.largest)) / self.largest, (size, self.vocab_size))
         after_BDC, left_BD = self._continue(tokens)
         left_BD &= (after_BDC[:, :, : count - self.numbers] == tokens[:, None, self.numbers :]).all(axis=2)
-        times_BV = np.zeros((size, self.vocab_size))
+        count_BV = np.zeros((size, self.vocab_size))
         row_N, derivation_N = np.nonzero(left_BD)
-        np.add.at(times_BV, (row_N, after_BDC[row_N, derivation_N, count - self.numbers]), 1)
-        return np.asarray(times_BV / times_BV.sum(axis=1, keepdims=True))
+        np.add.at(count_BV, (row_N, after_BDC[row_N, derivation_N, count - self.numbers]), 1)
+        return np.asarray(count_BV / count_BV.sum(axis=1, keepdims=True))
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """From the target on: how many `derivations` agree with the tokens so far, and the `next result` if they share it."""
+        """Return, from the target on, the number of `derivations` that agree with the tokens so far, and their `next result`.
+
+        The result is -1 where the derivations have several.
+        """
         after_BDC, left_BD = self._continue(batch.tokens)
         count_BT, result_BT = np.full(batch.tokens.shape, -1), np.full(batch.tokens.shape, -1)
         for column, token_B in enumerate(batch.tokens[:, self.numbers :].T):
             left_BD &= after_BDC[:, :, column] == token_B[:, None]
             result_BD = after_BDC[:, :, TOKENS * min(column // TOKENS + 1, self.numbers - 1)]
-            low_B, high_B = (
-                np.where(left_BD, result_BD, self.limit + 1).min(axis=1),
-                np.where(left_BD, result_BD, 0).max(axis=1),
-            )
+            low_B = np.where(left_BD, result_BD, self.limit + 1).min(axis=1)
+            high_B = np.where(left_BD, result_BD, 0).max(axis=1)
             count_BT[:, self.numbers + column] = left_BD.sum(axis=1)
             result_BT[:, self.numbers + column] = np.where(low_B == high_B, low_B, -1)
         return {"derivations": count_BT, "next result": result_BT}
 
     def contrast(self, batch: Batch) -> Contrast:
-        """Another target of the same numbers, one whose derivations part early from the answer.
+        """Change the target to one whose derivations differ early from the answer, with one of its derivations.
 
-        Its derivation is one of those that part from the answer last; where they part, the original token reaches only the
-        original target. Left out are sequences whose numbers have one target.
+        This is one of those that differ last; where they differ, the original token leads only to the original target.
+        Sequences whose numbers have only one target are left out.
         """
         after_BDC, possible_BD = self._continue(batch.tokens)
         target_BD, row_B = after_BDC[:, :, 0], np.arange(len(batch))
@@ -199,10 +212,10 @@ class Countdown(Task):
         originals_CT = batch.tokens[sequence_C]
         target_C = choose(originals_CT, (other_BV & (most_BV == least_B1))[sequence_C])
         allowed_CD = (target_BD[sequence_C] == target_C[:, None]) & (common_BD == least_B1)[sequence_C]
-        chosen_CC = after_BDC[sequence_C, choose(originals_CT, allowed_CD, key=1)]
+        after_CA = after_BDC[sequence_C, choose(originals_CT, allowed_CD, key=1)]
         return Contrast(
             sequence=sequence_C,
-            tokens=np.concatenate([originals_CT[:, : self.numbers], chosen_CC], axis=1),
+            tokens=np.concatenate([originals_CT[:, : self.numbers], after_CA], axis=1),
             changed=np.full(len(sequence_C), self.numbers),
             answer=self.sampled_from + least_B1[sequence_C, 0],
         )
@@ -213,9 +226,9 @@ class Countdown(Task):
         return self.numbers + 1
 
     def judge(self, tokens: Ints) -> dict[str, float]:
-        """Compute the share of answers that are `legal`, and of those that are `valid`, which also reach the target.
+        """Compute the share of answers that are `legal`, and of those that are `valid`: legal, and ending with the target.
 
-        In a legal answer each equation is right, in either order of the operands, and takes two of the numbers that are left.
+        In a legal answer each equation is right and takes two of the remaining numbers, in either order.
         """
         row_B = np.arange(len(tokens))
         left_BV = (tokens[:, : self.numbers, None] == np.arange(self.vocab_size)).sum(axis=1)
@@ -233,28 +246,33 @@ class Countdown(Task):
         return {"valid": float(valid_B.mean()), "legal": float(legal_B.mean())}
 
     def _with_roles(self, tokens: Ints) -> Batch:
+        """Return sequences with their roles and answers."""
         return self.rows(tokens, self.roles_of(tokens), np.tile([self.sampled_from, self.length], (len(tokens), 1)))
 
-    def _positions(self, role: str) -> NDArray[np.bool_]:
-        """(T,) whether each position has the role and is a target."""
-        own_T = self.roles_of(np.zeros((1, self.length), dtype=np.int64))[0] == self.role(role)
-        own_T[0] = False
-        return np.asarray(own_T)
+    def _targets(self, role: str) -> NDArray[np.bool_]:
+        """Return whether each position is a target of the role, (T,)."""
+        is_target_T = self.roles_of(np.zeros((1, self.length), dtype=np.int64))[0] == self.role(role)
+        is_target_T[0] = False  # nothing predicts a sequence's first token
+        return np.asarray(is_target_T)
 
     def _continue(self, tokens: Ints) -> tuple[Equations, NDArray[np.bool_]]:
-        """All continuations (B, D, 1 + A) of the given numbers, target and equations; and whether each is possible, (B, D)."""
+        """List all continuations of the given numbers, a target and equations, (B, D, C).
+
+        Returns:
+            The continuations, and whether each is possible, (B, D).
+        """
         given_BK = tokens[:, : self.numbers]
         equations_BDA = derive(np.where(given_BK > self.limit, 0, given_BK), self.limit)
         return np.concatenate([equations_BDA[:, :, -1:], equations_BDA], axis=2), equations_BDA[:, :, -1] > 0
 
 
 class _Every(NamedTuple):
-    """All derivations of all given numbers.
+    """Facts about all derivations of all lists of given numbers.
 
     Attributes:
-        instances: (I, K + 1) each choice of numbers, in order, with each of its targets.
+        instances: (instances, K + 1) int64, each list of given numbers in increasing order with each of its targets.
         entropy_T: Entropy of each token given those before it, nats.
-        share_TV: The probability of each token at each position.
+        share_TV: Probability of each token at each position.
     """
 
     instances: Ints
@@ -264,7 +282,7 @@ class _Every(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _enumerate(count: int, largest: int, limit: int) -> _Every | None:
-    """Go through all derivations; None if there are more than `_MOST_DERIVATIONS`."""
+    """Enumerate all derivations; return None if there are more than `_MOST_DERIVATIONS`."""
     derivations = prod(comb(left, 2) * len(OPERATORS) for left in range(2, count + 1))
     if comb(largest + count - 1, count) * derivations > _MOST_DERIVATIONS:
         return None
@@ -281,7 +299,7 @@ def _enumerate(count: int, largest: int, limit: int) -> _Every | None:
         nats.append(_entropy(group_N, chance_N))
     shares = [np.bincount(column_N, weights=chance_N, minlength=limit + 5) for column_N in columns]
     share_TV: NDArray[np.float64] = np.stack(shares)
-    share_TV[:count] = share_TV[:count].mean(axis=0)  # in any order
+    share_TV[:count] = share_TV[:count].mean(axis=0)  # given numbers come in any order
     return _Every(
         instances=np.unique(np.stack(columns[: count + 1], axis=1), axis=0),
         entropy_T=np.concatenate([np.full(count, np.log(largest)), np.diff(nats)]),
@@ -290,6 +308,6 @@ def _enumerate(count: int, largest: int, limit: int) -> _Every | None:
 
 
 def _entropy(group_N: Ints, chance_N: NDArray[np.float64]) -> float:
-    """The entropy of a partition into groups, nats."""
+    """Compute the entropy of a partition into groups, nats."""
     chance_G = np.bincount(group_N, weights=chance_N)
     return float(-(chance_G * np.log(chance_G)).sum())

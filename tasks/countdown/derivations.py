@@ -1,6 +1,7 @@
-"""All ways to combine some numbers into one, step by step.
+"""List all ways to combine numbers into one, step by step.
 
-Shapes: B lists of K numbers, D choices of a pair and an operator at every step, A tokens of the K - 1 equations.
+Shapes: B lists of K numbers, D derivations (a choice of a pair and an operator at every step), A tokens of the K - 1 equations,
+P pairs, O operators.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Equations = NDArray[np.int16]
-"""Tokens of many derivations: four numbers have 1152, at 15 tokens each."""
+"""Tokens of many derivations: four numbers have 1152, of 15 tokens each."""
 
 OPERATORS = "+-*/"
 EQUALS = 0
-"""The token `=`; a number is its own token, and the operators follow the largest number."""
+"""Id of the token `=`; a number is its own id, and those of the operators follow the largest number."""
 TOKENS = 5
-"""Tokens of an equation, as `8 - 3 = 5`."""
+"""Tokens of an equation such as `8 - 3 = 5`."""
 
 
 def calculate(a: Ints, b: Ints, limit: int) -> Ints:
     """Compute a + b, a - b, a * b and a / b.
 
     Args:
-        a: Numbers of any shape; 0 stands for none.
-        b: As many.
-        limit: The largest number.
+        a: Numbers of any shape; 0 for no number.
+        b: Numbers of the same shape.
+        limit: Largest number allowed.
 
     Returns:
-        The four results along a new last axis; 0 where one is no whole number from 1 to `limit`.
+        The four results along a new last axis; 0 where a result is not a whole number from 1 to `limit`.
     """
     results = np.stack([a + b, a - b, a * b, np.where(a % np.maximum(b, 1) == 0, a // np.maximum(b, 1), 0)], axis=-1)
     allowed = (np.minimum(a, b)[..., None] > 0) & (results > 0) & (results <= limit)
@@ -42,12 +43,12 @@ def derive(numbers_BK: Ints, limit: int) -> Equations:
     """List all derivations: each step replaces two of the numbers by their sum, difference, product or ratio.
 
     Args:
-        numbers_BK: (B, K) numbers from 1 to `limit`; 0 stands for none.
-        limit: The largest number that may occur.
+        numbers_BK: Numbers from 1 to `limit`; 0 for no number.
+        limit: Largest number allowed.
 
     Returns:
-        (B, D, A) the equations of each derivation as tokens, the larger operand first. The last token is the number that is
-        derived, or 0 where a step of the derivation is not possible.
+        (B, D, A) the equations of each derivation as tokens, with the larger operand first. The last token is the derived
+        number, or 0 if a step of the derivation is impossible.
     """
     size, count = numbers_BK.shape
     choices = [comb(remaining, 2) * len(OPERATORS) for remaining in range(count, 1, -1)]
