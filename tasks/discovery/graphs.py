@@ -1,4 +1,4 @@
-"""Fixed random graphs, and the sequences that they make valid, divided between the splits."""
+"""Build fixed random graphs, and divide the sequences that they make valid between the splits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from tasks.settings import require
 
 
 class World(NamedTuple):
-    """A graph: its valid sequences, each in one order, sorted by code; and the triangles through each node and each link."""
+    """The valid sequences of a graph.
+
+    Attributes:
+        valid: (instances, 3) ids of the nodes of each sequence, in one order, sorted by code.
+        codes: (instances,) `encode` of each sequence.
+        split: (instances,) the split of each, an index into `SPLITS`.
+        through_N: Triangles through each node; empty for families.
+        through_NN: Triangles through each pair of nodes; empty for families.
+    """
 
     valid: NDArray[np.int64]
     codes: NDArray[np.int64]
@@ -25,11 +33,11 @@ class World(NamedTuple):
 
 @lru_cache(maxsize=16)
 def build_families(parents: int, children: int, train_share: float) -> World:
-    """Build the world in which every child has one random parent, and two children of one parent come before it.
+    """Build the world of families: every child has one random parent, and a sequence is two siblings and their parent.
 
     Args:
-        parents: Their ids are 1, 2, ...; those of children follow.
-        children: Of each parent.
+        parents: Number of parents, whose ids are 1, 2, ...; those of the children follow.
+        children: Number of children of each parent.
         train_share: Share of the sequences of each parent in training.
 
     Raises:
@@ -41,17 +49,17 @@ def build_families(parents: int, children: int, train_share: float) -> World:
     first, second = np.triu_indices(children, k=1)
     parent_P = np.arange(1, parents + 1)
     valid = np.stack([ids_PC[:, first], ids_PC[:, second], np.repeat(parent_P[:, None], len(first), axis=1)], axis=2)
-    none = np.zeros(0, dtype=np.int64)
-    return _divide(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, none, none, parents)
+    empty = np.zeros(0, dtype=np.int64)
+    return _divide(valid.reshape(-1, 3), 1 + parents + parents * children, train_share, key, empty, empty, parents)
 
 
 @lru_cache(maxsize=16)
 def build_triangles(nodes: int, degree: int, train_share: float) -> World:
-    """Build the world of the triangles in a graph of different random links.
+    """Build the world of the triangles in a graph with distinct random links.
 
     Args:
-        nodes: Their ids are 1, 2, ...
-        degree: Links of each node on average.
+        nodes: Number of nodes, whose ids are 1, 2, ...
+        degree: Mean number of links of a node.
         train_share: Share of the triangles in training.
 
     Raises:
@@ -86,7 +94,17 @@ def _divide(
     through_NN: NDArray[np.int64],
     families: int = 1,
 ) -> World:
-    """The world of these sequences; each family (equal, consecutive blocks of them) is divided exactly."""
+    """Build a world; each family, one of equal blocks of consecutive sequences, is divided exactly.
+
+    Args:
+        valid: (instances, 3) ids.
+        ids: Number of ids.
+        train_share: Share of the sequences of each family in training.
+        key: Key of the random division.
+        through_N: As in `World`.
+        through_NN: As in `World`.
+        families: Number of families.
+    """
     codes = encode(valid, ids)
     order = np.argsort(codes)
     each = len(valid) // families
@@ -95,8 +113,8 @@ def _divide(
     splits = [partition_by_train_share(each, train_share, key=family, setting=setting, what=what) for family in keys]
     split = np.concatenate(splits)
     world = World(valid[order], codes[order], split[order], through_N, through_NN)
-    for shared in world:
-        shared.flags.writeable = False
+    for array in world:
+        array.flags.writeable = False
     return world
 
 
