@@ -1,4 +1,4 @@
-"""A maze with turns that matter and detours that do not: the task, its lines of text, and walks on its maps."""
+"""A maze with turns that matter and detours that do not: the task, its lines of text, its maps and walks."""
 
 from tasks.maze.maze import Maze
 

@@ -1,4 +1,4 @@
-r"""A maze with consequential and inconsequential choices: exact choice points (Gloeckle et al. 2024, appendix L.3, Fig S17).
+r"""A maze with choices that matter and choices that do not: exact choice points (Gloeckle et al. 2024, appendix L.3, Fig S17).
 
 A map with one turn, one detour and corridors of one step, from 7 to 4:
 
@@ -6,8 +6,11 @@ A map with one turn, one detour and corridors of one step, from 7 to 4:
       \         \    /          then a walk:      2 9 3 4 won       or, after a slip:  6 8 lost
        6 -> 8    3 -             its roles:       t f d f o                            t f o
 
-t: turn (7 -> 2 leads on, 7 -> 6 to a dead end), d: detour (9 -> 1 and 9 -> 3 join at once), f: forced, o: outcome. Every choice
-is followed by a corridor. Edges are written and walked from their first node to their second: there is no way back.
+t: turn (7 -> 2 leads to the goal, 7 -> 6 to a dead end), d: detour (9 -> 1 and 9 -> 3 join after one step), f: forced, o:
+outcome. A corridor follows every choice. Edges are written and walked from their first node to their second, never back.
+
+Shapes: B sequences, S steps (S + 1 nodes of a path), E edges, J turns or detours, C choices, L steps of a way to a dead end, U
+and V nodes.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ PROMPT, TURN, DETOUR, FORCED, OUTCOME = 1, 2, 3, 4, 5
 
 @dataclass(frozen=True, kw_only=True)
 class Maze(Walker):
-    """A map as shuffled edges, start and goal, then the walk of a walker that slips at turns, and its outcome."""
+    """A map as shuffled edges, start and goal, then a random walk that slips at turns, and its outcome."""
 
     name: ClassVar[str] = "maze"
     summary: ClassVar[str] = "walk a maze whose turns matter and whose detours do not"
@@ -54,7 +57,7 @@ class Maze(Walker):
 
     @property
     def determined(self) -> bool:
-        """True without slips and detours."""
+        """True if there are neither slips nor detours."""
         return self.slip == 0 and self.detours == 0
 
     def word(self, token: int) -> str:
@@ -72,7 +75,10 @@ class Maze(Walker):
         return self._build(edges_BE2, path_BS[:, [0, -1]], walk_BS, roles_BS, steps_B)
 
     def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """By the node before a step; steps off the map are forced. An answer ends with an outcome, or a token after an end."""
+        """Return the role of each step by the node before it; steps off the map are forced.
+
+        An answer ends with an outcome, or with the first token after an end of the map.
+        """
         if tokens.shape[1] <= self.sampled_from:
             return np.full(tokens.shape, PROMPT)
         maps, at_BS = self._follow(tokens)
@@ -80,18 +86,18 @@ class Maze(Walker):
         ways_BU = maps.ways_BUV.sum(axis=2)
         of_node_BU = np.where(ways_BU == 0, OUTCOME, np.where(turn_BU, TURN, np.where(ways_BU > 1, DETOUR, FORCED)))
         role_BS = along_walks(of_node_BU, at_BS[:, :-1], FORCED)
-        last_BS = (role_BS == OUTCOME) | (tokens[:, self.sampled_from :] >= self.nodes)
-        ended_BS = np.cumsum(last_BS, axis=1) - last_BS > 0
+        is_last_BS = (role_BS == OUTCOME) | (tokens[:, self.sampled_from :] >= self.nodes)
+        ended_BS = np.cumsum(is_last_BS, axis=1) - is_last_BS > 0
         return np.pad(np.where(ended_BS, 0, role_BS), ((0, 0), (self.sampled_from, 0)), constant_values=PROMPT)
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The set of edges and the goal, independent of the order of the edges and of the walk."""
+        """Return the set of edges and the goal, independent of the order of the edges and of the walk."""
         edges_BE2, ends_B2 = self._read(tokens)
         codes_BE = np.sort(edges_BE2[:, :, 0] * 1000 + edges_BE2[:, :, 1], axis=1)
         return np.concatenate([codes_BE, ends_B2[:, 1:]], axis=1)
 
     def instance_count(self) -> Bound:
-        """Orders of turns and detours, times choices of ids for the nodes; the two ways of a detour are interchangeable."""
+        """Multiply the orders of turns and detours by the choices of node ids; the two ways of a detour are interchangeable."""
         return Bound(comb(self.turns + self.detours, self.turns) * perm(self.nodes, self.used) // 2**self.detours)
 
     def every_instance(self) -> NDArray[np.integer] | None:
@@ -106,42 +112,42 @@ class Maze(Walker):
         return every
 
     def floor(self, role: str) -> float | None:
-        """`turn` H(slip), `detour` ln 2, `forced` and `outcome` 0; the prompt has no simple closed form."""
+        """Return the entropy H(slip) for `turn`, ln 2 for `detour`, 0 for `forced` and `outcome`, and None for `prompt`."""
         number, slip = self.role(role), self.slip
         entropy = 0.0 if slip == 0 else float(-slip * np.log(slip) - (1 - slip) * np.log1p(-slip))
         return {TURN: entropy, DETOUR: float(np.log(2)), FORCED: 0.0, OUTCOME: 0.0}.get(number)
 
     def chance(self, role: str) -> float | None:
-        """1/2 at turns and detours."""
+        """Return 1/2 for `turn` and `detour`."""
         return 1 / 2 if self.role(role) in (TURN, DETOUR) else None
 
     # --- metrics -----------------------------------------------------------------------------------------------------
 
     def compare(self, tokens: NDArray[np.int64], log_probs: NDArray[np.float32]) -> dict[str, float]:
-        """Compute loss by importance: `sigma/0.27` is the mean loss in nats on walk tokens whose prefix has sigma_pi 0.27.
+        """Compute the loss by importance: `sigma/0.27` is the mean loss in nats on walk tokens whose prefix has sigma_pi 0.27.
 
-        Sigma is rounded to two digits. Detours are unpredictable and have sigma 0.
+        Sigma is rounded to two digits. Detours have sigma 0, although they are unpredictable.
         """
         begin = self.sampled_from
         sigma_BS = self.values(tokens)[1][:, begin - 1 : -1]
         loss_BS = -np.take_along_axis(log_probs[:, begin - 1 : -1], tokens[:, begin:, None], axis=2)[:, :, 0]
         outcome_BS = tokens[:, begin:] >= self.nodes
         inside_BS = outcome_BS.cumsum(axis=1) - outcome_BS == 0  # up to the outcome, inclusive
-        levels = np.round(sigma_BS, 2)
+        level_BS = np.round(sigma_BS, 2)
         return {
-            f"sigma/{level:.2f}": float(loss_BS[inside_BS & (levels == level)].mean(dtype=np.float64))
-            for level in np.unique(levels[inside_BS])
+            f"sigma/{level:.2f}": float(loss_BS[inside_BS & (level_BS == level)].mean(dtype=np.float64))
+            for level in np.unique(level_BS[inside_BS])
         }
 
     def judge(self, tokens: NDArray[np.int64]) -> dict[str, float]:
-        """Compute the shares of walks that reach the `goal`, a `dead_end`, or go `astray` (a step that is not on the map)."""
+        """Compute the shares of walks that reach the `goal`, that reach a `dead_end`, and that go `astray`, off the map."""
         maps = self._maps(tokens)
         end_B = follow_walks(maps, tokens[:, self.sampled_from :])[:, -1]
         goal, astray = float((end_B == maps.goal_B).mean()), float((end_B < 0).mean())
         return {"goal": goal, "dead_end": 1 - goal - astray, "astray": astray}
 
     def forced(self, prefix: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Impose the right way at turns, so that only errors on easy steps remain."""
+        """Impose the right way at turns, so that walks fail only by errors at easy steps."""
         maps = self._maps(prefix)
         at_B = follow_walks(maps, prefix[:, self.sampled_from :])[:, -1]
         turn_BU, right_BUV = maps.turns(self.steps)
@@ -152,7 +158,7 @@ class Maze(Walker):
     # --- answers and lines of text -------------------------------------------------------------------------------
 
     def solve(self, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the walk to the goal and `won`, for settings without slips and detours."""
+        """Return the walk to the goal, and `won`, for settings without slips and detours."""
         if not self.determined:
             raise TaskError("maze: walks are not determined unless maze.slip and maze.detours are 0")
         self.check_ids(prompt)
@@ -163,14 +169,14 @@ class Maze(Walker):
         _, right_BUV = maps.turns(self.steps)
         walk = [int(maps.start_B[0])]
         while walk[-1] != maps.goal_B[0]:
-            on = np.flatnonzero(right_BUV[0, walk[-1]])
-            if len(on) == 0 or len(walk) > self.steps:
+            following = np.flatnonzero(right_BUV[0, walk[-1]])
+            if len(following) == 0 or len(walk) > self.steps:
                 raise TaskError(f"maze: no way of {self.steps} steps leads from {walk[0]} to {maps.goal_B[0]}")
-            walk.append(int(on[0]))
+            walk.append(int(following[0]))
         return np.array([*walk[1:], self.nodes])
 
     def format(self, row: Batch) -> str:
-        """Write `9,3|7,2|.../7,4=2,9,3,4 won`: edges, start and goal, the walk and its outcome."""
+        """Write `9,3|7,2|.../7,4=2,9,3,4 won`: edges, start and goal, walk and outcome."""
         (begin, end), tokens = row.answer[0].tolist(), row.tokens[0].tolist()
         *edges, ends = [(tokens[i], tokens[i + 1]) for i in range(0, begin, 2)]
         return text.write(text.Line(edges, *ends, tokens[begin : end - 1], self.word(tokens[end - 1])))
@@ -187,14 +193,14 @@ class Maze(Walker):
         lost = self.slip == 0 and stated.outcome == "lost"
         require(not lost, "maze: the end of a walk where maze.slip is 0", stated.walk[-1], f"the goal {stated.goal}")
         roles = [self.role(kinds.get(node, "forced")) for node in [stated.start, *stated.walk[:-1]]]
-        walk_BS, roles_BS = (np.array([(*row, *[0] * (self.steps - len(row)))]) for row in (stated.walk, roles))
+        walk_BS, roles_BS = (np.array([(*values, *[0] * (self.steps - len(values)))]) for values in (stated.walk, roles))
         ends = np.array([[stated.start, stated.goal]])
         return self._build(np.array([stated.edges]), ends, walk_BS, roles_BS, np.array([len(stated.walk)]))
 
     # --- arrays --------------------------------------------------------------------------------------------------
 
     def _assign_nodes(self, ids_BI: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Assign ids to the path (B, 1 + S), the ways to dead ends (B, turns, L) and the other ways of detours (B, detours)."""
+        """Divide ids into the path (B, 1 + S), the ways to dead ends (B, J, L) and the other ways of detours (B, J)."""
         ends = np.cumsum([1 + self.steps, self.turns * self.block, self.detours])
         path_BS, dead, other_BJ, _ = np.split(ids_BI, ends, axis=1)
         return path_BS, dead.reshape(len(ids_BI), self.turns, self.block), other_BJ
@@ -207,6 +213,15 @@ class Maze(Walker):
         roles_BS: NDArray[np.int64],
         steps_B: NDArray[np.int64],
     ) -> Batch:
+        """Build sequences.
+
+        Args:
+            edges_BE2: The edges in order.
+            ends_B2: Start and goal.
+            walk_BS: Nodes after the start, of which the first `steps_B` count.
+            roles_BS: The role of each step.
+            steps_B: The number of steps of each walk.
+        """
         size, steps_B1 = len(edges_BE2), steps_B[:, None]
         won_B1 = np.take_along_axis(walk_BS, steps_B1 - 1, axis=1) == ends_B2[:, 1:]
         outcome_B1 = np.where(won_B1, self.nodes, self.nodes + 1)

@@ -1,4 +1,4 @@
-"""Mazes as lines of text, `9,3|7,2|.../7,4=2,9,3,4 won`, with exact errors for wrong ones."""
+"""Write and read mazes as lines of text, `9,3|7,2|.../7,4=2,9,3,4 won`, with exact errors for wrong lines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from tasks.errors import TaskError
 from tasks.settings import require
 
 Ways = dict[int, list[int]]
-"""The nodes one step from each node; an end is not a key."""
+"""The nodes that are one step from each node; a node without steps is no key."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """The content of a line: (from, to) of each edge in order, start, goal, nodes of the walk after the start, outcome."""
+    """The content of a line.
+
+    Attributes:
+        edges: (from, to) of each edge in order.
+        start: The first node of the walk.
+        goal: The node that wins.
+        walk: Nodes of the walk after the start.
+        outcome: `won` or `lost`.
+    """
 
     edges: list[tuple[int, int]]
     start: int
@@ -24,6 +32,7 @@ class Line:
 
     @property
     def ways(self) -> Ways:
+        """The steps of the map."""
         ways: Ways = {}
         for tail, head in self.edges:
             ways.setdefault(tail, []).append(head)
@@ -52,7 +61,7 @@ def read(text: str, nodes: int) -> Line:
 
 
 def find_choices(line: Line, corridor: int) -> dict[int, str]:
-    """Return the choices on the way to the goal, `turn` or `detour`, by node.
+    """Find the choices on the way to the goal, `turn` or `detour`, by node.
 
     Raises:
         TaskError: Unless the map consists of choices of two ways, each followed by a corridor of `corridor` steps.
@@ -60,15 +69,14 @@ def find_choices(line: Line, corridor: int) -> dict[int, str]:
     ways, found, walked = line.ways, dict[int, str](), list[tuple[int, int]]()
     at = line.start
     while at != line.goal:
-        branches = [_corridor(ways, first, corridor) for first in ways.get(at, [])]
+        branches = [_follow_corridor(ways, first, corridor) for first in ways.get(at, [])]
         if len(branches) != 2 or at in found:
             raise TaskError(f"maze: the way to {line.goal} has no choice of two ways with {corridor} forced steps each at {at}")
         joined = branches[0][1:] == branches[1][1:]
         onward = [branch for branch in branches if branch[-1] == line.goal or branch[-1] in ways]
         if any(len(branch) != corridor + 1 for branch in branches) or len(onward) != (2 if joined else 1):
-            raise TaskError(
-                f"maze: the two ways at {at} are neither one to a dead end after {corridor + 1} steps nor joined at once"
-            )
+            allowed = f"exactly one must end after {corridor + 1} steps, or both must join after one step"
+            raise TaskError(f"maze: of the two ways at {at}, {allowed}")
         found[at] = "detour" if joined else "turn"
         walked += [step for branch in branches for step in zip([at, *branch], branch, strict=False)]
         at = onward[0][-1]
@@ -79,7 +87,7 @@ def find_choices(line: Line, corridor: int) -> dict[int, str]:
 
 
 def check_walk(line: Line) -> None:
-    """Reject a walk that is not on the line's map, or whose outcome is wrong.
+    """Reject a walk that leaves the line's map, stops before an end or has a wrong outcome.
 
     Raises:
         TaskError: Naming the wrong step, or the right outcome.
@@ -91,13 +99,12 @@ def check_walk(line: Line) -> None:
         at = node
     if at in ways:
         raise TaskError(f"maze: the walk stops at {at}, before an end")
-    require(
-        (line.outcome == "won") == (at == line.goal), "maze: the outcome", line.outcome, "won" if at == line.goal else "lost"
-    )
+    right = "won" if at == line.goal else "lost"
+    require(line.outcome == right, "maze: the outcome", line.outcome, right)
 
 
-def _corridor(ways: Ways, first: int, corridor: int) -> list[int]:
-    """The nodes from `first` on while steps are forced, at most `corridor` steps."""
+def _follow_corridor(ways: Ways, first: int, corridor: int) -> list[int]:
+    """Return the nodes from `first` on as long as steps are forced, for at most `corridor` steps."""
     chain = [first]
     while len(chain) <= corridor and len(ways.get(chain[-1], [])) == 1:
         chain.append(ways[chain[-1]][0])

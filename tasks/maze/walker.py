@@ -1,6 +1,7 @@
-"""A walker in a maze: its settings, and all that a map and the beginning of a walk determine.
+"""A random walker in a maze: its settings, and the quantities that a map and the beginning of a walk determine.
 
-Shapes: B sequences, T positions, S steps, U nodes.
+Shapes: B sequences, T positions, S steps, E edges, U and V nodes (from and to; in a distribution V is the vocabulary), C
+sequences of a contrast.
 """
 
 from __future__ import annotations
@@ -19,26 +20,25 @@ from tasks.settings import require
 
 @dataclass(frozen=True, kw_only=True)
 class Walker(Task):
-    """Sequences of a map as edges, start and goal, a walk and its outcome; each choice is followed by a corridor."""
+    """Sequences of a map as edges, start and goal, a walk and its outcome; a corridor follows each choice."""
 
     turns: int = 1
-    """Consequential choices: one of two ways ends in a dead end."""
+    """Number of choices that matter: one of the two ways ends in a dead end."""
     detours: int = 1
-    """Inconsequential choices: two ways that join at once. Turns and detours come in any order."""
+    """Number of choices that do not matter: the two ways join after one step. Turns and detours come in any order."""
     corridor: int = 1
     """Forced steps after every choice, also on the way to a dead end."""
     slip: float = 0.1
     """Probability that the walker takes the wrong way at a turn; it then walks to the dead end."""
     nodes: int = 10
-    """Node ids to choose from."""
+    """Number of node ids to choose from."""
 
     def check(self) -> None:
         require(self.turns >= 1, "maze.turns", self.turns, "at least 1")
         require(self.detours >= 0, "maze.detours", self.detours, "at least 0")
         require(self.corridor >= 1, "maze.corridor", self.corridor, "at least 1")
         require(0 <= self.slip < 1, "maze.slip", self.slip, "at least 0 and below 1")
-        most = 1000
-        require(self.nodes <= most, "maze.nodes", self.nodes, f"at most {most}")
+        require(self.nodes <= 1000, "maze.nodes", self.nodes, "at most 1000")
         require(self.nodes >= self.used, "maze.nodes", self.nodes, f"at least {self.used}, the nodes of such a map")
 
     @property
@@ -48,27 +48,27 @@ class Walker(Task):
 
     @property
     def steps(self) -> int:
-        """S, steps of the walk from start to goal: the longest."""
+        """S, steps of the walk from start to goal, the longest."""
         return (self.turns + self.detours) * self.block
 
     @property
     def used(self) -> int:
-        """Nodes of a map."""
+        """U, number of nodes of a map."""
         return 1 + self.steps + self.turns * self.block + self.detours
 
     @property
     def edges(self) -> int:
-        """E, edges of a map."""
+        """E, number of edges of a map."""
         return self.steps + self.turns * self.block + 2 * self.detours
 
     @property
     def vocab_size(self) -> int:
-        """Nodes, `won` and `lost`."""
+        """Number of node ids, and two for `won` and `lost`."""
         return self.nodes + 2
 
     @property
     def length(self) -> int:
-        """Map, start, goal, the longest walk and its outcome."""
+        """Tokens of map, start, goal, the longest walk and its outcome."""
         return self.sampled_from + self.steps + 1
 
     @property
@@ -77,17 +77,17 @@ class Walker(Task):
 
     @property
     def sampled_from(self) -> int:
-        """Where walks begin: a model walks on the maps of the evaluation sequences."""
+        """The first position of walks: a model walks on the maps of the evaluation sequences."""
         return 2 * self.edges + 2
 
     def values(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Compute V_pi and sigma_pi of every prefix exactly (Gloeckle et al. 2024, section 5.1), with reward 1 for the goal.
 
-        Before the map is complete, V is (1 - slip)^turns and sigma 0, since all maps have the same value. After a walk has left
-        its map or reached an end, V is 0 or 1 and sigma 0.
+        Before the map is complete, V is (1 - slip)^turns and sigma is 0, since all maps have the same value. After a walk has
+        left its map or reached an end, V is 0 or 1 and sigma is 0.
 
         Args:
-            tokens: (B, T) sequences, of the data or sampled.
+            tokens: (B, T) ids, of the data or sampled.
 
         Returns:
             V_pi(x_{t:1}) (B, T), the probability that the walker reaches the goal given the tokens up to position t, and
@@ -99,9 +99,10 @@ class Walker(Task):
         return np.concatenate([before, value_BS], axis=1), np.concatenate([0 * before, sigma_BS], axis=1)
 
     def contrast(self, batch: Batch) -> Contrast:
-        """The goal at the other end of the last choice, where that is a turn; decided at this turn.
+        """Move the goal to the other end of the last choice, if that is a turn; the answer is the step at this turn.
 
-        Left out are maps whose last choice is a detour, and walks that end at an earlier turn. A walk that slips still does.
+        Maps whose last choice is a detour and walks that end at an earlier turn are left out. A walk that slips at this turn
+        also does so in the changed sequence.
         """
         begin, fork = self.sampled_from, self.steps - self.block
         maps, at_BS = self._follow(batch.tokens)
@@ -120,10 +121,10 @@ class Walker(Task):
         return Contrast(sequence=sequence_C, tokens=tokens_CT, changed=changed_C, answer=changed_C + 1 + fork)
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """`value` and `sigma` of `values`; along the walk, the `choice` and the `distance to the goal`.
+        """Return `value` and `sigma` as in `values`, and along the walk the `choice` and the `distance to the goal`.
 
-        The choice at the present node is 0 for a forced step, 1 for a turn and 2 for a detour. The distance, in steps, is -1
-        where no way leads to the goal.
+        The choice at the present node is 0 for a forced step, 1 for a turn and 2 for a detour. The distance is in steps, and -1
+        if no way leads to the goal.
         """
         value_BT, sigma_BT = self.values(batch.tokens)
         maps, at_BS = self._follow(batch.tokens)
@@ -138,7 +139,7 @@ class Walker(Task):
         }
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """The walker's next step, or the outcome at an end; not known before the goal is given."""
+        """Return the walker's distribution over next steps, or the certain outcome at an end; None before the goal is given."""
         if tokens.shape[1] < self.sampled_from:
             return None
         maps, at_BS = self._follow(tokens)
@@ -151,9 +152,9 @@ class Walker(Task):
         return chances_BV
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each step leads from the node before it along an edge, and whether the outcome is that of the node before it.
+        """Return whether each step follows an edge from the node before it, and the outcome is right for the node before it.
 
-        So wrong turns are consistent, and so are the steps after them; nothing is after a node without edges.
+        So wrong turns and the steps after them are consistent, and after a node without edges nothing is.
         """
         maps = self._maps(tokens)
         follows_BVV = np.pad(maps.ways_BUV, ((0, 0), (0, 2), (0, 2)))
@@ -167,15 +168,16 @@ class Walker(Task):
         return np.pad(right_BS, ((0, 0), (self.sampled_from, 0)), constant_values=True)
 
     def _follow(self, tokens: NDArray[np.int64]) -> tuple[Maps, NDArray[np.int64]]:
-        """The maps of sequences, and the nodes of their walks, the start first."""
+        """Return the maps of sequences or prefixes, and the nodes of their walks, start included."""
         maps = self._maps(tokens)
         return maps, follow_walks(maps, tokens[:, self.sampled_from :])
 
     def _read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Edges (B, E, 2), and start and goal (B, 2), of sequences, prompts or prefixes."""
+        """Read edges (B, E, 2), and start and goal (B, 2), of sequences, prompts or prefixes with a complete prompt."""
         pairs = tokens[:, : self.sampled_from].reshape(len(tokens), -1, 2)
         return pairs[:, :-1], pairs[:, -1]
 
     def _maps(self, tokens: NDArray[np.int64]) -> Maps:
-        edges_BE2, ends_B2 = self._read(np.minimum(tokens, self.nodes - 1))  # outcomes are in no drawn map
+        """Return the maps of sequences."""
+        edges_BE2, ends_B2 = self._read(np.minimum(tokens, self.nodes - 1))  # an outcome, in no drawn map, would be no index
         return Maps.from_edges(edges_BE2, ends_B2[:, 0], ends_B2[:, 1], self.nodes)

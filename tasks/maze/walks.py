@@ -1,6 +1,6 @@
-"""Maps of one-way steps, and a random walker that sometimes takes wrong turns: values of its positions, and its walks.
+"""Maps of one-way steps, and a random walker that sometimes takes wrong turns: the values of nodes, and walks.
 
-Shapes: B sequence, E edge, S step, U and V node (from and to).
+Shapes: B sequences, E edges, S steps, U and V nodes (from and to), C choices, J turns or detours, L steps to a dead end.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Maps:
     """One map for each sequence.
 
     Attributes:
-        ways_BUV: Whether a step leads from a node to another.
-        start_B: Where walks begin.
-        goal_B: The end that counts as success.
+        ways_BUV: Whether a step leads from node u to node v.
+        start_B: The node at which walks begin.
+        goal_B: The end that wins.
     """
 
     ways_BUV: NDArray[np.bool_]
@@ -32,7 +32,7 @@ class Maps:
     def from_edges(
         cls, edges_BE2: NDArray[np.int64], start_B: NDArray[np.int64], goal_B: NDArray[np.int64], nodes: int
     ) -> Maps:
-        """Build maps of edges (B, E, 2), each from its first node to its second, ids below `nodes`."""
+        """Build maps from edges (B, E, 2), each from its first node to its second, with ids below `nodes`."""
         ways_BUV = np.zeros((len(edges_BE2), nodes, nodes), dtype=np.bool_)
         ways_BUV[np.arange(len(edges_BE2))[:, None], edges_BE2[:, :, 0], edges_BE2[:, :, 1]] = True
         return cls(ways_BUV, start_B, goal_B)
@@ -42,7 +42,7 @@ class Maps:
         return count_steps(self, longest) >= 0
 
     def turns(self, longest: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return whether only some ways from a node lead to the goal, (B, U), and the ways that do, (B, U, V)."""
+        """Return whether some but not all ways from a node lead to the goal, (B, U), and the ways that do, (B, U, V)."""
         right_BUV = self.ways_BUV & self.can_win(longest)[:, None, :]
         wrong_BUV = self.ways_BUV & ~right_BUV
         return np.logical_and(right_BUV.any(axis=2), wrong_BUV.any(axis=2)), right_BUV
@@ -58,7 +58,7 @@ def count_steps(maps: Maps, longest: int) -> NDArray[np.int64]:
 
 
 def step_probabilities(maps: Maps, slip: float, longest: int) -> NDArray[np.float64]:
-    """Compute the probability of each step, (B, U, V): at a turn `slip` for all wrong ways, elsewhere uniform; 0 at ends."""
+    """Compute the probability of each step, (B, U, V): `slip` for the wrong ways of a turn, elsewhere uniform, 0 at ends."""
     turn_BU, right_BUV = maps.turns(longest)
 
     def uniform(ways_BUV: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -78,8 +78,8 @@ def compute_values(maps: Maps, slip: float, longest: int) -> tuple[NDArray[np.fl
         longest: Steps of the longest walk.
 
     Returns:
-        V_pi (B, U), the probability that the walker reaches the goal from there, and sigma_pi (B, U), the standard deviation of
-        V_pi over its next step.
+        V_pi (B, U), the probability that the walker reaches the goal from each node, and sigma_pi (B, U), the standard
+        deviation of V_pi over its next step.
     """
     step_BUV = step_probabilities(maps, slip, longest)
     at_goal_BU = (np.arange(step_BUV.shape[1]) == maps.goal_B[:, None]).astype(np.float64)
@@ -94,11 +94,11 @@ def follow_walks(maps: Maps, steps_BS: NDArray[np.int64]) -> NDArray[np.int64]:
     """Follow walks until they reach an end or take a step that is not on the map.
 
     Args:
-        maps: Of the sequences.
-        steps_BS: Nodes after the start; anything may follow an end, and ids that are not nodes are not on the map.
+        maps: The maps of the sequences.
+        steps_BS: Ids after the start; any may follow an end, and ids that are not nodes are off the map.
 
     Returns:
-        (B, S + 1) the node after 0, 1, ... S steps: walks stay at an end, and are at -1 once off the map.
+        (B, S + 1) the node after 0, 1, ... S steps; a walk stays at an end, and is at -1 after it has left the map.
     """
     nodes, row_B = maps.ways_BUV.shape[1], np.arange(len(steps_BS))
     end_BU = np.logical_not(maps.ways_BUV.any(axis=2))
@@ -114,7 +114,7 @@ def follow_walks(maps: Maps, steps_BS: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def along_walks(of_node_BU: NDArray[Number], at_BS: NDArray[np.int64], otherwise: float) -> NDArray[Number]:
-    """Return a quantity of each node along walks as from `follow_walks`, (B, S + 1); `otherwise` off the map."""
+    """Return a quantity of the nodes along walks from `follow_walks`, (B, S + 1), and `otherwise` off the map."""
     of_walk_BS = np.take_along_axis(of_node_BU, np.maximum(at_BS, 0), axis=1)
     of_walk_BS[at_BS < 0] = otherwise
     return of_walk_BS
@@ -123,13 +123,13 @@ def along_walks(of_node_BU: NDArray[Number], at_BS: NDArray[np.int64], otherwise
 def build_edges(
     path_BS: NDArray[np.int64], dead_BJL: NDArray[np.int64], other_BJ: NDArray[np.int64], at_BC: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Build the edges of maps, (B, E, 2): of the path, to dead ends, then of the other way of each detour.
+    """Build the edges of maps, (B, E, 2): those of the path, of the ways to dead ends, and of the other ways of detours.
 
     Args:
-        path_BS: Nodes from start to goal.
-        dead_BJL: The nodes that lead to the dead end of each turn.
-        other_BJ: The node of the other way of each detour.
-        at_BC: Steps before each turn, then before each detour.
+        path_BS: Nodes from start to goal, (B, S + 1).
+        dead_BJL: Nodes on the way to the dead end of each turn.
+        other_BJ: Node of the other way of each detour.
+        at_BC: Number of steps before each turn, then before each detour.
     """
     turns = dead_BJL.shape[1]
     turn_BJ, detour_BJ = at_BC[:, :turns], at_BC[:, turns:]
@@ -148,18 +148,18 @@ def draw_walks(
     at_BC: NDArray[np.int64],
     slip: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw walks that slip at turns, into a dead end, and take either way of a detour.
+    """Draw walks that may slip at turns into a dead end, and take either way of a detour.
 
     Args:
         rng: Source of randomness.
         path_BS: Nodes after the start, up to the goal.
-        dead_BJL: The nodes that lead to the dead end of each turn.
-        other_BJ: The node of the other way of each detour.
-        at_BC: Steps before each turn, then before each detour.
+        dead_BJL: Nodes on the way to the dead end of each turn.
+        other_BJ: Node of the other way of each detour.
+        at_BC: Number of steps before each turn, then before each detour.
         slip: Probability of the wrong way at a turn.
 
     Returns:
-        Walks (B, S), whose nodes after the end are arbitrary, and the steps (B,) of each.
+        Walks (B, S), whose nodes after the end are arbitrary, and the number of steps of each (B,).
     """
     size, turns, block = dead_BJL.shape
     turn_BJ, detour_BJ, steps = at_BC[:, :turns], at_BC[:, turns:], path_BS.shape[1]
