@@ -1,6 +1,6 @@
-"""Random trees of operations on polynomials and their values, for a whole batch at once.
+"""Draw random trees of operations on polynomials for a batch, and compute their values and probabilities.
 
-A tree is its nodes in prefix order. Shapes: B tree, N node, R operation, K coefficient (lowest degree first).
+A tree is a list of nodes in prefix order. Shapes: B trees, N nodes, R operations, K coefficients, lowest degree first.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def multiply(first: Ints, second: Ints, p: int) -> Ints:
 
 
 def compose(first: Ints, second: Ints, p: int) -> Ints:
-    """Compute a(b(X)) modulo X^K and p, of the representatives of degree below K (Horner)."""
+    """Compute a(b(X)) modulo X^K and p for representatives of degree below K, by Horner's rule."""
     value = np.zeros_like(first)
     value[..., 0] = first[..., -1]
     for degree in reversed(range(first.shape[-1] - 1)):
@@ -49,10 +49,11 @@ def compose(first: Ints, second: Ints, p: int) -> Ints:
 
 
 OPERATORS: dict[str, Callable[[Ints, Ints, int], Ints]] = {"neg": negate, "+": add, "*": multiply, "o": compose}
+"""Functions of two operands (..., K) and p, by the word of the operator."""
 LEAF = len(OPERATORS)
-"""Kinds of node: an operator's index in OPERATORS, LEAF, or -1 for a missing node."""
+"""The kind of a leaf; the kind of an operation is its index in OPERATORS, and that of a missing node is -1."""
 BINARY = np.array([name != "neg" for name in OPERATORS] + [False])
-"""Whether a node of each kind has two operands; otherwise the second is unused."""
+"""Whether a node of each kind has two operands; the only other operation, `neg`, ignores the second."""
 
 
 def operate(kind_R: Ints, first_RK: Ints, second_RK: Ints, p: int) -> Ints:
@@ -65,10 +66,10 @@ def operate(kind_R: Ints, first_RK: Ints, second_RK: Ints, p: int) -> Ints:
 
 
 def evaluate(kinds: Ints, leaves: Ints, p: int) -> Ints:
-    """Compute the value (K,) of one expression in prefix notation, read backwards: operands before operators.
+    """Compute the value (K,) of one expression, reading it backwards so that operands precede their operators.
 
     Args:
-        kinds: (N,) kind of each node.
+        kinds: (N,) kind of each node, in prefix order.
         leaves: (N, K) coefficients of leaves; unused for operators.
         p: Modulus of the coefficients.
     """
@@ -89,8 +90,8 @@ class Trees:
 
     Attributes:
         kind_BN: Kind of each node.
-        count_BN: Operations in the subtree of a node, itself included; 0 for a leaf.
-        second_BN: The index of the second operand of a binary node.
+        count_BN: Number of operations in the subtree of each node, itself included; 0 for a leaf, -1 for a missing node.
+        second_BN: Index of the second operand of each binary node.
     """
 
     kind_BN: Ints
@@ -99,22 +100,23 @@ class Trees:
 
 
 def draw_trees(rng: np.random.Generator, operations_B: Ints, most: int) -> Trees:
-    """Draw random trees: operators are uniform, and the operands of a binary get a uniform split of the remaining operations.
+    """Draw random trees.
 
-    All trees grow in parallel, a node at a time, each with a stack of subtrees to write.
+    Operators are uniform, and the operands of a binary operator divide the remaining operations uniformly. All trees grow in
+    parallel, a node at a time, each with a stack of subtrees to write.
 
     Args:
         rng: Source of randomness.
-        operations_B: Operations of each tree.
-        most: An upper bound of them; N is 2 `most` + 1.
+        operations_B: Number of operations of each tree.
+        most: Upper bound on these numbers; N is 2 `most` + 1.
     """
     size, nodes = len(operations_B), 2 * most + 1
     drawn_BN = rng.integers(LEAF, size=(size, nodes))
     share_BN = rng.random((size, nodes))
     kind_BN, count_BN = (np.full((size, nodes), -1) for _ in range(2))
     second_BN = np.zeros((size, nodes + 1), dtype=np.int64)  # the last column is for nodes that are not second operands
-    pending = np.zeros((size, most + 2), dtype=np.int64)  # operations of each subtree on the stack
-    parent = np.full((size, most + 2), nodes)  # the node whose second operand it is
+    pending = np.zeros((size, most + 2), dtype=np.int64)  # the number of operations of each subtree on the stack
+    parent = np.full((size, most + 2), nodes)  # the node whose second operand each of them is
     pending[:, 0] = operations_B
     row, depth_B = np.arange(size), np.ones(size, dtype=np.int64)
     for node in range(nodes):
@@ -139,7 +141,7 @@ def prefix_probabilities(low: int, high: int) -> dict[str, float]:
 
     Args:
         low: Fewest operations of a tree.
-        high: Most; uniform between them.
+        high: Most operations of a tree; numbers between them are equally likely.
     """
     mass: dict[str, float] = defaultdict(float, {"": 1.0})
     for operations in range(low, high + 1):
@@ -150,7 +152,7 @@ def prefix_probabilities(low: int, high: int) -> dict[str, float]:
 
 
 def surprisal(prefix: str, low: int, high: int) -> tuple[float, float]:
-    """Compute the surprisal in nats of an operator, and of a leaf, after these nodes."""
+    """Compute the surprisal in nats that the next node is an operator, and that it is a leaf, after a prefix of a shape."""
     mass = prefix_probabilities(low, high)
     leaf, operator = mass.get(prefix + "l", 0.0), mass.get(prefix + "u", 0.0) + mass.get(prefix + "b", 0.0)
     operator_nats, leaf_nats = (log((leaf + operator) / share) if share else inf for share in (operator, leaf))
@@ -158,9 +160,9 @@ def surprisal(prefix: str, low: int, high: int) -> tuple[float, float]:
 
 
 def expression_surprisal(tokens_T: Ints, p: int, k: int, low: int, high: int) -> NDArray[np.float64]:
-    """Compute the surprisal in nats of each token of an expression with k coefficients below p a leaf.
+    """Compute the surprisal in nats of each token of an expression, (T,), whose leaves have k coefficients below p.
 
-    A leaf's first coefficient also reveals that the node is a leaf, as an operator does that it is none: see `surprisal`.
+    An operator, and the first coefficient of a leaf, also reveal the kind of the node: see `surprisal`.
     """
     nats_T, shape, position = np.zeros(len(tokens_T)), "", 0
     while position < len(tokens_T):
@@ -177,7 +179,7 @@ def expression_surprisal(tokens_T: Ints, p: int, k: int, low: int, high: int) ->
 
 @lru_cache(maxsize=16)
 def mean_surprisal(low: int, high: int) -> tuple[float, float]:
-    """Compute the mean `surprisal` in nats over all operators, and over all leaves, after the first node of a tree."""
+    """Compute the mean `surprisal` in nats over all operators, and over all leaves, without the first node of a tree."""
     mass = prefix_probabilities(low, high)
     nats, targets = [0.0, 0.0], [0.0, 0.0]
     for shape, share in mass.items():
@@ -191,11 +193,11 @@ def mean_surprisal(low: int, high: int) -> tuple[float, float]:
 
 @lru_cache(maxsize=16)
 def _shapes(operations: int) -> dict[str, float]:
-    """The probability of every shape of a tree with this many operations, by its letters in prefix order."""
+    """Compute the probability of every shape of a tree with so many operations, by its letters in prefix order."""
     if operations == 0:
         return {"l": 1.0}
     shapes: dict[str, float] = defaultdict(float)
-    binary = BINARY.sum() / LEAF
+    binary = BINARY.sum() / LEAF  # the share of binary operators
     for shape, probability in _shapes(operations - 1).items():
         shapes["u" + shape] += (1 - binary) * probability
     for left in range(operations):
@@ -207,10 +209,16 @@ def _shapes(operations: int) -> dict[str, float]:
 
 @lru_cache(maxsize=256)
 def operator_blocks(operations: int, leaves: int) -> tuple[tuple[int, int], ...]:
-    """Count the expressions of each block (same operators, `leaves` values at each leaf), and the blocks of that size."""
-    kinds, unary = int(BINARY.sum()), len(OPERATORS) - int(BINARY.sum())
+    """Count the expressions of each block, which have the same operators in the same order, and the blocks of that size.
+
+    Args:
+        operations: Number of operations of an expression.
+        leaves: Number of values of a leaf.
+    """
+    binary = int(BINARY.sum())
+    unary = len(OPERATORS) - binary
     blocks = []
-    for pairs in range(operations + 1):  # `pairs` binary operators have one leaf more
+    for pairs in range(operations + 1):  # so many binary operators, and one leaf more
         orders = comb(operations + pairs, 2 * pairs) * comb(2 * pairs, pairs) // (pairs + 1)
-        blocks.append((capped_power(leaves, pairs + 1), orders * kinds**pairs * unary ** (operations - pairs)))
+        blocks.append((capped_power(leaves, pairs + 1), orders * binary**pairs * unary ** (operations - pairs)))
     return tuple(blocks)

@@ -1,13 +1,15 @@
 """Polynomial arithmetic in F_p[X]/(X^k) (Gloeckle et al. 2024, section 4.2 and appendix K).
 
-A sequence with p = 3, k = 2, where a leaf 2,1 is 2 + X:
+A sequence with p = 3 and k = 2, in which the leaf 2,1 is 2 + X:
 
     *  o  2,1  0,2  1,1  =  2,1  end        (2 + X) o 2X = 2 + 2X,  times 1 + X = 2 + 4X + 2X^2 = 2 + X
-    o  o  c c  c c  c c  p  a a  e          o: operator, c: coefficient, p: pause (also the =), a: answer_0, answer_1, e: end
+    o  o  c c  c c  c c  p  a a  e          o: operator, c: coefficient, p: pause or =, a: answer_0 and answer_1, e: end
 
-Every operation works on the representatives of degree below k. Negation, addition and multiplication are those of the quotient
-ring. Composition a(b(X)) mod X^k is not: it is well defined on the ring only where b has the constant term 0, since otherwise a
+Every operation acts on the representatives of degree below k. Negation, addition and multiplication are those of the quotient
+ring. Composition a(b(X)) mod X^k is not: on the ring it is well defined only if the constant term of b is 0, since otherwise a
 and a + X^k, which are the same element, compose to different results. On representatives it is always defined.
+
+Shapes: B sequences, T positions, N nodes of a tree, K coefficients of a polynomial (lowest degree first).
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from tasks.settings import is_prime, require
 OPERATOR, COEFFICIENT, PAUSE, END = 1, 2, 3, 4
 """Roles that do not depend on settings; answer_0 ... answer_{k-1} follow them."""
 _ENUMERATED = 6
-"""Most operations at which the floors of operators and coefficients are computed, by enumerating all shapes of trees."""
+"""Most operations at which all shapes of trees are enumerated for the floors of operators and coefficients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +65,15 @@ class Polynomial(Task):
     has_answer: ClassVar[bool] = True
 
     p: int = 3
-    """Prime: coefficients are integers modulo p."""
+    """Prime modulus of the coefficients."""
     k: int = 2
-    """Coefficients of a polynomial: degrees below k."""
+    """K, coefficients of a polynomial, which has a degree below k."""
     operations: tuple[int, int] = (1, 3)
     """Fewest and most operations m of an expression; uniform between them."""
     pause: int = 0
-    """Pause tokens between the expression and the = that starts the answer (0, 5, 10 in the paper)."""
+    """Pause tokens between the expression and the = before the answer (0, 5, 10 in the paper)."""
     test_operations: tuple[int, int] | None = (1, 4)
-    """Numbers of operations that are evaluated separately, as the variants `m1`, `m2`, ...; null for none."""
+    """Fewest and most operations that are evaluated separately, as the variants `m1`, `m2`, ...; null for none."""
     loss_on: Literal["all", "answer"] = "all"
 
     def check(self) -> None:
@@ -85,22 +87,22 @@ class Polynomial(Task):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """`pause` is a pause token or the = after them."""
+        """`pause` stands for pause tokens and for the = after them."""
         return (PADDING, "operator", "coefficient", "pause", "end", *(f"answer_{i}" for i in range(self.k)))
 
     @property
     def vocab_size(self) -> int:
-        """Coefficients, operators, pause, = and end."""
+        """Number of coefficients and operators, and three for pause, = and end."""
         return self.p + len(OPERATORS) + 3
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Coefficients, operators, and pause, = and end."""
+        """Three classes: coefficients; operators; pause, = and end."""
         return np.repeat(np.arange(3), [self.p, len(OPERATORS), 3])
 
     @property
     def length(self) -> int:
-        """Room for the longest expression, whose operators are all binary."""
+        """Tokens of the longest sequence, whose operators are all binary."""
         most = self.operations[1]
         return most + (most + 1) * self.k + self._tail
 
@@ -110,7 +112,7 @@ class Polynomial(Task):
 
     @property
     def _tail(self) -> int:
-        """Tokens after an expression: pauses, =, the answer, end."""
+        """Number of tokens after an expression: pauses, =, the answer and end."""
         return self.pause + 1 + self.k + 1
 
     def word(self, token: int) -> str:
@@ -121,19 +123,19 @@ class Polynomial(Task):
         trees = draw_trees(rng, rng.integers(low, high, size=size, endpoint=True), high)
         leaves_BNK = rng.integers(self.p, size=(*trees.kind_BN.shape, self.k))
         values_BNK = leaves_BNK.copy()
-        for count in range(1, high + 1):  # few operations first: operands before the nodes that need them
+        for count in range(1, high + 1):  # smaller subtrees first, so that the values of operands are known
             row, node = np.nonzero(trees.count_BN == count)
             first, second = values_BNK[row, node + 1], values_BNK[row, trees.second_BN[row, node]]
             values_BNK[row, node] = operate(trees.kind_BN[row, node], first, second, self.p)
         return self._build(trees.kind_BN, leaves_BNK, values_BNK[:, 0])
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """Two 64-bit fingerprints of the expression, independent of sequence length and pauses."""
+        """Return fingerprints of the expression, independent of sequence length and pauses."""
         return fingerprint_rows((tokens + 1) * self._inside(tokens))
 
     def instance_count(self) -> Bound:
-        """Expressions: p^k without operations; of m operations, a unary over m - 1 or a binary over any split of m - 1."""
-        expressions = [self.p**self.k]
+        """Count expressions by recursion: those of m operations have a unary or a binary operator over m - 1 operations."""
+        expressions = [self.p**self.k]  # by number of operations
         binary = int(BINARY.sum())
         for m in range(self.operations[1]):
             pairs = sum(expressions[left] * expressions[m - left] for left in range(m + 1))
@@ -141,7 +143,7 @@ class Polynomial(Task):
         return Bound(sum(expressions[self.operations[0] :]))
 
     def strata(self) -> tuple[Stratum, ...]:
-        """The numbers of operations, uniform. A block is all expressions with the same operators in the same order."""
+        """Return the numbers of operations, which are equally likely; a block has the same operators in the same order."""
         low, high = self.operations
         return tuple(
             Stratum(
@@ -155,28 +157,29 @@ class Polynomial(Task):
         return operators_B - self.operations[0]
 
     def rank(self, tokens: NDArray[np.int64]) -> Ranks | None:
-        """The coefficients of all leaves as the digits of a number in base p."""
+        """Rank expressions by the coefficients of all leaves, read as the digits of a number in base p."""
         if self.p**self.k > MOST_RANKED:
             return None
         inside_BT = self._inside(tokens)
         leaf_BT = inside_BT & (tokens < self.p)
-        later_BT = leaf_BT[:, ::-1].cumsum(axis=1)[:, ::-1] - leaf_BT  # coefficients that follow
-        power_C = np.array([ranked_size(self.p**count) for count in range(tokens.shape[1] + 1)])
-        rank_B = (tokens * leaf_BT * power_C[later_BT]).sum(axis=1)
-        operators = fingerprint_rows(np.where(leaf_BT, 1, tokens + 2) * inside_BT).view(np.int64)
-        return Ranks(rank_B, power_C[leaf_BT.sum(axis=1)], hash_instances(operators))
+        later_BT = leaf_BT[:, ::-1].cumsum(axis=1)[:, ::-1] - leaf_BT  # the number of coefficients that follow
+        powers = np.array([ranked_size(self.p**count) for count in range(tokens.shape[1] + 1)])
+        rank_B = (tokens * leaf_BT * powers[later_BT]).sum(axis=1)
+        operators_B2 = fingerprint_rows(np.where(leaf_BT, 1, tokens + 2) * inside_BT).view(np.int64)
+        return Ranks(rank_B, powers[leaf_BT.sum(axis=1)], hash_instances(operators_B2))
 
     def _inside(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(B, T) the positions of the expression."""
+        """Return whether each position is in the expression, (B, T)."""
         after_BT = tokens >= self.p + len(OPERATORS)
         inside_BT: NDArray[np.bool_] = np.arange(tokens.shape[1]) < after_BT.argmax(axis=1)[:, None]
         return inside_BT
 
     def floor(self, role: str) -> float | None:
-        """0 for answers, end and pauses. An operator, and a leaf's first coefficient, also reveal whether a node is a leaf.
+        """Return 0 for answers, `end` and `pause`; for `operator` and `coefficient` add the surprisal of the kind of node.
 
-        With P(leaf | prefix) by enumerating all shapes of trees (None above 6 operations): `operator` ln 4 plus the mean of
-        -ln(1 - P), `coefficient` ln p plus 1/k of the mean of -ln P. The first token of a sequence is not predicted.
+        An operator, and the first coefficient of a leaf, also reveal whether the node is a leaf. With P = P(leaf | prefix) by
+        enumeration of all shapes of trees (None above 6 operations), `operator` has ln 4 plus the mean of -ln(1 - P), and
+        `coefficient` has ln p plus 1/k of the mean of -ln P. Nothing predicts the first token of a sequence.
         """
         number = self.role(role)
         if number not in (OPERATOR, COEFFICIENT):
@@ -189,7 +192,7 @@ class Polynomial(Task):
         return float(np.log(len(OPERATORS)) + operator_nats) if self.operations[1] > 1 else 0.0
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """The cost of each node of the expression, as in `floor`, and 0 for later tokens. None above 6 operations."""
+        """Compute the loss as in `floor` on the expression, and 0 on later tokens; None above 6 operations."""
         if self.operations[1] > _ENUMERATED:
             return None
         nats = np.zeros(tokens.shape)
@@ -198,7 +201,7 @@ class Polynomial(Task):
         return nats
 
     def chance(self, role: str) -> float | None:
-        """1/4 for operators, 1/p for coefficients of the expression; those of answers are not uniform."""
+        """Return 1/4 for `operator` and 1/p for `coefficient`; the coefficients of answers are not uniform."""
         return {OPERATOR: 1 / len(OPERATORS), COEFFICIENT: 1 / self.p}.get(self.role(role))
 
     def variants(self) -> dict[str, Task]:
@@ -208,21 +211,24 @@ class Polynomial(Task):
         return {f"m{m}": replace(self, operations=(m, m), test_operations=None) for m in range(low, high + 1)}
 
     def contrast(self, batch: Batch) -> Contrast:
-        """Another coefficient in one leaf; decided at the first coefficient of the answer that changes.
+        """Change a coefficient of one leaf; the answer is the first coefficient of the value that changes.
 
-        Left out are expressions in which no change that was tried changes the value, as 0 times 0.
+        Expressions in which none of the tried changes changes the value, as in 0 times 0, are left out.
         """
         return change_coefficient(batch.tokens, batch.answer[:, 0], self.p, self.k)
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """`value i`: coefficient i of the largest subexpression that ends here; `result i`: of the whole, from its end on."""
+        """Return `value i`, coefficient i of the largest subexpression that ends here, and `result i`, that of the whole.
+
+        A result is known from the end of the expression on.
+        """
         reading = read(batch.tokens, self.p, self.k)
         known_BT = np.arange(batch.tokens.shape[1]) >= reading.end_B[:, None] - 1
         values = {f"value {i}": reading.value_BTK[:, :, i] for i in range(self.k)}
         return values | {f"result {i}": np.where(known_BT, reading.result_BK[:, i, None], -1) for i in range(self.k)}
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Each coefficient of the answer is the right one."""
+        """Return whether each coefficient of the answer is right, which depends on the expression alone."""
         reading, row_B1 = read(tokens, self.p, self.k), np.arange(len(tokens))[:, None]
         answer_BK = reading.end_B[:, None] + self.pause + 1 + np.arange(self.k)
         consistent_BT = np.ones(tokens.shape, dtype=np.bool_)
@@ -240,7 +246,7 @@ class Polynomial(Task):
         return evaluate(kinds, leaves, self.p)
 
     def _nodes(self, tokens: Sequence[int]) -> list[text.Node]:
-        """Return the nodes of an expression's tokens: an operator is one token, a leaf k."""
+        """Return the nodes of an expression, given its tokens: one for an operator, k for a leaf."""
         nodes: list[text.Node] = []
         while tokens:
             is_leaf = tokens[0] < self.p
@@ -249,7 +255,7 @@ class Polynomial(Task):
         return nodes
 
     def format(self, row: Batch) -> str:
-        """Write `* o 2,1 0,2 1,1 = 2,1`: prefix notation, a leaf's coefficients lowest degree first."""
+        """Write `* o 2,1 0,2 1,1 = 2,1`: prefix notation, with the lowest degree of a leaf first."""
         begin, end = row.answer[0].tolist()
         nodes = self._nodes(row.tokens[0, : begin - 1 - self.pause].tolist())
         return f"{' '.join(map(text.write_node, nodes))} = {text.write_node(tuple(row.tokens[0, begin:end].tolist()))}"
@@ -269,22 +275,22 @@ class Polynomial(Task):
         return self._build(kinds[None], leaves[None], value[None])
 
     def _build(self, kind_BN: NDArray[np.int64], leaves_BNK: NDArray[np.int64], value_BK: NDArray[np.int64]) -> Batch:
-        """Build sequences of nodes in prefix order: an operator is one token, a leaf k, a missing node (kind -1) none."""
-        size, room = len(kind_BN), self.length
+        """Build sequences, given nodes in prefix order and values.
+
+        An operator is one token, a leaf k tokens, and a missing node (kind -1) none.
+        """
+        shape = len(kind_BN), self.length
         is_leaf_BN1 = (kind_BN == LEAF)[:, :, None]
-        cells_BNK = np.where(is_leaf_BN1, leaves_BNK, self.p + kind_BN[:, :, None])
+        tokens_BNK = np.where(is_leaf_BN1, leaves_BNK, self.p + kind_BN[:, :, None])
         used_BNK = is_leaf_BN1 | ((kind_BN >= 0)[:, :, None] & (np.arange(self.k) == 0))
-        expression_B1 = used_BNK.sum(axis=(1, 2))[:, None]
-        tokens = np.full((size, room), self.vocab_size - 1)
-        roles = np.zeros((size, room), dtype=np.int8)
-        inside_BT = np.arange(room) < expression_B1
-        tokens[inside_BT] = cells_BNK[used_BNK]  # both sides in row-major order
+        expression_B1 = used_BNK.sum(axis=(1, 2))[:, None]  # its tokens
+        tokens, roles = np.full(shape, self.vocab_size - 1), np.zeros(shape, dtype=np.int8)
+        inside_BT = np.arange(self.length) < expression_B1
+        tokens[inside_BT] = tokens_BNK[used_BNK]  # both sides in row-major order
         roles[inside_BT] = np.where(tokens[inside_BT] < self.p, COEFFICIENT, OPERATOR)
-        tail = [PAUSE] * (self.pause + 1) + list(range(END + 1, END + 1 + self.k)) + [END]
-        row_B1, tail_BS = np.arange(size)[:, None], expression_B1 + np.arange(self._tail)
-        roles[row_B1, tail_BS] = tail
-        signs = self.p + len(OPERATORS) + np.array([0] * self.pause + [1])
-        tokens[row_B1, tail_BS[:, : self.pause + 1]] = signs
+        row_B1, tail_BS = np.arange(len(kind_BN))[:, None], expression_B1 + np.arange(self._tail)
+        roles[row_B1, tail_BS] = [PAUSE] * (self.pause + 1) + list(range(END + 1, END + 1 + self.k)) + [END]
+        tokens[row_B1, tail_BS[:, : self.pause + 1]] = self.p + len(OPERATORS) + np.array([0] * self.pause + [1])
         tokens[row_B1, tail_BS[:, self.pause + 1 : -1]] = value_BK
         begin_B1 = expression_B1 + self.pause + 1
         return self.rows(tokens, roles, np.concatenate([begin_B1, begin_B1 + self.k], axis=1))

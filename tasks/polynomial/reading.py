@@ -1,6 +1,7 @@
-"""Expressions read from left to right, each value as soon as it is complete, for a whole batch at once.
+"""Read the expressions of a batch from left to right, and compute each value as soon as it is complete.
 
-Shapes: B sequence, T position, K coefficient, D depth, R and N sequences among the B.
+Shapes: B sequences, T positions, K coefficients, D depths of a stack, O options, R and N some of the B sequences, C sequences
+of a contrast.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from tasks.polynomial.expressions import BINARY, LEAF, operate
 Ints = NDArray[np.int64]
 
 _SHIFTS = 4
-"""Most other values that are tried for a coefficient."""
+"""Number of other values that are tried for a coefficient, at most."""
 _TRIES = 32
-"""Most changes of a coefficient that are tried."""
+"""Number of changes that are tried for a sequence, at most."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Reading:
-    """What was read of each sequence.
+    """The values of the expressions of a batch.
 
     Attributes:
         value_BTK: The value of the largest subexpression that ends at each position; -1 where none ends.
-        end_B: The position after the expression; T where it is not complete.
-        result_BK: The value of the expression; -1 where it is not complete.
+        end_B: The position after the expression; T if it is incomplete.
+        result_BK: The value of the expression; -1 if it is incomplete.
     """
 
     value_BTK: Ints
@@ -37,7 +38,15 @@ class Reading:
 
 
 class _Stacks:
-    """The operators that wait for operands, of all sequences."""
+    """A stack for each sequence of the operators that wait for operands.
+
+    Attributes:
+        p: Modulus of the coefficients.
+        depth_B: The number of operators on each stack.
+        kind_BD: The kind of each operator.
+        first_BDK: The first operand of each, if `has_first_BD`.
+        has_first_BD: Whether the first operand of each is known.
+    """
 
     def __init__(self, size: int, most: int, k: int, p: int) -> None:
         self.p = p
@@ -47,13 +56,13 @@ class _Stacks:
         self.has_first_BD = np.zeros((size, most), dtype=np.bool_)
 
     def push(self, row_R: Ints, kind_R: Ints) -> None:
-        """Add an operator."""
+        """Push an operator onto the stacks of some sequences."""
         depth_R = self.depth_B[row_R]
         self.kind_BD[row_R, depth_R], self.has_first_BD[row_R, depth_R] = kind_R, False
         self.depth_B[row_R] += 1
 
     def reduce(self, row_R: Ints, value_RK: Ints) -> Ints:
-        """Add a value, and compute every operation that has its operands: the last value of each sequence."""
+        """Add a value to some sequences, compute every operation that has its operands, and return the last values, (R, K)."""
         value_RK, open_N = value_RK.copy(), np.arange(len(row_R))
         while len(open_N := open_N[self.depth_B[row_R[open_N]] > 0]):
             row_N = row_R[open_N]
@@ -70,12 +79,12 @@ class _Stacks:
 
 
 def read(tokens: Ints, p: int, k: int) -> Reading:
-    """Read the expression at the beginning of each sequence, as far as its tokens are one.
+    """Read the expression at the beginning of each sequence, up to the first token that cannot continue it.
 
     Args:
-        tokens: (B, T) ids: coefficients below p, then the operators.
+        tokens: (B, T) ids; those of coefficients are below p, and those of operators follow.
         p: Modulus of the coefficients.
-        k: Coefficients of a polynomial.
+        k: Number of coefficients of a polynomial.
     """
     size, length = tokens.shape
     padded = np.pad(tokens, ((0, 0), (0, k)), constant_values=p + LEAF)
@@ -98,13 +107,13 @@ def read(tokens: Ints, p: int, k: int) -> Reading:
 
 
 def change_coefficient(tokens: Ints, begin: Ints, p: int, k: int) -> Contrast:
-    """Change one coefficient of each expression to a value that changes the result, and the answer with it.
+    """Change one coefficient of each expression so that the result changes, and write the new result as the answer.
 
     Args:
         tokens: (B, T) ids.
-        begin: (B,) where the answers begin.
+        begin: (B,) positions at which the answers begin.
         p: Modulus of the coefficients.
-        k: Coefficients of a polynomial.
+        k: Number of coefficients of a polynomial.
     """
     reading, position_T, shifts = read(tokens, p, k), np.arange(tokens.shape[1]), min(_SHIFTS, p - 1)
     coefficient_BT = (tokens < p) & (position_T < reading.end_B[:, None])
@@ -115,13 +124,13 @@ def change_coefficient(tokens: Ints, begin: Ints, p: int, k: int) -> Contrast:
         row_R = row_R[untried_BO[row_R].any(axis=1)]
         option_R = choose(tokens[row_R], untried_BO[row_R], key)
         untried_BO[row_R, option_R] = False
-        place_R, shift_R = option_R // shifts, 1 + option_R % shifts
+        position_R, shift_R = option_R // shifts, 1 + option_R % shifts
         tried_RT = tokens[row_R]
-        tried_RT[np.arange(len(row_R)), place_R] = (tokens[row_R, place_R] + shift_R) % p
+        tried_RT[np.arange(len(row_R)), position_R] = (tokens[row_R, position_R] + shift_R) % p
         result_RK = read(tried_RT, p, k).result_BK
         works_R = (result_RK != reading.result_BK[row_R]).any(axis=1)
         row_N = row_R[works_R]
-        changed[row_N], changed_B[row_N], result_BK[row_N] = tried_RT[works_R], place_R[works_R], result_RK[works_R]
+        changed[row_N], changed_B[row_N], result_BK[row_N] = tried_RT[works_R], position_R[works_R], result_RK[works_R]
         row_R = row_R[~works_R]
     sequence_C = np.flatnonzero(changed_B >= 0)
     changed[np.arange(len(tokens))[:, None], begin[:, None] + np.arange(k)] = result_BK

@@ -1,4 +1,4 @@
-"""Expressions as text in prefix notation, `* o 2,1 0,2 1,1`, with exact errors for wrong ones."""
+"""Write and read expressions in prefix notation, `* o 2,1 0,2 1,1`, with exact errors for wrong ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_node(node: Node) -> str:
 
 
 def read_nodes(expression: str, p: int, k: int) -> list[Node]:
-    """Read the nodes of an expression, which may still be no whole expression: see `check_nodes`.
+    """Read the nodes of an expression; `check_nodes` checks whether they are one expression.
 
     Raises:
         TaskError: For a word that is neither an operator nor k coefficients below p.
@@ -45,11 +45,11 @@ def check_nodes(nodes: list[Node], p: int, k: int) -> tuple[NDArray[np.int64], N
     """Return the kinds (N,) and leaves (N, k) of the nodes of an expression.
 
     Raises:
-        TaskError: Unless the nodes are exactly one expression of leaves with k coefficients below p.
+        TaskError: Unless the nodes are exactly one expression, whose leaves have k coefficients below p.
     """
     kinds = np.full(len(nodes), LEAF)
     leaves = np.zeros((len(nodes), k), dtype=np.int64)
-    missing = 1
+    missing = 1  # operands
     for number, node in enumerate(nodes):
         if missing == 0:
             raise TaskError(f"polynomial: {write_node(node)} follows the end of the expression")
