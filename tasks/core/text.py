@@ -79,8 +79,25 @@ def read(task: Contract, line: str) -> Batch:
         form = "token ids alone" if has_label(task) else f"as [{task.roles[1]}] 1 2 3, each role before its token ids"
         raise TaskError(f"{task.name}: a line is {form}" + (f", {BEGIN} before the answer" if task.has_answer else ""))
     if task.has_answer and task.determined:
-        _check_answer(task, row)
+        check_answer(task, row)
     return row
+
+
+def check_answer(task: Contract, row: Batch) -> None:
+    """Reject the answer of a sequence unless the task's rule gives it.
+
+    Args:
+        task: A task whose prompts determine their answers.
+        row: A batch of one sequence.
+
+    Raises:
+        TaskError: Naming the right answer.
+    """
+    begin, end = row.answer[0].tolist()
+    right, stated = task.solve(row.tokens[0, :begin]), row.tokens[0, begin:end]
+    if not np.array_equal(right, stated):
+        wrong, truth = (" ".join(map(str, tokens.tolist())) for tokens in (stated, right))
+        raise TaskError(f"{task.name}: the answer must be {truth}, not {wrong}")
 
 
 def _read_token(task: Contract, word: str) -> int:
@@ -106,12 +123,3 @@ def _read_roles(task: Contract, words: list[str]) -> tuple[NDArray[np.int8], NDA
             roles.append(role)
     answer = np.array([[begin, end]]) if task.has_answer else None
     return np.array([roles], dtype=np.int8), answer
-
-
-def _check_answer(task: Contract, row: Batch) -> None:
-    """Reject a wrong answer, naming the right one."""
-    begin, end = row.answer[0].tolist()
-    right, stated = task.solve(row.tokens[0, :begin]), row.tokens[0, begin:end]
-    if not np.array_equal(right, stated):
-        wrong, truth = (" ".join(map(str, tokens.tolist())) for tokens in (stated, right))
-        raise TaskError(f"{task.name}: the answer must be {truth}, not {wrong}")

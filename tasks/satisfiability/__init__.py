@@ -1,4 +1,4 @@
-"""Satisfiability: the task, and random formulas with the sets of assignments that they exclude."""
+"""Satisfiability: the task, its random formulas and their solutions."""
 
 from tasks.satisfiability.satisfiability import Satisfiability
 

@@ -1,9 +1,10 @@
-"""Random balanced formulas, and the assignments that satisfy them.
+"""Draw random balanced formulas, and find the assignments that satisfy them.
 
-A literal is an integer: 2 i is variable i, 2 i + 1 its negation. A set of assignments is a bit each in a few 64-bit words.
+A literal is an integer: 2 i for variable i, and 2 i + 1 for its negation. A set of assignments has a bit for each of them in a
+few 64-bit words.
 
-Shapes: B formulas, M clauses, W literals of a clause, N variables, L literals, S = 2^N assignments, K words, C sets of W
-different variables.
+Shapes: B formulas, M clauses, W literals of a clause, N variables, L = 2 N literals, S = 2^N assignments, K words, C sets of W
+different variables, O = M W occurrences of variables.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ from tasks.core.rng import stream
 Ints = NDArray[np.int64]
 
 TRIED = 2000
-"""Formulas that are drawn to find how many of them have exactly one solution."""
+"""Number of formulas that are drawn to estimate the share with exactly one solution."""
 
 
 class Formulas(NamedTuple):
-    """Balanced formulas of one size: every variable occurs as often negated as not.
+    """Tables for balanced formulas of one size, in which every variable occurs as often negated as not.
 
     Attributes:
         values_SN: The value of each variable in each assignment, 0 or 1.
         false_LK: The assignments in which each literal is false.
-        sets_CW: Every set of W different variables.
-        parity_C: Each set as a number: bit i is variable i.
-        steps: For each clause, the distribution of its variables by the parities so far, for `draw_by_steps`.
+        sets_CW: All sets of W different variables.
+        parity_C: Each set as a number whose bit i stands for variable i.
+        steps: For each clause, the distribution of its set of variables given the parities of the variables' counts so far, for
+            `draw_by_steps`.
     """
 
     values_SN: Ints
@@ -42,14 +44,14 @@ class Formulas(NamedTuple):
     steps: tuple[NDArray[np.float64], ...]
 
     def draw(self, rng: np.random.Generator, size: int) -> Ints:
-        """Draw formulas (B, M, W): uniform sets of variables in which each variable occurs evenly often, with uniform signs."""
+        """Draw formulas (B, M, W): uniform sets among those with an even count of every variable, and then uniform signs."""
         uniform_MB = rng.random((len(self.steps), size))
         set_MB, parity_B = np.empty(uniform_MB.shape, dtype=np.int64), np.zeros(size, dtype=np.int64)
         for clause, steps in enumerate(self.steps):
             set_MB[clause] = draw_by_steps(steps, parity_B, uniform_MB[clause])
             parity_B ^= self.parity_C[set_MB[clause]]
-        variable_BO = self.sets_CW[set_MB.T].reshape(size, -1)  # O occurrences
-        shuffled_BO = (variable_BO + rng.random(variable_BO.shape)).argsort(axis=1)  # by variable: negate every other one
+        variable_BO = self.sets_CW[set_MB.T].reshape(size, -1)
+        shuffled_BO = (variable_BO + rng.random(variable_BO.shape)).argsort(axis=1)  # sorted by variable, to negate every other
         negated_BO = np.empty(variable_BO.shape, dtype=np.int64)
         np.put_along_axis(negated_BO, shuffled_BO, np.arange(variable_BO.shape[1])[None] % 2, axis=1)
         return (2 * variable_BO + negated_BO).reshape(size, len(self.steps), -1)
@@ -66,7 +68,7 @@ class Formulas(NamedTuple):
         return len(self.values_SN) - count_B
 
     def solve(self, literals_BMW: Ints) -> NDArray[np.bool_]:
-        """Return whether each assignment satisfies the first 0, 1, ... M clauses, (B, 1 + M, S)."""
+        """Return whether each assignment satisfies the first 0, 1, ..., M clauses, (B, 1 + M, S)."""
         excluded_BMK = np.bitwise_or.accumulate(self.exclude(literals_BMW), axis=1)
         bits_BMS = np.unpackbits(excluded_BMK.view(np.uint8), axis=2, count=len(self.values_SN))
         return np.asarray(np.pad(bits_BMS, ((0, 0), (1, 0), (0, 0))) == 0)
@@ -86,14 +88,14 @@ class Formulas(NamedTuple):
 
 @lru_cache(maxsize=16)
 def build_formulas(variables: int, clauses: int, width: int) -> Formulas:
-    """Build the tables for formulas of a size whose number of literals is even."""
+    """Build the tables for formulas of a size with an even number of literals."""
     assignments = np.arange(1 << variables)
     values_SN = assignments[:, None] >> np.arange(variables) & 1
     false_LS = np.stack([values_SN.T == 0, values_SN.T == 1], axis=1).reshape(2 * variables, -1)
     padded_LS = np.pad(false_LS, ((0, 0), (0, -len(assignments) % 64)))
     sets_CW = np.array(list(combinations(range(variables), width)))
     parity_C = (1 << sets_CW).sum(axis=1)
-    even_S, steps = (assignments == 0).astype(np.float64), []  # chance that the clauses left make all parities even
+    even_S, steps = (assignments == 0).astype(np.float64), []  # probability that the remaining clauses make all counts even
     for _ in range(clauses):
         chance_SC = even_S[assignments[:, None] ^ parity_C]
         even_S = chance_SC.mean(axis=1)
@@ -104,7 +106,7 @@ def build_formulas(variables: int, clauses: int, width: int) -> Formulas:
 
 @lru_cache(maxsize=64)
 def count_solved(variables: int, clauses: int, width: int) -> int:
-    """Count the formulas with exactly one solution among `TRIED` balanced ones."""
+    """Draw `TRIED` balanced formulas, and count those with exactly one solution."""
     formulas = build_formulas(variables, clauses, width)
     rng = stream(f"satisfiability/{variables}/{clauses}/{width}", seed=0, index=0)
     return int((formulas.count_solutions(formulas.draw(rng, TRIED)) == 1).sum())
