@@ -1,4 +1,7 @@
-"""What instruments ask of path-star graphs. Shapes: B sequences, T positions, V vocabulary."""
+"""The answers of path-star graphs to instruments.
+
+Shapes: B sequences, T positions, E edges, A nodes of the longest arm, V vocabulary, C sequences of a contrast.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from tasks.star.layout import Layout
 
 @dataclass(frozen=True, kw_only=True)
 class StarInsights(Layout):
-    """Contrasts, latent quantities, exact distributions and consistency of path-star graphs."""
+    """The answers of path-star graphs to instruments."""
 
     def contrast(self, batch: Batch) -> Contrast | None:
-        """A goal on another arm; decided at the turn, or where the path begins with the goal.
+        """Change the goal to one on another arm; the answer is the turn, or in reverse the first node of the path.
 
-        In the short form in reverse the path begins with the node before the goal: left out are sequences in which all other
-        goals have the same, and with arms of two nodes all have.
+        The short form in reverse begins with the node before the goal, so that sequences in which this node is the same for all
+        other goals are left out; with arms of two nodes these are all sequences.
         """
         if (self.form, self.direction, self.arm) == ("short", "reverse", 2):
             return None
@@ -41,7 +44,7 @@ class StarInsights(Layout):
         return Contrast(sequence=sequence_C, tokens=tokens_CT, changed=changed_C, answer=answer_C)
 
     def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        """The goal, the turn, the next node to write and how many are left: from the goal on."""
+        """Return the `goal`, the `turn`, the `next node` to write and how many `nodes left` there are, from the goal on."""
         graphs, position_T = self._read(batch.tokens), np.arange(self.length)
         begin_B1, end_B1 = np.split(self._answer_ranges(graphs), 2, axis=1)
         known_BT = position_T >= begin_B1 - self._query + 1
@@ -59,13 +62,13 @@ class StarInsights(Layout):
         }
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """From the last edge of the largest graph on: the centre, one of the goals, and then what is determined."""
+        """Return the certain centre, one of the goals, and then certain tokens; None before the edges of the largest graph."""
         size, count = tokens.shape
         if count < self._each * self.edges - (self.form == "public"):
             return None
         graphs, row_B = self._read(tokens), np.arange(size)
         edges_BE2, answer_BA = graphs.edges_BE2, self._answers(graphs)
-        after_B = count - self._each * graphs.count_B  # tokens after the edges, or -1 before the public form's slash
+        after_B = count - self._each * graphs.count_B  # tokens after the edges; -1 before the slash of the public form
         tails_BV, heads_BV = (occurring(edges_BE2[:, :, side], self.vocab_size) for side in range(2))
         answer_B = answer_BA[row_B, np.clip(after_B - self._query, 0, answer_BA.shape[1] - 1)]
         signs = [self.nodes + 1, (tails_BV & ~heads_BV).argmax(axis=1), 0, self.nodes + 2]
@@ -77,7 +80,7 @@ class StarInsights(Layout):
         return chances_BV
 
     def consistent(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Each step follows the only edge from the node before it, right or wrong as that is; from the centre, the turn."""
+        """Return whether each step follows the only edge from the node before it, or from the centre is the turn."""
         graphs, position_T = self._read(tokens), np.arange(tokens.shape[1])
         forward = self.direction == "forward"
         step_BV = arrows(graphs.edges_BE2 if forward else graphs.edges_BE2[:, :, ::-1], self.vocab_size)
@@ -92,6 +95,6 @@ class StarInsights(Layout):
         return np.asarray((tokens == right_BT) | (position_T < begin_B1) | (position_T >= end_B1))
 
     def _goals(self, edges_BE2: Ints) -> NDArray[np.bool_]:
-        """(B, V) whether each token can be the goal."""
+        """Return whether each token can be the goal, (B, V)."""
         heads_BV = occurring(edges_BE2[:, :, 1], self.vocab_size)
         return heads_BV if self.query == "any" else heads_BV & ~occurring(edges_BE2[:, :, 0], self.vocab_size)

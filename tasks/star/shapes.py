@@ -1,7 +1,7 @@
-"""Counts of stars: how many there are of each shape, and the rank of a star among those of its shape.
+"""Count the stars of each shape, and rank a star among those of its shape.
 
-A shape is the number of edges of the goal's arm and of the others, whose order does not count. All stars of a shape are equally
-likely. Shapes of arrays: B sequence, D arm, M node of an arm, S slot.
+The shape of a star is the number of edges of the goal's arm and of each other arm, in any order. All stars of a shape are
+equally likely. Shapes of arrays: B sequences, D arms, M nodes of an arm without the centre, S slots for the nodes of a star.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Stars:
     """All stars with these settings.
 
     Attributes:
-        degree: Arms.
+        degree: Number of arms.
         shortest: Edges of the shortest arm.
-        longest: Edges of the longest arm; each arm has any number between, equally often.
-        nodes: Ids to choose from.
-        any_node: Whether the goal is any node of its arm, equally often, and not always the last.
+        longest: Edges of the longest arm; the numbers between are equally likely for each arm.
+        nodes: Number of ids to choose from.
+        any_node: Whether the goal is any node of its arm, each equally likely, instead of the last.
     """
 
     degree: int
@@ -41,7 +41,7 @@ class Stars:
 
     @property
     def lengths(self) -> range:
-        """Edges that an arm can have."""
+        """The numbers of edges that an arm can have."""
         return range(self.shortest, self.longest + 1)
 
     def goals(self, length: int) -> range:
@@ -60,8 +60,8 @@ class Stars:
         return dict(reversed(found.items()))
 
     def count(self) -> int:
-        """Return the number of stars with a goal: ordered choices of nodes; the order of the other arms does not count."""
-        ways = Counter({0: 1})  # to give the other arms so many edges
+        """Count the stars with a goal: ordered choices of nodes, divided by the orders of the other arms."""
+        ways = Counter({0: 1})  # in how many ways the other arms have so many edges
         for _ in range(self.degree - 1):
             longer: Counter[int] = Counter()
             for edges, number in ways.items():
@@ -76,7 +76,7 @@ class Stars:
         return ordered // factorial(self.degree - 1)
 
     def blocks(self) -> Mapping[int, Counter[int]]:
-        """Return how many shapes have so many stars, by the steps to the goal; empty if every shape has many stars."""
+        """Count the shapes by steps to the goal and number of stars; return nothing if all shapes have many stars."""
         edges = self.degree * self.shortest  # of the shape with the fewest stars
         if lgamma(self.nodes + 1) - lgamma(self.nodes - edges) - lgamma(self.degree) > log(MOST_RANKED) + 1:
             return {}
@@ -92,34 +92,42 @@ class Stars:
     def rank(self, centre_B: Ints, arms_BDM: Ints, goal_B: Ints) -> Ranks:
         """Rank stars among those of the same shape and steps to the goal.
 
-        Nodes are taken in this order: the centre, the goal's arm, the first nodes of the other arms, their later nodes. Each is
-        one of the ids that are left; the first nodes of arms of the same length are a set of them.
+        Nodes have slots in this order: the centre, the goal's arm, the first nodes of the other arms, their later nodes. Each
+        node is one of the remaining ids; the first nodes of arms of the same length are a set of these.
 
         Args:
             centre_B: Centres.
-            arms_BDM: Nodes of the arms from the centre on; `nodes` or more behind the end of an arm.
+            arms_BDM: From `list_arms`; `nodes` or more after the end of an arm.
             goal_B: Goals.
         """
-        place_BDM = arms_BDM == goal_B[:, None, None]
+        is_goal_BDM = arms_BDM == goal_B[:, None, None]
         length_BD = (arms_BDM < self.nodes).sum(axis=2)
-        key_BD = np.where(place_BDM.any(axis=2), -1, length_BD * self.nodes + arms_BDM[:, :, 0])
+        key_BD = np.where(is_goal_BDM.any(axis=2), -1, length_BD * self.nodes + arms_BDM[:, :, 0])
         order_BD = key_BD.argsort(axis=1)
         arms_BDM, length_BD = arms_BDM[np.arange(len(arms_BDM))[:, None], order_BD], np.take_along_axis(length_BD, order_BD, 1)
         same_BDD = length_BD[:, 1:, None] == length_BD[:, None, 1:]
-        alike_BD, number_BD = same_BDD.sum(axis=2), np.tril(same_BDD).sum(axis=2)  # arms of a length, and the how-manieth it is
+        alike_BD, number_BD = same_BDD.sum(axis=2), np.tril(same_BDD).sum(axis=2)
         rank_B = self._rank_nodes(centre_B, arms_BDM, alike_BD, number_BD)
         stars_B = self._orders[length_BD.sum(axis=1)] // number_BD.prod(axis=1)
-        steps_B = 1 + place_BDM.any(axis=1).argmax(axis=1)
+        steps_B = 1 + is_goal_BDM.any(axis=1).argmax(axis=1)
         shape = np.concatenate([np.full((len(rank_B), 1), self.nodes), length_BD, steps_B[:, None]], axis=1)
         return Ranks(rank_B, np.where(stars_B <= MOST_RANKED, stars_B, 0), hash_instances(shape))
 
     def _rank_nodes(self, centre_B: Ints, arms_BDM: Ints, alike_BD: Ints, number_BD: Ints) -> Ints:
+        """Rank the nodes of stars in the order of their slots, (B,).
+
+        Args:
+            centre_B: Centres.
+            arms_BDM: Nodes of the arms, the goal's first.
+            alike_BD: For each other arm, the number of other arms of its length.
+            number_BD: For each other arm, its number among these, from 1.
+        """
         size, nodes = len(arms_BDM), self.nodes
         slots_BS = np.concatenate(
             [centre_B[:, None], arms_BDM[:, 0], arms_BDM[:, 1:, 0], arms_BDM[:, 1:, 1:].reshape(size, -1)], axis=1
         )
         present_BS, choices = slots_BS < nodes, self._choices
-        left_BS = nodes - (present_BS.cumsum(axis=1) - present_BS)  # ids that no earlier slot has
+        left_BS = nodes - (present_BS.cumsum(axis=1) - present_BS)  # the number of ids that no earlier slot has
         rank_B = np.zeros(size, dtype=np.int64)
         for slot in range(slots_BS.shape[1]):
             node_B1, left_B = slots_BS[:, slot, None], left_BS[:, slot]
@@ -134,15 +142,16 @@ class Stars:
 
     @property
     def _orders(self) -> Ints:
-        """(edges + 1,) ordered choices of the nodes of a star by its number of edges; the largest word if that is less."""
+        """(edges + 1,) int64, the ordered choices of the nodes of a star by its number of edges, `_capped`."""
         return _capped([perm(self.nodes, 1 + edges) for edges in range(self.degree * self.longest + 1)])
 
     @property
     def _choices(self) -> Ints:
-        """(nodes + 1, degree) ways to choose a set out of so many ids."""
+        """(nodes + 1, degree) int64, the number of sets by the number of ids to choose from and of chosen ones, `_capped`."""
         return _capped([[comb(left, chosen) for chosen in range(self.degree)] for left in range(self.nodes + 1)])
 
 
 def _capped(numbers: object) -> Ints:
+    """Convert integers of any size to int64, at most the largest one."""
     capped: Ints = np.minimum(np.array(numbers, dtype=object), np.iinfo(np.int64).max).astype(np.int64)
     return capped

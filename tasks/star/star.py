@@ -1,16 +1,19 @@
-r"""Path-star graphs, where teacher forcing hides the one hard step (Bachmann and Nagarajan 2024).
+r"""Path-star graphs, in which teacher forcing hides the one hard step (Bachmann and Nagarajan 2024).
 
-A centre with two arms of three nodes (the centre counts), for example:
+A centre with two arms of three nodes, the centre included:
 
     7 - 2 - 5        edges, shuffled:  3 1 | 7 2 | 2 5 | 7 3     then start and goal:  7 1     then the path:  3 1
       \ 3 - 1
 
-The first step after the start is the turn: it requires following the whole arm backwards from the goal. Every later step
-follows from the edges and the step before it.
+The first step after the start is the turn: to find it, a model must follow the whole arm backwards from the goal. Every later
+step follows from the edges and the step before it.
 
-With `query` `any` the goal can be any node of an arm, so that the turn requires following one edge, or two, or more; the path
-ends at the goal, and so does the sequence. With `shortest_arm` the arms differ in length. Frydenlund 2025 (arXiv 2503.10542)
-trains on such graphs.
+If `query` is `any`, the goal can be any node of an arm, so that a model must follow one edge or more to find the turn; the path
+and the sequence end at the goal. With `shortest_arm` the arms differ in length. Frydenlund 2025 (arXiv 2503.10542) trains on
+such graphs.
+
+Shapes: B sequences, E edges of the largest graph, I nodes of the largest graph, A nodes of the longest arm, D arms, M nodes of
+an arm without the centre.
 """
 
 from __future__ import annotations
@@ -35,13 +38,13 @@ from tasks.star.graphs import Graphs, Ints, list_arms
 from tasks.star.insights import StarInsights
 from tasks.star.layout import PROMPT
 
-_YOUNGER = {"query": "goal", "shortest_arm": None}
-"""Settings of which the instances were independent before there were such settings."""
+_ADDED_LATER = {"query": "goal", "shortest_arm": None}
+"""Settings that were added later, with the values under which instances are the same as before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Star(StarInsights):
-    """`degree` arms of `arm` nodes from one centre, and the path from the centre to the end of one of them, or to any node."""
+    """Arms from one centre, and the path from the centre to the end of one of them, or to any node."""
 
     name: ClassVar[str] = "star"
     summary: ClassVar[str] = "find the path from the centre of a star of arms to the end of one"
@@ -73,7 +76,12 @@ class Star(StarInsights):
         return self._build(Graphs(edges_BE2=edges_BE2, count_B=count_B, path_BA=path_BA, steps_B=steps_B))
 
     def _lay_arms(self, ids_BI: Ints, steps_B: Ints) -> tuple[Ints, Ints]:
-        """Edges (B, E, 2), arm by arm, and paths (B, A), of nodes in this order: the centre, the goal's arm, the others."""
+        """Return edges (B, E, 2), arm by arm, and paths (B, A).
+
+        Args:
+            ids_BI: Nodes in this order: the centre, the goal's arm, the other arms.
+            steps_B: Number of steps of each path.
+        """
         size, longest = len(ids_BI), self.stars.longest
         centre_B1, outer = ids_BI[:, :1], ids_BI[:, 1:].reshape(size, self.degree, longest)
         inner = np.concatenate([np.repeat(centre_B1[:, None], self.degree, axis=1), outer[:, :, :-1]], axis=2)
@@ -86,12 +94,12 @@ class Star(StarInsights):
     # --- instances ---------------------------------------------------------------------------------------------------
 
     def drawn_from(self) -> dict[str, Any]:
-        """Without younger settings at their defaults: instances are those of before there were such settings."""
+        """Leave out settings that were added later, at their defaults, so that older tasks draw the same instances."""
         values = super().drawn_from()
-        return {name: value for name, value in values.items() if name not in _YOUNGER or value != _YOUNGER[name]}
+        return {name: value for name, value in values.items() if name not in _ADDED_LATER or value != _ADDED_LATER[name]}
 
     def instances(self, tokens: NDArray[np.int64]) -> NDArray[np.integer]:
-        """The set of edges and the goal, independent of the order of the edges and of `form`."""
+        """Return the set of edges and the goal, independent of the order of the edges and of `form`."""
         edges_BE2, count_B = self._read_edges(tokens)
         _, goal_B = self._read_query(tokens, count_B)
         codes_BE = edges_BE2[:, :, 0] * self.nodes + edges_BE2[:, :, 1]
@@ -100,11 +108,11 @@ class Star(StarInsights):
         return np.concatenate([np.sort(codes_BE, axis=1), goal_B[:, None]], axis=1)
 
     def instance_count(self) -> Bound:
-        """Ordered choices of a graph's nodes, centre and goal's arm first; the order of the other arms does not count."""
+        """Count the graphs with a goal; the order of the other arms does not matter."""
         return Bound(self.stars.count())
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        """Listed for a few thousand ordered choices of nodes at most, where all graphs have one shape."""
+        """List the graphs if all have one shape, and few ordered choices of nodes."""
         if self.varies or self.edges > 7 or perm(self.nodes, 1 + self.edges) > MOST_LISTED:  # 8! orders of nodes are too many
             return None
         ids = np.array(list(permutations(range(self.nodes), 1 + self.edges)))
@@ -115,7 +123,7 @@ class Star(StarInsights):
         return every
 
     def strata(self) -> tuple[Stratum, ...]:
-        """The steps from start to goal, where these vary; in each, graphs of the same shape are a block."""
+        """Return the numbers of steps from start to goal if these vary; graphs of the same shape are a block."""
         if not self.varies:
             return super().strata()
         blocks = self.stars.blocks()
@@ -134,7 +142,7 @@ class Star(StarInsights):
             return None
         edges_BE2, count_B = self._read_edges(tokens)
         start_B, goal_B = self._read_query(tokens, count_B)
-        arms_BDM = list_arms(edges_BE2, start_B, (self.degree, self.stars.longest), self.vocab_size)
+        arms_BDM = list_arms(edges_BE2, start_B, degree=self.degree, longest=self.stars.longest, tokens=self.vocab_size)
         return self.stars.rank(start_B, arms_BDM, goal_B)
 
     @cached_property
@@ -144,19 +152,22 @@ class Star(StarInsights):
     # --- optimum ---------------------------------------------------------------------------------------------------
 
     def floor(self, role: str) -> float | None:
-        """0 for the path; the prompt is an almost uniform permutation, and has no simple closed form."""
+        """Return 0 for the path; the prompt is an almost uniform permutation and has no simple closed form."""
         return None if self.role(role) in (0, PROMPT) else 0.0
 
     def chance(self, role: str) -> float | None:
-        """`turn`, forward: 1 / degree, by a random neighbour of the start."""
+        """Return 1 / degree, the accuracy of a random neighbour of the start, for a forward `turn`."""
         return 1 / self.degree if role == "turn" and self.direction == "forward" else None
 
     def plateaus(self, role: str) -> Mapping[str, float]:
-        """`turn`, forward: a guess that reads the edges of the start alone: the goal if one leads there, else any of them."""
-        beside = self.stars.chances().get(1, 0.0)
-        if role != "turn" or self.direction == "reverse" or not 0 < beside < 1:
+        """Return the accuracy, on a forward `turn`, of a guess that reads the edges of the start alone.
+
+        It guesses the goal if an edge leads there, else any neighbour of the start.
+        """
+        one_step = self.stars.chances().get(1, 0.0)
+        if role != "turn" or self.direction == "reverse" or not 0 < one_step < 1:
             return {}
-        return {"edges of the start alone": beside + (1 - beside) / self.degree}
+        return {"edges of the start alone": one_step + (1 - one_step) / self.degree}
 
     # --- answers and lines of text -------------------------------------------------------------------------------
 
@@ -175,7 +186,7 @@ class Star(StarInsights):
         return row.tokens[0, tokens : row.answer[0, 1]]
 
     def format(self, row: Batch) -> str:
-        """A line of the public data: `1,2|3,4|.../start,goal=start,...,goal`, in either form."""
+        """Write a line of the public data, `1,2|3,4|.../start,goal=start,...,goal`, for either form."""
         graphs = self._read(row.tokens)
         start, goal = self._read_query(row.tokens, graphs.count_B)
         begin, end = self._answer_ranges(graphs)[0].tolist()
@@ -186,12 +197,12 @@ class Star(StarInsights):
     def parse(self, line: str) -> Batch:
         stated = text.read(line, self.stars)
         row = self._row(stated.edges, stated.start, stated.goal)
-        right, path = (self.format(row).rpartition("=")[2], ",".join(map(str, stated.path)))
+        right, path = self.format(row).rpartition("=")[2], ",".join(map(str, stated.path))
         require(path == right, "star: the path", path, right)
         return row
 
     def _row(self, edges: list[list[int]], start: int, goal: int) -> Batch:
-        """Build the sequence of a graph with the path that it has."""
+        """Build the sequence of a graph with its path from start to goal."""
         path = text.find_path(edges, start, goal, self.stars)
         missing = [[self.vocab_size] * 2] * (self.edges - len(edges))
         return self._build(
