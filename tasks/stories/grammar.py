@@ -1,9 +1,10 @@
 """The words and sentences of the children's stories: six plots of eight beats, each beat in two tellings.
 
-A plot is a chain of causes. Each beat names two characters once, X and Y, in parts that the plot assigns (`PARTS`). Slots:
+The beats of a plot follow from each other. Each beat names two characters once, X and Y, in the parts of `PARTS`. A sentence
+has these slots:
 
     X Y          a character's name, two tokens        x.he x.his y.he y.his      pronouns
-    THING ADJ PLACE SPOT FOOD ANIMAL FEEL COLOUR       words drawn once a story, so that they repeat
+    THING ADJ PLACE SPOT FOOD ANIMAL FEEL COLOUR       words that are drawn once for a story, so that they repeat
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ PARTS = (
     ("helper", "needy"),  # to where it belongs
     ("friend", "finder"),  # and this is how it ends
 )
-"""The parts of X and Y in each beat. `first` and `second` are the same two as `needy` and `helper`, `third` and `fourth` the
-same two as `finder` and `friend`, in an order that is drawn for each story: the only randomness in who acts."""
+"""The parts of X and Y in each beat. `needy` and `helper` are `first` and `second`, and `finder` and `friend` are `third` and
+`fourth`, each in an order that is drawn for each story: the only randomness in who acts."""
 
 PLOTS: dict[str, tuple[tuple[str, str], ...]] = {
     "lost": (
@@ -115,7 +116,7 @@ FILLERS: dict[str, str] = {
     "FEEL": "happy proud calm brave glad safe lucky cheerful thankful joyful relieved merry",
     "COLOUR": "red blue green yellow purple orange pink white black brown grey violet",
 }
-"""Words of each slot; a spot is several words joined to one token."""
+"""The words of each slot; a SPOT is several words in one token."""
 
 FIRST_NAMES = (
     "Anna Ben Clara David Emma Felix Grace Henry Ida Jacob Kate Leo Mia Noah Olga Peter Queenie Robert Sara Thomas "
@@ -123,7 +124,7 @@ FIRST_NAMES = (
     "Nils Nora Oscar Paula Ralf Rosa Simon Tina Urban Vera Walter Zoe Adam Bella Carl Dora Emil Flora Georg Hanna "
     "Ivan Julia Kurt Linda Martin"
 )
-"""Names of girls and boys, alternating: the first token determines the pronoun."""
+"""Names of girls and boys in turn, so that the first token of a name determines the pronoun."""
 
 SECOND_NAMES = (
     "Adler Baker Carter Dawson Ellis Fisher Gardner Hunter Irving Jensen Keller Lambert Mason Nolan Osborn Parker "
@@ -133,12 +134,12 @@ SECOND_NAMES = (
 )
 
 PRONOUNS = {"he": ("she", "he"), "his": ("her", "his")}
-"""For girls and boys."""
+"""The words of each pronoun, for girls and for boys."""
 END, PAD = "<end>", "<pad>"
 
 
 def syllable_name(number: int) -> str:
-    """Return an invented name by number, for pools larger than the lists."""
+    """Return an invented name by its number, for pools that are larger than the lists."""
     syllables = [onset + vowel for onset in "bdfgklmnprstvz" for vowel in "aeiou"]
     name = ""
     while True:
@@ -149,6 +150,6 @@ def syllable_name(number: int) -> str:
 
 
 def name_pool(names: str, size: int, offset: int) -> list[str]:
-    """Return `size` different names: the given ones, then invented ones."""
+    """Return `size` different names: the given ones, then invented ones, whose numbers begin at `offset` + 70."""
     known = names.split()[:size]
     return known + [syllable_name(offset + extra) for extra in range(70, 70 + size - len(known))]

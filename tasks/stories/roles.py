@@ -1,4 +1,4 @@
-"""The roles of positions in a story, from the grammar or from a text."""
+"""The roles of positions in a story, of the grammar or of a corpus. Shapes: B stories, C codes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ LABELS = {
     "second_again": "second token of a repeated name",
     "end": "end token",
 }
-"""Names of roles in figures."""
+"""Labels of roles in figures."""
 
 
 def roles_of_codes(codes_BC: NDArray[np.int64], who_BC: NDArray[np.int64], first: int, pad: int) -> NDArray[np.int64]:
-    """Return the role of each code (B, C) of a story.
+    """Return the role of each code of stories, (B, C).
 
     Args:
-        codes_BC: Codes, as of `tables`.
-        who_BC: The character at each code.
-        first: The code of a name's first token; its second is the next.
+        codes_BC: Codes of the grammar's tables.
+        who_BC: The number of the character at each code.
+        first: The code of the first token of a name; that of its second token is the next.
         pad: The code of unused positions.
     """
     roles_BC = np.where(codes_BC == pad, 0, WORD)
     for code, new, again in ((first, FIRST_NEW, FIRST_AGAIN), (first + 1, SECOND_NEW, SECOND_AGAIN)):
-        named = codes_BC == code
-        roles_BC[named] = again
+        is_name_BC = codes_BC == code
+        roles_BC[is_name_BC] = again
         for character in range(who_BC.max() + 1):
-            theirs = named & (who_BC == character)
-            row, column = np.flatnonzero(theirs.any(axis=1)), theirs.argmax(axis=1)
-            roles_BC[row, column[row]] = new
+            is_own_BC = is_name_BC & (who_BC == character)
+            row_R = np.flatnonzero(is_own_BC.any(axis=1))
+            roles_BC[row_R, is_own_BC[row_R].argmax(axis=1)] = new
     return roles_BC

@@ -1,12 +1,12 @@
 """Children's stories in which characters have names of two tokens (Gloeckle et al. 2024, section 4.1).
 
-One story, for example, its name tokens marked:
+A story with its name tokens marked:
 
     one morning [Anna Baker] met [Ben Carter] in the park . ... [Ben Carter] ran to [Anna Baker] . <end>
                  new  new         new new                         again         again
 
-The second token of a repeated name can be copied: pure induction, the paper's metric. Names of validation and test are pairs
-that never occur in training, some with tokens that never do.
+The second token of a repeated name can be copied, which is pure induction: the paper's metric. The names of validation and test
+are pairs of tokens that never occur together in training, and some of the tokens never occur there.
 
 Stories come from a grammar, or, with `corpus`, from a real text: see `tasks.stories.corpus`.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,12 +35,15 @@ from tasks.stories.written import roles_of
 
 MOST_CHARACTERS = 4
 _OF_GRAMMAR = ("characters", "names", "fresh")
+"""Settings without effect on stories of a corpus."""
 _OF_CORPUS = ("names_file", "vocabulary", "mix", "mix_share")
+"""Settings without effect on stories of the grammar."""
+_MOST_TOKENS = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stories(Task):
-    """Stories of 2 to 4 characters, each named by a first and a second token and mentioned 3 to 8 times; or those of a text."""
+    """Stories of 2 to 4 characters, whose names are a first and a second token and occur 3 to 8 times; or those of a corpus."""
 
     name: ClassVar[str] = "stories"
     summary: ClassVar[str] = "tell children's stories whose characters have names of two tokens"
@@ -59,17 +62,17 @@ class Stories(Task):
     second_names: int = 32
     """Number of second name tokens."""
     names: int = 500
-    """Fixed pairs that are the names of training."""
+    """Number of fixed pairs that are the names of training."""
     fresh: float = 0.0
     """Share of training stories with random other pairs as names: data that forces induction (appendix J)."""
     unseen: float = 0.1
-    """Share of name tokens that never occur in training (of a corpus, second ones), which keeps accuracy below 1."""
+    """Share of name tokens (with a corpus, of second ones) that never occur in training, which keeps accuracy below 1."""
     corpus: str | None = None
-    """A text file of stories instead of the grammar, `<|endoftext|>` or blank lines between them."""
+    """A text file with stories, separated by `<|endoftext|>` or blank lines, in place of the grammar."""
     names_file: str | None = None
-    """Names to look for in the corpus; null: a list of common English ones."""
+    """A text file with the names to look for in the corpus; null for a list of common English names."""
     vocabulary: int = 2048
-    """Tokens of the byte-level BPE that is trained on the corpus's training part."""
+    """Number of tokens of the byte-level BPE that is trained on the training stories of the corpus."""
     mix: str | None = None
     """A text file, such as books, whose windows are a share of the training sequences (appendix J)."""
     mix_share: float = 0.9
@@ -90,15 +93,17 @@ class Stories(Task):
         if self.corpus is None:
             self._check_grammar()
             return
-        require(SMALLEST <= self.vocabulary <= 1 << 20, "stories.vocabulary", self.vocabulary, f"at least {SMALLEST}")
+        allowed = f"between {SMALLEST} and {_MOST_TOKENS}"
+        require(SMALLEST <= self.vocabulary <= _MOST_TOKENS, "stories.vocabulary", self.vocabulary, allowed)
         require(self.length >= 2, "stories.length", self.length, "at least 2")
 
     def check_files(self) -> None:
-        """Prepare the corpus now, so that a file that cannot be used is rejected before training."""
+        """Prepare the corpus, so that an unusable file is rejected before training."""
         if self.corpus is not None:
             _ = self._text
 
     def _check_grammar(self) -> None:
+        """Check the settings of the grammar."""
         low, high = self.characters
         allowed = f"[low, high] with 2 <= low <= high <= {MOST_CHARACTERS}"
         require(2 <= low <= high <= MOST_CHARACTERS, "stories.characters", self.characters, allowed)
@@ -116,7 +121,7 @@ class Stories(Task):
 
     @property
     def classes(self) -> NDArray[np.int64] | None:
-        """First names, second names, pronouns, words of each filler slot, and other words; None of a corpus."""
+        """Classes: other words, first names, second names, pronouns, the words of each filler slot; None with a corpus."""
         if self.corpus is not None:
             return None
         tables = self._tables
@@ -128,11 +133,11 @@ class Stories(Task):
         return classes_V
 
     def word(self, token: int) -> str:
-        """In a corpus, as byte-level BPEs write it: a space is Ġ."""
+        """Return a word of the grammar, or a token of a corpus as byte-level BPEs write it, with Ġ for a space."""
         return self._tables.words[token] if self.corpus is None else str(self._text.corpus.tokenizer.id_to_token(token))
 
     def encode(self, words: str) -> NDArray[np.int64]:
-        """In a corpus, as its tokenizer reads text, blanks included."""
+        """Return the ids of words of the grammar, or of a text as the tokenizer of a corpus reads it, blanks included."""
         if self.corpus is None:
             return super().encode(words)
         return np.array(self._text.corpus.tokenizer.encode(words).ids, dtype=np.int64)
@@ -148,21 +153,21 @@ class Stories(Task):
         beat_8 = np.arange(len(grammar.PARTS))
         codes_B8L = tables.templates[plot_B1, beat_8, telling_B8]
         who_B8L = np.take_along_axis(parts_B16, tables.speaker[plot_B1, beat_8, telling_B8].reshape(size, -1), axis=1)
-        person_BC = np.take_along_axis(cast_B4, who_B8L, axis=1)  # the name of the character at each code
+        name_BC = np.take_along_axis(cast_B4, who_B8L, axis=1)  # of the character at each code
         filler_BS = rng.random((size, len(tables.fillers)))
         words_BS = tables.choose_fillers(filler_BS)
         codes_BC = codes_B8L.reshape(size, -1)
-        tokens_BC = tables.resolve(codes_BC, person_BC // self.second_names, person_BC % self.second_names, words_BS)
+        tokens_BC = tables.resolve(codes_BC, *np.divmod(name_BC, self.second_names), words_BS)
         roles_BC = roles_of_codes(codes_BC, who_B8L.reshape(size, -1), tables.first_code, tables.pad_code)
         return self.rows(*pack(tables, tokens_BC, roles_BC, self.length))
 
     def floor(self, role: str) -> float | None:
-        """`second_again` and `end`: 0. `first_again`: two coins decide who acts; their entropy per repeated mention.
+        """Return 0 for `second_again` and `end`, and for `first_again` the entropy of who acts, per repeated mention.
 
-        One coin decides which of the first two characters is in need (ln 2), the other which of the others acts, where both
-        can: always with four characters, in half of the stories with three, never with two. A story has 16 mentions, one of
-        each character is its first. `word`, `first_new` and `second_new` have no closed form: they mix tellings with the same
-        beginning, and first tokens do not repeat. No role of a real text has one.
+        Two coins decide who acts. One decides which of the first two characters is in need (ln 2), the other which of the
+        others acts, if both can: always with four characters, in half of the stories with three, never with two. A story has 16
+        mentions, of which one for each character is its first. `word`, `first_new` and `second_new` have no closed form: they
+        mix tellings with the same beginning, and first tokens do not repeat. No role of a corpus has a closed form.
         """
         number = self.role(role)
         if self.corpus is not None:
@@ -176,7 +181,7 @@ class Stories(Task):
         return float(np.log(2) * coins.sum() / (2 * len(grammar.PARTS) - counts).sum())
 
     def strata(self) -> tuple[Stratum, ...]:
-        """The numbers of characters, uniform; a real text is one stratum."""
+        """Return the numbers of characters, which are equally likely; a corpus is one stratum."""
         low, high = self.characters
         if self.corpus is not None:
             return super().strata()
@@ -191,7 +196,7 @@ class Stories(Task):
         return characters_B - self.characters[0]
 
     def chance(self, role: str) -> float | None:
-        """1 / the number of name tokens; None for words, whose best guess depends on the grammar, and for a real text."""
+        """Return 1 / the number of name tokens; None for words, whose best guess depends on the grammar, and for a corpus."""
         if self.corpus is not None:
             return None
         if role.startswith("first"):
@@ -199,22 +204,22 @@ class Stories(Task):
         return 1 / self.second_names if role.startswith("second") else None
 
     def pairs(self, split: str) -> NDArray[np.int64]:
-        """Return the names of a split as first x second_names + second, in a keyed order; of training, its fixed pairs."""
+        """Return the names of a split, without fresh ones, in a keyed order; each is first x second_names + second."""
         return self._names.pairs(split)
 
     def contrast(self, batch: Batch) -> Contrast | None:
-        """Another second name of a character, of the same split, throughout; decided where the name comes again.
+        """Change the second name of a character throughout, within its split; the answer is where the name comes again.
 
-        Left out are stories in which the first name has no other second name. None for a real text.
+        Stories in which the first name has no other second name are left out. None for a corpus.
         """
         return None if self.corpus is not None else rename(batch.tokens, self._tables, self._names)
 
     def latents(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        """The second name that follows, at the first token of a name met before."""
+        """Return the `second name` that follows, at the first token of a repeated name."""
         return {} if self.corpus is not None else {"second name": second_names(batch.tokens, self._tables)}
 
     def _cast(self, rng: np.random.Generator, size: int, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Draw names (B, 4) of the characters, with different first tokens, and the number of characters (B,)."""
+        """Draw the names of four characters, (B, 4), with different first tokens, and the number of characters, (B,)."""
         main, other = self._names.pairs(split), self._names.other_pairs(split)
         if split == "train":
             from_other = np.repeat(rng.random((size, 1)) < self.fresh, MOST_CHARACTERS, axis=1)
@@ -232,9 +237,7 @@ class Stories(Task):
             redo = redo[(ordered[:, 1:] == ordered[:, :-1]).any(axis=1)]
             if not len(redo):
                 return cast, rng.integers(*self.characters, size=size, endpoint=True)
-        raise TaskError(
-            f"stories.names: {self.names} pairs hold too few different first names for {MOST_CHARACTERS} characters"
-        )
+        raise TaskError(f"stories.names must be large enough for {MOST_CHARACTERS} different first names, not {self.names}")
 
     def roles_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64] | None:
         return roles_of(tokens, self._tables) if self.corpus is None else None
@@ -242,7 +245,7 @@ class Stories(Task):
     # --- a corpus ------------------------------------------------------------------------------------------------
 
     def drawn_from(self) -> dict[str, Any]:
-        """Only the settings of the form in use; for files, their content."""
+        """Leave out the settings without effect, and replace files by their content."""
         values = super().drawn_from()
         if self.corpus is None:
             return {name: value for name, value in values.items() if name not in (*_OF_CORPUS, "corpus")}
@@ -251,11 +254,11 @@ class Stories(Task):
         return {name: value for name, value in values.items() if name not in _OF_GRAMMAR}
 
     def facts(self) -> dict[str, int]:
-        """Of a corpus: the stories of each split, those in use, and those left out by reason."""
+        """Count the stories of each split of a corpus, those in use, and those left out, by reason."""
         return {} if self.corpus is None else dict(self._text.facts)
 
     def artifacts(self) -> dict[str, str]:
-        """Of a corpus: its tokenizer, and its source."""
+        """Return the tokenizer of a corpus, and the settings and files that it is made from."""
         if self.corpus is None:
             return {}
         source = {"made from": self.drawn_from(), "stories": self.facts()}
@@ -263,7 +266,7 @@ class Stories(Task):
 
     @cached_property
     def _source(self) -> Source:
-        """The files with the hash of their content when first used; it goes with the task to other processes."""
+        """The files with hashes of their content at first use, which other processes receive with the task."""
         assert self.corpus is not None
         return Source(
             corpus=self.corpus,
@@ -292,9 +295,4 @@ class Stories(Task):
 
     @property
     def _tables(self) -> Tables:
-        return _tables(self.first_names, self.second_names)
-
-
-@lru_cache(maxsize=8)
-def _tables(first_names: int, second_names: int) -> Tables:
-    return build_tables(first_names, second_names)
+        return build_tables(self.first_names, self.second_names)

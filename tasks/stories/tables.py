@@ -1,11 +1,13 @@
-"""The story grammar as integer arrays, so that a batch of stories is a few look-ups.
+"""The story grammar as integer arrays, so that a few look-ups make a batch of stories.
 
-A template is a sequence of codes: words, or slots that a story fills (fillers, a character's name tokens or pronouns).
+A template is a sequence of codes. A code is the id of a word, or a slot that a story fills: a token of a character's name, a
+pronoun, or a filler. Shapes: B stories, C codes of a story, S filler slots.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +23,19 @@ class Tables:
     """The arrays of P plots, 8 beats, 2 tellings, L codes of the longest sentence, S filler slots.
 
     Attributes:
-        words: Every token as people read it, names last.
+        words: Each token as people read it, by id; names come last.
         templates: (P, 8, 2, L) codes.
-        speaker: (P, 8, 2, L) for codes of a character, 2 x beat for X and 2 x beat + 1 for Y; 0 elsewhere.
-        fillers: The tokens that can fill each slot.
-        pronouns: (2, 2) tokens: he and his, for girls (even first names) and boys.
-        first_code: The code of a name's first token; its second is the next, then he and his, then the fillers.
+        speaker: (P, 8, 2, L) the index into the parts of a plot at codes of a character: 2 x beat for X, 2 x beat + 1 for Y; 0
+            elsewhere.
+        fillers: The ids of the words that can fill each slot.
+        pronouns: (2, 2) ids of he and his, for girls (even first names) and for boys.
+        first_code: The code of a name's first token; those of its second token, he, his and the fillers follow.
         pad_code: The code of unused positions of a sentence.
-        pad_token: Padding.
-        end_token: The last token of a story.
-        first_token: Id of the first of the first names; those of the second names follow.
-        second_token: Id of the first of the second names.
-        longest: Tokens of the longest story.
+        pad_token: Id of padding.
+        end_token: Id of the last token of a story.
+        first_token: Id of the first of the first names.
+        second_token: Id of the first of the second names, which follow the first names.
+        longest: Number of tokens of the longest story.
     """
 
     words: list[str]
@@ -49,18 +52,18 @@ class Tables:
     longest: int
 
     def choose_fillers(self, uniform_BS: NDArray[np.float64]) -> Integers:
-        """Choose tokens (B, S) of the filler slots by uniform numbers."""
+        """Return the ids of the words that fill the slots of stories, (B, S), chosen by uniform numbers."""
         chosen = [words[(uniform_BS[:, slot] * len(words)).astype(np.int64)] for slot, words in enumerate(self.fillers)]
         return np.stack(chosen, axis=1)
 
     def resolve(self, codes_BC: Integers, first_BC: Integers, second_BC: Integers, fillers_BS: Integers) -> Integers:
-        """Replace codes by tokens (B, C): words stay, slots are filled by the story.
+        """Replace the codes of stories by tokens, (B, C).
 
         Args:
             codes_BC: Codes.
             first_BC: Number of the first name of the character at each code.
-            second_BC: Number of its second name.
-            fillers_BS: Tokens of the filler slots.
+            second_BC: Number of the second name of this character.
+            fillers_BS: Ids of the words that fill the slots.
         """
         slot_BC = codes_BC - self.first_code
         tokens_BC = np.where(slot_BC == 0, self.first_token + first_BC, codes_BC)
@@ -71,6 +74,7 @@ class Tables:
         return np.where((slot_BC >= 4) & (codes_BC != self.pad_code), filled_BC, tokens_BC)
 
 
+@lru_cache(maxsize=8)
 def build_tables(first_names: int, second_names: int) -> Tables:
     """Build the tables for name pools of these sizes."""
     sentences = [[[telling.split() for telling in beat] for beat in plot] for plot in grammar.PLOTS.values()]
@@ -87,7 +91,7 @@ def build_tables(first_names: int, second_names: int) -> Tables:
     pad_code = first_code + 4 + len(slots)
 
     def encode(telling: list[str], beat: int) -> list[tuple[int, int]]:
-        """Return the codes of a sentence with their speakers; a name has two codes."""
+        """Return the codes of a sentence, each with its speaker; a name has two codes."""
         pairs: list[tuple[int, int]] = []
         for word in telling:
             speaker = 2 * beat + (word[0] in "Yy")
@@ -120,11 +124,12 @@ def build_tables(first_names: int, second_names: int) -> Tables:
 
 
 def _is_slot(word: str) -> bool:
+    """Return whether a word of a template is a slot."""
     return word in ("X", "Y") or word in grammar.FILLERS or word[:2] in ("x.", "y.")
 
 
 def assign_parts(rng: np.random.Generator, n_B: Integers) -> Integers:
-    """Draw the character (0 to 3, modulo their number) of each part: (B, 2 x beats), X then Y of each beat."""
+    """Draw the character of each part, (B, 2 x beats): X and Y of each beat, as 0 to 3 modulo the number of characters."""
     size = len(n_B)
     needy = rng.integers(2, size=size)
     helper = 1 - needy
@@ -139,13 +144,13 @@ def assign_parts(rng: np.random.Generator, n_B: Integers) -> Integers:
 
 
 def pack(tables: Tables, tokens_BC: Integers, roles_BC: Integers, length: int) -> tuple[Integers, Integers]:
-    """Remove the gaps between sentences, and end and pad stories: tokens and roles (B, length)."""
+    """Remove the gaps between sentences, and end and pad stories: return tokens and roles, (B, length) each."""
     size = len(tokens_BC)
-    row, column = np.nonzero(roles_BC)
-    ends = (roles_BC != 0).sum(axis=1)
-    position = np.arange(len(row)) - np.repeat(np.cumsum(ends) - ends, ends)
+    row_R, column_R = np.nonzero(roles_BC)
+    end_B = (roles_BC != 0).sum(axis=1)
+    position_R = np.arange(len(row_R)) - np.repeat(np.cumsum(end_B) - end_B, end_B)
     tokens = np.full((size, length), tables.pad_token, dtype=np.int64)
     roles = np.zeros((size, length), dtype=np.int64)
-    tokens[row, position], roles[row, position] = tokens_BC[row, column], roles_BC[row, column]
-    tokens[np.arange(size), ends], roles[np.arange(size), ends] = tables.end_token, LAST
+    tokens[row_R, position_R], roles[row_R, position_R] = tokens_BC[row_R, column_R], roles_BC[row_R, column_R]
+    tokens[np.arange(size), end_B], roles[np.arange(size), end_B] = tables.end_token, LAST
     return tokens, roles

@@ -1,4 +1,4 @@
-"""Stories from a real text: tokenised by their own byte-level BPE, with new character names in validation and test."""
+"""Stories from a text file, tokenised by their own byte-level BPE, with new names of characters in validation and test."""
 
 from tasks.stories.corpus.encoding import SMALLEST
 from tasks.stories.corpus.sequences import CorpusStories, Source, open_stories

@@ -1,4 +1,4 @@
-"""A cache of slow results between processes: each in a folder named by a hash of all that it depends on."""
+"""Cache slow results on disk, each in a folder that is named by a hash of all that the result depends on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from tasks.errors import TaskError
 
 COMPLETE = "complete.json"
-"""Written last; it states the sources of the entry."""
+"""The last file of an entry to be written, with all that the result depends on."""
 
 
 def cache_folder() -> Path:
@@ -25,14 +25,14 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtp-lab"
     except RuntimeError as error:  # neither HOME nor a name for this user
-        raise TaskError("XDG_CACHE_HOME must name a folder for the cache without a home folder") from error
+        raise TaskError("XDG_CACHE_HOME must name a folder for the cache, since this user has no home folder") from error
 
 
 def load_or_make(made_from: Mapping[str, object], make: Callable[[Path], None]) -> Path:
-    """Return the folder of a result; make it if there is none.
+    """Return the folder of a result; make the result if there is none.
 
-    Processes that make the same result at the same time use separate folders; the first to finish moves its own into place in
-    one step, so that a reader finds all of it or nothing.
+    Processes that make the same result at the same time use separate folders, and the first to finish moves its folder into
+    place in one step, so that a reader finds all of a result or nothing.
 
     Args:
         made_from: All that the result depends on, for JSON: content, settings, versions.
@@ -61,6 +61,7 @@ def load_or_make(made_from: Mapping[str, object], make: Callable[[Path], None]) 
 
 
 def _is_complete(folder: Path, text: str) -> bool:
+    """Return whether a folder has the complete result that depends on these values."""
     try:
         return (folder / COMPLETE).read_text(encoding="utf-8") == text
     except OSError:
@@ -68,7 +69,7 @@ def _is_complete(folder: Path, text: str) -> bool:
 
 
 def _move_into_place(partial: Path, folder: Path, text: str) -> None:
-    """Move a new entry into place unless another process was faster; replace a damaged one."""
+    """Move a new entry into place unless another process was faster; replace a damaged entry."""
     try:
         partial.rename(folder)
     except OSError:

@@ -1,4 +1,7 @@
-"""A tokenised corpus in the cache, made once for a content, a vocabulary and a list of names."""
+"""Tokenise a corpus once for its content, vocabulary and list of names, and read it from the cache.
+
+Shapes: N stories, K codes of all stories, B drawn stories, T positions, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,18 @@ FORMAT = 1
 """Version of the cached files."""
 TOKENIZER = "tokenizer.json"
 _COLUMNS = {"codes": np.int32, "roles": np.int8, "starts": np.int64, "characters": np.int32}
+"""The cached arrays of a split, in the order of `SplitStories`, with their dtypes."""
 
 
 @dataclass(frozen=True, eq=False)
 class SplitStories:
-    """The stories of a split, concatenated: N stories, K codes.
+    """The stories of a split, concatenated.
 
     Attributes:
         codes: (K,) token ids, in validation and test with placeholders for names.
-        roles: (K,).
-        starts: (N + 1,) the begin of each story, and the end of the last.
-        characters: (N,) names in each story.
+        roles: (K,) the role of each code.
+        starts: (N + 1,) the index of the first code of each story, and K.
+        characters: (N,) the number of names in each story.
     """
 
     codes: NDArray[np.int32]
@@ -48,11 +52,11 @@ class SplitStories:
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """(N,) tokens of each story, including its end token."""
+        """(N,) int64, the number of tokens of each story, with its end token."""
         return np.diff(self.starts) + 1
 
     def pad(self, which_B: NDArray[np.int64], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return codes and roles (B, length) of some stories, ended and padded."""
+        """Return codes and roles of some stories, (B, length) each, with end tokens and padding."""
         position_T, last_B1 = np.arange(length), self.lengths[which_B][:, None] - 1
         index_BT = np.minimum(self.starts[which_B][:, None] + position_T, len(self.codes) - 1)
         codes_BT = np.where(position_T < last_B1, self.codes[index_BT], encoding.PAD)
@@ -62,10 +66,10 @@ class SplitStories:
 
 
 class Corpus:
-    """A prepared corpus.
+    """A tokenised corpus.
 
     Attributes:
-        folder: Its cache entry.
+        folder: Its folder in the cache.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,7 +77,7 @@ class Corpus:
 
     @cached_property
     def tokenizer_json(self) -> str:
-        """The tokenizer, as `tokenizers` and `transformers` read it."""
+        """The tokenizer as JSON, which `tokenizers` and `transformers` read."""
         return (self.folder / TOKENIZER).read_text(encoding="utf-8")
 
     @cached_property
@@ -88,28 +92,29 @@ class Corpus:
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
-        """(V,) the number of occurrences of each token in training."""
+        """(V,) int64, the number of occurrences of each token in training."""
         counts: NDArray[np.int64] = self._array("counts")
         return counts
 
     @cached_property
     def together(self) -> NDArray[np.bool_]:
-        """The `find_neighbours` of training."""
+        """(F, S) bool, the `find_neighbours` of training."""
         together: NDArray[np.bool_] = self._array("together")
         return together
 
     def _array(self, name: str) -> Any:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")  # no pickle
+        """Map a cached array into memory."""
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
 
 def open_corpus(path: str, content: str, names_file: str | None, vocabulary: int) -> Corpus:
     """Return the tokenised corpus of a file, from the cache if possible.
 
     Args:
-        path: The text.
+        path: The text file.
         content: Its `hash_file`; the file is read only if the cache has no entry for it.
-        names_file: Names to look for; None: the list that comes with the package.
-        vocabulary: Tokens of the BPE.
+        names_file: A file with the names to look for; None for the list of this package.
+        vocabulary: Number of tokens of the BPE.
 
     Raises:
         TaskError: If the text, the list or the vocabulary cannot be used.
@@ -121,7 +126,12 @@ def open_corpus(path: str, content: str, names_file: str | None, vocabulary: int
 
 
 def open_mix(path: str, content: str, corpus: Corpus) -> NDArray[np.int32]:
-    """Return the text to mix with the stories, in the tokens of their tokenizer.
+    """Return the text to mix with the stories as ids of their tokenizer, from the cache if possible.
+
+    Args:
+        path: The text file.
+        content: Its `hash_file`.
+        corpus: The corpus of the stories.
 
     Raises:
         TaskError: As `read_text`.
@@ -138,7 +148,7 @@ def open_mix(path: str, content: str, corpus: Corpus) -> NDArray[np.int32]:
 
 
 def _prepare(folder: Path, path: str, content: str, names: tuple[str, ...], vocabulary: int) -> None:
-    """Train the tokenizer on the training split and write every split in its tokens."""
+    """Train the tokenizer on the training split, and write the arrays of every split into a folder."""
     stories = read_stories(path)
     _reject_changed("stories.corpus", path, content)
     pattern = encoding.name_pattern(names)
@@ -163,6 +173,7 @@ def _prepare(folder: Path, path: str, content: str, names: tuple[str, ...], voca
 
 
 def _write(folder: Path, split: str, stories: Iterable[Story]) -> None:
+    """Write the arrays of a split into a folder."""
     codes, roles, lengths, characters = [], [], [0], []
     for story in stories:
         codes.append(np.array(story.codes, dtype=np.int32))
@@ -170,10 +181,11 @@ def _write(folder: Path, split: str, stories: Iterable[Story]) -> None:
         lengths.append(len(story.codes))
         characters.append(story.characters)
     columns: tuple[NDArray[Any], ...] = np.concatenate(codes), np.concatenate(roles), np.cumsum(lengths), np.array(characters)
-    for (name, kind), column in zip(_COLUMNS.items(), columns, strict=True):
-        np.save(folder / f"{split}_{name}.npy", column.astype(kind))
+    for (name, dtype), column in zip(_COLUMNS.items(), columns, strict=True):
+        np.save(folder / f"{split}_{name}.npy", column.astype(dtype))
 
 
 def _reject_changed(setting: str, path: str, content: str) -> None:
+    """Reject a file whose content is no longer the given one."""
     if hash_file(setting, path) != content:
         raise TaskError(f"{setting}: {path}: has changed since the task was made")

@@ -1,7 +1,7 @@
 """Train a byte-level BPE on a text, and encode stories with it; names are found as whole words.
 
-A name after a space includes the space in its first token; one at the start of a line or after a quotation mark does not. These
-are different tokens, so each of the two counts as new when it first occurs in a story.
+The first token of a name includes a space before the name; at the start of a line or after a quotation mark there is none.
+These are different tokens, so that each form of a name is new when it first occurs in a story.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ PAD, END = 0, 1
 SPECIAL = ("<|pad|>", "<|endofstory|>")
 SMALLEST = len(SPECIAL) + 256
 """Size of a vocabulary without merges."""
-_AT_ONCE = 4096
+_BLOCK = 4096
+"""Number of stories, or of lines, that are encoded together."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Train a byte-level BPE of at most `vocabulary` tokens: special ones, 256 bytes, then merges. Deterministic."""
+    """Train a byte-level BPE of at most `vocabulary` tokens, deterministically: special tokens, 256 bytes, then merges."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -46,7 +47,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def load_tokenizer(text: str) -> Tokenizer:
-    """Load a `tokenizer.json`. The name of a special token in a text is encoded as plain letters."""
+    """Load a tokenizer from its JSON; a text that spells a special token is encoded as plain characters."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(text)
@@ -56,12 +57,12 @@ def load_tokenizer(text: str) -> Tokenizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """A story in tokens.
+    """An encoded story.
 
     Attributes:
-        codes: Token ids; names may be placeholders, see `placeholder`.
-        roles: The role of each code, a number of the task `stories`.
-        characters: Number of names.
+        codes: Token ids, and perhaps codes of `placeholder` in place of names.
+        roles: The role of each code, an index into the roles of the task `stories`.
+        characters: Number of different names.
     """
 
     codes: list[int]
@@ -70,13 +71,13 @@ class Story:
 
 
 def placeholder(vocabulary: int, character: int, bare: bool, second: bool) -> int:
-    """Return the code of a placeholder for a name token, above all token ids.
+    """Return the code of a placeholder for a name token, which is above all token ids.
 
     Args:
         vocabulary: Number of token ids.
-        character: Number of the character, in order of appearance.
-        bare: Whether there is no space before the name.
-        second: Whether it is the second of the name's two tokens.
+        character: Number of the character in order of appearance, from 0.
+        bare: Whether no space precedes the name.
+        second: Whether this is the second of the name's two tokens.
     """
     return vocabulary + 4 * character + 2 * bare + second
 
@@ -89,38 +90,38 @@ def name_pattern(names: Sequence[str]) -> re.Pattern[str]:
 def encode_stories(
     tokenizer: Tokenizer, stories: Sequence[str], names: re.Pattern[str], *, placeholders: bool
 ) -> Iterator[Story]:
-    """Encode stories, with roles.
+    """Encode stories, and find the roles of their tokens.
 
     Args:
         tokenizer: From `train_tokenizer`.
-        stories: Texts.
-        names: Finds the characters' names.
+        stories: The texts of the stories.
+        names: Finds the names of characters.
         placeholders: Whether to replace each name by two placeholders.
     """
     vocabulary = tokenizer.get_vocab_size() if placeholders else None
-    for begin in range(0, len(stories), _AT_ONCE):
-        block = stories[begin : begin + _AT_ONCE]
+    for begin in range(0, len(stories), _BLOCK):
+        block = stories[begin : begin + _BLOCK]
         for text, encoding in zip(block, tokenizer.encode_batch(list(block)), strict=True):
             yield _encode_story(text, encoding, names, vocabulary)
 
 
 def _encode_story(text: str, encoding: Encoding, names: re.Pattern[str], vocabulary: int | None) -> Story:
-    """Encode one story; names become placeholders if there is a `vocabulary`."""
+    """Find the names and roles of an encoded story; with a `vocabulary`, replace names by placeholders."""
     codes: list[int] = []
     roles: list[int] = []
     characters: dict[str, int] = {}
-    met: set[tuple[str, bool]] = set()
+    seen: set[tuple[str, bool]] = set()
     ids, done = encoding.ids, 0
     for match in names.finditer(text):
         bare = text[max(match.start() - 1, 0) : match.start()] != " "
-        first, after = _tokens_of(encoding, match.start() - (not bare), match.end())
+        first, after = _find_tokens(encoding, match.start() - (not bare), match.end())
         if first == after:
             continue
         codes += ids[done:first]
         roles += [WORD] * (first - done)
-        name, written = match.group(), (match.group(), bare)
-        name_roles = [FIRST_AGAIN, SECOND_AGAIN] if written in met else [FIRST_NEW, SECOND_NEW]
-        met.add(written)
+        name = match.group()
+        name_roles = [FIRST_AGAIN, SECOND_AGAIN] if (name, bare) in seen else [FIRST_NEW, SECOND_NEW]
+        seen.add((name, bare))
         character = characters.setdefault(name, len(characters))
         if vocabulary is None:
             codes += ids[first:after]
@@ -132,10 +133,10 @@ def _encode_story(text: str, encoding: Encoding, names: re.Pattern[str], vocabul
     return Story(codes=codes + ids[done:], roles=roles + [WORD] * (len(ids) - done), characters=len(characters))
 
 
-def _tokens_of(encoding: Encoding, begin: int, end: int) -> tuple[int, int]:
-    """Return the range of tokens that spell exactly these characters; (0, 0) if there is none.
+def _find_tokens(encoding: Encoding, begin: int, end: int) -> tuple[int, int]:
+    """Find the range of tokens that spell exactly the characters from `begin` to `end`; (0, 0) if there is none.
 
-    The BPE does not merge across word boundaries, so there is one, except for words within words, as in `'sam`, read as 's am.
+    The BPE does not merge across word boundaries, so there is one unless the pre-tokenizer divides a word, `'sam` into 's am.
     """
     first, last = encoding.char_to_token(begin), encoding.char_to_token(end - 1)
     if first is None or last is None:
@@ -146,8 +147,8 @@ def _tokens_of(encoding: Encoding, begin: int, end: int) -> tuple[int, int]:
 
 
 def encode_text(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
-    """Encode a long text in blocks of lines."""
+    """Encode a long text in blocks of lines; return the ids, (tokens,)."""
     lines = text.splitlines(keepends=True)
-    blocks = ["".join(lines[begin : begin + _AT_ONCE]) for begin in range(0, len(lines), _AT_ONCE)]
+    blocks = ["".join(lines[begin : begin + _BLOCK]) for begin in range(0, len(lines), _BLOCK)]
     ids = (encoding.ids for encoding in tokenizer.encode_batch_fast(blocks))
     return np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64)

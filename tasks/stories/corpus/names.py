@@ -1,7 +1,9 @@
-"""Random names of two tokens for the characters of a text, which never occur in training.
+"""Choose random names of two tokens for the characters of a corpus, which never occur in training.
 
 A name is a stem and a tail. The tokenizer encodes it as exactly these two tokens, with and without a space before it, and the
-second is the same in both cases. Validation and test have different names.
+second token is the same in both cases. Validation and test have different names.
+
+Shapes: V vocabulary, F stems or first tokens, S tails, M names of a first token, B stories, C characters of a story.
 """
 
 from __future__ import annotations
@@ -21,21 +23,22 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _SPACE = "Ġ"
-"""How a byte-level BPE writes the space before a word."""
-_AT_ONCE = 1 << 20
+"""The character that stands for a space in the tokens of a byte-level BPE."""
+_BLOCK = 1 << 20
+"""Number of codes that are searched together."""
 
 Integers = NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Affixes:
-    """Tokens to build names from, F stems and S tails, in a fixed order.
+    """Tokens to build names from, in a fixed order.
 
     Attributes:
-        stems: Tokens with a capital letter.
+        stems: Tokens that begin with a capital letter.
         tails: Tokens of small letters.
-        stem_ids: (2, F): the token with a space before it, and without.
-        tail_ids: (S,).
+        stem_ids: (2, F), the id of each stem with a space before it, and without.
+        tail_ids: (S,), the id of each tail.
     """
 
     stems: list[str]
@@ -59,13 +62,19 @@ def find_affixes(vocabulary: Mapping[str, int]) -> Affixes:
 
 
 def find_neighbours(codes: Integers, affixes: Affixes, vocabulary: int) -> NDArray[np.bool_]:
-    """Find the pairs of a stem and a tail, (F, S) bool, that follow each other in a text, with a space before or without."""
+    """Find which tails follow each stem in a text, with or without a space before the stem, (F, S) bool.
+
+    Args:
+        codes: (K,) ids of the text.
+        affixes: The stems and tails.
+        vocabulary: V.
+    """
     stem_of, tail_of = np.full(vocabulary, -1), np.full(vocabulary, -1)
     stem_of[affixes.stem_ids] = np.arange(len(affixes.stems))
     tail_of[affixes.tail_ids] = np.arange(len(affixes.tails))
     found = np.zeros((len(affixes.stems), len(affixes.tails)), dtype=bool)
-    for begin in range(0, len(codes) - 1, _AT_ONCE):
-        block = codes[begin : begin + _AT_ONCE + 1]
+    for begin in range(0, len(codes) - 1, _BLOCK):
+        block = codes[begin : begin + _BLOCK + 1]
         stem, tail = stem_of[block[:-1]], tail_of[block[1:]]
         both = (stem >= 0) & (tail >= 0)
         found[stem[both], tail[both]] = True
@@ -74,12 +83,12 @@ def find_neighbours(codes: Integers, affixes: Affixes, vocabulary: int) -> NDArr
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool:
-    """The names of validation and test, F first tokens and at most M names of each.
+    """The names of validation and test.
 
     Attributes:
-        first_ids: (2, F): the token with a space before it, and without.
-        second_ids: By split (F, M), the second tokens of the names with each first token, padded.
-        counts: By split (F,), the number of these names.
+        first_ids: (2, F), the id of each first token with a space before it, and without.
+        second_ids: By split, (F, M), the ids of the second tokens of the names with each first token, padded.
+        counts: By split, (F,), the number of names with each first token.
     """
 
     first_ids: NDArray[np.int64]
@@ -90,7 +99,7 @@ class Pool:
         return int(self.first_ids.shape[1])
 
     def cast(self, rng: np.random.Generator, size: int, characters: int, split: str) -> tuple[Integers, Integers]:
-        """Draw names for stories: first tokens (2, B, C), different within a story, and second tokens (B, C)."""
+        """Draw names for stories: return first tokens (2, B, C), different within a story, and second tokens (B, C)."""
         first_BC = rng.random((size, len(self))).argsort(axis=1)[:, :characters]
         choice_BC = (rng.random(first_BC.shape) * self.counts[split][first_BC]).astype(np.int64)
         return self.first_ids[:, first_BC], self.second_ids[split][first_BC, choice_BC]
@@ -99,14 +108,14 @@ class Pool:
 def choose_names(
     tokenizer: Tokenizer, counts: Integers, together: NDArray[np.bool_], *, firsts: int, seconds: int, unseen: float
 ) -> Pool:
-    """Choose the names.
+    """Choose the names of validation and test.
 
     Args:
-        tokenizer: Of the text.
-        counts: (V,) occurrences of each token in training.
-        together: `find_neighbours` of training.
-        firsts: Most first tokens.
-        seconds: Most second tokens.
+        tokenizer: The tokenizer of the corpus.
+        counts: (V,) the number of occurrences of each token in training.
+        together: (F, S) the `find_neighbours` of training.
+        firsts: Largest number of first tokens.
+        seconds: Largest number of second tokens.
         unseen: Share of second tokens that never occur in training.
 
     Raises:
@@ -116,26 +125,27 @@ def choose_names(
     rng = stream("stories/corpus/names", seed=0, index=0)
     stems, tails = rng.permutation(len(affixes.stems)), rng.permutation(len(affixes.tails))
     never = counts[affixes.tail_ids[tails]] == 0
-    new = int(np.ceil(unseen * seconds)) if unseen else 0
+    needed = int(np.ceil(unseen * seconds)) if unseen else 0
     allowed = f"at most {never.sum() / seconds:.3g} ({never.sum()} tokens that can end a name never occur in training)"
-    require(never.sum() >= new, "stories.unseen", unseen, allowed)
-    tails = np.concatenate([tails[never][:new], tails[~never][: seconds - new]])
+    require(never.sum() >= needed, "stories.unseen", unseen, allowed)
+    tails = np.concatenate([tails[never][:needed], tails[~never][: seconds - needed]])
     fits = _are_two_tokens(tokenizer, affixes, stems, tails) & ~together[np.ix_(stems, tails)]
     usable = np.flatnonzero(fits.sum(axis=1) >= 2)[:firsts]
     if len(usable) < 2:
-        raise TaskError(f"stories.vocabulary: too few names of two tokens among {tokenizer.get_vocab_size()}; set it larger")
-    order = rng.random(fits.shape)  # of the names of each stem, alternately for validation and test
-    second_ids, chosen = {}, {}
+        size = tokenizer.get_vocab_size()
+        raise TaskError(f"stories.vocabulary must be larger, not {size}: it has too few names of two tokens")
+    order = rng.random(fits.shape)  # of the names of each stem, which are in validation and test in turn
+    second_ids, number_of_names = {}, {}
     for number, split in enumerate(("validation", "test")):
         ranked = [np.flatnonzero(fits[stem])[order[stem][fits[stem]].argsort()][number::2] for stem in usable]
-        chosen[split] = np.array([len(tails_of) for tails_of in ranked])
-        padded = np.array([np.resize(tails_of, chosen[split].max()) for tails_of in ranked])
+        number_of_names[split] = np.array([len(tails_of_stem) for tails_of_stem in ranked])
+        padded = np.array([np.resize(tails_of_stem, number_of_names[split].max()) for tails_of_stem in ranked])
         second_ids[split] = affixes.tail_ids[tails[padded]]
-    return Pool(first_ids=affixes.stem_ids[:, stems[usable]], second_ids=second_ids, counts=chosen)
+    return Pool(first_ids=affixes.stem_ids[:, stems[usable]], second_ids=second_ids, counts=number_of_names)
 
 
 def _are_two_tokens(tokenizer: Tokenizer, affixes: Affixes, stems: Integers, tails: Integers) -> NDArray[np.bool_]:
-    """(F, S): whether stem + tail is encoded as these two tokens, with and without a space before it."""
+    """Return whether each stem and tail together are encoded as these two tokens, with and without a space before, (F, S)."""
     fits = np.ones((len(stems), len(tails)), dtype=bool)
     for before, ids in zip((" ", ""), affixes.stem_ids, strict=True):
         words = [before + affixes.stems[stem] + affixes.tails[tail] for stem in stems for tail in tails]

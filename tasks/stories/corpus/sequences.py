@@ -1,4 +1,7 @@
-"""Draw sequences of a prepared corpus: a story each, with new names in validation and test; training can mix another text."""
+"""Draw the stories of a corpus as sequences, with new names in validation and test; training can mix in another text.
+
+Shapes: B sequences, T positions, C characters.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """All that sequences depend on: files with their content, and settings of the task `stories`."""
+    """All that sequences depend on.
+
+    The fields are settings of the task `stories`, and the hash of the content of each file that they name.
+    """
 
     corpus: str
     corpus_content: str
@@ -37,7 +43,7 @@ class Source:
 
 @lru_cache(maxsize=8)
 def open_stories(source: Source) -> CorpusStories:
-    """Return the stories of a source; cached, since a process makes many equal tasks.
+    """Return the stories of a source; equal tasks share them.
 
     Raises:
         TaskError: If the files or settings cannot be used.
@@ -46,12 +52,12 @@ def open_stories(source: Source) -> CorpusStories:
 
 
 class CorpusStories:
-    """Sequences of a corpus, by split.
+    """The stories of a corpus that are drawn as sequences.
 
     Attributes:
-        corpus: The prepared corpus.
-        kept: By split, the numbers of the stories in use.
-        facts: Numbers of stories: all, in use, and left out by reason.
+        corpus: The tokenised corpus.
+        kept: The numbers of the stories in use, by split.
+        facts: The number of stories of each split, of those in use, and of those left out, by reason.
     """
 
     def __init__(self, source: Source) -> None:
@@ -66,33 +72,34 @@ class CorpusStories:
             raise TaskError(f"stories.mix: {source.mix}: {len(self._mix)} tokens, fewer than a sequence of {source.length}")
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> tuple[Integers, Integers]:
-        """Draw tokens and roles (B, T) of stories, uniform over a split, with replacement."""
+        """Draw stories uniformly from a split, with replacement; return tokens and roles, (B, T) each."""
         stories, kept, length = self.corpus.splits[split], self.kept[split], self._source.length
         which_B = kept[rng.integers(len(kept), size=size)]
         codes_BT, roles_BT = stories.pad(which_B, length)
         if split != "train":
             return self._insert_names(rng, codes_BT, self._most[split], split), roles_BT
         if self._source.mix is not None:
-            other_B = np.flatnonzero(rng.random(size) < self._source.mix_share)
-            begin_B1 = rng.integers(len(self._mix) - length + 1, size=(len(other_B), 1))
-            codes_BT[other_B], roles_BT[other_B] = self._mix[begin_B1 + np.arange(length)], WORD
+            mixed_R = np.flatnonzero(rng.random(size) < self._source.mix_share)
+            begin_R1 = rng.integers(len(self._mix) - length + 1, size=(len(mixed_R), 1))
+            codes_BT[mixed_R], roles_BT[mixed_R] = self._mix[begin_R1 + np.arange(length)], WORD
         return codes_BT, roles_BT
 
     def _insert_names(self, rng: np.random.Generator, codes_BT: Integers, characters: int, split: str) -> Integers:
-        """Replace placeholders by names, drawn for each story."""
+        """Replace the placeholders of `placeholder` by names, which are drawn for each story."""
         first_2BC, second_BC = self.names.cast(rng, len(codes_BT), characters, split)
-        row_B1, placeholder = np.arange(len(codes_BT))[:, None], codes_BT - self._source.vocabulary
-        character_BT = np.clip(placeholder // 4, 0, characters - 1)
-        first_BT = first_2BC[placeholder // 2 % 2, row_B1, character_BT]
-        name_BT = np.where(placeholder % 2 == 1, second_BC[row_B1, character_BT], first_BT)
-        return np.where(placeholder < 0, codes_BT, name_BT)
+        row_B1, placeholder_BT = np.arange(len(codes_BT))[:, None], codes_BT - self._source.vocabulary
+        character_BT = np.clip(placeholder_BT // 4, 0, characters - 1)
+        first_BT = first_2BC[placeholder_BT // 2 % 2, row_B1, character_BT]
+        name_BT = np.where(placeholder_BT % 2 == 1, second_BC[row_B1, character_BT], first_BT)
+        return np.where(placeholder_BT < 0, codes_BT, name_BT)
 
     def _select(self, split: str) -> None:
+        """Select the stories of a split that are in use, and count the others by reason."""
         stories, source = self.corpus.splits[split], self._source
         fits = stories.lengths <= source.length
-        asks = np.ones(len(fits), dtype=bool) if split == "train" else stories.characters > 0
-        few = asks if split == "train" else stories.characters <= len(self.names)
-        self.kept[split] = np.flatnonzero(fits & asks & few)
+        named = np.ones(len(fits), dtype=bool) if split == "train" else stories.characters > 0
+        few = named if split == "train" else stories.characters <= len(self.names)
+        self.kept[split] = np.flatnonzero(fits & named & few)
         self.facts |= {
             f"{split}: stories": len(fits),
             f"{split}: stories that take part": len(self.kept[split]),
@@ -100,7 +107,7 @@ class CorpusStories:
         }
         if split != "train":
             self.facts |= {
-                f"{split}: without a name": int((~asks).sum()),
+                f"{split}: without a name": int((~named).sum()),
                 f"{split}: with more characters than first names": int((~few).sum()),
             }
         if not len(self.kept[split]):
@@ -113,7 +120,7 @@ class CorpusStories:
 
     @cached_property
     def names(self) -> Pool:
-        """The names of characters in validation and test."""
+        """The names of validation and test."""
         source, corpus = self._source, self.corpus
         return choose_names(
             corpus.tokenizer,
@@ -126,6 +133,7 @@ class CorpusStories:
 
     @cached_property
     def _mix(self) -> NDArray[np.int32]:
+        """(tokens,) int32, the ids of the text to mix in."""
         assert self._source.mix is not None
         assert self._source.mix_content is not None
         return open_mix(self._source.mix, self._source.mix_content, self.corpus)

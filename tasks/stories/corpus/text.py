@@ -1,4 +1,4 @@
-"""Read texts and lists of names from files, reject unusable ones in one line, and hash their content."""
+"""Read texts and lists of names from files, reject unusable files, and hash their content."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from tasks.core.text import with_newlines
 from tasks.errors import TaskError
 
 SEPARATOR = "<|endoftext|>"
-"""The separator of stories; in a text without it, blank lines."""
+"""The separator of stories; blank lines separate them in a text without it."""
 _FIRST_OTHER = SLOTS - 2
+"""The slot of validation; that of test follows."""
 
 
 def read_text(setting: str, path: str) -> str:
     """Read a text file.
 
     Args:
-        setting: The setting that names it, as `stories.corpus`.
+        setting: The setting that names the file, as `stories.corpus`.
         path: The file.
 
     Raises:
-        TaskError: If it is missing, a folder, empty, or not UTF-8 text.
+        TaskError: If the file is missing, a folder, empty, or not text in UTF-8.
     """
     try:
         raw = Path(path).read_bytes()
@@ -44,10 +45,14 @@ def read_text(setting: str, path: str) -> str:
 
 
 def hash_file(setting: str, path: str) -> str:
-    """Return the SHA-256 of a text file in hexadecimal, independent of line ends and a byte order mark.
+    """Return the SHA-256 of a text file in hexadecimal, independent of the form of line ends and of a byte order mark.
+
+    Args:
+        setting: The setting that names the file, as `stories.corpus`.
+        path: The file.
 
     Raises:
-        TaskError: If it cannot be read.
+        TaskError: If the file cannot be read.
     """
     try:
         status = Path(path).stat()
@@ -58,14 +63,14 @@ def hash_file(setting: str, path: str) -> str:
 
 @lru_cache(maxsize=64)
 def _hash_of_file(path: str, _modified: int, _size: int, _inode: int) -> str:
-    """Cached as long as the file has the same time, size and inode."""
+    """Compute the hash, once for each time of change, size and inode of the file."""
     digest, left = hashlib.sha256(), b""
     with Path(path).open("rb") as file:
         if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             file.seek(0)
         while block := file.read(1 << 20):
             block = left + block
-            left = b"\r" if block.endswith(b"\r") else b""  # its newline may follow
+            left = b"\r" if block.endswith(b"\r") else b""  # its \n may be in the next block
             digest.update(block.removesuffix(left).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
     digest.update(left.replace(b"\r", b"\n"))
     return digest.hexdigest()
@@ -86,16 +91,19 @@ def read_stories(path: str) -> list[str]:
 
 
 def split_of_story(story: str) -> str:
-    """Return the split of a story by a hash of its text: duplicates are in one split."""
+    """Return the split of a story by a hash of its text, so that duplicates are in the same split."""
     slot = hashlib.sha256(story.encode()).digest()[0] % SLOTS
     return SPLITS[max(0, slot - _FIRST_OTHER + 1)]
 
 
 def read_names(path: str | None) -> tuple[str, ...]:
-    """Read the names to find, sorted: separated by whitespace; by default the list of this package.
+    """Read a list of names that are separated by whitespace, and return them sorted.
+
+    Args:
+        path: The file; None for the list of this package.
 
     Raises:
-        TaskError: As `read_text`, or for a name that is not a single word.
+        TaskError: As `read_text`, or if a name is not a word of letters.
     """
     if path is None:
         return tuple(sorted(set((files("tasks.stories.corpus") / "names.txt").read_text(encoding="utf-8").split())))
@@ -107,7 +115,10 @@ def read_names(path: str | None) -> tuple[str, ...]:
 
 
 def hash_names(path: str | None) -> str:
-    """Return the SHA-256 of the list of names.
+    """Return the SHA-256 of a list of names in hexadecimal.
+
+    Args:
+        path: The file; None for the list of this package.
 
     Raises:
         TaskError: As `read_names`.

@@ -205,7 +205,8 @@ def test_a_folder_is_no_corpus(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"vocabulary": 257}, "vocabulary must be at least 258"),
+        ({"vocabulary": 257}, "vocabulary must be between 258 and 1048576, not 257"),
+        ({"vocabulary": 2**21}, "vocabulary must be between 258 and 1048576, not 2097152"),
         ({"vocabulary": 260, "length": 600, "unseen": 0.0}, "too few names of two tokens"),
         ({"length": 20}, r"stories.length: no story of train has at most 20 tokens \(the shortest has"),
         ({"length": 1}, "length must be at least 2"),
