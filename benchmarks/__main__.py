@@ -6,7 +6,6 @@ python -m benchmarks --only peak memory          some of them; --rounds sets the
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +13,7 @@ from functools import partial
 import torch
 
 from benchmarks import decode, ensemble, heads, interp, memory, overhead, peak, peers, scaling, startup, sweep, tasks
+from benchmarks.options import make_parser
 from benchmarks.progress import each
 from benchmarks.timing import Finding, print_findings
 
@@ -35,7 +35,7 @@ BENCHMARKS: dict[str, Callable[..., list[Finding]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = make_parser(__doc__)
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; a run of the laboratory has one")
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS))
     parser.add_argument("--rounds", type=int, help="rounds of interleaved timing (default: as each benchmark sets)")

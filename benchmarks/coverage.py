@@ -1,12 +1,13 @@
 """Simulate how often 90 % intervals contain the true value, by number of seeds and by distribution over seeds.
 
-python -m benchmarks.coverage                 the table of docs/statistics.md, in about two minutes
-python -m benchmarks.coverage --datasets 100  a rough estimate, in seconds
+    python -m benchmarks.coverage                 the table of docs/statistics.md, in about two minutes
+    python -m benchmarks.coverage --datasets 100  a rough estimate, in seconds
+
+Shapes: S seeds, D datasets, R resamples.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.options import make_parser
 from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.stats.bootstrap import LEVEL, escaped_share, expanded_percentile, resample
@@ -23,6 +25,7 @@ Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 SEEDS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 DATASETS = 4000
 _CHUNK = 250
+"""Number of datasets that are resampled together."""
 DISTRIBUTIONS: dict[str, tuple[Draw, float]] = {
     "normal": (lambda rng, shape: rng.normal(size=shape), 0.0),
     "exponential": (lambda rng, shape: rng.exponential(size=shape), 1.0),
@@ -30,7 +33,7 @@ DISTRIBUTIONS: dict[str, tuple[Draw, float]] = {
     "two-peaked, 1 in 4": (lambda rng, shape: (rng.random(shape) < 1 / 4).astype(float), 1 / 4),
     "two-peaked, 1 in 8": (lambda rng, shape: (rng.random(shape) < 1 / 8).astype(float), 1 / 8),
 }
-"""Distributions of a value over seeds, each with its true mean. Two-peaked: 1 for a run off the plateau, 0 on it."""
+"""Distributions of a value over seeds, each with its true mean. A two-peaked value is 1 for a run off the plateau, 0 on it."""
 
 
 def simulate_coverage(draw: Draw, mean: float, seeds: int, datasets: int, seed: int = 0) -> float:
@@ -38,8 +41,8 @@ def simulate_coverage(draw: Draw, mean: float, seeds: int, datasets: int, seed: 
 
     Args:
         draw: Draws values of shape (seeds, datasets) from a generator.
-        mean: Their true mean.
-        seeds: Values in each dataset; also below five, where the laboratory prints no interval.
+        mean: True mean of the values.
+        seeds: Number of values in each dataset; also below five, where the laboratory prints no interval.
         datasets: Number of simulated datasets.
         seed: Seed of the simulation.
 
@@ -75,7 +78,7 @@ def tabulate_coverage(datasets: int, seeds: Sequence[int] = SEEDS) -> list[list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--datasets", type=int, default=DATASETS, help="simulated datasets of each distribution and number of seeds"
     )

@@ -1,15 +1,14 @@
 """Time decoding with a cache, without one and with `transformers`, and self-speculation against head 1 alone.
 
-python -m benchmarks.decode --threads 1              speed of untrained networks, minutes
-python -m benchmarks.decode --run runs/stories-n4    also self-speculation of a trained network
-python -m benchmarks.decode --train runs/stories-n4  train that network first: stories, width 128, an hour on one core
+    python -m benchmarks.decode --threads 1              speed of untrained networks, minutes
+    python -m benchmarks.decode --run runs/stories-n4    also self-speculation of a trained network
+    python -m benchmarks.decode --train runs/stories-n4  train that network first: stories, width 128, an hour on one core
 
-The baseline without a cache makes a whole pass for each token.
+Without a cache each token takes a pass over the whole sequence. Shapes: B sequences, P tokens of a prompt, T of a completion.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.steps import make_experiment, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_findings, print_table
 from lab.decoding import Completion, Tree, complete, speculate
@@ -43,12 +43,12 @@ STORIES = {
     "evaluation.every": 50,
     "evaluation.examples": 64,
 }
-"""Settings of the trained network: 8 layers on the next-token path, and few names in many pairs, which it learns to copy."""
+"""Settings of the trained network: 8 layers on the next-token path; few name tokens in many pairs, which it learns to copy."""
 
 
 @torch.no_grad()
 def complete_without_cache(network: Network, prompt_BP: Tensor, new_tokens: int) -> Tensor:
-    """Complete prompts greedily with a whole pass for each token.
+    """Complete prompts greedily with a pass over the whole sequence for each token.
 
     Returns:
         Prompts and new tokens, (B, P + new_tokens).
@@ -84,7 +84,7 @@ def run(rounds: int = 7) -> list[Finding]:
         seconds = interleaved(candidates, rounds, warm_up=1)
         rows += [[f"{name}, batch {batch}", f"{1e3 * value / NEW_TOKENS:.3f}"] for name, value in medians(seconds).items()]
         for name, target in (("no cache", 5.0), ("transformers", 3.0)):
-            if (name, batch) != ("transformers", 8):  # its target is for batch 1 only
+            if (name, batch) != ("transformers", 8):  # which has a target for batch 1 only
                 ratio = paired_ratio(seconds, name, "cache")
                 what = f"time of greedy completion, {name} / cache, 1M, {NEW_TOKENS} new tokens, batch {batch}"
                 findings.append(Finding(what, ratio, ">=", target))
@@ -97,10 +97,10 @@ def time_speculation(path: str, rounds: int = 7) -> list[Finding]:
 
     Args:
         path: A run of a network with `HEADS` prediction heads.
-        rounds: Timed completions of each kind.
+        rounds: Number of timed completions of each kind.
 
     Returns:
-        Tokens per forward pass and speed-up of drafts by all heads, by batch size.
+        Tokens per forward pass and speed-up of drafts by all heads, for each batch size.
     """
     trained_run, findings, rows = lab.Run(path), [], []
     network, task = trained_run.model(), trained_run.experiment.task
@@ -126,9 +126,7 @@ def time_speculation(path: str, rounds: int = 7) -> list[Finding]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = make_parser(__doc__, rounds=7)
     parser.add_argument("--run", help="a run of stories with 4 prediction heads, to time self-speculation")
     parser.add_argument("--train", help="train such a run in this folder first")
     options = parser.parse_args()

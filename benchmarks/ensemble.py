@@ -6,13 +6,13 @@ python -m benchmarks.ensemble --accelerator cuda --seeds 16     a GPU: the targe
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from typing import Any
 
 import torch
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.progress import each
 from benchmarks.timing import Finding, call_in_turns, clock, paired_ratio, print_findings
 from lab.config import Experiment
@@ -33,7 +33,7 @@ def run(rounds: int = 3, seeds: int = 8, accelerator: str = "cpu") -> list[Findi
     """Return the time of a step of all seeds as separate runs, divided by the time as an ensemble.
 
     Args:
-        rounds: Measurements of each.
+        rounds: Number of measurements of each.
         seeds: Number of seeds.
         accelerator: `cpu` or `cuda`.
     """
@@ -49,16 +49,6 @@ def run(rounds: int = 3, seeds: int = 8, accelerator: str = "cpu") -> list[Findi
     return findings
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--accelerator", default="cpu")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    print_findings("Ensembles", run(options.rounds, options.seeds, options.accelerator))
-
-
 def time_ensemble(members: list[Experiment]) -> float:
     """Return the seconds of a step of all members, in ensembles as large as training makes them by default."""
     ensembles = groups(members, default_ensemble_size(members[0]))
@@ -68,6 +58,16 @@ def time_ensemble(members: list[Experiment]) -> float:
 def time_separate_runs(members: list[Experiment]) -> float:
     """Return the seconds of a step of all members, one run after the other."""
     return sum(seconds_per_step(TrainingModule(member), clock) for member in members)
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--accelerator", default="cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print_findings("Ensembles", run(options.rounds, options.seeds, options.accelerator))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time the instruments that look inside a network, and keeping the weights that they need.
+"""Time the instruments that look inside a network, and the writing of the weights that they need.
 
     python -m benchmarks.interp
     python -m benchmarks.interp --only kept
@@ -8,7 +8,6 @@ A new case is a function of the number of rounds and one line in `CASES`.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.overhead import make_bare_step
 from benchmarks.progress import each
 from benchmarks.timing import Finding, interleaved, medians, print_findings
@@ -51,12 +51,18 @@ def measure_kept_weights(rounds: int) -> Finding:
 
 
 def time_call(name: str, instrument: Callable[[], object], rounds: int) -> float:
-    """Return the median time of a call in seconds, after one call of warm-up; progress is printed under the name."""
+    """Return the median time of a call in seconds, after one call of warm-up.
+
+    Args:
+        name: Name of the instrument in lines of progress.
+        instrument: Makes the call.
+        rounds: Number of timed calls.
+    """
     return medians(interleaved({name: instrument}, rounds, warm_up=1))[name]
 
 
 def time_probe(rounds: int) -> Finding:
-    """Time probes of every layer, position and target of a demo network, with their controls, in seconds."""
+    """Time the probes, with their controls, of every layer, position and target of a demo network, in seconds."""
     experiment = lab.experiment("induction", DEMO["induction"], n_future=2)
     seconds = time_call("probe", partial(probe, build(experiment), experiment.task), rounds)
     return Finding("probe of all layers and positions, seconds", seconds, "<=", 20.0)
@@ -102,7 +108,7 @@ def run(rounds: int = 7) -> list[Finding]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = make_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--rounds", type=int, default=7, help="rounds of interleaved timing")
     options = parser.parse_args()

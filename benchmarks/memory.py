@@ -23,17 +23,17 @@ from torch.nn import functional as F
 
 import lab
 from benchmarks.progress import each
-from benchmarks.steps import Step, make_step, ours, pick_device, tokens_of
+from benchmarks.steps import Step, make_step, make_targets, ours, pick_device, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, paired_ratio, print_table
 from lab.config import Experiment
 from lab.model import build
-from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
+from lab.objectives import IGNORE, Targets, multi_head_loss
 
 VOCABULARY, WIDTH, LENGTH, SEQUENCES = 32768, 256, 256, 8
 LAYERS = 10
-"""So many that n = 8 leaves a trunk at equal parameters."""
+"""Enough layers that n = 8 leaves a trunk at equal parameters."""
 COMPARED = 4
-"""Prediction heads with which the two losses are compared."""
+"""Number of prediction heads with which the two losses are compared."""
 
 
 def make_large_experiment(n_future: int) -> Experiment:
@@ -50,7 +50,7 @@ def make_large_experiment(n_future: int) -> Experiment:
 
 
 def compute_naive_loss(hidden_NBTD: Tensor, matrix_VD: Tensor, targets_NBT: Tensor) -> Tensor:
-    """Return the sum over heads of their mean losses, in nats, with the logits of all heads in memory at once."""
+    """Return the sum over prediction heads of their mean losses, in nats, with the logits of all heads in memory together."""
     logits_NBTV = F.linear(hidden_NBTD, matrix_VD)
     losses = [
         F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
@@ -68,17 +68,12 @@ def make_naive_step(experiment: Experiment, tokens_BT: Tensor) -> Step:
     )
 
 
-def make_targets(tokens_BT: Tensor, n_future: int) -> Tensor:
-    """Return the targets of each prediction head at every position, (N, B, T)."""
-    return future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), n_future)
-
-
 CANDIDATES: dict[str, Callable[[Experiment, Tensor], Step]] = {"ours": ours, "naive": make_naive_step}
 """Functions that make a step, by the loss."""
 
 
 class StepCost(NamedTuple):
-    """What a step takes.
+    """The cost of a step.
 
     Attributes:
         mib: Peak memory in MiB.
@@ -90,7 +85,7 @@ class StepCost(NamedTuple):
 
 
 def measure_in_processes(candidate: str, n_future: int, processes: int = 3) -> StepCost:
-    """Return the median cost of a step over fresh processes, since the peak of an allocator varies by some per cent."""
+    """Return the median cost of a step over fresh processes, since the peak of the allocator varies by a few per cent."""
     costs = [measure_in_process(candidate, n_future) for _ in each(f"{candidate}, n = {n_future}: process", range(processes))]
     return StepCost(statistics.median(cost.mib for cost in costs), statistics.median(cost.seconds for cost in costs))
 
@@ -132,20 +127,23 @@ def time_losses(n_future: int, rounds: int) -> dict[str, list[float]]:
     Returns:
         Seconds by round of our loss, the naive loss, and our loss of one head.
     """
-    hidden = torch.randn(n_future, SEQUENCES, LENGTH, WIDTH, device=pick_device(), requires_grad=True)
-    matrix = torch.randn(VOCABULARY, WIDTH, device=pick_device()).mul_(WIDTH**-0.5).requires_grad_()
+    hidden_NBTD = torch.randn(n_future, SEQUENCES, LENGTH, WIDTH, device=pick_device(), requires_grad=True)
+    matrix_VD = torch.randn(VOCABULARY, WIDTH, device=pick_device()).mul_(WIDTH**-0.5).requires_grad_()
     targets_NBT = make_targets(tokens_of(make_large_experiment(1), SEQUENCES), n_future)
     counts_N = (targets_NBT != IGNORE).sum((1, 2))
 
+    def our_loss(heads: int) -> Tensor:
+        return multi_head_loss(hidden_NBTD[:heads], matrix_VD, Targets(targets_NBT[:heads]), counts_N[:heads]).total
+
     def backward(loss: Tensor) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
-        hidden.grad = matrix.grad = None
+        hidden_NBTD.grad = matrix_VD.grad = None
 
     return interleaved(
         {
-            "ours": lambda: backward(multi_head_loss(hidden, matrix, Targets(targets_NBT), counts_N).total),
-            "naive": lambda: backward(compute_naive_loss(hidden, matrix, targets_NBT)),
-            "one head": lambda: backward(multi_head_loss(hidden[:1], matrix, Targets(targets_NBT[:1]), counts_N[:1]).total),
+            "ours": lambda: backward(our_loss(n_future)),
+            "naive": lambda: backward(compute_naive_loss(hidden_NBTD, matrix_VD, targets_NBT)),
+            "one head": lambda: backward(our_loss(1)),
         },
         rounds,
         warm_up=1,

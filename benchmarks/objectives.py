@@ -3,13 +3,12 @@
     python -m benchmarks.objectives --threads 1
 
 Steps of each objective are interleaved with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size.
-The excess is the ratio of times divided by the ratio of FLOPs: 1 if the time grows as the FLOPs do. The cost of the diagnostics
-is their share of a demo run that computes them at every evaluation point.
+The excess is the ratio of times divided by the ratio of FLOPs; it is 1 if time is proportional to FLOPs. The cost of the
+diagnostics is their share of a demo run that computes them at every evaluation point.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.overhead import make_bare_step
 from benchmarks.progress import each
 from benchmarks.steps import SEQUENCES, make_experiment
@@ -38,14 +38,14 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "active fade": {"objective.active": "fade"},
     **{f"{heads} heads": {"model.heads": heads} for heads in KINDS if heads != "parallel"},
 }
-"""Settings of each condition; `sum` comes first, and all are compared with it."""
+"""Settings of each condition; `sum` is first, and the others are compared with it."""
 
 
 def compare_objectives(rounds: int) -> list[list[str]]:
     """Time steps of every condition, with the data feed, and compare them with the plain sum.
 
     Returns:
-        A row for each condition: its name, and at each of two sizes the ratio of times, the ratio of FLOPs and the excess.
+        A row for each condition: its name, and for each of two sizes the ratio of times, the ratio of FLOPs and the excess.
     """
     demo = {**CASES["induction"], "model.layers": 5}  # enough for every kind of heads
     bases = {"demo": lab.experiment("induction", demo), "1M": lab.override(make_experiment("1M"), {"batch_size": SEQUENCES})}
@@ -72,8 +72,8 @@ def time_diagnostics(n: int, rounds: int) -> list[str]:
     """Time the gradient diagnostics of n prediction heads.
 
     Returns:
-        A row: n, milliseconds of one measurement, the same in training steps, and the share of a demo run that measures at
-        every evaluation point.
+        A row: n, the time of one measurement in milliseconds and in training steps, and its share of a demo run that measures
+        at every evaluation point.
     """
     experiment = lab.experiment(
         "induction", {**CASES["induction"], "evaluation.measures.gradients": 1, "model.layers": 6}, n_future=n
@@ -94,9 +94,7 @@ def time_diagnostics(n: int, rounds: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser = make_parser(__doc__, rounds=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     columns = [f"{size}: {what}" for size in ("demo", "1M") for what in ("time", "FLOPs", "excess")]

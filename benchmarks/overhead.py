@@ -35,7 +35,7 @@ from lab.training.module import TrainingModule
 
 
 def train_with_lightning(experiment: Experiment) -> None:
-    """Train with Lightning, without evaluation and files."""
+    """Train with Lightning, without evaluation or files."""
     with quiet_lightning():
         make_trainer(experiment, []).fit(TrainingModule(experiment), Feed(experiment))
 
@@ -65,9 +65,9 @@ def measure_lightning(name: str, experiment: Experiment, rounds: int, steps: int
 
     Args:
         name: Name of the experiment in the finding.
-        experiment: What is trained.
-        rounds: Runs of each length and kind.
-        steps: Steps of a long run.
+        experiment: The experiment to train.
+        rounds: Number of runs of each length and kind.
+        steps: Number of steps of a long run.
     """
     long = lab.override(experiment, {"steps": steps, "schedule.warmup_steps": 1, "threads": torch.get_num_threads()})
     short = lab.override(long, {"steps": 2})

@@ -1,9 +1,9 @@
-"""Measure the share of the machine's matmul peak that a 3M training step reaches, in float32 and in bfloat16.
+"""Measure the share of the machine's peak rate of matrix products that a 3M training step reaches, in float32 and in bfloat16.
 
     python -m benchmarks --only peak
 
 FLOPs count the products that a step needs: every matrix once forward and twice backward, and attention's two products forward
-and four backward over past positions only. The peak is the rate of the fastest of a few large products on the same threads.
+and four backward over past positions only. The peak is the rate of the fastest of a few large products with the same threads.
 """
 
 from __future__ import annotations
@@ -15,23 +15,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.progress import each
-from benchmarks.steps import SEQUENCES, make_experiment, ours, pick_device, tokens_of
+from benchmarks.steps import SEQUENCES, count_flops, make_experiment, ours, pick_device, tokens_of
 from benchmarks.timing import Finding, interleaved, medians, print_table
-from lab.config import Experiment
-from lab.config.cost import matrix_parameters, network_counts
 
 SIDES = (1024, 1536, 2048, 3072)
-"""Sides of the square matrices whose products give the peak."""
+"""Numbers of rows of the square matrices whose products give the peak."""
 TARGETS = {torch.float32: 0.60, torch.bfloat16: 0.35}
 """Least share of the peak, by dtype."""
-
-
-def count_needed_flops(experiment: Experiment, sequences: int) -> float:
-    """Return the FLOPs that a step on so many sequences needs."""
-    counts, task = network_counts(experiment.model, experiment.n_future), experiment.task
-    matrices = matrix_parameters(experiment.model, counts) + experiment.n_future * task.vocab_size * experiment.model.width
-    past = (task.length + 1) / 2  # mean positions that one attends to
-    return sequences * task.length * (6 * matrices + 12 * counts.layers * past * experiment.model.width)
 
 
 def make_products(dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
@@ -45,7 +35,7 @@ def run(rounds: int = 8, size: str = "3M") -> list[Finding]:
     """Return the share of the peak that a step reaches in each dtype; products and steps are interleaved."""
     experiment, findings, rows = make_experiment(size), [], []
     tokens_BT = tokens_of(experiment, SEQUENCES)
-    flops = count_needed_flops(experiment, SEQUENCES)
+    flops = sum(count_flops(experiment, tokens_BT.numel()))
     for dtype in each("dtype", TARGETS):
         name = str(dtype).removeprefix("torch.")
         candidates = {**make_products(dtype), "step": ours(experiment, tokens_BT, bf16=dtype == torch.bfloat16)}

@@ -1,9 +1,10 @@
-"""Compare our training step with `transformers`' Llama and x-transformers: same shape, batch, threads, optimiser and clipping.
+"""Compare our training step with those of `transformers`' Llama and x-transformers.
 
     python -m benchmarks --only peers
 
-Every network is first timed in every setting: float32 or bfloat16 autocast, eager or `torch.compile`, all with torch's fused
-attention. Then the networks are interleaved, each in its fastest setting.
+All have the same shape, batch, threads, optimiser and clipping. Every network is timed in every setting first: float32 or
+bfloat16 autocast, eager or `torch.compile`, always with torch's fused attention. Then the networks take turns, each in its
+fastest setting. Shapes: P positions of a batch, V vocabulary.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lab.config import Experiment
 from lab.config.cost import inner_width
 
 TARGET = 1.5
-"""Least ratio of tokens per second."""
+"""Least ratio of our tokens per second to those of the fastest peer."""
 SIZES = ("1M", "3M")
 
 
@@ -88,14 +89,14 @@ NETWORKS: dict[str, Callable[..., Step]] = {
     "Llama": make_llama_step,
     "x-transformers": make_x_transformers_step,
 }
-"""Functions that make a training step, by network; ours comes first."""
+"""Functions that make a training step, by network; ours is first."""
 
 
 def find_fastest_settings(size: str, rounds: int) -> tuple[dict[str, Step], list[list[str]]]:
     """Time every network in every setting.
 
     Returns:
-        The step of each network in its fastest setting, by name, and a row for every step: name, milliseconds, tokens/s.
+        The step of each network in its fastest setting, by name; and a row for every step: name, milliseconds, tokens/s.
     """
     experiment = make_experiment(size)
     tokens_BT = tokens_of(experiment, SEQUENCES)
@@ -118,7 +119,7 @@ def find_fastest_settings(size: str, rounds: int) -> tuple[dict[str, Step], list
 
 
 def run(rounds: int = 12, sizes: tuple[str, ...] = SIZES) -> list[Finding]:
-    """Return the tokens per second of our network, divided by those of the fastest peer."""
+    """Return the tokens per second of our network, divided by those of the fastest peer, for each size."""
     findings, rows = [], []
     for size in each("size", sizes):
         fastest, timed = find_fastest_settings(size, max(2, rounds // 4))

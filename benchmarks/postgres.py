@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def programs() -> Path | None:
-    """Return the folder of the server's programs from Debian's package, or None if it is not installed."""
+    """Return the folder with the programs of Debian's PostgreSQL server, or None if it is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return found[-1].parent if found else None
 
@@ -28,20 +28,19 @@ def server() -> Iterator[str]:
     """
     binaries = programs()
     assert binaries is not None, "apt-get install postgresql"
-    folder = Path(tempfile.mkdtemp(prefix="lab-postgres-"))
     as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "postgres", "postgres")
+    with tempfile.TemporaryDirectory(prefix="lab-postgres-") as folder:
+        if as_user:
+            shutil.chown(folder, "postgres", "postgres")
 
-    def call(program: str, *arguments: str) -> None:
-        subprocess.run([*as_user, binaries / program, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+        def call(program: str, *arguments: str) -> None:
+            subprocess.run([*as_user, binaries / program, *arguments], cwd=folder, capture_output=True, text=True, check=True)
 
-    data = str(folder / "data")
-    call("initdb", "-D", data, "-U", "lab", "--auth=trust", "--no-sync")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    call("pg_ctl", "-D", data, "-l", str(folder / "log"), "-w", "-o", options, "start")
-    try:
-        yield f"postgresql://lab@/postgres?host={folder}"
-    finally:
-        call("pg_ctl", "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+        data = f"{folder}/data"
+        call("initdb", "-D", data, "-U", "lab", "--auth=trust", "--no-sync")
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+        call("pg_ctl", "-D", data, "-l", f"{folder}/log", "-w", "-o", options, "start")
+        try:
+            yield f"postgresql://lab@/postgres?host={folder}"
+        finally:
+            call("pg_ctl", "-D", data, "-m", "immediate", "stop")

@@ -5,27 +5,27 @@ python -m benchmarks.precision
 
 from __future__ import annotations
 
-import argparse
 import statistics
 
 import torch
 from torch import nn
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.progress import each
+from benchmarks.steps import compute_loss, make_targets
 from benchmarks.timing import print_table
 from lab.config import Experiment
 from lab.model import build
-from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
 
 def compare_curves(seeds: int = 4, steps: int = 400, every: int = 50) -> None:
-    """Print next-token training losses in both precisions, and their differences at equal seed against the spread over seeds.
+    """Print next-token training losses in both precisions, their differences at equal seeds, and the spread over seeds.
 
     Args:
-        seeds: Runs in each precision.
-        steps: Steps of a run.
-        every: Steps whose losses are averaged to one row of the table.
+        seeds: Number of runs in each precision.
+        steps: Number of steps of a run.
+        every: Number of steps whose mean losses are a row of the table.
     """
     curves: dict[bool, list[list[float]]] = {False: [], True: []}
     for bf16 in curves:
@@ -46,8 +46,8 @@ def compare_curves(seeds: int = 4, steps: int = 400, every: int = 50) -> None:
                 f"{statistics.stdev(float32):.3f}",
             ]
         )
-    titles = ["step", "float32 nats", "bfloat16 nats", "difference", "its sd", "sd over seeds, float32"]
-    print_table(f"Loss over the last {every} steps, induction, d 64, {seeds} seeds", titles, rows)
+    columns = ["step", "float32 nats", "bfloat16 nats", "difference", "its sd", "sd over seeds, float32"]
+    print_table(f"Loss over the last {every} steps, induction, d 64, {seeds} seeds", columns, rows)
 
 
 def compute_loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> list[float]:
@@ -58,11 +58,8 @@ def compute_loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> lis
     losses: list[float] = []
     for step in range(experiment.steps):
         tokens_BT = torch.from_numpy(experiment.task.batch(experiment.seed, step, experiment.batch_size).tokens)
-        targets_NBT = future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            hidden_NBTD = network(tokens_BT)
-            counts_N = (targets_NBT != IGNORE).sum((1, 2))
-            loss = multi_head_loss(hidden_NBTD, network.unembedding.matrices, Targets(targets_NBT), counts_N).total
+            loss = compute_loss(network, network(tokens_BT), make_targets(tokens_BT, 1))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for group in optimiser.param_groups:
@@ -74,7 +71,7 @@ def compute_loss_curve(experiment: Experiment, *, bf16: bool, every: int) -> lis
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "").parse_args()
+    make_parser(__doc__).parse_args()
     compare_curves()
 
 

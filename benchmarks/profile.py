@@ -5,13 +5,13 @@ python -m benchmarks.profile --sizes star 1M 3M --threads 1
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.progress import each
 from benchmarks.steps import SEQUENCES, Step, make_experiment, ours, tokens_of
 from benchmarks.timing import print_table
@@ -36,11 +36,11 @@ KINDS = {
     "sums, products of arrays": ("mul", "add", "sub", "addcmul", "div", "neg", "sum", "addmv", "linalg_vector_norm", "pow"),
     "optimiser": ("_fused_adamw", "_foreach"),
 }
-"""Kinds of operations, by the first words of their names; an operation is of the first kind that matches."""
+"""First words of the names of operations, by kind; an operation has the first kind that matches."""
 
 
 def classify(operation: str) -> str:
-    """Return the kind of an operation; all that matches no kind is overhead of Python, autograd and torch."""
+    """Return the kind of an operation; an operation of no kind is overhead of Python, autograd and torch."""
     name = operation.removeprefix("aten::")
     plain = name.removesuffix("_")
     for kind, names in KINDS.items():
@@ -64,7 +64,7 @@ def measure_shares(step: Step, steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = make_parser(__doc__)
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; a run of the laboratory has one")
     parser.add_argument("--sizes", nargs="+", default=["star", "1M", "3M"])
     parser.add_argument("--steps", type=int, default=5, help="profiled steps; ten times as many of the star's")
@@ -72,13 +72,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     columns: dict[str, dict[str, float]] = {}
     for size in each("size", options.sizes):
-        experiment = lab.experiment("star", n_future=2) if size == "star" else make_experiment(size)
-        tokens_BT = tokens_of(experiment, experiment.batch_size if size == "star" else SEQUENCES)
-        for bf16 in (False,) if size == "star" else (False, True):
-            step = ours(experiment, tokens_BT, bf16=bf16)
-            columns[f"{size} {'bf16' if bf16 else 'f32'}"] = measure_shares(
-                step, 10 * options.steps if size == "star" else options.steps
-            )
+        is_star = size == "star"
+        experiment = lab.experiment("star", n_future=2) if is_star else make_experiment(size)
+        tokens_BT = tokens_of(experiment, experiment.batch_size if is_star else SEQUENCES)
+        steps = 10 * options.steps if is_star else options.steps
+        for bf16 in (False,) if is_star else (False, True):
+            column = f"{size} {'bf16' if bf16 else 'f32'}"
+            columns[column] = measure_shares(ours(experiment, tokens_BT, bf16=bf16), steps)
     rows = [[kind, *(f"{100 * column.get(kind, 0):.1f} %" for column in columns.values())] for kind in (*KINDS, "overhead")]
     print_table("Share of a step", ["kind", *columns], rows)
 

@@ -15,9 +15,9 @@ def each(name: str, items: Collection[Item], *, at_most_every: float = 0.0) -> I
     """Yield items, and print a line before each: seconds since the start, name and number of the item, and its text.
 
     Args:
-        name: What an item is, such as `round`.
-        items: The items; the text of a range's items is not printed.
-        at_most_every: Least seconds between two lines; the first item always has a line.
+        name: Name of the items, such as `round`.
+        items: The items; those of a range are printed by number alone.
+        at_most_every: Least number of seconds between two lines; the first item always has a line.
     """
     printed = -float("inf")
     for number, item in enumerate(items, start=1):

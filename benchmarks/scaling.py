@@ -1,13 +1,13 @@
-"""Cost of a step in n, T, d and L, up to 100M parameters, with a fitted model.
+"""Measure the time of a step by n, T, d and L, up to 100M parameters, and fit a model to it.
 
     python -m benchmarks --only scaling
 
-The model has four coefficients, fitted to all steps at once by their relative errors:
+The model has four coefficients, which are fitted to all steps together by their relative errors:
 
     seconds = a x FLOPs of matrices + b x FLOPs of attention + c x states moved + e x layers
 
-FLOPs are those of training, forward and backward. States moved are positions x layers x width: the memory traffic of norms,
-activations and residual sums grows with them. A coefficient is the cost of one more unit in seconds; none can be negative.
+FLOPs are those of training, forward and backward. The states moved are positions x layers x width, since the memory traffic of
+norms, activations and residual sums grows with them. A coefficient is the cost of one more unit in seconds; none is negative.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from scipy.optimize import nnls
 
 import lab
 from benchmarks.progress import each
-from benchmarks.steps import ours, tokens_of
+from benchmarks.steps import count_flops, ours, tokens_of
 from benchmarks.timing import Finding, clock, print_table
 from lab.config import SIZES
-from lab.config.cost import matrix_parameters, network_counts
+from lab.config.cost import network_counts
 from lab.plots.page import style
 from lab.plots.save import save
 from lab.plots.style import looks
@@ -71,7 +71,7 @@ class Shape(NamedTuple):
 
 
 def list_shapes() -> Iterator[Shape]:
-    """Vary each of n, T, d and L alone around one shape, then yield the paper's sizes."""
+    """Yield shapes that vary n, T, d or L around one shape, and then the paper's sizes."""
     for n in (1, 2, 4, 6):
         yield Shape("n", n, 128, 128, 8, 4)
     for T in (16, 64, 256, 512):
@@ -86,17 +86,14 @@ def list_shapes() -> Iterator[Shape]:
 
 
 def compute_terms(shape: Shape) -> NDArray[np.float64]:
-    """Return the four numbers that the coefficients multiply: FLOPs of matrices and of attention, states moved, layers."""
+    """Return the terms that the coefficients multiply, (4,): FLOPs of matrices and of attention, states moved, layers."""
     experiment = make_experiment(shape)
-    counts = network_counts(experiment.model, shape.n)
-    matrices = matrix_parameters(experiment.model, counts) + shape.n * VOCABULARY * shape.d
-    flops = 6 * shape.tokens * matrices
-    attention = 12 * shape.tokens * counts.layers * shape.d * (shape.T + 1) / 2
-    return np.array([flops, attention, shape.tokens * counts.layers * shape.d, counts.layers], dtype=np.float64)
+    layers = network_counts(experiment.model, shape.n).layers
+    return np.array([*count_flops(experiment, shape.tokens), shape.tokens * layers * shape.d, layers], dtype=np.float64)
 
 
 def make_experiment(shape: Shape) -> lab.Experiment:
-    """Return an experiment on induction with this shape."""
+    """Return an experiment on induction with a shape."""
     settings = {
         "model.width": shape.d, "model.layers": shape.L, "model.n_heads": shape.H,
         "task.vocabulary": VOCABULARY, "task.length": shape.T, "task.period": [2, 5], "task.test_period": None,
@@ -165,7 +162,7 @@ def run(rounds: int = 5, figure: Path | None = None) -> list[Finding]:
 
     Args:
         rounds: Timed steps of each shape.
-        figure: Where to save the figure, with its numbers beside it; nothing is saved without a path.
+        figure: Path of the figure, which is saved with a table of its numbers; None to save nothing.
     """
     shapes = list(list_shapes())
     terms_SK = np.stack([compute_terms(shape) for shape in shapes])

@@ -12,7 +12,6 @@ that is at most 1.08; with 8192 tokens it falls from 2.3 for n = 4 at 1M to 1.17
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import torch
 from matplotlib.figure import Figure
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.progress import each
 from benchmarks.steps import make_experiment, ours, tokens_of
 from benchmarks.timing import interleaved, print_table
@@ -45,12 +45,16 @@ def measure(rounds: int) -> pd.DataFrame:
     rows = []
     for vocabulary in VOCABULARIES:
         for size in each(f"vocabulary {vocabulary}, size", SEQUENCES):
-            fitting = [n for n in HEADS if n < SIZES[size].layers]
-            own = {n: lab.override(make_experiment(size, n, vocabulary), {"batch_size": SEQUENCES[size]}) for n in fitting}
-            steps = {str(n): ours(experiment, tokens_of(experiment, SEQUENCES[size])) for n, experiment in own.items()}
+            sequences = SEQUENCES[size]
+            experiments = {
+                n: lab.override(make_experiment(size, n, vocabulary), {"batch_size": sequences})
+                for n in HEADS
+                if n < SIZES[size].layers
+            }
+            steps = {str(n): ours(experiment, tokens_of(experiment, sequences)) for n, experiment in experiments.items()}
             seconds = interleaved(steps, rounds, warm_up=1)
-            for n, experiment in own.items():
-                ratios = [mine / one for mine, one in zip(seconds[str(n)], seconds["1"], strict=True)]
+            for n, experiment in experiments.items():
+                ratios = [several / one for several, one in zip(seconds[str(n)], seconds["1"], strict=True)]
                 low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
                 rows.append(
                     {
@@ -60,7 +64,7 @@ def measure(rounds: int) -> pd.DataFrame:
                         "n": n,
                         "flops": experiment.flops_per_step,
                         "seconds": statistics.median(seconds[str(n)]),
-                        "flops_ratio": experiment.flops_per_step / own[1].flops_per_step,
+                        "flops_ratio": experiment.flops_per_step / experiments[1].flops_per_step,
                         "time_ratio": middle,
                         "low": low,
                         "high": high,
@@ -71,11 +75,11 @@ def measure(rounds: int) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """Draw measured ratios as points and ratios of FLOPs as lines against the size, with a panel for each vocabulary."""
-    styles = looks([n for n in HEADS if n > 1])
+    n_looks = looks([n for n in HEADS if n > 1])
     figure = new_figure(7.2, 3.2)
     panels = figure.subplots(1, len(VOCABULARIES), sharey=True)
     for axes, vocabulary in zip(panels, VOCABULARIES, strict=True):
-        for n, look in styles.items():
+        for n, look in n_looks.items():
             part = table[(table["vocabulary"] == vocabulary) & (table["n"] == n)]
             size = part["parameters"] / 1e6
             axes.plot(size, part["flops_ratio"], color=look.colour, linestyle=look.line, label=f"n = {n}, FLOPs")
@@ -95,9 +99,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = make_parser(__doc__, rounds=9)
     parser.add_argument("--out", type=Path, help="folder of s5.png and s5.csv")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

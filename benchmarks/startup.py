@@ -2,13 +2,12 @@
 
     python -m benchmarks.startup
 
-The commands and `import torch` alternate, so that other programs and the file cache affect all equally. The time is that of the
-process, user and system, since wall time on a busy machine means little.
+The commands and `import torch` take turns, so that other programs and the file cache affect all equally. The time is the
+processor time of the process, user and system, since wall time on a busy machine means little.
 """
 
 from __future__ import annotations
 
-import argparse
 import resource
 import subprocess
 import sys
@@ -17,13 +16,15 @@ from functools import partial
 from pathlib import Path
 
 import lab
+from benchmarks.options import make_parser
 from benchmarks.timing import Finding, call_in_turns, medians, paired_ratio, print_findings, print_table
 from lab.training import train_each
 
 BASELINE = "import torch"
 SEEDS = 6
-"""Seeds of each configuration whose runs the commands read."""
+"""Number of seeds of each configuration whose runs the commands read."""
 SHORT = {"steps": 10, "schedule.warmup_steps": 2, "evaluation.every": 2, "evaluation.examples": 16}
+"""Settings of these runs."""
 
 _LAB = ("-m", "lab")
 _ONE_STEP = ("--steps", "1", "--schedule.warmup_steps", "0", "--evaluation.examples", "16")
@@ -35,7 +36,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "lab plot": (*_LAB, "plot", "emergence", "runs", "-o", "figure.png", "--force"),
     "lab train, to the first step": (*_LAB, "train", "induction", *_ONE_STEP, "--out"),
 }
-"""Arguments of Python, by command. The run of one step is measured whole, with its folder and two small evaluations."""
+"""Arguments of Python, by command. The run of one step is measured as a whole, with its folder and two small evaluations."""
 TARGETS = {"lab --help": 0.3, "import lab": 0.5, "lab runs": 0.5, "lab plot": 1.0, "lab train, to the first step": 2.0}
 """Largest multiples of the time of `import torch`."""
 
@@ -71,7 +72,7 @@ def run(rounds: int = 7) -> list[Finding]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "").parse_args()
+    make_parser(__doc__).parse_args()
     print_findings("Start-up", run())
 
 

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 
 import lab
 from lab.config import Experiment
-from lab.model import build
+from lab.config.cost import matrix_parameters, network_counts
+from lab.model import Network, build
 from lab.objectives import IGNORE, Targets, future_targets, multi_head_loss
 
 SEQUENCES, LENGTH, VOCABULARY = 16, 256, 256
 """Sequences of a step, tokens of a sequence, and size of the vocabulary."""
 
 Step = Callable[[], None]
+"""Runs one training step."""
 
 
 def pick_device() -> torch.device:
@@ -33,6 +35,32 @@ def tokens_of(experiment: Experiment, sequences: int) -> Tensor:
     """Draw uniform random tokens, (sequences, T); time and memory do not depend on their values."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(experiment.task.vocab_size, (sequences, experiment.task.length), generator=generator).to(pick_device())
+
+
+def count_flops(experiment: Experiment, tokens: int) -> tuple[float, float]:
+    """Count the FLOPs that a step on so many tokens needs, forward and backward.
+
+    Attention counts past positions only, unlike `lab.config.cost.flops_per_token`, which counts all pairs.
+
+    Returns:
+        The FLOPs of the products with matrices, and of those in attention.
+    """
+    model, task = experiment.model, experiment.task
+    counts = network_counts(model, experiment.n_future)
+    matrices = matrix_parameters(model, counts) + experiment.n_future * task.vocab_size * model.width
+    past = (task.length + 1) / 2  # mean number of positions that a position attends to
+    return 6 * tokens * matrices, 12 * tokens * counts.layers * past * model.width
+
+
+def make_targets(tokens_BT: Tensor, n_future: int) -> Tensor:
+    """Return the targets of each prediction head at every position, (N, B, T)."""
+    return future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), n_future)
+
+
+def compute_loss(network: Network, hidden_NBTD: Tensor, targets_NBT: Tensor) -> Tensor:
+    """Return the sum over prediction heads of their mean losses, in nats."""
+    counts_N = (targets_NBT != IGNORE).sum((1, 2))
+    return multi_head_loss(hidden_NBTD, network.unembedding.matrices, Targets(targets_NBT), counts_N).total
 
 
 def make_step(network: nn.Module, loss: Callable[[], Tensor], *, bf16: bool) -> Step:
@@ -61,18 +89,15 @@ def ours(experiment: Experiment, tokens_BT: Tensor, *, bf16: bool = False, compi
     """Return a training step of our network, with the prediction heads of the experiment.
 
     Args:
-        experiment: Gives the network.
+        experiment: Describes the network.
         tokens_BT: Tokens of every step.
         bf16: Whether the forward pass runs under bfloat16 autocast.
         compiled: Whether the network is compiled.
     """
-    network, n = build(experiment).to(tokens_BT.device), experiment.n_future
+    network = build(experiment).to(tokens_BT.device)
     call = torch.compile(network) if compiled else network
-    scored_BT = torch.ones_like(tokens_BT, dtype=torch.bool)
 
     def loss() -> Tensor:
-        targets_NBT = future_targets(tokens_BT, scored_BT, n)
-        counts_N = (targets_NBT != IGNORE).sum((1, 2))
-        return multi_head_loss(call(tokens_BT), network.unembedding.matrices, Targets(targets_NBT), counts_N).total
+        return compute_loss(network, call(tokens_BT), make_targets(tokens_BT, experiment.n_future))
 
     return make_step(network, loss, bf16=bf16)

@@ -1,14 +1,13 @@
-"""Measure how many trials a second a storage hands out and takes back, by number of workers.
+"""Measure how many trials a second workers claim from a storage and end, by number of workers.
 
     python -m benchmarks.storage --workers 1 4 16
 
-Workers do everything except train: they take the lease, create the trial, set its parameters and report the result. All run on
-this machine, and so does the server: the rates are those of these cores, not of a dedicated server.
+Workers do everything except train: they take the lease, create the trial, set its parameters and report the result. All workers
+and the server run on this machine, so that the rates are those of these cores and not of a dedicated server.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing as mp
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import postgres
+from benchmarks.options import make_parser
 from benchmarks.progress import each
 from benchmarks.timing import print_table
 from lab.sweeping.prepare import prepare
@@ -26,8 +26,8 @@ from lab.sweeping.study.study import open_study, set_up
 
 
 def make_sweep(name: str, trials: int) -> dict[str, Any]:
-    """Return the description of a grid with so many runs."""
-    return {"name": name, "base": {"task": "induction"}, "grid": {"n_future": [1, 2]}, "seeds": (trials + 1) // 2}
+    """Return the description of a grid with so many runs, an even number."""
+    return {"name": name, "base": {"task": "induction"}, "grid": {"n_future": [1, 2]}, "seeds": trials // 2}
 
 
 def run_worker(job: Job, ready: Barrier) -> None:
@@ -44,9 +44,9 @@ def measure_rate(name: str, url: str | None, workers: int, trials: int) -> float
 
     Args:
         name: Name of the sweep.
-        url: URL of the storage; the journal in the sweep's folder without one.
-        workers: Processes that claim trials.
-        trials: Trials of the sweep, an even number.
+        url: URL of the storage; None for the journal in the sweep's folder.
+        workers: Number of processes that claim trials.
+        trials: Number of trials of the sweep, an even number.
     """
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["lab.sweeping.study.study"])
@@ -68,10 +68,10 @@ def measure_rate(name: str, url: str | None, workers: int, trials: int) -> float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = make_parser(__doc__)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16], help="processes that claim trials")
     parser.add_argument(
-        "--trials", type=int, nargs="+", default=[200, 2000], help="trials of the study, all of which each claim reads"
+        "--trials", type=int, nargs="+", default=[200, 2000], help="trials of the study, all of which a claim reads"
     )
     options = parser.parse_args()
     rows = []

@@ -2,8 +2,9 @@
 
     python -m benchmarks --only sweep
 
-Each round trains the whole sweep twice, once with each number of workers; a first sweep, which loads the libraries, is not
-timed. A run is long enough that claiming its trial and writing its folder are a small part of it, as in a real sweep.
+Each round trains the whole sweep twice, once with each number of workers. A sweep that loads the libraries comes first and is
+not timed. A run is long enough that the claim of its trial and the writing of its folder are a small part of it, as in a real
+sweep.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SWEEP: dict[str, Any] = {
 
 
 def time_sweep(workers: int) -> float:
-    """Run the whole sweep in a new folder and return its wall time in seconds, since other processes do the work."""
+    """Run the whole sweep in a new folder, and return its wall time in seconds, since other processes do the work."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         results = lab.sweep(SWEEP, Path(folder) / "out", workers=workers)

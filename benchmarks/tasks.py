@@ -16,7 +16,7 @@ SLOWER = ("stories", "belief", "polynomial", "star", "maze", "discovery", "count
 TARGETS = dict.fromkeys(FAST, 5.0) | dict.fromkeys(SLOWER, 1.0)
 """Least millions of tokens a second, by task."""
 VARIANTS = {"star, varied": ("star", {"query": "any", "shortest_arm": 2})}
-"""Tasks with settings that run other code of the task, by name; each has the target of its task."""
+"""Tasks with settings at which other code runs, by name; each has the target of its task."""
 SEQUENCES = 256
 """Sequences of a batch."""
 

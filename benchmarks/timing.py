@@ -41,10 +41,10 @@ class Finding:
 
 
 def clock() -> float:
-    """Return the time in seconds, after all work of the GPU.
+    """Return a time in seconds, after all work of the GPU.
 
-    It is the processor time of the process where it runs one thread on a CPU, which other programs disturb least; otherwise it
-    is the wall time.
+    It is the processor time of the process if this runs one thread on a CPU, since other programs disturb it least; otherwise
+    it is the wall time.
     """
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -56,8 +56,8 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], rounds: int, war
 
     Args:
         candidates: Functions to time, by name.
-        rounds: Timed calls of each candidate.
-        warm_up: Calls of each candidate before the first round.
+        rounds: Number of timed calls of each candidate.
+        warm_up: Number of calls of each candidate before the first round.
 
     Returns:
         Seconds of each candidate, by round.
@@ -75,11 +75,11 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], rounds: int, war
 
 
 def call_in_turns(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Call every candidate once in each round, for candidates that measure themselves.
+    """Call every candidate, which measures itself, once in each round.
 
     Args:
-        candidates: Functions that return what they measure, by name.
-        rounds: Calls of each candidate.
+        candidates: Functions that return a measured value, by name.
+        rounds: Number of calls of each candidate.
 
     Returns:
         Values of each candidate, by round.
@@ -97,7 +97,7 @@ def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def paired_ratio(seconds: Mapping[str, list[float]], numerator: str, denominator: str) -> float:
-    """Return the median over rounds of one candidate's time divided by another's in the same round."""
+    """Return the median over rounds of one candidate's time divided by another's time in the same round."""
     return statistics.median(a / b for a, b in zip(seconds[numerator], seconds[denominator], strict=True))
 
 
@@ -119,7 +119,7 @@ def print_findings(title: str, findings: list[Finding]) -> None:
 
 
 def describe_machine() -> str:
-    """Return a line with the versions of torch and Python, the threads and the processor."""
+    """Return a line with the versions of torch and Python, the number of threads and the processor."""
     threads = torch.get_num_threads()
     processor = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return f"torch {torch.__version__}, {threads} threads, {processor}, Python {platform.python_version()}"
