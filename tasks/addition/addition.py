@@ -57,7 +57,7 @@ class Addition(Task):
     order: Literal["forward", "reversed"] = "reversed"
     """Whether the sum starts with its highest digit, or with its units, so that every carry comes from earlier digits."""
     chains: int = 3
-    """Highest c of the roles carry_0 ... carry_c; the last also has the digits that depend on more lower places."""
+    """Highest c of the roles carry_0 to carry_c; the last also has the digits that depend on more lower places."""
     test_digits: tuple[int, int] | None = (4, 5)
     """Fewest and most digits that are evaluated separately, as the variants `d4`, `d5`; null for none."""
     loss_on: Literal["all", "answer"] = "answer"
@@ -142,7 +142,10 @@ class Addition(Task):
         return 1 / 10 if self.role(role) == OPERAND else None
 
     def optimum(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Operand digits are uniform, and from `low` digits on the first number ends after j with hazard 1 / (high - j + 1)."""
+        """Compute the loss of uniform operand digits, and of the end of the first number.
+
+        From `low` digits on it ends after j digits with hazard 1 / (high - j + 1).
+        """
         nats: NDArray[np.float64] = self._nats[count_digits(tokens)]
         return nats
 

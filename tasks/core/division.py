@@ -88,10 +88,12 @@ def instances_by_split(task: Contract, stratum: Stratum) -> tuple[tuple[int, ...
 
 
 def _split_of(task: Contract, tokens: NDArray[np.int64], ranks: Ranks | None) -> NDArray[np.int8]:
+    """Return the split of each sequence, as `split_of`, given the ranks of the instances."""
     by_hash_B = split_of_space(task)(task.instances(tokens))
     return by_hash_B if ranks is None else strata.split_of_blocks(ranks, by_hash_B)
 
 
 @lru_cache(maxsize=64)
 def _shares(task: Contract) -> tuple[float, float, float]:
+    """Return the share of drawn sequences that each split keeps."""
     return strata.kept_shares(tuple(size for stratum in task.strata() for size, _ in stratum.blocks))

@@ -179,9 +179,9 @@ class Countdown(Task):
         return np.asarray(count_BV / count_BV.sum(axis=1, keepdims=True))
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """Return, from the target on, the number of `derivations` that agree with the tokens so far, and their `next result`.
+        """Return the number of `derivations` that agree with the tokens so far, and their `next result`, from the target on.
 
-        The result is -1 where the derivations have several.
+        The result is -1 where it differs between the derivations.
         """
         after_BDC, left_BD = self._continue(batch.tokens)
         count_BT, result_BT = np.full(batch.tokens.shape, -1), np.full(batch.tokens.shape, -1)

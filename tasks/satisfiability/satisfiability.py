@@ -168,10 +168,10 @@ class Satisfiability(Task):
         return answer
 
     def latents(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """Return facts about the assignments that satisfy all clauses so far.
+        """Return `solutions`, the number of assignments that satisfy all clauses so far, and their `marginals` and `value i`.
 
-        `solutions` is their number, `marginals` (B, T, N) the share of them in which each variable is true, and `value i` the
-        value of variable i where all agree.
+        The marginals (B, T, N) are the shares of these in which each variable is true; `value i` is that of variable i where
+        all of them agree.
         """
         alive_BMS = self._formulas.solve(self._literals(batch.tokens))
         count_BM = alive_BMS.sum(axis=2)

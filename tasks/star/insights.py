@@ -62,7 +62,7 @@ class StarInsights(Layout):
         }
 
     def next_distribution(self, tokens: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Return the certain centre, one of the goals, and then certain tokens; None before the edges of the largest graph."""
+        """Return the centre, a uniform goal, and then certain tokens; None before the last edge of the largest graph."""
         size, count = tokens.shape
         if count < self._each * self.edges - (self.form == "public"):
             return None

@@ -93,8 +93,8 @@ class Stories(Task):
         if self.corpus is None:
             self._check_grammar()
             return
-        allowed = f"between {SMALLEST} and {_MOST_TOKENS}"
-        require(SMALLEST <= self.vocabulary <= _MOST_TOKENS, "stories.vocabulary", self.vocabulary, allowed)
+        possible = SMALLEST <= self.vocabulary <= _MOST_TOKENS
+        require(possible, "stories.vocabulary", self.vocabulary, f"between {SMALLEST} and {_MOST_TOKENS}")
         require(self.length >= 2, "stories.length", self.length, "at least 2")
 
     def check_files(self) -> None:
