@@ -91,7 +91,8 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
     if hint is int:
         value = int(value) if isinstance(value, float) and value.is_integer() else value  # 1e3
         require(isinstance(value, int) and not isinstance(value, bool), setting, value, "a whole number")
-        require(abs(value) <= _LARGEST, setting, value, f"between {-_LARGEST} and {_LARGEST}")
+        require(value <= _LARGEST, setting, value, f"at most {_LARGEST}")
+        require(value >= -_LARGEST, setting, value, f"at least {-_LARGEST}")
         return value
     value = os.fspath(value) if hint is str and isinstance(value, os.PathLike) else value
     require(isinstance(value, hint), setting, value, _KINDS.get(hint, f"a {hint.__name__}"))

@@ -39,5 +39,7 @@ def test_numbers_out_of_range_are_rejected_by_name(task: Task) -> None:
 def test_numbers_beyond_a_float_are_rejected_by_name(digits: int) -> None:
     with pytest.raises(TaskError, match=r"maze\.slip must be a finite number, not "):
         tasks.get("maze", slip=10**digits)
-    with pytest.raises(TaskError, match=r"maze\.nodes must be between -1000000000000 and 1000000000000, not "):
+    with pytest.raises(TaskError, match=r"maze\.nodes must be at most 1000000000000, not "):
         tasks.get("maze", nodes=10**digits)
+    with pytest.raises(TaskError, match=r"maze\.nodes must be at least -1000000000000, not "):
+        tasks.get("maze", nodes=-(10**digits))
