@@ -12,17 +12,14 @@ not compared with the data's (`determined` is False) but judged, and `sampled/va
 right. Floors and the distribution of every token are exact, since all derivations are enumerated.
 
 Shapes: B sequences, T positions, K given numbers, D derivations, A tokens of an answer, C = 1 + A tokens after the given
-numbers, V vocabulary, M lists of given numbers, N derivations of all lists.
+numbers, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import combinations_with_replacement
-from math import comb, factorial, prod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +27,19 @@ from numpy.typing import NDArray
 from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.insight import Contrast, choose
 from tasks.core.splits import MOST_LISTED
-from tasks.countdown.derivations import EQUALS, OPERATORS, TOKENS, Equations, Ints, calculate, derive
+from tasks.countdown.derivations import (
+    EQUALS,
+    OPERATORS,
+    TOKENS,
+    Equations,
+    Every,
+    Ints,
+    calculate,
+    derive,
+    enumerate_derivations,
+)
 from tasks.errors import TaskError
 from tasks.settings import require
-
-_MOST_DERIVATIONS = 400_000
-"""Most derivations of all lists of given numbers at which floors and instances are enumerated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +127,11 @@ class Countdown(Task):
 
     def instance_count(self) -> Bound | None:
         """Count the enumerated instances; None where there are too many derivations."""
-        every = _enumerate(self.numbers, self.largest, self.limit)
+        every = self._every
         return None if every is None else Bound(len(every.instances))
 
     def every_instance(self) -> NDArray[np.integer] | None:
-        every = _enumerate(self.numbers, self.largest, self.limit)
+        every = self._every
         return None if every is None or len(every.instances) > MOST_LISTED else every.instances
 
     def floor(self, role: str) -> float | None:
@@ -135,7 +139,7 @@ class Countdown(Task):
 
         Where these are too many, only `number`, `equals` and results have a floor.
         """
-        every, is_target_T = _enumerate(self.numbers, self.largest, self.limit), self._targets(role)
+        every, is_target_T = self._every, self._targets(role)
         if every is not None and is_target_T.any():
             return float(every.entropy_T[is_target_T].mean())
         known = {"number": float(np.log(self.largest)), "equals": 0.0} | {f"result_{j}": 0.0 for j in range(1, self.numbers)}
@@ -146,7 +150,7 @@ class Countdown(Task):
 
         Where these are too many, it is known for `number` and `equals` alone.
         """
-        every, is_target_T = _enumerate(self.numbers, self.largest, self.limit), self._targets(role)
+        every, is_target_T = self._every, self._targets(role)
         if every is not None and is_target_T.any():
             return min(1.0, float(every.share_TV[is_target_T].mean(axis=0).max()))
         return {"number": 1 / self.largest, "equals": 1.0}.get(role)
@@ -255,6 +259,11 @@ class Countdown(Task):
         is_target_T[0] = False  # nothing predicts a sequence's first token
         return np.asarray(is_target_T)
 
+    @property
+    def _every(self) -> Every | None:
+        """Facts about all derivations of all lists of given numbers; None if these are too many."""
+        return enumerate_derivations(self.numbers, self.largest, self.limit)
+
     def _continue(self, tokens: Ints) -> tuple[Equations, NDArray[np.bool_]]:
         """List all continuations of the given numbers, a target and equations, (B, D, C).
 
@@ -264,50 +273,3 @@ class Countdown(Task):
         given_BK = tokens[:, : self.numbers]
         equations_BDA = derive(np.where(given_BK > self.limit, 0, given_BK), self.limit)
         return np.concatenate([equations_BDA[:, :, -1:], equations_BDA], axis=2), equations_BDA[:, :, -1] > 0
-
-
-class _Every(NamedTuple):
-    """Facts about all derivations of all lists of given numbers.
-
-    Attributes:
-        instances: (instances, K + 1) int64, each list of given numbers in increasing order with each of its targets.
-        entropy_T: Entropy of each token given those before it, nats.
-        share_TV: Probability of each token at each position.
-    """
-
-    instances: Ints
-    entropy_T: NDArray[np.float64]
-    share_TV: NDArray[np.float64]
-
-
-@lru_cache(maxsize=16)
-def _enumerate(count: int, largest: int, limit: int) -> _Every | None:
-    """Enumerate all derivations; return None if there are more than `_MOST_DERIVATIONS`."""
-    derivations = prod(comb(left, 2) * len(OPERATORS) for left in range(2, count + 1))
-    if comb(largest + count - 1, count) * derivations > _MOST_DERIVATIONS:
-        return None
-    given_MK = np.array(list(combinations_with_replacement(range(1, largest + 1), count)))
-    orders_M = [factorial(count) // prod(map(factorial, np.unique(row, return_counts=True)[1].tolist())) for row in given_MK]
-    equations_MDA = derive(given_MK, limit)
-    possible_MD = equations_MDA[:, :, -1] > 0
-    chance_MD = possible_MD * (np.array(orders_M) / largest**count / possible_MD.sum(axis=1))[:, None]
-    group_N, chance_N = np.nonzero(possible_MD)[0], chance_MD[possible_MD]
-    columns = [*given_MK[group_N].T, equations_MDA[possible_MD][:, -1], *equations_MDA[possible_MD].T]
-    nats = [_entropy(group_N, chance_N)]
-    for column_N in columns[count:]:
-        group_N = np.unique(group_N * (limit + 6) + column_N, return_inverse=True)[1].ravel()
-        nats.append(_entropy(group_N, chance_N))
-    shares = [np.bincount(column_N, weights=chance_N, minlength=limit + 5) for column_N in columns]
-    share_TV: NDArray[np.float64] = np.stack(shares)
-    share_TV[:count] = share_TV[:count].mean(axis=0)  # given numbers come in any order
-    return _Every(
-        instances=np.unique(np.stack(columns[: count + 1], axis=1), axis=0),
-        entropy_T=np.concatenate([np.full(count, np.log(largest)), np.diff(nats)]),
-        share_TV=share_TV,
-    )
-
-
-def _entropy(group_N: Ints, chance_N: NDArray[np.float64]) -> float:
-    """Compute the entropy of a partition into groups, nats."""
-    chance_G = np.bincount(group_N, weights=chance_N)
-    return float(-(chance_G * np.log(chance_G)).sum())
