@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -56,10 +57,12 @@ def bootstrap_band(matrix_SP: ArrayLike, level: float = LEVEL, seed: int = 0) ->
     return low, mean, high
 
 
+@lru_cache(maxsize=8)  # a page draws hundreds of intervals, of a few numbers of seeds
 def resample(seeds: int, seed: int = 0) -> Floats:
     """Draw the weights of each of S seeds in every resample with replacement, (RESAMPLES, S); a resample's sum to 1."""
     drawn = np.random.default_rng(seed).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
     weights: Floats = drawn / seeds
+    weights.setflags(write=False)
     return weights
 
 
