@@ -1,11 +1,12 @@
 """Conversion to and from `transformers`' Llama, whose logits are the oracle."""
 
-import builtins
+import sys
 from typing import Any
 
 import pytest
 import torch
 
+from lab.config.kinds import KINDS, LAYER, NOTHING
 from lab.decoding import complete
 from lab.errors import LabError
 from lab.inspection.instruments import INSTRUMENTS
@@ -25,7 +26,7 @@ def assert_equal_logits(network: Network, llama: Any) -> None:
         torch.testing.assert_close(network.logits(tokens_BT), llama(tokens_BT).logits, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["parallel", "replicated", "causal", "anticausal", "sequential", "residual"])
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.first in (LAYER, NOTHING)])
 @pytest.mark.parametrize("n_future", [1, 3])
 def test_the_next_token_path_becomes_a_llama(kind: str, n_future: int) -> None:
     network = tiny_network(kind, n_future, model__width=24, model__n_heads=3, model__rope_base=500.0)
@@ -94,19 +95,15 @@ def test_other_llamas_are_rejected(changes: dict[str, Any]) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_other_networks_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_networks_are_rejected() -> None:
     with pytest.raises(LabError, match="of kind linear is no sum of layers"):
         to_llama(tiny_network("linear"))
     with pytest.raises(LabError, match=r"model\.mlp must be swiglu in a Llama, not gelu"):
         to_llama(tiny_network(model__mlp="gelu"))
-    plain = builtins.__import__
 
-    def without(name: str, *rest: Any) -> Any:
-        if name == "transformers":
-            raise ImportError(name)
-        return plain(name, *rest)
 
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)  # the import fails
     with pytest.raises(LabError, match="transformers is not installed"):
         to_llama(tiny_network())
 
