@@ -27,9 +27,9 @@ def feed(network: Network, tokens_BT: Tensor, cuts: Sequence[int], heads: Sequen
 
 def assert_fed(network: Network, found_NBTD: Tensor, tokens_BT: Tensor, tolerance: float = 1e-10) -> None:
     """Assert that fed states are those of one pass; teacher-forced head i is i - 1 tokens late, since it reads tokens ahead."""
-    expected_NBTD = network(tokens_BT)
-    for late, (found_BTD, expected_BTD) in enumerate(zip(found_NBTD, expected_NBTD, strict=True)):
-        late, length = (late, tokens_BT.shape[1]) if network.spec.kind.teacher_forced else (0, tokens_BT.shape[1])
+    length = tokens_BT.shape[1]
+    for number, (found_BTD, expected_BTD) in enumerate(zip(found_NBTD, network(tokens_BT), strict=True)):
+        late = number if network.spec.kind.teacher_forced else 0
         torch.testing.assert_close(found_BTD[:, late:], expected_BTD[:, : length - late], rtol=0, atol=tolerance)
 
 
@@ -70,7 +70,7 @@ def random_pieces(generator: torch.Generator, tokens_BT: Tensor) -> Iterator[tup
 def test_ragged_pieces_equal_one_pass(kind: str, seed: int) -> None:
     """Each sequence accepts its own number of the tokens of a piece; the next piece overwrites what it rejects."""
     network, tokens_BT = tiny_network(kind, N).double(), random_tokens(B, LENGTH)
-    cache, found = Cache(B, LENGTH + 4), [[] for _ in range(B)]  # type: ignore[var-annotated]
+    cache, found = Cache(B, LENGTH + 4), [list[Tensor]() for _ in range(B)]
     for piece_BT, accepted_B in random_pieces(torch.Generator().manual_seed(seed), tokens_BT):
         before_B = cache.lengths_B
         hidden_NBTD = network(piece_BT, None, Context(cache=cache))

@@ -1,5 +1,7 @@
 """Prediction heads 2..n that read an earlier layer of the trunk."""
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 
@@ -22,12 +24,18 @@ def trained_weights(network: Network) -> set[str]:
     return {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
 
 
+def trunk_layers(names: Iterable[str]) -> set[int]:
+    """Return the numbers of the trunk layers to which weights or activations belong."""
+    return {int(name.split(".")[1]) for name in names if name.startswith("trunk.")}
+
+
 @EVERY
 @torch.no_grad()
 def test_further_heads_equal_those_of_a_truncated_network(kind: str) -> None:
     network, plain, cut = build_branched(kind), build_branched(kind, None), build_branched(kind, None)
     cut.trunk = cut.trunk[:LAYER]
-    found, tokens_BT = network(random_tokens()), random_tokens()
+    tokens_BT = random_tokens()
+    found = network(tokens_BT)
     assert torch.equal(found[0], plain(tokens_BT)[0])
     assert torch.equal(found[1:], cut(tokens_BT)[1:])
     assert not torch.allclose(found[1], plain(tokens_BT)[1])
@@ -53,8 +61,8 @@ def test_bare_heads_are_the_unembedding_of_a_layer(layer: int) -> None:
         for b in range(len(tokens_BT)):
             for t in range(T):
                 state = (last if head == 1 else early)[b, t].tolist()
-                size = (sum(x * x for x in state) / len(state) + 1e-6) ** 0.5
-                normed = [x / size * weight for x, weight in zip(state, network.norm.weight.tolist(), strict=True)]
+                scale = (sum(x * x for x in state) / len(state) + 1e-6) ** 0.5
+                normed = [x / scale * weight for x, weight in zip(state, network.norm.weight.tolist(), strict=True)]
                 scores = [sum(map(float.__mul__, normed, row)) for row in network.unembedding.weight.tolist()]
                 assert logits_BTV[b, t].tolist() == pytest.approx(scores, rel=1e-9)
 
@@ -63,9 +71,7 @@ def test_bare_heads_are_the_unembedding_of_a_layer(layer: int) -> None:
 def test_further_losses_train_no_layer_above_their_input(kind: str) -> None:
     network = build_branched(kind)
     network(random_tokens())[1:].square().sum().backward()
-    assert {name.split(".")[1] for name in trained_weights(network) if name.startswith("trunk.")} == {
-        str(i) for i in range(LAYER)
-    }
+    assert trunk_layers(trained_weights(network)) == set(range(LAYER))
     assert "embedding.weight" in trained_weights(network)
 
 
@@ -95,12 +101,9 @@ def test_a_pass_continues_from_layers_below_the_branch_only(kind: str) -> None:
 
 @EVERY
 def test_a_head_depends_on_the_layers_it_reads(kind: str) -> None:
-    def trunk(names: list[str]) -> set[str]:
-        return {name.split(".")[1] for name in names if name.startswith("trunk")}
-
     network = build_branched(kind, 2)
-    assert trunk(site_names(network, 2)) == {"0", "1"}
-    assert trunk(site_names(network, 1)) == trunk(site_names(network)) == {str(i) for i in range(len(network.trunk))}
+    assert trunk_layers(site_names(network, 2)) == {0, 1}
+    assert trunk_layers(site_names(network, 1)) == trunk_layers(site_names(network)) == set(range(len(network.trunk)))
 
 
 @EVERY

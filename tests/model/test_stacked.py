@@ -14,7 +14,7 @@ STACKABLE = [name for name, kind in KINDS.items() if kind.stackable]
 EVEN, RAGGED = [(5, 5, 5), (2, 2, 2), (1, 1, 1), (4, 4, 4)], [(5, 2, 4), (1, 1, 1), (3, 1, 4), (1, 4, 2)]
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-3], ids=["", "small"])
+@pytest.mark.parametrize("scale", [1.0, 1e-3], ids=["plain", "small"])
 @pytest.mark.parametrize("accepted", [EVEN, RAGGED], ids=["even", "ragged"])
 @pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
 @pytest.mark.parametrize("kind", STACKABLE)
