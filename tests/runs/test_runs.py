@@ -1,4 +1,5 @@
-import json
+"""Run folders are read as frames, tables and networks; writing is atomic."""
+
 import shutil
 from pathlib import Path
 
@@ -6,33 +7,22 @@ import pytest
 
 import lab
 from lab import plots
-from lab.config import Experiment, dump
 from lab.errors import LabError
+from lab.model import build
 from lab.runs import open_runs, tables
 from lab.runs.files import folder_atomic, write_atomic
-from lab.runs.layout import FORMAT
 from lab.runs.names import headline, reference_lines, shared_lines
+from lab.runs.weights import save_weights
 from lab.stats.conditions import conditions
+from tests.helpers.runs import make_run
 
-
-def write_run(
-    path: Path, experiment: Experiment, rows: dict[tuple[int, str], float] | None = None, state: str = "finished"
-) -> lab.Run:
-    """Write a run folder without training."""
-    path.mkdir(parents=True)
-    (path / "experiment.yaml").write_text(dump(experiment))
-    (path / "run.json").write_text(
-        json.dumps({"format": FORMAT, "state": state, "wall_seconds": 1.0, "non_embedding_parameters": 9})
-    )
-    for (step, metric), value in (rows or {}).items():
-        tables.append_metrics(path / "metrics.csv", step, step * experiment.positions_per_step, step, {metric: value})
-    return lab.Run(path)
+LOSS, ACCURACY = "loss/all/1", "accuracy/copy/1"
 
 
 def test_a_frame_has_a_row_for_each_run_step_and_metric(tmp_path: Path) -> None:
     for n in (1, 2):
         experiment = lab.experiment("induction", {"n_future": n, "model.width": 32 * n})
-        write_run(tmp_path / f"n{n}", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 0.1 + 0.2})
+        make_run(tmp_path / f"n{n}", experiment, {0: {LOSS: 3.5}, 10: {LOSS: 0.1 + 0.2}})
     frame = lab.frame(open_runs([tmp_path]))
     assert list(frame.columns) == [
         "run",
@@ -58,7 +48,7 @@ def test_a_frame_has_a_row_for_each_run_step_and_metric(tmp_path: Path) -> None:
 
 def test_a_frame_has_the_cost_of_every_point(tmp_path: Path) -> None:
     experiment = lab.experiment("induction", n_future=2)
-    run = write_run(tmp_path / "run", experiment, {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0, (20, "loss/all/1"): 2.0})
+    run = make_run(tmp_path / "run", experiment, {0: {LOSS: 3.5}, 10: {LOSS: 3.0}, 20: {LOSS: 2.0}})
     tables.append(run.path / "timing.csv", tables.TIMING, [(0, "0.500", "0"), (10, "2.250", "9000")])
     frame = run.frame()
     assert frame["flops"].tolist() == [0, 10 * experiment.flops_per_step, 20 * experiment.flops_per_step]
@@ -72,14 +62,14 @@ def test_a_frame_has_the_cost_of_every_point(tmp_path: Path) -> None:
 def test_runs_that_differ_in_a_list_are_distinguished(tmp_path: Path) -> None:
     for name, weights in {"one": [1, 0.5], "two": [1, 2]}.items():
         experiment = lab.experiment("induction", {"objective.weights": weights}, n_future=2)
-        write_run(tmp_path / name, experiment, {(0, "loss/all/1"): 3.5})
+        make_run(tmp_path / name, experiment, {0: {LOSS: 3.5}})
     frame = lab.frame(open_runs([tmp_path]))
     assert frame["objective.weights"].tolist() == ["[1.0, 0.5]", "[1.0, 2.0]"]
     assert conditions(frame, ["objective.weights"]).frame["condition"].nunique() == 2
 
 
 def test_a_frame_leaves_out_equal_settings_and_empty_runs(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", lab.experiment("induction"), state="running")
+    run = make_run(tmp_path / "run", lab.experiment("induction"), state="running")
     assert run.frame().empty
     assert {"n_future", "seed", "step", "tokens", "flops", "seconds", "metric", "value"} < set(run.frame().columns)
     assert not any("." in name for name in run.frame().columns)
@@ -95,7 +85,7 @@ def test_a_last_line_that_a_kill_truncated_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_table_of_an_older_version_can_be_read(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", lab.experiment("induction"))
+    run = make_run(tmp_path / "run", lab.experiment("induction"))
     (run.path / "metrics.csv").write_text("step,tokens,metric,value\n0,0,loss/all/1,3.5\n5,10240,loss/all/1,2.5\n")
     assert [(row.step, row.tokens, row.value) for row in run.metrics()] == [(0, 0, 3.5), (5, 10240, 2.5)]
     assert run.frame()["scored_tokens"].isna().all()
@@ -148,7 +138,7 @@ def test_a_folder_appears_completely_or_not_at_all(tmp_path: Path) -> None:
 def test_runs_are_found_below_a_folder_once_they_exist(tmp_path: Path) -> None:
     experiment = lab.experiment("induction")
     for name in ("b/second", "a", ".c.partial"):
-        write_run(tmp_path / name, experiment)
+        make_run(tmp_path / name, experiment)
     assert [run.name for run in open_runs([tmp_path])] == ["a", "second"]
     assert [run.name for run in open_runs(str(tmp_path))] == ["a", "second"]
     assert [run.name for run in open_runs([tmp_path / "b" / "second"])] == ["second"]
@@ -156,21 +146,18 @@ def test_runs_are_found_below_a_folder_once_they_exist(tmp_path: Path) -> None:
 
 def test_a_run_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="has no weights yet"):
-        write_run(tmp_path / "run", lab.experiment("induction"), state="running").model()
+        make_run(tmp_path / "run", lab.experiment("induction"), state="running").model()
 
 
 def test_weights_that_do_not_fit_are_rejected(tmp_path: Path) -> None:
-    from lab.model import build
-    from lab.runs.weights import save_weights
-
-    run = write_run(tmp_path / "run", lab.experiment("induction"))
+    run = make_run(tmp_path / "run", lab.experiment("induction"))
     save_weights(build(lab.experiment("induction", {"model.width": 32})), run.path / "model.safetensors")
     with pytest.raises(LabError, match="do not fit"):
         run.model()
 
 
 def test_the_newest_checkpoint_is_the_one_with_most_steps(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", lab.experiment("induction"), state="running")
+    run = make_run(tmp_path / "run", lab.experiment("induction"), state="running")
     assert run.checkpoint() is None
     for name in ("checkpoint-00000900", "checkpoint-00001000", "checkpoint-x", ".checkpoint-00002000.partial"):
         (run.path / name).mkdir()
@@ -181,10 +168,10 @@ def test_the_newest_checkpoint_is_the_one_with_most_steps(tmp_path: Path) -> Non
 
 def test_reference_lines_are_chance_and_floor() -> None:
     experiment = lab.experiment("induction")
-    assert headline(experiment) == "accuracy/copy/1"
-    assert reference_lines(experiment, "accuracy/copy/1") == {"chance": 1 / 32}
+    assert headline(experiment) == ACCURACY
+    assert reference_lines(experiment, ACCURACY) == {"chance": 1 / 32}
     assert reference_lines(experiment, "far:loss/copy/2") == {"floor": 0.0}
-    assert reference_lines(experiment, "prefix_matching/trunk") == reference_lines(experiment, "loss/all/1") == {}
+    assert reference_lines(experiment, "prefix_matching/trunk") == reference_lines(experiment, LOSS) == {}
     agreement = lab.experiment("agreement")
     plateau = {"key not resolved": pytest.approx(0.412, abs=5e-4)}
     assert reference_lines(agreement, "accuracy/case_first/1") == plateau, "a plateau takes the place of chance"
@@ -195,11 +182,9 @@ def test_keys_are_paths_below_the_folder_that_was_opened(tmp_path: Path, monkeyp
     for n in (1, 2):
         for seed in (0, 1):
             experiment = lab.experiment("induction", {"n_future": n, "seed": seed})
-            write_run(
-                tmp_path / f"runs/n{n}/seed{seed}", experiment, {(0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): n / 8}
-            )
+            make_run(tmp_path / f"runs/n{n}/seed{seed}", experiment, {0: {ACCURACY: 0.1}, 10: {ACCURACY: n / 8}})
     assert [run.key for run in open_runs([tmp_path / "runs"])] == ["n1/seed0", "n1/seed1", "n2/seed0", "n2/seed1"]
-    table = plots.grid(lab.frame(open_runs([tmp_path / "runs"])), "accuracy/copy/1")[1]
+    table = plots.grid(lab.frame(open_runs([tmp_path / "runs"])), ACCURACY)[1]
     assert dict(zip(table["condition"], table["mean"], strict=True)) == {"n = 1": 0.125, "n = 2": 0.25}
     both = lab.frame(open_runs([tmp_path / "runs/n1", tmp_path / "runs/n2"]))
     assert both["run"].nunique() == 4
@@ -208,17 +193,16 @@ def test_keys_are_paths_below_the_folder_that_was_opened(tmp_path: Path, monkeyp
 
 
 def test_a_copied_run_is_the_same_seed(tmp_path: Path) -> None:
-    curve = {(0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): 0.5}
-    write_run(tmp_path / "seed0", lab.experiment("induction"), curve)
+    make_run(tmp_path / "seed0", lab.experiment("induction"), {0: {ACCURACY: 0.1}, 10: {ACCURACY: 0.5}})
     shutil.copytree(tmp_path / "seed0", tmp_path / "seed0 (copy)")
-    table = plots.emergence(lab.frame(open_runs([tmp_path])), "accuracy/copy/1")[1]
+    table = plots.emergence(lab.frame(open_runs([tmp_path])), ACCURACY)[1]
     assert set(table["seeds"]) == {1}
     assert table.attrs["notes"] == ("same configuration and seed again, counted once: seed0 (copy) (as seed0)",)
 
 
 def test_links_to_runs_are_followed_and_each_run_is_opened_once(tmp_path: Path) -> None:
-    write_run(tmp_path / "all/a", lab.experiment("induction"))
-    write_run(tmp_path / "all/b", lab.experiment("induction", seed=1))
+    make_run(tmp_path / "all/a", lab.experiment("induction"))
+    make_run(tmp_path / "all/b", lab.experiment("induction", seed=1))
     (tmp_path / "chosen").mkdir()
     for name in ("a", "b"):
         (tmp_path / "chosen" / f"my-{name}").symlink_to(tmp_path / "all" / name)
@@ -228,14 +212,14 @@ def test_links_to_runs_are_followed_and_each_run_is_opened_once(tmp_path: Path) 
 
 
 def test_unreadable_runs_are_named_and_do_not_hide_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = {(0, "accuracy/copy/1"): 0.1}
-    write_run(tmp_path / "good", lab.experiment("induction"), rows)
-    write_run(tmp_path / "begun", lab.experiment("induction", seed=1), state="running")
-    write_run(tmp_path / "gone", lab.experiment("induction", seed=2), rows).path.joinpath("metrics.csv").unlink()
-    write_run(tmp_path / "cut", lab.experiment("induction", seed=3), rows).path.joinpath("metrics.csv").write_text("ste")
+    curve = {0: {ACCURACY: 0.1}}
+    make_run(tmp_path / "good", lab.experiment("induction"), curve)
+    make_run(tmp_path / "begun", lab.experiment("induction", seed=1), state="running")
+    make_run(tmp_path / "gone", lab.experiment("induction", seed=2), curve).path.joinpath("metrics.csv").unlink()
+    make_run(tmp_path / "cut", lab.experiment("induction", seed=3), curve).path.joinpath("metrics.csv").write_text("ste")
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/run.json").write_text("{}")
-    write_run(tmp_path / "foreign", lab.experiment("induction", seed=4), rows)
+    make_run(tmp_path / "foreign", lab.experiment("induction", seed=4), curve)
     text = (tmp_path / "foreign/experiment.yaml").read_text()
     (tmp_path / "foreign/experiment.yaml").write_text(text.replace("name: induction", "name: nowhere:Task"))
     runs = open_runs([tmp_path])
@@ -259,28 +243,28 @@ def test_unreadable_runs_are_named_and_do_not_hide_others(tmp_path: Path, capsys
 
 
 def test_a_run_that_was_written_twice_is_not_read(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", lab.experiment("induction"), {(0, "loss/all/1"): 3.5, (10, "loss/all/1"): 3.0})
+    run = make_run(tmp_path / "run", lab.experiment("induction"), {0: {LOSS: 3.5}, 10: {LOSS: 3.0}})
     assert len(lab.frame([run, lab.Run(tmp_path / "run")])) == 2, "a run that is opened twice counts once"
-    tables.append_metrics(run.path / "metrics.csv", 10, 1, 1, {"loss/all/1": 2.0})
+    tables.append_metrics(run.path / "metrics.csv", 10, 1, 1, {LOSS: 2.0})
     with pytest.raises(LabError, match=r"metrics\.csv, line 4: loss/all/1 of step 10 stands there twice"):
         run.frame()
 
 
 def test_reference_lines_are_those_of_all_runs() -> None:
     small, large = (lab.experiment("induction", {"task.vocabulary": size, "task.period": [4, 12]}) for size in (16, 32))
-    assert shared_lines([large, large], "accuracy/copy/1") == {"chance": 1 / 32}
-    assert shared_lines([small, large], "accuracy/copy/1") == {"chance 0.062": 1 / 16, "chance 0.031": 1 / 32}
+    assert shared_lines([large, large], ACCURACY) == {"chance": 1 / 32}
+    assert shared_lines([small, large], ACCURACY) == {"chance 0.062": 1 / 16, "chance 0.031": 1 / 32}
 
 
 def test_a_run_describes_itself(tmp_path: Path) -> None:
-    rows = {(0, "loss/all/1"): 3.5, (0, "accuracy/copy/1"): 0.1, (10, "accuracy/copy/1"): 0.25}
-    run = write_run(tmp_path / "<b>", lab.experiment("induction", {"n_future": 2, "seed": 3, "steps": 600}), rows)
+    curve = {0: {LOSS: 3.5, ACCURACY: 0.1}, 10: {ACCURACY: 0.25}}
+    run = make_run(tmp_path / "<b>", lab.experiment("induction", {"n_future": 2, "seed": 3, "steps": 600}), curve)
     assert repr(run).startswith(f"<Run {run.path}: task induction, n 2, seed 3, state finished, model ")
     assert repr(run).endswith("accuracy/copy/1 0.250 at step 10/600>")
     assert "<th>state</th><td>finished</td>" in run._repr_html_()
     assert "&lt;b&gt;" in run._repr_html_()
-    assert run.metric_names() == run._ipython_key_completions_() == ["loss/all/1", "accuracy/copy/1"]
-    assert run["accuracy/copy/1"].to_dict() == {0: 0.1, 10: 0.25}
+    assert run.metric_names() == run._ipython_key_completions_() == [LOSS, ACCURACY]
+    assert run[ACCURACY].to_dict() == {0: 0.1, 10: 0.25}
     with pytest.raises(LabError, match="has no metric 'accuracy/copi/1'; did you mean 'accuracy/copy/1'"):
         run["accuracy/copi/1"]
     (run.path / "metrics.csv").write_text("damaged")
