@@ -1,5 +1,6 @@
 """No figure, of training or of an instrument, averages different configurations as if they were seeds."""
 
+import inspect
 from typing import Any
 
 import pandas as pd
@@ -28,7 +29,7 @@ def draw_numbers(name: str, steps: tuple[int, ...], by: list[str] | None) -> pd.
     else:
         draw = plots.FIGURES[name]
         frame = (decoded_frame if name in ("acceptance", "speedup") else training_frame)(configurations)
-    options: dict[str, Any] = {"metric": METRIC} if "metric" in draw.__code__.co_varnames[:2] else {}
+    options: dict[str, Any] = {"metric": METRIC} if "metric" in inspect.signature(draw).parameters else {}
     return draw(frame, **options, **({} if by is None else {"by": by}))[1]
 
 
