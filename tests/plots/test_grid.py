@@ -77,11 +77,13 @@ def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
 
 
 def test_the_pareto_figure_marks_the_front() -> None:
-    _, table = plots.pareto(frame(), METRIC)
+    figure, table = plots.pareto(frame(), METRIC)
     assert len(table) == 6
-    best = table[table["front"]]
-    assert set(best["model.width"]) >= {64}
-    assert (best["mean"] >= table.loc[table["parameters"] <= best["parameters"].min(), "mean"].max() - 1e-9).any()
+    assert table["front"].tolist() == pareto_front(table["parameters"].tolist(), table["mean"].tolist())
+    front = table[table["front"]].sort_values("parameters")
+    assert 1 < len(front) < 6
+    (line,) = [line for line in figure.axes[0].get_lines() if line.get_label() == "Pareto front"]
+    assert line.get_ydata().tolist() == front["mean"].tolist()
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8))

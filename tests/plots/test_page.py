@@ -112,7 +112,7 @@ def test_limits_need_an_axis_of_numbers(name: str) -> None:
 
 
 def test_the_page_applies_to_one_figure() -> None:
-    with pytest.raises(LabError):
+    with pytest.raises(LabError, match="the figure has no condition 'nothing'"):
         draw_emergence(labels={"nothing": ""}, style="talk")
     assert current_page() == plots.Page()
 

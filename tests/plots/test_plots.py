@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import matplotlib as mpl
@@ -172,11 +173,11 @@ def test_heat_maps_of_several_conditions_have_a_panel_each() -> None:
         plots.heatmap(frame(tuple(range(1, 8)), seeds=1))
 
 
-@pytest.mark.parametrize("kind", ["no runs", "no scores"])
-def test_heat_maps_of_nothing_are_rejected(kind: str) -> None:
-    wrong = {"no runs": frame()[:0], "no scores": frame().query("metric == 'accuracy/copy/1'")}
-    with pytest.raises(LabError):
-        plots.heatmap(wrong[kind])
+def test_heat_maps_of_nothing_are_rejected() -> None:
+    with pytest.raises(LabError, match="the runs have no metrics yet"):
+        plots.heatmap(frame()[:0])
+    with pytest.raises(LabError, match="the runs have no prefix_matching scores"):
+        plots.heatmap(frame().query("metric == 'accuracy/copy/1'"))
 
 
 def test_empty_frames_and_unknown_metrics_are_rejected_by_name() -> None:
@@ -207,7 +208,6 @@ def test_the_style_does_not_change_global_settings() -> None:
 
 def test_neighbouring_looks_differ_in_lightness_line_and_marker() -> None:
     lightness = [float(np.dot(to_rgb(look.colour), LUMINANCE)) for look in LOOKS]
-    for one, other in zip(range(len(LOOKS)), range(1, len(LOOKS)), strict=False):
-        assert abs(lightness[one] - lightness[other]) > 0.1
-        assert LOOKS[one].line != LOOKS[other].line
+    assert all(abs(one - other) > 0.1 for one, other in itertools.pairwise(lightness))
+    assert all(one.line != other.line for one, other in itertools.pairwise(LOOKS))
     assert len({look.marker for look in LOOKS}) == len(LOOKS)
