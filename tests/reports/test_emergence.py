@@ -23,6 +23,15 @@ def times(onset_2: list[float], observed: bool = True) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def write_runs(folder: Path, task: str, metric: str) -> list[lab.Run]:
+    """Write runs with n = 1 and n = 2 on five seeds each, whose metric rises; it is higher with n = 2."""
+    runs = []
+    for n, seed in itertools.product((1, 2), range(5)):
+        curve = {step: {metric: 0.01 * step + 0.1 * (n - 1) + 1e-4 * seed} for step in (0, 20, 40, 60, 80)}
+        runs.append(make_run(folder / f"n{n}-seed{seed}", lab.experiment(task, n_future=n, seed=seed), curve))
+    return runs
+
+
 def test_times_that_no_run_reached_are_not_averaged() -> None:
     table = times([2e5] * 6, observed=False)
     rows = table[["run", "n_future", "seed"]].assign(step=1, metric=METRIC, value=0.5)
@@ -46,11 +55,7 @@ def test_times_that_no_run_reached_are_not_averaged() -> None:
     ],
 )
 def test_a_page_uses_the_words_of_its_task(task: str, metric: str, words: str, tmp_path: Path) -> None:
-    runs = []
-    for n, seed in itertools.product((1, 2), range(5)):
-        experiment = lab.experiment(task, n_future=n, seed=seed)
-        curve = {step: {metric: 0.01 * step + 0.1 * (n - 1) + 1e-4 * seed} for step in (0, 20, 40, 60, 80)}
-        runs.append(make_run(tmp_path / f"runs/n{n}-seed{seed}", experiment, curve))
+    runs = write_runs(tmp_path / "runs", task, metric)
     found = report(runs, tmp_path, "lab demo --out x")
     page = found.page.read_text()
     assert words.lower() in found.sentence.lower()
@@ -69,15 +74,17 @@ def test_a_page_uses_the_words_of_its_task(task: str, metric: str, words: str, t
     assert found.table["seeds"].tolist() == [5, 5]
     assert across(found.table).columns.tolist() == ["", "n = 1", "n = 2"]
     assert across(found.table)["n = 2"].tolist() == found.table.iloc[1, 1:].tolist()
-    unfinished = runs[0].path / "run.json"
-    unfinished.write_text(unfinished.read_text().replace('"finished"', '"stopped"'))
-    diverged = runs[1].path / "run.json"
-    diverged.write_text(diverged.read_text().replace('"finished"', '"diverged"'))
-    again = report(lab.open_runs([tmp_path / "runs"]), tmp_path)
-    assert again.table["seeds"].tolist() == [4, 5]
-    if task != "markov":
-        assert again.table["runs that reach 50 %"][0].startswith("3 of 4"), "a diverged run does not reach the threshold"
-    assert "1 of 10 runs left out: n1-seed0 (stopped at step 80)" in again.page.read_text()
+
+
+def test_stopped_runs_are_left_out_and_diverged_ones_count(tmp_path: Path) -> None:
+    runs = write_runs(tmp_path / "runs", "induction", METRIC)
+    for run, state in zip(runs, ("stopped", "diverged"), strict=False):
+        record = run.path / "run.json"
+        record.write_text(record.read_text().replace('"finished"', f'"{state}"'))
+    found = report(lab.open_runs([tmp_path / "runs"]), tmp_path)
+    assert found.table["seeds"].tolist() == [4, 5]
+    assert found.table["runs that reach 50 %"][0].startswith("3 of 4"), "a diverged run does not reach the threshold"
+    assert "1 of 10 runs left out: n1-seed0 (stopped at step 80)" in found.page.read_text()
 
 
 def test_a_report_of_mixed_runs_is_rejected(tmp_path: Path) -> None:
@@ -90,13 +97,8 @@ def test_a_report_of_mixed_runs_is_rejected(tmp_path: Path) -> None:
 
 
 def test_tasks_share_a_page_and_keep_their_own_figures(tmp_path: Path) -> None:
-    cases = {}
-    for task, metric in (("agreement", "accuracy/case_first/1"), ("induction", METRIC)):
-        cases[task] = [
-            make_run(tmp_path / f"runs/{task}/n{n}-seed{seed}", lab.experiment(task, n_future=n, seed=seed), curve)
-            for n, seed in itertools.product((1, 2), range(5))
-            for curve in [{step: {metric: 0.01 * step + 0.1 * (n - 1)} for step in (0, 20, 40, 60, 80)}]
-        ]
+    metrics = {"agreement": "accuracy/case_first/1", "induction": METRIC}
+    cases = {task: write_runs(tmp_path / "runs" / task, task, metric) for task, metric in metrics.items()}
     found = report_cases(cases, tmp_path, "lab demo", [Section("What next", "`lab runs`")])
     page = (tmp_path / "index.html").read_text()
     for task, each in found.items():
