@@ -128,14 +128,6 @@ def test_a_missing_value_gives_no_p_value() -> None:
     assert math.isnan(comparison.difference)
 
 
-def test_statistics_need_no_torch() -> None:
-    import subprocess
-    import sys
-
-    code = "import sys, lab.plots, lab.stats.bootstrap, lab.stats.emergence; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
-
-
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), min_size=1, max_size=6))
 def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float]) -> None:
     """A comparison that cannot be tested is a member with a p-value of 1."""

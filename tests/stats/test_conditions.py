@@ -1,7 +1,7 @@
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lab import plots
 from lab.errors import LabError
+from lab.stats import importance
 from lab.stats.conditions import conditions, varied_settings
 from lab.stats.configurations import configuration_table, run_values
 from lab.stats.emergence import emergence_table
@@ -88,7 +89,15 @@ def try_to_draw(draw: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
         return None
 
 
-@settings(max_examples=12, deadline=None)
+@pytest.fixture(scope="module", autouse=True)
+def few_shuffles() -> Iterator[None]:
+    """Shuffle little: the figure of importance is drawn for its configurations, not for the importance under chance."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importance, "SHUFFLES", 2)
+        yield
+
+
+@settings(max_examples=8, deadline=None)
 @given(grids())
 def test_no_figure_averages_different_configurations(frame: pd.DataFrame) -> None:
     for metric, draw in CURVES.values():
@@ -117,10 +126,11 @@ def test_no_figure_averages_different_configurations(frame: pd.DataFrame) -> Non
     important = try_to_draw(lambda: plots.importance(frame, METRIC)[1])
     if important is not None:
         assert set(important["cells"]) == {len(configurations(frame))}
+
+
+def test_every_figure_is_tried() -> None:
     tried = {*CURVES, *ENDS, "heatmap", "survival", "times", "importance"}
-    assert tried == set(plots.FIGURES) - {"acceptance", "speedup"}, (
-        "every figure is tried except those that average by condition_means"
-    )
+    assert tried == set(plots.FIGURES) - {"acceptance", "speedup"}, "which average by `condition_means`"
 
 
 @settings(max_examples=40, deadline=None)
@@ -202,8 +212,8 @@ def test_a_copied_run_counts_as_one_seed() -> None:
     assert found.frame["run"].nunique() == 4
     assert found.notes == ("same configuration and seed again, counted once: r0 (copy) (as r0)",)
     table = plots.grid(pd.concat([frame, copy]), METRIC)[1]
-    assert set(table["seeds"]) == {1, 2}.intersection(table["seeds"])
-    assert table.attrs["notes"]
+    assert set(table["seeds"]) == {2}
+    assert table.attrs["notes"] == ("1 of 5 runs left out: r0 (copy) (killed at step 40)",)
 
 
 def test_runs_that_do_not_count_are_named() -> None:

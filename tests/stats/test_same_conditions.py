@@ -40,5 +40,4 @@ def test_models_that_differ_in_seed_alone_rarely_differ(tmp_path: Path) -> None:
         called["accuracy"] += int(comparison_table(accuracies, column="group", baseline=0)["p_value"].iloc[0] <= 0.1)
         called["time"] += int(compared["p_paired"].iloc[0] <= 0.1)
         called["log-rank"] += int(compared["p_log_rank"].iloc[0] <= 0.1)
-    print(called)
     assert all(stats.binomtest(count, DIVISIONS, 0.1, alternative="greater").pvalue > 0.01 for count in called.values()), called
