@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +47,29 @@ def main_sweep(runs: list[lab.Run]) -> Sweep:
     return main.plan(runs) if runs else main.largest
 
 
+@pytest.fixture(scope="module")
+def tuning(tmp_path_factory: pytest.TempPathFactory) -> list[lab.Run]:
+    return write_tuning_runs(tmp_path_factory.mktemp("rates"))
+
+
+@pytest.fixture(scope="module")
+def planned(tuning: list[lab.Run]) -> dict[str, Experiment]:
+    """Return the experiments of the main sweep by name, with the rates that the tuning runs chose."""
+    return grid_experiments(main_sweep(tuning))
+
+
+@pytest.fixture(scope="module")
+def named(planned: dict[str, Experiment], tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Return the frame of the main sweep's runs, whose curves are all equal."""
+    folder = tmp_path_factory.mktemp("runs")
+    return sized([make_run(folder / name, experiment, curve(experiment, 0.5)) for name, experiment in planned.items()])
+
+
+def raise_accuracy(named: pd.DataFrame, added: pd.Series) -> dict[int, pd.DataFrame]:
+    """Add to the accuracies of a frame, and return its rows with the rates that each n chose."""
+    return by_rates(named.assign(value=named["value"] + added.where(named["metric"] == METRIC, 0.0)), BEST)
+
+
 @pytest.mark.parametrize("scale", ["laptop", "bracketed"])
 def test_rates_are_tuned_on_validation_and_separate_seeds(scale: str) -> None:
     first, second = (stage.largest for stage in fig7.STUDY.stages(scale))
@@ -62,16 +86,14 @@ def test_the_series_share_all_but_rates_and_seeds() -> None:
     assert not {*old_tuning.seeds, *old.seeds} & {*tuning.seeds, *new.seeds}
 
 
-def test_the_main_sweep_crosses_the_best_rates(tmp_path: Path) -> None:
-    planned = grid_experiments(main_sweep(write_tuning_runs(tmp_path)))
+def test_the_main_sweep_crosses_the_best_rates(planned: dict[str, Experiment]) -> None:
     configurations = {(size_of(each), each.n_future, each.optimiser.peak_lr) for each in planned.values()}
     wanted = {(size, n, BEST[tuner][size]) for size in BEST[1] for n in (1, 2) for tuner in (1, 2)}
     assert configurations == wanted
     assert len(planned) == len(wanted) * 8
 
 
-def test_conditions_of_a_size_share_all_but_n() -> None:
-    planned = grid_experiments(main_sweep([]))
+def test_conditions_of_a_size_share_all_but_n(planned: dict[str, Experiment]) -> None:
     for name, one in planned.items():
         if one.n_future == 1:
             assert lab.override(one, {"n_future": 2}) == planned[name.replace("-n1-", "-n2-")]
@@ -81,10 +103,9 @@ def test_the_plan_of_the_main_sweep_is_an_upper_bound() -> None:
     assert len(main_sweep([]).configurations) == 4 * 2 * 2
 
 
-def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
-    tuning = write_tuning_runs(tmp_path / "rates")
+def test_the_page_follows_from_the_runs(tuning: list[lab.Run], planned: dict[str, Experiment], tmp_path: Path) -> None:
     runs = []
-    for name, experiment in grid_experiments(main_sweep(tuning)).items():
+    for name, experiment in planned.items():
         ahead = 0.2 * (experiment.n_future == 2) * (1 if size_of(experiment) == "d32" else -1)
         runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.6 + ahead + 0.001 * (experiment.seed % 3))))
     written = fig7.STUDY.report("laptop", [tuning, runs], tmp_path)
@@ -103,47 +124,40 @@ def test_the_page_follows_from_the_runs(tmp_path: Path) -> None:
     assert ends.tolist() == pytest.approx([0.801, 0.401, 0.401, 0.401], abs=1e-3)
 
 
-def test_an_expectation_comes_first_on_its_page(tmp_path: Path) -> None:
+def test_an_expectation_comes_first_on_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scale = fig7.SCALES["bracketed"]
+    assert scale.expectation
+    few = replace(scale, sizes={name: scale.sizes[name] for name in ("d32", "d48")}, seeds=(210, 211), rates=scale.rates[:2])
+    monkeypatch.setitem(fig7.SCALES, "bracketed", few)
     tuning, main = fig7.STUDY.stages("bracketed")
     first = [make_run(tmp_path / name, each, curve(each, 0.5)) for name, each in grid_experiments(tuning.largest).items()]
     second = [make_run(tmp_path / name, each, curve(each, 0.5)) for name, each in grid_experiments(main.plan(first)).items()]
     fig7.STUDY.report("bracketed", [first, second], tmp_path)
     begin = (tmp_path / "report.md").read_text().partition("## ")[2]
-    assert begin.startswith(f"Expectation, written before the runs\n\n{fig7.SCALES['bracketed'].expectation}\n\n## In one line")
+    assert begin.startswith(f"Expectation, written before the runs\n\n{scale.expectation}\n\n## In one line")
 
 
-def test_sizes_are_compared_one_by_one_and_together(tmp_path: Path) -> None:
-    tuning = write_tuning_runs(tmp_path / "rates")
-    runs = []
-    for name, experiment in grid_experiments(main_sweep(tuning)).items():
-        if experiment.optimiser.peak_lr == BEST[1][size_of(experiment)]:
-            runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
-    table = against_one({1: sized(runs)}, METRIC, "best")
+def test_sizes_are_compared_one_by_one_and_together(named: pd.DataFrame) -> None:
+    chosen_by_1 = {1: raise_accuracy(named, 0.05 * named["n_future"])[1]}
+    table = against_one(chosen_by_1, METRIC, "best")
     assert table["size"].tolist() == ["d32", "d48", "d64", "d96"]
     assert table["difference"].tolist() == pytest.approx([0.05] * 4)
     assert table["pairs"].tolist() == [8] * 4
-    together = against_one_over_sizes({1: sized(runs)}, METRIC, "best")
+    together = against_one_over_sizes(chosen_by_1, METRIC, "best")
     assert together[["difference", "pairs"]].to_numpy().tolist() == [[pytest.approx(0.05), 8]]
 
 
-def test_shared_runs_are_one_comparison_of_one_family(tmp_path: Path) -> None:
+def test_shared_runs_are_one_comparison_of_one_family(named: pd.DataFrame) -> None:
     """The sizes d48, d64 and d96 have the same runs at both rates, and so one corrected p-value each."""
-    tuning, runs = write_tuning_runs(tmp_path / "rates"), []
-    for name, experiment in grid_experiments(main_sweep(tuning)).items():
-        runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + 0.05 * experiment.n_future)))
-    of_rate = by_rates(sized(runs), BEST)
-    table = against_one(of_rate, METRIC, "best")
+    table = against_one(raise_accuracy(named, 0.05 * named["n_future"]), METRIC, "best")
     assert table["rate chosen by"].tolist() == ["n = 2", "n = 1", *["n = 1 and n = 2"] * 3]
     assert table["p_holm"].tolist() == pytest.approx([5 * 2 / 2**8] * 5)
 
 
-def test_each_n_is_compared_at_its_own_best_rate(tmp_path: Path) -> None:
+def test_each_n_is_compared_at_its_own_best_rate(named: pd.DataFrame) -> None:
     """At d32, where n = 2 chooses 4e-3 and n = 1 does not, runs at 4e-3 are better by 0.1; n makes no other difference."""
-    tuning, runs = write_tuning_runs(tmp_path / "rates"), []
-    for name, experiment in grid_experiments(main_sweep(tuning)).items():
-        better = 0.1 * (size_of(experiment) == "d32" and experiment.optimiser.peak_lr == BEST[2]["d32"])
-        runs.append(make_run(tmp_path / name, experiment, curve(experiment, 0.5 + better)))
-    by_size, over_sizes = (section.table for section in own_rate_sections(by_rates(sized(runs), BEST), BEST))
+    better = (named["size"] == "d32") & (named["optimiser.peak_lr"] == BEST[2]["d32"])
+    by_size, over_sizes = (section.table for section in own_rate_sections(raise_accuracy(named, 0.1 * better), BEST))
     assert by_size is not None
     assert by_size["difference"].tolist() == pytest.approx([0.1, 0, 0, 0])
     assert by_size[["rate, n = 1", "rate, n = 2"]].iloc[0].tolist() == ["0.016", "0.004"]
