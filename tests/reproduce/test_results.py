@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from lab.reports.markdown import READING
-from lab.reports.section import markdown_table, section_markdown
+from lab.reports.section import Section, markdown_table, section_markdown
 from lab.reproduce import STUDIES, agreement, fig7, reach, star
 from lab.reproduce import rates as rates_study
 from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.comparison.page import sections_of as comparison_sections
 from lab.reproduce.comparison.plan import CONDITION, FAMILY
-from lab.reproduce.comparison.tables import end_table, escape_table, interaction_table, times_of
+from lab.reproduce.comparison.tables import end_table, interaction_table, times_of
 from lab.reproduce.fig7.page import by_rates, own_rate_sections, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.objectives.conditions import SUM, family_of
@@ -238,17 +238,21 @@ def test_reach_states_the_numbers_of_its_frame() -> None:
     assert f"{medians[3, 4]} and {medians[3, 5]} M" in text
 
 
-def test_objectives_follow_from_their_files() -> None:
+@pytest.fixture(scope="module")
+def objectives() -> list[Section]:
+    """Return the sections that follow from the files of the objectives."""
     folder = RESULTS / "objectives"
-    frame, rates = pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv")
-    page = (folder / "report.md").read_text(encoding="utf-8")
-    sections = objective_sections(frame, rates)
-    assert len(sections) == 7
-    for section in sections:
+    return objective_sections(pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv"))
+
+
+def test_objectives_follow_from_their_files(objectives: list[Section]) -> None:
+    page = (RESULTS / "objectives" / "report.md").read_text(encoding="utf-8")
+    assert len(objectives) == 7
+    for section in objectives:
         assert f"{section_markdown(section)}\n" in page
 
 
-def test_objectives_state_the_numbers_of_their_frame() -> None:
+def test_objectives_state_the_numbers_of_their_frame(objectives: list[Section]) -> None:
     folder, family = RESULTS / "objectives", family_of("agreement")
     text = (folder / "README.md").read_text(encoding="utf-8")
     frame = pd.read_csv(folder / "frame.csv.gz")
@@ -257,13 +261,13 @@ def test_objectives_state_the_numbers_of_their_frame() -> None:
     assert {name: int(escaped) for name, escaped, _ in rows} == times["escaped"].to_dict()
     medians = {name: f"{median / 1e6:.2f}" for name, median in times["median"].items() if median > 0}
     assert {name: median for name, _, median in rows if median != "-"} == medians
-    for at_equal in ("tokens", "FLOPs"):
-        compared = escape_table(family, frame, at_equal).set_index("condition")
-        assert compared["found"].all()
-        for name, later in compared.loc[["head depth", "joint", "headless"], "later"].items():
+    tables = [section.table for section in objectives if "escape at equal" in section.title]
+    compared, at_equal_flops = (table.set_index("condition") for table in tables if table is not None)
+    for table in (compared, at_equal_flops):
+        assert table["found"].all()
+        for name, later in table.loc[["head depth", "joint", "headless"], "later"].items():
             shift = f"{round(100 * abs(later))} % {'earlier' if later < 0 else 'later'}"
             assert re.search(rf"{name}\D{{0,10}}{shift}", text, re.IGNORECASE)
-    compared = escape_table(family, frame, "tokens").set_index("condition")
     assert f"corrected p at most {compared['p_log_rank_holm'].max():.3f}" in text
     never = compared[compared["escaped"] == 0]
     assert f"{never['p_log_rank_holm'].max():.4f} for every condition that does not escape" in text
