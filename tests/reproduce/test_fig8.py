@@ -16,12 +16,13 @@ from lab.reproduce.atlas.plan import condition
 from lab.reproduce.fig8 import page, plan
 from lab.reproduce.fig8.figure import draw
 from lab.reproduce.fig8.plan import LAPTOP, RATE, SCALES
+from lab.stats.paired import ALPHA
 from lab.sweeping.spec.configurations import grid_experiments
 from tasks.polynomial.expressions import BINARY, operate
 from tests.helpers.runs import make_run
 
 ONE, TWO, FOUR = (condition(n, "parameters") for n in plan.COUNTS)
-TWO_DEEP = condition(2, "layers")
+TWO_DEEP, FOUR_DEEP = (condition(n, "layers") for n in (2, 4))
 COUNTS = {"rates-293k": 18, "heads": 40, "pause": 48, "rates-899k": 18, "sizes": 24}
 
 
@@ -228,8 +229,18 @@ def test_the_page_compares_with_one_head_in_each_domain() -> None:
 
 
 def test_eight_seeds_can_find_every_comparison() -> None:
-    for table in (6, 8, 10):  # the largest number of rows of a table
-        assert table * 2 / 2**8 <= 0.10
+    conditions = {
+        "heads": [(0, name) for name in (ONE, TWO, FOUR, TWO_DEEP, FOUR_DEEP)],
+        "pause": [(pause, name) for pause in (5, 10) for name in (ONE, TWO, FOUR)],
+        "sizes": [(0, name) for name in (ONE, TWO, FOUR)],
+    }
+    assert {name: 8 * len(each) for name, each in conditions.items()} == {name: COUNTS[name] for name in conditions}
+    sizes = {"heads": "293k", "pause": "293k", "sizes": "899k"}
+    gains = {(sizes[part], *each): (0.0, 0.0) for part, own in conditions.items() for each in own}
+    sections = page.sections_of(frame_of(gains), None)
+    least = [section.table["p_least"] for section in sections if section.table is not None and "p_least" in section.table]
+    assert len(least) == 4
+    assert pd.concat(least).max() <= ALPHA
 
 
 PANELS = ["293k, no", "293k, no", "293k, 5", "293k, 10", "899k, no"]
