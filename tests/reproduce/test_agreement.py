@@ -48,10 +48,8 @@ def main_sweep(runs: list[lab.Run]) -> Sweep:
 
 
 def test_n_1_alone_selects_the_rate_on_other_data(tmp_path: Path) -> None:
-    tuning, planned = (
-        [run.experiment for run in write_tuning_runs(tmp_path)],
-        grid_experiments(main_sweep(write_tuning_runs(tmp_path / "again"))),
-    )
+    runs = write_tuning_runs(tmp_path)
+    tuning, planned = [run.experiment for run in runs], grid_experiments(main_sweep(runs))
     assert {each.n_future for each in tuning} == {1}
     assert {each.evaluation.split for each in tuning} == {"validation"}
     assert {each.optimiser.peak_lr for each in planned.values()} == {BEST}
@@ -100,12 +98,10 @@ def test_the_other_glossary_differs_in_one_verb_and_case() -> None:
     others = agreement.other_glossary(task, tokens)
     index_B, position_B = np.nonzero(tokens != others)
     assert index_B.tolist() == list(range(64))
-    meant = tokens[index_B, position_B - 1]
-    assert (meant == tokens[:, 2 * task.pairs]).all()
-    assert (
-        task.lexicon[tokens[index_B, position_B] - task.keys] != task.lexicon[others[index_B, position_B] - task.keys]
-    ).all()
-    assert len(set(others[index_B, position_B])) > 8
+    assert (tokens[index_B, position_B - 1] == tokens[:, 2 * task.pairs]).all(), "the verb follows the key of the prompt"
+    verb_B, other_B = (each[index_B, position_B] - task.keys for each in (tokens, others))
+    assert (task.lexicon[verb_B] != task.lexicon[other_B]).all()
+    assert len(set(other_B)) > 8
 
 
 @dataclass(frozen=True)
