@@ -15,7 +15,7 @@ from lab.sweeping import watch as watching
 from tests.helpers.growing import Growing
 from tests.helpers.rejection import assert_rejected
 from tests.helpers.runs import make_run
-from tests.helpers.sweeps import grid, run_worker, set_up_sweep
+from tests.helpers.sweeps import SHORT, grid, run_worker, set_up_sweep
 
 RELOADS = 'http-equiv="refresh"'
 
@@ -98,10 +98,11 @@ def test_waiting_runs_of_a_lost_sweep_end_the_watch(events: list[Callable[[], ob
 
 
 def test_a_sweep_is_followed_while_its_runs_wait(events: list[Callable[[], object]]) -> None:
-    job = set_up_sweep(grid({"steps": 2, "schedule.warmup_steps": 0}), Path("runs"))
+    job = set_up_sweep(grid(SHORT, seeds=1), Path("runs"))
     events += [lambda: None, lambda: run_worker(job)]
     assert [line.split("  ")[:2] for line in watch_output().splitlines()] == [
-        [f"n{n}-seed{seed}", "finished"] for seed in (0, 1) for n in (1, 2)
+        ["n1-seed0", "finished"],
+        ["n2-seed0", "finished"],
     ]
 
 

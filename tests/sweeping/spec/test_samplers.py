@@ -16,16 +16,17 @@ from lab.sweeping.study import claims
 from lab.sweeping.study.claims import claim
 from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
-from tests.helpers.sweeps import run_worker, search, set_up_sweep
+from tests.helpers.sweeps import SHORT, run_worker, search, set_up_sweep
 
 pytestmark = pytest.mark.process  # seconds each
 
-SAMPLERS = [
-    "random",
+SAMPLERS: list[dict[str, Any]] = [
+    {"kind": "random"},
     {"kind": "tpe", "startup_trials": 2},
     {"kind": "gp", "startup_trials": 2},
     {"kind": "nsga2", "population": 3},
 ]
+EVERY = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler["kind"])
 
 
 class Lost(Exception):
@@ -47,21 +48,20 @@ def run_search(description: dict[str, Any], out: Path, trials: int, *, reopen: b
     return [trial.params for trial in study.trials]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler if isinstance(sampler, str) else sampler["kind"])
-def test_a_reopened_study_samples_the_same_configurations(sampler: Any, tmp_path: Path) -> None:
+@EVERY
+def test_a_reopened_study_samples_the_same_configurations(sampler: dict[str, Any], tmp_path: Path) -> None:
     description = search(sampler=sampler, budget={"trials": 20})
-    once, again = (
-        run_search(description, tmp_path / "a", 8, reopen=False),
-        run_search(description, tmp_path / "b", 8, reopen=True),
-    )
+    once, again = (run_search(description, tmp_path / str(reopen), 8, reopen=reopen) for reopen in (False, True))
     assert once == again
     assert len({parameters["optimiser.peak_lr"] for parameters in once}) >= 4
-    other = {"kind": sampler} if isinstance(sampler, str) else sampler
-    assert run_search(search(sampler=other | {"seed": 1}, budget={"trials": 20}), tmp_path / "c", 3, reopen=False) != once[:3]
+    other = search(sampler=sampler | {"seed": 1}, budget={"trials": 20})
+    assert run_search(other, tmp_path / "other", 3, reopen=False) != once[:3]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler if isinstance(sampler, str) else sampler["kind"])
-def test_a_loss_between_two_parameters_changes_no_sample(sampler: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@EVERY
+def test_a_lost_worker_between_two_parameters_changes_no_sample(
+    sampler: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     description = search(sampler=sampler, budget={"trials": 20})
     whole = run_search(description, tmp_path / "whole", 8, reopen=True)
     job = set_up_sweep(description, tmp_path / "lost")
@@ -96,7 +96,7 @@ def test_tpe_learns_and_random_search_does_not(tmp_path: Path) -> None:
 
 def test_several_metrics_make_a_front(tmp_path: Path) -> None:
     wanted = {"loss/all/1": "minimise", "parameters": "minimise"}
-    job = set_up_sweep(search(metrics=wanted, sampler=None, budget={"trials": 3}), tmp_path)
+    job = set_up_sweep(search(SHORT, metrics=wanted, sampler=None, budget={"trials": 2}), tmp_path)
     run_worker(job)
     study = open_study(job)
     assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
@@ -109,7 +109,7 @@ def test_several_metrics_make_a_front(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pruner", "kept"),
-    [({"kind": "median", "startup_trials": 2, "warmup_steps": 4}, 2), ({"kind": "hyperband", "min_steps": 3}, 1)],
+    [({"kind": "median", "startup_trials": 2, "warmup_steps": 1}, 2), ({"kind": "hyperband", "min_steps": 1}, 1)],
     ids=["median", "hyperband"],
 )
 def test_pruned_configurations_are_marked_and_left_out(
@@ -122,7 +122,7 @@ def test_pruned_configurations_are_marked_and_left_out(
         usual(self, step, values | {"loss/all/1": 1.0 + self._trial.number - step / 1000})
 
     monkeypatch.setattr(worker.Watch, "measured", measured)
-    job = set_up_sweep(search(pruner=pruner, budget={"trials": 6}), tmp_path)
+    job = set_up_sweep(search(SHORT | {"steps": 4, "evaluation.every": 1}, pruner=pruner, budget={"trials": 6}), tmp_path)
     run_worker(job)
     study = open_study(job)
     states = [trial.state for trial in study.trials]
@@ -139,19 +139,23 @@ def test_pruned_configurations_are_marked_and_left_out(
     for number in pruned:
         run = lab.Run(tmp_path / f"trial{number:04d}-seed0")
         assert run.state == "pruned"
-        assert run.metrics()[-1].step < 12
+        assert run.metrics()[-1].step < 4
     assert {run.name for run in lab.open_runs([tmp_path])} == set(found.runs.loc[found.runs["state"] == "finished", "run"])
     frame = found.frame()
     assert set(frame.loc[frame["state"] == "pruned", "trial"]) == set(pruned)
 
 
 def test_evaluation_points_continue_through_seeds(tmp_path: Path) -> None:
-    job = set_up_sweep(search(pruner="median", seeds=2, budget={"trials": 1}), tmp_path)
+    job = set_up_sweep(search(SHORT, pruner="median", seeds=2, budget={"trials": 1}), tmp_path)
     run_worker(job)
     (trial,) = open_study(job).trials
-    assert sorted(trial.intermediate_values) == [0, 3, 6, 9, 12, 15, 18, 21, 24]
-    first = lab.Run(tmp_path / "trial0000-seed0").metrics()
-    assert trial.intermediate_values[9] == next(row.value for row in first if row.metric == "loss/all/1" and row.step == 9)
+    assert sorted(trial.intermediate_values) == [0, 2, 4]
+    first, second = (
+        {row.step: row.value for row in lab.Run(tmp_path / f"trial0000-seed{seed}").metrics() if row.metric == "loss/all/1"}
+        for seed in (0, 1)
+    )
+    assert trial.intermediate_values[2] == first[2]
+    assert trial.intermediate_values[4] == second[2]
 
 
 def test_samples_are_within_their_ranges(tmp_path: Path) -> None:
@@ -163,6 +167,6 @@ def test_samples_are_within_their_ranges(tmp_path: Path) -> None:
         (experiment,) = trial_experiments(job.sweep, claimed.trial.params)
         assert 1e-4 <= experiment.optimiser.peak_lr <= 1e-1
         assert experiment.model.width in (8, 16)
-        study.tell(claimed.trial, state=optuna.trial.TrialState.FAIL)
+        study.tell(claimed.trial, state=TrialState.FAIL)
         claimed.lease.release()
     assert claim(job, study) is None

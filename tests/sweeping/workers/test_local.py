@@ -30,7 +30,7 @@ pytestmark = pytest.mark.process
 
 
 def test_a_lost_worker_is_replaced_and_changes_no_number(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    description = grid({"steps": 40, "evaluation.every": 20}, seeds=3)
+    description = grid({"steps": 40, "evaluation.every": 20, "evaluation.measures.induction": 0})
     job = set_up_sweep(description, tmp_path / "out")
     kinds, hit = [signal.SIGKILL, signal.SIGTERM], list[int]()
 
@@ -41,13 +41,13 @@ def test_a_lost_worker_is_replaced_and_changes_no_number(tmp_path: Path, capfd: 
                 hit.append(next(child.pid for child in mp.active_children() if child.pid not in hit))
                 os.kill(hit[-1], kinds.pop())
 
-    with Killing(Console(), 6) as progress:
+    with Killing(Console(), 4) as progress:
         run_local(job, 2, (), progress)
     found = collect(job)
     out = capfd.readouterr().out
     assert "was lost (SIGKILL); another one takes its place" in out
     assert "was stopped (SIGTERM); another one takes its place" in out
-    assert found.sentence() == "6 runs of 2 configurations: 6 finished"
+    assert found.sentence() == "4 runs of 2 configurations: 4 finished"
     train_sweep(description, tmp_path / "whole")
     assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
 
@@ -81,7 +81,7 @@ def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
     )
     out = tmp_path / "out"
     tables = [out / f"n{n}-seed0/metrics.csv" for n in (1, 2)]
-    while not all("\n20," in path.read_text() for path in tables if path.is_file()) or not all(map(Path.is_file, tables)):
+    while not all(path.is_file() and "\n20," in path.read_text() for path in tables):
         assert process.poll() is None
         os.sched_yield()
     os.killpg(process.pid, signal.SIGTERM)
@@ -92,7 +92,7 @@ def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
 
 
 def test_a_run_locked_by_another_program_ends_the_sweep(tmp_path: Path) -> None:
-    job = set_up_sweep(grid(seeds=1), tmp_path)
+    job = set_up_sweep(grid(SHORT, seeds=1), tmp_path)
     run_worker(job)
     run = tmp_path / "n1-seed0"
     shutil.copytree(run, tmp_path / "copy")
@@ -112,7 +112,7 @@ def test_a_run_locked_by_another_program_ends_the_sweep(tmp_path: Path) -> None:
 
 def test_a_crashing_worker_fails_its_run_alone(tmp_path: Path) -> None:
     tasks = {"fine": {"task.crashes": False}, "crash": {"task.crashes": True}}
-    found = lab.sweep(grid() | {"base": CRASHING, "grid": {"arm": tasks}, "seeds": 1}, tmp_path, workers=1)
+    found = lab.sweep(grid() | {"base": CRASHING | SHORT, "grid": {"arm": tasks}, "seeds": 1}, tmp_path, workers=1)
     assert found.runs.set_index("run")["state"].to_dict() == {"fine-seed0": "finished", "crash-seed0": "failed"}
     assert found.missing() == ["crash-seed0: failed: its worker crashed (SIGSEGV)"]
 
@@ -157,7 +157,7 @@ def test_the_number_of_workers_fits_the_machine(monkeypatch: pytest.MonkeyPatch)
 
 def test_each_worker_has_its_own_threads_and_device(tmp_path: Path) -> None:
     """A task logs the threads and the device that the process of its worker sees."""
-    base = CRASHING | {"task.log": str(tmp_path / "seen")}
+    base = CRASHING | SHORT | {"task.log": str(tmp_path / "seen")}
     job = set_up_sweep(grid() | {"base": base}, tmp_path / "out")
     run_local(job, 2, (3, 5), SweepProgress(Console(quiet=True), None))
     seen = {tuple(line.split()) for line in (tmp_path / "seen").read_text().splitlines()}
