@@ -9,11 +9,13 @@ import itertools
 import math
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
+from numpy.typing import NDArray
 
 from lab.stats.bootstrap import LEVEL, Floats
 from lab.stats.paired import ALPHA, EXACT_UP_TO, corrected, least_p_of_pairs, least_p_of_runs
@@ -78,14 +80,28 @@ def log_rank(
     moments, events = np.unique(times[observed], return_counts=True)
     at_risk = (times[:, None] >= moments).sum(0)
     scores = observed - ((times[:, None] >= moments) * (events / at_risk)).sum(1)
+    if math.comb(len(times), len(times_a)) <= EXACT_UP_TO:
+        sums = _rounded(scores[_choices(len(times), len(times_a))].sum(1))
+        return float(min(1.0, 2 * min((sums <= sums[0]).mean(), (sums >= sums[0]).mean())))
     conditions = scores[: len(times_a)], scores[len(times_a) :]
 
     def difference(a: Floats, b: Floats, axis: int) -> Any:
-        return np.round(a.mean(axis) - b.mean(axis), 12)  # so that ties are equal: scores are of the order of 1
+        return _rounded(a.mean(axis) - b.mean(axis))
 
     return float(
         scipy.stats.permutation_test(conditions, difference, n_resamples=EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue
     )
+
+
+def _rounded(statistics: Floats) -> Floats:
+    """Round statistics such that ties are equal: scores are of the order of 1."""
+    return np.round(statistics, 12)
+
+
+@lru_cache(maxsize=8)  # scipy's exact test enumerates them anew for every comparison, which takes 50 times as long
+def _choices(runs: int, chosen: int) -> NDArray[np.int64]:
+    """Return all choices of some runs, (choices, chosen); the first are the first runs."""
+    return np.array(list(itertools.combinations(range(runs), chosen)))
 
 
 def median_time(tokens: Sequence[float], observed: Sequence[bool]) -> float:
