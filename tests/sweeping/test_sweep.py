@@ -1,5 +1,6 @@
 """A sweep from its description to its results, with a worker in this process."""
 
+import gc
 import shutil
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,20 @@ def test_a_search_scores_the_mean_over_seeds(tmp_path: Path) -> None:
         assert trial.value == pytest.approx(sum(ends) / 2)
     assert study.direction.name == "MINIMIZE"
     assert collect(job).configurations()["seeds"].tolist() == ["2 of 2"] * 2
+
+
+def test_collections_skip_what_was_there_before_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[int] = []
+
+    def train(*_: Any, **__: Any) -> None:
+        frozen.append(gc.get_freeze_count())
+        raise RuntimeError
+
+    monkeypatch.setattr(worker, "train", train)
+    run_worker(set_up_sweep(grid(seeds=1), tmp_path))
+    assert len(frozen) == 2
+    assert min(frozen) > 1000
+    assert gc.get_freeze_count() == 0
 
 
 def test_training_time_can_be_the_budget(tmp_path: Path) -> None:
