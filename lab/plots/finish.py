@@ -128,9 +128,15 @@ def _fit_labels(figure: Figure) -> None:
 
 
 def _lay_out(figure: Figure) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a layout that leaves no room: `check_room` raises
-        figure.draw_without_rendering()
+    """Place the panels, and draw nothing: drawing would take half as long again."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a layout that leaves no room: `check_room` raises
+            engine.execute(figure)
+    for axes in figure.axes:
+        if axes.get_axes_locator() is None:
+            axes.apply_aspect()
 
 
 def check_room(figure: Figure) -> None:
@@ -139,7 +145,9 @@ def check_room(figure: Figure) -> None:
     Raises:
         LabError: Stating the sides of the figure.
     """
-    _lay_out(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a layout that leaves no room
+        figure.draw_without_rendering()
     wide, tall = figure.get_size_inches()
     whole = figure.get_tightbbox()
     panels = [axes.get_position() for axes in figure.axes if axes.axison and axes.get_label() != "<colorbar>"]
