@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,7 +84,7 @@ def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
     tables = [out / f"n{n}-seed0/metrics.csv" for n in (1, 2)]
     while not all(path.is_file() and "\n20," in path.read_text() for path in tables):
         assert process.poll() is None
-        os.sched_yield()
+        time.sleep(0.05)
     os.killpg(process.pid, signal.SIGTERM)
     _, stderr = process.communicate()
     assert (process.returncode, stderr) == (143, "lab: stopped; run the same command again to continue\n")
