@@ -62,7 +62,7 @@ def test_the_help_of_train_has_every_setting_under_a_heading(capsys: pytest.Capt
 def test_the_help_of_a_tasks_command_has_the_tasks_settings(capsys: pytest.CaptureFixture[str]) -> None:
     words = " ".join(help_of("tasks show star", capsys).split())
     assert "task star: " in words
-    assert "--degree VALUE Arms (at least 2; default 2)" in words
+    assert "--degree VALUE Number of arms (at least 2; default 2)" in words
 
 
 @pytest.mark.parametrize("earlier", RENAMED)
