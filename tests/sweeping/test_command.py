@@ -43,6 +43,13 @@ def test_a_plan_of_runs_that_may_end_early_is_an_upper_bound(tmp_path: Path) -> 
     assert re.search(r"\nat most about \S+ \w+ with 1 worker .*\nat most \S+ training FLOPs", early.text(1))
 
 
+def test_a_plan_compiles_nothing_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.compile", None)  # a call is an error
+    plain, compiled = (prepare(grid(base={"compile": each}), tmp_path).plan() for each in ("none", "default"))
+    assert "estimated from 8 steps)" in plain.text(1)
+    assert "estimated from 8 steps that are not compiled)" in compiled.text(1)
+
+
 def test_the_time_of_runs_that_end_at_once_is_planned(tmp_path: Path) -> None:
     """The initial loss is below the threshold already, as in fine-tuning of a run that has reached it."""
     stop = {"metric": "loss/all/1", "threshold": 1000.0, "hold": 1}

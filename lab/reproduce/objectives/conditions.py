@@ -23,7 +23,7 @@ class Condition:
     Attributes:
         settings: What distinguishes it; `{window}` stands for the task's.
         facts: Answers to `QUESTIONS`.
-        only: Whether it needs a task with an answer.
+        needs_answer: Whether it needs a task with an answer.
     """
 
     settings: Mapping[str, Any]

@@ -46,6 +46,7 @@ class Plan:
         flops: Training FLOPs of all runs: exact for a grid, for a search as if its configurations were spread evenly.
         impossible: Why configurations cannot be trained, of those that were tried.
         stops: Whether runs may end before their last step (`evaluation.stop`): time and FLOPs are then upper bounds.
+        compiles: Whether runs compile their steps; the measured steps are not compiled, so that a plan takes seconds.
     """
 
     runs: int | None
@@ -55,6 +56,7 @@ class Plan:
     flops: float | None
     impossible: list[str]
     stops: bool = False
+    compiles: bool = False
 
     def text(self, workers: int) -> str:
         """Return a few lines for people."""
@@ -80,9 +82,10 @@ class Plan:
     def _time(self, workers: int, runs: int) -> str:
         if self.seconds is not None:
             wall = duration(self.seconds / min(workers, runs))
+            measured = f"{_STEPS} steps" + (" that are not compiled" if self.compiles else "")
             return (
                 f"{self.at_most}about {wall} with {workers} worker{'s' if workers > 1 else ''}"
-                f" ({duration(self.seconds)} of training, estimated from {_STEPS} steps)"
+                f" ({duration(self.seconds)} of training, estimated from {measured})"
             )
         hours = (self.flops or 0) / (_GPU_FLOPS * _UTILISATION) / 3600
         return (
@@ -114,6 +117,7 @@ def plan(checked: Checked, *, on_gpu: bool) -> Plan:
         flops=None if trained is None else trained * flops,
         impossible=[why for _, why in checked.impossible],
         stops=any(each.evaluation.stop.metric is not None for each in experiments),
+        compiles=any(each.compile != "none" for each in experiments),
     )
 
 
@@ -136,11 +140,12 @@ def _seconds(experiments: list[Experiment]) -> list[float]:
 
 
 def measure_pace(experiment: Experiment) -> Pace:
-    """Measure an experiment's pace by training it for a few steps in a temporary folder."""
+    """Measure an experiment's pace by training it for a few steps in a temporary folder, without compiling them."""
     from lab.training import train
 
     short: dict[str, Any] = {
         "steps": _STEPS,
+        "compile": "none",
         "schedule.warmup_steps": 0,
         "checkpoint.seconds": 1e9,
         "checkpoint.keep": "none",
