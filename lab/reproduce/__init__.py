@@ -128,6 +128,12 @@ def read_parts(parts: Sequence[Path], column: str, names: Collection[str], file:
     return pd.concat(tables).sort_values(column, key=lambda values: values.map(order), kind="stable", ignore_index=True)
 
 
+def write_table(table: pd.DataFrame, path: Path) -> Path:
+    """Write a table as CSV in one step, and return its path."""
+    write_atomic(path, table.to_csv(index=False))
+    return path
+
+
 def write_frame(frame: pd.DataFrame, out: Path) -> Path:
     """Write a frame as compressed CSV; the same frame gives the same bytes."""
     write_atomic(out / FRAME, gzip.compress(frame.to_csv(index=False).encode(), mtime=0))

@@ -23,7 +23,7 @@ from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import write_page
 from lab.reports.section import Section
-from lab.reproduce import PAGE, Stage, Study, fixed_stage, write_frame
+from lab.reproduce import PAGE, Stage, Study, fixed_stage, write_frame, write_table
 from lab.runs import Run, frame
 from lab.stats.bootstrap import share_with_interval
 from lab.stats.emergence import emergence_table
@@ -41,6 +41,11 @@ The expectation comes from one or two runs of 13 combinations with another loop,
 METRIC = "accuracy/case_first/1"
 ESCAPED, SOLVED = 0.6, 0.9
 RATE, DISTANCE, HEADS, WEIGHTS = "optimiser.peak_lr", "task.distance", "n_future", "objective.weights"
+COLUMNS = [
+    *("run", "task", "stage", "seed", "state", "reached", DISTANCE, HEADS, "trained"),
+    *("step", "tokens", "metric", "value"),
+]
+"""Columns of the frame."""
 RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 TUNING_SEEDS, SEEDS = (900, 901), range(540, 548)
 TUNED: Mapping[str, Mapping[str, Any]] = {
@@ -118,35 +123,15 @@ def best_rate(times: pd.DataFrame) -> float:
 def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Path]:
     """Write the figure, the frames and the page from the finished runs of the three stages, and return their paths."""
     tuned, grid, alone = (frame(runs) for runs in finished)
-    files = [out / "rates.csv"]
-    rate_times(tuned).to_csv(files[0], index=False)
+    files = [write_table(rate_times(tuned), out / "rates.csv")]
     rates = pd.read_csv(files[0])
-    kept = [
-        each[each["metric"] == METRIC].assign(stage=stage) for stage, each in (("grid", grid), ("alone", alone))
-    ]  # fmt: skip
-    named = pd.concat([kept[0], kept[1].assign(trained=_trained(kept[1]))], ignore_index=True)
-    columns = [
-        "run",
-        "task",
-        "stage",
-        "seed",
-        "state",
-        "reached",
-        DISTANCE,
-        HEADS,
-        "trained",
-        "step",
-        "tokens",
-        "metric",
-        "value",
-    ]
-    named = named.reindex(columns=columns)
+    parts = [grid.assign(stage="grid"), alone.assign(stage="alone", trained=_trained(alone))]
+    named = pd.concat([part[part["metric"] == METRIC] for part in parts], ignore_index=True).reindex(columns=COLUMNS)
     figure, numbers = draw(named)
     files += save(figure, numbers, out / "times.png")
     sections = sections_of(named, rates)
-    page = write_page(
-        out / PAGE, f"Reach at {scale} scale: how many heads for which distance?", sections, [*chain(*finished[1:])]
-    )
+    title = f"Reach at {scale} scale: how many heads for which distance?"
+    page = write_page(out / PAGE, title, sections, [*chain(*finished[1:])])
     return [*files, write_frame(named, out), page]
 
 

@@ -13,7 +13,7 @@ from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import write_page
 from lab.reports.section import Section
-from lab.reproduce import write_frame
+from lab.reproduce import write_frame, write_table
 from lab.reproduce.fig7.plan import ARMS, METRIC, RATE, SCALES, best_rates, sized, tuning_table
 from lab.runs import Run
 from lab.runs.names import reference_lines
@@ -55,8 +55,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
         of_rate, [f"rate tuned with n = {n}" if tuned else f"rate {SCALES[scale].rates[0]:g}" for n in of_rate]
     )
     if chances is not None:
-        chances.to_csv(out / "rates.csv", index=False)
-        files.append(out / "rates.csv")
+        files.append(write_table(chances, out / "rates.csv"))
         sections += [*own_rate_sections(of_rate, rates), *tuning_sections(chances, rates)]
     if SCALES[scale].expectation:
         sections.insert(0, Section("Expectation, written before the runs", SCALES[scale].expectation))

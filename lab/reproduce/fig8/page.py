@@ -13,7 +13,7 @@ from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import write_page
 from lab.reports.section import Section
-from lab.reproduce import PAGE, write_frame
+from lab.reproduce import PAGE, write_frame, write_table
 from lab.reproduce.atlas.plan import CONDITION, ONE
 from lab.reproduce.fig8.figure import draw
 from lab.reproduce.fig8.plan import EXPECTATION, RATE, SCALES, best_rates, named_frame, stage_names, tuning_values
@@ -48,9 +48,8 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     frame = pd.concat([named_frame(chosen, part, runs[part]) for part in chosen.parts], ignore_index=True)
     files, rates = [write_frame(frame, out)], None
     if tuned:
-        files.append(out / "rates.csv")
         values = [tuning_values(own).assign(size=size) for size, own in tuned.items()]
-        pd.concat(values, ignore_index=True).to_csv(files[-1], index=False)
+        files.append(write_table(pd.concat(values, ignore_index=True), out / "rates.csv"))
         rates = pd.read_csv(files[-1])
     with plots.style():
         files += save(*draw(ends_of(frame)), out / "accuracy.png")

@@ -12,7 +12,7 @@ from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import write_joined_page, write_page
 from lab.reports.section import Section
-from lab.reproduce import FRAME, PAGE, read_parts, write_frame
+from lab.reproduce import FRAME, PAGE, read_parts, write_frame, write_table
 from lab.reproduce.comparison.plan import CONDITION, condition_of
 from lab.reproduce.comparison.tables import end_table, escape_table, run_table, times_of
 from lab.reproduce.objectives.conditions import BENCHES, CONDITIONS, SCALES, SUM, family_of
@@ -20,7 +20,6 @@ from lab.reproduce.objectives.figure import draw
 from lab.reproduce.objectives.plan import RATE, best_rates, named_frame, rate_values
 from lab.runs import Run
 from lab.runs import frame as frame_of
-from lab.runs.files import write_atomic
 from lab.stats.bootstrap import share_with_interval
 from lab.stats.emergence import emergence_table
 from lab.stats.times import each_time
@@ -57,11 +56,10 @@ def _title(frame: pd.DataFrame) -> str:
 
 def _write_tables(frame: pd.DataFrame, rates: pd.DataFrame, losses: pd.DataFrame, out: Path) -> list[Path]:
     """Write the figure and all tables that the page follows from."""
-    write_atomic(out / RATES, rates.to_csv(index=False))
-    write_atomic(out / LOSSES, losses.to_csv(index=False))
+    files = [write_table(rates, out / RATES), write_table(losses, out / LOSSES)]
     with plots.style():
-        files = save(*draw(frame), out / "objectives.png")
-    return [out / RATES, out / LOSSES, *files, write_frame(frame, out)]
+        files += save(*draw(frame), out / "objectives.png")
+    return [*files, write_frame(frame, out)]
 
 
 def further_losses(task: str, runs: Sequence[Run]) -> pd.DataFrame:

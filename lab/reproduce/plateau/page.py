@@ -12,7 +12,7 @@ from lab import plots
 from lab.plots.save import save
 from lab.reports.markdown import write_page
 from lab.reports.section import Section
-from lab.reproduce import PAGE, write_frame
+from lab.reproduce import PAGE, write_frame, write_table
 from lab.reproduce.plateau.configuration import Plateau
 from lab.reproduce.plateau.plan import condition_of, rate_table, rate_values
 from lab.runs import Run, frame
@@ -48,11 +48,11 @@ def report(plateau: Plateau, scale: str, finished: Sequence[Sequence[Run]], out:
     of_condition = {name: [run for run in runs if condition_of(plateau, run.name) == name] for name in plateau.conditions}
     for each in plateau.measurements:
         measured = each.measure(of_condition)
-        files.append(_write_csv(measured, out / each.file))
+        files.append(write_table(measured, out / each.file))
         tables[each.heading] = each.summarise(measured)
     for tuned in tuning:
         values = rate_values(plateau, tuned)
-        files.append(_write_csv(values, out / "rates.csv"))
+        files.append(write_table(values, out / "rates.csv"))
         tables[rate_heading(plateau)] = rate_table(values)
     sections = [Section(heading, table=table) for heading, table in tables.items()]
     page = write_page(out / PAGE, plateau.title.format(scale=scale), sections, [*chain(*finished)])
@@ -108,11 +108,6 @@ def rate_heading(plateau: Plateau) -> str:
     """Return the heading of the table of rates."""
     seeds = " and ".join(map(str, plateau.tuning_seeds))
     return f"The rate, which n = 1 chose alone on seeds {seeds} ({plateau.label} at the end)"
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> Path:
-    table.to_csv(path, index=False)
-    return path
 
 
 def _summarise_runs(times: pd.DataFrame, ends: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
