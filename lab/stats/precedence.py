@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import scipy
 
-from lab.stats.paired import corrected, least_p_of_pairs
+from lab.stats.paired import corrected
 
 
 def order_table(times: pd.DataFrame, events: Sequence[str], by: Sequence[str] = ("n_future",)) -> pd.DataFrame:
@@ -55,12 +55,16 @@ def precedence_table(times: pd.DataFrame, events: Sequence[str], by: Sequence[st
             before = int((both & (part[first] < part[second])).sum() + (seen_a & ~seen_b).sum())
             after = int((both & (part[first] > part[second])).sum() + (seen_b & ~seen_a).sum())
             together, neither = int((both & (part[first] == part[second])).sum()), int((~seen_a & ~seen_b).sum())
-            untied = before + after
-            p_value = float(scipy.stats.binomtest(before, untied).pvalue) if untied else 1.0
-            rows.append([*condition, first, second, before, together, after, neither, int((seen_a ^ seen_b).sum()), p_value])
+            counted = [before, together, after, neither, int((seen_a ^ seen_b).sum())]
+            rows.append([*condition, first, second, *counted, _sign_test(before, before + after)])
     counts = ["before", "together", "after", "neither", "censored"]
     table = pd.DataFrame(rows, columns=[*by, "first", "second", *counts, "p_value"])
-    return corrected(table, "p_value", [least_p_of_pairs(untied) for untied in table["before"] + table["after"]])
+    return corrected(table, "p_value", [_sign_test(0, untied) for untied in table["before"] + table["after"]])
+
+
+def _sign_test(before: int, untied: int) -> float:
+    """Compute the two-sided p-value of the exact sign test; 1 where all runs are tied."""
+    return float(scipy.stats.binomtest(before, untied).pvalue) if untied else 1.0
 
 
 def _order(row: pd.Series, events: Sequence[str]) -> str:

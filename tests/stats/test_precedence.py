@@ -49,3 +49,8 @@ def test_the_p_value_is_that_of_a_sign_test() -> None:
     assert of_a_and_b["p_value"] == pytest.approx(2 * (1 + 8) / 2**8)
     assert table["p_holm"].min() == pytest.approx(3 * 2 / 2**8)
     assert precedence_table(TIMES, ["b", "c"]).iloc[1]["p_value"] == 1.0, "no event occurred"
+
+
+def test_no_p_value_is_below_the_least_of_many_runs() -> None:
+    (pair,) = precedence_table(times(*[(1, 10.0, 20.0, 30.0)] * 16), ["a", "b"]).to_dict("records")
+    assert pair["p_value"] == pair["p_least"] == pytest.approx(2 / 2**16), "the sign test samples no permutations"
