@@ -62,7 +62,8 @@ def survival(
             aside = times["emerged"].max() * (1.03 + 0.03 * place) if crowded else None
             _draw_interval(panel, curve, look, aside)
             ends = part.loc[~_observed(part), "emerged"]
-            panel.plot(ends, [curve["share"].iloc[-1]] * len(ends), linestyle="none", marker="|", color=look.colour)
+            share = curve.set_index("tokens")["share"][ends]
+            panel.plot(ends, share, linestyle="none", marker="|", color=look.colour)
         _finish(panel, threshold)
 
     lines = [metric_label(metric, frame, width=200), *_note(times, crowded=crowded)]

@@ -29,7 +29,7 @@ def survival_curve(times: Sequence[float], observed: Sequence[bool], level: floa
         times: Tokens seen when each run emerged, or when it ended without.
         observed: Whether it emerged; if not, the time is right-censored.
         level: Of the pointwise interval, log-log transformed, which keeps it within 0 and 1. At shares of 0 and 1, where that
-            has none, the exact binomial interval (Clopper and Pearson) of all runs.
+            has none, the exact binomial interval (Clopper and Pearson) of the runs that were not censored before.
 
     Returns:
         `tokens` (growing, from 0), `share` and its interval `low`, `high`; `runs`, how many were under observation just
@@ -46,7 +46,8 @@ def survival_curve(times: Sequence[float], observed: Sequence[bool], level: floa
         warnings.simplefilter("ignore", RuntimeWarning)  # at shares of 0 and 1
         interval: Any = estimate.confidence_interval(level, method="log-log")
     low, high = interval.low.probabilities, interval.high.probabilities
-    exact = ((1 - level) / 2) ** (1 / len(times))
+    ends = np.sort(np.asarray(times, dtype=float)[~np.asarray(observed, dtype=bool)])
+    exact = ((1 - level) / 2) ** (1 / (len(times) - np.searchsorted(ends, tokens)))
     curve = pd.DataFrame(
         {
             "tokens": tokens,

@@ -76,6 +76,15 @@ def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
     assert "log-rank p = " in figure.get_suptitle()
 
 
+def test_a_run_that_goes_on_is_marked_on_its_curve() -> None:
+    tidy = frame()
+    tidy = tidy[(tidy["model.width"] == 64) & (tidy["objective.name"] == "sum") & (tidy["n_future"] == 2)]
+    tidy = tidy[~tidy["run"].str.endswith("s0") | (tidy["step"] <= 20)]
+    figure, _ = plots.survival(tidy, METRIC, threshold=0.6)
+    (marks,) = [line for line in figure.axes[0].get_lines() if line.get_marker() == "|"]
+    assert marks.get_xydata().tolist() == [[544 * 20, 1.0]], "where all were still on the plateau"
+
+
 def test_the_pareto_figure_marks_the_front() -> None:
     figure, table = plots.pareto(frame(), METRIC)
     assert len(table) == 6

@@ -54,6 +54,14 @@ def test_all_or_none_emerged_gives_the_binomial_interval() -> None:
     assert (every["low"], every["high"]) == pytest.approx((0.0, exact[1].high))
 
 
+def test_runs_censored_before_do_not_narrow_the_interval() -> None:
+    """Nine runs are watched for one token alone: what follows is known of the other two."""
+    curve = survival_curve([1.0] * 9 + [5.0, 7.0], [False] * 9 + [False, True])
+    low_of_2, high_of_1 = (stats.binomtest(k, n).proportion_ci(0.9, method="exact") for k, n in ((2, 2), (0, 1)))
+    assert curve.loc[curve["tokens"] == 5, "low"].item() == pytest.approx(low_of_2.low)
+    assert curve.loc[curve["tokens"] == 7, "high"].item() == pytest.approx(high_of_1.high)
+
+
 def test_a_survival_curve_of_nothing_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least one run"):
         survival_curve([], [])
