@@ -30,7 +30,7 @@ def rank_drafts(network: Network, completion: Completion) -> list[tuple[int, ...
         hidden_NBTD = network(tokens_BT, range(2, network.n_future + 1))
         ranks = []
         for head, hidden_BTD in enumerate(hidden_NBTD, start=2):
-            logits_BTV = network.unembed(hidden_BTD[:, : tokens_BT.shape[1] - head], head)
+            logits_BTV = network.unembed(hidden_BTD[:, : max(0, tokens_BT.shape[1] - head)], head)
             target_BT1 = logits_BTV.gather(-1, tokens_BT[:, head:, None])
             ranks.append((logits_BTV > target_BT1).sum(-1).tolist())
         for row in range(len(tokens_BT)):

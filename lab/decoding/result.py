@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -56,13 +57,21 @@ class Completion:
 
     @property
     def tokens_per_forward(self) -> float:
-        """New tokens for each forward pass of a sequence; prediction and verification are one pass (paper, section 3.2)."""
-        return self.new_tokens / sum(self.forwards)
+        """New tokens for each forward pass of a sequence; prediction and verification are one pass (paper, section 3.2).
+
+        NaN without a forward pass.
+        """
+        return self.new_tokens / sum(self.forwards) if any(self.forwards) else math.nan
 
     @property
     def mean_acceptance_length(self) -> float:
-        """Tokens for each pass that checked a draft: accepted ones and the one that head 1 adds. NaN without drafts."""
-        return 1 + float(self.drafts.accepted.double().mean())
+        """Tokens for each pass that checked a draft: accepted ones and the one that head 1 adds, if there is room for it.
+
+        NaN without drafts.
+        """
+        sequence, position, _, accepted = self.drafts
+        room = torch.tensor(self.lengths, device=sequence.device)[sequence] - position
+        return float((accepted + 1).minimum(room).double().mean())
 
     def acceptance(self, ahead: int) -> float:
         """Return how often the draft of `ahead` tokens, counted from 1 (prediction head `ahead` + 1), was accepted."""

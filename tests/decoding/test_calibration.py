@@ -25,6 +25,12 @@ def test_ranks_agree_with_separate_passes(at_once: int, monkeypatch: pytest.Monk
     assert rank_drafts(network, done) == expected
 
 
+def test_sequences_shorter_than_the_heads_look_have_ranks() -> None:
+    network = tiny_network("parallel", 7, model__matched="none")
+    done = complete(network, random_tokens(2, 2), 3)
+    assert [len(ranks) for ranks in rank_drafts(network, done)] == [2, 1] * 2
+
+
 def test_a_derived_tree_accepts_more_than_a_chain() -> None:
     network, prompts = tiny_network("parallel", 3).double(), random_tokens(8, 4)
     tree = derive_tree(rank_drafts(network, complete(network, prompts, 30)), 8)

@@ -1,5 +1,7 @@
 """Completion by head 1 alone, of networks whose logits are written by hand and of random ones."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -33,6 +35,7 @@ def test_zero_new_tokens_give_the_prompt() -> None:
     done = complete(RING, [[2, 0], [1]], 0)
     assert [tokens.tolist() for tokens in done.sequences] == [[2, 0], [1]]
     assert done.forwards == (0, 0)
+    assert math.isnan(done.tokens_per_forward)
 
 
 def test_greedy_takes_the_smallest_id_among_equals() -> None:

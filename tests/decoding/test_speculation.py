@@ -194,6 +194,13 @@ def test_every_draft_of_good_heads_is_accepted() -> None:
     assert found.acceptance(1) == found.acceptance(2) == found.acceptance_given_reached(2) == 1
 
 
+@pytest.mark.parametrize("new_tokens", [2, 9, 11])
+def test_a_pass_at_the_end_gives_the_tokens_that_were_left(new_tokens: int) -> None:
+    found = speculate(GOOD, [[0], [1, 2]], new_tokens, Tree.chain(3))
+    passes = sum(found.forwards) - 2
+    assert found.mean_acceptance_length == pytest.approx((found.new_tokens - 2) / passes), "head 1 adds none beyond the end"
+
+
 def test_no_draft_of_bad_heads_is_accepted() -> None:
     found = speculate(BAD, [[0], [1, 2]], 10, Tree.chain(3))
     assert_equal(found, complete(BAD, [[0], [1, 2]], 10))
