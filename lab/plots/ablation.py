@@ -18,7 +18,7 @@ from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import LOOKS
 from lab.plots.tables import attach_notes, describe_seeds
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 
 _UNITS = {"loss added": "loss added, nats", "accuracy lost": "accuracy lost"}
 _BARS = ("attention", "mlp", "layer", "prediction head")
@@ -43,8 +43,8 @@ def draw_ablation(
     """
     if quantity not in _UNITS:
         raise LabError(f"quantity must be one of {', '.join(_UNITS)}, not {quantity!r}")
-    last = at_last_step(frame)
-    table, found = condition_means(last[last["quantity"] == quantity], ["component", "site", "attention_head", "quantity"], by)
+    rows = frame[frame["quantity"] == quantity]
+    table, found = last_means(rows, ["component", "site", "attention_head", "quantity"], by)
     reject_more(found, LINES_AT_MOST, f"{LINES_AT_MOST} rows of panels")
     drawn = table[~table["site"].isin(_COMPARED)]
     names = list(found.table["condition"])

@@ -16,7 +16,7 @@ from lab.plots.panels import reject_more
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_means
 from lab.runs.names import role_label
-from lab.stats.inspected import condition_means
+from lab.stats.inspected import condition_means, last_means, mean_at_steps
 
 COORDINATES = ("heads", "nodes", "batch", "metric")
 """Columns that identify a value in a frame of decoding."""
@@ -48,11 +48,12 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
     drafts = [name for name, metric in parsed.items() if metric.name in (_GIVEN, _EVER)]
     if not drafts:
         raise LabError("the frame has no metric 'acceptance/2': decode with 2 prediction heads or more")
-    table, found = condition_means(frame[frame["metric"].isin([*drafts, "tokens_per_forward"])], COORDINATES, by)
+    rows = frame[frame["metric"].isin([*drafts, "tokens_per_forward"])]
+    means, (ends, found) = condition_means(rows, COORDINATES, by), last_means(rows, COORDINATES, by)
     reject_more(found, _MOST, f"{_MOST} conditions")
     names = list(found.table["condition"])
-    last = _rates(table[(table["step"] == table["step"].max()) & table["metric"].isin(drafts)])
-    roles, trained = list(last["role"].unique()), table["step"].nunique() > 1
+    last = _rates(ends[ends["metric"].isin(drafts)])
+    roles, trained = list(last["role"].unique()), means.table["step"].nunique() > 1
     series = [(name, symbol) for name in names for symbol in sorted({*last["symbol"]})]
     lines = {key: (_label(key, names), look) for key, look in zip(series, looks(series).values(), strict=True)}
     count = len(roles) + trained
@@ -68,14 +69,15 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
         panel.tick_params(labelleft=place % columns == 0)
         panel.set_xlabel("prediction head that drafts" if place + columns >= count else "")
     if trained:
+        table = means.table.assign(x=mean_at_steps(means, "tokens"))
         all_heads = table.groupby("condition", observed=True)["heads"].transform("max")
-        own = table[(table["metric"] == "tokens_per_forward") & (table["heads"] == all_heads)]
-        _draw_steps(grid.flat[count - 1], own, frame, lines)
+        own = table[(table["metric"] == "tokens_per_forward") & (table["heads"] == all_heads) & (table["x"] > 0)]
+        _draw_steps(grid.flat[count - 1], own, lines)
     for panel in grid.flat[count:]:
         panel.remove()
     shared_legend(figure, line_handles(figure.axes))
     figure_note(figure, [f"{describe_means(last).replace('interval', 'band')}; greedy, all heads used", *found.notes])
-    return figure, attach_notes(table, found)
+    return figure, attach_notes(means.table, found)
 
 
 def _rates(table: pd.DataFrame) -> pd.DataFrame:
@@ -121,15 +123,13 @@ def _draw_role(axes: Axes, rows: pd.DataFrame, every: pd.DataFrame, lines: Mappi
     axes.set_ylim(-0.03, 1.03)
 
 
-def _draw_steps(axes: Axes, rows: pd.DataFrame, frame: pd.DataFrame, lines: Mapping[Series, tuple[str, Look]]) -> None:
-    """Draw tokens per forward against tokens seen in training, a line for each condition."""
-    tokens = frame.groupby("step")["tokens"].mean()
+def _draw_steps(axes: Axes, rows: pd.DataFrame, lines: Mapping[Series, tuple[str, Look]]) -> None:
+    """Draw tokens per forward against tokens seen in training, `x`, a line for each condition."""
     for name in dict.fromkeys(name for name, _ in lines):
         look = next(look for (condition, _), (_, look) in lines.items() if condition == name)
-        part = rows[(rows["condition"] == name) & (rows["step"].map(tokens) > 0)].sort_values("step")
-        x = part["step"].map(tokens)
-        axes.plot(x, part["mean"], markersize=3.5, **look.options)
-        axes.fill_between(x, part["low"], part["high"], color=look.colour, alpha=0.15, linewidth=0)
-    log_axis(axes, "training tokens seen", tokens[tokens > 0])
+        part = rows[rows["condition"] == name].sort_values("x")
+        axes.plot(part["x"], part["mean"], markersize=3.5, **look.options)
+        axes.fill_between(part["x"], part["low"], part["high"], color=look.colour, alpha=0.15, linewidth=0)
+    log_axis(axes, "training tokens seen", rows["x"])
     axes.set_ylim(bottom=1)
     axes.set_title("tokens per forward pass", fontsize="small")

@@ -17,7 +17,7 @@ from lab.plots.style import LOOKS, looks
 from lab.plots.tables import attach_notes, describe_means
 from lab.runs.names import role_label
 from lab.stats.conditions import labels_of
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 
 PANELS = {"loss": "weight in the loss", "gradient": "weight in the squared gradient"}
 
@@ -35,8 +35,7 @@ def draw_choice_points(frame: pd.DataFrame, *, by: Sequence[str] | None = None) 
     Raises:
         LabError: If no role has a weight, or there are more than 12 roles and conditions; also as `condition_means`.
     """
-    last = at_last_step(frame)
-    table, found = condition_means(last, ["role", "quantity"], by)
+    table, found = last_means(frame, ["role", "quantity"], by)
     settings, runs = found.table.set_index("condition"), found.frame.drop_duplicates("condition")
     n_of = dict(zip(runs["condition"], runs["n_future"], strict=True))
     table["n_future"] = [int(n_of[condition]) for condition in table["condition"]]

@@ -15,7 +15,7 @@ from lab.plots.axes import figure_note, figure_of, line_handles, shared_legend
 from lab.plots.page import columns_of, current_page, new_figure
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_means
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 
 BARS = {
     "any error": "answers\nwith an error",
@@ -44,8 +44,7 @@ def draw_derailing(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> t
     Raises:
         LabError: If there are more than 12 conditions; also as `condition_means`.
     """
-    last = at_last_step(frame)
-    table, found = condition_means(last, ["quantity", "role", "position"], by)
+    table, found = last_means(frame, ["quantity", "role", "position"], by)
     shown = looks(found.table["condition"])
     beside = columns_of(2, 2, panel=3.7, least=3.0) == 2
     figure = new_figure(8.4, 3.3) if beside else new_figure(4.6, 6.4)

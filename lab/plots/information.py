@@ -17,7 +17,7 @@ from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_seeds
 from lab.runs.names import role_label
 from lab.stats.conditions import Conditions
-from lab.stats.inspected import condition_means
+from lab.stats.inspected import Means, condition_means, last_means, mean_at_steps
 from tasks.errors import nearest
 
 PARTS = ("H(X|Y)", "I(X;Y)", "H(Y|X)")
@@ -47,15 +47,11 @@ def draw_information(frame: pd.DataFrame, *, by: Sequence[str] | None = None, ro
             raise LabError(f"roles has no {name!r}; {nearest(name, known)}")
     shown = frame[frame["role"].isin(chosen) & frame["quantity"].isin(PARTS)]
     several = frame.groupby("run")["step"].nunique().max() > 1
-    means = condition_means(shown if several else shown.assign(step=0), ["role", "source", "quantity"], by)
+    means = (condition_means if several else last_means)(shown, ["role", "source", "quantity"], by)
     reject_more(means.conditions, LINES_AT_MOST, f"{LINES_AT_MOST} conditions")
     label = role_label(frame) or str
     names = {role: label(role) for role in chosen}
-    figure = (
-        _draw_curves(means.table, frame, names, means.conditions)
-        if several
-        else _draw_bars(means.table, names, means.conditions)
-    )
+    figure = _draw_curves(means, names) if several else _draw_bars(means.table, names, means.conditions)
     note = f"X next token, Y the one after; mean and 90 % interval over {describe_seeds(means.table)}"
     figure_note(
         figure,
@@ -88,17 +84,17 @@ def _draw_bars(table: pd.DataFrame, roles: dict[str, str], found: Conditions) ->
     return figure
 
 
-def _draw_curves(table: pd.DataFrame, frame: pd.DataFrame, roles: dict[str, str], found: Conditions) -> Figure:
+def _draw_curves(means: Means, roles: dict[str, str]) -> Figure:
     """Draw a line of panels for each role, one for each part, with a line for each condition and one for the data."""
-    x = "tokens" if frame["tokens"].notna().all() else "steps"
-    table = table.assign(x=table["step"].map(frame.groupby("step")[AXES[x][0]].mean()))
+    x = "tokens" if means.conditions.frame["tokens"].notna().all() else "steps"
+    table = means.table.assign(x=mean_at_steps(means, AXES[x][0]))
     table = table[table["x"] > 0]
     figure = new_figure(0.9 + 2.4 * len(PARTS), 1.2 + 1.9 * len(roles))
     panels = figure.subplots(len(roles), len(PARTS), sharex=True, sharey="row", squeeze=False)
     for (role, label), line in zip(roles.items(), panels, strict=True):
         for part, axes in zip(PARTS, line, strict=True):
             rows = table[(table["role"] == role) & (table["quantity"] == part)]
-            for name, look in looks(found.table["condition"]).items():
+            for name, look in looks(means.conditions.table["condition"]).items():
                 _draw_line(axes, rows[(rows["condition"] == name) & (rows["source"] == "model")], look, str(name))
             axes.axhline(
                 rows.loc[rows["source"] == "data", "mean"].mean(), color="#777777", linestyle="--", label="in the data"

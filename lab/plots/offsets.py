@@ -18,7 +18,7 @@ from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.probe import CONTROLS, site_label
 from lab.plots.style import LOOKS, looks
 from lab.plots.tables import attach_notes, describe_seeds
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 
 _LIGHTEST = 0.85
 """Of the colours of layers, which grow darker with depth, in grey as well."""
@@ -41,9 +41,8 @@ def draw_offsets(frame: pd.DataFrame, *, by: Sequence[str] | None = None, layer:
     Raises:
         LabError: For a layer that no network has, too many conditions, and as `condition_means`.
     """
-    last = at_last_step(frame).assign(step=0)
-    path = last[~last["site"].str.startswith("prediction.") | (last["site"] == "prediction.1.residual")]
-    means = condition_means(path, ["site", "layer", "offset", "control"], by)
+    path = frame[~frame["site"].str.startswith("prediction.") | (frame["site"] == "prediction.1.residual")]
+    means = last_means(path, ["site", "layer", "offset", "control"], by)
     table, names = means.table.drop(columns="step"), list(means.conditions.table["condition"])
     styles: Styles
     if layer:

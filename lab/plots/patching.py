@@ -15,7 +15,7 @@ from lab.plots.page import new_figure
 from lab.plots.panels import reject_more
 from lab.plots.tables import attach_notes, describe_seeds
 from lab.runs.names import role_label
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 
 _SCALES = {"restored": "restored by the clean state", "removed": "removed by the corrupted state"}
 _COMPONENTS = {"residual": "residual\nstream", "attention": "attention", "mlp": "MLP", "attention head": "attention heads"}
@@ -42,9 +42,8 @@ def draw_patching(
     """
     if quantity not in _SCALES:
         raise LabError(f"quantity must be one of {', '.join(_SCALES)}, not {quantity!r}")
-    last = at_last_step(frame)
     coordinates = ["component", "site", "attention_head", "position", "role", "quantity"]
-    table, found = condition_means(last, coordinates, by)
+    table, found = last_means(frame, coordinates, by)
     reject_more(found, _CONDITIONS_AT_MOST, f"{_CONDITIONS_AT_MOST} columns of panels")
     drawn, names = table[table["quantity"] == quantity], list(found.table["condition"])
     if drawn.empty:

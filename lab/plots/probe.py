@@ -16,7 +16,7 @@ from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import looks
 from lab.plots.tables import attach_notes, describe_seeds
 from lab.stats.conditions import Conditions
-from lab.stats.inspected import condition_means
+from lab.stats.inspected import condition_means, last_means, mean_at_steps
 from tasks.errors import nearest
 
 _COORDINATES = ["site", "layer", "position", "role", "place", "target", "score", "control"]
@@ -68,7 +68,7 @@ def _places(frame: pd.DataFrame) -> pd.Series:
 
 def _draw_maps(frame: pd.DataFrame, targets: Sequence[str], by: Sequence[str] | None) -> tuple[Figure, pd.DataFrame]:
     """Draw a heat map of layers and positions for each target (from above) and condition (from left)."""
-    means = condition_means(frame.assign(step=0), _COORDINATES, by)
+    means = last_means(frame, _COORDINATES, by)
     table, names = means.table, list(means.conditions.table["condition"])
     reject_more(means.conditions, LINES_AT_MOST, f"{LINES_AT_MOST} conditions")
     places = list(dict.fromkeys(frame["place"]))
@@ -120,9 +120,8 @@ def _draw_curves(
     coordinates = [column for column in _COORDINATES if column not in ("site", "layer")]
     means = condition_means(best, coordinates, by)
     reject_more(means.conditions, LINES_AT_MOST, f"{LINES_AT_MOST} conditions")
-    x = "tokens" if best["tokens"].notna().all() else "steps"
-    at = best.groupby("step")[AXES[x][0]].mean()
-    table = means.table.assign(x=means.table["step"].map(at))
+    x = "tokens" if means.conditions.frame["tokens"].notna().all() else "steps"
+    table = means.table.assign(x=mean_at_steps(means, AXES[x][0]))
     columns = columns_of(len(targets), 2 if len(targets) == 4 else 3, panel=2.7, least=1.6)
     lines = -(-len(targets) // columns)
     figure = new_figure(0.9 + 2.7 * columns, 1.2 + 2.1 * lines)

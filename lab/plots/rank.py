@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lab.plots.axes import figure_of, legend_below, new_axes, note
 from lab.plots.style import looks
 from lab.plots.tables import attach_notes, describe_seeds
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 
 
 def draw_rank(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axes | None = None) -> tuple[Figure, pd.DataFrame]:
@@ -28,8 +28,7 @@ def draw_rank(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
     Raises:
         LabError: As `condition_means`.
     """
-    last = at_last_step(frame)
-    table, found = condition_means(last, ["site", "layer"], by)
+    table, found = last_means(frame, ["site", "layer"], by)
     axes = axes or new_axes()
     names = list(found.table["condition"])
     for name, look in looks(names).items():

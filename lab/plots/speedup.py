@@ -16,7 +16,7 @@ from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import reject_more
 from lab.plots.style import Look, looks
 from lab.plots.tables import attach_notes, describe_means
-from lab.stats.inspected import condition_means
+from lab.stats.inspected import last_means
 
 _MOST = 3
 """Conditions in a figure."""
@@ -38,9 +38,8 @@ def speedup(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Fi
     rows = frame[frame["metric"].isin(["speedup", "tokens_per_forward"])]
     if not (rows["metric"] == "speedup").any():
         raise LabError("the frame has no metric 'speedup': time decoding first")
-    table, found = condition_means(rows, COORDINATES, by)
+    table, found = last_means(rows, COORDINATES, by)
     reject_more(found, _MOST, f"{_MOST} panels")
-    table = table[table["step"] == table["step"].max()]
     names = list(found.table["condition"])
     columns = columns_of(1 + len(names), 1 + len(names), panel=2.7, least=1.9)
     high = -(-(1 + len(names)) // columns)

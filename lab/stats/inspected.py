@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lab.stats.bootstrap import bootstrap_band
-from lab.stats.conditions import Conditions, Keep, conditions
+from lab.stats.conditions import Conditions, Keep, conditions, enumerated
 from lab.stats.paired import corrected, least_p_of_pairs, paired_comparison, require_one_run_per_seed
 
 
@@ -44,13 +44,39 @@ def condition_means(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequenc
         LabError: As `lab.stats.conditions.conditions`.
     """
     found, rows = _with_conditions(frame, coordinates, by)
+    return Means(_average(rows, coordinates), found)
+
+
+def last_means(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequence[str] | None = None) -> Means:
+    """Average values at the last step of each run over seeds, for each condition and coordinate.
+
+    Runs that are not finished can have different last steps: `step` is then the largest of the condition, and a note says so.
+    Arguments and errors as `condition_means`.
+    """
+    found, rows = _with_conditions(at_last_step(frame), coordinates, by)
+    steps = rows.groupby("condition", observed=True)["step"]
+    low, high = steps.min(), steps.max()
+    differ = [f"{name} ({low[name]} to {high[name]})" for name in low.index[low < high]]
+    notes = [f"runs of a condition are at different last steps: {enumerated(differ)}"] if differ else []
+    table = _average(rows.assign(step=steps.transform("max")), coordinates)
+    return Means(table, found._replace(notes=(*found.notes, *notes)))
+
+
+def mean_at_steps(means: Means, column: str) -> pd.Series:
+    """Return the mean of a column, such as `tokens`, over the condition's runs at the step of each row of `means.table`."""
+    at = means.conditions.frame.groupby(["condition", "step"], observed=True)[column].mean().rename("at")
+    return means.table[["condition", "step"]].join(at, on=["condition", "step"])["at"]
+
+
+def _average(rows: pd.DataFrame, coordinates: Sequence[str]) -> pd.DataFrame:
+    """Compute the table of `Means`."""
     keys = ["condition", "step", *coordinates]
     wide = rows.pivot_table(index=keys, columns="seed", values="value", observed=True, sort=False)
     table = pd.DataFrame(index=wide.index, columns=["mean", "low", "high", "seeds"], dtype=float)
     for missing, part in wide.groupby(wide.isna().apply(tuple, axis=1), sort=False):  # points with the same seeds together
         low, mean, high = bootstrap_band(part.loc[:, ~np.array(missing)].to_numpy().T)
         table.loc[part.index] = np.column_stack([mean, low, high, np.full(len(part), (~np.array(missing)).sum())])
-    return Means(table.reset_index().astype({"seeds": int}), found)
+    return table.reset_index().astype({"seeds": int})
 
 
 def paired_differences(frame: pd.DataFrame, coordinates: Sequence[str], by: Sequence[str] | None = None) -> pd.DataFrame:

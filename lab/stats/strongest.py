@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 
 _ROWS = 12
 
@@ -44,8 +44,7 @@ def strongest_states(frame: pd.DataFrame, by: Sequence[str] | None = None) -> di
 
 
 def _means(frame: pd.DataFrame, coordinates: list[str], quantity: str, by: Sequence[str] | None) -> pd.DataFrame:
-    last = at_last_step(frame)
-    means = condition_means(last, [*coordinates, "quantity"], by).table
+    means = last_means(frame, [*coordinates, "quantity"], by).table
     return means[means["quantity"] == quantity].drop(columns=["step", "quantity", "seeds"])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lab.stats.inspected import at_last_step, condition_means
+from lab.stats.inspected import last_means
 from lab.stats.strongest import side_by_side
 
 
@@ -30,6 +30,5 @@ def answer_errors(frame: pd.DataFrame, by: Sequence[str] | None = None) -> dict[
 
 
 def _summary(frame: pd.DataFrame, coordinates: list[str], by: Sequence[str] | None) -> pd.DataFrame:
-    last = at_last_step(frame)
-    means = condition_means(last, coordinates, by).table
+    means = last_means(frame, coordinates, by).table
     return side_by_side(means.drop(columns=["step", "seeds"]), largest=False)

@@ -55,6 +55,20 @@ def test_acceptance_draws_means_by_role_and_head() -> None:
     np.testing.assert_array_equal(again.axes[3].lines[0].get_xdata(), [1000, 2000])
 
 
+def test_conditions_that_end_at_different_steps_are_all_drawn() -> None:
+    rates = {"acceptance/2": 0.5, "tokens_per_forward": 1.7, "speedup": 1.2}
+    rates |= {f"acceptance_given_reached/all/{head}": 0.4 for head in (2, 3)}
+    long, short = (frame_of({(2, 1): rates}, steps=steps) for steps in ((100, 200), (100,)))
+    short = short.assign(n_future=4, run="short-" + short["run"], tokens=4 * short["tokens"])
+    both = pd.concat([long, short], ignore_index=True)
+    figure, _ = plots.acceptance(both)
+    assert {"n = 3", "n = 4"} <= {line.get_label() for line in figure.axes[0].lines}
+    assert [list(line.get_xdata()) for line in figure.axes[1].lines] == [[1000, 2000], [4000]], "each at its own tokens"
+    timed, table = plots.speedup(both)
+    assert set(table["condition"]) == {"n = 3", "n = 4"}
+    assert "speed-up, batch 1, n = 4" in {line.get_label() for line in timed.axes[0].lines}
+
+
 def test_symbols_share_a_panel_and_rare_tokens_are_left_out() -> None:
     rates = {f"acceptance_given_reached/{role}/2": 0.4 for role in ("all", "word/1", "word/2", "end/1")} | {"acceptance/2": 0.5}
     frame = frame_of({(2, 8): rates})

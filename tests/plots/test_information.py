@@ -42,6 +42,14 @@ def test_curves_are_the_parts_over_training() -> None:
     np.testing.assert_allclose(lines["in the data"], [0.5, 0.5])
 
 
+def test_curves_stand_at_the_tokens_of_their_own_condition() -> None:
+    trained = frame(steps=(10, 100))
+    trained["tokens"] *= trained["n_future"]  # n = 2 with batches twice as large
+    figure, _ = draw_information(trained, roles="all")
+    lines = {line.get_label(): line.get_xdata() for line in figure.axes[0].get_lines()}
+    assert (list(lines["n = 1"]), list(lines["n = 2"])) == ([1000, 10_000], [2000, 20_000])
+
+
 def test_an_unknown_role_is_named() -> None:
     with pytest.raises(LabError, match="roles has no 'steam'; did you mean 'stem'"):
         draw_information(frame(), roles="steam")

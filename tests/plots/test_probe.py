@@ -54,6 +54,14 @@ def test_curves_are_of_the_position_where_conditions_differ_most() -> None:
     np.testing.assert_allclose(line.get_xdata(), [1000, 10_000])
 
 
+def test_curves_stand_at_the_tokens_of_their_own_condition() -> None:
+    trained = frame(steps=(1, 2))
+    tokens = 100.0 * trained["step"] * trained["n_future"]  # n = 2 with batches twice as large
+    figure, _ = draw_probe(trained.assign(tokens=tokens), show="verb")
+    lines = {line.get_label(): line.get_xdata() for line in figure.axes[0].get_lines()}
+    assert (list(lines["n = 1"]), list(lines["n = 2"])) == ([100, 200], [200, 400])
+
+
 def test_curves_are_of_a_given_position_or_role() -> None:
     assert draw_probe(frame(steps=(1, 2)), show="verb", position="0")[0].axes[0].get_title() == "verb, at 0"
     pooled = frame(steps=(1, 2), pooled=True)

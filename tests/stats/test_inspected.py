@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lab.stats.bootstrap import bootstrap_interval
-from lab.stats.inspected import condition_means, paired_differences
+from lab.stats.inspected import condition_means, last_means, mean_at_steps, paired_differences
 
 SEEDS = range(6)
 
@@ -55,6 +55,26 @@ def test_unfinished_runs_count_only_where_none_is_finished() -> None:
     assert set(means.table["seeds"]) == {5}
     assert any("left out" in line for line in means.conditions.notes)
     assert set(condition_means(frame[frame["seed"] == 0], ["layer"]).table["seeds"]) == {1}
+
+
+def test_seeds_at_different_last_steps_are_one_mean() -> None:
+    frame = make_frame().assign(state="stopped")
+    frame.loc[frame["run"] == "n1-5", ["step", "tokens"]] = [9, 90]
+    earlier = frame.assign(step=3, tokens=30, value=-99.0)
+    means = last_means(pd.concat([earlier, frame]), ["layer"])
+    table = means.table.set_index(["condition", "layer"])
+    assert len(table) == 4
+    assert table.loc[("n = 1", 0), ["step", "mean", "seeds"]].tolist() == [9, 2.5, 6]
+    assert table.loc[("n = 2", 0), ["step", "mean", "seeds"]].tolist() == [5, 2.5, 6]
+    assert means.conditions.notes == ("runs of a condition are at different last steps: n = 1 (5 to 9)",)
+
+
+def test_tokens_at_a_step_are_those_of_the_condition() -> None:
+    frame = make_frame()
+    frame["tokens"] += 10 * frame["n_future"] * (frame["seed"] + 1)
+    means = condition_means(frame, ["layer"])
+    assert mean_at_steps(means, "tokens").tolist() == [85, 85, 120, 120]
+    assert mean_at_steps(means, "step").tolist() == [5] * 4
 
 
 def test_one_condition_has_no_differences() -> None:

@@ -35,6 +35,14 @@ def test_components_come_in_the_order_of_their_effects() -> None:
     assert len(strongest_components(frame[~frame["site"].isin(["chosen", "others"])])) == 1
 
 
+def test_seeds_that_are_still_training_are_averaged() -> None:
+    frame = frame_of({("mlp", "trunk.0", -1): [1.0] * 5}, ["component", "site", "attention_head"], "loss added")
+    frame = frame[(frame["step"] == 2) | (frame["seed"] == 0)].assign(state="running")
+    behind = (frame["seed"] == 0) & (frame["step"] == 2)
+    (table,) = strongest_components(frame[~behind].replace({"value": {99.0: 1.0}})).values()
+    assert table["n = 1"].to_list() == ["1.00 [1.00, 1.00]"]
+
+
 def test_states_of_the_residual_stream_are_left_out() -> None:
     states = {
         ("residual", "trunk.0", -1, "changed", "verb"): [1.0] * 5,
