@@ -27,6 +27,7 @@ LABELS = {
     "k_composition": "K-composition\nabove chance",
     "prefix_matching": "prefix matching",
 }
+NO_PAIRS = "no attention layer\nabove another"
 _OUTCOMES = {
     "before": ("yes", "#222222", ""),
     "together": ("at the same step", "#777777", ""),
@@ -71,7 +72,10 @@ def _draw_training(found: Conditions) -> tuple[Figure, pd.DataFrame]:
             moments = times.loc[(times["condition"] == name) & times[f"{part}_observed"], part]
             axes.plot(moments, [threshold] * len(moments), "|", color=look.colour, markersize=9, markeredgewidth=1.3)
         reference(axes, {"": threshold})
-        finish(axes, table[table["metric"] == part], LABELS[part])
+        drawn = table["metric"] == part
+        finish(axes, table[drawn] if drawn.any() else table, LABELS[part])
+        if not drawn.any():
+            axes.text(0.5, 0.5, NO_PAIRS, transform=axes.transAxes, ha="center", va="center", color="#555555", fontsize="small")
         if part == "k_composition":
             axes.set_ylim(auto=True)
             axes.autoscale(axis="y")
@@ -117,9 +121,9 @@ def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     pairs = composed.assign(receiver=composed["site"] + "/" + composed["attention_head"].astype(str))
     matrix = pairs.pivot_table(index="receiver", columns="sender", values="value", sort=False)
     wide, tall = 0.36 * len(heads) + 0.6, 0.3 * len(sites) + 0.8
-    side = 0.17 * max(matrix.shape) + 0.9
+    side = 0.17 * max(matrix.shape) + 0.9 if len(matrix) else 0.0  # one layer has no pairs
     figure = new_figure(max(2 * wide + 2.4, side + 1.6), tall + side + 0.9)
-    grid = figure.add_gridspec(2, 2, height_ratios=[tall, side])
+    grid = figure.add_gridspec(2, 2, height_ratios=[tall, side]) if len(matrix) else figure.add_gridspec(1, 2)
     panels = [figure.add_subplot(grid[0, column]) for column in range(2)]
     for axes, part in zip(panels, ("previous_token", "prefix_matching"), strict=True):
         values = scores[scores["quantity"] == part].pivot_table(index="site", columns="attention_head", values="value")
@@ -130,7 +134,16 @@ def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         axes.set_title(LABELS[part], fontsize="small")
         axes.set_xlabel("attention head")
     colour_bar(image, panels, scale)
-    axes, scale_of_text = figure.add_subplot(grid[1, :]), max(1.0, current_page().scale)
+    if len(matrix):
+        _draw_pairs(figure.add_subplot(grid[1, :]), matrix)
+    first = rows.iloc[0]
+    figure_note(figure, [f"{first['run']} (n = {first['n_future']}), step {first['step']}"])
+    return figure, rows
+
+
+def _draw_pairs(axes: Axes, matrix: pd.DataFrame) -> None:
+    """Draw the composition of every receiver (down) and sender (across)."""
+    scale_of_text = max(1.0, current_page().scale)
     scale = Scale.around_zero("K-composition above chance", matrix.to_numpy())
     least = 0.1 * scale.high
     signs = [["\N{MINUS SIGN}" if value < -least else "" for value in row] for row in matrix.to_numpy()]
@@ -140,6 +153,3 @@ def _draw_heat_maps(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     axes.set_xlabel("sender: layer/attention head that writes")
     axes.set_ylabel("receiver: whose keys read")
     colour_bar(image, [axes], scale)
-    first = rows.iloc[0]
-    figure_note(figure, [f"{first['run']} (n = {first['n_future']}), step {first['step']}"])
-    return figure, rows

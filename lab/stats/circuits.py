@@ -44,6 +44,8 @@ def strongest(frame: pd.DataFrame, by: Sequence[str] | None = None) -> Condition
 def circuit_times(found: Conditions) -> pd.DataFrame:
     """Compute when each part of the circuit passed its threshold in each run, at two kept steps in a row.
 
+    A part that a network cannot have, as the composition of two layers where only one has attention, never forms.
+
     Args:
         found: From `strongest`.
 
@@ -52,9 +54,14 @@ def circuit_times(found: Conditions) -> pd.DataFrame:
     """
     rows = found.frame[["run", "condition", "seed", "state", "tokens", "metric", "value"]]
     tables = [emergence_table(rows, part, thresholds={part: level}, by=("condition",)) for part, level in THRESHOLDS.items()]
-    whole = tables[0]
-    for table in tables[1:]:
-        whole = whole.merge(table, on=["run", "condition", "seed"], validate="one_to_one")
+    keys = ["run", "condition", "seed"]
+    whole = rows[keys].drop_duplicates("run").sort_values(keys, ignore_index=True).astype({"condition": "str"})
+    last = rows.groupby("run")["tokens"].max().astype(float)
+    for part, table in zip(THRESHOLDS, tables, strict=True):
+        moments = table.set_index("run")[[part, f"{part}_observed"]]
+        whole = whole.join(moments, on="run")
+        whole[part] = whole[part].astype(float).fillna(whole["run"].map(last))
+        whole[f"{part}_observed"] = whole[f"{part}_observed"].eq(True)
     return whole
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.errors import LabError
-from lab.plots.circuits import draw_circuits
+from lab.plots.circuits import NO_PAIRS, draw_circuits
 from tests.helpers.circuits import circuits_frame
 
 CURVES = {
@@ -27,6 +27,17 @@ def test_several_steps_give_curves_and_one_gives_heat_maps() -> None:
     for heat_maps in (draw_circuits(frame[frame["step"] == 30]), draw_circuits(frame, run="n1-0")):
         assert set(heat_maps[1]["run"]) == {"n1-0"}
         assert set(heat_maps[1]["step"]) == {30}
+
+
+def test_a_network_of_one_layer_has_scores_alone() -> None:
+    frame = circuits_frame(CURVES)
+    scores = frame[frame["quantity"] != "k_composition"]
+    figure, times = draw_circuits(scores)
+    assert figure.axes[1].texts[-1].get_text() == NO_PAIRS
+    assert not times["k_composition_observed"].any()
+    figure, _ = draw_circuits(scores, run="n1-0")
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["previous-token score", "prefix matching"]
+    assert len(figure.axes) == 3, "two panels and their colour bar"
 
 
 def test_an_unknown_run_is_rejected() -> None:

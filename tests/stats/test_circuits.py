@@ -35,6 +35,17 @@ def test_times_are_those_of_thresholds_that_hold() -> None:
         strongest(FRAME.assign(tokens=float("nan")))
 
 
+def test_a_part_that_a_network_cannot_have_never_forms() -> None:
+    one_layer = FRAME[(FRAME["n_future"] == 1) | (FRAME["quantity"] != "k_composition")]
+    times = circuit_times(strongest(one_layer)).set_index("run")
+    assert list(times.index) == ["n1-0", "n1-1", "n2-0"]
+    assert times.loc["n2-0", ["previous_token", "k_composition"]].tolist() == [1000, 3000]
+    assert not times.loc["n2-0", "k_composition_observed"]
+    alone = one_layer[one_layer["n_future"] == 2]
+    _, orders, _ = circuit_orders(alone).values()
+    assert orders["order"].tolist() == ["previous_token; never: k_composition, prefix_matching"]
+
+
 def test_orders_need_several_steps() -> None:
     assert circuit_orders(FRAME[FRAME["step"] == 30]) == {}
     moments, orders, pairs = circuit_orders(FRAME).values()
