@@ -93,7 +93,8 @@ def attention_scores(network: Network, probe_BT: Tensor) -> list[AttentionScore]
         prediction_head = layer if part == "prediction" else 1
         ahead = 1 if network.spec.kind.teacher_forced else prediction_head
         pattern_BHTT, values_BTHK = found[f"{name}.pattern"], found[f"{name}.values"]
-        matched_H = pattern_BHTT[:, :, second, second - period + ahead % period].mean((0, 2))
+        back = period - 1 - (ahead - 1) % period  # to the last occurrence: the present position if `ahead` is a period
+        matched_H = pattern_BHTT[:, :, second, second - back].mean((0, 2))
         previous_H = pattern_BHTT.diagonal(-1, 2, 3).mean((0, 2))
         readout_UD = network.unembedding.of_head(prediction_head)[tokens_U].to(exact) * network.norm.weight
         copying_H = _copying(attentions[name].out.weight, values_BTHK, pattern_BHTT, one_hot_BTU, readout_UD)

@@ -75,6 +75,8 @@ def test_a_head_beyond_the_period_attends_to_last_occurrence() -> None:
     network = build(induction(**{"n_future": 5, "model.layers": 6}))
     found = prefix_matching(network, repeated_probe(20, 4, 4, 0), back=3)  # period 4: 1, or 5, positions ahead
     assert [found["prediction", head] for head in range(1, 6)] == [1.0, 0.0, 0.0, 0.0, 1.0]
+    itself = prefix_matching(network, repeated_probe(20, 4, 4, 0), back=0)
+    assert [found for (part, _), found in itself.items() if part == "prediction"] == [0.0, 0.0, 0.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.teacher_forced and kind.attends(2)])
