@@ -131,9 +131,9 @@ def grid(
         matrix[place], texts[place[0]][place[1]] = values["mean"], cell_text(values, narrow=narrow)
     given = axes
     axes = axes or new_axes(_width(rows, columns), 1.3 + 0.46 * len(rows))
-    words, low, high = metric_label(metric, frame, width=200), 0.0, 1.0
-    if Metric.parse(metric).lower_is_better:
-        low, high = float(np.nanmin(matrix)), float(np.nanmax(matrix))
+    words, low, high = metric_label(metric, frame, width=200), float(np.nanmin(matrix)), float(np.nanmax(matrix))
+    if not Metric.parse(metric).lower_is_better and 0 <= low <= high <= 1:
+        low, high = 0.0, 1.0  # fractions
     scale = Scale(words.partition(" on ")[0], low, high)
     image = draw_image(axes, matrix, scale, texts)
     axes.set_xticks(range(len(columns)), columns)

@@ -62,6 +62,15 @@ def test_cells_with_few_seeds_state_their_number() -> None:
     assert all("2 seeds" in text.get_text() and "[" not in text.get_text() for text in single.texts)
 
 
+def test_the_colours_of_a_grid_hold_all_values() -> None:
+    ranks = frame().assign(metric="effective_rank/trunk")
+    ranks["value"] *= 20
+    figure, table = plots.grid(ranks, "effective_rank/trunk")
+    assert figure.axes[0].images[0].get_clim() == (table["mean"].min(), table["mean"].max())
+    fractions = frame().assign(value=lambda rows: rows["value"].clip(upper=1))
+    assert plots.grid(fractions, METRIC)[0].axes[0].images[0].get_clim() == (0, 1), "fractions have one scale"
+
+
 def test_survival_curves_fall_to_the_share_that_never_emerged() -> None:
     tidy = frame()
     tidy = tidy[(tidy["model.width"] == 64) & (tidy["objective.name"] == "sum")]
