@@ -233,6 +233,24 @@ def test_sizes_states_its_costs_and_p() -> None:
     require(text, f"corrected p = {p_holm:.1e} within a size".replace("e-0", "e-"))
 
 
+def test_fig9_states_its_runs() -> None:
+    text, frame = text_of("fig9"), frame_of("fig9")
+    ends = frame[frame["step"] == frame["step"].max()].pivot_table(index="seed", columns=[FAMILY, CONDITION], values="value")
+    forced, turns = ends["forced steps"], ends["turns"]
+    four = forced["n = 4"].sort_values()
+    few = pd.concat([forced["n = 1"], forced["n = 2"]])
+    require(text, f"({span(four[:5])}), which {(few > 0.98).sum()} of the {len(few)} runs with one and two heads have above")
+    assert (four > 0.95).sum() == 3
+    known = turns.loc[four.index[5:], "n = 4"].sort_values(ascending=False)
+    require(text, "at turns they are right in {:.2f}, {:.2f} and {:.2f}.".format(*known))
+    more = turns["n = 2"] - turns["n = 1"]
+    assert (more > 0).sum() == 7
+    require(text, f"Seven of eight pairs have this sign, and the largest difference is {more.max():.2f}")
+    rows = frame[(frame[FAMILY] == "turns") & (frame[CONDITION] == "n = 4")].groupby("step")["value"].mean()
+    require(text, f"from {rows[1600]:.2f} at 1600 steps to {rows[2400]:.2f}")
+    require(text, "two heads costs {:.2f} times that of one, and of four {:.2f}".format(*frame["cost"].drop_duplicates()[1:]))
+
+
 def test_s5_states_its_spread_and_its_extremes() -> None:
     text, table = text_of("s5"), pd.read_csv(RESULTS / "s5" / "s5.csv").query("n > 1").set_index(["size", "vocabulary", "n"])
     ratio, low, high = (table[name] for name in ("time_ratio", "low", "high"))
