@@ -69,7 +69,7 @@ def states(network: Network, tokens_BT: Tensor, names: Iterable[str], context: C
     """
     names = list(names)
     _check_names(network, names)
-    heads = sorted({int(match[2]) for name in names if (match := _OF_HEAD.match(name))}) or [1]
+    heads = sorted({int(match[2]) if (match := _OF_HEAD.match(name)) else 1 for name in names}) or [1]
     before, found = network.sites or Sites({}, {}), dict[str, Tensor]()
     with _sites(network, Sites(before.edits, found, frozenset(names))):
         for head, hidden_BTD in zip(heads, network(tokens_BT, heads, context), strict=True):

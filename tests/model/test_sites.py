@@ -151,6 +151,13 @@ def test_gradients_flow_through_read_activations() -> None:
     assert gradient.any()
 
 
+def test_layers_above_the_branch_are_read_with_a_further_head() -> None:
+    network, names = tiny_network(model__head_layer=1), ["trunk.2.residual", "prediction.2.residual", "final.3"]
+    found, every = states(network, TOKENS, names), states(network, TOKENS, site_names(network))
+    assert list(found) == names
+    assert all(torch.equal(found[name], every[name]) for name in names)
+
+
 def test_a_hidden_token_has_the_embedding_of_the_mask() -> None:
     network = tiny_network(task="star", n_future=1, objective__teacherless=True)
     hidden_BT = torch.full((1, 3), network.spec.vocabulary)
