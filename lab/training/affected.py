@@ -24,7 +24,8 @@ def affected_parameters(network: Network, heads: Sequence[int]) -> set[str]:
     with torch.no_grad():
         for weight in weights:
             weight.add_(_irregular(weight), alpha=0.1)  # a weight of zero would hide the parameters before it
-    tokens_BT = torch.arange(8, device=device)[None] % twin.embedding.num_embeddings
+    length = max(8, network.n_future)  # a teacher-forced head reads the token n_future - 1 positions ahead
+    tokens_BT = torch.arange(length, device=device)[None] % twin.embedding.num_embeddings
     if twin.mask is not None:
         tokens_BT[:, 1] = twin.embedding.num_embeddings  # a hidden token
     with torch.enable_grad():

@@ -80,6 +80,11 @@ def test_all_heads_affect_every_weight_despite_zeros(kind: str) -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 
+def test_the_farthest_of_many_heads_affects_its_token_norm() -> None:
+    network = build(tiny(model__heads="sequential", model__matched="none", n_future=11))
+    assert "heads.further.9.token_norm.weight" in affected_parameters(network, [11])
+
+
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 4), (2, 2)])
 def test_partners_are_drawn_from_the_whole_step(world: int, accumulate: int) -> None:
     settings = {"objective__name": "shuffled"}
