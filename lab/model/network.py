@@ -143,7 +143,8 @@ class Network(nn.Module):
         T, model, dtype = tokens_BT.shape[1], self.spec.model, self.embedding.weight.dtype
         slots = context.slots or cache.next_slots(T, model.n_heads, dtype, context.mask)
         eager = not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
-        if tokens_BT.is_cpu and T <= WORKSPACE_TOKENS and eager:
+        has_complex = dtype != torch.bfloat16  # a workspace rotates queries and keys as complex numbers
+        if tokens_BT.is_cpu and T <= WORKSPACE_TOKENS and eager and has_complex:
             slots = slots.with_workspace(cache.workspace(T, model.n_heads, model.width, dtype, model.norm_epsilon))
         if context.positions is None and slots.begin is not None:
             rope = self.rope.forward(None, slots.end, tokens_BT.device, dtype)[slots.begin :]

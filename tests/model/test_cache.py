@@ -131,6 +131,12 @@ def test_a_pass_without_a_workspace_is_the_same(kind: str, monkeypatch: pytest.M
     assert_fed(network, feed(network, tokens_BT, [5, 6, 10]), tokens_BT)
 
 
+@torch.no_grad()
+def test_a_network_in_bfloat16_fills_a_cache() -> None:
+    network, tokens_BT = tiny_network().bfloat16(), random_tokens(B, LENGTH)
+    assert_fed(network, feed(network, tokens_BT, [3, 4]), tokens_BT, tolerance=0.2)
+
+
 @pytest.mark.slow
 @torch.no_grad()
 def test_a_compiled_network_fills_a_cache() -> None:
