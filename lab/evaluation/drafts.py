@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lab.config import Experiment
+from lab.config.terms import Term
 from lab.decoding import Completion, Tree
 from lab.errors import LabError, check_head
 from lab.evaluation.batch import EVALUATION_SEED
 from lab.metrics import EVERY_TARGET, Metric
-from lab.objectives import find_objective
-from lab.objectives.kinds import future_tokens
+from lab.objectives import find_objective, future_targets, make_step_data
 from lab.objectives.schedule import make_stages
 from lab.runs import Run
 from tasks import Task
@@ -54,7 +55,7 @@ def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
     check_head(heads, n, f"{run.path}: heads")
     if heads == 1:
         return None
-    if find_objective(experiment).targets is not future_tokens:
+    if not _predicts_ahead(experiment):
         raise LabError(
             f"{run.path}: heads must be 1 with objective.name {objective.name}: heads 2..n do not predict the tokens ahead"
         )
@@ -62,7 +63,16 @@ def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
     for head in range(2, heads + 1):
         if head not in trained:
             raise LabError(f"{run.path}: heads must be below {head}, whose loss has weight 0: it is not trained to draft")
+        if not any(term.head == term.distance == head for term in objective.terms or (Term(head=head),)):
+            raise LabError(f"{run.path}: heads must be below {head}, which objective.terms do not train on token t + {head}")
     return Tree.chain(heads) if draft is None or isinstance(draft, int) else draft
+
+
+def _predicts_ahead(experiment: Experiment) -> bool:
+    """Return whether an objective has token t + i as the target of each prediction head i, by its targets of some sequences."""
+    objective, sequences = find_objective(experiment), experiment.task.batch(EVALUATION_SEED, 0, 4, "validation")
+    step, n = make_step_data(experiment, objective, sequences, 0), experiment.n_future
+    return torch.equal(objective.targets(step).tokens[:n], future_targets(step.tokens_BT, step.scored_BT, n))
 
 
 def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:

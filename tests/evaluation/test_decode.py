@@ -212,6 +212,13 @@ def test_unknown_words_are_rejected(run: Run) -> None:
         ({"objective__name": "bag"}, 3, "heads must be 1 with objective.name bag"),
         ({"objective__name": "order"}, 2, "heads must be 1 with objective.name order"),
         ({"objective__name": "shuffled"}, 2, "heads must be 1 with objective.name shuffled"),
+        ({"objective__name": "future_bag"}, 2, "heads must be 1 with objective.name future_bag"),
+        ({"objective__name": "tests.helpers.users_objective:backwards"}, 2, "heads must be 1 with objective.name tests"),
+        (
+            {"objective__terms": [{"head": 1}, {"head": 2}, {"head": 3, "ahead": 1}]},
+            3,
+            r"heads must be below 3, which objective\.terms do not train on token t \+ 3",
+        ),
         ({"objective__weights": "far"}, 3, "heads must be below 2, whose loss has weight 0"),
         ({"objective__weights": [1.0, 1.0, 0.0]}, 3, "heads must be below 3, whose loss has weight 0"),
         ({"objective__extra_weight": 0.0, "objective__detached": True}, 3, "heads must be below 2, whose loss has weight 0"),
@@ -224,9 +231,19 @@ def test_untrained_drafts_are_rejected(changes: dict[str, Any], heads: int, mess
     assert check_draft(run, 1) is None
 
 
-def test_trained_drafts_are_accepted(tmp_path: Path) -> None:
-    for number, changes in enumerate(({"objective__detached": True}, {"objective__active": "down", "steps": 4})):
-        assert check_draft(make_untrained_run(tmp_path / str(number), **changes), 3) == Tree.chain(3)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective__detached": True},
+        {"objective__active": "down", "steps": 4},
+        {"objective__name": "headless"},
+        {"objective__name": "registers"},
+        {"objective__name": "next_latent"},
+        {"objective__terms": [{"head": 1}, {"head": 2, "target": "copy"}, {"head": 2, "ahead": 1}, {"head": 3}]},
+    ],
+)
+def test_trained_drafts_are_accepted(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert check_draft(make_untrained_run(tmp_path, **changes), 3) == Tree.chain(3)
 
 
 def test_runs_that_cannot_decode_are_rejected(tmp_path: Path) -> None:
