@@ -8,6 +8,7 @@ appendix D).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from lab.config import Experiment
@@ -46,14 +47,15 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
     digest = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
     if before not in ("", digest):
         raise LabError(f"init {run.path}: has other weights than when this run began; train a new run")
-    old, new = load_network(run.path, run.experiment).state_dict(), network.state_dict()
-    fresh = [name for name in new if name not in old]
+    trained = load_network(run.path, run.experiment)
+    old, new = trained.state_dict(), network.state_dict()
+    fresh, dropped = [name for name in new if name not in old], [name for name in old if name not in new]
+    if missing := _of_next_token(network, fresh):
+        raise LabError(f"init {run.path}: has no weights for {missing[0]}, which the next-token head computes with")
+    if lost := _of_next_token(trained, dropped):
+        raise LabError(f"init {run.path}: its next-token head computes with {lost[0]}, which the new network lacks")
     for name in set(new) - set(fresh):
         new[name].copy_(old[name])
-    needed = affected_parameters(network, [1])
-    missing = [name for name in fresh if name in needed and name != "mask"]
-    if missing:
-        raise LabError(f"init {run.path}: has no weights for {missing[0]}, which the next-token head computes with")
     return {
         "run": str(run.path),
         "fingerprint": run.experiment.fingerprint,
@@ -61,6 +63,12 @@ def start_from(network: Network, experiment: Experiment, before: str = "") -> di
         "weights": digest,
         "fresh": sorted({".".join(name.split(".")[:3]) for name in fresh}),
     }
+
+
+def _of_next_token(network: Network, names: Sequence[str]) -> list[str]:
+    """Return those of some weights that prediction head 1 computes with; the embedding of hidden tokens is none of them."""
+    needed = affected_parameters(network, [1]) if names else set()
+    return [name for name in names if name in needed and name != "mask"]
 
 
 def _check_fit(run: Run, experiment: Experiment) -> None:

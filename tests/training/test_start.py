@@ -94,6 +94,14 @@ def test_a_start_without_a_next_token_path_is_rejected(tmp_path: Path) -> None:
         lab.train(experiment, tmp_path / "second")
 
 
+def test_a_start_that_drops_next_token_layers_is_rejected(tmp_path: Path) -> None:
+    first = make_first(tmp_path, model__heads="anticausal", n_future=2)
+    experiment = tiny(init=str(first.path), model__heads="anticausal", n_future=1, model__layers=2)
+    with pytest.raises(LabError, match=r"next-token head computes with heads\.layers\.1.*which the new network lacks"):
+        lab.train(experiment, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
 def test_an_unfinished_run_is_rejected(tmp_path: Path) -> None:
     first = make_run(tmp_path / "first", tiny(), state="stopped", weights=True)
     with pytest.raises(LabError, match=r"init must be a finished run, and .* is stopped"):
