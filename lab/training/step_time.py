@@ -44,8 +44,14 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     Each round trains both networks for a few steps, so that other load on the machine slows both. The result is the median of
     the ratios of all rounds.
     """
-    short = {"steps": STEPS, "schedule.warmup_steps": 0, "checkpoint.keep": "none", **unbudgeted(experiment)}
-    own = override(experiment, short | {"objective.active": "all"})
+    short: dict[str, Any] = {
+        "steps": STEPS,
+        "schedule.warmup_steps": 0,
+        "checkpoint.keep": "none",
+        "evaluation.stop.metric": None,
+    }
+    short |= unbudgeted(experiment)
+    own = override(experiment, short | {"objective.active": "all", "objective.stages": None})
     base = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     with isolated_training(experiment):
         ratios = [seconds_per_step(TrainingModule(own)) / seconds_per_step(TrainingModule(base)) for _ in range(rounds)]

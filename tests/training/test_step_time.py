@@ -1,6 +1,7 @@
 """Equal wall time: the ratio of step times is measured once and recorded."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_the_ratio_is_a_median_of_interleaved_timings(monkeypatch: pytest.Monkey
     assert {each.trunk_layers for each in timed} == {unresolved.trunk_layers}
     assert timed[0].objective.extra_weight == 0.5
     assert timed[1].objective == lab.experiment("induction").objective
+
+
+def test_stages_and_an_early_end_do_not_prevent_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first stage of 2 % of the steps would have none of the few that are timed; n = 1 has no loss of head 2."""
+    monkeypatch.setattr(step_time, "seconds_per_step", lambda module: float(module.experiment.n_future))
+    stages = [{"until": 0.02, "start": [1, 0]}, {"until": 1, "start": [1, 1]}]
+    changes: dict[str, Any] = {"steps": 100, "objective__stages": stages, "evaluation__stop__metric": "loss/all/2"}
+    unresolved = tiny(model__matched="time", n_future=2, **changes)
+    resolved = with_step_time(unresolved)
+    assert (resolved.budget.step_time, resolved.steps) == (2, 50)
+    assert (resolved.objective, resolved.evaluation.stop) == (unresolved.objective, unresolved.evaluation.stop)
 
 
 def test_a_run_at_equal_time_resumes_without_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
