@@ -21,10 +21,9 @@ def check_accelerator(experiment: Experiment) -> None:
     if not available[experiment.accelerator]:
         names = ", ".join(name for name, found in available.items() if found)
         raise LabError(f"accelerator must be one that this machine has ({names}), not {experiment.accelerator!r}")
-    if experiment.accelerator == "cuda" and experiment.devices > torch.cuda.device_count():
-        raise LabError(
-            f"devices must be at most {torch.cuda.device_count()}, the GPUs of this machine, not {experiment.devices}"
-        )
+    gpus = {"cuda": torch.cuda.device_count(), "mps": 1}.get(accelerator_name(experiment))
+    if gpus is not None and experiment.devices > gpus:
+        raise LabError(f"devices must be at most {gpus}, the GPUs of this machine, not {experiment.devices}")
     if experiment.threads > (cores := os.cpu_count() or 1):
         raise LabError(f"threads must be at most {cores}, the cores of this machine, not {experiment.threads}")
     on_gpu = torch.cuda.is_available() and experiment.accelerator in ("auto", "cuda")

@@ -11,8 +11,10 @@ import lab
 from lab.config import Experiment
 from lab.config.kinds import KINDS
 from lab.decoding import Sampling, complete
+from lab.errors import LabError
 from lab.model import Network, NetworkSpec
 from lab.objectives import Targets, future_targets, multi_head_loss, score_predictions
+from lab.training.devices import check_accelerator
 
 MLPS = ("swiglu", "gelu")
 DEVICES = ["meta", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -40,6 +42,15 @@ def data_on(device: torch.device) -> tuple[Tensor, Tensor]:
     """Return tokens (B, T) and targets (N, B, T)."""
     tokens_BT = torch.zeros(2, 12, dtype=torch.int64, device=device)
     return tokens_BT, future_targets(tokens_BT, torch.ones_like(tokens_BT, dtype=torch.bool), 3)
+
+
+@pytest.mark.parametrize("accelerator", ["auto", "cuda"])
+def test_more_devices_than_gpus_are_rejected(monkeypatch: pytest.MonkeyPatch, accelerator: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    experiment = lab.experiment("induction", accelerator=accelerator, devices=2)
+    with pytest.raises(LabError, match="devices must be at most 1, the GPUs of this machine, not 2"):
+        check_accelerator(experiment)
 
 
 @pytest.mark.parametrize("mlp", MLPS)
