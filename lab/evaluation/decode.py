@@ -51,7 +51,7 @@ class Decoded:
         completion: Tokens, forward passes, accepted drafts.
         frame: The columns of `lab.frame`, with `heads`, `nodes` and `batch` (sequences) after `run`; a row for each metric.
         tree: The tree of drafts; None for head 1 alone.
-        differences: Positions at which greedy output differs from that of head 1 alone.
+        differences: The first position of each sequence at which greedy output differs from that of head 1 alone.
         text: The words of each sequence, prompt included.
     """
 
@@ -149,7 +149,14 @@ def time_decoding(
     Returns:
         As `Decoded.frame`: for each draft and batch size `seconds`, `speedup` (the median over rounds of head 1's time divided
         by the draft's) and `tokens_per_forward`.
+
+    Raises:
+        LabError: If `rounds` or a batch size is below 1 or there is none, and as `decode`.
     """
+    if rounds < 1:
+        raise LabError(f"rounds must be at least 1, not {rounds}")
+    if not sequences or min(sequences) < 1:
+        raise LabError(f"sequences must be batch sizes of at least 1, not {list(sequences)}")
     opened = open_finished(run)
     task, (chosen,) = opened.experiment.task, choose_steps(opened, step)
     trees = [check_draft(opened, draft) for draft in (drafts or range(1, opened.experiment.n_future + 1))]

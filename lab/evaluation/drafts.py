@@ -82,7 +82,7 @@ def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:
     samples; else it is the first quarter.
 
     Raises:
-        LabError: If a prompt is empty, or not shorter than the task's sequences.
+        LabError: If there is no list of prompts, or one is empty or not shorter than the task's sequences.
         TaskError: If a word is none of the task's.
     """
     if isinstance(prompts, int):
@@ -92,6 +92,8 @@ def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:
         begin = task.sampled_from if task.sampled_from is not None else max(1, task.length // 4)
         begins = batch.answer[:, 0].tolist() if task.has_answer else [begin] * prompts
         return [torch.from_numpy(tokens[:each]) for tokens, each in zip(batch.tokens, begins, strict=True)]
+    if isinstance(prompts, str):
+        raise LabError(f"prompts must be a list of prompts, as [{prompts!r}], not a text")
     if not prompts:
         raise LabError("prompts must hold at least one prompt")
     rows = [torch.as_tensor(task.encode(each) if isinstance(each, str) else each, dtype=torch.int64) for each in prompts]

@@ -190,6 +190,7 @@ def test_prompts_of_a_task_with_answers_end_before_them() -> None:
         ({"draft": Tree.chain(5)}, r"heads must be between 1 and n_future = 3, not 5"),
         ({"prompts": 0}, "prompts must be at least 1, not 0"),
         ({"prompts": []}, "prompts must hold at least one prompt"),
+        ({"prompts": "abc"}, r"prompts must be a list of prompts, as \['abc'\], not a text"),
         ({"prompts": [""]}, "prompts must have 1 to 11 tokens of induction; prompt 0 has 0"),
         ({"prompts": ["a", "a b c d e f g h i j k l"]}, "prompts must have 1 to 11 tokens of induction; prompt 1 has 12"),
         ({"new_tokens": 0}, "new_tokens must be between 1 and 9, the rest of the 12 of induction, not 0"),
@@ -199,6 +200,19 @@ def test_prompts_of_a_task_with_answers_end_before_them() -> None:
 def test_wrong_calls_are_rejected(run: Run, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(lab.LabError, match=message):
         lab.decode(run, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rounds": 0}, "rounds must be at least 1, not 0"),
+        ({"sequences": ()}, r"sequences must be batch sizes of at least 1, not \[\]"),
+        ({"sequences": (1, 0)}, r"sequences must be batch sizes of at least 1, not \[1, 0\]"),
+    ],
+)
+def test_wrong_timings_are_rejected(run: Run, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(lab.LabError, match=message):
+        time_decoding(run, **arguments)
 
 
 def test_unknown_words_are_rejected(run: Run) -> None:
