@@ -44,12 +44,13 @@ def train_each(experiments: Runs, *, progress: ProgressFactory = default_progres
         loggers: As of `train`, of each new run.
 
     Raises:
-        LabError: If a folder holds something else than the run of its experiment.
+        LabError: If a folder holds something else than the run of its experiment, or a logger is unknown or not installed.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
         Diverged: If runs have diverged, now or before, after all others.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
     _existing_runs(runs)
+    check_loggers(loggers)
     for path, experiment in runs.items():
         with suppress(Diverged):
             if not path.exists():
@@ -74,7 +75,8 @@ def train_ensemble(
         loggers: As of `train`, of each new run.
 
     Raises:
-        LabError: If the experiments cannot train as an ensemble, size is below 1, or a folder holds something else.
+        LabError: If the experiments cannot train as an ensemble, size is below 1, a folder holds something else, or a logger
+            is unknown or not installed.
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything saved.
         Diverged: If runs have diverged, now or before, after all others.
     """

@@ -131,6 +131,13 @@ def test_several_runs_are_logged(tmp_path: Path) -> None:
         assert_logged(run, "plain")
 
 
+def test_an_unknown_logger_is_rejected_before_any_training(tmp_path: Path) -> None:
+    first = train_killed(tmp_path / "first", "plain", kill_in_step)
+    with pytest.raises(lab.LabError, match="unknown logger 'plane'; did you mean 'plain'"):
+        lab.train_each({first.path: first.experiment, tmp_path / "second": tiny(seed=1)}, loggers=["plane"])
+    assert lab.Run(first.path).state != "finished"
+
+
 @pytest.mark.parametrize("when", ["__init__", "has", "log", "close"])
 def test_a_failing_logger_does_not_fail_the_run(
     when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
