@@ -44,7 +44,7 @@ def evaluate(
             sequences on which the run was evaluated in training, with those of the task's variants.
         step: Which kept weights: the last, all, or those after a number of optimiser steps.
         measures: Keys of `lab.config.evaluation.MEASURES`, or `module:function` of your own; by default losses, accuracies and
-            the task's own metrics.
+            the task's own metrics. `induction` and `gradients` use sequences of their own, whatever `data` is.
         track: Iterates over the networks that are measured and may show how far it is, such as `tqdm`.
 
     Returns:

@@ -26,7 +26,8 @@ def decode_runs(runs: Sequence[Run], prompts: int = PROMPTS) -> pd.DataFrame:
         prompts: Held-out sequences from which prompts are taken.
 
     Returns:
-        As `Decoded.frame`, with a column for each setting in which the runs differ.
+        The columns of `lab.frame` that describe a run, with one for each setting in which the runs differ; then `heads`,
+        `nodes`, `batch`, `step`, `tokens`, `metric` and `value` of `Decoded.frame`.
 
     Raises:
         LabError: If no run has 2 prediction heads, and as `decode`.
@@ -45,7 +46,7 @@ def time_runs(runs: Sequence[Run], batches: Sequence[int] = BATCHES, rounds: int
         rounds: How often each is timed.
 
     Returns:
-        As `time_decoding`, with a column for each setting in which the runs differ.
+        The columns of `decode_runs` with the metrics of `time_decoding`.
 
     Raises:
         LabError: As `decode_runs`.

@@ -21,7 +21,7 @@ class Linear(nn.Linear):
     """`nn.Linear` without bias, with its rule of initialisation. All matrices of trunk and prediction heads are of this class.
 
     Attributes:
-        start: `normal`: variance 1 / inputs; `residual`, for what is added to the residual stream: that, divided by the number
+        init: `normal`: variance 1 / inputs; `residual`, for what is added to the residual stream: that, divided by the number
             of writers to the stream; `zero`.
     """
 

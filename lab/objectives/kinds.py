@@ -44,7 +44,9 @@ class Objective:
         columns: Selects from the hidden states (N, B, S, D) of all heads those of the C cross-entropies, (C, B, T, D), given
             their targets; None for the first C heads.
         extra: Builds a module whose forward pass takes `States` and returns the E further losses, each summed over its targets,
-            (E,) in nats. Its parameters train with the network's and are no part of it. None for no further losses.
+            (E,) in nats. Its parameters train with the network's and are no part of it. Where some losses have no weight, a
+            loss with a name of its own trains what head 1 computes with, one named by a number what that head computes with.
+            None for no further losses.
         counts: Counts the targets of each further loss in a step, (E,).
         sites: Names of the activations (`lab.model.sites`) that `States.sites` has.
         check: Raises LabError if it does not fit an experiment; None to fit all.
