@@ -155,7 +155,7 @@ class TrainingModule(pl.LightningModule):
             for name, weight in self.network.named_parameters():
                 if name not in trained:
                     weight.grad = None
-        if self.extra is not None and not any(not self.names[number - 1].isdigit() for number in stage.trained):
+        if self.extra is not None and all(self.names[number - 1].isdigit() for number in stage.trained):
             self.extra.zero_grad()
         limit = self.experiment.optimiser.clip_norm or torch.inf
         norms = [self.clip(group, limit) for group in self._clipping_groups()]
