@@ -37,8 +37,19 @@ def needs_step_time(experiment: Experiment) -> bool:
     return experiment.model.matched == "time" and not experiment.is_next_token and unknown
 
 
-def unbudgeted(experiment: Experiment) -> dict[str, Any]:
-    """Return settings that keep an experiment's network and drop its budget, for a trial of a few steps."""
+def timed_settings(experiment: Experiment, steps: int) -> dict[str, Any]:
+    """Return the settings that train an experiment's network for a few steps to time them.
+
+    All its losses are active, no run ends early, the network is kept and a budget dropped.
+    """
+    short = {
+        "steps": steps,
+        "schedule.warmup_steps": 0,
+        "checkpoint.keep": "none",
+        "evaluation.stop.metric": None,
+        "objective.active": "all",
+        "objective.stages": None,
+    }
     if experiment.model.matched not in ("flops", "time"):
-        return {}
-    return {"model.matched": "none", "budget.steps": None, "budget.step_time": None}
+        return short
+    return short | {"model.matched": "none", "budget.steps": None, "budget.step_time": None}

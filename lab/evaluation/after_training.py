@@ -67,7 +67,7 @@ def evaluate(
         tokens, scored = counts[place].get(each, (math.nan, math.nan))
         rows[place] += [Row(each, tokens, scored, metric, value) for metric, value in values.items()]
     frame = tabulate(list(zip(opened, rows, strict=True)))
-    if data is not None:
+    if data is not None and opened:
         frame.insert(1, "data", Path(data).name)
         frame.insert(2, "lines", len(batches[0][""].tokens_BT))
     return frame

@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 import torch
 
 from lab.config import Experiment, override
-from lab.config.matching import needs_step_time, resolve, unbudgeted
+from lab.config.matching import needs_step_time, resolve, timed_settings
 from lab.config.objective import ObjectiveSettings
 from lab.errors import LabError
 from lab.training.devices import check_accelerator
@@ -44,15 +44,8 @@ def step_time(experiment: Experiment, rounds: int = ROUNDS) -> float:
     Each round trains both networks for a few steps, so that other load on the machine slows both. The result is the median of
     the ratios of all rounds.
     """
-    short: dict[str, Any] = {
-        "steps": STEPS,
-        "schedule.warmup_steps": 0,
-        "checkpoint.keep": "none",
-        "evaluation.stop.metric": None,
-    }
-    short |= unbudgeted(experiment)
-    own = override(experiment, short | {"objective.active": "all", "objective.stages": None})
-    base = override(experiment, short | {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
+    own = override(experiment, timed_settings(experiment, STEPS))
+    base = override(own, {"n_future": 1, "objective": ObjectiveSettings().model_dump(mode="json")})
     with isolated_training(experiment):
         ratios = [seconds_per_step(TrainingModule(own)) / seconds_per_step(TrainingModule(base)) for _ in range(rounds)]
     return statistics.median(ratios)

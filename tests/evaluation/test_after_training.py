@@ -54,6 +54,10 @@ def test_metrics_on_a_file_agree_with_a_loop_over_its_lines(run: lab.Run, tmp_pa
     assert "loss/turn/2" in values
 
 
+def test_no_runs_give_an_empty_frame(tmp_path: Path) -> None:
+    assert lab.evaluate([], tmp_path / "x.jsonl").empty
+
+
 def test_nothing_is_measured_if_any_line_is_wrong(run: lab.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.txt").write_text("2,8|5,2|5,9|9,3/5,8=5,2,8\n2,8|5,2|5,9|9,3/5,8=5,9,3\n")
     monkeypatch.setattr(lab.Run, "model", lambda *_: pytest.fail("a model was loaded"))

@@ -56,6 +56,12 @@ def test_the_time_of_runs_that_end_at_once_is_planned(tmp_path: Path) -> None:
     assert prepare(grid(base={"evaluation": {"stop": stop}}), tmp_path).plan().seconds
 
 
+def test_stages_shorter_than_a_measured_step_are_planned(tmp_path: Path) -> None:
+    stages = [{"until": 0.02, "start": [1, 0]}, {"until": 1, "start": [1, 1]}]
+    described = grid({"steps": 100, "objective.stages": stages}, grid={"n_future": [2]})
+    assert prepare(described, tmp_path).plan().seconds
+
+
 def test_the_planned_time_agrees_with_a_run(tmp_path: Path) -> None:
     """They agree within a factor of six, since the machine may be busy; the estimate is from 8 steps, the run has 120."""
     width = {"model.width": {"kind": "int", "low": 8, "high": 16, "step": 8}}

@@ -7,12 +7,12 @@ import statistics
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lab.config import Experiment, override
-from lab.config.matching import unbudgeted
+from lab.config.matching import timed_settings
 from lab.runs.layout import TIMING
 from lab.runs.status import duration
 from lab.sweeping.spec.check import Checked
@@ -143,18 +143,14 @@ def measure_pace(experiment: Experiment) -> Pace:
     """Measure an experiment's pace by training it for a few steps in a temporary folder, without compiling them."""
     from lab.training import train
 
-    short: dict[str, Any] = {
-        "steps": _STEPS,
+    short = timed_settings(experiment, _STEPS) | {
         "compile": "none",
-        "schedule.warmup_steps": 0,
         "checkpoint.seconds": 1e9,
-        "checkpoint.keep": "none",
+        "evaluation.every": _STEPS // 2,
         "evaluation.per_decade": None,
-        "evaluation.stop.metric": None,  # a run that met it at once would end before the last step
     }
-    short |= {"objective.active": "all", **unbudgeted(experiment)}
     with tempfile.TemporaryDirectory() as folder:
-        run = train(override(experiment, {**short, "evaluation.every": _STEPS // 2}), Path(folder) / "run")
+        run = train(override(experiment, short), Path(folder) / "run")
         with (run.path / TIMING).open(encoding="utf-8") as file:
             first, before, last = [(float(row["seconds"]), float(row["tokens_per_second"])) for row in csv.DictReader(file)]
         tokens = {row.step: row.tokens for row in run.metrics()}
