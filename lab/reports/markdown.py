@@ -9,6 +9,7 @@ from pathlib import Path
 from lab.reports.section import Section, render_markdown
 from lab.runs import Run
 from lab.runs.files import write_atomic
+from lab.runs.outputs import MARK
 from lab.stats.paired import RULE
 
 READING = f"""\
@@ -33,8 +34,10 @@ def write_joined_page(path: Path, title: str, sections: Sequence[Section], parts
         LabError: If the file cannot be written.
     """
     links = "\n".join(f"- [{part.parent.name}]({Path(os.path.relpath(part, path.parent)).as_posix()})" for part in parts)
-    text = f"Joined from the pages of the parts, which say how to read the tables and where their numbers come from:\n\n{links}"
-    write_atomic(path, render_markdown(title, [*sections, Section("Where this comes from", text)]))
+    origin = (
+        f"Joined by {MARK} from the pages of the parts, which say how to read the tables and where their numbers come from:"
+    )
+    write_atomic(path, render_markdown(title, [*sections, Section("Where this comes from", f"{origin}\n\n{links}")]))
     return path
 
 

@@ -11,6 +11,7 @@ from lab.registry import load_object
 from lab.reports.section import section_markdown
 from lab.reproduce import FRAME, PAGE, STUDIES, Study, write_frame
 from lab.reproduce.objectives.page import LOSSES, RATES, sections_of
+from lab.runs.outputs import check_folder
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -47,6 +48,7 @@ def test_parts_of_a_comparison_give_the_page_of_the_whole(tmp_path: Path) -> Non
     assert sorted(written) == sorted((tmp_path / "joined").iterdir())
     text = (tmp_path / "joined" / PAGE).read_text(encoding="utf-8")
     assert all(f"[{part.name}](../parts/{part.name}/{PAGE})" in text for part in parts)
+    check_folder(tmp_path / "joined", PAGE)  # a second join may replace the first
 
 
 def test_one_part_of_the_objectives_gives_its_own_page(tmp_path: Path) -> None:

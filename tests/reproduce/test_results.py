@@ -10,8 +10,11 @@ import pytest
 
 from lab.reports.markdown import READING
 from lab.reports.section import Section, markdown_table, section_markdown
-from lab.reproduce import STUDIES, agreement, fig7, reach, star
+from lab.reproduce import STUDIES, agreement, fig7, reach, read_parts, star
 from lab.reproduce import rates as rates_study
+from lab.reproduce.atlas.effects import effects_of
+from lab.reproduce.atlas.page import sections_of as atlas_sections
+from lab.reproduce.atlas.rule import RULE
 from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.comparison.page import sections_of as comparison_sections
 from lab.reproduce.comparison.plan import CONDITION, FAMILY
@@ -97,6 +100,22 @@ def test_s14_states_the_changes_of_its_frame() -> None:
     assert f"({' and '.join(nine)} with nine in ten, {' and '.join(one)} with one in ten; {least})" in text
     assert f"reach from {changes['low'].min():+.2f} to {changes['high'].max():+.2f}" in text
     assert changes["p_holm"].min() > 0.1
+
+
+def test_the_atlas_follows_from_the_frames_of_its_tasks() -> None:
+    folder = RESULTS / "atlas"
+    frame = read_parts([part.parent for part in folder.glob("*/frame.csv.gz")], "task", RULE)
+    pd.testing.assert_frame_equal(frame, pd.read_csv(folder / "frame.csv.gz"))
+    page, text = ((folder / name).read_text(encoding="utf-8") for name in ("report.md", "README.md"))
+    for section in atlas_sections(frame):
+        assert f"{section_markdown(section)}\n" in page
+    rows = []
+    for row in effects_of(frame).to_dict("records"):
+        effect = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        verdict = ("helps" if row["difference"] > 0 else "hurts") if row["found"] else "nothing"
+        cells = [row["task"], str(row["score"]), row["condition"], effect, f"{row['p_holm']:.2g}", verdict]
+        rows.append(f"| {' | '.join(cells)} |")
+    assert re.findall(r"^\| .* \| n = \d, equal .* \|$", text, re.MULTILINE) == rows
 
 
 @pytest.mark.parametrize("study", [star.PLATEAU, agreement.PLATEAU], ids=lambda study: study.name)

@@ -48,12 +48,13 @@ def draw(effects: pd.DataFrame, found: Mapping[tuple[str, str], Correlation]) ->
         axes.tick_params(axis="y", labelleft=False, length=0)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower right", ncols=2, frameon=False)
+    rank = "; D: Somers' rank correlation of score and effect" if found else ""
     figure_note(
         figure,
         [
             "Score: steps that a further prediction head saves, by a rule; pale where runs of a task had been seen before it.",
             "Effect: n prediction heads less one on the same seeds, as a share of all that is learnt; lines: 90 % intervals; "
-            "filled marks: differences that the paired test finds; D: Somers' rank correlation of score and effect.",
+            f"filled marks: differences that the paired test finds{rank}.",
         ],
     )
     return figure, effects
