@@ -1,6 +1,7 @@
 """Compare the step time of every objective with its FLOPs, and measure the cost of the gradient diagnostics.
 
-    python -m benchmarks.objectives --threads 1
+    python -m benchmarks.objectives                  both sizes: about 15 minutes with 3 rounds
+    python -m benchmarks.objectives --sizes demo     the smaller one: a minute
 
 Steps of each objective are interleaved with those of the plain sum, all with n = 2, at the demo's settings and at the 1M size.
 The excess is the ratio of times divided by the ratio of FLOPs; it is 1 if time is proportional to FLOPs. The cost of the
@@ -9,7 +10,7 @@ diagnostics is their share of a demo run that computes them at every evaluation 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,18 +40,19 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     **{f"{heads} heads": {"model.heads": heads} for heads in KINDS if heads != "parallel"},
 }
 """Settings of each condition; `sum` is first, and the others are compared with it."""
+SIZES = ("demo", "1M")
 
 
-def compare_objectives(rounds: int) -> list[list[str]]:
+def compare_objectives(rounds: int, sizes: Sequence[str]) -> list[list[str]]:
     """Time steps of every condition, with the data feed, and compare them with the plain sum.
 
     Returns:
-        A row for each condition: its name, and for each of two sizes the ratio of times, the ratio of FLOPs and the excess.
+        A row for each condition: its name, and for each size the ratio of times, the ratio of FLOPs and the excess.
     """
     demo = {**CASES["induction"], "model.layers": 5}  # enough for every kind of heads
     bases = {"demo": lab.experiment("induction", demo), "1M": lab.override(make_experiment("1M"), {"batch_size": SEQUENCES})}
     ratios: dict[str, list[str]] = {name: [] for name in CONDITIONS}
-    for size in each("size", bases):
+    for size in each("size", sizes):
         steps, flops = {}, {}
         for name, settings in CONDITIONS.items():
             short = {"n_future": 2, "steps": 13, "schedule.warmup_steps": 0, **settings}
@@ -95,10 +97,11 @@ def time_diagnostics(n: int, rounds: int) -> list[str]:
 
 def main() -> None:
     parser = make_parser(__doc__, rounds=15)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="sizes at which objectives are compared")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    columns = [f"{size}: {what}" for size in ("demo", "1M") for what in ("time", "FLOPs", "excess")]
-    print_table("A step / a step of the plain sum", ["condition", *columns], compare_objectives(options.rounds))
+    columns = [f"{size}: {what}" for size in options.sizes for what in ("time", "FLOPs", "excess")]
+    print_table("A step / a step of the plain sum", ["condition", *columns], compare_objectives(options.rounds, options.sizes))
     rows = [time_diagnostics(n, options.rounds) for n in each("diagnostics of n", (1, 2, 4))]
     print_table("Gradient diagnostics, demo with 6 layers", ["", "one measurement", "in steps", "share of a run"], rows)
 
