@@ -12,8 +12,7 @@ from lab.reports.section import section_markdown
 from lab.reproduce import FRAME, PAGE, STUDIES, Study, write_frame
 from lab.reproduce.objectives.page import LOSSES, RATES, sections_of
 from lab.runs.outputs import check_folder
-
-RESULTS = Path(__file__).parents[2] / "results"
+from tests.helpers.published import RESULTS
 
 
 def study_of(name: str) -> Study:

@@ -1,7 +1,6 @@
 """The pages in results/ follow from the frames next to them, with the current code."""
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +8,11 @@ import pandas as pd
 import pytest
 
 from lab.reports.markdown import READING
-from lab.reports.section import Section, markdown_table, section_markdown
-from lab.reproduce import STUDIES, agreement, fig7, reach, read_parts, star
+from lab.reports.section import Section, markdown_table
+from lab.reproduce import agreement, fig7, reach, star
 from lab.reproduce import rates as rates_study
-from lab.reproduce.atlas.effects import effects_of
-from lab.reproduce.atlas.page import sections_of as atlas_sections
-from lab.reproduce.atlas.rule import RULE
-from lab.reproduce.comparison.configuration import Comparison
-from lab.reproduce.comparison.page import sections_of as comparison_sections
-from lab.reproduce.comparison.plan import CONDITION, FAMILY
-from lab.reproduce.comparison.tables import end_table, interaction_table, times_of
+from lab.reproduce.comparison.plan import CONDITION
+from lab.reproduce.comparison.tables import times_of
 from lab.reproduce.fig7.page import by_rates, own_rate_sections, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.objectives.conditions import SUM, family_of
@@ -26,102 +20,19 @@ from lab.reproduce.objectives.page import sections_of as objective_sections
 from lab.reproduce.plateau.configuration import Plateau
 from lab.reproduce.plateau.page import rate_heading, tables_of
 from lab.reproduce.plateau.plan import rate_table
-from lab.stats.configurations import run_values
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons
 from lab.stats.times import describe_time, time_table
 from lab.sweeping.spec.files import load
+from tests.helpers.published import RESULTS, ROOT, SUMMARY, frame_of, page_of, require_sections, text_of
 
-ROOT = Path(__file__).parents[2]
-RESULTS, SWEEPS = ROOT / "results", ROOT / "sweeps"
-
-
-def comparisons() -> dict[str, Comparison]:
-    """Return the published studies that compare conditions, by name."""
-    modules = {name: import_module(entry.path.partition(":")[0]) for name, entry in STUDIES.items()}
-    published = {name: module for name, module in modules.items() if (RESULTS / name / "README.md").exists()}
-    return {name: module.COMPARISON for name, module in published.items() if hasattr(module, "COMPARISON")}
-
-
-COMPARISONS = comparisons()
-
-
-@pytest.mark.parametrize("name", COMPARISONS)
-def test_a_comparison_follows_from_its_frame(name: str) -> None:
-    page = (RESULTS / name / "report.md").read_text(encoding="utf-8")
-    sections = comparison_sections(COMPARISONS[name], pd.read_csv(RESULTS / name / "frame.csv.gz"))
-    assert len(sections) >= 5
-    for section in sections:
-        assert f"{section_markdown(section)}\n" in page
-
-
-@pytest.mark.parametrize("name", COMPARISONS)
-def test_a_comparison_states_the_escapes_of_its_frame(name: str) -> None:
-    """The rows `| family | condition | k of n | median |` of its README are right, and have every condition of the study."""
-    text = (RESULTS / name / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| \**(\d+) of (\d+)\** \| (\S+) \|$", text, re.MULTILINE)
-    stated = {(family, condition): (int(escaped), int(runs), median) for family, condition, escaped, runs, median in rows}
-    frame, found = pd.read_csv(RESULTS / name / "frame.csv.gz"), {}
-    for family_name, family in COMPARISONS[name].families.items():
-        if family.escaped is not None:
-            times = time_table(times_of(family, frame[frame[FAMILY] == family_name]), "escaped", [CONDITION])
-            for row in times.to_dict("records"):
-                median = describe_time(row)["median M tokens"]
-                found[family_name, row[CONDITION]] = (row["escaped"], row["runs"], median)
-    assert stated == found
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, each in COMPARISONS.items() if not all(f.escaped for f in each.families.values())]
-)
-def test_a_comparison_states_the_ends_of_its_frame(name: str) -> None:
-    """The rows `| family | condition | mean | difference [low, high] | p |` of its README are right, and complete."""
-    text = (RESULTS / name / "README.md").read_text(encoding="utf-8")
-    frame, rows = pd.read_csv(RESULTS / name / "frame.csv.gz"), []
-    for family_name, family in COMPARISONS[name].families.items():
-        if family.escaped is None:
-            own = frame[frame[FAMILY] == family_name]
-            means = run_values(own, family.metric).groupby(CONDITION)["value"].mean()
-            compared = end_table(family, own).set_index("condition")
-            for condition, mean in means.items():
-                cells = [family_name, condition, f"{mean:.2f}", "-", "-"]
-                if condition in compared.index:
-                    row = compared.loc[condition]
-                    cells[3:] = [f"{row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]", f"{row['p_holm']:.2g}"]
-                rows.append(f"| {' | '.join(cells)} |")
-    assert re.findall(r"^\| .* \| n = \d \| .* \|$", text, re.MULTILINE) == rows
-
-
-def test_s14_states_the_changes_of_its_frame() -> None:
-    text = (RESULTS / "s14" / "README.md").read_text(encoding="utf-8")
-    changes = interaction_table(COMPARISONS["s14"], pd.read_csv(RESULTS / "s14" / "frame.csv.gz"))
-    nine, one = ([f"{each:+.2f}" for each in part] for part in (changes["change"][1::2], changes["change"][::2]))
-    least = f"the least corrected p of the four is {changes['p_holm'].min():.2f}"
-    assert f"({' and '.join(nine)} with nine in ten, {' and '.join(one)} with one in ten; {least})" in text
-    assert f"reach from {changes['low'].min():+.2f} to {changes['high'].max():+.2f}" in text
-    assert changes["p_holm"].min() > 0.1
-
-
-def test_the_atlas_follows_from_the_frames_of_its_tasks() -> None:
-    folder = RESULTS / "atlas"
-    frame = read_parts([part.parent for part in folder.glob("*/frame.csv.gz")], "task", RULE)
-    pd.testing.assert_frame_equal(frame, pd.read_csv(folder / "frame.csv.gz"))
-    page, text = ((folder / name).read_text(encoding="utf-8") for name in ("report.md", "README.md"))
-    for section in atlas_sections(frame):
-        assert f"{section_markdown(section)}\n" in page
-    rows = []
-    for row in effects_of(frame).to_dict("records"):
-        effect = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-        verdict = ("helps" if row["difference"] > 0 else "hurts") if row["found"] else "nothing"
-        cells = [row["task"], str(row["score"]), row["condition"], effect, f"{row['p_holm']:.2g}", verdict]
-        rows.append(f"| {' | '.join(cells)} |")
-    assert re.findall(r"^\| .* \| n = \d, equal .* \|$", text, re.MULTILINE) == rows
+SWEEPS = ROOT / "sweeps"
 
 
 @pytest.mark.parametrize("study", [star.PLATEAU, agreement.PLATEAU], ids=lambda study: study.name)
 def test_every_table_of_a_study_follows_from_its_frame(study: Plateau) -> None:
-    page = (RESULTS / study.name / "report.md").read_text(encoding="utf-8")
-    tables = tables_of(study, pd.read_csv(RESULTS / study.name / "frame.csv.gz"))
+    page = page_of(study.name)
+    tables = tables_of(study, frame_of(study.name))
     assert len(tables) >= 4
     for heading, table in tables.items():
         assert f"## {heading}\n\n{markdown_table(table)}\n" in page
@@ -129,7 +40,7 @@ def test_every_table_of_a_study_follows_from_its_frame(study: Plateau) -> None:
 
 def test_agreement_follows_from_its_files() -> None:
     folder, study = RESULTS / "agreement", agreement.PLATEAU
-    page = (folder / "report.md").read_text(encoding="utf-8")
+    page = page_of("agreement")
     tables = {each.heading: each.summarise(pd.read_csv(folder / each.file)) for each in study.measurements}
     tables[rate_heading(study)] = rate_table(pd.read_csv(folder / "rates.csv"))
     assert len(tables) == 2
@@ -150,7 +61,7 @@ def test_agreement_states_the_ratio_of_its_frames() -> None:
     rng = np.random.default_rng(0)
     drawn = [np.median(rng.choice(times, (20_000, 8)), axis=1) for times in (one, two)]
     low, high = np.quantile(drawn[0] / drawn[1], [0.05, 0.95])
-    text = (RESULTS / "agreement" / "README.md").read_text(encoding="utf-8")
+    text = text_of("agreement")
     stated = f"a ratio of {np.median(one) / np.median(two):.1f}, 90 % bootstrap interval [{low:.1f}, {high:.1f}]"
     assert stated in text
     assert f"needs {one.min() / two.max():.1f} times as many tokens as the latest run with it" in text
@@ -160,12 +71,12 @@ def test_agreement_states_the_clipping_of_its_file() -> None:
     clipping = pd.read_csv(RESULTS / "agreement" / "clipping.csv")
     shares = 100 * clipping.groupby("arm")["clipped_400"].median()
     n1, n2, shuffled, detached = (f"{shares[arm]:.0f} %" for arm in ("n = 1", "n = 2", "n = 2, shuffled", "n = 2, detached"))
-    text = (RESULTS / "agreement" / "README.md").read_text(encoding="utf-8")
+    text = text_of("agreement")
     assert f"{n2} of the steps with n = 2, {shuffled} with shuffled targets, {n1} with n = 1 and {detached} with" in text
 
 
 def test_s5_states_the_ratios_of_its_measurement() -> None:
-    text = (RESULTS / "s5" / "README.md").read_text(encoding="utf-8")
+    text = text_of("s5")
     table = pd.read_csv(RESULTS / "s5" / "s5.csv")
     for size, part in table[table["n"] > 1].groupby("size"):
         ratios = {(row.vocabulary, row.n): f"{row.time_ratio:.2f} ({row.flops_ratio:.2f})" for row in part.itertuples()}
@@ -178,7 +89,7 @@ def test_s5_states_the_ratios_of_its_measurement() -> None:
 
 @pytest.mark.parametrize("name", ["agreement", "fig7", "star"])
 def test_every_page_explains_how_to_read_its_tables(name: str) -> None:
-    page = (RESULTS / name / "report.md").read_text(encoding="utf-8")
+    page = page_of(name)
     assert f"## How to read the tables\n\n{READING.format(sequences=256)}\n" in page
     assert page.count("p_least") >= 1
     assert page.count("found") >= 1
@@ -192,7 +103,6 @@ def test_published_studies_state_how_many_sequences_measure_them() -> None:
 
 
 def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
-    page = (RESULTS / "fig7" / "report.md").read_text(encoding="utf-8")
     named, chances = (pd.read_csv(RESULTS / "fig7" / name) for name in ("frame.csv.gz", "rates.csv"))
     order = list(named.sort_values("parameters")["size"].unique())
     named = named.assign(size=pd.Categorical(named["size"], categories=order, ordered=True))
@@ -201,14 +111,13 @@ def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
     sections = sections_of(of_rate, [f"rate tuned with n = {n}" for n in of_rate])
     sections += own_rate_sections(of_rate, rates) + tuning_sections(chances, rates)
     assert len(sections) == 16
-    for section in sections:
-        assert f"{section_markdown(section)}\n" in page
+    require_sections("fig7", sections)
 
 
 def test_agreement_states_the_effect_of_each_term_of_the_loss() -> None:
     """Rows of the page's table of terms and the p-values of its text agree with the frame next to it."""
-    frame = pd.read_csv(RESULTS / "agreement" / "terms" / "frame.csv.gz")
-    text = (RESULTS / "agreement" / "README.md").read_text(encoding="utf-8")
+    frame = frame_of("agreement/terms")
+    text = text_of("agreement")
     times = emergence_table(frame, agreement.PLATEAU.metric, thresholds={"escape": 0.6}, by=["asked"])
     assert len(times) == 64
     for condition, part in times.groupby("asked"):
@@ -227,19 +136,16 @@ def test_agreement_states_the_effect_of_each_term_of_the_loss() -> None:
 
 
 def test_reach_follows_from_its_files() -> None:
-    folder = RESULTS / "reach"
-    frame, rates = pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv")
-    page = (folder / "report.md").read_text(encoding="utf-8")
-    sections = reach.sections_of(frame, rates)
+    rates = pd.read_csv(RESULTS / "reach" / "rates.csv")
+    sections = reach.sections_of(frame_of("reach"), rates)
     assert len(sections) == 4
-    for section in sections:
-        assert f"{section_markdown(section)}\n" in page
+    require_sections("reach", sections)
     assert reach.best_rate(rates) == 2e-3
 
 
 def test_reach_states_the_numbers_of_its_frame() -> None:
-    text = (RESULTS / "reach" / "README.md").read_text(encoding="utf-8")
-    frame = pd.read_csv(RESULTS / "reach" / "frame.csv.gz")
+    text = text_of("reach")
+    frame = frame_of("reach")
     by = [reach.DISTANCE, reach.HEADS]
     times = emergence_table(frame[frame["stage"] == "grid"], reach.METRIC, thresholds={"escaped": reach.ESCAPED}, by=by)
     expected = [reach.expected(*each) for each in zip(times[reach.DISTANCE], times[reach.HEADS], strict=True)]
@@ -260,21 +166,16 @@ def test_reach_states_the_numbers_of_its_frame() -> None:
 @pytest.fixture(scope="module")
 def objectives() -> list[Section]:
     """Return the sections that follow from the files of the objectives."""
-    folder = RESULTS / "objectives"
-    return objective_sections(pd.read_csv(folder / "frame.csv.gz"), pd.read_csv(folder / "rates.csv"))
+    return objective_sections(frame_of("objectives"), pd.read_csv(RESULTS / "objectives" / "rates.csv"))
 
 
 def test_objectives_follow_from_their_files(objectives: list[Section]) -> None:
-    page = (RESULTS / "objectives" / "report.md").read_text(encoding="utf-8")
     assert len(objectives) == 7
-    for section in objectives:
-        assert f"{section_markdown(section)}\n" in page
+    require_sections("objectives", objectives)
 
 
 def test_objectives_state_the_numbers_of_their_frame(objectives: list[Section]) -> None:
-    folder, family = RESULTS / "objectives", family_of("agreement")
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    frame = pd.read_csv(folder / "frame.csv.gz")
+    text, frame, family = text_of("objectives"), frame_of("objectives"), family_of("agreement")
     times = time_table(times_of(family, frame), "escaped", [CONDITION]).set_index(CONDITION)
     rows = re.findall(r"^\| ([\w ,]+?)(?: \(.*\)|, the paper's)? \| .* \| \**(\d) of 8\** \| (.*) \|$", text, re.MULTILINE)
     assert {name: int(escaped) for name, escaped, _ in rows} == times["escaped"].to_dict()
@@ -294,22 +195,19 @@ def test_objectives_state_the_numbers_of_their_frame(objectives: list[Section]) 
     known_times = emergence_table(known, "accuracy/case_first/2", thresholds={"known": family.escaped or 0}, by=[CONDITION])
     assert known_times["known_observed"].all()
     assert f"at {known_times['known'].min() / 1e6:.2f} to {known_times['known'].max() / 1e6:.2f} M tokens" in text
-    losses = pd.read_csv(folder / "further_losses.csv")
+    losses = pd.read_csv(RESULTS / "objectives" / "further_losses.csv")
     assert losses.loc[losses[CONDITION] == "hinge", "value"].max() < 0.001
     assert SUM not in compared.index
 
 
 def test_rates_follow_from_their_frame() -> None:
-    folder = RESULTS / "rates"
-    frame, page = pd.read_csv(folder / "frame.csv.gz"), (folder / "report.md").read_text(encoding="utf-8")
-    for section in rates_study.sections_of(frame):
-        assert f"{section_markdown(section)}\n" in page
+    require_sections("rates", rates_study.sections_of(frame_of("rates")))
 
 
 def test_rates_state_what_their_frame_has() -> None:
     """The table of escapes, the ratio at each one's best rate, and the rate at which most runs of one head escape."""
-    frame = pd.read_csv(RESULTS / "rates" / "frame.csv.gz")
-    text = (RESULTS / "rates" / "README.md").read_text(encoding="utf-8")
+    frame = frame_of("rates")
+    text = text_of("rates")
     times = emergence_table(
         frame, rates_study.METRIC, thresholds={"escaped": rates_study.ESCAPED}, by=[rates_study.HEADS, rates_study.RATE]
     )
@@ -326,8 +224,7 @@ def test_rates_state_what_their_frame_has() -> None:
     ratio = rates_study.compare(times)
     assert f"{ratio.ratio:.1f} times as many tokens (90 % interval {ratio.low:.1f} to {ratio.high:.1f}" in text
     escapes = times.groupby(rates_study.HEADS)["escaped_observed"].sum()
-    table = (RESULTS / "README.md").read_text(encoding="utf-8")
-    assert f"Two heads escape in {escapes[2]} of 40 runs at rates from 3e-4 to 8e-3, one head in {escapes[1]} of 40" in table
+    assert f"Two heads escape in {escapes[2]} of 40 runs at rates from 3e-4 to 8e-3, one head in {escapes[1]} of 40" in SUMMARY
     one, two = (
         times[times[rates_study.HEADS] == 1],
         times[(times[rates_study.HEADS] == 2) & times[rates_study.RATE].isin([1e-3, 2e-3, 4e-3])],

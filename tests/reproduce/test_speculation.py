@@ -12,11 +12,11 @@ from lab.reports.section import section_markdown
 from lab.reproduce.speculation import Speculation, speculation_study
 from lab.reproduce.speculation.page import difference_table, sections_of
 from lab.sweeping.spec.configurations import grid_experiments
+from tests.helpers.published import frame_of, require_sections
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny_settings
 
 PUBLISHED = ("s2", "s3")
-RESULTS = Path(__file__).parents[2] / "results"
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -86,6 +86,4 @@ def test_differences_are_of_all_seeds_and_numbers_of_heads() -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_table_follows_from_its_frame(name: str) -> None:
     study: Speculation = load_object(f"lab.reproduce.{name}:SPECULATION", "study")
-    page = (RESULTS / name / "report.md").read_text(encoding="utf-8")
-    for section in sections_of(study, pd.read_csv(RESULTS / name / "frame.csv.gz")):
-        assert section_markdown(section) in page
+    require_sections(name, sections_of(study, frame_of(name)))
