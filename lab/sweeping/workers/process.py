@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
@@ -55,6 +55,7 @@ def process_starter(job: Job, gpus: tuple[int, ...]) -> Callable[[int], Process]
     """Return a function that starts the worker of a number, with the GPUs shared in turn."""
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["lab.sweeping.workers.worker"])  # imports torch and Lightning once for all workers
+    resource_tracker.ensure_running()  # here: it unblocks the signals that are blocked below
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         forkserver.ensure_running()  # with the signals blocked: it must outlive the workers, whose end it reports

@@ -30,6 +30,18 @@ from tests.helpers.sweeps import CRASHING, SHORT, grid, numbers, run_worker, set
 pytestmark = pytest.mark.process
 
 
+def server_of(pid: int) -> int:
+    """Return the process that starts the workers of a sweep."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return next(int(child) for child in children if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes())
+
+
+def blocked_signals(pid: int) -> set[int]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk:"))
+    return {number for number in signal.valid_signals() if mask >> (number - 1) & 1}
+
+
 def test_a_lost_worker_is_replaced_and_changes_no_number(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     description = grid({"steps": 40, "evaluation.every": 20, "evaluation.measures.induction": 0})
     job = set_up_sweep(description, tmp_path / "out")
@@ -85,6 +97,7 @@ def test_a_signal_to_all_processes_saves_every_run(tmp_path: Path) -> None:
     while not all(path.is_file() and "\n20," in path.read_text() for path in tables):
         assert process.poll() is None
         time.sleep(0.05)
+    assert signal.SIGTERM in blocked_signals(server_of(process.pid)), "it must outlive the workers, whose end it reports"
     os.killpg(process.pid, signal.SIGTERM)
     _, stderr = process.communicate()
     assert (process.returncode, stderr) == (143, "lab: stopped; run the same command again to continue\n")
