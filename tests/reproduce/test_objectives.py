@@ -13,7 +13,6 @@ from lab.reproduce.objectives.conditions import (
     CONDITIONS,
     NEXT_TOKEN,
     QUESTIONS,
-    RATES,
     SCALES,
     SUM,
     conditions_of,
@@ -29,7 +28,7 @@ INF = float("inf")
 def test_every_condition_has_its_rates_and_seeds(task: str) -> None:
     tuning, main = (grid_experiments(stage.largest) for stage in plan.stages(task))
     count = len(conditions_of(task))
-    assert (len(tuning), len(main)) == (count * len(RATES) * 2, count * 8)
+    assert (len(tuning), len(main)) == (count * len(BENCHES[task].rates) * 2, count * 8)
     assert {each.seed for each in tuning.values()}.isdisjoint(each.seed for each in main.values())
     assert {each.evaluation.split for each in tuning.values()} == {"validation"}
     assert {each.evaluation.split for each in main.values()} == {"test"}
@@ -87,13 +86,13 @@ def test_tables_follow_from_the_frame() -> None:
     tuned = pd.DataFrame(
         {"task": "agreement", CONDITION: name, plan.RATE: rate, "seed": 0, "time": rate, "value": 0.5}
         for name in TIMES
-        for rate in RATES
+        for rate in BENCHES["agreement"].rates
     )
     family = family_of("agreement")
     runs = run_table(family, frame, plan.best_rates(tuned)).set_index("condition")
     assert runs.loc["hinge", "escaped"].startswith("2 of 4")
     assert runs.loc["joint", "FLOPs of a step"] == "2.00"
-    assert set(runs["peak rate"]) == {f"{min(RATES):g}"}
+    assert set(runs["peak rate"]) == {f"{min(BENCHES['agreement'].rates):g}"}
     tokens, flops = (escape_table(family, frame, what).set_index("condition") for what in ("tokens", "FLOPs"))
     assert (tokens.loc["joint", "later"], flops.loc["joint", "later"]) == pytest.approx((1, 2.2))
     assert (tokens.loc["bag", "later"], flops.loc["bag", "later"]) == pytest.approx((0, -0.2))

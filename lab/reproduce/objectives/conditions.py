@@ -79,6 +79,7 @@ class Bench:
         solved: Accuracy that counts as a solution, and ends a run; None where no run reaches one.
         expectation: What the runs were expected to show.
         has_answer: Whether an instance is a prompt and its answer.
+        rates: Peak learning rates that are tried for each condition.
         stepping_stone: Metric of head 2's accuracy on a token that is easier and that the solution needs, and this token in
             words; added after runs on agreement had been seen.
     """
@@ -91,6 +92,7 @@ class Bench:
     solved: float | None
     expectation: str
     has_answer: bool = False
+    rates: tuple[float, float, float] = (1e-3, 2e-3, 4e-3)
     stepping_stone: tuple[str, str] | None = None
 
 
@@ -141,15 +143,20 @@ With eight seeds the paired test finds a difference only where nearly all pairs 
         stepping_stone=("accuracy/follow/2", "the goal's predecessor, asked at the goal"),
     ),
     "stories": Bench(
-        {"task.names": 500, "model.width": 64, "model.layers": 4, "batch_size": 32, "steps": 1500, "evaluation.every": 50},
+        {"task.names": 500, "model.width": 64, "model.layers": 4, "batch_size": 16, "steps": 320, "evaluation.every": 40},
         window=4,
         metric="accuracy/second_again/1",
         label="accuracy on second names met again",
         escaped=0.2,
         solved=None,
+        rates=(4e-3, 8e-3, 1.6e-2),
         expectation="""\
 The second token of a name follows its first at once, so that no question is asked earlier by looking farther ahead.
-Expected: no objective differs from the sum by more than 0.1 in accuracy at the end with a corrected p of at most 0.10.""",
+Expected: no objective differs from the sum by more than 0.1 in accuracy at the end with a corrected p of at most 0.10.
+(After this was written, results/fig7 and results/s14 found the sum ahead of the next token by about 0.2 at this width: next \
+token is in doubt.
+The plan was 1500 steps of 32 sequences, 10 hours on two cores; it is 320 steps of 16 with higher rates, one and a half.
+It was shortened after ten single runs of next token, sum and head depth had been seen.)""",
     ),
 }
 SHARED: Mapping[str, Any] = {
@@ -159,7 +166,6 @@ SHARED: Mapping[str, Any] = {
 }
 SCALES: Mapping[str, tuple[str, ...]] = {"laptop": tuple(BENCHES)} | {name: (name,) for name in BENCHES}
 """Tasks of each scale: all, or one, whose runs the whole study shares."""
-RATES = (1e-3, 2e-3, 4e-3)
 TUNING_SEEDS, SEEDS = (900, 901), range(560, 568)
 
 

@@ -13,7 +13,6 @@ from lab.reproduce.comparison.plan import CONDITION, condition_of, in_folders
 from lab.reproduce.objectives.conditions import (
     BENCHES,
     CONDITIONS,
-    RATES,
     SCALES,
     SEEDS,
     TUNING_SEEDS,
@@ -35,13 +34,15 @@ def stages(scale: str) -> list[Stage]:
 
 
 def _stages_of(task: str) -> list[Stage]:
-    tuning = sweep_of(task, "-rates", {CONDITION: in_folders(conditions_of(task)), RATE: list(RATES)}, TUNING_SEEDS)
+    tuning = sweep_of(
+        task, "-rates", {CONDITION: in_folders(conditions_of(task)), RATE: list(BENCHES[task].rates)}, TUNING_SEEDS
+    )
 
     def compare(rates: Mapping[str, float]) -> Sweep:
         own = {name: {**settings, RATE: rates[name]} for name, settings in conditions_of(task).items()}
         return sweep_of(task, "", {CONDITION: in_folders(own)}, SEEDS, **{"evaluation.split": "test"})
 
-    anything = dict.fromkeys(conditions_of(task), RATES[0])
+    anything = dict.fromkeys(conditions_of(task), BENCHES[task].rates[0])
     return [fixed_stage(tuning), Stage(compare(anything), lambda tuned: compare(best_rates(rate_values(task, tuned))))]
 
 
