@@ -34,15 +34,14 @@ def stages(scale: str) -> list[Stage]:
 
 
 def _stages_of(task: str) -> list[Stage]:
-    tuning = sweep_of(
-        task, "-rates", {CONDITION: in_folders(conditions_of(task)), RATE: list(BENCHES[task].rates)}, TUNING_SEEDS
-    )
+    conditions, rates = conditions_of(task), BENCHES[task].rates
+    tuning = sweep_of(task, "-rates", {CONDITION: in_folders(conditions), RATE: [*rates]}, TUNING_SEEDS)
 
-    def compare(rates: Mapping[str, float]) -> Sweep:
-        own = {name: {**settings, RATE: rates[name]} for name, settings in conditions_of(task).items()}
+    def compare(chosen: Mapping[str, float]) -> Sweep:
+        own = {name: {**settings, RATE: chosen[name]} for name, settings in conditions.items()}
         return sweep_of(task, "", {CONDITION: in_folders(own)}, SEEDS, **{"evaluation.split": "test"})
 
-    anything = dict.fromkeys(conditions_of(task), BENCHES[task].rates[0])
+    anything = dict.fromkeys(conditions, rates[0])
     return [fixed_stage(tuning), Stage(compare(anything), lambda tuned: compare(best_rates(rate_values(task, tuned))))]
 
 
