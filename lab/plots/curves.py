@@ -13,7 +13,7 @@ from lab.plots.axes import AXES, log_axis
 from lab.plots.style import Look
 from lab.plots.tables import format_range, seed_columns
 from lab.stats.bootstrap import FEWEST, bootstrap_band
-from lab.stats.conditions import Conditions, conditions, rows_of
+from lab.stats.conditions import Conditions, conditions, ended_early, rows_of
 from tasks.errors import nearest
 
 SHARE = 0.5
@@ -69,7 +69,7 @@ def _band(curves: pd.DataFrame, column: str) -> pd.DataFrame:
     """Compute the rows of one condition and metric, one for each step."""
     matrix_PS = curves.pivot_table(index="step", columns="seed", values="value", aggfunc="last")
     seeds = matrix_PS.count(axis=1)
-    early = "reached" in curves and (curves["reached"].fillna("") != "").any()
+    early = ended_early(curves).any()
     kept = matrix_PS[seeds >= (1 if early else SHARE) * curves["seed"].nunique()]
     present_PS = kept.notna().to_numpy()
     intervals = np.full((len(kept), 3), np.nan)

@@ -10,7 +10,16 @@ import pandas as pd
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.stats.bootstrap import counted
-from lab.stats.conditions import Conditions, conditions, enumerated, labelled, needed_settings, rows_of, varied_settings
+from lab.stats.conditions import (
+    Conditions,
+    conditions,
+    ended_early,
+    enumerated,
+    labelled,
+    needed_settings,
+    rows_of,
+    varied_settings,
+)
 from lab.stats.configurations import Rule, comparison_table, configuration_table, finished_with, run_values
 from lab.stats.emergence import emergence_table, escape_table
 from lab.stats.solved import notes_on_solved, solved_table
@@ -97,7 +106,7 @@ def compare_ends(
     means = configuration_table(values, _KEYS)
     means = means.rename(columns={"low": "mean_low", "high": "mean_high", "seeds": "runs"})
     compared = comparison_table(values, "condition", study.baseline, within=["within"])
-    early = int((values["reached"].fillna("") != "").sum()) if "reached" in values else 0
+    early = int(ended_early(values).sum())
     notes = [f"{counted(early, 'run')} ended early (evaluation.stop), with the value of their own end"] if early else []
     means = means[[*_KEYS, "runs", "mean", "mean_low", "mean_high"]]
     if solved is not None:

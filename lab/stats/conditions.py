@@ -143,6 +143,13 @@ def rows_of(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     return frame[frame["metric"].isin(metrics)]
 
 
+def ended_early(rows: pd.DataFrame) -> pd.Series:
+    """Return whether `evaluation.stop` ended the run of each row; a frame may have no column `reached`, or an empty one."""
+    if "reached" not in rows:
+        return pd.Series(False, index=rows.index)
+    return rows["reached"].notna() & (rows["reached"] != "")
+
+
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of finished runs; all rows if the frame has no states."""
     return frame[frame["state"] == "finished"] if "state" in frame.columns else frame

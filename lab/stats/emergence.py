@@ -14,7 +14,7 @@ import pandas as pd
 
 from lab.errors import LabError
 from lab.stats.bootstrap import escaped_share
-from lab.stats.conditions import require_one_configuration
+from lab.stats.conditions import ended_early, require_one_configuration
 
 ONSET, COMPLETION = 0.5, 0.9
 HOLD = 2
@@ -102,10 +102,9 @@ def emergence_table(
         row: dict[str, object] = dict(zip(keys, run, strict=True))
         for name, threshold in thresholds.items():
             time = emergence(curve["tokens"].tolist(), curve["value"].tolist(), threshold, hold)
-            reached = curve["reached"].fillna("").iloc[0] if "reached" in curve else ""
-            if not time.observed and reached:
+            if not time.observed and ended_early(curve).iloc[0]:
                 raise LabError(
-                    f"{row['run']} ended once {reached} (evaluation.stop): "
+                    f"{row['run']} ended once {curve['reached'].iloc[0]} (evaluation.stop): "
                     f"when {metric} passes {threshold:g} is not known; use a threshold that it passed"
                 )
             if row["run"] in diverged:

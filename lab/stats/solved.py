@@ -10,7 +10,7 @@ import pandas as pd
 from lab.errors import LabError
 from lab.metrics import Metric
 from lab.stats.bootstrap import counted, escaped_share
-from lab.stats.conditions import enumerated
+from lab.stats.conditions import ended_early, enumerated
 from lab.stats.configurations import Rule, run_values
 from lab.stats.emergence import ONSET, emergence_table
 from lab.stats.survival import median_time
@@ -70,8 +70,7 @@ def _runs(frame: pd.DataFrame, metric: str, threshold: float, rule: Rule) -> pd.
     value = runs["run"].map(values)
     passed = value <= threshold if Metric.parse(metric).lower_is_better else value >= threshold
     diverged = runs["state"] == "diverged" if "state" in runs else pd.Series(False, index=runs.index)
-    early = runs["reached"].fillna("") != "" if "reached" in runs else pd.Series(False, index=runs.index)
-    runs = runs.assign(solved=passed & ~diverged, diverged=diverged, unknown=early & ~passed & ~diverged)
+    runs = runs.assign(solved=passed & ~diverged, diverged=diverged, unknown=ended_early(runs) & ~passed & ~diverged)
     return runs[value.notna() | diverged]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lab import plots
 from lab.errors import LabError
 from lab.stats import importance
-from lab.stats.conditions import conditions, varied_settings
+from lab.stats.conditions import conditions, ended_early, varied_settings
 from lab.stats.configurations import configuration_table, run_values
 from lab.stats.emergence import emergence_table
 
@@ -264,3 +264,18 @@ def test_two_runs_with_one_name_are_rejected(differ: dict[str, object]) -> None:
     other = frame[frame["run"] == "r0"].assign(value=0.5, **differ)
     with pytest.raises(LabError, match="two runs of the frame have the name 'r0'"):
         plots.emergence(pd.concat([frame, other]), METRIC)
+
+
+@pytest.mark.parametrize(
+    ("reached", "early"),
+    [
+        (None, [False, False]),
+        ([math.nan, math.nan], [False, False]),
+        (["", "m >= 1"], [False, True]),
+        ([None, "m"], [False, True]),
+    ],
+)
+def test_runs_that_ended_early_have_what_they_reached(reached: list[object] | None, early: list[bool]) -> None:
+    """A column of a CSV that is empty throughout has numbers, all NaN."""
+    frame = pd.DataFrame({"run": ["a", "b"]})
+    assert ended_early(frame if reached is None else frame.assign(reached=reached)).tolist() == early
