@@ -146,7 +146,7 @@ With eight seeds the paired test finds a difference only where nearly all pairs 
         {"task.names": 500, "model.width": 64, "model.layers": 4, "batch_size": 16, "steps": 320, "evaluation.every": 40},
         window=4,
         metric="accuracy/second_again/1",
-        label="accuracy on second names met again",
+        label="accuracy on second names",
         escaped=0.2,
         solved=None,
         rates=(4e-3, 8e-3, 1.6e-2),
