@@ -220,7 +220,7 @@ def complaint(error: ValidationError, known: Sequence[str] | None = None) -> str
         known: Names of all settings; by default those of an experiment.
     """
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in first["loc"] if part != "[key]")
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}; {nearest(name, [*setting_names(), *SHORT] if known is None else known)}"
@@ -228,5 +228,6 @@ def complaint(error: ValidationError, known: Sequence[str] | None = None) -> str
         return f"{name} is missing"
     if first["type"] == "value_error":
         return str(context["error"])
-    allowed = _ALLOWED.get(first["type"], first["msg"]).format(**context)
+    kind = "invalid_key" if "[key]" in first["loc"] else first["type"]
+    allowed = _ALLOWED.get(kind, first["msg"]).format(**context)
     return f"{name} must be {allowed}, not {first['input']!r}"

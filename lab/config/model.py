@@ -56,7 +56,7 @@ class ModelSettings(Settings):
         if not isinstance(values, dict) or values.get("size") is None:
             return values
         size = values["size"]
-        if size not in SIZES:
+        if not isinstance(size, str) or size not in SIZES:
             raise ValueError(f"model.size must be one of {', '.join(SIZES)}, not {size!r}")
         shape = SIZES[size]._asdict()
         for name, value in shape.items():

@@ -91,6 +91,8 @@ def from_description(description: object, *, check_files: bool = True) -> Task:
     kind = find(name)
     allowed = [field.name for field in fields(kind)]
     for setting in settings:
+        if not isinstance(setting, str):
+            raise TaskError(f"a setting of {name} must be a name, not {setting!r}")
         if setting not in allowed:
             raise TaskError(f"{name} has no setting {setting!r}; {nearest(setting, allowed)}")
     for setting in settings.keys() & _task_settings(kind):

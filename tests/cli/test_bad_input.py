@@ -81,6 +81,18 @@ WRONG = [
         "'seed'",
         files={"e.yaml": GOOD + "sede: 1\n"},
     ),
+    row(
+        "file with a number as a setting",
+        "train --config e.yaml",
+        "e.yaml: a setting must be",
+        files={"e.yaml": GOOD + "3: 4\n"},
+    ),
+    row(
+        "file with a number as a task's setting",
+        "train --config e.yaml",
+        "e.yaml: a setting of induction must be a name, not 3",
+        files={"e.yaml": "task: {name: induction, 3: 4}\n"},
+    ),
     row("file without a task", "train --config e.yaml", "e.yaml: task is missing", files={"e.yaml": "seed: 1\n"}),
     row("run folder of 300 letters", [*TRAIN[:-1], LONG], LONG, "File name too long"),
     row("corpus of 300 letters", ["train", "stories", "--task.corpus", LONG], f"stories.corpus: {LONG}: File name too long"),

@@ -39,6 +39,7 @@ WRONG = [
         "model.head_layer must be null with model.heads causal, not 1: the prediction heads of parallel, ... read the trunk",
     ),
     wrong("unknown size", {"model.size": "2M"}, "model.size must be one of 1M ... '2M'"),
+    wrong("size as a list", {"model.size": ["1M"]}, "model.size must be one of 1M ... ['1M']"),
     wrong("size that contradicts the width", {"model.size": "1M", "model.width": 64}, "model.width must be 128"),
     wrong("unknown heads", {"model.heads": "diagonal"}, "model.heads must be one of parallel, linear ... not 'diagonal'"),
     wrong(

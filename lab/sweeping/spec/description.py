@@ -89,7 +89,9 @@ def _kind(value: Any) -> Any:
 
 
 def _choices(value: Any) -> Any:
-    return {"choices": value} if isinstance(value, (list, dict)) else value
+    if not isinstance(value, (list, dict, Choices)):
+        raise ValueError(f"must be a list of values, or labels with their settings, not {value!r}")
+    return value if isinstance(value, Choices) else {"choices": value}
 
 
 Axis = Annotated[Choices, BeforeValidator(_choices)]
@@ -99,7 +101,7 @@ Searched = Annotated[Choices | Float | Int, Field(discriminator="kind")]
 class Sweep(Settings):
     """The typed description of a sweep."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=r"^\.*[\w-][\w.-]*$")
     """Name of the study in its storage; by default the file's name."""
     base: dict[str, Any]
     """Settings that all configurations share, by dotted name; one of them is `task`."""
