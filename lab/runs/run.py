@@ -17,10 +17,11 @@ from lab.config.files import flat
 from lab.errors import LabError
 from lab.registry import load_object
 from lab.runs import tables
-from lab.runs.files import read_json, report_unreadable
-from lab.runs.layout import EXPERIMENT, FORMAT, METRICS, RECORD, TIMING, is_run, newest_checkpoint, weights_by_step
+from lab.runs.files import report_unreadable
+from lab.runs.layout import EXPERIMENT, METRICS, RECORD, TIMING, is_run, newest_checkpoint, weights_by_step
 from lab.runs.lock import LOCK, is_locked
 from lab.runs.names import headline
+from lab.runs.record import read_record
 from tasks.errors import nearest
 
 if TYPE_CHECKING:
@@ -54,11 +55,8 @@ class Run:
             raise LabError(f"{self.path}: no such folder")
         if not is_run(self.path):
             raise LabError(f"{self.path}: not a run (it holds no {RECORD})")
-        self.record: dict[str, Any] = self._checked_record()
+        self.record: dict[str, Any] = read_record(self.path)
         self.experiment: Experiment = load(self.path / EXPERIMENT, check_files=False)  # a run opens without its corpus
-        for name in ("wall_seconds", "non_embedding_parameters"):
-            if not isinstance(self.record.get(name), (int, float)):
-                raise LabError(f"{self.path / RECORD}: {name} must be a number, not {self.record.get(name)!r}")
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {', '.join(f'{name} {value}' for name, value in self._facts().items())}>"
@@ -112,7 +110,7 @@ class Run:
         """
         state = str(self.record["state"])
         if state == "running" and not is_locked(self.path / LOCK):
-            state = str(self._checked_record()["state"])  # it may have ended since the run was opened
+            state = str(read_record(self.path)["state"])  # it may have ended since the run was opened
             return "killed" if state == "running" else state
         return state
 
@@ -126,7 +124,7 @@ class Run:
         digest = self.record.get("experiment_sha256")
         if digest is None or digest == hashlib.sha256((self.path / EXPERIMENT).read_bytes()).hexdigest():
             return False
-        return bool(self.record["fingerprint"] != self.experiment.fingerprint)
+        return bool(self.record.get("fingerprint") != self.experiment.fingerprint)
 
     def check_unedited(self) -> None:
         """Reject a run whose settings were edited after it began.
@@ -192,15 +190,6 @@ class Run:
     def watch(self) -> None:
         """Show this run's learning curve and progress until it has ended; see `lab.watch`."""
         load_object("lab.sweeping.watch:watch", "watch")(self)
-
-    def _checked_record(self) -> dict[str, Any]:
-        path = self.path / RECORD
-        record = read_json(path)
-        if not isinstance(record, dict) or "format" not in record or "state" not in record:
-            raise LabError(f"{path}: not the record of a run")
-        if record["format"] != FORMAT:
-            raise LabError(f"{path}: written in format {record['format']!r}; this version reads format {FORMAT}")
-        return record
 
 
 def frame(runs: Iterable[Run]) -> pd.DataFrame:

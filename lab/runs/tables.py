@@ -23,6 +23,8 @@ METRICS = ("step", "tokens", "scored_tokens", "metric", "value")
 OLD_METRICS = ("step", "tokens", "metric", "value")
 """Columns of older runs, which counted padding as tokens."""
 TIMING = ("step", "seconds", "tokens_per_second")
+_MOST = 10**18
+"""Greatest whole number in a table, which a column of 64 bits holds."""
 
 
 class Row(NamedTuple):
@@ -74,14 +76,16 @@ def read_metrics(path: Path) -> list[Row]:
     if columns not in (METRICS, OLD_METRICS):
         raise LabError(f"{path}: not a table of metrics (its first line must be {','.join(METRICS)})")
     rows: dict[tuple[int, str], Row] = {}
-    for number, fields in enumerate(csv.reader(lines[1:]), start=2):
+    for number, line in enumerate(lines[1:], start=2):
         try:
-            step, tokens, *scored, metric, value = fields
+            [[step, tokens, *scored, metric, value]] = csv.reader([line])
             [scored_tokens] = map(int, scored) if columns == METRICS else [math.nan]
             row = Row(int(step), int(tokens), scored_tokens, metric, float(value))
-        except ValueError as error:
+            if max(row.step, row.tokens, 0 if math.isnan(scored_tokens) else scored_tokens) > _MOST:
+                raise ValueError(line)
+        except (ValueError, csv.Error) as error:
             raise LabError(f"{path}, line {number}: not {', '.join(columns)}") from error
-        if not metric.isprintable() or "\ufffd" in metric:
+        if not metric or not metric.isprintable() or "\ufffd" in metric:
             raise LabError(f"{path}, line {number}: not the name of a metric")
         if (row.step, metric) in rows:
             raise LabError(f"{path}, line {number}: {metric} of step {step} stands there twice")
@@ -99,7 +103,7 @@ def read_seconds(path: Path) -> dict[int, float]:
     for number, line in enumerate(lines[1:], start=2):
         try:
             step, elapsed, _ = line.split(",")
-            if int(step) in seconds or not math.isfinite(float(elapsed)):
+            if int(step) in seconds or int(step) > _MOST or not math.isfinite(float(elapsed)):
                 raise ValueError(line)
             seconds[int(step)] = float(elapsed)
         except ValueError as error:

@@ -120,7 +120,7 @@ WRONG = [
         "run without its experiment",
         "resume r",
         "experiment.yaml: No such file",
-        files={"r/run.json": '{"format": 1, "state": "running"}'},
+        files={"r/run.json": '{"format": 1, "state": "running", "wall_seconds": 1, "non_embedding_parameters": 1}'},
     ),
     row("nothing to show", "tasks show", "needs a task"),
     row("unknown word after tasks", "tasks list", "unknown command 'list'"),

@@ -1,7 +1,9 @@
 """Run folders are read as frames, tables and networks; writing is atomic."""
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -240,6 +242,33 @@ def test_unreadable_runs_are_named_and_do_not_hide_others(tmp_path: Path, capsys
         open_runs([tmp_path / "good", tmp_path / "nowhere"])
     with pytest.raises(LabError, match=r"gone/metrics\.csv: missing or empty"):
         lab.frame([lab.Run(tmp_path / "gone")])
+
+
+@pytest.mark.parametrize(
+    "entry", [{"wall_seconds": 10**400}, {"reached": ["a"]}, {"last_step": "9"}, {"versions": []}, {"state": None}], ids=str
+)
+def test_a_record_with_a_wrong_entry_is_named(entry: dict[str, Any], tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", lab.experiment("induction"))
+    (run.path / "run.json").write_text(json.dumps(run.record | entry))
+    with pytest.raises(LabError, match=rf"run/run\.json: {next(iter(entry))} must be "):
+        lab.Run(run.path)
+
+
+def test_a_record_without_a_fingerprint_is_that_of_an_edited_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", lab.experiment("induction"), {0: {LOSS: 3.5}})
+    (run.path / "run.json").write_text(json.dumps(run.record | {"experiment_sha256": "of another file"}))
+    assert len(lab.Run(run.path).frame()) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["4,4,4,a\rb,1", f"4,4,4,{'a' * 200_000},1", "4,4,4,,1", f"{'9' * 400},4,4,a,1", f"4,{10**30},4,a,1"]
+)
+def test_a_wrong_line_of_a_table_is_named(line: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", lab.experiment("induction"), {0: {LOSS: 3.5}})
+    with (run.path / "metrics.csv").open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(LabError, match=r"metrics\.csv, line 3: not "):
+        run.metrics()
 
 
 def test_a_run_that_was_written_twice_is_not_read(tmp_path: Path) -> None:

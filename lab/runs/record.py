@@ -1,0 +1,48 @@
+"""The record of a run, `run.json`, read and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from lab.errors import LabError
+from lab.runs.files import read_json
+from lab.runs.layout import FORMAT, RECORD
+from tasks.errors import shown
+
+_NEEDED = ("wall_seconds", "non_embedding_parameters")
+_KINDS = MappingProxyType(
+    {
+        "a text": ("state", "fingerprint", "data", "reached", "error"),
+        "a number": (*_NEEDED, "last_step", "diverged_step"),
+        "a mapping": ("versions", "init", "loggers"),
+    }
+)
+"""Entries that readers use, by what they must be."""
+_TYPES = {"a text": str, "a number": (int, float), "a mapping": dict}
+_MOST = 1e18
+"""Greatest number of an entry: beyond any run, and small enough to compute with."""
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read the record of the run in a folder.
+
+    Raises:
+        LabError: If it cannot be read, has another format, or an entry that readers use is missing or wrong.
+    """
+    file = path / RECORD
+    record = read_json(file)
+    if not isinstance(record, dict) or "format" not in record or "state" not in record:
+        raise LabError(f"{file}: not the record of a run")
+    if record["format"] != FORMAT:
+        raise LabError(f"{file}: written in format {record['format']!r}; this version reads format {FORMAT}")
+    for kind, names in _KINDS.items():
+        for name in names:
+            if (name in record or name in _NEEDED) and not _is(kind, record.get(name)):
+                raise LabError(f"{file}: {name} must be {kind}, not {shown(record.get(name))}")
+    return record
+
+
+def _is(kind: str, value: Any) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind != "a number" or abs(value) <= _MOST)
