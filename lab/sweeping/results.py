@@ -184,7 +184,7 @@ def _state(job: Job, trial: FrozenTrial | None, name: str) -> str:
 
 def _values(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, float]:
     """Return a finished run's value of each metric."""
+    run = Run(job.place.runs / name)  # damaged if it cannot be read, though the study has the values of a grid's run
     if job.sweep.grid is not None and trial is not None and trial.values is not None:
         return dict(zip(job.sweep.metrics, trial.values, strict=True))
-    run = Run(job.place.runs / name)
     return {metric: run_value(job.sweep, run, metric) for metric in job.sweep.metrics}

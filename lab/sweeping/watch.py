@@ -158,7 +158,7 @@ def line_view(console: Console, metric: str = "") -> View:
             shown[each.name] = (each.state, each.step)
             name, value, _, left = _cells(each, metric)
             words = [each.name, each.state, f"step {each.step}/{each.steps}", f"{name} {value}".strip()]
-            words += [f"{left} left"] if left else []
+            words += [f"{left} left" if left else each.error]
             console.out("  ".join(filter(None, words)), highlight=False)
 
     return view

@@ -14,11 +14,13 @@ from lab.cli.main import main
 from lab.runs.files import read_json, write_json
 from lab.runs.layout import RECORD
 from lab.sweeping.results import collect
+from lab.sweeping.spec.configurations import trial_experiments
 from lab.sweeping.study.claims import claim
 from lab.sweeping.study.journal import StorageLost
 from lab.sweeping.study.place import Job
 from lab.sweeping.study.study import open_study
 from lab.sweeping.workers import worker
+from tests.helpers.runs import make_run
 from tests.helpers.sweeps import SHORT, grid, run_worker, search, set_up_sweep
 
 pytestmark = pytest.mark.process  # seconds each
@@ -90,6 +92,27 @@ def test_a_damaged_run_is_named_and_does_not_hide_others(tmp_path: Path) -> None
     assert states(job) == {"trial0000-seed0": "damaged", "trial0001-seed0": "finished"}
     (line,) = collect(job).missing()
     assert "trial0000-seed0/metrics.csv: not a table of metrics" in line
+
+
+@pytest.mark.parametrize(("name", "content"), [("run.json", "[]"), ("run.json", '{"for'), ("experiment.yaml", "task: [a")])
+def test_a_damaged_run_stops_no_other_and_no_command(
+    name: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(yaml.safe_dump(grid(SHORT)))
+    job = set_up_sweep(grid(SHORT), Path("out"))
+    make_run(Path("out/n1-seed0"), trial_experiments(job.sweep, {"n_future": 1, "seed": 0})[0], state="stopped")
+    Path("out/n1-seed0", name).write_text(content)
+    run_worker(job)  # the trial fails, and the others go on
+    Path("out/n2-seed0", name).write_text(content)
+    for command in (["sweep", "show", "s.yaml", "--out", "out"], ["watch", "out"], ["report", "out", "-o", "x.md"]):
+        assert main(command) == 0
+        text = capsys.readouterr().out if command[0] != "report" else Path("x.md").read_text()
+        for run in ("n1-seed0", "n2-seed0"):
+            assert f"out/{run}/{name}" in text, command
+    assert states(job) == {"n1-seed0": "damaged", "n2-seed0": "damaged", "n1-seed1": "finished", "n2-seed1": "finished"}
+    assert main(["sweep", "s.yaml", "--out", "out"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "lab: 2 of 4 runs damaged"
 
 
 def stat_files(folder: Path) -> dict[str, tuple[int, int]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.config import Experiment, override
-from lab.errors import Occupied
+from lab.errors import LabError, Occupied
 from lab.runs import Run
 from lab.runs.files import readable_errors
 from lab.runs.layout import is_run
@@ -18,6 +18,7 @@ from lab.sweeping.spec.configurations import SEED, run_name
 from lab.sweeping.spec.description import Sweep
 from lab.sweeping.study.leases import Leases
 from lab.sweeping.study.storage import hide_password
+from tasks.errors import TaskError
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def check_runs(checked: Checked, folder: Path) -> None:
         raise Occupied(f"{folder}: is not a folder")
     if checked.sweep.grid is None:
         return
+    others: list[Path] = []
     for configuration, experiment in checked.possible:
         for seed in checked.sweep.seeds:
             path = folder / run_name(checked.sweep, configuration, seed)
@@ -108,8 +110,10 @@ def check_runs(checked: Checked, folder: Path) -> None:
                 continue
             if not is_run(path):
                 raise Occupied(f"{path}: exists already and is no run")
-            if not is_run_of(path, override(experiment, {SEED: seed})):
-                raise Occupied(f"{path}: holds a run of another experiment")
+            with suppress(LabError, TaskError):  # a damaged run hides no other: results name it, and no worker replaces it
+                others += [] if is_run_of(path, override(experiment, {SEED: seed})) else [path]
+    if others:
+        raise Occupied(f"{others[0]}: holds a run of another experiment")
 
 
 def is_run_of(path: Path, experiment: Experiment) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import optuna
 from optuna.study import Study
@@ -14,9 +16,10 @@ from optuna.trial import TrialState
 
 from lab.errors import LabError
 from lab.runs import Run
-from lab.runs.files import read_json, write_json
+from lab.runs.files import write_json
 from lab.runs.layout import RECORD, is_run
 from lab.runs.lock import LOCK, is_locked
+from lab.runs.record import read_record
 from lab.sweeping.spec.configurations import run_names
 from lab.sweeping.spec.description import Sweep
 from lab.sweeping.study.place import Job
@@ -74,7 +77,7 @@ def finish(job: Job, study: Study, trial: optuna.Trial, outcome: Outcome) -> Non
     if outcome.state is not TrialState.COMPLETE:
         for path in paths:
             mark(path, "pruned" if outcome.state is TrialState.PRUNED else "failed", outcome.text)
-    seconds = sum(float(read_json(path / RECORD)["wall_seconds"]) for path in paths)
+    seconds = sum(float(record["wall_seconds"]) for path in paths if (record := _readable_record(path)) is not None)
     with storage_calls():
         trial.set_user_attr(SECONDS, seconds)
         if outcome.state is TrialState.FAIL:
@@ -90,9 +93,16 @@ def describe_error(error: BaseException) -> str:
 
 def mark(path: Path, state: str, text: str) -> None:
     """Record the state of a run that the sweep ends early, unless it is finished, has diverged or is being trained."""
-    record = read_json(path / RECORD)
-    if record["state"] not in ("finished", "diverged") and not is_locked(path / LOCK):
+    record = _readable_record(path)
+    if record is not None and record["state"] not in ("finished", "diverged") and not is_locked(path / LOCK):
         write_json(path / RECORD, record | {"state": state, "error": text})
+
+
+def _readable_record(path: Path) -> dict[str, Any] | None:
+    """Return the record of a run; None if it is damaged, which the outcome says already."""
+    with suppress(LabError):
+        return read_record(path)
+    return None
 
 
 def trial_values(sweep: Sweep, runs: list[Run]) -> list[float]:
