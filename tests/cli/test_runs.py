@@ -8,10 +8,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from rich.console import Console
 
 import lab
 from lab.cli.main import main
+from lab.cli.table import print_frame
 from lab.runs.lock import Lock
 from tests.helpers.rejection import Wrong, assert_rejected, row
 from tests.helpers.runs import make_run
@@ -72,6 +75,22 @@ def test_metrics_of_several_tasks_are_named(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert out.split("\n")[0].split()[6:8] == ["metric", "value"]
     assert "accuracy/case_first/1  0.250" in out
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    curve = {0: {METRIC: 0.1, "[red]x/[/]": 0.5}}
+    run = make_run(Path("odd/[bold]a[/] :smile:"), lab.experiment("induction"), curve, state="failed")
+    (run.path / "run.json").write_text(json.dumps(run.record | {"error": r"no [/] \[a"}))
+    assert main(["runs", "odd", "--columns", "run,[red]x/[/],error"]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "[red]x/[/]", "error"]
+    assert re.split(" {2,}", line) == ["odd/[bold]a[/] :smile:", "0.500", r"no [/] \[a"]
+
+
+def test_a_frame_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["[/]", "[red]x", ":smile:"]
+    print_frame(Console(width=80), pd.DataFrame([words], columns=words[::-1]))
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [words[::-1], words]
 
 
 def test_runs_are_chosen_sorted_and_shown_by_column(capsys: pytest.CaptureFixture[str]) -> None:

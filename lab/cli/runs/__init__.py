@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from lab.cli.arguments import Parser
@@ -83,9 +82,9 @@ def _join_minus(arguments: list[str]) -> list[str]:
 
 def _print(runs: Sequence[ListedRun], names: Sequence[str] | None) -> None:
     """Print runs as a table; where no terminal is, one line for each."""
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(width=_UNBROKEN)
+        console = Console(width=_UNBROKEN, markup=False, emoji=False)
     metrics = {one.status.metric for one in runs} - {""}
     if names is None:
         names = _WIDE if console.width >= _WIDE_FROM else _NARROW
@@ -103,7 +102,7 @@ def _print(runs: Sequence[ListedRun], names: Sequence[str] | None) -> None:
             max_width=8 if name == "value" and console.is_terminal else None,
         )
     for one in runs:
-        table.add_row(*(escape(_format(one, name)) for name in names))
+        table.add_row(*(_format(one, name) for name in names))
     console.print(table)
 
 

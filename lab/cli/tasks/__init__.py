@@ -30,5 +30,5 @@ def _list(arguments: list[str]) -> int:
     listed.add_column("a model learns to", overflow="fold")
     for name in tasks.names():
         listed.add_row(name, tasks.find(name).summary)
-    Console(highlight=False).print(listed)
+    Console(highlight=False, markup=False, emoji=False).print(listed)
     return 0

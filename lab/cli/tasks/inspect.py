@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lab.cli.tasks.arguments import parse_arguments, task_parser
 from tasks import SPLITS
@@ -35,9 +36,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _print(found: DataReport) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     name, *settings = (f"{key} {value}" for key, value in found.task.items())
-    console.print(f"[bold]{name.removeprefix('name ')}[/]: {', '.join(settings)}", markup=True)
+    console.print(Text.assemble((name.removeprefix("name "), "bold"), f": {', '.join(settings)}"))
     facts = {
         "different instances": f"{format_count(found.instances)} ({found.instances_are})",
         "in two splits": f"{sum(found.overlap.values())} instances, of {found.drawn} rows drawn of each",
