@@ -67,6 +67,11 @@ def standard_output() -> Iterator[Output]:
                 output.flush()
 
 
+def has_no_reader() -> bool:
+    """Return whether the reader of standard output has ended, as `head` does."""
+    return isinstance(cast(Output, sys.stdout).error, BrokenPipeError)
+
+
 def write_data(text: str) -> None:
     """Write text that programs read back, in UTF-8 whatever the terminal's encoding."""
     cast(Output, sys.stdout).write_data(text)

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from lab.cli.arguments import Parser, setting_names
+from lab.cli.output import has_no_reader
 from lab.cli.report import add_runs
 from lab.errors import LabError
 from lab.processes import resumable
@@ -44,5 +45,5 @@ def run(arguments: list[str]) -> int:
         command = f"lab {shlex.join(['watch', *arguments])}"
         page = Page(found, Path(args.out), command, args.metric, by, args.every)
     with resumable("no longer watched; the runs go on"):
-        watch_runs(found, Console(), page, metric=args.metric, every=args.every)
+        watch_runs(found, Console(), page, metric=args.metric, every=args.every, unread=has_no_reader)
     return 0

@@ -75,8 +75,24 @@ def watch(
         return
 
 
-def watch_runs(found: Found, console: Console, page: Page | None, *, metric: str = "", every: float = 5.0) -> None:
+def watch_runs(
+    found: Found,
+    console: Console,
+    page: Page | None,
+    *,
+    metric: str = "",
+    every: float = 5.0,
+    unread: Callable[[], bool] = lambda: False,
+) -> None:
     """Show runs in a terminal as a table that changes in place, elsewhere as plain lines, until all have ended.
+
+    Args:
+        found: The runs.
+        console: Where to show them.
+        page: Also written, if it is given.
+        metric: As of `watch`.
+        every: As of `watch`.
+        unread: Whether nobody reads the console any more, which ends the watch if there is no page.
 
     Raises:
         KeyboardInterrupt: After Ctrl-C. Runs are not affected.
@@ -85,10 +101,10 @@ def watch_runs(found: Found, console: Console, page: Page | None, *, metric: str
     context: AbstractContextManager[object] = live or nullcontext()
     with context:
         view = line_view(console, metric) if live is None else table_view(live, console, metric)
-        _show_all(found, view, page, every)
+        _show_all(found, view, page, every, unread)
 
 
-def _show_all(found: Found, view: View, page: Page | None, every: float) -> None:
+def _show_all(found: Found, view: View, page: Page | None, every: float, unread: Callable[[], bool] = lambda: False) -> None:
     before: list[tuple[str, str, int]] = []
     try:
         for snapshot in follow(found, every):
@@ -96,6 +112,8 @@ def _show_all(found: Found, view: View, page: Page | None, every: float) -> None
                 page.write(snapshot)
             before = snapshot.progress
             view(snapshot)
+            if page is None and unread():
+                return
     finally:
         if page is not None and before:
             page.write(found.read(), live=False)
