@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +77,29 @@ class Found:
         return max(0.0, time.time() - max((path.stat().st_mtime for path in journals), default=time.time()))
 
     def read(self) -> Snapshot:
-        """Read the status of every run, without writing anything.
+        """Read the status of every run, each once, without writing anything; names of runs are unique.
 
         Raises:
             LabError: If a folder or a sweep is gone.
         """
-        statuses = [status for path in self.runs for status in read_statuses(path)]
-        total = len(statuses)
+        found: dict[Path, tuple[Path, Status]] = {}
+        for path in self.runs:
+            for status in read_statuses(path):
+                folder = path if is_run(path) else path / status.name
+                found.setdefault(folder.resolve(), (folder, status))
+        to_come = 0
         for job in self.jobs:
-            own = [_sweep_status(job, row) for row in collect(job).runs.to_dict("records")]
-            statuses += own
+            rows = collect(job).runs.to_dict("records")
+            for row in rows:  # a sweep knows more of a run than its folder
+                folder = job.place.runs / str(row["run"])
+                found[folder.resolve()] = folder, _sweep_status(job, row)
             planned = None if job.sweep.grid is not None else total_trials(open_study(job), job.sweep)
-            total += max(len(own), (planned or 0) * len(job.sweep.seeds))
-        return Snapshot(statuses, total)
+            to_come += max(0, (planned or 0) * len(job.sweep.seeds) - len(rows))
+        names = Counter(status.name for _, status in found.values())
+        statuses = [
+            status if names[status.name] == 1 else replace(status, name=str(folder)) for folder, status in found.values()
+        ]
+        return Snapshot(statuses, len(statuses) + to_come)
 
 
 def find(sources: Sources, storage: str | None = None) -> Found:
@@ -117,6 +128,7 @@ def find(sources: Sources, storage: str | None = None) -> Found:
             runs.append(path)
     if storage is not None and not jobs:
         raise LabError("storage is for sweeps")
+    jobs = list({job.place.runs.resolve(): job for job in jobs}.values())
     for job in jobs:
         open_study(job)
     return Found(tuple(dict.fromkeys(runs)), tuple(jobs))

@@ -1,7 +1,9 @@
 """Runs are watched until all have ended: in lines, in a table, in a notebook and as a page."""
 
 import io
+import os
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from lab.cli.main import main
 from lab.runs import notebook
 from lab.runs.sparkline import sparkline
 from lab.sweeping import watch as watching
+from lab.sweeping.sources import find
 from tests.helpers.growing import Growing
 from tests.helpers.rejection import assert_rejected
 from tests.helpers.runs import make_run
@@ -92,6 +95,15 @@ def test_runs_that_have_ended_are_shown_once(events: list[Callable[[], object]])
     assert watch_output().count("\n") == 1
 
 
+def test_each_run_counts_once_under_a_name_of_its_own(tmp_path: Path) -> None:
+    for path in ("runs/a", "runs/b", "others/a"):
+        start_run(path).end()
+    (tmp_path / "link").symlink_to("runs")
+    snapshot = find(["runs", "runs/a", "link", "link/b", "others"]).read()
+    assert [each.name for each in snapshot.statuses] == ["runs/a", "b", "others/a"]
+    assert snapshot.total == 3
+
+
 def test_waiting_runs_of_a_lost_sweep_end_the_watch(events: list[Callable[[], object]]) -> None:
     set_up_sweep(grid(), Path("runs"))
     assert watch_output() == ""
@@ -139,6 +151,16 @@ def test_ctrl_c_ends_the_watch_but_not_the_runs(events: list[Callable[[], object
     assert run.run.state == "running"
     assert RELOADS not in Path("a.html").read_text()
     run.end()
+
+
+def test_a_watch_without_a_reader_ends(events: list[Callable[[], object]], capfd: pytest.CaptureFixture[str]) -> None:
+    start_run()
+    reader, writer = os.pipe()
+    os.close(reader)
+    events.append(lambda: pytest.fail("nobody reads it"))
+    with os.fdopen(writer, "w") as stream, redirect_stdout(stream):
+        assert main(["watch", "runs"]) == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_a_notebook_shows_curves_in_place(events: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch) -> None:
