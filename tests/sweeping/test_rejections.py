@@ -56,6 +56,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "name that is the folder above": (grid(name=".."), "name must be a text that matches"),
     "axis as a number": (grid(grid={"n_future": 2}), "grid.n_future: must be a list of values, or labels with"),
     "number as an axis": (grid(grid={3: [1]}), "grid.3 must be a name, not 3"),
+    "axis as a column": (grid(grid={"state": {"a": {"n_future": 1}}}), "an axis must have another name than 'state'"),
     "number as a metric": (grid(metrics={3: "minimise"}), "metrics.3 must be a name, not 3"),
     "devices": (grid({"accelerator": "auto", "devices": 2}), "devices must be 1 in a sweep, not 2"),
     "metric": (grid(metrics={"accuracy/cpy/1": "maximise"}), "did you mean 'accuracy/copy/1'?"),

@@ -16,6 +16,9 @@ from tasks.errors import nearest
 COSTS = ("parameters", "seconds")
 """Metrics of a run besides those it measures: non-embedding parameters and training time."""
 
+_COLUMNS = ("trial", "run", "state", "error", "seeds", "others")
+"""Columns of a sweep's tables besides its axes and metrics."""
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -62,6 +65,8 @@ def check(sweep: Sweep) -> Checked:
         if experiment.devices > 1:
             raise LabError(f"devices must be 1 in a sweep, not {experiment.devices}: each worker has one device")
     metrics = dict(sweep.metrics) or {_common_headline([experiment for _, experiment in possible]): "maximise"}
+    if taken := [name for name in sweep.axes if name in (*_COLUMNS, *metrics)]:
+        raise LabError(f"an axis must have another name than {taken[0]!r}, a column of the sweep's tables")
     _check_metrics(list(metrics), possible)
     return Checked(sweep.model_copy(update={"metrics": metrics}), possible, impossible)
 
