@@ -127,12 +127,6 @@ def _experiment(task: str | None, args: Namespace, settings: dict[str, Any]) -> 
         return config.override(config.load(args.config), settings)
     if task is None:
         raise LabError("train needs a task, as `lab train induction`, or --config FILE; `lab tasks` lists the tasks")
-    group = settings.get("task")
-    for name, value in (("task", group), ("task.name", settings.get("task.name"))):
-        if value is not None and not isinstance(value, dict):
-            raise LabError(f"train: the task is given twice, as {task} and as --{name} {value}")
-    if isinstance(group, dict) and "name" in group:
-        raise LabError(f"train: the task is given twice, as {task} and as --task with the name {group['name']}")
     return config.experiment(task, settings, scale=args.scale or "laptop")
 
 

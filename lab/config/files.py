@@ -50,10 +50,16 @@ def experiment(task: str, settings: Mapping[str, Any] | None = None, *, scale: s
         more: Settings without a dot in their names, such as `n_future=2`.
 
     Raises:
-        LabError: For an unknown task or setting, a wrong value, or the scale `paper` of a task that the paper does not have.
+        LabError: For an unknown task or setting, a wrong value, another task among the settings, or the scale `paper` of a task
+            that the paper does not have.
     """
     usual = defaults(task, scale)
-    return from_settings(changed(usual, {**(settings or {}), **more}, usual_warmup=warmup_of(usual)))
+    nested = changed(usual, {**(settings or {}), **more}, usual_warmup=warmup_of(usual))
+    group = nested["task"]
+    given = group.get("name", task) if isinstance(group, dict) else group
+    if given != task:
+        raise LabError(f"the task is given twice, as {task} and as {given}")
+    return from_settings(nested)
 
 
 def defaults(task: str, scale: str = "laptop") -> dict[str, Any]:

@@ -208,3 +208,10 @@ def test_a_newer_setting_at_its_default_keeps_fingerprints(task: str, fingerprin
     experiment = lab.experiment(task, n_future=2, seed=3)
     assert experiment.fingerprint == fingerprint
     assert lab.override(experiment, {"optimiser.epsilon": 1e-6}).fingerprint != fingerprint
+
+
+@pytest.mark.parametrize("settings", [{"task": "induction"}, {"task.name": "induction"}, {"task": {"name": "induction"}}])
+def test_another_task_among_the_settings_is_rejected(settings: dict[str, Any]) -> None:
+    with pytest.raises(lab.LabError, match="the task is given twice, as star and as induction"):
+        lab.experiment("star", settings)
+    assert lab.experiment("induction", settings).task.name == "induction"
