@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from lab.errors import LabError
 from lab.runs.files import read_json
-from lab.runs.layout import FORMAT, RECORD
+from lab.runs.layout import EXPERIMENT, FORMAT, RECORD
 from tasks.errors import shown
 
 _NEEDED = ("wall_seconds", "non_embedding_parameters")
@@ -41,6 +42,12 @@ def read_record(path: Path) -> dict[str, Any]:
             if (name in record or name in _NEEDED) and not _is(kind, record.get(name)):
                 raise LabError(f"{file}: {name} must be {kind}, not {shown(record.get(name))}")
     return record
+
+
+def has_first_settings(path: Path, record: dict[str, Any]) -> bool:
+    """Return whether a run's `experiment.yaml` is, to the byte, the file of its start; False where the record has no digest."""
+    digest = record.get("experiment_sha256")
+    return digest is not None and digest == hashlib.sha256((path / EXPERIMENT).read_bytes()).hexdigest()
 
 
 def _is(kind: str, value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,7 @@ from lab.runs.files import report_unreadable
 from lab.runs.layout import EXPERIMENT, METRICS, RECORD, TIMING, is_run, newest_checkpoint, weights_by_step
 from lab.runs.lock import LOCK, is_locked
 from lab.runs.names import headline
-from lab.runs.record import read_record
+from lab.runs.record import has_first_settings, read_record
 from tasks.errors import nearest
 
 if TYPE_CHECKING:
@@ -121,8 +120,7 @@ class Run:
         Comments do not matter. A run of an older version has no digest of the file, and its fingerprint may lack settings that
         have come since: it does not count as edited.
         """
-        digest = self.record.get("experiment_sha256")
-        if digest is None or digest == hashlib.sha256((self.path / EXPERIMENT).read_bytes()).hexdigest():
+        if self.record.get("experiment_sha256") is None or has_first_settings(self.path, self.record):
             return False
         return bool(self.record.get("fingerprint") != self.experiment.fingerprint)
 

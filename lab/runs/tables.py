@@ -81,7 +81,7 @@ def read_metrics(path: Path) -> list[Row]:
             [[step, tokens, *scored, metric, value]] = csv.reader([line])
             [scored_tokens] = map(int, scored) if columns == METRICS else [math.nan]
             row = Row(int(step), int(tokens), scored_tokens, metric, float(value))
-            if max(row.step, row.tokens, 0 if math.isnan(scored_tokens) else scored_tokens) > _MOST:
+            if row.step > _MOST or row.tokens > _MOST or scored_tokens > _MOST:
                 raise ValueError(line)
         except (ValueError, csv.Error) as error:
             raise LabError(f"{path}, line {number}: not {', '.join(columns)}") from error

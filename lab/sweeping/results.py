@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lab.errors import LabError
 from lab.runs import Run, open_runs
-from lab.runs.files import write_atomic
+from lab.runs.files import readable_errors, write_atomic
 from lab.runs.layout import is_run
+from lab.runs.record import has_first_settings, read_record
 from lab.sweeping.spec.configurations import SEED, grid_trial, planned_trials, run_name, run_names
 from lab.sweeping.study.place import Job
 from lab.sweeping.study.study import ERROR, grid_index, open_study
@@ -184,7 +185,11 @@ def _state(job: Job, trial: FrozenTrial | None, name: str) -> str:
 
 def _values(job: Job, trial: FrozenTrial | None, name: str) -> dict[str, float]:
     """Return a finished run's value of each metric."""
-    run = Run(job.place.runs / name)  # damaged if it cannot be read, though the study has the values of a grid's run
+    path = job.place.runs / name
     if job.sweep.grid is not None and trial is not None and trial.values is not None:
+        with readable_errors(path):
+            if not has_first_settings(path, read_record(path)):
+                Run(path)  # rejects a damaged one; much slower than the digest
         return dict(zip(job.sweep.metrics, trial.values, strict=True))
+    run = Run(path)
     return {metric: run_value(job.sweep, run, metric) for metric in job.sweep.metrics}

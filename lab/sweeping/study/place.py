@@ -111,7 +111,8 @@ def check_runs(checked: Checked, folder: Path) -> None:
             if not is_run(path):
                 raise Occupied(f"{path}: exists already and is no run")
             with suppress(LabError, TaskError):  # a damaged run hides no other: results name it, and no worker replaces it
-                others += [] if is_run_of(path, override(experiment, {SEED: seed})) else [path]
+                if not is_run_of(path, override(experiment, {SEED: seed})):
+                    others.append(path)
     if others:
         raise Occupied(f"{others[0]}: holds a run of another experiment")
 
