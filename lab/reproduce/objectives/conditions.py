@@ -140,8 +140,8 @@ Expected: these five solve in at least 6 of 8 seeds; next token, sum, sequential
 With eight seeds the paired test finds a difference only where nearly all pairs agree.
 (The plan was 12 node ids, 5 layers and 12,000 steps, 12 hours on two cores; it is 8 ids, 4 layers and 2500 steps, two hours.
 It was shortened after twelve single runs of next token and sum on one seed had been seen, at 1.5 to 3 thousand steps.
-Of these, at 4 layers, next token ended at 0.53, 0.36 and 0.27 with rates of 2e-3, 4e-3 and 8e-3, and sum at 0.96, 0.99 and 0.30: \
-the expectation for next token and sum, from the longer plan, is in doubt.)""",
+Of these, at 4 layers and rates of 2e-3, 4e-3 and 8e-3, next token ended at 0.53, 0.36 and 0.27, and sum at 0.96, 0.99 and 0.30.
+The expectation for next token and sum, from the longer plan, is in doubt.)""",
         has_answer=True,
         stepping_stone=("accuracy/follow/2", "the goal's predecessor, asked at the goal"),
     ),
