@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -155,18 +156,27 @@ def dump(settings: Experiment) -> str:
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings by their dotted names.
 
+    An empty mapping is the value of its name, unless the name is that of a group, of which it then changes nothing.
+
     Raises:
         LabError: For a setting that is given twice.
     """
     result: dict[str, Any] = {}
     for name, value in nested.items():
-        inner = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        dotted = f"{prefix}{name}"
+        inner = flat(value, f"{dotted}.") if isinstance(value, dict) and (value or dotted in _groups()) else {dotted: value}
         for twice in result.keys() & inner.keys():
             raise LabError(f"setting {twice} is given twice, by its dotted name and in its group")
         result |= inner
     if {"task", "task.name"} <= result.keys():
         raise LabError("setting task is given twice, as task and as task.name")
     return result
+
+
+@cache
+def _groups() -> frozenset[str]:
+    """Return the names of all groups of settings."""
+    return frozenset({name.rpartition(".")[0] for name in setting_names()} | {"task"})
 
 
 def setting_names(kind: type[BaseModel] = Experiment, prefix: str = "") -> list[str]:

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from lab.config import Experiment
 from lab.errors import LabError
+from lab.sweeping.spec.configurations import build_experiment
 from lab.sweeping.spec.files import dump, from_mapping
 
 LONG: dict[str, Any] = {
@@ -51,3 +53,23 @@ def test_axes_of_a_search_have_dotted_names_but_labels_stay() -> None:
 def test_a_setting_by_both_names_is_rejected(part: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(LabError, match=message):
         from_mapping({**SHORT, part: settings})
+
+
+def first_experiment(settings: dict[str, Any]) -> Experiment:
+    """Build the first experiment of a sweep with these settings in its base."""
+    sweep = from_mapping({**LONG, "base": {**LONG["base"], **settings}})
+    return build_experiment(sweep, sweep.configurations[0], 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"n_future": {}}, "n_future must be a whole number, not {}"), ({"bogus": {}}, "unknown setting 'bogus'")],
+    ids=str,
+)
+def test_an_empty_mapping_is_no_setting(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        first_experiment(settings)
+
+
+def test_an_empty_group_changes_nothing() -> None:
+    assert first_experiment({"schedule": {}, "evaluation": {"measures": {}}}) == first_experiment({})
