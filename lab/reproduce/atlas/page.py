@@ -17,7 +17,7 @@ from lab.reproduce import PAGE, read_parts, write_frame
 from lab.reproduce.atlas import rule
 from lab.reproduce.atlas.effects import Correlation, correlations, effects_of, learnt_range, tasks_of
 from lab.reproduce.atlas.figure import draw
-from lab.reproduce.atlas.plan import COMPARED, CONDITION, ONE, SCALES, SHARED, WITHOUT_FOUR, named_frame
+from lab.reproduce.atlas.plan import COMPARED, CONDITION, ONE, SCALES, SHARED, STEPS, WITHOUT_FOUR, named_frame
 from lab.reproduce.atlas.rule import RULE, SEEN
 from lab.runs import Run
 from lab.stats.bootstrap import mean_beside_share
@@ -49,6 +49,8 @@ differences is one between each n at its best.
 - At equal depth the next-token path has {LAYERS} layers for every n; each further head is one more, so that more heads have \
 more parameters.
 - At equal parameters all layers together are {LAYERS}: the next-token path of n heads is n - 1 layers shorter.
+- Fewer steps than by default, because the task is learnt long before: \
+{", ".join(f"{task} ({steps})" for task, steps in STEPS.items())}.
 - Equal tokens, not equal FLOPs; the tables have the cost of a step.
 - n = 8 is left out: at equal parameters {LAYERS} layers leave no trunk below it.
 - Without n = 4: {"; ".join(f"{task} ({why})" for task, why in WITHOUT_FOUR.items())}.
