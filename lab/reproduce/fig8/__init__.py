@@ -14,7 +14,7 @@ The ring at `laptop` scale is F_3[X]/(X^2), with 9 elements. In F_7[X]/(X^5), th
 chance in a run that a night allows, and in F_5[X]/(X^2) hardly beyond three operations: out of domain nothing would be left to
 compare.
 
-    lab reproduce fig8 --plan                      all parts: 148 runs, about 8 hours on two cores
+    lab reproduce fig8 --plan                      all parts: 148 runs, about 5 hours on two cores
     lab reproduce fig8 --scale heads               one part, whose runs the whole study shares
     lab reproduce fig8 --scale paper --plan        the cost of the paper's own settings
 """
