@@ -48,6 +48,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "sampler of a grid": (grid(sampler="tpe"), "sampler is for a search"),
     "sampler": (search(sampler="tpx"), "sampler.kind must be one of"),
     "pruner": (search(pruner="mediam"), "pruner.kind must be one of median, hyperband, not 'mediam'"),
+    "grid of millions": (
+        grid(grid={"steps": [*range(1, 1001)], "batch_size": [*range(1, 1001)]}),
+        "grid must have at most 100000 runs, all its configurations on each seed, not 2000000",
+    ),
     "seed in the base": (grid({"seed": 3}), "seed cannot be set or varied"),
     "no seeds": (grid(seeds=0), "seeds must be a number above 0"),
     "range of seeds": (grid(seeds="5:1"), "seeds must be A:B with A < B, not '5:1'"),

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections import Counter
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -29,6 +30,8 @@ from lab.sweeping.spec.spaces import Choices, Float, Int, Space, short_name
 
 Configuration = dict[str, Any]
 """All that a sweep varies but the seed: the label chosen on each axis."""
+MOST_RUNS = 100_000
+"""Runs of a grid: each is checked before the first one is trained."""
 Direction = Literal["maximise", "minimise"]
 
 
@@ -136,6 +139,8 @@ class Sweep(Settings):
             raise ValueError(f"{'search' if self.grid is None else 'grid'} must name a setting and its values, not be empty")
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be a number above 0 or a list of different ones, not {list(self.seeds)}")
+        if (runs := math.prod(len(axis.bounds()) for axis in (self.grid or {}).values()) * len(self.seeds)) > MOST_RUNS:
+            raise ValueError(f"grid must have at most {MOST_RUNS} runs, all its configurations on each seed, not {runs}")
         if self.grid is not None and self.sampler is not None:
             raise ValueError("sampler is for a search; all configurations of a grid are trained")
         if self.grid is not None and self.budget.trials is not None:
