@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from tasks.stories.roles import LAST
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FORMAT = 1
+FORMAT = 2
 """Version of the cached files."""
 TOKENIZER = "tokenizer.json"
 _COLUMNS = {"codes": np.int32, "roles": np.int8, "starts": np.int64, "characters": np.int32}
@@ -125,8 +125,22 @@ def open_corpus(path: str, content: str, names_file: str | None, vocabulary: int
     return Corpus(load_or_make(made_from, lambda folder: _prepare(folder, path, content, names, vocabulary)))
 
 
-def open_mix(path: str, content: str, corpus: Corpus) -> NDArray[np.int32]:
-    """Return the text to mix with the stories as ids of their tokenizer, from the cache if possible.
+class Mix(NamedTuple):
+    """The text to mix with the stories, memory-mapped.
+
+    Attributes:
+        codes: (K,) ids of the corpus's tokenizer.
+        counts: As `Corpus.counts`, of this text.
+        together: As `Corpus.together`, of this text.
+    """
+
+    codes: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    together: NDArray[np.bool_]
+
+
+def open_mix(path: str, content: str, corpus: Corpus) -> Mix:
+    """Return the text to mix with the stories, from the cache if possible.
 
     Args:
         path: The text file.
@@ -140,11 +154,13 @@ def open_mix(path: str, content: str, corpus: Corpus) -> NDArray[np.int32]:
     def make(folder: Path) -> None:
         text = read_text("stories.mix", path)
         _reject_changed("stories.mix", path, content)
-        np.save(folder / "mix.npy", encoding.encode_text(corpus.tokenizer, text).astype(np.int32))
+        codes = encoding.encode_text(corpus.tokenizer, text).astype(np.int32)
+        np.save(folder / "codes.npy", codes)
+        _write_occurrences(folder, corpus.tokenizer, codes)
 
     made_from = {"format": FORMAT, "mix": content, "corpus": corpus.folder.name}
-    loaded: NDArray[np.int32] = np.load(load_or_make(made_from, make) / "mix.npy", mmap_mode="r")
-    return loaded
+    folder = load_or_make(made_from, make)
+    return Mix(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in Mix._fields))
 
 
 def _prepare(folder: Path, path: str, content: str, names: tuple[str, ...], vocabulary: int) -> None:
@@ -167,9 +183,14 @@ def _prepare(folder: Path, path: str, content: str, names: tuple[str, ...], voca
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     for split, own in texts.items():
         _write(folder, split, encoding.encode_stories(tokenizer, own, pattern, placeholders=split != "train"))
-    codes = np.load(folder / "train_codes.npy", mmap_mode="r")
-    np.save(folder / "counts.npy", np.bincount(codes, minlength=vocabulary))
-    np.save(folder / "together.npy", find_neighbours(codes, find_affixes(tokenizer.get_vocab()), vocabulary))
+    _write_occurrences(folder, tokenizer, np.load(folder / "train_codes.npy", mmap_mode="r"))
+
+
+def _write_occurrences(folder: Path, tokenizer: Tokenizer, codes: NDArray[np.int32]) -> None:
+    """Write into a folder how often each token occurs among the codes of training, and which tails follow each stem."""
+    vocabulary = tokenizer.get_vocab()
+    np.save(folder / "counts.npy", np.bincount(codes, minlength=len(vocabulary)))
+    np.save(folder / "together.npy", find_neighbours(codes, find_affixes(vocabulary), len(vocabulary)))
 
 
 def _write(folder: Path, split: str, stories: Iterable[Story]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.core.splits import SPLITS
 from tasks.errors import TaskError
-from tasks.stories.corpus.corpus import Corpus, open_corpus, open_mix
+from tasks.stories.corpus.corpus import Corpus, Mix, open_corpus, open_mix
 from tasks.stories.corpus.names import Pool, choose_names
 from tasks.stories.roles import WORD
 
@@ -68,8 +68,9 @@ class CorpusStories:
         self._most: dict[str, int] = {}
         for split in SPLITS:
             self._select(split)
-        if source.mix is not None and len(self._mix) < source.length:
-            raise TaskError(f"stories.mix: {source.mix}: {len(self._mix)} tokens, fewer than a sequence of {source.length}")
+        if source.mix is not None and len(self._mix.codes) < source.length:
+            tokens = len(self._mix.codes)
+            raise TaskError(f"stories.mix: {source.mix}: {tokens} tokens, fewer than a sequence of {source.length}")
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> tuple[Integers, Integers]:
         """Draw stories uniformly from a split, with replacement; return tokens and roles, (B, T) each."""
@@ -80,8 +81,8 @@ class CorpusStories:
             return self._insert_names(rng, codes_BT, self._most[split], split), roles_BT
         if self._source.mix is not None:
             mixed_R = np.flatnonzero(rng.random(size) < self._source.mix_share)
-            begin_R1 = rng.integers(len(self._mix) - length + 1, size=(len(mixed_R), 1))
-            codes_BT[mixed_R], roles_BT[mixed_R] = self._mix[begin_R1 + np.arange(length)], WORD
+            begin_R1 = rng.integers(len(self._mix.codes) - length + 1, size=(len(mixed_R), 1))
+            codes_BT[mixed_R], roles_BT[mixed_R] = self._mix.codes[begin_R1 + np.arange(length)], WORD
         return codes_BT, roles_BT
 
     def _insert_names(self, rng: np.random.Generator, codes_BT: Integers, characters: int, split: str) -> Integers:
@@ -120,20 +121,23 @@ class CorpusStories:
 
     @cached_property
     def names(self) -> Pool:
-        """The names of validation and test."""
+        """The names of validation and test, which training shows neither in stories nor in the mixture."""
         source, corpus = self._source, self.corpus
+        counts, together = corpus.counts, corpus.together
+        if source.mix is not None:
+            counts, together = counts + self._mix.counts, together | self._mix.together
         return choose_names(
             corpus.tokenizer,
-            corpus.counts,
-            corpus.together,
+            counts,
+            together,
             firsts=source.first_names,
             seconds=source.second_names,
             unseen=source.unseen,
         )
 
     @cached_property
-    def _mix(self) -> NDArray[np.int32]:
-        """(tokens,) int32, the ids of the text to mix in."""
+    def _mix(self) -> Mix:
+        """The text to mix in."""
         assert self._source.mix is not None
         assert self._source.mix_content is not None
         return open_mix(self._source.mix, self._source.mix_content, self.corpus)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tasks
-from tasks import SPLITS, Batch, Task
+from tasks import SPLITS, Batch, Task, TaskError
 from tasks.report import inspect_data
 from tasks.stories.corpus.encoding import END, PAD
 from tasks.stories.corpus.text import read_names, read_stories, split_of_story
@@ -160,6 +160,20 @@ def test_a_share_of_training_comes_from_the_mix(task: Task, tmp_path: Path) -> N
         other_batch = mixed.batch(0, 0, 50, split)
         assert all("xyzzy" not in story_of(mixed, other_batch, row) for row in range(50))
     assert mixed._text.corpus.folder == task._text.corpus.folder, "the tokenizer does not depend on the mixture"
+
+
+def test_the_mix_shows_no_name_of_the_evaluation(task: Task, tmp_path: Path) -> None:
+    tokenizer = task._text.corpus.tokenizer
+    held_back = sorted(pairs_of(task, "test"))
+    (tmp_path / "books.txt").write_text(" ".join(tokenizer.decode(list(pair)).strip() for pair in held_back) * 40)
+    mixed = tasks.get("stories", **{**task.settings, "mix": str(tmp_path / "books.txt"), "unseen": 0.0})
+    tokens = np.concatenate([mixed.batch(0, index, 200).tokens for index in range(3)])
+    shown = set(zip(tokens[:, :-1].ravel().tolist(), tokens[:, 1:].ravel().tolist(), strict=True))
+    assert shown & set(held_back)
+    for split in ("validation", "test"):
+        assert not shown & pairs_of(mixed, split)
+    with pytest.raises(TaskError, match=r"stories.unseen must be at most .* never occur in training"):
+        tasks.get("stories", **{**mixed.settings, "unseen": 0.5})
 
 
 def test_names_can_be_given(text: Path, cache: Path, tmp_path: Path) -> None:
