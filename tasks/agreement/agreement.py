@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
-from math import comb, factorial
+from math import comb, exp, lgamma, log
 from typing import Any, ClassVar
 
 import numpy as np
@@ -205,14 +205,18 @@ class Agreement(Layout):
 def _expected_most(share_K: NDArray[np.float64], draws: int) -> float:
     """Compute the expected count of the most frequent of K outcomes in independent draws.
 
-    The probability that no outcome occurs more than m times is draws! times the coefficient of x^draws in the product, over the
-    outcomes, of the sums of (share x)^k / k! over k from 0 to m.
+    The counts are those of independent Poisson variables with means draws times share, given that they add up to `draws`. The
+    probability that none is above m is that of this sum and no count above m, divided by that of the sum.
     """
+
+    def poisson(mean: float, count: int) -> float:
+        return exp(count * log(mean) - mean - lgamma(count + 1))
+
     expected = float(draws)
     for most in range(1, draws):
         coefficients = np.ones(1)
         for share in share_K:
-            terms = [share**count / factorial(count) for count in range(most + 1)]
+            terms = [poisson(draws * share, count) for count in range(most + 1)]
             coefficients = np.convolve(coefficients, terms)[: draws + 1]
-        expected -= factorial(draws) * coefficients[draws] if len(coefficients) > draws else 0.0
+        expected -= coefficients[draws] / poisson(draws, draws) if len(coefficients) > draws else 0.0
     return expected

@@ -202,6 +202,11 @@ def test_the_plateau_is_that_of_the_study() -> None:
     assert tasks.get("agreement", pairs=1).plateaus("case_first") == {}, "the glossary names the verb directly"
 
 
+def test_the_plateau_of_many_pairs_is_near_the_largest_share() -> None:
+    plateau = tasks.get("agreement", pairs=200, keys=200, verbs=3, cases=2).plateaus("case_first")["key not resolved"]
+    assert 2 / 3 < plateau < 2 / 3 + 1e-3
+
+
 def test_order_does_not_change_an_instance() -> None:
     last, first = (tasks.get("agreement", order=order, pairs=2, **WIDE) for order in ORDERS)
     case = last.word(last.keys + last.verbs + last.stems + int(last.lexicon[7]))
