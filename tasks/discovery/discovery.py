@@ -69,8 +69,8 @@ class Discovery(Task):
 
     def check(self) -> None:
         require(self.parents >= 2, "discovery.parents", self.parents, "at least 2")
-        require(self.children >= 2, "discovery.children", self.children, "at least 2")
-        require(3 <= self.nodes <= 1024, "discovery.nodes", self.nodes, "between 3 and 1024")
+        require(self.children >= 3, "discovery.children", self.children, "at least 3, with a pair for each split")
+        require(4 <= self.nodes <= 1024, "discovery.nodes", self.nodes, "between 4 and 1024")
         most = self.nodes - 1
         require(1 <= self.degree <= most, "discovery.degree", self.degree, f"between 1 and nodes - 1 = {most}")
         require(0 < self.train_share < 1, "discovery.train_share", self.train_share, "between 0 and 1, both excluded")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.rng import stream
-from tasks.core.splits import partition_by_train_share
+from tasks.core.splits import SPLITS, partition_by_train_share
 from tasks.settings import require
 
 
@@ -77,7 +77,8 @@ def build_triangles(nodes: int, degree: int, train_share: float) -> World:
         i, j = np.nonzero(linked_NN[np.ix_(larger, larger)])
         found.append(np.stack([np.full(len(i), node), larger[i], larger[j]], axis=1))
     valid = np.concatenate(found)
-    require(len(valid) > 0, "discovery.degree", degree, f"large enough that {nodes} nodes with random links have a triangle")
+    allowed = f"large enough that {nodes} nodes with random links have {len(SPLITS)} triangles, one for each split"
+    require(len(valid) >= len(SPLITS), "discovery.degree", degree, f"{allowed} ({len(valid)} here)")
     for one, other in ((0, 1), (0, 2), (1, 2)):
         np.add.at(through_NN, (valid[:, one], valid[:, other]), 1)
     through_NN += through_NN.T
