@@ -66,7 +66,7 @@ class Recall(Task):
         shortest = 4 * self.pairs
         require(self.length >= shortest, "recall.length", self.length, f"at least {shortest}, the pairs and a query for each")
         require(self.length % 2 == 0, "recall.length", self.length, "even, since slots have two tokens")
-        require(self.power > 0, "recall.power", self.power, "above 0")
+        require(0 < self.power <= 10, "recall.power", self.power, "above 0 and at most 10")
 
     @property
     def vocab_size(self) -> int:

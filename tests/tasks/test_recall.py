@@ -201,6 +201,7 @@ def test_invalid_sequences_are_rejected_with_the_fault(line: str, message: str) 
         ({"length": 22}, "at least 24"),
         ({"length": 33}, "even"),
         ({"power": 0.0}, "power must be above 0"),
+        ({"power": 1000.0}, "power must be above 0 and at most 10"),
     ],
 )
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
