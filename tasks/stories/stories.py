@@ -112,6 +112,10 @@ class Stories(Task):
         require(
             high <= self.names <= most, "stories.names", self.names, f"between {high} and {most}, pairs of seen tokens minus 64"
         )
+        if self.fresh < 1:
+            different = len(np.unique(self._names.pairs("train") // self.second_names))
+            allowed = f"large enough for {MOST_CHARACTERS} different first names ({different} here)"
+            require(different >= MOST_CHARACTERS, "stories.names", self.names, allowed)
         longest = self._tables.longest
         require(self.length >= longest, "stories.length", self.length, f"at least {longest}, the longest story")
 

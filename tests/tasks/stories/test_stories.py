@@ -140,6 +140,7 @@ def test_pronouns_fit_their_character() -> None:
         ({"characters": (1, 4)}, "characters"),
         ({"characters": (2, 5)}, "characters"),
         ({"names": 3}, "names"),
+        ({"names": 2, "characters": (2, 2)}, r"names must be large enough for 4 different first names \(2 here\), not 2"),
         ({"names": 100_000}, "names"),
         ({"unseen": 0.9}, "unseen"),
         ({"fresh": -0.1}, "fresh"),
