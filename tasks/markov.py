@@ -23,10 +23,15 @@ from numpy.typing import NDArray
 
 from tasks.core.base import PADDING, Batch, Bound, Task
 from tasks.core.categorical import cumulative_steps, draw_by_steps, find_modes
+from tasks.core.rng import stream
 from tasks.core.splits import MOST_LISTED
 from tasks.settings import require
 
 START, STATE = 1, 2
+_FEWEST = 100
+"""Least effective number of sequences, so that about six of them are in the validation split."""
+_DRAWN, _COMPARED = 1000, 256
+"""Number of sequences that estimate the effective number, and most of their tokens that count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,9 @@ class Markov(Task):
         require(self.alpha >= 0.001, "markov.alpha", self.alpha, "at least 0.001")
         needed = self.order + 2
         require(self.length >= needed, "markov.length", self.length, f"at least {needed}: a transition, and one to predict")
+        number = self._effective_number()
+        allowed = f"larger, or states or alpha, so that two sequences are equal with a probability of at most 1 / {_FEWEST}"
+        require(number >= _FEWEST, "markov.length", self.length, f"{allowed} (about 1 / {number:.0f} here)")
 
     @property
     def vocab_size(self) -> int:
@@ -68,17 +76,21 @@ class Markov(Task):
         return ascii_lowercase[token] if self.states <= len(ascii_lowercase) else f"s{token}"
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
+        return self.label(self._draw_states(rng, size, self.length))
+
+    def _draw_states(self, rng: np.random.Generator, size: int, length: int) -> NDArray[np.int64]:
+        """Draw the first states of sequences, (B, length)."""
         states, contexts = self.states, self.states**self.order
         steps_SR = cumulative_steps(rng.dirichlet(np.full(states, self.alpha), size=size * contexts))
-        uniform_TB = rng.random((self.length, size))
+        uniform_TB = rng.random((length, size))
         first_B = np.arange(size) * contexts  # the first distribution of each sequence
         context_B = np.zeros(size, dtype=np.int64)  # the last states as digits in base S
         tokens_TB = (uniform_TB * states).astype(np.int64)  # uniform at first
-        for position in range(self.length):
+        for position in range(length):
             if position >= self.order:
                 tokens_TB[position] = draw_by_steps(steps_SR, first_B + context_B, uniform_TB[position])
             context_B = (context_B * states + tokens_TB[position]) % contexts
-        return self.label(np.ascontiguousarray(tokens_TB.T))
+        return np.ascontiguousarray(tokens_TB.T)
 
     def floor(self, role: str) -> float | None:
         """Return ln S for `start`, and None for `state`: counts grow along the sequence, so see `optimum`."""
@@ -153,6 +165,17 @@ class Markov(Task):
         """Label by position; all sequences are possible."""
         roles = np.where(np.arange(self.length) < self.order, START, STATE)
         return self.rows(tokens, np.broadcast_to(roles, tokens.shape))
+
+    def _effective_number(self) -> float:
+        """Estimate the effective number of sequences, 1 / the probability that two drawn sequences are equal, or a bound.
+
+        It is the mean probability of a drawn sequence. The first `order` + 1 states are uniform, often a sufficient bound.
+        """
+        if self.states ** (self.order + 1) >= _FEWEST:
+            return float(self.states ** (self.order + 1))
+        rng = stream(f"markov/{self.states}/{self.order}/{self.alpha}", seed=0, index=0)
+        tokens = self._draw_states(rng, _DRAWN, min(self.length, _COMPARED))
+        return float(1 / np.exp(-self.optimum(tokens).sum(axis=1)).mean())
 
     def instance_count(self) -> Bound:
         return Bound(self.states**self.length)

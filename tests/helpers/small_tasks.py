@@ -14,7 +14,7 @@ SMALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("polynomial", {"p": 7, "k": 1, "operations": [2, 3], "test_operations": None}),
     ("bigram", {"vocabulary": 4, "triggers": 1, "trigger_rate": 0.3, "alpha": 0.5, "length": 6}),
     ("bigram", {"vocabulary": 6, "triggers": 2, "length": 16}),
-    ("markov", {"states": 2, "length": 4}),
+    ("markov", {"states": 3, "length": 5}),
     ("markov", {"states": 3, "order": 2, "length": 7}),
     ("belief", {"move": 0.15, "own": 0.6, "length": 8}),
     ("belief", {"process": "rrxor", "length": 13}),

@@ -29,23 +29,23 @@ def probability_of(sequence: tuple[int, ...], states: int, order: int, alpha: fl
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 4.0])
 def test_the_optimum_is_the_exact_posterior(order: int, alpha: float) -> None:
-    task = tasks.get("markov", states=2, order=order, alpha=alpha, length=7)
-    sequences = list(itertools.product(range(2), repeat=7))
-    assert sum(probability_of(sequence, 2, order, alpha) for sequence in sequences) == pytest.approx(1)
+    task = tasks.get("markov", states=3, order=order, alpha=alpha)
+    sequences = list(itertools.product(range(3), repeat=5))
+    assert sum(probability_of(sequence, 3, order, alpha) for sequence in sequences) == pytest.approx(1)
     optimum = task.optimum(np.array(sequences))
     for sequence, losses in zip(sequences, optimum, strict=True):
-        for t in range(7):
+        for t in range(5):
             exact = (
-                probability_of(sequence[: t + 1], 2, order, alpha) / probability_of(sequence[:t], 2, order, alpha)
+                probability_of(sequence[: t + 1], 3, order, alpha) / probability_of(sequence[:t], 3, order, alpha)
                 if t >= order
-                else 1 / 2
+                else 1 / 3
             )
             assert losses[t] == pytest.approx(-math.log(exact), abs=1e-9), (sequence, t)
 
 
 @pytest.mark.parametrize("sequence", [(0, 1, 1, 0, 1, 1, 1), (1, 1, 1, 1, 0, 0, 1)])
 def test_the_optimum_is_the_integral_over_all_matrices(sequence: tuple[int, ...]) -> None:
-    task = tasks.get("markov", states=2, alpha=0.7, length=len(sequence))
+    task = tasks.get("markov", states=2, alpha=0.7)
     before = [stats.beta(0.7, 0.7)] * 2  # priors of the probabilities that a 1 follows a 0 and a 1
     for t in range(1, len(sequence)):
 
@@ -60,8 +60,8 @@ def test_the_optimum_is_the_integral_over_all_matrices(sequence: tuple[int, ...]
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_sequences_follow_their_likelihood(order: int) -> None:
-    task = tasks.get("markov", states=2, order=order, alpha=0.5, length=5)
-    tokens = task.draw(np.random.default_rng(0), 40_000, "train").tokens
+    task = tasks.get("markov", states=2, order=order, alpha=0.5)
+    tokens = task.draw(np.random.default_rng(0), 40_000, "train").tokens[:, :5]
     counts = np.bincount(tokens @ (2 ** np.arange(5)[::-1]), minlength=32)
     distribution = np.array([probability_of(sequence, 2, order, 0.5) for sequence in itertools.product(range(2), repeat=5)])
     assert stats.chisquare(counts, 40_000 * distribution).pvalue > 1e-3
@@ -77,7 +77,7 @@ def naive_chances(sequence: list[int], t: int, order: int, states: int, alpha: f
 
 
 @given(
-    states=st.integers(2, 5),
+    states=st.integers(3, 5),
     order=st.integers(1, 2),
     alpha=st.floats(0.1, 3),
     length=st.integers(4, 20),
@@ -85,7 +85,7 @@ def naive_chances(sequence: list[int], t: int, order: int, states: int, alpha: f
 )
 @settings(max_examples=25, deadline=None)
 def test_distances_agree_with_a_loop_over_sequences(states: int, order: int, alpha: float, length: int, seed: int) -> None:
-    task = tasks.get("markov", states=states, order=order, alpha=alpha, length=length)
+    task = tasks.get("markov", states=states, order=order, alpha=alpha, length=10**4)
     rng = np.random.default_rng(seed)
     tokens = rng.integers(states, size=(3, length))
     log_probs = np.log(rng.dirichlet(np.ones(states), size=(3, length))).astype(np.float32)
@@ -148,11 +148,20 @@ def test_roles_floors_and_chances_follow_from_the_order() -> None:
         ({"order": True}, "order must be one of 1, 2"),
         ({"alpha": 0.0}, "alpha must be at least 0.001"),
         ({"length": 3, "order": 2}, "length must be at least 4"),
+        ({"states": 2, "alpha": 0.1}, r"length must be larger, or states or alpha, .* at most 1 / 100 \(about 1 / 1\d here"),
     ],
 )
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         tasks.get("markov", **wrong)
+
+
+@pytest.mark.parametrize(("order", "length"), [(1, 4), (1, 6), (2, 5)])
+def test_too_few_different_sequences_are_rejected(order: int, length: int) -> None:
+    equal = sum(probability_of(sequence, 2, order, 0.5) ** 2 for sequence in itertools.product(range(2), repeat=length))
+    with pytest.raises(TaskError, match="length must be larger") as raised:
+        tasks.get("markov", states=2, order=order, alpha=0.5, length=length)
+    assert int(str(raised.value).partition("about 1 / ")[2].partition(" ")[0]) == pytest.approx(1 / equal, rel=0.1)
 
 
 def test_a_sequence_of_states_is_a_line_of_ids() -> None:
