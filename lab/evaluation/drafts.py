@@ -21,7 +21,7 @@ from tasks import Task
 
 Prompts = int | Sequence[str] | Sequence[Sequence[int]]
 """How many held-out sequences to take the prompts from, or prompts: words of the task, or tokens."""
-END_WORDS = ("<end>", "<|endoftext|>")
+END_WORDS = ("<end>", "<|endofstory|>", "<|endoftext|>")
 """Words with which a task ends a sequence."""
 
 

@@ -16,9 +16,10 @@ from lab.decoding.calibration import rank_drafts
 from lab.decoding.differences import Difference
 from lab.evaluation import decode
 from lab.evaluation.decode import calibrate, time_decoding
-from lab.evaluation.drafts import check_draft, draft_metrics, find_end_token, prompt_tokens
+from lab.evaluation.drafts import END_WORDS, check_draft, draft_metrics, find_end_token, prompt_tokens
 from lab.runs import Run
 from tasks import TaskError
+from tasks.stories.corpus.encoding import END, SPECIAL
 from tests.helpers.runs import make_run
 from tests.helpers.tiny import tiny
 
@@ -180,6 +181,7 @@ def test_prompts_of_a_task_with_answers_end_before_them() -> None:
     assert [len(prompt) for prompt in prompts] == batch.answer[:, 0].tolist()
     assert task.word(int(find_end_token(task) or 0)) == "<end>"
     assert find_end_token(tiny().task) is None
+    assert SPECIAL[END] in END_WORDS, "stories of a corpus end with it"
 
 
 @pytest.mark.parametrize(
