@@ -109,6 +109,8 @@ class Stories(Task):
         require(2 <= low <= high <= MOST_CHARACTERS, "stories.characters", self.characters, allowed)
         pairs = self._names.seen(self.first_names) * self._names.seen(self.second_names)
         most = pairs - 4 * 16
+        enough = f"so large that, with first_names = {self.first_names}, there are {high + 64} pairs of seen tokens ({pairs})"
+        require(high <= most, "stories.second_names", self.second_names, enough)
         require(
             high <= self.names <= most, "stories.names", self.names, f"between {high} and {most}, pairs of seen tokens minus 64"
         )

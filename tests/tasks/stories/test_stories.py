@@ -147,6 +147,7 @@ def test_pronouns_fit_their_character() -> None:
         ({"length": 60}, "the longest story"),
         ({"first_names": 4}, "first_names"),
         ({"second_names": 9999}, "second_names"),
+        ({"first_names": 8, "second_names": 8}, r"second_names must be so large .* 68 pairs of seen tokens \(49\), not 8"),
     ],
 )
 def test_bad_settings_are_rejected_by_name(wrong: dict[str, object], message: str) -> None:
