@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.core.base import Task
-from tasks.core.division import instances_by_split
+from tasks.core.division import count_instances, instances_by_split
 from tasks.core.splits import SPLITS
 from tasks.core.strata import Stratum
 from tasks.settings import require
@@ -110,7 +110,7 @@ def inspect_data(task: Task, drawn: int = 4000, seed: int = 0) -> DataReport:
     samples = {split: _Sample(task, seed, split, 2 * drawn if split == "train" else drawn) for split in SPLITS}
     first, further = set(samples["train"].instances[:drawn]), samples["train"].instances[drawn:]
     sets = {split: set(sample.instances) for split, sample in samples.items()}
-    counted = task.instance_count()
+    counted = count_instances(task)
     instances, kind = counted or (len(set().union(*sets.values())), "at least, seen")
     counts = np.sum([sample.counts for sample in samples.values()], axis=0)
     return DataReport(

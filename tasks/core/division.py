@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.core import strata
 from tasks.core.batch import Batch
+from tasks.core.bounds import Bound
 from tasks.core.contract import Contract
 from tasks.core.splits import SPLITS, Array, draw_in_split, split_of_space
 from tasks.core.strata import Ranks, Stratum
@@ -66,6 +67,14 @@ def split_of(task: Contract, tokens: NDArray[np.int64]) -> NDArray[np.int8]:
     return _split_of(task, tokens, task.rank(tokens))
 
 
+def count_instances(task: Contract) -> Bound | None:
+    """Return the number of instances, 10^1000 for a larger one, since Python prints no huge numbers; None if it is unknown."""
+    counted = task.instance_count()
+    if counted is None or counted.value <= strata.LARGEST:
+        return counted
+    return None if counted.kind == "at most" else Bound(strata.LARGEST, "at least")
+
+
 def instances_by_split(task: Contract, stratum: Stratum) -> tuple[tuple[int, ...], str] | None:
     """Count the different instances of a stratum in train, validation and test.
 
@@ -81,7 +90,7 @@ def instances_by_split(task: Contract, stratum: Stratum) -> tuple[tuple[int, ...
         parts = [[number * part for part in strata.split_sizes(size)] for size, number in stratum.blocks]
         exact = all(strata.ranked_size(size) for size, _ in stratum.blocks)
         return tuple(map(sum, zip(*parts, strict=True))), "exact" if exact else "about"
-    counted = task.instance_count()
+    counted = count_instances(task)
     if counted is None or counted.kind != "exact" or len(task.strata()) > 1:
         return None
     return strata.split_sizes(counted.value), "about"

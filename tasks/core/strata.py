@@ -22,18 +22,19 @@ from tasks.core.splits import SLOTS, partition
 MOST_RANKED = 500_000
 """Most instances of a block that is divided exactly; a hash divides larger ones, with shares that are right to about 0.6 %."""
 _DIGITS = 1000
-"""Counts are at most 10 to this power, so that those of any settings are fast."""
+LARGEST = 10**_DIGITS
+"""The largest count, so that those of any settings are fast."""
 
 
 def capped_power(base: int, exponent: int) -> int:
     """Return `base` ** `exponent`, at most 10^1000."""
-    exact: int = base**exponent if exponent * log10(base) < _DIGITS else 10**_DIGITS
+    exact: int = base**exponent if exponent * log10(base) < _DIGITS else LARGEST
     return exact
 
 
 def capped_permutations(things: int, count: int) -> int:
     """Return the number of ordered choices of `count` out of `things` things, at most 10^1000."""
-    return perm(things, count) if count * log10(things) < _DIGITS else 10**_DIGITS
+    return perm(things, count) if count * log10(things) < _DIGITS else LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,8 @@
 """Data reports: counts agree with enumeration, measures with loops over sequences."""
 
 import itertools
+import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -102,6 +104,13 @@ def test_the_mean_optimum_is_reported_with_the_floor() -> None:
     for split in SPLITS:
         assert roles["operand"].optimum[split] == pytest.approx(roles["operand"].floor, abs=0.01)
     assert inspect_data(tasks.get("star"), drawn=20).roles["turn"].optimum is None
+
+
+def test_huge_numbers_of_instances_are_capped() -> None:
+    found = inspect_data(tasks.get("choice", options=1000, consequences=0, blocks=800), drawn=1)
+    assert (found.instances, found.instances_are, found.strata["all"].instances_are) == (10**1000, "at least", "seen")
+    assert json.loads(json.dumps(asdict(found)))["instances"] == 10**1000
+    assert inspect_data(tasks.get("bigram", length=3000), drawn=1).instances_are == "at least, seen"
 
 
 def test_an_overlap_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
