@@ -116,7 +116,7 @@ def read_parts(parts: Sequence[Path], column: str, names: Collection[str], file:
     for part in parts:
         if not (part / file).is_file():
             raise LabError(f"{part}: has no {file}, as the folder of a study's report has")
-        table = pd.read_csv(part / file)
+        table = pd.read_csv(part / file, dtype=dict.fromkeys((column, "condition"), str))  # a name can be a number, as 0.5
         found = set(table.get(column, [None]))
         if not found <= set(names):
             raise LabError(f"{part}: is the report of another study: its {column} must be one of {', '.join(names)}")

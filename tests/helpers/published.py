@@ -21,7 +21,7 @@ def page_of(name: str) -> str:
 
 
 def frame_of(name: str) -> pd.DataFrame:
-    return pd.read_csv(RESULTS / name / "frame.csv.gz")
+    return pd.read_csv(RESULTS / name / "frame.csv.gz", dtype=dict.fromkeys(("family", "condition"), str))
 
 
 def require(text: str, *phrases: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from lab.errors import LabError
 from lab.registry import load_object
 from lab.reports.section import section_markdown
-from lab.reproduce import FRAME, PAGE, STUDIES, Study, write_frame
+from lab.reproduce import FRAME, PAGE, STUDIES, Study, read_parts, write_frame
 from lab.reproduce.objectives.page import LOSSES, RATES, sections_of
 from lab.runs.outputs import check_folder
 from tests.helpers.published import RESULTS
@@ -64,6 +64,12 @@ def test_one_part_of_the_objectives_gives_its_own_page(tmp_path: Path) -> None:
         assert section_markdown(section) in page
     for file in (FRAME, RATES, LOSSES):
         assert (tmp_path / "joined" / file).read_bytes() == (part / file).read_bytes()
+
+
+def test_names_of_parts_and_conditions_stay_text(tmp_path: Path) -> None:
+    names = pd.DataFrame({"family": ["8192"] * 2 + ["512"] * 2, "condition": ["0.1", "1", "0.25", "2"]})
+    read = read_parts(split(names, "family", tmp_path), "family", ["8192", "512"])
+    assert read.to_dict("list") == names.to_dict("list")
 
 
 def test_studies_of_one_sweep_have_no_parts() -> None:
