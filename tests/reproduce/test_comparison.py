@@ -13,7 +13,8 @@ from lab.reproduce.comparison.configuration import Comparison, Family, folder_na
 from lab.reproduce.comparison.figure import draw
 from lab.reproduce.comparison.page import sections_of
 from lab.reproduce.comparison.plan import CONDITION, FAMILY, condition_of, sweep_of
-from lab.reproduce.comparison.tables import end_table, escape_table, interaction_table, run_table
+from lab.reproduce.comparison.tables import end_table, escape_table, interaction_table, run_table, times_of
+from lab.stats.times import time_table
 from lab.sweeping.spec.configurations import grid_experiments
 
 INF = float("inf")
@@ -146,6 +147,16 @@ def test_panels_of_one_value_share_their_range() -> None:
     one, other = figure.axes
     assert one.get_xlim() == other.get_xlim()
     assert one.get_xlim()[0] < none["value"].min() < higher["value"].max() < one.get_xlim()[1]
+
+
+def test_a_condition_of_which_half_escapes_has_its_median_drawn() -> None:
+    times = {"a": [500.0, 700.0, INF, INF], "n = 2, b": [500.0, INF, INF, INF], "3": [500.0, 700.0, 900.0, INF]}
+    frame, family = frame_of(times, {}), SMALL.families["plateau"]
+    figure, _ = draw(SMALL.families, frame)
+    bars = [line.get_xdata()[0] * 1e6 for line in figure.axes[0].lines if line.get_marker() == "None"]
+    medians = time_table(times_of(family, frame), "escaped", [CONDITION]).set_index(CONDITION)["median"]
+    assert bars == pytest.approx(medians[["a", "3"]].tolist())
+    assert medians.isna().to_dict() == {"a": False, "n = 2, b": True, "3": False}
 
 
 def test_the_figure_has_a_panel_for_each_family() -> None:

@@ -82,7 +82,7 @@ def draw_times(axes: Axes, conditions: Sequence[str], times: pd.DataFrame) -> No
         heights = _spread(row, len(part))
         axes.plot(tokens[seen], heights[seen], "o", color=DARK, markersize=3.5, linestyle="none")
         axes.plot(tokens[~seen], heights[~seen], ">", color=LIGHT, markersize=4.5, linestyle="none", fillstyle="none")
-        if seen.sum() * 2 > len(part):
+        if seen.sum() * 2 >= len(part):  # as in `time_table`
             median = np.sort(np.where(seen, tokens, np.inf))[(len(part) - 1) // 2]
             axes.plot([median, median], [row - 0.38, row + 0.38], color=DARK, linewidth=1.6)
         axes.text(1.02, row, f"{seen.sum()}/{len(part)}", transform=axes.get_yaxis_transform(), va="center", fontsize="small")
