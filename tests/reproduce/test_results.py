@@ -13,7 +13,7 @@ from lab.reproduce import agreement, fig7, reach, star
 from lab.reproduce import rates as rates_study
 from lab.reproduce.comparison.plan import CONDITION
 from lab.reproduce.comparison.tables import times_of
-from lab.reproduce.fig7.page import by_rates, own_rate_sections, sections_of, tuning_sections
+from lab.reproduce.fig7.page import by_rates, findings, own_rate_sections, sections_of, tuning_sections
 from lab.reproduce.fig7.plan import best_rates
 from lab.reproduce.objectives.conditions import SUM, family_of
 from lab.reproduce.objectives.page import sections_of as objective_sections
@@ -108,10 +108,16 @@ def test_every_table_of_fig7_follows_from_its_frame_and_rates() -> None:
     named = named.assign(size=pd.Categorical(named["size"], categories=order, ordered=True))
     rates = best_rates("laptop", chances)
     of_rate = by_rates(named, rates)
-    sections = sections_of(of_rate, [f"rate tuned with n = {n}" for n in of_rate])
-    sections += own_rate_sections(of_rate, rates) + tuning_sections(chances, rates)
+    sections = [*sections_of(of_rate), *own_rate_sections(of_rate, rates), *tuning_sections(chances, rates)]
     assert len(sections) == 16
     require_sections("fig7", sections)
+
+
+def test_fig7_claims_no_best_rate_where_none_was_chosen() -> None:
+    named, chances = (pd.read_csv(RESULTS / "fig7" / name) for name in ("frame.csv.gz", "rates.csv"))
+    small = named[named["size"] == "d32"].assign(size=lambda each: pd.Categorical(each["size"]))
+    (line,) = findings({1: by_rates(small, best_rates("laptop", chances))[1]}, 1e-4)
+    assert line.startswith("At a rate of 0.0001, which was not tuned, n = 2 is worse at d32 (")
 
 
 def test_agreement_states_the_effect_of_each_term_of_the_loss() -> None:

@@ -51,9 +51,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
             *_figure(of_rate, reference_lines(runs[0].experiment, METRIC), out / "fig7.png"),
             *_curves(of_rate[1], out / "emergence.png"),
         ]
-    sections = sections_of(
-        of_rate, [f"rate tuned with n = {n}" if tuned else f"rate {SCALES[scale].rates[0]:g}" for n in of_rate]
-    )
+    sections = sections_of(of_rate, None if tuned else SCALES[scale].rates[0])
     if chances is not None:
         files.append(write_table(chances, out / "rates.csv"))
         sections += [*own_rate_sections(of_rate, rates), *tuning_sections(chances, rates)]
@@ -63,15 +61,16 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     return [*files, write_frame(named, out), page]
 
 
-def sections_of(of_rate: Mapping[int, pd.DataFrame], tunings: Sequence[str]) -> list[Section]:
+def sections_of(of_rate: Mapping[int, pd.DataFrame], only: float | None = None) -> list[Section]:
     """Return the sections that follow from the frames alone.
 
     Args:
         of_rate: The frame for each n that chose the rates.
-        tunings: Each choice in words.
+        only: The rate of all runs, if none was chosen.
     """
-    sections = [Section("In one line", "\n".join(f"- {line}" for line in findings(of_rate)))]
-    for table, tuning in zip(of_rate.values(), tunings, strict=True):
+    sections = [Section("In one line", "\n".join(f"- {line}" for line in findings(of_rate, only)))]
+    for n, table in of_rate.items():
+        tuning = f"rate tuned with n = {n}" if only is None else f"rate {only:g}"
         title = f"Accuracy on second tokens of names met again, best epoch, {tuning}"
         sections.append(Section(title, table=_summary(table)))
     for metric, rule in COMPARED:
@@ -169,8 +168,13 @@ def _seed_means(values: pd.DataFrame) -> pd.DataFrame:
     return values.groupby(["n_future", "seed"])["value"].mean().reset_index()
 
 
-def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:
-    """Return a sentence for each n that chose the rates: where n = 2 copies better, where worse, and over all sizes."""
+def findings(of_rate: Mapping[int, pd.DataFrame], only: float | None = None) -> list[str]:
+    """Return a sentence for each n that chose the rates: where n = 2 copies better, where worse, and over all sizes.
+
+    Args:
+        of_rate: The frame for each n that chose the rates.
+        only: The rate of all runs, if none was chosen.
+    """
     lines = []
     every = against_one_over_sizes(of_rate, METRIC, "best").to_dict("records")
     rows = against_one(of_rate, METRIC, "best").to_dict("records")
@@ -184,7 +188,8 @@ def findings(of_rate: Mapping[int, pd.DataFrame]) -> list[str]:
         what = "; ".join(parts) or "not reliably different from n = 1 at any size"
         interval = "" if math.isnan(overall["low"]) else f" [{overall['low']:+.3f}, {overall['high']:+.3f}]"
         mean = f"{overall['difference']:+.3f}{interval}, p_holm = {overall['p_holm']:.2g}"
-        lines.append(f"At the rate that is best for n = {tuner}, n = 2 is {what}; over all sizes {mean}.")
+        rate = f"the rate that is best for n = {tuner}" if only is None else f"a rate of {only:g}, which was not tuned"
+        lines.append(f"At {rate}, n = 2 is {what}; over all sizes {mean}.")
     return lines
 
 
