@@ -30,6 +30,7 @@ class Panel(NamedTuple):
         line: Label of a line; `{}` is the group.
         scale: Scale of the y-axis.
         limits: Limits of the y-axis; None for those of the numbers.
+        missing: Why a condition has none of these metrics.
     """
 
     label: str
@@ -37,12 +38,19 @@ class Panel(NamedTuple):
     line: str
     scale: str = "linear"
     limits: tuple[float, float] | None = None
+    missing: str = ""
 
 
 PANELS = (
     Panel("gradient's norm\nat the trunk's output", r"gradient/trunk/(\d+)", "head {}", "log"),
-    Panel("cosine with the next-token\nhead's gradient", r"gradient/cosine/trunk/1/(\d+)", "head {}", limits=(-1.05, 1.05)),
-    Panel("share of the objective's\ngradient there, by role", r"gradient/share/(.+)/all", "role {}"),
+    Panel(
+        "cosine with the next-token\nhead's gradient",
+        r"gradient/cosine/trunk/1/(\d+)",
+        "head {}",
+        limits=(-1.05, 1.05),
+        missing="one head",
+    ),
+    Panel("share of the objective's\ngradient there, by role", r"gradient/share/(.+)/all", "role {}", missing="one role"),
 )
 
 
@@ -78,7 +86,7 @@ def gradients(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[
     for row, panel in zip(grid, shown, strict=True):
         inside = table[table["metric"].isin(names[panel])]
         for axes, condition in zip(row, every, strict=True):
-            _panel(axes, inside[inside["condition"] == condition], same, label)
+            _panel(axes, inside[inside["condition"] == condition], same, label, panel.missing)
         row[0].autoscale(axis="y")  # a row shares its scale
         row[0].set_yscale(panel.scale)
         row[0].set_ylim(panel.limits)
@@ -110,9 +118,9 @@ def _names(panel: Panel, metrics: Sequence[str]) -> dict[str, str]:
     return {metric: panel.line.format(match[1]) for metric, match in found.items() if match}
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: Callable[[str], str]) -> None:
-    if rows.empty:  # a cosine needs two heads
-        axes.text(0.5, 0.5, "one head", transform=axes.transAxes, ha="center", va="center", color="#555555", fontsize="small")
+def _panel(axes: Axes, rows: pd.DataFrame, same: Mapping[object, Look], label: Callable[[str], str], missing: str) -> None:
+    if rows.empty:  # a cosine needs two heads, a share two roles
+        axes.text(0.5, 0.5, missing, transform=axes.transAxes, ha="center", va="center", color="#555555", fontsize="small")
         return
     for name, curve in rows.groupby("line"):
         kind, _, which = str(name).partition(" ")

@@ -46,6 +46,12 @@ def test_every_condition_has_norms_and_cosines_with_head_1() -> None:
     assert second.get_ydata().tolist() == pytest.approx([2.6, 2.7])
 
 
+def test_a_condition_whose_targets_have_one_role_is_so_named() -> None:
+    frame = gradient_frame((2, 3))
+    figure, _ = plots.gradients(frame[(frame["n_future"] == 3) | ~frame["metric"].str.startswith("gradient/share/")])
+    assert [text.get_text() for panel in figure.axes for text in panel.texts] == ["one role"]
+
+
 def test_a_head_has_one_look_in_every_panel() -> None:
     panels = plots.gradients(gradient_frame((2, 3)))[0].axes
     two, three = ([line for line in panel.lines if line.get_label()[0] != "_"] for panel in panels[:2])
