@@ -124,7 +124,10 @@ def test_a_task_that_no_condition_learns_has_no_effect() -> None:
     (row,) = effects.effect_table(flat).to_dict("records")
     assert np.isnan(row["difference"])
     assert not row["found"]
-    assert "left out" in page.sections_of(flat)[-2].text
+    assert page.verdict_table(effects.effects_of(flat)).empty, "what cannot be measured confirms no prediction"
+    sections = page.sections_of(flat)
+    assert "counted nowhere" in sections[-2].text
+    assert not any(section.title == "Tasks by prediction and finding" for section in sections)
 
 
 def test_diverged_runs_are_left_out_with_their_pairs() -> None:

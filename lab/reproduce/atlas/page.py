@@ -95,7 +95,7 @@ def sections_of(frame: pd.DataFrame) -> list[Section]:
             table=overview(effects),
         ),
         *([Section("Rank correlation of scores and effects", table=correlation_table(found))] if found else []),
-        Section("Tasks by prediction and finding", table=verdict_table(effects)),
+        *([Section("Tasks by prediction and finding", table=verdicts)] if len(verdicts := verdict_table(effects)) else []),
         Section("What was not tuned, and what is left out", LIMITS),
     ]
     for task in tasks_of(frame):
@@ -145,7 +145,8 @@ def correlation_table(found: Mapping[tuple[str, str], Correlation]) -> pd.DataFr
 
 
 def verdict_table(effects: pd.DataFrame) -> pd.DataFrame:
-    """Count tasks by what the rule predicts and what the test finds, for each comparison."""
+    """Count tasks by what the rule predicts and what the test finds, for each comparison; those that were learnt."""
+    effects = effects[effects["difference"].notna()]
     predicted = effects["score"].map(lambda score: "helps" if score > 0 else "hurts" if score < 0 else "nothing")
     verdicts = effects.assign(predicted=predicted, verdict=[_verdict(row) or "nothing" for _, row in effects.iterrows()])
     rows = []
@@ -190,7 +191,7 @@ def _time(runs: pd.DataFrame, which: str) -> str:
 def _range_line(own: pd.DataFrame) -> str:
     scale = learnt_range(own)
     if scale is None:
-        return "No condition ends better than the start: the task has no effect and is left out of the rank correlation."
+        return "No condition ends better than the start: the task has no effect and is counted nowhere."
     return f"Start {scale.start:.3g}, best mean at the end {scale.best:.3g}."
 
 
