@@ -76,7 +76,7 @@ def acceptance(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple
     for panel in grid.flat[count:]:
         panel.remove()
     shared_legend(figure, line_handles(figure.axes))
-    figure_note(figure, [f"{describe_means(last).replace('interval', 'band')}; greedy, all heads used", *found.notes])
+    figure_note(figure, [f"{describe_means(last, 'band')}; greedy, all heads used", *found.notes])
     return figure, attach_notes(means.table, found)
 
 

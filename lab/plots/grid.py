@@ -139,7 +139,8 @@ def grid(
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel(cells.label)
-    lines = [words, f"mean [90 % interval] over {describe_seeds(table)}", *cells.notes, *found.notes]
+    interval = " [90 % interval]" if table["low"].notna().any() else ""
+    lines = [words, f"mean{interval} over {describe_seeds(table)}", *cells.notes, *found.notes]
     if given is None:
         colour_bar(image, [axes], scale)
         figure_note(figure_of(axes), lines)

@@ -14,7 +14,7 @@ from lab.plots.axes import AXES, figure_note, legend_columns, line_handles, log_
 from lab.plots.page import new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import Look, looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means
 from lab.runs.names import role_label
 from lab.stats.conditions import Conditions
 from lab.stats.inspected import Means, condition_means, last_means, mean_at_steps
@@ -52,7 +52,7 @@ def draw_information(frame: pd.DataFrame, *, by: Sequence[str] | None = None, ro
     label = role_label(frame) or str
     names = {role: label(role) for role in chosen}
     figure = _draw_curves(means, names) if several else _draw_bars(means.table, names, means.conditions)
-    note = f"X next token, Y the one after; mean and 90 % interval over {describe_seeds(means.table)}"
+    note = f"X next token, Y the one after; {describe_means(means.table)}"
     figure_note(
         figure,
         [note, "sum of the losses of X and Y: X given Y + 2 shared + Y given X", *means.conditions.notes],

@@ -17,7 +17,7 @@ from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.probe import CONTROLS, site_label
 from lab.plots.style import LOOKS, looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means
 from lab.stats.inspected import last_means
 
 _LIGHTEST = 0.85
@@ -58,9 +58,8 @@ def draw_offsets(frame: pd.DataFrame, *, by: Sequence[str] | None = None, layer:
         panels = {str(name): table[table["condition"] == name] for name in names}
     figure = _draw_panels(panels, column, styles, titled=bool(layer) or len(panels) > 1)
     what = "linear probes for the token i positions later, in the states before a scored token"
-    band = f"mean and 90 % band over {describe_seeds(table)}"
     best = "controls: mean of the conditions" if layer else "controls: at their best layer"
-    figure_note(figure, [f"{what}; {band}; {best}", *means.conditions.notes])
+    figure_note(figure, [f"{what}; {describe_means(table, 'band')}; {best}", *means.conditions.notes])
     return figure, attach_notes(table, means.conditions)
 
 

@@ -14,7 +14,7 @@ from lab.plots.cells import Scale, colour_bar, draw_cells
 from lab.plots.page import columns_of, new_figure
 from lab.plots.panels import LINES_AT_MOST, reject_more
 from lab.plots.style import looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means, describe_seeds
 from lab.stats.conditions import Conditions
 from lab.stats.inspected import condition_means, last_means, mean_at_steps
 from tasks.errors import nearest
@@ -142,7 +142,7 @@ def _draw_curves(
     columns = legend_columns(list(handles), figure.get_figwidth())
     figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, handlelength=3, frameon=False)
     chosen = "" if position else "; the position is the one where conditions, or network and control, differ most"
-    note = f"linear probes, best layer up to the trunk's last, mean and 90 % band over {describe_seeds(table)}{chosen}"
+    note = f"linear probes, best layer up to the trunk's last, {describe_means(table, 'band')}{chosen}"
     figure_note(figure, [note, *means.conditions.notes])
     return figure, attach_notes(pd.concat(drawn, ignore_index=True).drop(columns=["place", "x"]), means.conditions)
 

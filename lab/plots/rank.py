@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lab.plots.axes import figure_of, legend_below, new_axes, note
 from lab.plots.style import looks
-from lab.plots.tables import attach_notes, describe_seeds
+from lab.plots.tables import attach_notes, describe_means
 from lab.stats.inspected import last_means
 
 
@@ -41,5 +41,5 @@ def draw_rank(frame: pd.DataFrame, *, by: Sequence[str] | None = None, axes: Axe
     axes.set_ylabel("effective rank of the states (directions)")
     axes.set_ylim(bottom=0)
     legend_below(axes)
-    note(axes, f"mean and 90 % bootstrap band over {describe_seeds(table)}", *found.notes)
+    note(axes, describe_means(table, "band"), *found.notes)
     return figure_of(axes), attach_notes(table, found)

@@ -57,7 +57,7 @@ def speedup(frame: pd.DataFrame, *, by: Sequence[str] | None = None) -> tuple[Fi
         _draw_batches(axes, table[(table["condition"] == name) & (table["metric"] == "speedup")], look)
         axes.set_title(f"speed-up by batch size{f', {name}' if len(names) > 1 else ''}", fontsize="small")
     shared_legend(figure, line_handles(figure.axes))
-    lines = [f"{describe_means(table).replace('interval', 'band')}; greedy, against head 1 alone with the same cache"]
+    lines = [f"{describe_means(table, 'band')}; greedy, against head 1 alone with the same cache"]
     figure_note(figure, [*lines, *found.notes])
     return figure, attach_notes(table, found)
 

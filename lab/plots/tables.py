@@ -69,9 +69,9 @@ def describe_seeds(table: pd.DataFrame) -> str:
     return f"{format_range(table['seeds'])} seed{'s' if table['seeds'].max() > 1 else ''}{few}"
 
 
-def describe_means(table: pd.DataFrame) -> str:
-    """Describe means over seeds, with their interval if a row has one."""
-    interval = " and 90 % bootstrap interval" if table["low"].notna().any() else ""
+def describe_means(table: pd.DataFrame, shown: str = "interval") -> str:
+    """Describe means over seeds, with their interval, shown as a `band` or otherwise, if a row has one."""
+    interval = f" and 90 % bootstrap {shown}" if table["low"].notna().any() else ""
     return f"mean{interval} over {describe_seeds(table)}"
 
 
