@@ -149,6 +149,27 @@ def test_the_frame_names_size_pauses_and_condition_of_each_run(tmp_path: Path) -
     assert found["run"].str.startswith("pause/").all()
 
 
+def curve_of(value: float) -> dict[str, float]:
+    return {"exact": value, "accuracy/all/1": value, **{f"m{m}:exact": value for m in range(1, 11)}}
+
+
+@pytest.mark.parametrize(("scale", "tuned"), [("heads", True), ("paper", False)])
+def test_a_page_has_the_expectation_of_its_scale_alone(
+    scale: str, tuned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {**SCALES[scale].base, "task.p": 3, "task.k": 2, "evaluation.examples": 50}
+    monkeypatch.setattr(plan, "SCALES", {scale: replace(SCALES[scale], base=base, seeds=(0, 1))})
+    monkeypatch.setattr(page, "SCALES", plan.SCALES)
+    stages = [
+        [make_run(tmp_path / name / run, each, {each.steps: curve_of(0.1 * each.n_future)}) for run, each in own.items()]
+        for name, own in plan_stages(scale).items()
+    ]
+    page.report(scale, stages, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert (plan.EXPECTATION.splitlines()[0] in text, (tmp_path / "rates.csv").exists()) == (tuned, tuned)
+    assert "## Question" in text
+
+
 Gains = Mapping[tuple[str, int, str], tuple[float, float]]
 GAINS: Gains = {
     ("293k", 0, ONE): (0.0, 0.0),

@@ -16,7 +16,7 @@ from lab.reports.section import Section
 from lab.reproduce import PAGE, write_frame, write_table
 from lab.reproduce.atlas.plan import CONDITION, ONE
 from lab.reproduce.fig8.figure import draw
-from lab.reproduce.fig8.plan import EXPECTATION, RATE, SCALES, best_rates, named_frame, stage_names, tuning_values
+from lab.reproduce.fig8.plan import RATE, SCALES, best_rates, named_frame, stage_names, tuning_values
 from lab.runs import Run
 from lab.stats.bootstrap import mean_with_interval
 from lab.stats.conditions import finished
@@ -54,7 +54,9 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     with plots.style():
         files += save(*draw(ends_of(frame)), out / "accuracy.png")
     title = f"Fig 8 at {scale} scale: polynomials by number of operations"
-    page = write_page(out / PAGE, title, sections_of(frame, rates), [*chain(*finished)])
+    question, *sections = sections_of(frame, rates)
+    expected = [Section("Expectation, written before the runs", chosen.expectation)] if chosen.expectation else []
+    page = write_page(out / PAGE, title, [question, *expected, *sections], [*chain(*finished)])
     return [*files, page]
 
 
@@ -67,7 +69,6 @@ def sections_of(frame: pd.DataFrame, rates: pd.DataFrame | None) -> list[Section
     plain, paused = base[base["pause"] == 0], base[base["pause"] > 0]
     sections = [
         Section("Question", QUESTION),
-        Section("Expectation, written before the runs", EXPECTATION),
         Section("Accuracy and cost of a step", table=accuracy_table(ends)),
         Section(f"Against {ONE}, without pause tokens", table=comparison_table(plain, CONDITION, ONE, ["domain"])),
         Section("By number of operations, without pause tokens", table=operations_table(ends[ends["size"] == size])),

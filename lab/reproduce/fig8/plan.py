@@ -88,6 +88,7 @@ class Scale:
         tuning_seeds: Of the runs that choose.
         matched: Values of `model.matched` that are trained.
         parts: Of `PARTS`.
+        expectation: Written before the first run, for the page; empty if there was none.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Scale:
     tuning_seeds: Sequence[int] = ()
     matched: Sequence[str] = (HEADLINE, "layers")
     parts: Sequence[str] = tuple(PARTS)
+    expectation: str = ""
 
 
 LAPTOP = Scale(
@@ -118,6 +120,7 @@ LAPTOP = Scale(
     seeds=range(680, 688),
     rates=(1e-3, 2e-3, 4e-3),
     tuning_seeds=(900, 901),
+    expectation=EXPECTATION,
 )
 SCALES: Mapping[str, Scale] = {
     "laptop": LAPTOP,
