@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from string import ascii_lowercase
 from typing import ClassVar, Literal
@@ -64,7 +65,7 @@ class Markov(Task):
         require(self.alpha >= 0.001, "markov.alpha", self.alpha, "at least 0.001")
         needed = self.order + 2
         require(self.length >= needed, "markov.length", self.length, f"at least {needed}: a transition, and one to predict")
-        number = self._effective_number()
+        number = _effective_number(self)
         allowed = f"larger, or states or alpha, so that two sequences are equal with a probability of at most 1 / {_FEWEST}"
         require(number >= _FEWEST, "markov.length", self.length, f"{allowed} (about 1 / {number:.0f} here)")
 
@@ -76,9 +77,9 @@ class Markov(Task):
         return ascii_lowercase[token] if self.states <= len(ascii_lowercase) else f"s{token}"
 
     def draw(self, rng: np.random.Generator, size: int, split: str) -> Batch:
-        return self.label(self._draw_states(rng, size, self.length))
+        return self.label(self.draw_states(rng, size, self.length))
 
-    def _draw_states(self, rng: np.random.Generator, size: int, length: int) -> NDArray[np.int64]:
+    def draw_states(self, rng: np.random.Generator, size: int, length: int) -> NDArray[np.int64]:
         """Draw the first states of sequences, (B, length)."""
         states, contexts = self.states, self.states**self.order
         steps_SR = cumulative_steps(rng.dirichlet(np.full(states, self.alpha), size=size * contexts))
@@ -166,20 +167,22 @@ class Markov(Task):
         roles = np.where(np.arange(self.length) < self.order, START, STATE)
         return self.rows(tokens, np.broadcast_to(roles, tokens.shape))
 
-    def _effective_number(self) -> float:
-        """Estimate the effective number of sequences, 1 / the probability that two drawn sequences are equal, or a bound.
-
-        It is the mean probability of a drawn sequence. The first `order` + 1 states are uniform, often a sufficient bound.
-        """
-        if self.states ** (self.order + 1) >= _FEWEST:
-            return float(self.states ** (self.order + 1))
-        rng = stream(f"markov/{self.states}/{self.order}/{self.alpha}", seed=0, index=0)
-        tokens = self._draw_states(rng, _DRAWN, min(self.length, _COMPARED))
-        return float(1 / np.exp(-self.optimum(tokens).sum(axis=1)).mean())
-
     def instance_count(self) -> Bound:
         return Bound(self.states**self.length)
 
     def every_instance(self) -> NDArray[np.integer] | None:
         few = self.length * np.log(self.states) <= np.log(MOST_LISTED)
         return np.array(list(product(range(self.states), repeat=self.length))) if few else None
+
+
+@cache
+def _effective_number(task: Markov) -> float:
+    """Estimate the effective number of sequences, 1 / the probability that two drawn sequences are equal, or a bound.
+
+    It is the mean probability of a drawn sequence. The first `order` + 1 states are uniform, often a sufficient bound.
+    """
+    if task.states ** (task.order + 1) >= _FEWEST:
+        return float(task.states ** (task.order + 1))
+    rng = stream(f"markov/{task.states}/{task.order}/{task.alpha}", seed=0, index=0)
+    tokens = task.draw_states(rng, _DRAWN, min(task.length, _COMPARED))
+    return float(1 / np.exp(-task.optimum(tokens).sum(axis=1)).mean())
