@@ -52,6 +52,7 @@ SUBSTITUTIONS = [
     (r"demo/runs(/agreement)?", "runs/demo"),
     (r"(watch|report) sweeps/rate", r"\1 sweeps/smoke"),
     (r"--step 500 ", "--step 3 "),
+    (r"--join results/", f"--join {ROOT / 'results'}/"),  # a published report
 ]
 """Patterns of steps, and the texts that replace them."""
 MODULES = {"class Reverse(Task)": "my_tasks.py", "def doubled(": "mine.py", "class TokenBefore(": "own_loss.py"}
