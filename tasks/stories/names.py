@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tasks.core.insight import Contrast, choose
 from tasks.core.rng import stream
 from tasks.core.splits import SPLITS
+from tasks.settings import require
 from tasks.stories.roles import FIRST_AGAIN, FIRST_NEW
 from tasks.stories.tables import Tables
 from tasks.stories.written import roles_of
@@ -36,6 +37,27 @@ class Names:
     second_names: int
     names: int
     unseen: float
+
+    def check(self, characters: int, different: int) -> None:
+        """Reject settings with too few names.
+
+        Args:
+            characters: Most characters of a story.
+            different: How many of the fixed names a story needs that differ in their first token.
+
+        Raises:
+            TaskError: Naming the setting.
+        """
+        first, second = self.seen(self.first_names), self.seen(self.second_names)
+        most = first * second - 4 * 16
+        enough = f"so large that, with first_names = {self.first_names}, there are {characters + 64} pairs of seen tokens"
+        require(characters <= most, "stories.second_names", self.second_names, f"{enough} ({first * second})")
+        allowed = f"between {characters} and {most}, pairs of seen tokens minus 64"
+        require(characters <= self.names <= most, "stories.names", self.names, allowed)
+        if self.names <= (different - 1) * second:  # more cannot share fewer first tokens
+            found = len(np.unique(self.pairs("train") // self.second_names))
+            allowed = f"large enough for {different} different first names ({found} here)"
+            require(found >= different, "stories.names", self.names, allowed)
 
     def pairs(self, split: str) -> Ints:
         """Return the names of a split in a keyed order, those of training without its fresh ones."""

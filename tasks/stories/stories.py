@@ -107,17 +107,7 @@ class Stories(Task):
         low, high = self.characters
         allowed = f"[low, high] with 2 <= low <= high <= {MOST_CHARACTERS}"
         require(2 <= low <= high <= MOST_CHARACTERS, "stories.characters", self.characters, allowed)
-        pairs = self._names.seen(self.first_names) * self._names.seen(self.second_names)
-        most = pairs - 4 * 16
-        enough = f"so large that, with first_names = {self.first_names}, there are {high + 64} pairs of seen tokens ({pairs})"
-        require(high <= most, "stories.second_names", self.second_names, enough)
-        require(
-            high <= self.names <= most, "stories.names", self.names, f"between {high} and {most}, pairs of seen tokens minus 64"
-        )
-        if self.fresh < 1:
-            different = len(np.unique(self._names.pairs("train") // self.second_names))
-            allowed = f"large enough for {MOST_CHARACTERS} different first names ({different} here)"
-            require(different >= MOST_CHARACTERS, "stories.names", self.names, allowed)
+        self._names.check(high, different=MOST_CHARACTERS if self.fresh < 1 else 0)
         longest = self._tables.longest
         require(self.length >= longest, "stories.length", self.length, f"at least {longest}, the longest story")
 
