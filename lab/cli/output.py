@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 LONGEST = 2000
@@ -58,7 +59,7 @@ class Output:
 @contextmanager
 def standard_output() -> Iterator[Output]:
     """Replace `sys.stdout` by an `Output`; flushes it at the end."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 (no path of a user)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         output = Output(sys.stdout or nowhere)
         with redirect_stdout(cast(TextIO, output)):
             try:

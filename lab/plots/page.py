@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from matplotlib import style as mpl_style
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 
 from lab.errors import LabError
 
@@ -159,8 +160,8 @@ def arrange_header(figure: Figure, title: str = "") -> None:
         figure.text(0.01, top, title, ha="left", va="top", fontsize="medium", fontweight="bold")
     figure.suptitle(note, x=0.01, y=top - heights[0] / tall, ha="left", va="top", fontsize="small", color="#555555")
     engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.set(rect=(0, 0, 1, top - sum(heights) / tall))  # type: ignore[call-arg]
+    if isinstance(engine, (ConstrainedLayoutEngine, TightLayoutEngine)):
+        engine.set(rect=(0, 0, 1, top - sum(heights) / tall))
 
 
 def _inches(name: str, length: str | float | None) -> float | None:
