@@ -47,11 +47,12 @@ def test_the_table_has_the_numbers_of_the_frame(task: str) -> None:
     ends = {row["condition"]: row for row in end_table(family, frame).to_dict("records")}
     means = run_values(frame, family.metric).groupby(CONDITION)["value"].mean()
     escaped, expected = counts(task, "escaped"), []
+    solved = {} if family.solved is None else counts(task, "solved")
     for name in sorted(family.conditions, key=lambda each: (-escaped[each], -means[each])):
         cells = [f"{escaped[name]} of 8", f"{means[name]:.2f}"]
-        if family.solved is not None:
+        if solved:
             wanted = "6 to 8" if name in SOLVED_IN_MOST else "2 to 5" if name in SOLVED_IN_SOME else "-"
-            cells = [wanted, f"{counts(task, 'solved')[name]} of 8", *cells]
+            cells = [wanted, f"{solved[name]} of 8", *cells]
         difference, low, high = (ends.get(name, {}).get(key, 0.0) for key in ("difference", "low", "high"))
         shown = "-" if name == SUM else f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
         expected.append(f"| {' | '.join([name, *cells, shown])} |\n")
