@@ -154,7 +154,7 @@ def test_showing_a_sweep_writes_nothing(
     with monkeypatch.context() as patch:
         found = record_writes(patch)
         assert main(["sweep", "show", "s.yaml", "--out", "out"]) == 0
-        found = [file for file in found if file != os.devnull]
+        found = [file for file in found if str(file) != os.devnull]
     assert "2 runs of 2 configurations: 1 killed, 1 waiting" in capsys.readouterr().out
     assert found == []
     assert stat_files(tmp_path) == before
