@@ -92,7 +92,7 @@ def test_star_states_the_numbers_of_its_frame() -> None:
     stated = f"{100 * row['later']:.0f} % longer (90 % interval {100 * row['low']:.0f} to +{100 * row['high']:.0f} %"
     require(text, f"log-rank p = {row['p_log_rank']:.2f}", f"{stated}, paired p = {row['p_paired']:.2f};")
     require(SUMMARY, f"3 of 8 models escape with it, 4 of 8 without (p = {row['p_log_rank']:.2f})")
-    require(FRONT, f"untuned rate, p = {row['p_log_rank']:.2f}")
+    require(FRONT, f"8 seeds, p = {row['p_log_rank']:.2f}: [star](")
     ends = run_values(frame, "accuracy/turn/1").groupby("arm")["value"].mean()
     require(text, f"end is {ends['n = 1']:.2f} against {ends['n = 2']:.2f}", f"(shuffled) {sum(seen['n = 2, shuffled'])} of 8")
     stones = escapes(frame, ["arm"], "accuracy/follow/2", 0.95).groupby("arm")["time"]
