@@ -5,7 +5,7 @@ from lab.reproduce.comparison.plan import CONDITION
 from lab.reproduce.comparison.tables import end_table, escape_table, times_of
 from lab.reproduce.star_again import COMPARISON
 from lab.stats.configurations import run_values
-from tests.helpers.published import FRONT, SUMMARY, frame_of, require, text_of
+from tests.helpers.published import FRONT, ROOT, SUMMARY, frame_of, require, text_of
 
 TEXT, FRAME = text_of("star_again"), frame_of("star_again")
 (STAR,) = COMPARISON.families.values()
@@ -57,3 +57,6 @@ def test_the_summaries_have_the_numbers() -> None:
     require(SUMMARY, stated.format(ESCAPED[ONE], *earlier, *p_values))
     require(FRONT, f"{min(counts)} to {max(counts)} of 16 runs escape with a second head in three forms, {ESCAPED[ONE]} of 16")
     require(FRONT, f"corrected p at most {max(rows['p_log_rank_holm']):.2g}: [star_again]")
+    heads = (ROOT / "docs/heads.md").read_text(encoding="utf-8")
+    one_layer, _, depth = counts
+    require(heads, f"plateau in {depth} of 16 runs](", f"its own on the last in {one_layer}, and one head in {ESCAPED[ONE]}.")
