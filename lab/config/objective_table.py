@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lab.config.cost import matrix_parameters, network_counts
+from lab.config.cost import flops_per_token
 from lab.config.model import ModelSettings
 from lab.errors import LabError
 from lab.registry import load_object
@@ -83,15 +83,13 @@ def count_registers(length: int, longest_answer: int, window: int) -> int:
 
 
 def _register_flops(shape: Shape) -> int:
-    """Count the network at the registers, attention between all positions, and one more product with the unembedding."""
-    counts, width = network_counts(shape.model, shape.n_future), shape.model.width
+    """Count the network at tokens and registers instead of tokens alone, and one more product with the unembedding."""
     registers = count_registers(shape.length, shape.longest_answer, shape.window)
-    pairs = (shape.length + registers) ** 2 - shape.length**2
-    return (
-        6 * registers * matrix_parameters(shape.model, counts)
-        + 12 * counts.attentions * pairs * width
-        + 6 * shape.length * shape.vocabulary * width
+    without, all_positions = (
+        length * flops_per_token(shape.model, shape.n_future, length, vocabulary=0)
+        for length in (shape.length, shape.length + registers)
     )
+    return all_positions - without + 6 * shape.length * shape.vocabulary * shape.model.width
 
 
 def _nothing(_: object) -> int:

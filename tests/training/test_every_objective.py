@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lab
 from lab.config import Experiment
+from lab.config.kinds import KINDS, NOTHING
 from lab.config.objective_table import OBJECTIVES
 from lab.errors import LabError
 from lab.objectives import build_extra
@@ -58,8 +59,9 @@ def test_microbatches_add_up_to_the_step(name: str, n: int) -> None:
 
 @EVERY
 @N
-def test_costs_are_counted_exactly(name: str, n: int) -> None:
-    experiment = objective_experiment(name, n_future=n, model__layers=4)
+@pytest.mark.parametrize("kind", ["parallel", *(name for name, kind in KINDS.items() if kind.shared != NOTHING)])
+def test_costs_are_counted_exactly(name: str, n: int, kind: str) -> None:
+    experiment = objective_experiment(name, n_future=n, model__layers=4, model__heads=kind)
     module, (part,) = TrainingModule(experiment), Feed(experiment).microbatches(0)
     with FlopCounterMode(display=False, custom_mapping=COUNTED_TOO) as counter:
         module.training_step(part, 0).backward()
