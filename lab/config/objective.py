@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from lab.config.objective_table import OBJECTIVES, ObjectiveKind, find_objective_kind
 from lab.config.settings import Settings, to_whole
@@ -49,13 +50,21 @@ def _check_name(value: Any) -> Any:
 
 def _check_weights(value: Any) -> Any:
     """Accept a rule's name, or a list of numbers that begins with head 1's."""
-    if isinstance(value, str) and value in WEIGHTS:
-        return value
+    return value if isinstance(value, str) and value in WEIGHTS else _check_numbers(value, f"one of {', '.join(WEIGHTS)}, or ")
+
+
+def _check_numbers(value: Any, rules: str = "") -> Any:
+    """Accept a list of numbers that begins with head 1's."""
     if not isinstance(value, (list, tuple)) or not all(_is_number(item) and 0 <= item <= sys.float_info.max for item in value):
-        raise ValueError(f"objective.weights must be one of {', '.join(WEIGHTS)}, or a list of numbers from 0, not {value!r}")
+        raise PydanticCustomError("numbers", f"{rules}a list of numbers from 0")
     if not value or not value[0]:
-        raise ValueError(f"objective.weights must begin with head 1's, above 0, not be {list(value)}")
+        raise PydanticCustomError("numbers", "a list that begins with head 1's weight, above 0")
     return tuple(float(item) for item in value)
+
+
+def _check_end(value: Any) -> Any:
+    """Accept null, or a list of numbers that begins with head 1's."""
+    return None if value is None else _check_numbers(value)
 
 
 def _check_active(value: Any) -> Any:
@@ -92,9 +101,9 @@ class WeightStage(Settings):
 
     until: float = Field(gt=0, le=1)
     """Share of the steps at which the stage ends; that of the last is 1."""
-    start: Annotated[tuple[float, ...], BeforeValidator(_check_weights)]
+    start: Annotated[tuple[float, ...], BeforeValidator(_check_numbers)]
     """Weight of each loss at the first step of the stage."""
-    end: Annotated[tuple[float, ...] | None, BeforeValidator(lambda value: value and _check_weights(value))] = None
+    end: Annotated[tuple[float, ...] | None, BeforeValidator(_check_end)] = None
     """Weights that the stage approaches; null for those of its start."""
 
 

@@ -78,7 +78,7 @@ WRONG = [
     wrong("unknown weights", {"objective.weights": "heavy"}, "objective.weights must be one of uniform, mean, decay, far"),
     wrong("weights as text", {"objective.weights": [1, "x"]}, "objective.weights must be ... a list of numbers"),
     wrong("negative weight", {"n_future": 2, "objective.weights": [1, -1]}, "a list of numbers from 0"),
-    wrong("weights without head 1", {"objective.weights": [0]}, "must begin with head 1's, above 0"),
+    wrong("weights without head 1", {"objective.weights": [0]}, "must be a list that begins with head 1's weight"),
     wrong("too many weights", {"objective.weights": [1, 1]}, "objective.weights must be 1 numbers ... not 2"),
     wrong(
         "lambda beside a list",
