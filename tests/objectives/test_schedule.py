@@ -60,6 +60,20 @@ def test_normalised_weights_sum_to_one() -> None:
     torch.testing.assert_close(divided * 1.5, plain)
 
 
+def test_a_loss_that_enters_or_leaves_in_a_stage_is_trained_there() -> None:
+    stages = [{"until": 0.5, "start": [1, 0, 1], "end": [1, 1, 0]}, {"until": 1, "start": [1, 1, 0]}]
+    experiment = tiny(n_future=3, model__layers=5, objective__stages=stages)
+    assert [stage.trained for stage in make_stages(experiment)] == [(1, 2, 3), (1, 2)]
+
+
+def test_uneven_stages_of_a_curriculum_begin_at_whole_steps() -> None:
+    for active, trained in (("up", [1, 2, 3]), ("down", [3, 2, 1])):
+        stages = make_stages(tiny(steps=11, n_future=3, model__layers=5, objective__active=active))
+        assert [(stage.step, stage.until, len(stage.trained)) for stage in stages] == [
+            (0, 3, trained[0]), (3, 7, trained[1]), (7, 11, trained[2]),
+        ]  # fmt: skip
+
+
 GROWING = "objective.stages must end at growing shares of the 12 steps, the last at 1, not at"
 
 
@@ -73,7 +87,8 @@ GROWING = "objective.stages must end at growing shares of the 12 steps, the last
         ({"stages": [{"until": 0.7, "start": [1, 1]}, {"until": 0.3, "start": [1, 1]}]}, GROWING),
         ({"stages": [{"until": 0.01, "start": [1, 1]}, {"until": 1, "start": [1, 1]}]}, GROWING),
         ({"stages": [{"until": 1.5, "start": [1, 1]}]}, r"objective.stages.0.until must be at most 1"),
-        ({"stages": [{"until": 1, "start": [0, 1]}]}, "must begin with head 1's, above 0"),
+        ({"stages": [{"until": 1, "start": [0, 1]}]}, "stages.0.start must be a list that begins with head 1's"),
+        ({"stages": [{"until": 1, "start": [1, 1], "end": [1, -1]}]}, "stages.0.end must be a list of numbers from 0"),
         ({"stages": [{"until": 1, "start": [1, 1]}], "active": "up"}, "replaces objective.weights, extra_weight and active"),
         ({"stages": "fade"}, "objective.stages must be"),
         ({"name": "headless", "window": 2, "weights": [1, 1]}, r"must be 3 numbers, one for each loss \(1, 2, ahead_2\)"),
