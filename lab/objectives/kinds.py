@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lab.config import Experiment
 from lab.config.objective_table import OBJECTIVES, ObjectiveKind
 from lab.errors import LabError
+from lab.objectives.coming import Coming
 from lab.objectives.targets import IGNORE, Inputs, StepData, Targets, future_targets, shift
 from lab.registry import load_entry
 
@@ -77,7 +78,8 @@ def shuffled_tokens(step: StepData) -> Targets:
 
 def bag_of_tokens(step: StepData) -> Targets:
     """Give heads 2..N the next `window` tokens without their order, each with the same probability."""
-    window_BTK = _window(step)
+    visible_BT = step.tokens_BT.masked_fill(~step.scored_BT, IGNORE)
+    window_BTK = shift(visible_BT, min(step.window, visible_BT.shape[1] - 1)).permute(1, 2, 0)
     return _beside_next_token(window_BTK, window_BTK.new_zeros(window_BTK.shape, dtype=torch.float32), step.n_future)
 
 
@@ -87,11 +89,9 @@ def token_order(step: StepData) -> Targets:
     ListNet: a token whose next occurrence is d tokens ahead has the score -d, a token outside `window` has none; the target is
     the softmax of the scores.
     """
-    window_BTK = _window(step)
-    earlier = torch.ones(step.window, step.window, dtype=torch.bool, device=window_BTK.device).tril(-1)
-    repeats_BTK = ((window_BTK[..., :, None] == window_BTK[..., None, :]) & earlier).any(-1)
-    distances_K = torch.arange(step.window, dtype=torch.float32, device=window_BTK.device)
-    return _beside_next_token(window_BTK.masked_fill(repeats_BTK, IGNORE), -distances_K, step.n_future)
+    first_BTK = Coming(step.tokens_BT, step.scored_BT, 1, step.window).everywhere()
+    distances_K = torch.arange(first_BTK.shape[2], dtype=torch.float32, device=first_BTK.device)
+    return _beside_next_token(first_BTK, -distances_K, step.n_future)
 
 
 SUM = Objective(future_tokens)
@@ -147,11 +147,6 @@ def _check_own(experiment: Experiment) -> None:
         experiment.check_objective()
     except ValueError as error:
         raise LabError(str(error)) from error
-
-
-def _window(step: StepData) -> Tensor:
-    """Return the next tokens of each position, (B, T, K) int64, `IGNORE` where not scored."""
-    return shift(step.tokens_BT.masked_fill(~step.scored_BT, IGNORE), step.window).permute(1, 2, 0)
 
 
 def _beside_next_token(tokens_BTK: Tensor, scores: Tensor, n_future: int) -> Targets:

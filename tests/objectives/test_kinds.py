@@ -202,6 +202,14 @@ def test_a_bag_ignores_the_order_and_an_order_does_not() -> None:
         assert bool(torch.isclose(*losses)) == same
 
 
+@pytest.mark.parametrize("name", ["bag", "order"])
+@pytest.mark.parametrize("window", [T - 1, 1000])
+def test_targets_grow_with_the_window_up_to_the_sequence(name: str, window: int) -> None:
+    with Largest() as watch:
+        targets_of(name, step_of(2, window))
+    assert watch.elements <= 2 * B * T * (T - 1)
+
+
 def test_every_plain_objective_has_a_naive_twin() -> None:
     assert set(NAIVE) == {name for name, kind in OBJECTIVES.items() if kind.plain}
 
