@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lab.config import Experiment
+from lab.errors import LabError
 from lab.objectives.kinds import Objective
 from lab.objectives.targets import StepData, Targets, future_targets
 
@@ -26,4 +28,14 @@ def repeat_head_1(hidden_NBSD: Tensor, targets: Targets) -> Tensor:
     return torch.cat([hidden_NBSD, first_1BSD.expand(further, *first_1BSD.shape[1:])])
 
 
-HEADLESS = Objective(add_farther_tokens, columns=repeat_head_1)
+def check_window(experiment: Experiment) -> None:
+    """Raise LabError if the window has tokens that no sequence has, whose losses would be of nothing."""
+    length, window = experiment.task.length, experiment.objective.window
+    if window >= length:
+        raise LabError(
+            f"objective.window must be below {length}, the sequence length of {experiment.task.name}, with objective.name "
+            f"headless, not {window}"
+        )
+
+
+HEADLESS = Objective(add_farther_tokens, columns=repeat_head_1, check=check_window)

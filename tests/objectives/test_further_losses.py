@@ -198,3 +198,11 @@ def test_classes_are_the_tasks_or_ids_modulo_four() -> None:
 def test_a_window_without_further_targets_is_rejected(name: str) -> None:
     with pytest.raises(LabError, match=f"objective.window must be at least 2 with objective.name {name}, not 1"):
         of_objective(name, 1)
+
+
+def test_headless_rejects_tokens_beyond_every_sequence() -> None:
+    """Their losses would be reported as 0, and each would have a stage of a curriculum."""
+    length = of_objective("headless").task.length
+    find_objective(of_objective("headless", length - 1))
+    with pytest.raises(LabError, match=f"objective.window must be below {length}, the sequence length of agreement"):
+        find_objective(of_objective("headless", length))
