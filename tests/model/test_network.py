@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from lab.config import SIZES, ModelSettings
 from lab.config.kinds import KINDS
 from lab.model import Network, NetworkSpec, build
+from lab.model.layers import Layer, Linear
 from tests.helpers.tiny import tiny
 
 PUBLISHED = {"1M": 0.98e6, "3M": 3.1e6, "10M": 10.6e6, "30M": 31e6, "100M": 99e6, "300M": 315e6, "1B": 1.02e9}
@@ -62,6 +63,21 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
     again, other = build(tiny(seed=5)).state_dict(), build(tiny(seed=6)).state_dict()
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not torch.equal(one["embedding.weight"], other["embedding.weight"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_initial_weights_have_the_stated_scales(kind: str) -> None:
+    network = build(tiny(model__heads=kind, model__width=64, model__layers=6, n_future=3))
+    layers = [module for module in network.modules() if isinstance(module, Layer)]
+    writers = {linear.weight for layer in layers for linear in (layer.attention.out, layer.mlp.down)}
+    zeros = {linear.weight for linear in network.modules() if isinstance(linear, Linear) and linear.init == "zero"}
+    for name, weight in network.named_parameters():
+        if weight.ndim == 1 or weight in zeros:
+            assert (weight == (weight.ndim == 1)).all(), name
+        else:
+            scale = weight.shape[1] ** -0.5 * ((2 * network.spec.path_layers) ** -0.5 if weight in writers else 1.0)
+            wanted = 1.0 if name == "embedding.weight" else scale
+            assert weight.square().mean().sqrt().item() == pytest.approx(wanted, rel=0.1), name
 
 
 def test_embedding_and_unembedding_are_not_tied() -> None:
