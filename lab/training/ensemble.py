@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from lab.config import Experiment
 from lab.errors import LabError
-from lab.model import Network, build
+from lab.model import Network, NetworkSpec, build
 from lab.model.ensemble import member_name, member_state, split_members, stack
 from lab.objectives import Inputs, Microbatch
 from lab.objectives.schedule import make_stages
@@ -216,3 +216,13 @@ def check_ensemble(experiments: Sequence[Experiment]) -> None:
     partly = any(len(stage.trained) < each.n_future for each in experiments for stage in make_stages(each))
     if several and (first.objective.detached or partly):
         raise LabError("the runs of an ensemble with different n_future must train all heads and detach none")
+
+
+def check_stackable(experiments: Sequence[Experiment]) -> None:
+    """Reject experiments whose networks cannot be stacked, without drawing their weights.
+
+    Raises:
+        LabError: As `lab.model.ensemble.stack`.
+    """
+    with torch.device("meta"):
+        stack([Network(NetworkSpec.of(experiment)) for experiment in experiments])

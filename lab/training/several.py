@@ -16,7 +16,7 @@ from lab.runs.checkpoint import check_checkpoint
 from lab.runs.layout import checkpoint_name, checkpoint_step, checkpoints
 from lab.runs.run import Run
 from lab.runs.writer import Recorder
-from lab.training.ensemble import EnsembleIO, EnsembleModule, check_ensemble
+from lab.training.ensemble import EnsembleIO, EnsembleModule, check_ensemble, check_stackable
 from lab.training.fit import check_ready, fit, resume, train
 from lab.training.launch import isolated_training
 from lab.training.loggers import check_loggers, logger_record
@@ -86,8 +86,10 @@ def train_ensemble(
         size = default_ensemble_size(next(iter(runs.values())))
     if size < 1:
         raise LabError(f"size must be at least 1, not {size}")
-    existing, chosen = _existing_runs(runs), check_loggers(loggers)
-    for paths in groups(list(runs), size):
+    existing, chosen, together = _existing_runs(runs), check_loggers(loggers), groups(list(runs), size)
+    for paths in together:  # all before the first trains
+        check_stackable([runs[path] for path in paths])
+    for paths in together:
         left = [path for path in paths if path not in existing or existing[path].state not in _ENDED]
         for group in _group_by_checkpoint(left):
             with suppress(Diverged):

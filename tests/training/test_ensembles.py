@@ -154,3 +154,12 @@ def test_the_command_trains_several_numbers_of_heads(tmp_path: Path, capsys: pyt
     assert "need --out" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "runs")]) == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["n1-seed3", "n1-seed4", "n2-seed3", "n2-seed4"]
+
+
+def test_no_ensemble_trains_if_a_later_one_cannot(tmp_path: Path) -> None:
+    members = [(1, 0), (1, 1), (2, 0), (3, 0)]
+    settings = {"model__matched": "layers", "model__layers": 5}
+    runs = {tmp_path / f"runs/{n}-{seed}": short(n_future=n, seed=seed, **settings) for n, seed in members}
+    with pytest.raises(LabError, match="only if they have equal layers"):
+        lab.train_ensemble(runs, size=2)
+    assert not (tmp_path / "runs").exists()
