@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 from lab.config import Experiment, resolve
 from lab.errors import Diverged, Interrupted, LabError
 from lab.evaluation.evaluator import load_measures
+from lab.objectives import find_objective
 from lab.processes import handling, rank
 from lab.runs.checkpoint import check_checkpoint
 from lab.runs.layout import WEIGHTS, checkpoint_step, checkpoints, default_path, remove_checkpoint
@@ -98,13 +99,14 @@ def resume(run: Run | Path | str, *, progress: Progress | None = None) -> Run:
 
 
 def check_ready(experiment: Experiment) -> None:
-    """Reject an experiment that these processes, this machine or its measures cannot train, before a folder is made.
+    """Reject an experiment that these processes, this machine, its objective or its measures cannot train, before it begins.
 
     Raises:
         LabError: Naming the setting and what is possible.
     """
     check_launch(experiment)
     check_accelerator(experiment)
+    find_objective(experiment)
     load_measures(experiment)
 
 

@@ -49,8 +49,11 @@ def train_each(experiments: Runs, *, progress: ProgressFactory = default_progres
         Diverged: If runs have diverged, now or before, after all others.
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
-    _existing_runs(runs)
+    existing = _existing_runs(runs)
     check_loggers(loggers)
+    for path, experiment in runs.items():  # all before the first trains
+        if path not in existing or existing[path].state not in _ENDED:
+            check_ready(experiment)
     for path, experiment in runs.items():
         with suppress(Diverged):
             if not path.exists():

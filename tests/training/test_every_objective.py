@@ -94,3 +94,10 @@ def test_an_ensemble_rejects_losses_of_another_form(name: str, tmp_path: Path) -
     with pytest.raises(LabError, match=f"ensemble cannot have objective.name {name}"):
         lab.train_ensemble(ensemble(objective_experiment(name), tmp_path / "together"))
     assert not (tmp_path / "together").exists()
+
+
+def test_no_run_trains_if_a_later_objective_does_not_fit(tmp_path: Path) -> None:
+    wrong = tiny("modular", objective__name="registers", objective__window=2)
+    with pytest.raises(LabError, match=r"window must be 1 with .* registers"):
+        lab.train_each({tmp_path / "runs/one": tiny(steps=4), tmp_path / "runs/two": wrong})
+    assert not (tmp_path / "runs").exists()
