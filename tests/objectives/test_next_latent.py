@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lab.objectives import cross_entropy, divergence
+from lab.objectives import build_extra, cross_entropy, divergence
 from lab.objectives.divergence import weighted_divergence
 from lab.objectives.next_latent import NextLatent, pairs_of
 from lab.training.feed import Feed
@@ -46,6 +46,19 @@ def test_initial_predictions_repeat_the_state() -> None:
     module, tokens_BT = TrainingModule(EXPERIMENT), Feed(EXPERIMENT).microbatches(0)[0].inputs.tokens_BS
     for ahead, predicted in enumerate(predictions(module, tokens_BT), start=1):
         assert torch.equal(predicted, module.network(tokens_BT)[0][:, :-ahead])
+
+
+def test_initial_weights_of_the_module_depend_on_the_seed_alone() -> None:
+    drawn = []
+    for seed in (5, 5, 6):
+        torch.rand(1)  # moves the global generator
+        before = torch.random.get_rng_state()
+        module = build_extra(tiny(objective__name="next_latent", seed=seed))
+        assert torch.equal(torch.random.get_rng_state(), before)
+        assert isinstance(module, NextLatent)
+        drawn.append(module.first.weight)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
 
 
 def test_padding_is_in_no_pair() -> None:
