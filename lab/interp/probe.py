@@ -114,14 +114,16 @@ def probe(
         `majority`: the most frequent class of the fit, or its mean vector.
 
     Raises:
-        LabError: For an unknown target or position, a negative `ahead`, no sequences, the split `train`, or if no target is
-            known in 8 states of each split.
+        LabError: For an unknown target, position or pool, a negative `ahead`, no sequences, the split `train`, or if no target
+            is known in 8 states of each split.
         TaskError: For a wrong split or seed.
     """
     if split == "train":
         raise LabError("split must be validation or test, not 'train': probes are fitted on it")
     if ahead < 0:
         raise LabError(f"ahead must be at least 0, not {ahead}")
+    if pool not in ("position", "role", "scored"):
+        raise LabError(f"pool must be position, role or scored, not {pool!r}")
     forced = network.spec.kind.teacher_forced
     sites = {
         site: layer

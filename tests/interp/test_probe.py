@@ -195,6 +195,7 @@ def test_bad_options_are_named() -> None:
         ({"positions": "8"}, "positions must be numbers from 0 to 7, separated by commas, not '8'"),
         ({"positions": "key"}, "positions must be numbers from 0 to 7"),
         ({"ahead": -1}, "ahead must be at least 0, not -1"),
+        ({"pool": "roles"}, "pool must be position, role or scored, not 'roles'"),
         ({"sequences": 4}, "sequences must be larger than 4"),
     ):
         with pytest.raises(LabError, match=message):
