@@ -127,8 +127,8 @@ def derailing(
         task: Its task, with answers.
         sequences: Number of sequences.
         decoding: `greedy`, or `sampled` at temperature 1.
-        forced: A role whose tokens are imposed right, if the prompt determines them (a floor of 0); by default the task's own
-            choice points, if it imposes them (maze: the right way at turns).
+        forced: A role of the answer whose tokens are imposed right, if the prompt determines them and prompts have one length;
+            by default the task's own choice points, if it imposes them (maze: the right way at turns).
         split: Split from which the prompts are drawn.
         seed: Of the sequences and of sampling.
 
@@ -176,10 +176,14 @@ def _complete(network: Network, drawn: Sequences, sampling: Sampling | None, for
 def _imposed(task: Task, drawn: Sequences, role: str) -> Forced | None:
     """Return a function that imposes the right tokens of a role, or at the task's choice points; None without either."""
     if role:
-        chosen_BT = drawn.batch.roles == task.role(role)
-        if not task.determined and task.floor(role) != 0:
+        begin, chosen_BT = int(drawn.batch.answer[0, 0]), drawn.batch.roles == task.role(role)
+        if not chosen_BT[:, begin:].any():
+            raise LabError(f"forced must be a role of the answers of {task.name}, not {role!r}")
+        # a floor of 0 is given all tokens before; roles that depend on what is written follow from the network's own choices
+        if not task.determined and (task.floor(role) != 0 or task.roles_of(drawn.batch.tokens) is not None):
             raise LabError(f"forced must be a role whose tokens the prompt of {task.name} determines, not {role!r}")
-        begin = int(drawn.batch.answer[0, 0])
+        if (drawn.batch.answer[:, 0] != begin).any():
+            raise LabError(f"forced needs prompts of one length, and those of {task.name} differ")
         right_BT = np.where(chosen_BT, drawn.batch.tokens, FREE)
         by_prompt = {tokens[:begin].tobytes(): right for tokens, right in zip(drawn.batch.tokens, right_BT, strict=True)}
 

@@ -148,6 +148,21 @@ def test_a_maze_forces_its_own_choices(monkeypatch: pytest.MonkeyPatch) -> None:
         derailing(network, task, sequences=4, forced="turn")
 
 
+@pytest.mark.parametrize(
+    ("task", "role", "message"),
+    [
+        ("maze", "forced", "forced must be a role whose tokens the prompt of maze determines, not 'forced'"),
+        ("maze", "outcome", "forced must be a role whose tokens the prompt of maze determines, not 'outcome'"),
+        ("star", "prompt", "forced must be a role of the answers of star, not 'prompt'"),
+        ("addition", "carry_0", "forced needs prompts of one length, and those of addition differ"),
+    ],
+)
+def test_a_role_that_cannot_be_forced_is_rejected(task: str, role: str, message: str) -> None:
+    """Steps of a maze have a floor of 0, but follow from the choices before them, which the network makes itself."""
+    with pytest.raises(LabError, match=message):
+        derailing(build(tiny(task, n_future=1)), tasks.get(task), sequences=16, forced=role)
+
+
 @torch.no_grad()
 def test_walks_are_compared_up_to_the_slip_in_the_data() -> None:
     """Compare with a loop over predictions: one is right if the step is on the map and the goal can still be reached."""
