@@ -38,12 +38,16 @@ class Sampling:
             raise LabError(f"top_k must be at least 1, not {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise LabError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if not 0 <= self.seed < 2**63:
+            raise LabError(f"seed must be between 0 and 2**63 - 1, not {self.seed}")
         if self.drafts not in ("sampled", "greedy"):
             raise LabError(f"drafts must be sampled or greedy, not {self.drafts!r}")
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Compute the probability of each token, (..., V) float64, from logits (..., V); of equal tokens the first are kept."""
-        logits = logits.double() if self.temperature == 1 else logits.double() / self.temperature
+        logits = logits.double()
+        if self.temperature != 1:
+            logits = (logits - logits.amax(-1, keepdim=True)) / self.temperature  # least temperatures give no inf
         if self.top_k is not None and self.top_k < logits.shape[-1]:
             kept = logits.argsort(dim=-1, descending=True, stable=True)[..., : self.top_k]
             logits = torch.full_like(logits, -torch.inf).scatter_(-1, kept, logits.gather(-1, kept))

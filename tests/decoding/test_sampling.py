@@ -17,6 +17,7 @@ LOGITS = torch.tensor(PROBABILITIES).log()
     ("settings", "expected"),
     [
         ({}, PROBABILITIES),
+        ({"temperature": 5e-324}, [0.0, 1.0, 0.0, 0.0, 0.0]),
         ({"temperature": 0.5}, [0.01, 0.25, 0.0, 0.0625, 0.0225]),
         ({"top_k": 2}, [0.0, 0.5, 0.0, 0.25, 0.0]),
         ({"top_k": 9}, PROBABILITIES),
@@ -47,6 +48,8 @@ def test_of_equal_tokens_only_as_many_as_needed_are_kept(sampling: Sampling) -> 
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1, not 0.0"),
         ({"top_p": 1.5}, "top_p must be above 0 and at most 1, not 1.5"),
         ({"top_p": float("nan")}, "top_p must be above 0 and at most 1, not nan"),
+        ({"seed": -1}, "seed must be between 0 and 2\\*\\*63 - 1, not -1"),
+        ({"seed": 2**63}, "seed must be between 0 and 2\\*\\*63 - 1, not 9223372036854775808"),
     ],
 )
 def test_wrong_settings_are_rejected(settings: dict[str, float], message: str) -> None:
