@@ -137,10 +137,15 @@ def derive_tree(ranks: Iterable[tuple[int, ...]], nodes: int) -> Tree:
     Args:
         ranks: For each position of a calibration the rank of the right token among those of heads 2, 3, ...
         nodes: Most nodes of the tree.
+
+    Raises:
+        LabError: If `nodes` is below 1 or no position has a rank.
     """
     if nodes < 1:
         raise LabError(f"nodes must be at least 1, not {nodes}")
     counts = Counter(line[:depth] for line in ranks for depth in range(1, len(line) + 1))
+    if not counts:
+        raise LabError("a tree needs sequences with at least 2 new tokens: in none of these could a draft be used")
     best = sorted(counts, key=lambda path: (-counts[path], len(path), path))[:nodes]
     return Tree(tuple(sorted(best, key=lambda path: (len(path), path))))
 

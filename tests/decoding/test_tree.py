@@ -97,3 +97,5 @@ def test_wrong_sizes_are_rejected() -> None:
         Tree.chain(1)
     with pytest.raises(lab.LabError, match="nodes must be at least 1, not 0"):
         derive_tree([(0,)], 0)
+    with pytest.raises(lab.LabError, match="a tree needs sequences with at least 2 new tokens"):
+        derive_tree([], 3)
