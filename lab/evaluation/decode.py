@@ -105,7 +105,7 @@ def decode(
 
 
 def calibrate(run: Run | Path | str, nodes: int, *, sequences: int = 64, step: Step = "last") -> Tree:
-    """Derive the tree of `nodes` drafts that accepts most on the validation split.
+    """Derive the tree of `nodes` drafts that accepts most on the validation split, on other sequences than those of `decode`.
 
     Args:
         run: A finished run with 2 prediction heads at least.
@@ -119,7 +119,7 @@ def calibrate(run: Run | Path | str, nodes: int, *, sequences: int = 64, step: S
     opened = open_finished(run)
     check_draft(opened, None if opened.experiment.n_future > 1 else 2)
     (chosen,) = choose_steps(opened, step)
-    rows = prompt_tokens(opened.experiment.task, sequences, "validation")
+    rows = prompt_tokens(opened.experiment.task, sequences, "validation", index=1)
     with _network(opened, chosen) as network:
         done = complete(
             network, rows, count_new_tokens(opened.experiment.task, rows, None), find_end_token(opened.experiment.task)

@@ -75,11 +75,11 @@ def _predicts_ahead(experiment: Experiment) -> bool:
     return torch.equal(objective.targets(step).tokens[:n], future_targets(step.tokens_BT, step.scored_BT, n))
 
 
-def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:
+def prompt_tokens(task: Task, prompts: Prompts, split: str, index: int = 0) -> list[Tensor]:
     """Return the tokens of prompts.
 
     The prompt of a held-out sequence ends before its answer; without an answer, before the position from which the task judges
-    samples; else it is the first quarter.
+    samples; else it is the first quarter. Batches of another `index` share no sequence that is not drawn twice by chance.
 
     Raises:
         LabError: If there is no list of prompts, or one is empty or not shorter than the task's sequences.
@@ -88,7 +88,7 @@ def prompt_tokens(task: Task, prompts: Prompts, split: str) -> list[Tensor]:
     if isinstance(prompts, int):
         if prompts < 1:
             raise LabError(f"prompts must be at least 1, not {prompts}")
-        batch = task.batch(EVALUATION_SEED, 0, prompts, split)
+        batch = task.batch(EVALUATION_SEED, index, prompts, split)
         begin = task.sampled_from if task.sampled_from is not None else max(1, task.length // 4)
         begins = batch.answer[:, 0].tolist() if task.has_answer else [begin] * prompts
         return [torch.from_numpy(tokens[:each]) for tokens, each in zip(batch.tokens, begins, strict=True)]

@@ -128,12 +128,14 @@ def test_output_that_differs_from_head_1_is_reported(run: Run, monkeypatch: pyte
 
 
 def test_a_tree_is_derived_for_a_run(run: Run) -> None:
+    """Not on the sequences on which drafts are measured, for which it would be the best tree in part by chance."""
     trees = []
-    for split in ("validation", "test"):
-        written = complete(run.model(), prompt_tokens(run.experiment.task, 64, split), 9)
+    for split, index in (("validation", 1), ("validation", 0), ("test", 1)):
+        written = complete(run.model(), prompt_tokens(run.experiment.task, 64, split, index), 9)
         trees.append(derive_tree(rank_drafts(run.model(), written), 12))
     tree = calibrate(run, nodes=12)
-    assert tree == trees[0] != trees[1]
+    assert tree == trees[0]
+    assert tree not in trees[1:]
     assert len(tree.paths) == 12
     found = lab.decode(run, draft=tree)
     assert torch.equal(found.completion.tokens_BT, lab.decode(run, draft=1).completion.tokens_BT)
