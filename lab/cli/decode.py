@@ -49,12 +49,14 @@ def run(arguments: list[str]) -> int:
         check_file(Path(args.save_tree), (".json",), begins='{"format": ', force=args.force)
     opened = open_finished(args.run)
     sampling = _sampling(args)
-    prompts = args.rows if args.prompts is None else _read_prompts(Path(args.prompts), opened.experiment.task)
+    own = None if args.prompts is None else _read_prompts(Path(args.prompts), opened.experiment.task)
+    prompts = args.rows if own is None else own
     draft = _draft(args, opened)
     decoded = decode(opened, draft=draft, prompts=prompts, new_tokens=args.new_tokens, sampling=sampling)
     frame = decoded.frame
     if decoded.tree is not None:
-        frame = _with_times(frame, time_decoding(opened, drafts=[decoded.tree], new_tokens=args.new_tokens, rounds=_TIMED))
+        timed = time_decoding(opened, drafts=[decoded.tree], prompts=own, new_tokens=args.new_tokens, rounds=_TIMED)
+        frame = _with_times(frame, timed)
     _print(decoded, frame, opened.experiment.task, sampling)
     if args.save_tree is not None and decoded.tree is not None:
         write_atomic(Path(args.save_tree), decoded.tree.to_json(opened.experiment.n_future) + "\n")

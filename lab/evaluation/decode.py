@@ -132,6 +132,7 @@ def time_decoding(
     *,
     drafts: Sequence[int | Tree] | None = None,
     sequences: Sequence[int] = (1,),
+    prompts: Sequence[str] | Sequence[Sequence[int]] | None = None,
     new_tokens: int | None = None,
     rounds: int = 5,
     step: Step = "last",
@@ -142,6 +143,7 @@ def time_decoding(
         run: A finished run.
         drafts: Heads to use, or trees; by default 1 to n_future heads.
         sequences: Batch sizes.
+        prompts: Of which each batch takes the first; by default those of held-out sequences.
         new_tokens: As of `decode`.
         rounds: How often each is timed.
         step: As of `decode`.
@@ -151,19 +153,21 @@ def time_decoding(
         by the draft's) and `tokens_per_forward`.
 
     Raises:
-        LabError: If `rounds` or a batch size is below 1 or there is none, and as `decode`.
+        LabError: If `rounds` or a batch size is below 1 or there is none, if there are fewer prompts, and as `decode`.
     """
     if rounds < 1:
         raise LabError(f"rounds must be at least 1, not {rounds}")
     if not sequences or min(sequences) < 1:
         raise LabError(f"sequences must be batch sizes of at least 1, not {list(sequences)}")
+    if prompts is not None and max(sequences) > len(prompts):
+        raise LabError(f"sequences must be batch sizes of at most the {len(prompts)} prompts, not {list(sequences)}")
     opened = open_finished(run)
     task, (chosen,) = opened.experiment.task, choose_steps(opened, step)
     trees = [check_draft(opened, draft) for draft in (drafts or range(1, opened.experiment.n_future + 1))]
     frames = []
     with _network(opened, chosen) as network:
         for size in sequences:
-            rows = prompt_tokens(task, size, opened.experiment.evaluation.split)
+            rows = prompt_tokens(task, size if prompts is None else prompts[:size], opened.experiment.evaluation.split)
             count = count_new_tokens(task, rows, new_tokens)
             calls = [_caller(network, rows, count, tree) for tree in (None, *trees)]
             done, seconds = [call() for call in calls], [[_seconds(call) for call in calls] for _ in range(rounds)]

@@ -83,6 +83,12 @@ def test_prompts_are_read_and_drawn_tokens_repeat(runs: Path, capsys: pytest.Cap
     assert "differ from head 1" not in once
 
 
+def test_prompts_shorter_than_held_out_ones_get_more_tokens(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("prompts.txt").write_text("f\n")
+    assert main(["decode", str(runs / "induction"), "--prompts", "prompts.txt", "--new-tokens", "11"]) == 0
+    assert "speed-up in wall time" in capsys.readouterr().out
+
+
 def test_head_1_alone_drafts_nothing(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decode", str(runs / "induction"), "--heads", "1", "--rows", "1"]) == 0
     out = capsys.readouterr().out

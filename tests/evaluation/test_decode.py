@@ -150,6 +150,21 @@ def test_every_draft_and_batch_is_timed(run: Run) -> None:
     assert (frame["value"] > 0).all()
 
 
+def test_prompts_of_ones_own_are_timed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They can be shorter than the held-out ones, and get more new tokens."""
+    seen = []
+
+    def record(network: Any, prompts: list[torch.Tensor], *rest: Any) -> Completion:
+        seen.append([tokens.tolist() for tokens in prompts])
+        return complete(network, prompts, *rest)
+
+    monkeypatch.setattr(decode, "complete", record)
+    time_decoding(run, drafts=[1], prompts=[[4], [2], [3]], sequences=(1, 2), new_tokens=11, rounds=1)
+    assert set(map(str, seen)) == {"[[4]]", "[[4], [2]]"}
+    with pytest.raises(lab.LabError, match=r"sequences must be batch sizes of at most the 1 prompts, not \[2\]"):
+        time_decoding(run, prompts=[[4]], sequences=[2])
+
+
 def test_the_speedup_is_the_median_ratio_to_head_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each decoder runs once before it is timed, by a clock that each decoder advances."""
     now, alone, drafted = [0.0], iter([9.0, 4.0, 6.0, 9.0]), iter([9.0, 2.0, 2.0, 1.0])
