@@ -52,7 +52,7 @@ def circuit_times(found: Conditions) -> pd.DataFrame:
     Returns:
         `run`, `condition`, `seed`, and for each part its name with the tokens seen and `<part>_observed`.
     """
-    rows = found.frame[["run", "condition", "seed", "state", "tokens", "metric", "value"]]
+    rows = found.frame.filter(["run", "condition", "seed", "state", "tokens", "metric", "value"])  # state: if there is one
     tables = [emergence_table(rows, part, thresholds={part: level}, by=("condition",)) for part, level in THRESHOLDS.items()]
     keys = ["run", "condition", "seed"]
     whole = rows[keys].drop_duplicates("run").sort_values(keys, ignore_index=True).astype({"condition": "str"})

@@ -22,6 +22,11 @@ def test_the_strongest_head_is_on_the_next_token_path() -> None:
     assert len(best) == 3 * 3 * 4
 
 
+def test_a_frame_needs_no_states() -> None:
+    """As any frame: its runs all count."""
+    assert circuit_times(strongest(FRAME.drop(columns="state"))).equals(circuit_times(strongest(FRAME)))
+
+
 def test_times_are_those_of_thresholds_that_hold() -> None:
     times = circuit_times(strongest(FRAME)).set_index("run")
     assert times.loc["n1-0", list(THRESHOLDS)].tolist() == [1000, 1000, 2000], (
