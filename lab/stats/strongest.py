@@ -12,7 +12,7 @@ _ROWS = 12
 
 
 def strongest_components(frame: pd.DataFrame, by: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:
-    """Return the components without which the loss rises most, and those chosen on another split.
+    """Return the components without which the loss changes most, and those chosen on another split.
 
     Args:
         frame: From `lab.inspect("ablation", ...)`, of which the last step of each run counts.
@@ -33,7 +33,7 @@ def strongest_components(frame: pd.DataFrame, by: Sequence[str] | None = None) -
 
 
 def strongest_states(frame: pd.DataFrame, by: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:
-    """Return the states of single components that restore most of the logit difference; arguments as `strongest_components`.
+    """Return the states of single components that change the logit difference most; arguments as `strongest_components`.
 
     The residual stream is left out, since each of its states along a path carries all of it.
     """
@@ -49,7 +49,7 @@ def _means(frame: pd.DataFrame, coordinates: list[str], quantity: str, by: Seque
 
 
 def side_by_side(means: pd.DataFrame, *, largest: bool = True) -> pd.DataFrame:
-    """Return a column of text for each condition; of all rows, or of those with the largest mean in one condition."""
+    """Return a column of text for each condition; of all rows, or of those with the mean farthest from 0."""
     keys = [name for name in means.columns if name not in ("condition", "mean", "low", "high")]
     text = [
         f"{mean:.2f}" if low != low else f"{mean:.2f} [{low:.2f}, {high:.2f}]"
