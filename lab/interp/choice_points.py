@@ -104,8 +104,7 @@ def choice_points(
     drawn = draw_sequences(network, task, sequences, split, seed)
     rows = []
     for quantity, values_NBT in _term_values(network, drawn).items():
-        weights_BT, own_BT = attribute_terms(values_NBT), values_NBT[0].roll(1, 1)
-        own_BT[:, 0] = 0  # rolled in from the end: no head predicts the first token
+        weights_BT, own_BT = attribute_terms(values_NBT), values_NBT[0].roll(1, 1)  # the last value, which has no target, is 0
         for number, role in enumerate(task.roles[1:], start=1):
             of_role = drawn.roles_BT == number
             weight, own = float(weights_BT[of_role].sum()), float(own_BT[of_role].sum())
