@@ -162,6 +162,22 @@ def test_the_frame_has_the_chosen_component_and_the_others() -> None:
     assert found["attention head", "others", -1, "loss added"] == 0
 
 
+def test_components_are_chosen_on_the_other_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, seen = induction_network(), []
+
+    def record(selection: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+        seen.append((sorted(selection["loss"]), sorted(test["loss"])))
+        return select_and_test(selection, test)
+
+    monkeypatch.setattr("lab.interp.ablation.select_and_test", record)
+    values(network, role="all", split="test", chosen_on="validation", sequences=4)
+    alone = [
+        sorted(values(network, role="all", split=split, sequences=4).xs("loss", level=-1)) for split in ("validation", "test")
+    ]
+    assert alone[0] != alone[1]
+    assert seen == [(alone[0], alone[1])]
+
+
 def test_a_role_selects_the_targets() -> None:
     network = induction_network()
     roles = ("", "copy", "all", "new")
