@@ -6,10 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from lab.reports.section import Section, section_markdown
+from lab.stats.emergence import emergence_table
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
 SUMMARY, FRONT = (path.read_text(encoding="utf-8") for path in (RESULTS / "README.md", ROOT / "README.md"))
+
+CASE = "accuracy/case_first/1"
 
 
 def text_of(name: str) -> str:
@@ -41,3 +44,19 @@ def report_rows(name: str, heading: str) -> list[dict[str, str]]:
     table = section.split("\n## ")[0].split("| ", 1)[1].split("\n\n")[0]
     header, _, *lines = [line.strip("| ").split(" | ") for line in table.splitlines()]
     return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def escapes(frame: pd.DataFrame, by: list[str], metric: str = CASE, threshold: float = 0.6) -> pd.DataFrame:
+    """Return when each run passed a threshold, as `time` in M tokens."""
+    times = emergence_table(frame, metric, thresholds={"time": threshold}, by=by)
+    return times.assign(time=times["time"] / 1e6)
+
+
+def span(values: pd.Series, digits: int = 2) -> str:
+    return f"{values.min():.{digits}f} to {values.max():.{digits}f}"
+
+
+def shown(rate: float) -> str:
+    """Return a small number as the pages write it: 1.6e-2."""
+    mantissa, exponent = f"{rate:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"

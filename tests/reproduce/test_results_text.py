@@ -13,19 +13,7 @@ from lab.stats.emergence import emergence_table
 from lab.stats.paired import ALPHA, Comparison, holm, least_p_of_runs, paired_comparison
 from lab.stats.survival import survival_comparisons
 from lab.stats.times import compare_emergence, time_table
-from tests.helpers.published import FRONT, RESULTS, SUMMARY, frame_of, report_rows, require, text_of
-
-CASE = "accuracy/case_first/1"
-
-
-def escapes(frame: pd.DataFrame, by: list[str], metric: str = CASE, threshold: float = 0.6) -> pd.DataFrame:
-    """Return when each run passed a threshold, as `time` in M tokens."""
-    times = emergence_table(frame, metric, thresholds={"time": threshold}, by=by)
-    return times.assign(time=times["time"] / 1e6)
-
-
-def span(times: pd.Series) -> str:
-    return f"{times.min():.2f} to {times.max():.2f}"
+from tests.helpers.published import CASE, FRONT, RESULTS, SUMMARY, escapes, frame_of, report_rows, require, shown, span, text_of
 
 
 def medians(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
@@ -33,12 +21,6 @@ def medians(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     times = escapes(frame, [CONDITION])
     lower = time_table(times, "time", [CONDITION]).set_index(CONDITION)["median"]
     return lower, times.groupby(CONDITION)["time"].median()
-
-
-def shown(rate: float) -> str:
-    """Return a rate as the pages write it: 1.6e-2."""
-    mantissa, exponent = f"{rate:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
 def test_fig7_states_its_comparisons() -> None:
