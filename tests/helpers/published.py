@@ -10,7 +10,9 @@ from lab.stats.emergence import emergence_table
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-SUMMARY, FRONT = (path.read_text(encoding="utf-8") for path in (RESULTS / "README.md", ROOT / "README.md"))
+SUMMARY, LOG, FRONT = (
+    path.read_text(encoding="utf-8") for path in (RESULTS / "README.md", RESULTS / "LOG.md", ROOT / "README.md")
+)
 
 CASE = "accuracy/case_first/1"
 

@@ -5,6 +5,8 @@ import re
 import pandas as pd
 import pytest
 
+from lab.registry import load_object
+from lab.reproduce.speculation import Speculation
 from lab.stats.bootstrap import mean_with_interval
 from tests.helpers.published import FRONT, RESULTS, SUMMARY, frame_of, report_rows, require, text_of
 
@@ -60,6 +62,59 @@ def test_s3_states_where_drafts_fail_and_what_is_known() -> None:
     require(text, f"and {known.iloc[0]:.2f} in one (seed {known.index[0]}")
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_a_page_states_what_was_expected_and_the_paper_s(name: str) -> None:
+    study: Speculation = load_object(f"lab.reproduce.{name}:SPECULATION", "study")
+    rows = [line.removesuffix("|").split("|")[-2:] for line in text_of(name).splitlines() if re.match(r"\| \d ", line)]
+    for heads, (expected, stated) in zip(ROWS[name], rows, strict=True):
+        assert expected.strip() in study.expectation
+        of_paper = study.paper.get(heads, {}).get("tokens_per_forward", {})
+        assert stated.strip() == ", ".join(f"{value:.2f}" for value in of_paper.values())
+    assert len({expected for expected, _ in rows}) == len(rows)
+
+
+def test_pages_state_the_speed_of_the_paper() -> None:
+    two, three = (load_object(f"lab.reproduce.{name}:SPECULATION", "study").paper for name in ROWS)
+    wiki = (two[heads]["speedup"]["wiki"] for heads in (2, 3, 4))
+    require(text_of("s2"), "(the paper, on wiki: {}, {} and {} with 2, 3 and 4)".format(*wiki))
+    require(text_of("s3"), "on a GPU: {}, {} and {}).".format(*(three[heads]["speedup"]["bytes"] for heads in (2, 4, 8))))
+    ranges = [sorted(two[heads]["tokens_per_forward"].values()) for heads in (2, 3, 4)]
+    require(SUMMARY, "(paper: {}), and".format(", ".join(f"{each[0]:.2f} to {each[-1]:.2f}" for each in ranges)))
+    expected, bytes_read = (
+        [line.split(" | ")[column].strip("| ") for line in text_of("s3").splitlines() if re.match(r"\| \d ", line)]
+        for column in (3, 4)
+    )
+    require(SUMMARY, f"(expected {expected[0]}, {expected[1]} and {expected[2]}; paper, bytes: {bytes_read[2]} with 8)")
+
+
+def test_pages_state_what_their_frames_compare() -> None:
+    frames = {name: frame_of(name) for name in ROWS}
+    sequences = {}
+    for name, frame in frames.items():
+        differ = frame[frame["metric"] == "differences"]
+        assert differ["value"].sum() == 0
+        sequences[name] = differ.loc[differ["heads"] > 1, "batch"].sum()
+    require(text_of("s2"), f"in all {sequences['s2']} completions")
+    require(text_of("s3"), f"in all {sequences['s3']} completions")
+    ends = frames["s2"][frames["s2"]["metric"].str.startswith("acceptance_given_reached/end")]
+    assert len(ends.groupby(["n_future", "seed"])) == 1, "one network of sixteen drafted the end of a story"
+    tokens = {name: pd.read_csv(RESULTS / name / "speedup.csv").query("metric == 'tokens_per_forward'") for name in ROWS}
+    mean = {name: table.set_index(["condition", "heads"])["mean"] for name, table in tokens.items()}
+    whole, spelled = mean["s2"]["n = 8"], mean["s3"]["n = 8"]
+    for heads in ROWS["s3"]:
+        assert re.search(rf"^\| {heads} \| [^|]+ \| {2 * whole[heads // 2]:.2f} \|", text_of("s3"), re.MULTILINE)
+    require(
+        text_of("s3"), f"8 heads give {spelled[8] / 2:.1f} for each pass, where 4 heads on whole tokens give {whole[4]:.1f}."
+    )
+    require(text_of("s2"), f"those of 4 heads** ({whole[4]:.2f} and {mean['s2']['n = 4', 4]:.2f})")
+    each = frames["s3"][(frames["s3"]["metric"] == "tokens_per_forward") & (frames["s3"]["heads"] == 8)].set_index("seed")[
+        "value"
+    ]
+    require(
+        text_of("s3"), f"({each.min():.1f} to {each.max():.1f} symbols with 8 heads)", f"(seed 415, {each[415]:.2f} symbols)"
+    )
+
+
 def test_pages_state_their_wall_time() -> None:
     speed, spelled = measured("s2", "speedup"), measured("s3", "speedup")
     four = [speed["n = 4", heads, 1] for heads in (2, 3, 4)]
@@ -70,6 +125,10 @@ def test_pages_state_their_wall_time() -> None:
         text_of("s2"),
         f"{batches[0]} with 8 sequences at a time and {batches[1]} with 32, of n = 8 {batches[2]} and {batches[3]}",
     )
+    alone = [measured(name, "speedup")[f"n = {n}", 1, 1] for name, n in (("s2", 4), ("s2", 8), ("s3", 8))]
+    require(text_of("s2"), f"should be 1, gave {alone[0]} and {alone[1]})")
+    require(text_of("s3"), f"(head 1 against itself gave {alone[2]})")
+    require(SUMMARY, f"{float(four[2]):.1f} times as fast with 4 heads, one sequence at a time")
     eight = [spelled["n = 8", heads, 1] for heads in (2, 4, 8)]
     require(
         text_of("s3"),

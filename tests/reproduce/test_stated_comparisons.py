@@ -69,7 +69,7 @@ def test_s4_states_its_kinds() -> None:
 
 def test_finetune_states_its_first_stage() -> None:
     text, frame = text_of("finetune"), frame_of("finetune")
-    require(text, "({} to {})".format(FIRST_SEEDS[0], FIRST_SEEDS[-1]))
+    require(text, f"({FIRST_SEEDS[0]} to {FIRST_SEEDS[-1]})")
     ends = run_values(frame[frame[FAMILY] == "first stage"], "accuracy/case_first/1").groupby(CONDITION)["value"]
     assert (ends.min()["n = 4"] > 0.95, ends.max()["n = 1"] < 0.5) == (True, True), "as expected"
     late = escapes(frame[frame[FAMILY] == "a head added"], [CONDITION])
