@@ -8,7 +8,7 @@ import pytest
 from lab.registry import load_object
 from lab.reproduce.speculation import Speculation
 from lab.stats.bootstrap import mean_with_interval
-from tests.helpers.published import FRONT, RESULTS, SUMMARY, frame_of, report_rows, require, text_of
+from tests.helpers.published import FRONT, LOG, RESULTS, SUMMARY, frame_of, report_rows, require, text_of
 
 ROWS = {"s2": (2, 3, 4, 8), "s3": (2, 4, 8)}
 """Heads used in the table of each page."""
@@ -134,4 +134,27 @@ def test_pages_state_their_wall_time() -> None:
         text_of("s3"),
         f"{eight[0]}, {eight[1]} and {eight[2]} times the speed",
         f"and {spelled['n = 8', 8, 8]} with 8 sequences",
+    )
+
+
+def test_the_log_states_what_drafts_gave() -> None:
+    rows = {row["role"]: row["head 2"] for row in report_rows("s2", "Where drafts fail") if row["n"] == "4"}
+    require(LOG, f"accepted nearly always | {rows['second_again']}: the networks", f"| {rows['word']} are accepted there |")
+    forward = {
+        name: pd.read_csv(RESULTS / name / "speedup.csv").query("metric == 'tokens_per_forward'") for name in ("s2", "s3")
+    }
+    mean = {name: table.set_index(["condition", "heads"])["mean"] for name, table in forward.items()}
+    drafts = [mean["s2"]["n = 4", heads] for heads in (2, 3, 4)]
+    require(LOG, "| {:.2f}, {:.2f}, {:.2f} and {:.2f}: below each range |".format(*drafts, mean["s2"]["n = 8", 8]))
+    require(
+        LOG,
+        "| {:.2f}, {:.2f}, {:.2f} with 2, 4, 8 heads: failed again".format(
+            *(mean["s3"]["n = 8", heads] for heads in (2, 4, 8))
+        ),
+    )
+    spelled = {row["role"]: [row[f"head {head}"] for head in range(2, 9)] for row in report_rows("s3", "Where drafts fail")}
+    words, names = spelled["word/2"][1:], spelled["first_new/2"]
+    require(
+        LOG,
+        f"from head 3 on ({min(words)} to {max(words)} accepted); in new first names {min(names)} to {max(names)} are accepted",
     )

@@ -13,7 +13,20 @@ from lab.stats.emergence import emergence_table
 from lab.stats.paired import ALPHA, Comparison, holm, least_p_of_runs, paired_comparison
 from lab.stats.survival import survival_comparisons
 from lab.stats.times import compare_emergence, time_table
-from tests.helpers.published import CASE, FRONT, RESULTS, SUMMARY, escapes, frame_of, report_rows, require, shown, span, text_of
+from tests.helpers.published import (
+    CASE,
+    FRONT,
+    LOG,
+    RESULTS,
+    SUMMARY,
+    escapes,
+    frame_of,
+    report_rows,
+    require,
+    shown,
+    span,
+    text_of,
+)
 
 
 def medians(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
@@ -167,6 +180,7 @@ def test_finetune_states_when_an_added_head_escapes() -> None:
         text, f"({middle[added] / middle[new]:.2f} times by the midpoints", f"a median {lower[added] / lower[new]:.2f} times"
     )
     require(SUMMARY, f"at {lower[added]:.2f} M tokens against {lower[new]:.2f} M with two heads")
+    require(LOG, f"at most 1.5 times that of two heads from the start | {lower[added] / lower[new]:.2f} times |")
     tuned, later = (report_rows("finetune", f"{family}: escape at equal tokens") for family in ("fine-tuning", "a head added"))
     stated = f"{max(float(row['p_log_rank_holm']) for row in tuned):.1e}".replace("e-0", "e-")
     (p_added,) = (float(row["p_log_rank_holm"]) for row in later if row["condition"] == added)
