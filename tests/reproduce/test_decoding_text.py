@@ -1,5 +1,6 @@
 """The pages of s2 and s3, and the tables that name them, have the numbers of their frames."""
 
+import json
 import re
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from lab.registry import load_object
 from lab.reproduce.speculation import Speculation
 from lab.stats.bootstrap import mean_with_interval
-from tests.helpers.published import FRONT, LOG, RESULTS, SUMMARY, frame_of, report_rows, require, text_of
+from tests.helpers.published import FRONT, LOG, RESULTS, ROOT, SUMMARY, frame_of, report_rows, require, text_of
 
 ROWS = {"s2": (2, 3, 4, 8), "s3": (2, 4, 8)}
 """Heads used in the table of each page."""
@@ -70,7 +71,12 @@ def test_a_page_states_what_was_expected_and_the_paper_s(name: str) -> None:
         assert expected.strip() in study.expectation
         of_paper = study.paper.get(heads, {}).get("tokens_per_forward", {})
         assert stated.strip() == ", ".join(f"{value:.2f}" for value in of_paper.values())
-    assert len({expected for expected, _ in rows}) == len(rows)
+    ranges = [expected.strip() for expected, _ in rows]
+    assert len({*ranges}) == len(rows)
+    listed = (
+        f"{', '.join(ranges[:3])}, with 8 heads {ranges[-1]} |" if name == "s2" else f"with 8 heads were to be {ranges[-1]} |"
+    )
+    require(LOG, listed)
 
 
 def test_pages_state_the_speed_of_the_paper() -> None:
@@ -134,6 +140,25 @@ def test_pages_state_their_wall_time() -> None:
         text_of("s3"),
         f"{eight[0]}, {eight[1]} and {eight[2]} times the speed",
         f"and {spelled['n = 8', 8, 8]} with 8 sequences",
+    )
+
+
+def test_s2_states_the_ceilings_of_its_notebook() -> None:
+    cells = json.loads((ROOT / "notebooks" / "08_decoding.ipynb").read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(each.get("data", {}).get("text/html", [])) for cell in cells for each in cell.get("outputs", [])]
+    (table,) = [text for text in texts if "temperature 1, ceiling" in text]
+    names, values = (re.findall(rf"<{tag}>([^<]+)</{tag}>", table) for tag in ("th", "td"))
+    rows = [dict(zip(names, row, strict=False)) for row in zip(*[iter(values)] * 5, strict=True)][1:]  # not head 1 alone
+    found = {name: [row[name] for row in rows] for name in names[:5]}
+    one, greedy = (
+        ["{}, {} and {}".format(*found[f"{name}, {kind}"]) for kind in ("ceiling", "measured")]
+        for name in ("temperature 1", "greedy")
+    )
+    require(text_of("s2"), f"heads {one[0]} tokens per forward at temperature 1, where a trained network has {one[1]}.")
+    require(text_of("s2"), f"it is no bound ({greedy[0]} against {greedy[1]} measured)")
+    require(
+        LOG,
+        "| {} against {} with 4 heads in greedy".format(*(found[f"greedy, {kind}"][-1] for kind in ("measured", "ceiling"))),
     )
 
 

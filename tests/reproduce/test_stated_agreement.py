@@ -65,7 +65,10 @@ def test_the_tests_are_those_of_the_frame() -> None:
     require(TEXT, f"(exact log-rank p = {log_rank}, paired p = {pairs:.4f}, each the least it can be)")
     terms = holm([pairs] * 4 + [1.0] * 3)[0]
     require(TEXT, f"(paired over the eight seeds {pairs:.4f}, corrected {terms:.3f}, the least as well)")
-    require(TEXT, f"latest run with it (exact log-rank p = {log_rank})")
+    require(
+        TEXT, f"latest run with it (exact log-rank p = {log_rank})", f"from one head with an exact log-rank p = {log_rank}, "
+    )
+    require(TEXT, f"does not learn the look-up within {end:.1f} M tokens", f"they had {end:.1f} M tokens, as n = 1 had")
     assert (ends(TWO).round(3) == 1).all()
     require(TEXT, f"M tokens and end at {ends(TWO).mean():.3f}; n = 1")
 
@@ -127,6 +130,8 @@ def test_one_head_in_longer_runs_has_the_numbers_of_its_frame() -> None:
         f"M tokens, and end at 1.000**; the eighth ends at {ends(frame).min():.3f}, still on the plateau after {end:.1f} M",
     )
     require(TEXT, f"One head [escapes too](#one-head-three-times-as-long), at {span(seen(times), 1)} M tokens")
+    last = seen(two).max()
+    require(TEXT, f"with two heads none after {last:.1f} M, with one head all eight until {seen(times).min():.1f} M, one of")
     middle = [each["time"].median() for each in (two, times)]
     lower = [median_time(each["time"].tolist(), each["time_observed"].tolist()) for each in (two, times)]
     require(TEXT, "the median is {:.2f} M tokens with it and {:.2f} M without".format(*middle))
@@ -137,6 +142,7 @@ def test_one_head_in_longer_runs_has_the_numbers_of_its_frame() -> None:
     steps = FRAME["step"].max(), int(frame.loc[frame["tokens"] == 1e6 * times["time"].min(), "step"].iloc[0])
     tokens = [step * experiment.batch_size * experiment.task.length / 1e6 for step in steps]
     factors = [rate_factor(step, experiment) for step in steps]
+    require(TEXT, f"Eight fresh runs of n = 1 had {experiment.steps} steps")
     require(
         TEXT,
         f"In the {experiment.steps}-step runs the rate is still {factors[0]:.2f} of its peak at {tokens[0]:.2f} M tokens, "
@@ -146,6 +152,7 @@ def test_one_head_in_longer_runs_has_the_numbers_of_its_frame() -> None:
 
 def test_the_terms_have_the_numbers_of_their_frame() -> None:
     times = escapes(frame_of("agreement/terms"), ["asked"])
+    require(TEXT, f"**All {len(times)} runs are as expected**")
     verb = times.loc[times["asked"] == "one head for the verb at the key", "time"]
     assert (verb.round(2) == 0.38).sum() == 3
     require(TEXT, f"escape at {verb.min():.2f} M tokens, which is {verb.min():.1f} when rounded)")

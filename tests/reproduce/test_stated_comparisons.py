@@ -48,6 +48,7 @@ def test_sizes_states_its_medians() -> None:
     )
     narrow = times[times[FAMILY] == "4 layers, width 32"].groupby(CONDITION)["time_observed"].sum()
     assert narrow.to_dict() == {name: int(name in asked) for name in narrow.index}
+    require(text, f"were expected to escape, and {narrow[asked[0]]} of 8 does**, with n = 2 and with one head alike")
 
 
 def test_s4_states_its_kinds() -> None:
@@ -155,6 +156,8 @@ def test_s14_states_how_its_means_differ() -> None:
 def test_fig9_states_its_means() -> None:
     text, frame = text_of("fig9"), frame_of("fig9")
     ends = frame[frame["step"] == frame["step"].max()].groupby([FAMILY, CONDITION])["value"].mean().unstack()
+    four = frame[(frame["step"] == frame["step"].max()) & (frame[CONDITION] == "n = 4") & (frame[FAMILY] == "turns")]
+    require(text, f"(n = 4 with seed {four.loc[four['value'].idxmax(), 'seed']}, the best of its eight)")
     turns, free, imposed = (ends.loc[name] for name in ("turns", "sampled walks", "walks, right way at turns imposed"))
     ahead = turns["n = 2"] - turns["n = 1"]
     require(text, f"ahead of one at turns by {ahead:.2f}, which", f"a mean of {turns['n = 2']:.2f} is near guessing")

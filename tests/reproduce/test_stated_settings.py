@@ -11,7 +11,7 @@ from lab.reproduce import rates, reach
 from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.fig7.plan import RATE
 from lab.reproduce.objectives.conditions import BENCHES, TUNING_SEEDS
-from tests.helpers.published import frame_of, require, shown, text_of
+from tests.helpers.published import LOG, frame_of, require, shown, text_of
 
 COMPARED = ("alphabet", "epochs", "fig9", "finetune", "s14", "s4", "sizes")
 SEEDED = {name: name for name in ("reach", "rates", "objectives", "atlas", *COMPARED)} | {"agreement": "agreement/terms"}
@@ -66,6 +66,16 @@ def test_a_page_repeats_the_numbers_of_its_expectation(page: str) -> None:
     (stated,) = re.findall(rf"{lead}(.+\n{'.+' if page == 's5' else ''})", text_of(page))
     written = iter(numbers(EXPECTED[page]))
     assert [number for number in numbers(stated) if number not in written] == []
+
+
+@pytest.mark.parametrize("study", ["s14", "alphabet", "fig9", "s4", "sizes", "epochs"])
+def test_the_log_repeats_the_numbers_of_the_expectations(study: str) -> None:
+    rows = [line.split(" | ")[1] for line in LOG.splitlines() if line.endswith(f"| [{study}]({study}/README.md) |")]
+    assert rows != []
+    for row in rows:
+        written = iter(numbers(EXPECTED[study]))
+        stated = re.split(r"(?:was|were) to |: ", row, maxsplit=1)[1]
+        assert [number for number in numbers(stated) if number not in written] == [], row
 
 
 def test_pages_state_how_their_rates_were_chosen() -> None:

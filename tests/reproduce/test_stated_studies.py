@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+import lab
 from benchmarks import sizes as steps_by_size
 from lab.reproduce import rates, reach
 from lab.reproduce.agreement import PLATEAU as AGREEMENT
@@ -98,6 +99,34 @@ def test_fig7_states_its_table_and_its_doubts() -> None:
     assert [list(each.values()).count(1.6e-2) for each in chosen.values()] == [3, 4]
     largest = f"{max(SCALES['bracketed'].rates):.2e}".replace("e-0", "e-")
     require(text, f"with rates up to {largest} and other seeds")
+
+
+def test_fig7_states_its_settings() -> None:
+    text, plan, frame = text_of("fig7"), SCALES["laptop"], frame_of("fig7")
+    size = {"model.width": 32, "n_future": 2, RATE: max(plan.rates)}
+    experiment = lab.experiment("stories", {name: value for name, value in {**plan.base, **size}.items() if name != "task"})
+    flops = frame[(frame["size"] == "d32") & (frame["n_future"] == 2)].drop_duplicates("step").set_index("step")["flops"]
+    assert experiment.flops_per_step * frame["step"].max() == flops.iloc[-1], "the model of the published runs"
+    require(text, f"at this vocabulary of {experiment.task.vocab_size}.", f"a grammar of {experiment.task.vocab_size} tokens")
+    assert experiment.model.layers == 4
+    epochs = experiment.steps * experiment.batch_size / plan.base["examples"]
+    assert epochs == 5
+    require(text, f"{experiment.steps} steps (five epochs of {plan.base['examples']} stories)")
+    require(
+        text,
+        f"on the same {experiment.evaluation.examples} test sequences",
+        f"within {frame['tokens'].max() / 1e6:.0f} M tokens",
+    )
+    require(
+        text, f"first {shown(plan.rates[0])} to {shown(plan.rates[-2])}.", f"extended once, to {shown(plan.rates[-1])}, after"
+    )
+    require(text, f"d48 was seen only at {shown(plan.rates[-1])}, the rate")
+    least = report_rows("fig7", f"n = 2 against n = 1: `{METRIC}`, best evaluation")[0]["p_least"]
+    require(text, f"these five comparisons, and {float(least):.3f} is the least")
+    curves = frame[frame["metric"] == METRIC].pivot_table(index="run", columns="step", values="value")
+    assert (curves[500] > curves[400]).mean() > 0.5, "most curves are still rising"
+    sizes = frame.drop_duplicates("size").set_index("size")["parameters"] / 1e3
+    require(text, f"At {sizes['d48']:.0f}k and {sizes['d64']:.0f}k parameters n = 2 copies better.")
 
 
 def test_star_states_its_prototype_and_its_order() -> None:

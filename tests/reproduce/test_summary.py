@@ -270,3 +270,16 @@ def test_the_summary_of_objectives_and_stars() -> None:
         f"| {first['n = 2']} of 8 escape with two heads, {first['n = 1']} of 8 with one (p = {float(p):.2f}): not confirmed",
     )
     require(LOG, f"learnt in 8 of 8 runs and head 1 escapes in {first['n = 2']} of them")
+
+
+def test_the_log_repeats_the_plans_of_two_objectives() -> None:
+    star, stories = (BENCHES[name] for name in ("star", "stories"))
+    steps, hours = re.findall(r"plan was (\d+) steps of 32 sequences, (\d+) hours", stories.expectation)[0]
+    require(
+        LOG, f"on stories: {steps} steps were planned", f"taken {hours} hours: shortened to {stories.settings['steps']} steps"
+    )
+    plan = r"plan was (\d+) node ids, (\d) layers and ([\d,]+) steps, (\d+) hours"
+    ids, layers, long, hours = re.findall(plan, star.expectation)[0]
+    require(LOG, f"on star: {long} steps with {ids} ids and {layers} layers were planned")
+    own = [star.settings[name] for name in ("task.nodes", "model.layers", "steps")]
+    require(LOG, f"have taken {hours} hours: shortened to {own[0]} ids, {own[1]} layers, {own[2]} steps")
