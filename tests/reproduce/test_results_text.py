@@ -106,7 +106,7 @@ def test_agreement_states_the_escapes_of_its_frames() -> None:
     assert {row["emerged_a"] + row["emerged_b"] for row in found} == {"08", "80"}, "the runs are apart as far as can be"
     p_value, p_holm = (f"{number * least_p_of_runs(8, 8):.1e}".replace("e-0", "e-") for number in (1, 10))
     require(text, f"test gives p = {p_value} against each condition, {p_holm} after Holm's correction for ten comparisons")
-    require(SUMMARY, f"targets shuffled (p = {p_value}, the least possible)")
+    require(SUMMARY, f"targets shuffled (p = {p_holm} corrected for ten comparisons, the least possible)")
     require(text, f"n = 1 ends at {report_rows('agreement', 'Runs')[0]['accuracy at the end']} on these 256")
     two = times.loc[times["arm"] == "n = 2", "time"]
     require(text, f"Two heads escape between {two.min():.1f} and {two.max():.1f} M tokens")
