@@ -56,6 +56,11 @@ def test_s3_states_where_drafts_fail_and_what_is_known() -> None:
     require(text, f"{first} of the first symbols of words, {new} of those of new first names and {again} of those")
     require(text, f"accepted at {first} of the first symbols and {drafts['word/2'][0]} of the second")
     require(text, f"accepted at {drafts['all'][0]} of the positions, heads 3 to 5 at {min(drafts['all'][1:4])} to 0.87")
+    reached, lost = 1.0, []
+    for head, share in enumerate(map(float, drafts["all"])):
+        lost.append(reached * (1 - share) * (7 - head))  # a draft that fails takes those after it along
+        reached *= share
+    assert lost[0] > sum(lost) / 2, "Most of the loss is at the start of the draft."
     words, names = drafts["word/2"][1:], drafts["first_new/2"]
     require(text, f"({min(words)} to {max(words)}), in names they do not ({min(names)} to {max(names)} for new")
     known = frame[frame["metric"] == "accuracy/second_again/1/1"].groupby("seed")["value"].last().sort_values()

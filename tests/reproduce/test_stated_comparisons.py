@@ -73,6 +73,13 @@ def test_finetune_states_its_first_stage() -> None:
     require(text, f"({FIRST_SEEDS[0]} to {FIRST_SEEDS[-1]})")
     ends = run_values(frame[frame[FAMILY] == "first stage"], "accuracy/case_first/1").groupby(CONDITION)["value"]
     assert (ends.min()["n = 4"] > 0.95, ends.max()["n = 1"] < 0.5) == (True, True), "as expected"
+    tuned = frame[(frame[FAMILY] == "fine-tuning") & frame[CONDITION].isin(["n = 4, then 1", "n = 4, then 4"])]
+    last, lowest = tuned.groupby("run")["step"].max(), tuned.groupby(CONDITION)["value"].min()
+    require(
+        text,
+        f"after {last.min()} to {last.max()} steps, so that whether it stays was not measured; in between single runs fall to "
+        f"{lowest['n = 4, then 1']:.2f} with one head and to {lowest['n = 4, then 4']:.2f} with four.",
+    )
     late = escapes(frame[frame[FAMILY] == "a head added"], [CONDITION])
     assert late.groupby(CONDITION)["time_observed"].sum().to_dict() == {
         "n = 1 goes on": 0, "n = 2 from there": 7, "n = 2 from the start": 8
