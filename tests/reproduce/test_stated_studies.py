@@ -176,6 +176,32 @@ def test_atlas_states_its_effects() -> None:
     require(SUMMARY, f"**lose {span(losses, 3)}, each found, against the rule**")
 
 
+def test_atlas_states_addition_and_belief() -> None:
+    text, frame = text_of("atlas"), frame_of("atlas")
+    effects = effects_of(frame).set_index(["task", "condition"])["difference"]
+    two, four = ([effects["addition", f"n = {n}, equal {what}"] for what in ("depth", "parameters")] for n in (2, 4))
+    gains = listed(two)
+    require(text, f"on addition two heads gain {gains}, found", f"Two heads help, by {gains} of what is learnt:")
+    require(text, f"Four hurt at equal depth, by {-four[0]:.2f}:")
+    require(
+        LOG, f"Two heads gain {gains} of the area", f"four lose {-four[0]:.2f} at equal depth, found, and {-four[1]:.2f} at"
+    )
+    require(SUMMARY, f"**gains {gains}, found, against the rule**; n = 4 loses {-four[0]:.2f} at equal depth")
+    times = escapes(frame[frame["task"] == "addition"], ["condition"], "exact", 0.9)
+    known = time_table(times, "time", ["condition"]).set_index("condition")[["escaped", "median"]]
+    (count, median), (count_one, median_one) = known.loc["n = 2, equal depth"], known.loc["n = 1"]
+    assert known.loc["n = 2, equal parameters"].round(2).tolist() == known.loc["n = 2, equal depth"].round(2).tolist()
+    stated = (
+        "in {:.0f} of 8 runs 0.9 of the sums are right, from {:.2f} M tokens on at the median, with one head in {:.0f} of 8"
+    )
+    require(text, stated.format(count, median, count_one), f"from {median_one:.2f} M on.")
+    assert known.loc["n = 4, equal depth", "escaped"] == 1
+    belief = effects_of(frame).query("task == 'belief'")
+    assert (belief["found"].any(), belief[["low", "high"]].abs().max().max() < 0.02) == (False, True)
+    ends = run_values(frame[frame["task"] == "belief"], "kl/bayes").groupby("condition")["value"].mean()
+    assert {f"{end:.3f}" for end in ends} == {"0.001"}
+
+
 def test_s5_states_its_table_and_its_exceptions() -> None:
     text, table = text_of("s5"), pd.read_csv(RESULTS / "s5" / "s5.csv")
     ratio = table[table["n"] > 1].set_index(["size", "vocabulary", "n"])["time_ratio"]
