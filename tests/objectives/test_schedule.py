@@ -60,7 +60,7 @@ def test_normalised_weights_sum_to_one() -> None:
     torch.testing.assert_close(divided * 1.5, plain)
 
 
-def test_a_loss_that_enters_or_leaves_in_a_stage_is_trained_there() -> None:
+def test_a_loss_that_enters_within_a_stage_is_trained() -> None:
     stages = [{"until": 0.5, "start": [1, 0, 1], "end": [1, 1, 0]}, {"until": 1, "start": [1, 1, 0]}]
     experiment = tiny(n_future=3, model__layers=5, objective__stages=stages)
     assert [stage.trained for stage in make_stages(experiment)] == [(1, 2, 3), (1, 2)]
