@@ -134,7 +134,9 @@ def test_agreement_states_what_patching_shows() -> None:
     require(text_of("agreement"), f"in {', '.join(f'{share:.2f}' for share in other[:3])} and {other[3]:.2f} of sequences")
     words = pd.read_csv(RESULTS / "agreement" / "two-words" / "patching.csv").groupby("seed")["other"].max().sort_values()
     assert [f"{share:.2f}" for share in words[2:]] == ["1.00"] * 6
-    require(text_of("agreement"), f"six of the models, {words.iloc[1]:.2f} for the seventh and {words.iloc[0]:.2f} for the eighth")
+    require(
+        text_of("agreement"), f"six of the models, {words.iloc[1]:.2f} for the seventh and {words.iloc[0]:.2f} for the eighth"
+    )
 
 
 def test_rates_states_what_its_best_rates_are() -> None:
