@@ -47,7 +47,7 @@ class Sampling:
         """Compute the probability of each token, (..., V) float64, from logits (..., V); of equal tokens the first are kept."""
         logits = logits.double()
         if self.temperature != 1:
-            logits = (logits - logits.amax(-1, keepdim=True)) / self.temperature  # least temperatures give no inf
+            logits = (logits - logits.amax(-1, keepdim=True)) / self.temperature  # no inf at the smallest temperatures
         if self.top_k is not None and self.top_k < logits.shape[-1]:
             kept = logits.argsort(dim=-1, descending=True, stable=True)[..., : self.top_k]
             logits = torch.full_like(logits, -torch.inf).scatter_(-1, kept, logits.gather(-1, kept))

@@ -79,7 +79,7 @@ def prompt_tokens(task: Task, prompts: Prompts, split: str, index: int = 0) -> l
     """Return the tokens of prompts.
 
     The prompt of a held-out sequence ends before its answer; without an answer, before the position from which the task judges
-    samples; else it is the first quarter. Batches of another `index` share no sequence that is not drawn twice by chance.
+    samples; else it is the first quarter. Sequences of another `index` are drawn anew.
 
     Raises:
         LabError: If there is no list of prompts, or one is empty or not shorter than the task's sequences.

@@ -78,8 +78,7 @@ def shuffled_tokens(step: StepData) -> Targets:
 
 def bag_of_tokens(step: StepData) -> Targets:
     """Give heads 2..N the next `window` tokens without their order, each with the same probability."""
-    visible_BT = step.tokens_BT.masked_fill(~step.scored_BT, IGNORE)
-    window_BTK = shift(visible_BT, min(step.window, visible_BT.shape[1] - 1)).permute(1, 2, 0)
+    window_BTK = future_targets(step.tokens_BT, step.scored_BT, min(step.window, step.tokens_BT.shape[1] - 1)).permute(1, 2, 0)
     return _beside_next_token(window_BTK, window_BTK.new_zeros(window_BTK.shape, dtype=torch.float32), step.n_future)
 
 

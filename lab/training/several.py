@@ -51,9 +51,8 @@ def train_each(experiments: Runs, *, progress: ProgressFactory = default_progres
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
     existing = _existing_runs(runs)
     check_loggers(loggers)
-    for path, experiment in runs.items():  # all before the first trains
-        if path not in existing or existing[path].state not in _ENDED:
-            check_ready(experiment)
+    for path in _left(runs, existing):  # all before the first trains
+        check_ready(runs[path])
     for path, experiment in runs.items():
         with suppress(Diverged):
             if not path.exists():
@@ -93,11 +92,15 @@ def train_ensemble(
     for paths in together:  # all before the first trains
         check_stackable([runs[path] for path in paths])
     for paths in together:
-        left = [path for path in paths if path not in existing or existing[path].state not in _ENDED]
-        for group in _group_by_checkpoint(left):
+        for group in _group_by_checkpoint(_left(paths, existing)):
             with suppress(Diverged):
                 _train_group({path: runs[path] for path in group}, existing, progress(runs[group[0]]), chosen)
     return _all_finished(runs)
+
+
+def _left(paths: Iterable[Path], existing: Mapping[Path, Run]) -> list[Path]:
+    """Return the folders whose runs have not begun or not ended."""
+    return [path for path in paths if path not in existing or existing[path].state not in _ENDED]
 
 
 def _all_finished(paths: Iterable[Path]) -> list[Run]:
