@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -52,6 +53,17 @@ def escapes(frame: pd.DataFrame, by: list[str], metric: str = CASE, threshold: f
     """Return when each run passed a threshold, as `time` in M tokens."""
     times = emergence_table(frame, metric, thresholds={"time": threshold}, by=by)
     return times.assign(time=times["time"] / 1e6)
+
+
+def escape_counts(name: str, by: list[str], metric: str = CASE, threshold: float = 0.6) -> dict[Any, int]:
+    """Return how many runs of each condition passed a threshold, by the value of the one column, or the values of several."""
+    times = escapes(frame_of(name), by, metric, threshold)
+    return {key: int(count) for key, count in times.groupby(by if len(by) > 1 else by[0])["time_observed"].sum().items()}
+
+
+def end_of(frame: pd.DataFrame) -> float:
+    """Return the length of the longest run in M tokens."""
+    return float(frame["tokens"].max()) / 1e6
 
 
 def span(values: pd.Series, digits: int = 2) -> str:

@@ -9,7 +9,7 @@ from lab.reproduce.objectives.conditions import BENCHES, SUM, family_of
 from lab.reproduce.objectives.page import sections_of
 from lab.reproduce.objectives.plan import best_rates
 from lab.stats.configurations import run_values
-from tests.helpers.published import RESULTS, SUMMARY, frame_of, report_rows, require, require_sections, text_of
+from tests.helpers.published import RESULTS, SUMMARY, end_of, frame_of, report_rows, require, require_sections, text_of
 
 TEXT = text_of("objectives")
 SOLVED_IN_MOST = ("head depth", "joint", "future bag", "next latent", "masked inputs")
@@ -61,7 +61,7 @@ def test_the_table_has_the_numbers_of_the_frame(task: str) -> None:
 
 @pytest.mark.parametrize("task", ["stories", "star"])
 def test_the_text_has_the_length_of_the_runs(task: str) -> None:
-    settings, tokens = BENCHES[task].settings, frame_of(folder(task))["tokens"].max() / 1e6
+    settings, tokens = BENCHES[task].settings, end_of(frame_of(folder(task)))
     require(TEXT, f"{settings['steps']} steps of {settings['batch_size']} sequences, {tokens:.2f} M")
 
 

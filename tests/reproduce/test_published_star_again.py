@@ -5,7 +5,7 @@ from lab.reproduce.comparison.plan import CONDITION
 from lab.reproduce.comparison.tables import end_table, escape_table, times_of
 from lab.reproduce.star_again import COMPARISON
 from lab.stats.configurations import run_values
-from tests.helpers.published import FRONT, ROOT, SUMMARY, frame_of, require, text_of
+from tests.helpers.published import FRONT, ROOT, SUMMARY, end_of, frame_of, require, text_of
 
 TEXT, FRAME = text_of("star_again"), frame_of("star_again")
 (STAR,) = COMPARISON.families.values()
@@ -29,13 +29,12 @@ def test_the_table_of_differences_has_the_numbers() -> None:
 
 
 def test_the_sentences_have_the_numbers() -> None:
-    million = FRAME["tokens"].max() / 1e6
     seen = TIMES[TIMES["escaped_observed"].astype(bool)].assign(one=lambda rows: rows[CONDITION] == ONE)
     last, first = (seen.loc[seen["one"] == side, "escaped"] / 1e6 for side in (False, True))
     require(TEXT, f"escape do so within {last.max():.2f} M tokens, and with one head not before {first.min():.2f} M.")
     require(
         TEXT,
-        f"{STAR.settings['steps']} steps ({million:.2f} M tokens)",
+        f"{STAR.settings['steps']} steps ({end_of(FRAME):.2f} M tokens)",
         f"({min(COMPARISON.seeds)} to {max(COMPARISON.seeds)})",
     )
     cost = FRAME.groupby(CONDITION)["cost"].first()

@@ -14,7 +14,7 @@ from lab.sweeping.spec.configurations import grid_experiments
 from lab.sweeping.spec.files import load
 from lab.training.learning_rate import rate_factor
 from tasks.agreement import Agreement
-from tests.helpers.published import CASE, RESULTS, ROOT, escapes, frame_of, require, shown, span, text_of
+from tests.helpers.published import CASE, RESULTS, ROOT, end_of, escapes, frame_of, require, shown, span, text_of
 
 TEXT, FRAME = text_of("agreement"), frame_of("agreement")
 TWO = FRAME[FRAME["arm"] == "n = 2"]
@@ -55,7 +55,7 @@ def test_the_choice_of_the_rate_is_that_of_its_runs() -> None:
 
 
 def test_the_tests_are_those_of_the_frame() -> None:
-    runs, pairs, end = least_p_of_runs(8, 8), least_p_of_pairs(8), FRAME["tokens"].max() / 1e6
+    runs, pairs, end = least_p_of_runs(8, 8), least_p_of_pairs(8), end_of(FRAME)
     log_rank = shown(runs)
     require(TEXT, f"the least p that eight against eight runs can give is {log_rank}")
     corrected = holm([pairs] * 4 + [1.0] * 6)[0]
@@ -123,7 +123,7 @@ def test_the_second_word_has_the_numbers_of_its_frame() -> None:
 
 def test_one_head_in_longer_runs_has_the_numbers_of_its_frame() -> None:
     frame = frame_of("agreement/longer")
-    times, two, end = escapes(frame, ["n_future"]), escapes(TWO, ["arm"]), frame["tokens"].max() / 1e6
+    times, two, end = escapes(frame, ["n_future"]), escapes(TWO, ["arm"]), end_of(frame)
     assert sorted(ends(frame).round(3))[1:] == [1.0] * 7
     require(
         TEXT,

@@ -15,7 +15,7 @@ from lab.stats.times import time_table
 from lab.sweeping.spec.configurations import grid_experiments
 from tasks.agreement import Agreement
 from tasks.spelled import Spelled
-from tests.helpers.published import escapes, frame_of, report_rows, require, shown, span, text_of
+from tests.helpers.published import end_of, escapes, frame_of, report_rows, require, shown, span, text_of
 
 END = "within {:.1f} M tokens"
 
@@ -24,10 +24,6 @@ def medians(frame: pd.DataFrame) -> dict[str, str]:
     """Return the median time of each condition of a family that escapes in half of its runs, as the tables have it."""
     table = time_table(escapes(frame, [CONDITION]), "time", [CONDITION]).set_index(CONDITION)["median"]
     return {str(name): f"{value:.2f}" for name, value in table.dropna().items()}
-
-
-def end_of(frame: pd.DataFrame) -> float:
-    return float(frame["tokens"].max()) / 1e6
 
 
 def test_sizes_states_its_medians() -> None:

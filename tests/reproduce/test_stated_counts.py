@@ -11,7 +11,7 @@ from lab.reproduce.objectives.conditions import BENCHES, SUM
 from lab.reproduce.objectives.plan import best_rates
 from lab.reproduce.star import PLATEAU as STAR
 from lab.stats.configurations import run_values
-from tests.helpers.published import CASE, RESULTS, SUMMARY, escapes, frame_of, report_rows, require, text_of
+from tests.helpers.published import RESULTS, SUMMARY, escape_counts, escapes, frame_of, report_rows, require, text_of
 
 WORDS = (
     *("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -27,13 +27,8 @@ def require_counts(text: str, phrase: str, *counts: int) -> None:
     assert [*words] == []
 
 
-def escaped(name: str, by: str, metric: str = CASE, threshold: float = 0.6) -> dict[str, int]:
-    seen = escapes(frame_of(name), [by], metric, threshold).groupby(by)["time_observed"].sum()
-    return {str(condition): int(count) for condition, count in seen.items()}
-
-
 def test_star_counts_its_runs() -> None:
-    text, counts = text_of("star"), escaped("star", "arm", STAR.metric)
+    text, counts = text_of("star"), escape_counts("star", ["arm"], STAR.metric)
     require_counts(text, "{A} of eight models escape with n = 1 (share", counts["n = 1"])
     require_counts(text, "and {} of eight with n = 2 (", counts["n = 2"])
     rows = report_rows("star", "Escape")
@@ -42,14 +37,14 @@ def test_star_counts_its_runs() -> None:
     require_counts(text, "In {} of those eight runs head 1 never escapes", 8 - counts["n = 2"])
     assert {row["found"] for row in rows} == {"no"}
     require_counts(text, "{A} of the {} comparisons between conditions survives", 0, len(rows))
-    knows = escaped("star", "arm", STAR.stepping_stone, 0.95)
+    knows = escape_counts("star", ["arm"], STAR.stepping_stone, 0.95)
     require_counts(text, "still knows the predecessor in {} of eight runs", knows["n = 2, detached"])
     assert (knows["n = 2"], counts["n = 2, detached"]) == (8, 0)
     require(text, f"(shuffled) {counts['n = 2, shuffled']} of 8 runs escape, as with n = 1.")
 
 
 def test_s4_and_finetune_count_their_runs() -> None:
-    text, kinds = text_of("s4"), escaped("s4", CONDITION)
+    text, kinds = text_of("s4"), escape_counts("s4", [CONDITION])
     every, few = sum(count == 8 for count in kinds.values()), kinds["sequential"]
     require_counts(text, "# Kinds of prediction heads: {} of {} bring head 1 off its plateau", every, len(kinds) - 1)
     require_counts(text, "a sequential one in {} run of eight\n", few)
@@ -94,7 +89,9 @@ def test_agreement_counts_its_models() -> None:
     require_counts(text, "({} against {} of eight), a difference that", whole, reads)
     require_counts(text, "With two heads {} of eight read it (with a second word {} wholly", reads, whole)
     require_counts(text, "wholly and {} in part)", ((second > 0) & (second < 1)).sum())
-    require_counts(text, "{A} of eight against none of {} may be chance", reads, escaped("agreement/longer", "n_future")["1"])
+    require_counts(
+        text, "{A} of eight against none of {} may be chance", reads, escape_counts("agreement/longer", ["n_future"])[1]
+    )
     terms = escapes(frame_of("agreement/terms"), ["asked"])
     verb = terms.loc[terms["asked"] == "one head for the verb at the key", "time"]
     require_counts(text, "({} of the runs that are asked for the verb escape at", (verb.round(2) == verb.min().round(2)).sum())
@@ -102,7 +99,7 @@ def test_agreement_counts_its_models() -> None:
 
 
 def test_objectives_count_theirs() -> None:
-    text, counts = text_of("objectives"), escaped("objectives", CONDITION)
+    text, counts = text_of("objectives"), escape_counts("objectives", [CONDITION])
     rows = re.findall(r"^\| (.+?) \| (yes|yes, in doubt|no) \| \**(\d) of 8\** \|", text, re.MULTILINE)
     held = sum((int(count) >= 7) == wanted.startswith("yes") for _, wanted, count in rows)
     require_counts(text, "**The expectation holds for {} of the {}, and fails for {} that", held, len(rows), len(rows) - held)
@@ -141,7 +138,7 @@ def test_objectives_on_stories_count_their_means() -> None:
     text = text_of("objectives")
     require_counts(text, "All {} means lie below the sum's, {} of them by more than 0.1", below, far)
     require_counts(SUMMARY, "and {} of {} means lie more than 0.1 below the sum's", far, len(less))
-    rest = sorted(escaped("objectives/stories", CONDITION, BENCHES["stories"].metric, 0.2).values())[2:-1]
+    rest = sorted(escape_counts("objectives/stories", [CONDITION], BENCHES["stories"].metric, 0.2).values())[2:-1]
     require_counts(text, "sequential heads in one, the others in {} to {}]", rest[0], rest[-1])
 
 

@@ -11,7 +11,7 @@ from lab.reproduce import rates, reach
 from lab.reproduce.comparison.configuration import Comparison
 from lab.reproduce.fig7.plan import RATE
 from lab.reproduce.objectives.conditions import BENCHES, TUNING_SEEDS
-from tests.helpers.published import LOG, frame_of, require, shown, text_of
+from tests.helpers.published import LOG, end_of, frame_of, require, shown, text_of
 
 COMPARED = ("alphabet", "epochs", "fig9", "finetune", "s14", "s4", "sizes")
 SEEDED = {name: name for name in ("reach", "rates", "objectives", "atlas", *COMPARED)} | {"agreement": "agreement/terms"}
@@ -42,7 +42,7 @@ def test_a_page_states_the_seeds_of_its_runs(page: str) -> None:
 @pytest.mark.parametrize("page", SETTINGS)
 def test_a_page_states_the_settings_of_its_runs(page: str) -> None:
     settings, frame = next(iter(comparison(page).families.values())).settings, frame_of(page)
-    known = {"width": settings.get("model.width"), "steps": frame["step"].max(), "tokens": frame["tokens"].max() / 1e6}
+    known = {"width": settings.get("model.width"), "steps": frame["step"].max(), "tokens": end_of(frame)}
     sequences = frame["step"].max() * settings.get("batch_size", 0)
     require(text_of(page), SETTINGS[page].format(**known, rate=shown(settings[RATE]), sequences=sequences))
 

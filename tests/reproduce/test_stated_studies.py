@@ -18,7 +18,7 @@ from lab.stats.bootstrap import share_with_interval
 from lab.stats.configurations import run_values
 from lab.stats.paired import ALPHA
 from lab.stats.times import time_table
-from tests.helpers.published import LOG, RESULTS, SUMMARY, escapes, frame_of, report_rows, require, shown, span, text_of
+from tests.helpers.published import LOG, RESULTS, SUMMARY, end_of, escapes, frame_of, report_rows, require, shown, span, text_of
 
 
 def listed(values: Iterable[float], form: str = "{:.2f}") -> str:
@@ -43,7 +43,7 @@ def test_reach_states_its_counts() -> None:
     require(
         text, f"one head at d = 1 escapes at {first} M tokens", f"rate {shown(min(AGREEMENT.rates))}), and these runs end at"
     )
-    end = frame.loc[frame[reach.DISTANCE] == 1, "tokens"].max() / 1e6
+    end = end_of(frame[frame[reach.DISTANCE] == 1])
     require(text, f"and these runs end at {end:.1f} M.")
 
 

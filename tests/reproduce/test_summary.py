@@ -15,7 +15,19 @@ from lab.reproduce.objectives.conditions import BENCHES
 from lab.stats.configurations import run_values
 from lab.stats.paired import ALPHA
 from lab.stats.times import time_table
-from tests.helpers.published import CASE, LOG, RESULTS, SUMMARY, escapes, frame_of, report_rows, require, shown, span
+from tests.helpers.published import (
+    LOG,
+    RESULTS,
+    SUMMARY,
+    end_of,
+    escape_counts,
+    escapes,
+    frame_of,
+    report_rows,
+    require,
+    shown,
+    span,
+)
 
 TUNED = {"agreement": 8, "reach": 16, "fig7": 64}
 """Runs that chose a rate, which a frame does not have; those of the objectives are rows of their table."""
@@ -29,15 +41,6 @@ FOLDERS = {
 def line_of(study: str) -> str:
     (line,) = [line for line in SUMMARY.splitlines() if line.startswith(f"| [{study}](")]
     return line
-
-
-def end_of(name: str) -> float:
-    return float(frame_of(name)["tokens"].max()) / 1e6
-
-
-def counts(name: str, by: list[str], metric: str = CASE, threshold: float = 0.6) -> dict[object, int]:
-    times = escapes(frame_of(name), by, metric, threshold)
-    return {key: int(count) for key, count in times.groupby(by if len(by) > 1 else by[0])["time_observed"].sum().items()}
 
 
 STUDIES = re.findall(r"^\| \[([^\]]+)\]\(", SUMMARY, re.MULTILINE)
@@ -68,7 +71,7 @@ def test_the_summary_states_its_rules() -> None:
 
 
 def test_the_summary_of_agreement_and_reach() -> None:
-    two, end = escapes(frame_of("agreement"), ["arm"]), end_of("agreement")
+    two, end = escapes(frame_of("agreement"), ["arm"]), end_of(frame_of("agreement"))
     escaped = two.groupby("arm")["time_observed"].sum()
     without = {escaped[name] for name in ("n = 1", "n = 2, detached", "n = 2, shuffled")}
     require(
@@ -103,14 +106,14 @@ def test_the_summary_of_agreement_and_reach() -> None:
             escapes(frame_of("agreement/two-words"), ["n_future"]).query("n_future == 1 and time_observed")["time"].item()
         ),
     )
-    longer = counts("agreement/longer", ["n_future"])
+    longer = escape_counts("agreement/longer", ["n_future"])
     require(LOG, f"three times the steps: 1 to 4 of 8 runs were to escape | {longer[1]} of 8 |")
 
 
 def test_the_summary_of_comparisons_at_distance_one() -> None:
-    of_size = counts("sizes", [FAMILY, CONDITION])
+    of_size = escape_counts("sizes", [FAMILY, CONDITION])
     asked = ("n = 2", "one head, case at the key")
-    wide = {key: count for key, count in of_size.items() if isinstance(key, tuple) and "width 32" not in key[0]}
+    wide = {key: count for key, count in of_size.items() if "width 32" not in key[0]}
     runs = [8 * len([key for key in wide if (key[1] in asked) == side]) for side in (True, False)]
     every, none = (sum(count for key, count in wide.items() if (key[1] in asked) == side) for side in (True, False))
     assert (every, none) == (runs[0], 0)
@@ -118,12 +121,12 @@ def test_the_summary_of_comparisons_at_distance_one() -> None:
     require(
         line_of("sizes"),
         f"all {runs[0]} runs that are asked",
-        f"none of {runs[1]} others within {end_of('sizes'):.1f} M tokens",
+        f"none of {runs[1]} others within {end_of(frame_of('sizes')):.1f} M tokens",
     )
     require(line_of("sizes"), f"({narrow[0]} of 8 runs with n = 2, {narrow[1]} of 8 with one head)")
     require(LOG, f"at least 5 of 8 seeds | {narrow[0]} of 8 with n = 2, {narrow[1]} of 8 with one head |")
     require(LOG, f"for want of a layer for the second half of the look-up | {of_size['2 layers, width 64', 'n = 2']} of 8 |")
-    kinds = counts("s4", [CONDITION])
+    kinds = escape_counts("s4", [CONDITION])
     all_runs = [name for name, count in kinds.items() if count == 8]
     assert (len(all_runs), kinds["bare"]) == (7, 0)
     require(
@@ -132,21 +135,23 @@ def test_the_summary_of_comparisons_at_distance_one() -> None:
         f"against {kinds['n = 1']} of 8 with one head",
     )
     require(
-        line_of("s4"), f"within {end_of('s4'):.1f} M (corrected", f"**sequential heads in {kinds['sequential']} of 8, against"
+        line_of("s4"),
+        f"within {end_of(frame_of('s4')):.1f} M (corrected",
+        f"**sequential heads in {kinds['sequential']} of 8, against",
     )
     require(LOG, f"at most a quarter later than parallel ones | {kinds['sequential']} of 8; 30 and 40 % later at the median")
-    stages = counts("finetune", [FAMILY, CONDITION])
+    stages = escape_counts("finetune", [FAMILY, CONDITION])
     both = {stages["fine-tuning", name] for name in ("n = 4, then 1", "n = 4, then 4")}
     frame = frame_of("finetune")
-    tuned = frame.loc[frame[FAMILY] == "fine-tuning", "tokens"].max() / 1e6
+    tuned = end_of(frame[frame[FAMILY] == "fine-tuning"])
     one, added = stages["fine-tuning", "n = 1, then 1"], stages["a head added", "n = 2 from there"]
     require(line_of("finetune"), f"{both.pop()} of 8 models know the case", f"{one} of 8 that come from one head")
     require(line_of("finetune"), f"learn it within {tuned:.1f} M tokens", f"on the plateau brings {added} of 8 off it")
     assert not both
-    sets = counts("epochs", [FAMILY, CONDITION])
+    sets = escape_counts("epochs", [FAMILY, CONDITION])
     large, small = (([sets[f"{size} sequences", f"n = {n}"] for n in (2, 1)]) for size in (8192, 2048))
     require(line_of("epochs"), f"with 8192 sequences ({large[0]} of 8 runs escape, {large[1]} of 8 with one head)")
-    require(line_of("epochs"), f"({small[0]} of 8 with either), within {end_of('epochs'):.1f} M tokens")
+    require(line_of("epochs"), f"({small[0]} of 8 with either), within {end_of(frame_of('epochs')):.1f} M tokens")
     assert small[0] == small[1]
     require(LOG, f"escape in at least 7 of 8 seeds | {small[0]} of 8, as with one head; on 8192 sequences {large[0]} of 8 |")
 
@@ -231,14 +236,14 @@ def test_the_summary_of_the_maze() -> None:
 
 
 def test_the_summary_of_objectives_and_stars() -> None:
-    escaped = counts("objectives", [CONDITION])
+    escaped = escape_counts("objectives", [CONDITION])
     every = {name for name, count in escaped.items() if count == 8}
     assert every == {"head depth", "joint", "sum", "headless", "future bag, x V"}
     assert {count for name, count in escaped.items() if name not in every} == {escaped["bag"], 0}
     line = line_of("objectives")
     p = max(float(row["p_log_rank_holm"]) for row in report_rows("objectives", "agreement: escape at equal tokens"))
     require(line, f"escape in {escaped['sum']} of 8 runs, the bag in {escaped['bag']}, the others in none", f"at most {p:.3f})")
-    require(line, f"escapes within {end_of('objectives'):.1f} M tokens")
+    require(line, f"escapes within {end_of(frame_of('objectives')):.1f} M tokens")
     known = {row["condition"]: row for row in report_rows("objectives", "agreement: head 2 knows the case, asked at the key")}
     stated = known["sequential"]["head 2 knows it"].split(" [")[0]
     require(line, f"know the case at the key in {stated} runs")
@@ -254,16 +259,16 @@ def test_the_summary_of_objectives_and_stars() -> None:
     )
     assert escaped["registers"] == escaped["next latent"] == 0
     for task in ("stories", "star"):
-        require(line_of(f"objectives, {task}"), f"within {end_of(f'objectives/{task}'):.2f} M tokens")
+        require(line_of(f"objectives, {task}"), f"within {end_of(frame_of(f'objectives/{task}')):.2f} M tokens")
     star = BENCHES["star"]
-    solved = counts("objectives/star", [CONDITION], star.metric, star.solved or 1)
+    solved = escape_counts("objectives/star", [CONDITION], star.metric, star.solved or 1)
     none = {solved[name] for name in ("future bag", "next latent", "masked inputs")}
     rest = [solved[name] for name in ("next token", "sum", "sequential", "coarse", "shuffled")]
     require(LOG, f"in 2 to 5 | {none.pop()} of 8 each; {{}}, {{}}, {{}}, {{}} and {{}} |".format(*rest))
     assert not none
     least = min(float(row["p_log_rank_holm"]) for row in report_rows("objectives/star", "star: escape at equal tokens"))
     require(LOG, f"None found; the least corrected p is {least:.2f}, of head depth and joint |")
-    first = counts("star", ["arm"], "accuracy/turn/1")
+    first = escape_counts("star", ["arm"], "accuracy/turn/1")
     (p,) = (row["p_log_rank"] for row in report_rows("star", "Escape") if (row["a"], row["b"]) == ("n = 1", "n = 2"))
     require(
         LOG,
