@@ -125,7 +125,7 @@ def _train(study: Study, args: Namespace, settings: Mapping[str, Any], out: Path
         out.mkdir(parents=True, exist_ok=True)  # an impossible folder is an error now, not after the training
         with resumable("stopped; run the same command again to continue"):
             result = run_sweep(prepared, Workers(args.workers), Console(highlight=False), evaluations=True)
-            finished.append(result.complete())
+            finished.append(result.complete(diverged=stage.tunes))
     return finished
 
 

@@ -66,15 +66,17 @@ class Stage:
     Attributes:
         largest: The largest sweep that it can become, for a plan before any run.
         plan: Return the sweep from the finished runs of the stage before; the first stage gets none.
+        tunes: Whether its runs choose settings. Then a run may diverge: its setting is not chosen.
     """
 
     largest: Sweep
     plan: Callable[[Sequence[Run]], Sweep]
+    tunes: bool = False
 
 
-def fixed_stage(sweep: Sweep) -> Stage:
+def fixed_stage(sweep: Sweep, *, tunes: bool = False) -> Stage:
     """Return a stage whose sweep depends on no runs."""
-    return Stage(sweep, lambda _: sweep)
+    return Stage(sweep, lambda _: sweep, tunes)
 
 
 @dataclass(frozen=True)

@@ -100,21 +100,26 @@ def stages(scale: str) -> list[Stage]:
         return grid(chosen[RATE])
 
     return [
-        fixed_stage(tuning),
+        fixed_stage(tuning, tunes=True),
         Stage(grid(RATES[0]), plan_grid),
         Stage(alone(RATES[0]), lambda _: alone(chosen[RATE])),
     ]
 
 
 def rate_times(tuned: pd.DataFrame) -> pd.DataFrame:
-    """Return when each tuning run knew the case: the settings, `seed`, `solved` (tokens) and `solved_observed`."""
-    return emergence_table(tuned, METRIC, thresholds={"solved": SOLVED}, by=[HEADS, DISTANCE, RATE]).drop(columns="run")
+    """Return when each tuning run knew the case: the settings, `seed`, `solved` (tokens) and `solved_observed`.
+
+    A run that never knows it has the tokens at its end, and one that diverged infinitely many.
+    """
+    times = emergence_table(tuned, METRIC, thresholds={"solved": SOLVED}, by=[HEADS, DISTANCE, RATE])
+    diverged = times["run"].isin(tuned.loc[tuned["state"] == "diverged", "run"])
+    return times.assign(solved=times["solved"].mask(diverged, np.inf)).drop(columns="run")
 
 
 def best_rate(times: pd.DataFrame) -> float:
     """Return the rate with the least geometric mean of tokens until the case is known, over all tuning runs.
 
-    A run that never knows it counts with its last evaluation point.
+    A rate at which a run diverged is not the best.
     """
     means = np.log(times["solved"]).groupby(times[RATE]).mean()
     return float(str(means.idxmin()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from lab.errors import LabError
@@ -35,6 +37,21 @@ def run_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.Data
     rows = rows[rows["value"].notna()]
     picked = rows.groupby("run", sort=False)["value"]
     return rows.loc[picked.idxmin() if Metric.parse(metric).lower_is_better else picked.idxmax()].reset_index(drop=True)
+
+
+def tuning_values(frame: pd.DataFrame, metric: str, rule: Rule = "last") -> pd.DataFrame:
+    """Return the value of a metric of every finished run, as `run_values`, and a row without one for every diverged run.
+
+    Raises:
+        LabError: If no run is finished.
+    """
+    diverged = frame[frame["state"] == "diverged"].drop_duplicates("run").assign(metric=metric, value=np.nan)
+    return pd.concat([run_values(frame, metric, rule), diverged], ignore_index=True)
+
+
+def describe_value(value: float, form: str = ".4g") -> str:
+    """Format a value of `tuning_values`."""
+    return "diverged" if math.isnan(value) else f"{value:{form}}"
 
 
 def finished_with(
@@ -103,12 +120,13 @@ def seed_table(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: The columns that make a configuration.
 
     Returns:
-        The columns of `by`, then `mean` and `each seed`, the values in the order of their seeds.
+        The columns of `by`, then `mean` (not a number if a run diverged) and `each seed`, the values in the order of their
+        seeds.
     """
     rows = []
     for key, part in values.groupby(list(by), sort=True, dropna=False, observed=True):
         each = part.sort_values("seed")["value"]
-        rows.append([*key, float(each.mean()), " ".join(f"{value:.4g}" for value in each)])
+        rows.append([*key, float(each.mean(skipna=False)), " ".join(map(describe_value, each))])
     return pd.DataFrame(rows, columns=[*by, "mean", "each seed"])
 
 

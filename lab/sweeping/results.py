@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,15 +57,19 @@ class Results:
         """Return the finished runs."""
         return [Run(self.job.place.runs / name) for name in self.runs.loc[self.runs["state"] == "finished", "run"]]
 
-    def complete(self) -> list[Run]:
+    def complete(self, *, diverged: bool = False) -> list[Run]:
         """Return all runs.
 
+        Args:
+            diverged: Whether a run may have diverged; otherwise all must be finished.
+
         Raises:
-            LabError: Naming the first that is not finished.
+            LabError: Naming the first run that has not ended so.
         """
-        for line in self.missing():
+        ended = ["finished", "diverged"] if diverged else ["finished"]
+        for line in self.missing(ended):
             raise LabError(line)
-        return self.finished()
+        return [Run(self.job.place.runs / name) for name in self.runs["run"]]
 
     def configurations(self) -> pd.DataFrame:
         """Return a row for each configuration.
@@ -102,9 +106,9 @@ class Results:
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
         return f"{len(self.runs)} runs of {number} configurations: {states or 'none yet'}"
 
-    def missing(self) -> list[str]:
-        """Return a line for each run that is not finished, with the reason."""
-        rows = self.runs[self.runs["state"] != "finished"]
+    def missing(self, ended: Collection[str] = ("finished",)) -> list[str]:
+        """Return a line for each run that is in none of these states, with the reason."""
+        rows = self.runs[~self.runs["state"].isin(ended)]
         return [f"{row['run']}: {row['state']}{': ' + row['error'] if row['error'] else ''}" for row in rows.to_dict("records")]
 
     def failure(self) -> str:

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,10 @@ import pytest
 
 import lab
 from lab.config import SIZES, Experiment
+from lab.reports.section import render_markdown
 from lab.reproduce import fig7
-from lab.reproduce.fig7.page import against_one, against_one_over_sizes, by_rates, own_rate_sections
-from lab.reproduce.fig7.plan import METRIC, sized
+from lab.reproduce.fig7.page import against_one, against_one_over_sizes, by_rates, own_rate_sections, tuning_sections
+from lab.reproduce.fig7.plan import METRIC, RATE, sized
 from lab.sweeping import Sweep
 from lab.sweeping.spec.configurations import grid_experiments
 from tests.helpers.runs import make_run
@@ -135,6 +137,14 @@ def test_an_expectation_comes_first_on_its_page(tmp_path: Path, monkeypatch: pyt
     fig7.STUDY.report("bracketed", [first, second], tmp_path)
     begin = (tmp_path / "report.md").read_text().partition("## ")[2]
     assert begin.startswith(f"Expectation, written before the runs\n\n{scale.expectation}\n\n## In one line")
+
+
+def test_the_page_names_rates_at_which_a_run_diverged() -> None:
+    keys = {"size": ["d32"] * 4, "n_future": [1, 1, 2, 2], RATE: [1e-3, 2e-3] * 2}
+    chances = pd.DataFrame({**keys, "mean": [0.5, math.nan, 0.25, 0.75]})
+    choice, differences = tuning_sections(chances, {1: {"d32": 1e-3}, 2: {"d32": 2e-3}})
+    assert "| d32 | 1 | 0.5 | diverged |" in render_markdown("", [choice])
+    assert "| d32 | -0.25 | - |" in render_markdown("", [differences])
 
 
 def test_sizes_are_compared_one_by_one_and_together(named: pd.DataFrame) -> None:

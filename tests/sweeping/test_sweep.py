@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 import lab
+from lab.errors import LabError
 from lab.sweeping.prepare import prepare
 from lab.sweeping.results import collect
 from lab.sweeping.spec.plan import measure_pace
@@ -98,6 +99,18 @@ def test_failures_are_recorded_and_the_rest_is_trained(tmp_path: Path, monkeypat
     assert lab.Run(tmp_path / "wild-layers4-seed0").state == "diverged"
     kept = {name for name, state in states.items() if state in ("finished", "diverged")}
     assert {run.name for run in lab.open_runs([tmp_path])} == kept
+
+
+def test_all_runs_may_include_diverged_ones(tmp_path: Path) -> None:
+    wild = {"fine": {}, "wild": {"optimiser.peak_lr": 1e30, "optimiser.clip_norm": None}}
+    job = set_up_sweep(grid(SHORT, grid={"arm": wild}, seeds=1), tmp_path)
+    run_worker(job)
+    with pytest.raises(LabError, match=r"wild-seed0: diverged: .* at step 2"):
+        collect(job).complete()
+    assert [run.state for run in collect(job).complete(diverged=True)] == ["finished", "diverged"]
+    shutil.rmtree(tmp_path / "fine-seed0")
+    with pytest.raises(LabError, match="fine-seed0: missing"):
+        collect(job).complete(diverged=True)
 
 
 def test_failed_runs_are_retried_on_request_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,11 +221,12 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def _choice(chances: pd.DataFrame, rates: Mapping[int, Mapping[str, float]]) -> pd.DataFrame:
     """Return one row for each size and n: the accuracy with every rate, and the chosen rate."""
-    wide = chances.pivot_table(index=["size", "n_future"], columns=RATE, values="mean", observed=True)
+    wide = chances.set_index(["size", "n_future", RATE])["mean"].unstack()
     tried = [float(rate) for rate in wide.columns]
     chosen = [rates[n][str(size)] for size, n in wide.index]
     labels = [f"{rate:g}" + (" (an end of the range)" if rate in (min(tried), max(tried)) else "") for rate in chosen]
-    return wide.set_axis([f"{rate:g}" for rate in tried], axis="columns").assign(chosen=labels).reset_index()
+    shown = wide.astype(object).where(wide.notna(), "diverged").set_axis([f"{rate:g}" for rate in tried], axis="columns")
+    return shown.assign(chosen=labels).reset_index()
 
 
 def _figure(of_rate: Mapping[int, pd.DataFrame], lines: Mapping[str, float], path: Path) -> list[Path]:

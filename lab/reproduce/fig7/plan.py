@@ -12,7 +12,7 @@ from lab.config import SIZES
 from lab.config.presets import PAPER
 from lab.reproduce import Stage, fixed_stage
 from lab.runs import Run, frame
-from lab.stats.configurations import run_values
+from lab.stats.configurations import tuning_values
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping
 
@@ -96,7 +96,7 @@ def stages(scale: str) -> list[Stage]:
         rates = best_rates(scale, tuning_table(tuned))
         return _main_sweep(scale, {name: sorted({rates[n][name] for n in ARMS}) for name in chosen.sizes})
 
-    return [fixed_stage(_tuning_sweep(scale)), Stage(largest, plan_main)]
+    return [fixed_stage(_tuning_sweep(scale), tunes=True), Stage(largest, plan_main)]
 
 
 def _tuning_sweep(scale: str) -> Sweep:
@@ -137,14 +137,14 @@ def _main_sweep(scale: str, rates: Mapping[str, Sequence[float]]) -> Sweep:
 
 
 def best_rates(scale: str, means: pd.DataFrame) -> dict[int, dict[str, float]]:
-    """Return the rate with the best mean, by n and size.
+    """Return the rate with the best mean, by n and size; one at which a run diverged is not the best.
 
     Args:
         scale: Of `SCALES`.
         means: From `tuning_table`.
     """
     chosen = SCALES[scale]
-    best = means.loc[means.groupby(["n_future", "size"])["mean"].idxmax()].set_index(["n_future", "size"])[RATE]
+    best = means.sort_values("mean", ascending=False, kind="stable").groupby(["n_future", "size"], observed=True)[RATE].first()
     return {n: {name: float(best[n, name]) for name in chosen.sizes} for n in ARMS}
 
 
@@ -152,10 +152,13 @@ def tuning_table(tuned: Sequence[Run]) -> pd.DataFrame:
     """Return the accuracy on validation at the best epoch, by size, n and rate.
 
     Returns:
-        One row for each size, n and rate: `size`, `n_future`, the rate, `mean`, `lowest`, `highest`, `seeds`.
+        One row for each size, n and rate: `size`, `n_future`, the rate, `mean` (not a number if a run diverged), and of
+        finished runs `lowest`, `highest`, `seeds`.
     """
-    values = run_values(sized(tuned), METRIC, "best").groupby(["size", "n_future", RATE], observed=True)["value"]
-    return values.agg(mean="mean", lowest="min", highest="max", seeds="count").reset_index()
+    values = tuning_values(sized(tuned), METRIC, "best").groupby(["size", "n_future", RATE], observed=True)["value"]
+    table = values.agg(lowest="min", highest="max", seeds="count")
+    table.insert(0, "mean", values.apply(lambda each: each.mean(skipna=False)))
+    return table.reset_index()
 
 
 def sized(runs: Sequence[Run]) -> pd.DataFrame:

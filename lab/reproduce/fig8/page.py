@@ -16,11 +16,11 @@ from lab.reports.section import Section
 from lab.reproduce import PAGE, write_frame, write_table
 from lab.reproduce.atlas.plan import CONDITION, ONE
 from lab.reproduce.fig8.figure import draw
-from lab.reproduce.fig8.plan import RATE, SCALES, best_rates, named_frame, stage_names, tuning_values
+from lab.reproduce.fig8.plan import RATE, SCALES, best_rates, named_frame, rate_values, stage_names
 from lab.runs import Run
 from lab.stats.bootstrap import mean_with_interval
 from lab.stats.conditions import finished
-from lab.stats.configurations import comparison_table
+from lab.stats.configurations import comparison_table, describe_value
 from lab.stats.inspected import at_last_step
 
 GROUP = ["size", "pause", CONDITION]
@@ -48,7 +48,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     frame = pd.concat([named_frame(chosen, part, runs[part]) for part in chosen.parts], ignore_index=True)
     files, rates = [write_frame(frame, out)], None
     if tuned:
-        values = [tuning_values(own).assign(size=size) for size, own in tuned.items()]
+        values = [rate_values(own).assign(size=size) for size, own in tuned.items()]
         files.append(write_table(pd.concat(values, ignore_index=True), out / "rates.csv"))
         rates = pd.read_csv(files[-1])
     with plots.style():
@@ -160,6 +160,6 @@ def rate_table(rates: pd.DataFrame) -> pd.DataFrame:
     for (size, n), own in rates.groupby(["size", "n_future"]):
         row: dict[str, Any] = {"size": size, "n": n}
         for rate, part in own.groupby(RATE):
-            row[f"{float(str(rate)):g}"] = " ".join(f"{value:.3f}" for value in part.sort_values("seed")["value"])
+            row[f"{float(str(rate)):g}"] = " ".join(describe_value(value, ".3f") for value in part.sort_values("seed")["value"])
         rows.append(row | {"chosen": f"{best_rates(own)[int(str(n))]:g}"})
     return pd.DataFrame(rows)

@@ -15,7 +15,7 @@ from lab.evaluation.evaluator import draw_variants
 from lab.reproduce import Stage, fixed_stage
 from lab.reproduce.atlas.plan import CONDITION, ONE, condition
 from lab.runs import Run, frame
-from lab.stats.configurations import run_values
+from lab.stats.configurations import seed_table, tuning_values
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping
 
@@ -152,12 +152,12 @@ def stages(scale: str) -> list[Stage]:
     def choose(name: str, tuned: Sequence[Run]) -> Sweep:
         size = [*chosen.sizes][PARTS[name].size]
         if size not in rates and len(chosen.rates) > 1:
-            rates[size] = best_rates(tuning_values(tuned))
+            rates[size] = best_rates(rate_values(tuned))
         return part_sweep(chosen, name, rates.get(size, dict.fromkeys(COUNTS, chosen.rates[0])))
 
     def stage_of(name: str) -> Stage:
         if name not in PARTS:
-            return fixed_stage(tuning_sweep(chosen, name.removeprefix("rates-")))
+            return fixed_stage(tuning_sweep(chosen, name.removeprefix("rates-")), tunes=True)
         largest = part_sweep(chosen, name, dict.fromkeys(COUNTS, chosen.rates[0]))
         return Stage(largest, lambda before: choose(name, before))
 
@@ -197,16 +197,15 @@ def _sweep(name: str, base: Mapping[str, Any], grid: Mapping[str, Any], seeds: S
     return from_mapping({"name": name, "base": base, "grid": grid, "seeds": [*seeds], "metrics": {"exact": "maximise"}})
 
 
-def tuning_values(tuned: Sequence[Run]) -> pd.DataFrame:
+def rate_values(tuned: Sequence[Run]) -> pd.DataFrame:
     """Return the accuracy in domain at the end of each tuning run: `n_future`, the rate, `seed`, `value`."""
-    return run_values(frame(tuned), "exact")[["n_future", RATE, "seed", "value"]]
+    return tuning_values(frame(tuned), "exact")[["n_future", RATE, "seed", "value"]]
 
 
 def best_rates(values: pd.DataFrame) -> dict[int, float]:
-    """Return the rate with the best mean for each n."""
-    means = values.groupby(["n_future", RATE])["value"].mean().reset_index()
-    best = means.loc[means.groupby("n_future")["value"].idxmax()]
-    return {int(n): float(rate) for n, rate in zip(best["n_future"], best[RATE], strict=True)}
+    """Return the rate with the best mean for each n; one at which a run diverged is not the best."""
+    means = seed_table(values, ["n_future", RATE]).sort_values("mean", ascending=False, kind="stable")
+    return {int(str(n)): float(rate) for n, rate in means.groupby("n_future")[RATE].first().items()}
 
 
 def named_frame(scale: Scale, name: str, runs: Sequence[Run]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from lab.reproduce.objectives.plan import RATE, best_rates, named_frame, rate_va
 from lab.runs import Run
 from lab.runs import frame as frame_of
 from lab.stats.bootstrap import share_with_interval
+from lab.stats.configurations import describe_value
 from lab.stats.emergence import emergence_table
 from lab.stats.times import each_time
 
@@ -119,6 +120,6 @@ def rate_table(tuned: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (name, rate), part in tuned.groupby([CONDITION, RATE], sort=False):
         times, values = part["time"] / 1e6, part["value"]
-        each = [f"{time:.2f} ({value:.2f})" for time, value in zip(times, values, strict=True)]
+        each = [f"{time:.2f} ({describe_value(value, '.2f')})" for time, value in zip(times, values, strict=True)]
         rows.append({"condition": name, "peak rate": f"{rate:g}", "M tokens (accuracy), each seed": ", ".join(each)})
     return pd.DataFrame(rows)

@@ -20,7 +20,7 @@ from lab.reproduce.objectives.conditions import (
     family_of,
 )
 from lab.runs import Run, frame
-from lab.stats.configurations import run_values
+from lab.stats.configurations import tuning_values
 from lab.stats.emergence import emergence_table
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping
@@ -42,7 +42,8 @@ def _stages_of(task: str) -> list[Stage]:
         return sweep_of(task, "", {CONDITION: in_folders(own)}, SEEDS, **{"evaluation.split": "test"})
 
     anything = dict.fromkeys(conditions, rates[0])
-    return [fixed_stage(tuning), Stage(compare(anything), lambda tuned: compare(best_rates(rate_values(task, tuned))))]
+    main = Stage(compare(anything), lambda tuned: compare(best_rates(rate_values(task, tuned))))
+    return [fixed_stage(tuning, tunes=True), main]
 
 
 def sweep_of(task: str, name: str, grid: Mapping[str, Any], seeds: Sequence[int], **more: Any) -> Sweep:
@@ -67,18 +68,23 @@ def named_frame(task: str, runs: Sequence[Run]) -> pd.DataFrame:
 def rate_values(task: str, tuned: Sequence[Run]) -> pd.DataFrame:
     """Return the tuning runs of a task: `condition`, the rate, `seed`, `time` in tokens until solved, `value` at the end.
 
-    A run that does not solve the task has the tokens at its end; so has every run of a task without a threshold.
+    A run that does not solve the task has the tokens at its end; so has every run of a task without a threshold. A run that
+    diverged has an infinite time, and no value.
     """
     bench, rows = BENCHES[task], named_frame(task, tuned)
     by = [CONDITION, RATE]
-    ends = run_values(rows, bench.metric)[[*by, "seed", "value"]]
+    ends = tuning_values(rows, bench.metric)[[*by, "seed", "value"]]
     threshold = {"time": 2.0 if bench.solved is None else bench.solved}  # no accuracy passes 2
     times = emergence_table(rows, bench.metric, thresholds=threshold, by=by)[[*by, "seed", "time"]]
-    return times.merge(ends, on=[*by, "seed"])
+    found = times.merge(ends, on=[*by, "seed"])
+    return found.assign(time=found["time"].where(found["value"].notna(), np.inf))
 
 
 def best_rates(values: pd.DataFrame) -> dict[str, float]:
-    """Return the rate of each condition with the least geometric mean of times, and of equal ones the best mean at the end."""
+    """Return the rate of each condition with the least geometric mean of times, and of equal ones the best mean at the end.
+
+    A rate at which a run diverged is not the best.
+    """
     means = values.assign(time=np.log(values["time"]).round(9), value=-values["value"]).groupby([CONDITION, RATE])
     ordered = means[["time", "value"]].mean().reset_index().sort_values(["time", "value", RATE])
     return {str(name): float(part[RATE].iloc[0]) for name, part in ordered.groupby(CONDITION)}

@@ -10,7 +10,7 @@ import pandas as pd
 from lab.reproduce import Stage, fixed_stage
 from lab.reproduce.plateau.configuration import Plateau
 from lab.runs import Run, frame
-from lab.stats.configurations import run_values, seed_table
+from lab.stats.configurations import seed_table, tuning_values
 from lab.sweeping import Sweep
 from lab.sweeping.spec.files import from_mapping
 
@@ -26,7 +26,7 @@ def stages(plateau: Plateau, scale: str) -> list[Stage]:
         return _main_sweep(plateau, scale, {"evaluation.split": "test", RATE: rate})
 
     main = Stage(plan_main(plateau.rates[0]), lambda tuned: plan_main(best_rate(plateau, tuned)))
-    return [fixed_stage(_tuning_sweep(plateau, scale)), main]
+    return [fixed_stage(_tuning_sweep(plateau, scale), tunes=True), main]
 
 
 def _tuning_sweep(plateau: Plateau, scale: str) -> Sweep:
@@ -57,14 +57,17 @@ def _main_sweep(plateau: Plateau, scale: str, chosen: Mapping[str, Any]) -> Swee
 
 
 def best_rate(plateau: Plateau, tuned: Sequence[Run]) -> float:
-    """Return the rate with the best accuracy of the first condition at the end, in the mean over the tuning seeds."""
-    means = rate_table(rate_values(plateau, tuned))
-    return float(means[RATE].iloc[int(means["mean"].argmax())])
+    """Return the rate with the best accuracy of the first condition at the end, in the mean over the tuning seeds.
+
+    A rate at which a run diverged is not the best.
+    """
+    means = rate_table(rate_values(plateau, tuned)).sort_values("mean", ascending=False, kind="stable")
+    return float(means[RATE].iloc[0])
 
 
 def rate_values(plateau: Plateau, tuned: Sequence[Run]) -> pd.DataFrame:
     """Return the accuracy of each tuning run at the end: the rate, `seed`, `value`."""
-    return run_values(frame(tuned), plateau.metric)[[RATE, "seed", "value"]]
+    return tuning_values(frame(tuned), plateau.metric)[[RATE, "seed", "value"]]
 
 
 def rate_table(values: pd.DataFrame) -> pd.DataFrame:
