@@ -49,7 +49,7 @@ def report(scale: str, finished: Sequence[Sequence[Run]], out: Path) -> list[Pat
     with plots.style():
         files = [
             *_figure(of_rate, reference_lines(runs[0].experiment, METRIC), out / "fig7.png"),
-            *_curves(of_rate[1], out / "emergence.png"),
+            *_curves(of_rate[1], out / "emergence.png", tuned=bool(tuned)),
         ]
     sections = sections_of(of_rate, None if tuned else SCALES[scale].rates[0])
     if chances is not None:
@@ -244,8 +244,8 @@ def _figure(of_rate: Mapping[int, pd.DataFrame], lines: Mapping[str, float], pat
     return save(figure, pd.concat(numbers, ignore_index=True), path)
 
 
-def _curves(table: pd.DataFrame, path: Path) -> list[Path]:
-    """Write the metric against tokens seen, with a panel for each size, and its numbers."""
+def _curves(table: pd.DataFrame, path: Path, *, tuned: bool) -> list[Path]:
+    """Write the metric against tokens seen at the rates that n = 1 chose, with a panel for each size, and its numbers."""
     sizes = list(table["size"].cat.categories)
     figure = Figure(figsize=(2.3 * len(sizes), 2.8), layout="constrained")
     numbers = []
@@ -253,7 +253,7 @@ def _curves(table: pd.DataFrame, path: Path) -> list[Path]:
     for axes, size in zip(panels, sizes, strict=True):
         _, drawn = plots.emergence(table[table["size"] == size], METRIC, by=["n_future"], axes=axes)
         note = axes.get_title(loc="left") if axes is panels[0] else ""
-        axes.set_title(f"{size}\n{note}", loc="left", fontsize=7.5)
+        axes.set_title(f"{size}{', rate tuned with n = 1' if tuned else ''}\n{note}", loc="left", fontsize=7.5)
         if axes is not panels[0]:
             axes.set_ylabel("")
             axes.get_legend().remove()
