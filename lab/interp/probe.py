@@ -92,8 +92,8 @@ def probe(
     """Measure linear probes of the residual stream for latents of the task and the next tokens, with controls.
 
     A probe is fitted on sequences of the split `train` and scored on others: the accuracy of a linear discriminant for classes,
-    R^2 of a ridge regression for vectors (`lab.interp.linear`). Prediction heads that read later tokens (`sequential`, from the
-    second on) are left out.
+    R^2 of a ridge regression for vectors (`lab.interp.linear`). Prediction heads that read later tokens (those of the kinds
+    `sequential` and `joint`, from the second on) are left out.
 
     Args:
         network: Any network.
