@@ -48,7 +48,6 @@ SUBSTITUTIONS = [
     (r"my_package\.my_tasks:", "my_tasks:"),
     (r'"model.width": 64, "steps": 600', '"model.width": 8, "steps": 5, "evaluation.examples": 4'),
     (r'experiment, "runs/first"', 'experiment, "runs/new"'),
-    (r'lab\.resume\("runs/second"\).*', ""),
     (r"demo/runs(/agreement)?", "runs/demo"),
     (r"(watch|report) sweeps/rate", r"\1 sweeps/smoke"),
     (r"--step 500 ", "--step 3 "),
