@@ -115,6 +115,7 @@ def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) ->
 
     from lab.cli.table import print_frame
     from lab.registry import load_object
+    from lab.stats.bootstrap import counted
     from lab.stats.inspected import condition_means, paired_differences
     from lab.stats.paired import ALPHA
 
@@ -124,7 +125,8 @@ def _print(frame: pd.DataFrame, instrument: Instrument, by: list[str] | None) ->
     if len(means) <= _ROWS:
         print_frame(console, _shortened(means))
     else:
-        print(f"{len(means)} means of {means['condition'].nunique()} conditions: too many to print; --out writes the frame")
+        of = counted(means["condition"].nunique(), "condition")
+        print(f"{len(means)} means of {of}: too many to print; --out writes the frame")
     if means["condition"].nunique() > 1 and means["seeds"].max() > 1 and len(means) <= _COMPARED:
         compared = frame[frame["control"] == "none"] if "control" in frame else frame  # controls are no effects of a condition
         differences = paired_differences(compared, coordinates, by)

@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     args, rest = parser.parse_known_args(arguments)
     settings = parse_settings(rest)
     if args.name not in STUDIES:
-        raise LabError(f"unknown reproduction {args.name!r}; {nearest(args.name, STUDIES)}")
+        raise LabError(f"unknown study {args.name!r}; {nearest(args.name, STUDIES)}")
     if args.workers is not None and args.workers < 1:
         raise LabError(f"reproduce: --workers must be at least 1, not {args.workers}")
     study: Study = load_object(STUDIES[args.name].path, "study")

@@ -111,11 +111,13 @@ class ObjectiveSettings(Settings):
     """What is minimised: a weighted sum of losses in nats per target, one for each prediction head. See docs/objectives.md."""
 
     name: Annotated[str, BeforeValidator(_check_name)] = Field("sum", examples=[*OBJECTIVES, "module:Name"])
-    """Losses beside head 1's. `sum`: token t + i for head i, the paper's; `shuffled`: that of another sequence;
+    """Losses beside that of the next token. `sum`: token t + i for head i, the paper's; `shuffled`: that of another sequence;
     docs/objectives.md has the others; or `module:Name` of your own."""
     window: int = Field(4, ge=1)
     """Tokens ahead that objectives with a window use."""
-    teacherless: Annotated[bool | float, BeforeValidator(_check_teacherless)] = Field(False, examples=["true", "false", 0.5])
+    teacherless: Annotated[bool | float, BeforeValidator(_check_teacherless)] = Field(
+        False, examples=["true", "false", "a probability"]
+    )
     """Whether the answer is hidden from the input, so that all of it is predicted from the prompt alone; a number hides each of
     its tokens with this probability."""
     detached: bool = False

@@ -72,7 +72,7 @@ def _allowed(field: FieldInfo) -> str:
     words += [", ".join(map(str, field.examples))] if field.examples else []
     for kind in (field.annotation, *get_args(field.annotation)):
         words += [", ".join(get_args(kind))] if get_origin(kind) is Literal else []
-        words += ["true or false"] if kind is bool else []
+        words += ["true or false"] if kind is bool and not field.examples else []
     return ", ".join(words)
 
 

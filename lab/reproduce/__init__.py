@@ -32,7 +32,7 @@ STUDIES: dict[str, Entry] = {
     "agreement": Entry("lab.reproduce.agreement:STUDY", "does a second head help to escape a plateau, and why?"),
     "alphabet": Entry("lab.reproduce.alphabet:STUDY", "does a finer alphabet need more heads? (the paper's 3.3)"),
     "atlas": Entry("lab.reproduce.atlas:STUDY", "on which tasks do further heads help, and does a rule predict it?"),
-    "controls": Entry("lab.reproduce.controls:STUDY", "is it anything but the information of the second head's targets?"),
+    "controls": Entry("lab.reproduce.controls:STUDY", "does anything but the information of head 2's targets help?"),
     "demo": Entry("lab.reproduce.demo:STUDY", "the two tasks of `lab demo`"),
     "epochs": Entry("lab.reproduce.epochs:STUDY", "does the advantage stay over several epochs? (the paper's 3.5)"),
     "fig7": Entry("lab.reproduce.fig7:STUDY", "do two heads copy names better, by size? (the paper's Fig 7)"),
@@ -44,11 +44,11 @@ STUDIES: dict[str, Entry] = {
     "reach": Entry("lab.reproduce.reach:STUDY", "how far ahead must a model be asked?"),
     "s14": Entry("lab.reproduce.s14:STUDY", "does the advantage shrink if the data forces induction? (the paper's Fig S14)"),
     "s2": Entry("lab.reproduce.s2:STUDY", "how many tokens does a forward pass give? (the paper's Tab S2)"),
-    "s3": Entry("lab.reproduce.s3:STUDY", "and how many symbols of spelled words? (the paper's Tab S3)"),
+    "s3": Entry("lab.reproduce.s3:STUDY", "how many symbols of spelled words does a pass give? (the paper's Tab S3)"),
     "s4": Entry("lab.reproduce.s4:STUDY", "which kinds of prediction heads help? (the paper's Tab S4)"),
     "sizes": Entry("lab.reproduce.sizes:STUDY", "which question teaches at other depths and widths?"),
     "star": Entry("lab.reproduce.star:STUDY", "does a second head help on path-star graphs?"),
-    "star_again": Entry("lab.reproduce.star_again:STUDY", "does a second head without a layer of its own help there?"),
+    "star_again": Entry("lab.reproduce.star_again:STUDY", "does a second head without a layer help on path-star graphs?"),
 }
 """Every study that `lab reproduce NAME` can run."""
 

@@ -21,6 +21,7 @@ def test_every_setting_is_described_with_its_default() -> None:
     assert described["precision"].allowed == "float32, bfloat16"
     assert described["model.heads"].allowed.startswith("parallel, linear")
     assert described["optimiser.clip_norm"].allowed == "above 0"
+    assert described["objective.teacherless"].allowed == "true, false, a probability"
 
 
 def test_the_defaults_shown_are_those_of_the_experiment() -> None:
