@@ -46,6 +46,7 @@ SUBSTITUTIONS = [
     (r"tinystories.txt --task.vocabulary 4096 --task.length 512", "stories.txt --task.vocabulary 600 --task.length 192"),
     (r"ours\.measures:", "tests.helpers.users_measure:"),
     (r"my_package\.my_tasks:", "my_tasks:"),
+    (r"runs/stories", "runs/first"),  # of the same task
     (r'"model.width": 64, "steps": 600', '"model.width": 8, "steps": 5, "evaluation.examples": 4'),
     (r'experiment, "runs/first"', 'experiment, "runs/new"'),
     (r"demo/runs(/agreement)?", "runs/demo"),
