@@ -23,7 +23,7 @@ from tasks.core.batch import Batch, join
 from tasks.core.registry import from_description
 from tasks.core.text import with_newlines
 from tasks.errors import MismatchError, TaskError, shown
-from tasks.settings import require
+from tasks.settings import require, whole_number
 
 _TOO_LONG = re.compile(r"[0-9]{4000}")
 """Finds numbers that may have more digits than Python reads (4300)."""
@@ -43,7 +43,7 @@ def export_lines(task: Task, split: str = "test", size: int = 2000, seed: int = 
     Raises:
         TaskError: For a wrong argument.
     """
-    require(size >= 1, "size", size, "at least 1")
+    size = whole_number("size", size)
     settings = task.description
     name = settings.pop("name")
     for index in range(size):

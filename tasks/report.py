@@ -18,7 +18,7 @@ from tasks.core.base import Task
 from tasks.core.division import count_instances, instances_by_split
 from tasks.core.splits import SPLITS
 from tasks.core.strata import Stratum
-from tasks.settings import require
+from tasks.settings import whole_number
 
 BATCH_SIZE = 256
 """Sequences of a batch."""
@@ -106,7 +106,7 @@ def inspect_data(task: Task, drawn: int = 4000, seed: int = 0) -> DataReport:
     Raises:
         TaskError: If `drawn` is out of range, or the settings have too few instances.
     """
-    require(1 <= drawn <= MOST, "drawn", drawn, f"between 1 and {MOST}")
+    drawn = whole_number("drawn", drawn, most=MOST)
     samples = {split: _Sample(task, seed, split, 2 * drawn if split == "train" else drawn) for split in SPLITS}
     first, further = set(samples["train"].instances[:drawn]), samples["train"].instances[drawn:]
     sets = {split: set(sample.instances) for split, sample in samples.items()}

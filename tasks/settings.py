@@ -34,6 +34,23 @@ def require(condition: bool, setting: str, value: object, allowed: str) -> None:
         raise TaskError(f"{setting} must be {allowed}, not {shown(value)}")
 
 
+def whole_number(setting: str, value: object, least: int = 1, most: int = _LARGEST) -> int:
+    """Return a whole number, which may be one of NumPy or written as 1e3.
+
+    Args:
+        setting: Name of the setting or argument.
+        value: The given value.
+        least: The least number allowed.
+        most: The largest number allowed.
+
+    Raises:
+        TaskError: If it is no whole number, or out of range.
+    """
+    number: int = checked(setting, value, int)
+    require(least <= number <= most, setting, value, f"at least {least}" if most == _LARGEST else f"between {least} and {most}")
+    return number
+
+
 def is_prime(number: int) -> bool:
     """Return whether a number is prime, by trial division."""
     return number >= 2 and all(number % divisor for divisor in range(2, isqrt(number) + 1))
@@ -61,11 +78,20 @@ def check_types(task: Any) -> None:
     hints = typing.get_type_hints(type(task))
     for field in fields(task):
         value = getattr(task, field.name)
-        object.__setattr__(task, field.name, _checked(f"{task.name}.{field.name}", value, hints[field.name]))
+        object.__setattr__(task, field.name, checked(f"{task.name}.{field.name}", value, hints[field.name]))
 
 
-def _checked(setting: str, value: Any, hint: Any) -> Any:
-    """Return a value as the type of its annotation; reject it if it has another type."""
+def checked(setting: str, value: Any, hint: Any) -> Any:
+    """Return a value as the type of its annotation.
+
+    Args:
+        setting: Name of the setting or argument.
+        value: The given value.
+        hint: Its type.
+
+    Raises:
+        TaskError: If it has another type.
+    """
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -73,7 +99,7 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
         if value is None and type(None) in arguments:
             return None
         (hint,) = (option for option in arguments if option is not type(None))
-        return _checked(setting, value, hint)
+        return checked(setting, value, hint)
     if origin is typing.Literal:
         same = any(type(value) is type(argument) and value == argument for argument in arguments)  # 1.0 and True are not 1
         require(same, setting, value, "one of " + ", ".join(map(str, arguments)))
@@ -81,9 +107,9 @@ def _checked(setting: str, value: Any, hint: Any) -> Any:
     if origin is tuple:
         require(isinstance(value, (list, tuple)), setting, value, "a list")
         if arguments[-1] is Ellipsis:
-            return tuple(_checked(setting, item, arguments[0]) for item in value)
+            return tuple(checked(setting, item, arguments[0]) for item in value)
         require(len(value) == len(arguments), setting, value, f"a list of {len(arguments)} values")
-        return tuple(_checked(setting, item, kind) for item, kind in zip(value, arguments, strict=True))
+        return tuple(checked(setting, item, kind) for item, kind in zip(value, arguments, strict=True))
     if hint is float:
         require(isinstance(value, (int, float)) and not isinstance(value, bool), setting, value, "a number")
         require(abs(value) <= sys.float_info.max, setting, value, "a finite number")  # nan and whole numbers of any size

@@ -16,7 +16,7 @@ from tasks.core.bounds import Bound
 from tasks.core.contract import Contract
 from tasks.core.rng import digest, stream
 from tasks.core.splits import check_split
-from tasks.settings import check_types, default_of, require
+from tasks.settings import check_types, default_of, require, whole_number
 
 __all__ = ["PADDING", "Batch", "Bound", "Task"]
 
@@ -50,7 +50,7 @@ class Task(Contract):
             TaskError: For a wrong argument, or settings with too few instances for the split.
         """
         check_split(split)
-        require(size >= 1, "size", size, "at least 1")
+        size = whole_number("size", size)
         rng = stream(f"{self.name}/{self.fingerprint}/{split}", seed=seed, index=index)
         return self.draw(rng, size, split) if self.splits_itself else division.batch_of_split(self, rng, size, split)
 

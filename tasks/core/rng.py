@@ -35,11 +35,15 @@ def stream(label: str, *, seed: int, index: int) -> np.random.Generator:
         TaskError: For a seed or index that is not a whole number of at most 64 bits.
     """
     for name, value in (("seed", seed), ("index", index)):
-        possible = 0 <= value <= LARGEST_WORD and value % 1 == 0
-        require(possible, name, value, "a whole number between 0 and 2**64 - 1")
+        require(_is_word(value), name, value, "a whole number between 0 and 2**64 - 1")
     key = np.array([digest(label), seed], dtype=np.uint64)
     counter = np.array([0, 0, 0, index], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def _is_word(value: object) -> bool:
+    """Return whether a value is a whole number of 64 bits."""
+    return isinstance(value, (int, float, np.integer)) and bool(0 <= value <= LARGEST_WORD and value % 1 == 0)
 
 
 def epoch_order(examples: int, *, seed: int, epoch: int) -> NDArray[np.int64]:

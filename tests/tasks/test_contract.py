@@ -205,9 +205,13 @@ def test_a_prompt_with_an_unknown_token_is_rejected(task: Task, wrong: int) -> N
         task.solve(prompt)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"size": 0}, {"seed": -1}, {"seed": 0.5}, {"index": -1}, {"split": "exam"}, {"seed": 2**64}], ids=str
-)
+WRONG = [
+    *({"size": 0}, {"size": 2.5}, {"size": "2"}, {"size": 10**30}, {"split": "exam"}, {"split": 3}),
+    *({"seed": -1}, {"seed": 0.5}, {"seed": "3"}, {"seed": None}, {"seed": 2**64}, {"index": -1}, {"index": [2]}),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_wrong_arguments_of_a_batch_are_rejected(wrong: dict[str, object]) -> None:
     with pytest.raises(TaskError, match=next(iter(wrong))):
         tasks.get("markov").batch(**{"seed": 0, "index": 0, "size": 2, "split": "train", **wrong})

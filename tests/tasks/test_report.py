@@ -124,3 +124,5 @@ def test_an_overlap_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_report_of_no_draws_is_rejected() -> None:
     with pytest.raises(TaskError, match="drawn must be between 1 and 10000000, not 0"):
         inspect_data(tasks.get("star"), drawn=0)
+    with pytest.raises(TaskError, match=r"drawn must be a whole number, not 2\.5"):
+        inspect_data(tasks.get("star"), drawn=2.5)  # type: ignore[arg-type]
