@@ -6,6 +6,9 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.errors import TaskError
+from tasks.settings import checked
+
 
 class LabError(Exception):
     """A wrong setting, file or folder; the message is one line that names it and says what is allowed."""
@@ -49,8 +52,37 @@ class Diverged(LabError):
         super().__init__(f"{runs}: a loss or gradient is not finite")
 
 
-def check_head(head: int, n_future: int, name: str = "head") -> None:
-    """Check that there is a prediction head of this number, counted from 1.
+def check_whole(name: str, value: object) -> int:
+    """Return a whole number, which may be one of NumPy or written as 1e3.
+
+    Args:
+        name: Of the argument, for the message.
+        value: The given value.
+
+    Raises:
+        LabError: If it is no whole number.
+    """
+    try:
+        number: int = checked(name, value, int)
+    except TaskError as error:
+        raise LabError(str(error)) from None
+    return number
+
+
+def check_count(name: str, value: object, least: int = 1) -> int:
+    """Return a whole number as `check_whole`, and reject one below the least.
+
+    Raises:
+        LabError: If it is no whole number, or below the least.
+    """
+    number = check_whole(name, value)
+    if number < least:
+        raise LabError(f"{name} must be at least {least}, not {number}")
+    return number
+
+
+def check_head(head: int, n_future: int, name: str = "head") -> int:
+    """Return the number of a prediction head, counted from 1.
 
     Args:
         head: The number.
@@ -60,5 +92,7 @@ def check_head(head: int, n_future: int, name: str = "head") -> None:
     Raises:
         LabError: If there is none.
     """
-    if not 1 <= head <= n_future:
-        raise LabError(f"{name} must be between 1 and n_future = {n_future}, not {head}")
+    number = check_whole(name, head)
+    if not 1 <= number <= n_future:
+        raise LabError(f"{name} must be between 1 and n_future = {n_future}, not {number}")
+    return number

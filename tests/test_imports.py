@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("lab.errors", "tasks"),
+    ("tasks",),
+    ("lab.errors",),
     ("lab.loading", "lab.metrics", "lab.processes", "lab.registry"),
     ("lab.config",),
     ("lab.model",),

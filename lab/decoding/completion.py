@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from lab.decoding.prompts import Padded, Prompts, pad
 from lab.decoding.result import Completion, join, no_drafts
 from lab.decoding.sampling import Sampling, generator_of, pick, uniform
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 from lab.model import Context, Network
 from lab.model.cache import Cache
 
@@ -53,8 +53,7 @@ def complete(
             prompts of different lengths.
     """
     padded = pad(prompts, network.spec.vocabulary, network.embedding.weight.device)
-    if new_tokens < 0:
-        raise LabError(f"new_tokens must be at least 0, not {new_tokens}")
+    new_tokens = check_count("new_tokens", new_tokens, least=0)
     if forced is not None and not padded.same_length:
         raise LabError("forced must be None with prompts of different lengths")
     uniform_BS = uniform(generator_of(sampling), len(padded.lengths_B), new_tokens)

@@ -22,7 +22,7 @@ from lab.decoding.prompts import Padded, Prompts, pad
 from lab.decoding.result import Completion, Drafts, join, no_drafts
 from lab.decoding.sampling import Sampling, draw, generator_of, pick, uniform
 from lab.decoding.tree import Tree
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 from lab.model import Context, Network
 from lab.model.cache import Cache
 
@@ -53,8 +53,7 @@ def speculate(
         LabError: As `complete`, or if the network has too few heads.
     """
     padded = pad(prompts, network.spec.vocabulary, network.embedding.weight.device)
-    if new_tokens < 1:
-        raise LabError(f"new_tokens must be at least 1, not {new_tokens}")
+    new_tokens = check_count("new_tokens", new_tokens)
     if tree.heads > network.n_future:
         raise LabError(f"heads must be at most n_future = {network.n_future}, not {tree.heads}")
     if max(map(max, tree.paths)) >= network.spec.vocabulary:

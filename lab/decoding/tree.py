@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 
 FORMAT = 1
 """Version of a tree's JSON."""
@@ -141,8 +141,7 @@ def derive_tree(ranks: Iterable[tuple[int, ...]], nodes: int) -> Tree:
     Raises:
         LabError: If `nodes` is below 1 or no position has a rank.
     """
-    if nodes < 1:
-        raise LabError(f"nodes must be at least 1, not {nodes}")
+    nodes = check_count("nodes", nodes)
     counts = Counter(line[:depth] for line in ranks for depth in range(1, len(line) + 1))
     if not counts:
         raise LabError("a tree needs sequences with at least 2 new tokens: in none of these could a draft be used")

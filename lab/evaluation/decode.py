@@ -21,7 +21,7 @@ from torch import Tensor
 from lab.decoding import Completion, Sampling, Tree, complete, derive_tree, speculate
 from lab.decoding.calibration import rank_drafts
 from lab.decoding.differences import Difference, find_differences, smallest_gap
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 from lab.evaluation.drafts import (
     Prompts,
     check_draft,
@@ -119,7 +119,7 @@ def calibrate(run: Run | Path | str, nodes: int, *, sequences: int = 64, step: S
     opened = open_finished(run)
     check_draft(opened, None if opened.experiment.n_future > 1 else 2)
     (chosen,) = choose_steps(opened, step)
-    rows = prompt_tokens(opened.experiment.task, sequences, "validation", index=1)
+    rows = prompt_tokens(opened.experiment.task, check_count("sequences", sequences), "validation", index=1)
     with _network(opened, chosen) as network:
         done = complete(
             network, rows, count_new_tokens(opened.experiment.task, rows, None), find_end_token(opened.experiment.task)
@@ -155,15 +155,16 @@ def time_decoding(
     Raises:
         LabError: If `rounds` or a batch size is below 1 or there is none, if there are fewer prompts, and as `decode`.
     """
-    if rounds < 1:
-        raise LabError(f"rounds must be at least 1, not {rounds}")
-    if not sequences or min(sequences) < 1:
-        raise LabError(f"sequences must be batch sizes of at least 1, not {list(sequences)}")
+    rounds = check_count("rounds", rounds)
+    _check_list("sequences", sequences, "batch sizes")
+    if drafts is not None:
+        _check_list("drafts", drafts, "heads or trees")
+    sequences = [check_count("sequences", size) for size in sequences]
     if prompts is not None and max(sequences) > len(prompts):
         raise LabError(f"sequences must be batch sizes of at most the {len(prompts)} prompts, not {list(sequences)}")
     opened = open_finished(run)
     task, (chosen,) = opened.experiment.task, choose_steps(opened, step)
-    trees = [check_draft(opened, draft) for draft in (drafts or range(1, opened.experiment.n_future + 1))]
+    trees = [check_draft(opened, draft) for draft in (range(1, opened.experiment.n_future + 1) if drafts is None else drafts)]
     frames = []
     with _network(opened, chosen) as network:
         for size in sequences:
@@ -179,6 +180,11 @@ def time_decoding(
                 }
                 frames.append(_frame(opened, chosen, values, tree, size))
     return pd.concat(frames, ignore_index=True)
+
+
+def _check_list(name: str, value: object, what: str) -> None:
+    if not isinstance(value, Sequence) or not value:
+        raise LabError(f"{name} must be a list of {what}, not {value!r}")
 
 
 @contextmanager

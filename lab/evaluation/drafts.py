@@ -11,13 +11,14 @@ from torch import Tensor
 from lab.config import Experiment
 from lab.config.terms import Term
 from lab.decoding import Completion, Tree
-from lab.errors import LabError, check_head
+from lab.errors import LabError, check_count, check_head, check_whole
 from lab.evaluation.batch import EVALUATION_SEED
 from lab.metrics import EVERY_TARGET, Metric
 from lab.objectives import find_objective, future_targets, make_step_data
 from lab.objectives.schedule import make_stages
 from lab.runs import Run
 from tasks import Task
+from tasks.errors import shown
 
 Prompts = int | Sequence[str] | Sequence[Sequence[int]]
 """How many held-out sequences to take the prompts from, or prompts: words of the task, or tokens."""
@@ -51,8 +52,7 @@ def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
     """
     experiment = run.experiment
     n, objective = experiment.n_future, experiment.objective
-    heads = n if draft is None else draft if isinstance(draft, int) else draft.heads
-    check_head(heads, n, f"{run.path}: heads")
+    heads = check_head(n if draft is None else draft.heads if isinstance(draft, Tree) else draft, n, f"{run.path}: heads")
     if heads == 1:
         return None
     if not _predicts_ahead(experiment):
@@ -65,7 +65,7 @@ def check_draft(run: Run, draft: int | Tree | None) -> Tree | None:
             raise LabError(f"{run.path}: heads must be below {head}, whose loss has weight 0: it is not trained to draft")
         if not any(term.head == term.distance == head for term in objective.terms or (Term(head=head),)):
             raise LabError(f"{run.path}: heads must be below {head}, which objective.terms do not train on token t + {head}")
-    return Tree.chain(heads) if draft is None or isinstance(draft, int) else draft
+    return draft if isinstance(draft, Tree) else Tree.chain(heads)
 
 
 def _predicts_ahead(experiment: Experiment) -> bool:
@@ -85,22 +85,32 @@ def prompt_tokens(task: Task, prompts: Prompts, split: str, index: int = 0) -> l
         LabError: If there is no list of prompts, or one is empty or not shorter than the task's sequences.
         TaskError: If a word is none of the task's.
     """
-    if isinstance(prompts, int):
-        if prompts < 1:
-            raise LabError(f"prompts must be at least 1, not {prompts}")
-        batch = task.batch(EVALUATION_SEED, index, prompts, split)
+    if not isinstance(prompts, Sequence):
+        count = check_count("prompts", prompts)
+        batch = task.batch(EVALUATION_SEED, index, count, split)
         begin = task.sampled_from if task.sampled_from is not None else max(1, task.length // 4)
-        begins = batch.answer[:, 0].tolist() if task.has_answer else [begin] * prompts
+        begins = batch.answer[:, 0].tolist() if task.has_answer else [begin] * count
         return [torch.from_numpy(tokens[:each]) for tokens, each in zip(batch.tokens, begins, strict=True)]
     if isinstance(prompts, str):
         raise LabError(f"prompts must be a list of prompts, as [{prompts!r}], not a text")
     if not prompts:
         raise LabError("prompts must hold at least one prompt")
-    rows = [torch.as_tensor(task.encode(each) if isinstance(each, str) else each, dtype=torch.int64) for each in prompts]
+    rows = [torch.from_numpy(task.encode(each)) if isinstance(each, str) else _tokens(each) for each in prompts]
     for number, row in enumerate(rows):
         if not 1 <= len(row) < task.length:
             raise LabError(f"prompts must have 1 to {task.length - 1} tokens of {task.name}; prompt {number} has {len(row)}")
     return rows
+
+
+def _tokens(prompt: Sequence[int]) -> Tensor:
+    """Return a prompt that is given by its tokens."""
+    try:
+        row = torch.as_tensor(prompt)
+    except (TypeError, ValueError, RuntimeError):  # words, or lists of different lengths
+        row = torch.empty(())
+    if row.ndim != 1 or (len(row) and row.is_floating_point()):
+        raise LabError(f"prompts must be words of the task, as 'a b c', or tokens, as [1, 2, 3], not {shown(prompt)}")
+    return row.to(torch.int64)
 
 
 def count_new_tokens(task: Task, prompts: Sequence[Tensor], new_tokens: int | None) -> int:
@@ -110,11 +120,10 @@ def count_new_tokens(task: Task, prompts: Sequence[Tensor], new_tokens: int | No
         LabError: If a sequence would be longer than that, or `new_tokens` is below 1.
     """
     most = task.length - max(map(len, prompts))
-    if new_tokens is not None and not 1 <= new_tokens <= most:
-        raise LabError(
-            f"new_tokens must be between 1 and {most}, the rest of the {task.length} of {task.name}, not {new_tokens}"
-        )
-    return most if new_tokens is None else new_tokens
+    count = most if new_tokens is None else check_whole("new_tokens", new_tokens)
+    if not 1 <= count <= most:
+        raise LabError(f"new_tokens must be between 1 and {most}, the rest of the {task.length} of {task.name}, not {count}")
+    return count
 
 
 def find_end_token(task: Task) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +16,9 @@ from lab.runs.files import report_unreadable
 from lab.runs.frames import check_frame
 from lab.runs.isolation import isolated
 from lab.runs.run import Run, describe
-from lab.runs.search import Runs, Step, Track, choose_steps, open_each
-from tasks.errors import nearest
+from lab.runs.search import Runs, Step, Track, choose_steps, open_some
+from tasks.errors import TaskError, nearest
+from tasks.settings import checked
 
 _NUMBERS = ("n_future", "seed", "step", "tokens", "sequence", "layer", "offset", "attention_head", "query", "key", "value")
 """Columns of frames that hold numbers."""
@@ -37,27 +40,37 @@ def inspect(name: str, runs: Runs, *, step: Step = "last", track: Track = iter, 
         `value`. `attrs["instrument"]` is the name.
 
     Raises:
-        LabError: For an unknown instrument or option, runs without such weights, or a task or network that does not fit the
-            instrument.
+        LabError: For an unknown instrument, a wrong option, no runs, runs without such weights, or a task or network that does
+            not fit the instrument.
     """
     instrument = find_instrument(name)
     measure = instrument.load_measure()
-    for option in options:
-        if option not in options_of(measure):
-            raise LabError(f"{name} has no option {option!r}; {nearest(option, options_of(measure))}")
-    opened, tokens_of = _readable(open_each(runs))
+    given = _check_options(name, measure, options)
+    opened, tokens_of = _readable(open_some(runs))
     columns = describe(opened).to_dict("records")
     parts = []
     for place, each in track([(place, each) for place, run in enumerate(opened) for each in choose_steps(run, step)]):
         run = opened[place]
         network = run.model(each)
         with isolated(run.experiment), torch.no_grad(), evaluation_mode(network):
-            part = measure(network, run.experiment.task, **options)
+            part = measure(network, run.experiment.task, **given)
         before = {**columns[place], "step": each, "tokens": tokens_of[place].get(each)}
         parts.append(part.assign(**before)[[*before, *instrument.coordinates, "value"]])
     frame = pd.concat(parts, ignore_index=True)
     frame.attrs["instrument"] = name
     return frame
+
+
+def _check_options(name: str, measure: Callable[..., object], options: Mapping[str, object]) -> dict[str, object]:
+    """Return the options of an instrument's measure as the types that its signature states."""
+    hints = typing.get_type_hints(measure)
+    for option in options:
+        if option not in options_of(measure):
+            raise LabError(f"{name} has no option {option!r}; {nearest(option, options_of(measure))}")
+    try:
+        return {option: checked(option, value, hints[option]) for option, value in options.items()}
+    except TaskError as error:
+        raise LabError(str(error)) from None
 
 
 def _readable(runs: list[Run]) -> tuple[list[Run], list[dict[int, float]]]:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lab.errors import LabError
+from lab.errors import check_count
 from lab.interp.sequences import Sequences, draw_sequences
 from lab.model import Network, site_names, states
 from tasks import Task
@@ -54,8 +54,7 @@ def attention(
     Raises:
         LabError: If `positions` is below 1.
     """
-    if positions < 1:
-        raise LabError(f"positions must be at least 1, not {positions}")
+    positions = check_count("positions", positions)
     drawn = draw_sequences(network, task, sequences, split, seed)
     found = states(network, drawn.inputs_BT, pattern_sites(network))
     parts = []

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 from lab.interp.probe import probe
 from lab.model import Network
 from tasks import Task
@@ -44,8 +44,7 @@ def offsets(
         LabError: For an unknown role, an `ahead` below 1, and as `probe`.
         TaskError: For a wrong split or seed.
     """
-    if ahead < 1:
-        raise LabError(f"ahead must be at least 1, not {ahead}")
+    ahead = check_count("ahead", ahead)
     if role and role not in task.roles[1:]:
         raise LabError(f"role: {task.name} has no {role!r}; {nearest(role, task.roles[1:])}")
     names = {f"token t+{offset}": offset for offset in range(1, min(ahead, task.length - 1) + 1)}

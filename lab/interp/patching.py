@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lab.errors import LabError, check_head
+from lab.errors import LabError, check_count, check_head
 from lab.interp.components import Component, components, stream_components, substitute
 from lab.interp.pairs import Pairs, align, draw_pairs
 from lab.model import Context, Network, edited, states
@@ -129,8 +129,7 @@ def patching(
         LabError: If an option has no such value, the task has no contrasts, or the prediction head reads tokens ahead.
     """
     check_head(head, network.n_future)
-    if window < 0:
-        raise LabError(f"window must be at least 0, not {window}")
+    window = check_count("window", window, least=0)
     return patch_grid(network, draw_pairs(network, task, sequences, split, seed, head), head, window)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 from lab.interp.linear import Spectrum, accuracy, decompose, fit_discriminant, fit_ridge, r_squared
 from lab.interp.residual import residual_sites
 from lab.interp.sequences import Sequences, before_scored, draw_sequences
@@ -120,8 +120,7 @@ def probe(
     """
     if split == "train":
         raise LabError("split must be validation or test, not 'train': probes are fitted on it")
-    if ahead < 0:
-        raise LabError(f"ahead must be at least 0, not {ahead}")
+    ahead = check_count("ahead", ahead, least=0)
     if pool not in ("position", "role", "scored"):
         raise LabError(f"pool must be position, role or scored, not {pool!r}")
     forced = network.spec.kind.teacher_forced

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 from lab.model import Network
 from lab.objectives import hide_answer
 from tasks import Batch, Task
@@ -71,7 +71,6 @@ def check_fit(network: Network, task: Task, sequences: int) -> None:
     Raises:
         LabError: Naming both numbers of tokens, or the number of sequences.
     """
-    if sequences < 1:
-        raise LabError(f"sequences must be at least 1, not {sequences}")
+    check_count("sequences", sequences)
     if task.vocab_size > network.spec.vocabulary:
         raise LabError(f"the network has {network.spec.vocabulary} tokens, {task.name} has {task.vocab_size}")

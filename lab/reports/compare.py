@@ -13,7 +13,7 @@ from lab.metrics import Metric
 from lab.reports.comparison import ComparisonTable
 from lab.runs import frame
 from lab.runs.names import common_headline, headline_of, role_label
-from lab.runs.search import Runs, open_each
+from lab.runs.search import Runs, open_some
 from lab.stats.compared import compare_ends, compare_times
 from lab.stats.configurations import Rule
 from lab.stats.emergence import THRESHOLDS
@@ -76,7 +76,7 @@ def _read(runs: Runs | pd.DataFrame, metric: str | None) -> tuple[pd.DataFrame, 
         LabError: If no metric is given and none is known.
     """
     if not isinstance(runs, pd.DataFrame):
-        opened = open_each(runs)
+        opened = open_some(runs)
         return frame(opened), metric or common_headline([run.experiment for run in opened])
     if metric is None and (metric := headline_of(runs)) is None:
         raise LabError("the frame does not determine the metric: choose one as metric")

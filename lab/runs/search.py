@@ -28,6 +28,17 @@ def open_each(runs: Runs) -> list[Run]:
     return list({run.path.resolve(): run for run in found}.values())
 
 
+def open_some(runs: Runs) -> list[Run]:
+    """Return runs as `open_each`, of which there must be one.
+
+    Raises:
+        LabError: If there is none, and as `open_runs`.
+    """
+    if not (found := open_each(runs)):
+        raise LabError("runs must hold at least one run")
+    return found
+
+
 def choose_steps(run: Run, step: Step) -> list[int]:
     """Return the steps of a run's weights that a choice means.
 

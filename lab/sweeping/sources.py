@@ -110,9 +110,11 @@ def find(sources: Sources, storage: str | None = None) -> Found:
         storage: URL of the sweeps' storage; by default a journal beside their runs.
 
     Raises:
-        LabError: If one is missing, is no run and no sweep, or is a sweep that was never started.
+        LabError: If there is none, or one is missing, is no run and no sweep, or is a sweep that was never started.
     """
     given = [sources] if isinstance(sources, (Run, Results, Path, str)) else list(sources)
+    if not given:
+        raise LabError("runs must hold at least one run")
     runs: list[Path] = []
     jobs: list[Job] = []
     for each in given:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from lab.config import Experiment, resolve
-from lab.errors import Diverged, LabError, Occupied
+from lab.errors import Diverged, Occupied, check_count
 from lab.runs.checkpoint import check_checkpoint
 from lab.runs.layout import checkpoint_name, checkpoint_step, checkpoints
 from lab.runs.run import Run
@@ -84,10 +84,7 @@ def train_ensemble(
     """
     runs = {Path(path): resolve(experiment) for path, experiment in experiments.items()}
     check_ensemble(list(runs.values()))
-    if size is None:
-        size = default_ensemble_size(next(iter(runs.values())))
-    if size < 1:
-        raise LabError(f"size must be at least 1, not {size}")
+    size = default_ensemble_size(next(iter(runs.values()))) if size is None else check_count("size", size)
     existing, chosen, together = _existing_runs(runs), check_loggers(loggers), groups(list(runs), size)
     for paths in together:  # all before the first trains
         check_stackable([runs[path] for path in paths])

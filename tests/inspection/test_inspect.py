@@ -95,6 +95,14 @@ def test_a_damaged_frame_is_rejected(runs: Path, tmp_path: Path) -> None:
 def test_steps_and_options_are_checked(runs: Path) -> None:
     with pytest.raises(LabError, match="rank has no option 'sequence'; did you mean 'sequences'"):
         lab.inspect("rank", runs, sequence=3)
+    with pytest.raises(LabError, match=r"sequences must be a whole number, not 2\.5"):
+        lab.inspect("rank", runs, sequences=2.5)
+    with pytest.raises(LabError, match="targets must be a text, not 3"):
+        lab.inspect("probe", runs, targets=3)
+    with pytest.raises(LabError, match="pool must be one of position, role, scored, not 'rolle'"):
+        lab.inspect("probe", runs, pool="rolle")
+    with pytest.raises(LabError, match="runs must hold at least one run"):
+        lab.inspect("rank", [])
     every, last = (lab.inspect("rank", runs / "n1-0", step=step, sequences=4) for step in ("all", 12))
     pd.testing.assert_frame_equal(every, last)
 

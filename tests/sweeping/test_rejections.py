@@ -118,6 +118,7 @@ def test_a_search_has_no_retries(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        ({"count": 2.5}, r"workers must be a whole number, not 2\.5"),
         ({"count": 0}, "workers must be at least 1, not 0"),
         ({"per_device": 0}, "per_device must be at least 1, not 0"),
         ({"engine": "rya"}, "engine must be one of local, ray, not 'rya'"),

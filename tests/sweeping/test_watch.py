@@ -104,6 +104,13 @@ def test_each_run_counts_once_under_a_name_of_its_own(tmp_path: Path) -> None:
     assert snapshot.total == 3
 
 
+def test_no_runs_are_rejected() -> None:
+    with pytest.raises(lab.LabError, match="runs must hold at least one run"):
+        find([])
+    with pytest.raises(lab.LabError, match="runs must hold at least one run"):
+        lab.compare([], by="n_future")
+
+
 def test_waiting_runs_of_a_lost_sweep_end_the_watch(events: list[Callable[[], object]]) -> None:
     set_up_sweep(grid(), Path("runs"))
     assert watch_output() == ""

@@ -127,6 +127,8 @@ def test_incompatible_members_are_rejected(tmp_path: Path) -> None:
             lab.train_ensemble(experiments)
     with pytest.raises(LabError, match="size must be at least 1, not 0"):
         lab.train_ensemble({one: tiny(seed=1)}, size=0)
+    with pytest.raises(LabError, match=r"size must be a whole number, not 2\.5"):
+        lab.train_ensemble({one: tiny(seed=1)}, size=2.5)  # type: ignore[arg-type]
     assert not one.exists()
     make_run(one, tiny(seed=1))
     with pytest.raises(LabError, match="holds a run of another experiment"):

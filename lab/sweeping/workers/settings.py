@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lab.config import Experiment
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Workers:
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.count), ("per_device", self.per_device)):
-            if value is not None and value < 1:
-                raise LabError(f"{name} must be at least 1, not {value}")
+            if value is not None:
+                check_count(name, value)
         if self.engine not in ("local", "ray"):
             raise LabError(f"engine must be one of local, ray, not {self.engine!r}")
         if self.address is not None and self.engine != "ray":
