@@ -31,6 +31,8 @@ _PAUSE_RATIO = 10
 """Least ratio of a pause to the time of the read before it, so that training keeps the processor."""
 _CURVE = 24
 """Characters of a curve in a terminal."""
+_REASONS = 10
+"""Most runs below a table in a terminal, each with the reason why it has no result."""
 _COLOURS = {"running": "green", "finished": "dim", "failed": "red", "diverged": "red", "killed": "red", "damaged": "red"}
 View = Callable[[Snapshot], object]
 """Shows the status of runs at one moment."""
@@ -199,7 +201,10 @@ def table_view(live: Live, console: Console, metric: str = "") -> View:
             name, value, curve, left = _cells(each, metric, ascii_only=ascii_only)
             state = Text(each.state, style=_COLOURS.get(each.state, ""))
             table.add_row(Text(each.name), state, f"{each.step}/{each.steps}", Text(name), value, curve, left)
-        live.update(Group(Text(progress_sentence(snapshot.statuses, snapshot.total)), table), refresh=True)
+        why = [Text(f"{each.name}: {each.error}") for each in snapshot.statuses if each.error]
+        more = [Text(f"and {len(why) - _REASONS} more")] if len(why) > _REASONS else []
+        sentence = Text(progress_sentence(snapshot.statuses, snapshot.total))
+        live.update(Group(sentence, table, *why[:_REASONS], *more), refresh=True)
 
     return view
 

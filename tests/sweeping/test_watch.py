@@ -135,6 +135,19 @@ def test_a_terminal_has_a_table_with_curves(events: list[Callable[[], object]]) 
     assert "2 runs: 1 finished, 1 failed" in out.rpartition("2 runs: 1 running")[2]
 
 
+def test_a_terminal_has_the_reason_of_a_run_without_a_result(events: list[Callable[[], object]]) -> None:
+    start_run().end("finished")
+    for number in range(12):
+        start_run(f"runs/b{number:02}").end("finished")
+        Path(f"runs/b{number:02}/run.json").write_text("{")
+    below = watch_output(terminal=True).partition("b11  damaged")[2]
+    assert "b00: runs/b00/run.json: not JSON" in below
+    assert "b09: runs/b09/run.json: not JSON" in below
+    assert "b10: " not in below
+    assert "and 2 more" in below
+    assert "\na: " not in below
+
+
 def test_a_page_reloads_until_the_end(events: list[Callable[[], object]]) -> None:
     run, seen = start_run(), []
     events += [lambda: seen.append(Path("a.html").read_text()), run.end]
