@@ -228,15 +228,16 @@ _ALLOWED = {
 }
 
 
-def complaint(error: ValidationError, known: Sequence[str] | None = None) -> str:
+def complaint(error: ValidationError, known: Sequence[str] | None = None, name: str = "") -> str:
     """Return the first of pydantic's errors as one line.
 
     Args:
         error: The error that pydantic raised.
         known: Names of all settings; by default those of an experiment.
+        name: Name of the wrong setting; by default where pydantic found it.
     """
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    name = name or ".".join(str(part) for part in first["loc"] if part != "[key]")
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}; {nearest(name, [*setting_names(), *SHORT] if known is None else known)}"

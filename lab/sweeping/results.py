@@ -46,7 +46,7 @@ class Results:
         """Return the tidy frame of all run folders (see `lab.frame`), with `trial`, `state` and the axes of the sweep."""
         from lab.runs import frame
 
-        table = self.runs[self.runs["run"].map(lambda name: is_run(self.job.place.runs / name))]
+        table = self.runs[self.runs["run"].map(lambda name: is_run(self.job.place.runs / name)).astype(bool)]
         tidy = frame(open_runs([self.job.place.runs / name for name in table["run"]]))
         if tidy.empty:
             return tidy

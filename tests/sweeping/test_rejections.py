@@ -38,6 +38,23 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "label without settings": (grid(grid={"arm": {"a": 1}}), "grid.arm: each label needs the settings"),
     "impossible value": (grid(grid={"n_future": [1, 9]}), "n_future must be at most 3, not 9"),
     "impossible end": (steps(low=-2), "steps must be at least 1"),
+    "step beyond the range": (steps(step=10), "search.steps: step must be at most 4, which is high - low, not 10"),
+    "whole numbers as real ones": (
+        search(search={"n_future": {"kind": "float", "low": 1, "high": 3}}),
+        "search.n_future.kind must be int, not 'float': n_future must be a whole number, not 1.76",
+    ),
+    "end of a range as text": (steps(low="5"), "search.steps.low must be a whole number, not '5'"),
+    "range without an end": (search(search={"steps": {"kind": "int", "low": 5}}), "search.steps.high is missing"),
+    "setting of a range": (steps(stpe=2), "unknown setting 'search.steps.stpe'; did you mean 'search.steps.step'?"),
+    "setting of a pruner": (
+        search(pruner={"kind": "hyperband", "min_setps": 5}),
+        "unknown setting 'pruner.min_setps'; did you mean 'pruner.min_steps'?",
+    ),
+    "setting of the budget": (search(budget={"trails": 5}), "unknown setting 'budget.trails'; did you mean 'budget.trials'?"),
+    "choices as text": (
+        search(search={"model.mlp": {"kind": "categorical", "choices": "gelu"}}),
+        "search.model.mlp: must be a list of values, or labels with their settings, not 'gelu'",
+    ),
     "reversed range": (steps(low=9, high=5), "low must be below high, not 9 and 5"),
     "log scale from 0": (steps(kind="log", low=0), "low must be above 0 on a log scale"),
     "kind of range": (steps(kind="itn"), "search.steps.kind must be one of"),
@@ -60,6 +77,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "name that is the folder above": (grid(name=".."), "name must be a text that matches"),
     "axis as a number": (grid(grid={"n_future": 2}), "grid.n_future: must be a list of values, or labels with"),
     "number as an axis": (grid(grid={3: [1]}), "grid.3 must be a name, not 3"),
+    "setting of two axes": (
+        grid(grid={"n_future": [1, 2], "arm": {"a": {"n_future": 2}}}),
+        "setting n_future must be varied by one axis, not by arm and n_future",
+    ),
+    "axis as a column of the frame": (
+        grid(grid={"value": {"a": {"n_future": 1}}}),
+        "an axis must have another name than 'value'",
+    ),
     "axis as a column": (grid(grid={"state": {"a": {"n_future": 1}}}), "an axis must have another name than 'state'"),
     "number as a metric": (grid(metrics={3: "minimise"}), "metrics.3 must be a name, not 3"),
     "devices": (grid({"accelerator": "auto", "devices": 2}), "devices must be 1 in a sweep, not 2"),

@@ -69,6 +69,10 @@ def test_results_and_frame_cover_every_run(tmp_path: Path) -> None:
     assert found.frame()["run"].nunique() == 3, "an unreadable run does not hide the others"
 
 
+def test_the_frame_of_a_search_that_has_not_begun_is_empty(tmp_path: Path) -> None:
+    assert collect(set_up_sweep(search(), tmp_path)).frame().empty
+
+
 def test_failures_are_recorded_and_the_rest_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Configurations fail if their settings contradict each other, if they diverge, or if memory runs out."""
     usual = worker.train

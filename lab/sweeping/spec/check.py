@@ -5,19 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.config import Experiment
+from lab.config.files import flat
+from lab.config.names import full_name
 from lab.errors import LabError
 from lab.metrics import EVERY_TARGET, PER_HEAD, Metric
 from lab.runs.names import headline
 from lab.sweeping.spec.configurations import SEED, boundary_configurations, build_experiment, varied_names
 from lab.sweeping.spec.description import Configuration, Sweep
+from lab.sweeping.spec.spaces import Float
 from tasks import Task
 from tasks.errors import nearest
 
 COSTS = ("parameters", "seconds")
 """Metrics of a run besides those it measures: non-embedding parameters and training time."""
 
-_COLUMNS = ("trial", "run", "state", "error", "seeds", "others")
-"""Columns of a sweep's tables besides its axes and metrics."""
+_COLUMNS = (
+    *("trial", "run", "state", "error", "seeds", "others"),
+    *("parameters", "reached", "step", "tokens", "scored_tokens", "sequences", "flops", "seconds", "metric", "value"),
+)
+"""Columns of a sweep's tables besides its axes and metrics: of `runs.csv` and the summary, and of `frame.csv`."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ def check(sweep: Sweep) -> Checked:
     """
     if SEED in {*sweep.base, *varied_names(sweep)}:
         raise LabError("seed cannot be set or varied: `seeds` lists the seeds of all configurations")
+    _check_axes(sweep)
     possible: list[tuple[Configuration, Experiment]] = []
     impossible: list[tuple[Configuration, str]] = []
     for configuration in boundary_configurations(sweep):
@@ -61,6 +68,7 @@ def check(sweep: Sweep) -> Checked:
         for label in space.bounds():
             if not any(configuration[name] == label for configuration, _ in possible):
                 raise LabError(next(why for configuration, why in impossible if configuration[name] == label))
+    _check_inner_values(sweep, possible[0][0])
     for _, experiment in possible:
         if experiment.devices > 1:
             raise LabError(f"devices must be 1 in a sweep, not {experiment.devices}: each worker has one device")
@@ -69,6 +77,27 @@ def check(sweep: Sweep) -> Checked:
         raise LabError(f"an axis must have another name than {taken[0]!r}, a column of the sweep's tables")
     _check_metrics(list(metrics), possible)
     return Checked(sweep.model_copy(update={"metrics": metrics}), possible, impossible)
+
+
+def _check_axes(sweep: Sweep) -> None:
+    """Reject two axes that set the same setting, of which one would have no effect."""
+    axis_of: dict[str, str] = {}
+    for axis, space in sweep.axes.items():
+        for setting in {full_name(name) for label in space.bounds() for name in flat(space.settings(axis, label))}:
+            if setting in axis_of:
+                raise LabError(f"setting {setting} must be varied by one axis, not by {axis_of[setting]} and {axis}")
+            axis_of[setting] = axis
+
+
+def _check_inner_values(sweep: Sweep, configuration: Configuration) -> None:
+    """Reject a range of real numbers for a setting that takes whole numbers, as both of its ends may be."""
+    for axis, space in sweep.axes.items():
+        if isinstance(space, Float):
+            try:
+                build_experiment(sweep, {**configuration, axis: space.inner}, sweep.seeds[0])
+            except LabError as error:
+                if "must be a whole number" in str(error):
+                    raise LabError(f"search.{axis}.kind must be int, not {space.kind!r}: {error}") from error
 
 
 def _common_headline(experiments: list[Experiment]) -> str:

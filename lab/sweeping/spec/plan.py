@@ -60,10 +60,11 @@ class Plan:
 
     def text(self, workers: int) -> str:
         """Return a few lines for people."""
+        plural = "s" if self.seeds > 1 else ""
         if self.runs is None:
-            lines = [f"as many configurations as the time allows, {self.seeds} runs each"]
+            lines = [f"as many configurations as the time allows, {self.seeds} run{plural} each"]
         else:
-            seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
+            seeds = f"{self.seeds} seed{plural}"
             lines = [
                 f"{self.runs} runs: {self.configurations} configurations x {seeds}",
                 self._time(workers, self.runs),

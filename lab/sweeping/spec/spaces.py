@@ -41,6 +41,8 @@ def _choices(value: Any) -> Any:
         value = dict(zip(labels, value, strict=True))
     elif isinstance(value, dict) and not all(isinstance(option, dict) for option in value.values()):
         raise ValueError("each label needs the settings that it stands for, as small: {model.width: 32}")
+    elif not isinstance(value, dict):
+        raise ValueError(f"must be a list of values, or labels with their settings, not {value!r}")
     if value == {}:
         raise ValueError("has no values")
     return value
@@ -71,14 +73,12 @@ class Choices(Settings):
         return dict(self.choices) if grouped else list(self.choices.values())
 
 
-class _Range(Settings):
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        low, high = self.bounds()
-        if not low < high:
-            raise ValueError(f"low must be below high, not {low} and {high}")
-        return self
+def _check_order(low: float, high: float) -> None:
+    if not low < high:
+        raise ValueError(f"low must be below high, not {low} and {high}")
 
+
+class _Range(Settings):
     def settings(self, name: str, label: Any) -> dict[str, Any]:
         """Return the number itself as the setting's value."""
         return {name: label}
@@ -96,7 +96,8 @@ class Float(_Range):
     high: float
 
     @model_validator(mode="after")
-    def _positive(self) -> Self:
+    def _check(self) -> Self:
+        _check_order(self.low, self.high)
         if self.kind == "log" and self.low <= 0:
             raise ValueError(f"low must be above 0 on a log scale, not {self.low}")
         return self
@@ -109,6 +110,11 @@ class Float(_Range):
         """Return both ends."""
         return self.low, self.high
 
+    @property
+    def inner(self) -> float:
+        """A number within the range, not a whole one where the ends are small whole numbers."""
+        return self.low + (self.high - self.low) * 0.381966
+
 
 class Int(_Range):
     """Whole numbers from `low` to `high` in steps of `step`."""
@@ -117,6 +123,13 @@ class Int(_Range):
     low: int
     high: int
     step: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_order(self.low, self.high)
+        if self.step > self.high - self.low:
+            raise ValueError(f"step must be at most {self.high - self.low}, which is high - low, not {self.step}")
+        return self
 
     def suggest(self, trial: Trial, name: str) -> None:
         """Choose uniformly."""
