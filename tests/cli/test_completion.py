@@ -88,6 +88,11 @@ def test_commands_names_options_and_values_are_completed(complete: Callable[[str
     assert complete("lab inspect ra") == {"rank"}
     assert "--sequences" in complete("lab inspect rank runs --")
     assert complete("lab completion ") == set(SCRIPTS)
+    assert complete("lab plot emergence runs --style p") == {"paper"}
+    assert {"lr", "n_future", "model.width"} <= complete("lab compare runs --by ")
+    assert {"value", "duration", "model.heads"} <= complete("lab runs --sort ")
+    assert complete("lab tasks show star --split va") == {"validation"}
+    assert complete("lab evaluate runs --measure gr") == {"gradients"}
 
 
 def test_paths_are_completed(complete: Callable[[str], set[str]]) -> None:

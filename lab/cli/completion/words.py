@@ -58,8 +58,9 @@ def _add(words: Words, context: str, names: list[str]) -> None:
     for action in parser._actions:
         words.following[context] += action.option_strings
         words.flags |= set(action.option_strings) if action.nargs == 0 else set()
-        for option in action.option_strings if action.choices else ():
-            words.values[context, option] = [str(choice) for choice in action.choices or ()]
+        for option in action.option_strings:
+            if known := [str(value) for value in action.choices or _OPTION_VALUES.get(option, tuple)()]:
+                words.values[context, option] = known
 
 
 def parser_of(context: str) -> argparse.ArgumentParser:
@@ -98,6 +99,47 @@ def _studies() -> Iterable[str]:
     return STUDIES
 
 
+def _settings() -> Iterable[str]:
+    from lab.config.files import setting_names
+    from lab.config.names import SHORT
+
+    return [*SHORT, *setting_names()]
+
+
+def _columns() -> Iterable[str]:
+    from lab.runs.listing import COLUMNS
+
+    return [*COLUMNS, *_settings()]
+
+
+def _styles() -> Iterable[str]:
+    from lab.plots.page import FONTS
+
+    return FONTS
+
+
+def _measures() -> Iterable[str]:
+    from lab.config.evaluation import MEASURES
+
+    return MEASURES
+
+
+def _splits() -> Iterable[str]:
+    from tasks import SPLITS
+
+    return SPLITS
+
+
+_OPTION_VALUES: dict[str, Callable[[], Iterable[str]]] = {
+    "--by": _settings,
+    "--within": _settings,
+    "--sort": _columns,
+    "--columns": _columns,
+    "--style": _styles,
+    "--measure": _measures,
+    "--split": _splits,
+}
+"""Values of options whose parsers accept others too, as several with commas; the commands check them."""
 _OWN_OPTIONS: dict[str, Callable[[], Iterable[str]]] = {
     "train": _tasks,
     **{f"tasks {command}": _tasks for command in ("show", "draw", "export", "inspect")},
