@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from numbers import Real
 from typing import Annotated, Any, Self
@@ -15,6 +14,8 @@ from lab.config.settings import Settings, to_whole
 from lab.config.terms import ALL, Terms
 from tasks import Task
 
+LARGEST_WEIGHT = 1e9
+"""Largest weight of a loss, far below those at which gradients are no longer finite."""
 CURRICULA = ("all", "up", "down", "fade")
 
 
@@ -55,8 +56,8 @@ def _check_weights(value: Any) -> Any:
 
 def _check_numbers(value: Any, rules: str = "") -> Any:
     """Accept a list of numbers that begins with head 1's."""
-    if not isinstance(value, (list, tuple)) or not all(_is_number(item) and 0 <= item <= sys.float_info.max for item in value):
-        raise PydanticCustomError("numbers", f"{rules}a list of numbers from 0")
+    if not isinstance(value, (list, tuple)) or not all(_is_number(item) and 0 <= item <= LARGEST_WEIGHT for item in value):
+        raise PydanticCustomError("numbers", f"{rules}a list of numbers from 0 to {LARGEST_WEIGHT:g}")
     if not value or not value[0]:
         raise PydanticCustomError("numbers", "a list that begins with head 1's weight, above 0")
     return tuple(float(item) for item in value)
@@ -127,7 +128,7 @@ class ObjectiveSettings(Settings):
     )
     """Weight of each loss: a rule, or a list. `uniform`: 1, then extra_weight for each further loss; `mean`: 1, then
     extra_weight shared by them; `decay`: extra_weight^(i - 1); `far`: 1, and extra_weight for the last loss alone."""
-    extra_weight: float = Field(1.0, ge=0)
+    extra_weight: float = Field(1.0, ge=0, le=LARGEST_WEIGHT)
     """Lambda, the number in the rules of `weights`."""
     active: Annotated[str | tuple[tuple[int, int], ...], BeforeValidator(_check_active)] = Field(
         "all", examples=[*CURRICULA, "a list"]
@@ -200,6 +201,12 @@ class ObjectiveSettings(Settings):
         for setting, weights in lists:
             if len(weights) != count:
                 raise ValueError(f"objective.{setting} must be {count} numbers, one for each {each}, not {len(weights)}")
+        most = LARGEST_WEIGHT ** (1 / max(1, count - 1))
+        if self.weights == "decay" and self.extra_weight > most:
+            raise ValueError(
+                f"objective.extra_weight must be at most {most:.3g} with objective.weights decay and {count} losses,"
+                f" not {self.extra_weight:g}"
+            )
         if self.active in ("up", "down", "fade") and steps < count:
             raise ValueError(
                 f"steps must be at least {count}, one for each stage of objective.active {self.active}, not {steps}"

@@ -77,6 +77,13 @@ WRONG = [
     wrong("teacherless without an answer", {"objective.teacherless": True}, "objective.teacherless must be false"),
     wrong("unknown weights", {"objective.weights": "heavy"}, "objective.weights must be one of uniform, mean, decay, far"),
     wrong("weights as text", {"objective.weights": [1, "x"]}, "objective.weights must be ... a list of numbers"),
+    wrong("weight beyond any gradient", {"n_future": 2, "objective.weights": [1, 1e300]}, "a list of numbers from 0 to 1e+09"),
+    wrong("further weight beyond any gradient", {"objective.extra_weight": 1e300}, "objective.extra_weight must be at most 1"),
+    wrong(
+        "weight that grows beyond any gradient",
+        {"n_future": 3, "model.layers": 4, "objective.weights": "decay", "objective.extra_weight": 1e6},
+        "objective.extra_weight must be at most 3.16e+04 with objective.weights decay",
+    ),
     wrong("negative weight", {"n_future": 2, "objective.weights": [1, -1]}, "a list of numbers from 0"),
     wrong("weights without head 1", {"objective.weights": [0]}, "must be a list that begins with head 1's weight"),
     wrong("too many weights", {"objective.weights": [1, 1]}, "objective.weights must be 1 numbers ... not 2"),
