@@ -77,7 +77,7 @@ class Bigram(Task):
         most = self.vocabulary - 2
         require(1 <= self.triggers <= most, "bigram.triggers", self.triggers, f"between 1 and vocabulary - 2 = {most}")
         require(0 < self.trigger_rate < 1, "bigram.trigger_rate", self.trigger_rate, "between 0 and 1, both excluded")
-        require(self.alpha >= 0.001, "bigram.alpha", self.alpha, "at least 0.001")
+        require(0.001 <= self.alpha <= 1e9, "bigram.alpha", self.alpha, "between 0.001 and 1e9")
         require(self.length >= 4, "bigram.length", self.length, "at least 4, a trigger and its follower twice")
         number = self._effective_number()
         larger = f"larger, so that two drawn sequences are equal with a probability of at most 1 / {_FEWEST}"

@@ -62,7 +62,7 @@ class Markov(Task):
         most = 64 if self.order == 1 else 16  # each sequence has its own matrix
         allowed = f"between 2 and {most} for order {self.order}"
         require(2 <= self.states <= most, "markov.states", self.states, allowed)
-        require(self.alpha >= 0.001, "markov.alpha", self.alpha, "at least 0.001")
+        require(0.001 <= self.alpha <= 1e9, "markov.alpha", self.alpha, "between 0.001 and 1e9")
         needed = self.order + 2
         require(self.length >= needed, "markov.length", self.length, f"at least {needed}: a transition, and one to predict")
         number = _effective_number(self)

@@ -169,7 +169,8 @@ def test_lines_with_two_followers_of_a_trigger_are_rejected(line: str, message: 
         ({"triggers": 31}, "= 30, not 31"),
         ({"trigger_rate": 0.0}, "trigger_rate must be between 0 and 1"),
         ({"trigger_rate": 1.0}, "trigger_rate"),
-        ({"alpha": 0.0}, "alpha must be at least 0.001"),
+        ({"alpha": 0.0}, "alpha must be between 0.001 and 1e9, not 0.0"),
+        ({"alpha": 1e308}, r"alpha must be between 0.001 and 1e9, not 1e\+308"),
         ({"length": 3}, "length must be at least 4"),
     ],
 )
