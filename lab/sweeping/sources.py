@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError
+from lab.errors import LabError, Occupied
 from lab.runs import Run
 from lab.runs.layout import is_run
 from lab.runs.status import Status, read_status, read_statuses
@@ -123,9 +123,9 @@ def find(sources: Sources, storage: str | None = None) -> Found:
             continue
         path = each.path if isinstance(each, Run) else Path(each)
         if path.is_dir() and (path / _SWEEP).is_file():
-            jobs.append(prepare(path / _SWEEP, path, storage).job)
+            jobs.append(_prepare(path / _SWEEP, path, storage))
         elif path.is_file():
-            jobs.append(prepare(path, None, storage).job)
+            jobs.append(_prepare(path, None, storage))
         else:
             runs.append(path)
     if storage is not None and not jobs:
@@ -134,6 +134,14 @@ def find(sources: Sources, storage: str | None = None) -> Found:
     for job in jobs:
         open_study(job)
     return Found(tuple(dict.fromkeys(runs)), tuple(jobs))
+
+
+def _prepare(file: Path, folder: Path | None, storage: str | None) -> Job:
+    """Prepare a sweep that is only read: what occupies its place is an error that no other `out` mends."""
+    try:
+        return prepare(file, folder, storage).job
+    except Occupied as error:
+        raise LabError(str(error)) from error
 
 
 def _sweep_status(job: Job, row: Mapping[Any, Any]) -> Status:

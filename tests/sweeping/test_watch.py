@@ -229,6 +229,13 @@ def test_wrong_input_is_named_in_one_line(options: Sequence[str], expected: str,
     assert_rejected(["watch", *options], (expected,), capsys)
 
 
+@pytest.mark.parametrize("command", [["watch", "runs"], ["report", "runs", "-o", "page.html"]], ids="-".join)
+def test_no_other_page_is_advised_for_a_wrong_sweep(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_sweep(grid(), Path("runs"))
+    Path("runs/n1-seed0").mkdir()
+    assert_rejected(command, ("runs/n1-seed0: exists already and is no run\n",), capsys)
+
+
 @pytest.mark.parametrize(
     ("values", "width", "expected"),
     [
