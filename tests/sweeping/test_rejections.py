@@ -93,6 +93,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "direction": (grid(metrics={"loss/all/1": "down"}), "metrics.loss/all/1 must be one of"),
     "metrics of a grid": (grid(metrics=TWO), "metrics of a grid must be one, not 2"),
     "metrics of a pruner": (search(metrics=TWO, pruner="median"), "pruner needs one metric, not 2"),
+    "pruner of a cost": (
+        search(metrics={"seconds": "minimise"}, pruner="median"),
+        "pruner needs a metric that runs measure at their evaluation points, not seconds",
+    ),
     "metrics of gp": (search(metrics=TWO, sampler="gp"), "sampler.kind must be one of tpe, nsga2, random for several metrics"),
 }
 

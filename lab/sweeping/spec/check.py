@@ -75,6 +75,8 @@ def check(sweep: Sweep) -> Checked:
     metrics = dict(sweep.metrics) or {_common_headline([experiment for _, experiment in possible]): "maximise"}
     if taken := [name for name in sweep.axes if name in (*_COLUMNS, *metrics)]:
         raise LabError(f"an axis must have another name than {taken[0]!r}, a column of the sweep's tables")
+    if sweep.pruner is not None and (unmeasured := [name for name in metrics if name in COSTS]):
+        raise LabError(f"pruner needs a metric that runs measure at their evaluation points, not {unmeasured[0]}")
     _check_metrics(list(metrics), possible)
     return Checked(sweep.model_copy(update={"metrics": metrics}), possible, impossible)
 
