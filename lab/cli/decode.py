@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.arguments import Parser
-from lab.errors import LabError
+from lab.errors import LabError, check_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +93,7 @@ def _check(args: Any) -> None:
     given = [name for name in ("heads", "nodes", "tree") if getattr(args, name) is not None]
     if len(given) > 1:
         raise LabError(f"decode: --{given[0]} and --{given[1]} each say what is drafted: give one")
+    check_count("decode: --rows", args.rows)
     if args.save_tree is not None and args.heads == 1:
         raise LabError("decode: --save-tree needs a draft, and head 1 alone makes none")
     for name in ("top_k", "top_p", "seed"):

@@ -170,7 +170,7 @@ def frame_of(values: dict[str, float]) -> pd.DataFrame:
         (["{run}", "--temperature", "1", "--top-p", "nan"], "top_p must be above 0 and at most 1, not nan"),
         (["{run}", "--temperature", "1", "--top-k", "0"], "top_k must be at least 1, not 0"),
         (["{run}", "--top-p", "0.5"], "--top-p needs --temperature"),
-        (["{run}", "--rows", "0"], "prompts must be at least 1, not 0"),
+        (["{run}", "--rows", "0"], "decode: --rows must be at least 1, not 0"),
         (["{run}", "--new-tokens", "0"], "new_tokens must be between 1 and 9"),
         (["{run}", "--new-tokens", "99"], "new_tokens must be between 1 and 9"),
         (["{run}", "--prompts", "long.txt"], "long.txt, line 2: a prompt must have 1 to 11 words, not 12"),
