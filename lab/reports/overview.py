@@ -207,8 +207,8 @@ def _run_table(statuses: Sequence[Status], metric: str = "") -> pd.DataFrame:
                 "left": "-" if left is None else duration(left),
             }
         )
-    table = pd.DataFrame(rows)
-    return table.drop(columns=[name for name in ("left",) if (table[name] == "-").all()])
+    table = pd.DataFrame(rows, columns=["run", "state", "step", "metric", "value", "time", "left"])  # also without a run
+    return table.drop(columns="left") if (table["left"] == "-").all() else table
 
 
 def _all_runs(statuses: Sequence[Status], origin: Origin) -> Section:

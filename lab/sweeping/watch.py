@@ -107,7 +107,7 @@ def watch_runs(
 
 
 def _show_all(found: Found, view: View, page: Page | None, every: float, unread: Callable[[], bool] = lambda: False) -> None:
-    before: list[tuple[str, str, int]] = []
+    before: list[tuple[str, str, int]] | None = None
     try:
         for snapshot in follow(found, every):
             if page is not None and snapshot.progress != before:
@@ -117,7 +117,7 @@ def _show_all(found: Found, view: View, page: Page | None, every: float, unread:
             if page is None and unread():
                 return
     finally:
-        if page is not None and before:
+        if page is not None and before is not None:
             page.write(found.read(), live=False)
 
 

@@ -18,7 +18,7 @@ from lab.sweeping.sources import find
 from tests.helpers.growing import Growing
 from tests.helpers.rejection import assert_rejected
 from tests.helpers.runs import make_run
-from tests.helpers.sweeps import SHORT, grid, run_worker, set_up_sweep
+from tests.helpers.sweeps import SHORT, grid, run_worker, search, set_up_sweep
 
 RELOADS = 'http-equiv="refresh"'
 
@@ -158,6 +158,12 @@ def test_a_page_reloads_until_the_end(events: list[Callable[[], object]]) -> Non
     assert RELOADS not in page
     assert "1 run: 1 finished" in page
     assert list(Path().glob(".*")) == [], "no other file is left"
+
+
+def test_a_search_that_has_not_begun_has_a_page(events: list[Callable[[], object]]) -> None:
+    set_up_sweep(search(), Path("runs"))
+    watch_output(out="page.html")
+    assert "4 runs: 4 waiting." in Path("page.html").read_text()
 
 
 def test_ctrl_c_ends_the_watch_but_not_the_runs(events: list[Callable[[], object]], capsys: pytest.CaptureFixture[str]) -> None:
