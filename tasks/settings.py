@@ -6,6 +6,7 @@ import os
 import sys
 import types
 import typing
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from math import isqrt
 from typing import Any
@@ -98,8 +99,11 @@ def checked(setting: str, value: Any, hint: Any) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
-        (hint,) = (option for option in arguments if option is not type(None))
-        return checked(setting, value, hint)
+        *others, last = (option for option in arguments if option is not type(None))
+        for option in others:
+            with suppress(TaskError):
+                return checked(setting, value, option)
+        return checked(setting, value, last)
     if origin is typing.Literal:
         same = any(type(value) is type(argument) and value == argument for argument in arguments)  # 1.0 and True are not 1
         require(same, setting, value, "one of " + ", ".join(map(str, arguments)))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, final
 
+import numpy as np
+
 from tasks.core import division, text
 from tasks.core.batch import PADDING, Batch
 from tasks.core.bounds import Bound
@@ -34,6 +36,8 @@ class Task(Contract):
         check_types(self)
         require(self.loss_on == "all" or self.has_answer, f"{self.name}.loss_on", self.loss_on, "all (there is no answer)")
         self.check()
+        most = np.iinfo(np.int8).max + 1  # the type of a batch's roles
+        require(len(self.roles) <= most, f"{self.name}: the number of roles", len(self.roles), f"at most {most}")
         division.check_instances(self)
 
     @final

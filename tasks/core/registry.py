@@ -67,6 +67,8 @@ def get(name: str, /, **settings: Any) -> Task:
     Raises:
         TaskError: For an unknown task or setting, or a value that the task rejects.
     """
+    if "name" in settings:
+        raise TaskError(f"{name} has no setting 'name'; the task is named first")
     return from_description({**settings, "name": name})
 
 

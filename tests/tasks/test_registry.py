@@ -28,6 +28,11 @@ def test_a_misspelt_setting_is_rejected_with_the_nearest_name() -> None:
         tasks.get("induction", vocabluary=3)
 
 
+def test_a_task_that_is_given_as_a_setting_too_is_rejected() -> None:
+    with pytest.raises(TaskError, match="induction has no setting 'name'"):
+        tasks.get("induction", name="star")
+
+
 @pytest.mark.parametrize("path", ["no.such.module:Task", "tasks.core.base:Missing", "json:dumps", ":", "tasks.core.base:"])
 def test_a_users_class_that_is_not_a_task_is_rejected(path: str) -> None:
     with pytest.raises(TaskError):

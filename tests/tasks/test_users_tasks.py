@@ -4,11 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 import lab
 import tasks
+from tasks import TaskError
 from tests.helpers.every_task import EVERY, readme_example
+from tests.helpers.users_task import Parity
 
 README_TASK = EVERY[-1]
 
@@ -21,6 +26,29 @@ def test_readmes_task_is_short_and_learns(tmp_path: Path) -> None:
     assert last["loss/answer/1"] < 0.8 * first["loss/answer/1"]
     assert {"exact", "loss/symbol/2"} <= set(last)
     assert lab.Run(tmp_path / "run").experiment.task == tasks.get(README_TASK, symbols=4, shown=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named(Parity):
+    name = "named"
+    label: int | str | None = None
+    many: int = 2
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (tasks.PADDING, "bit", "parity", *(f"role_{number}" for number in range(self.many)))
+
+
+def test_a_setting_may_have_one_of_several_types() -> None:
+    assert [Named(label=label).label for label in (3, "three", None)] == [3, "three", None]
+    with pytest.raises(TaskError, match=r"named\.label must be a text, not 2\.5"):
+        Named(label=2.5)
+
+
+def test_more_roles_than_a_batch_can_number_are_rejected() -> None:
+    assert len(Named(many=125).roles) == 128
+    with pytest.raises(TaskError, match="named: the number of roles must be at most 128, not 129"):
+        Named(many=126)
 
 
 def test_an_installed_task_is_found_by_its_entry_point(tmp_path: Path) -> None:
