@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lab.errors import LabError
 from lab.metrics import Metric
 from lab.plots.axes import (
     PARAMETERS,
@@ -42,8 +43,13 @@ def by_size(frame: pd.DataFrame, metric: str, by: Sequence[str] | None, rule: Ru
     """Return the conditions of the finished runs, and the end values of each at each size.
 
     Sizes are non-embedding parameters to two digits: conditions that are matched in size differ by less.
+
+    Raises:
+        LabError: If the frame has no column `parameters`, as one that was written by hand.
     """
     rows = rows_of(frame, metric)
+    if "parameters" not in rows:
+        raise LabError("the runs do not say their size: the frame has no column parameters")
     rows = rows.assign(parameters=[round_significant(value, 2) for value in rows["parameters"]])
     found = finished_with(rows, metric, rule, by, ["parameters"])
     return found, end_table(found, metric, rule, ["parameters"])

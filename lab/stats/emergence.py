@@ -90,11 +90,12 @@ def emergence_table(
     Raises:
         LabError: If runs that agree in `by` differ in another setting: they are not seeds of each other. Or if a run ended
             early (`evaluation.stop`) and had not passed a threshold: its end depends on its curve, so that it is not censored
-            as the others are.
+            as the others are. Or if the tokens seen at an evaluation point are missing, or those of another.
     """
     frame = frame[frame["metric"] == metric]
     require_one_configuration(frame, by)
     keys = ["run", *by, "seed"]
+    _check_tokens(frame, keys)
     diverged = set(frame.loc[frame["state"] == "diverged", "run"]) if "state" in frame else set()
     rows = []
     for run, curve in frame.groupby(keys, sort=True, dropna=False):
@@ -112,6 +113,20 @@ def emergence_table(
             row |= {name: time.tokens, f"{name}_observed": time.observed}
         rows.append(row)
     return pd.DataFrame(rows, columns=[*keys, *(column for name in thresholds for column in (name, f"{name}_observed"))])
+
+
+def _check_tokens(frame: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Reject a frame, as one that was written or edited by hand, whose tokens cannot time an event.
+
+    Raises:
+        LabError: Naming a run.
+    """
+    if "tokens" not in frame:
+        raise LabError("the runs do not say their tokens, in which times are measured: the frame has no column tokens")
+    wrong = frame["tokens"].isna() | frame.duplicated([*keys, "tokens"])
+    if wrong.any():
+        run = frame.loc[wrong, "run"].iloc[0]
+        raise LabError(f"{run}: the tokens seen must be a number at every evaluation point, and another one at each")
 
 
 def escape_table(times: pd.DataFrame, which: str, by: Sequence[str] = ("n_future",)) -> pd.DataFrame:

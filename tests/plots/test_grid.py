@@ -151,3 +151,8 @@ def test_a_run_that_ends_without_a_number_is_left_out_and_named(name: str) -> No
         assert table["mean"].notna().all()
     with pytest.raises(LabError, match="48 of 48 runs left out, accuracy/turn/1 is not a number"):
         plots.find_figure(name)(tidy.assign(value=np.nan), METRIC)
+
+
+def test_a_frame_without_sizes_is_rejected() -> None:
+    with pytest.raises(LabError, match="the frame has no column parameters"):
+        plots.grid(frame().drop(columns="parameters"), METRIC)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.errors import LabError
 from lab.stats.emergence import Emergence, emergence, emergence_table, escape_table
 
 TOKENS = [0, 10, 20, 30, 40]
@@ -69,3 +70,10 @@ def test_a_diverged_run_counts_as_never_escaped() -> None:
     table = emergence_table(frame, "m").set_index("run")
     assert table.loc["a", ["onset", "onset_observed"]].tolist() == [8, False]
     assert table.loc["b", ["onset", "onset_observed"]].tolist() == [0, True]
+
+
+@pytest.mark.parametrize(("tokens", "message"), [(5, "r: the tokens seen must be"), (float("nan"), "r: "), (None, "no column")])
+def test_tokens_that_time_nothing_are_rejected(tokens: float | None, message: str) -> None:
+    frame = pd.DataFrame({"run": "r", "n_future": 1, "seed": 0, "metric": "m", "value": [0.1, 0.2, 0.3]})
+    with pytest.raises(LabError, match=message):
+        emergence_table(frame if tokens is None else frame.assign(tokens=tokens), "m")
