@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from lab.plots.axes import TOKENS, count, metric_label
 from lab.plots.panels import Lines, in_panels
 from lab.plots.style import Look
-from lab.plots.tables import attach_notes
-from lab.stats.conditions import conditions, describe_states, rows_of
+from lab.plots.tables import attach_notes, unfinished_note
+from lab.stats.conditions import conditions, rows_of
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_comparisons, survival_curve
 
@@ -66,9 +66,7 @@ def survival(
             panel.plot(ends, share, linestyle="none", marker="|", color=look.colour)
         _finish(panel, threshold)
 
-    lines = [metric_label(metric, frame, width=200), *_note(times, crowded=crowded)]
-    if "state" in found.frame and not (ended := found.frame["state"].isin(["finished", "diverged"])).all():
-        lines.append(f"not finished, observed so far: {describe_states(found.frame[~ended])}")
+    lines = [metric_label(metric, frame, width=200), *_note(times, crowded=crowded), *unfinished_note(found)]
     table = pd.concat([curve.assign(condition=name) for name, curve in curves.items()], ignore_index=True)
     table = table[["condition", "tokens", "share", "low", "high", "runs"]]
     return in_panels(found, draw, lines, axes), attach_notes(table, found)

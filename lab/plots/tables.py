@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.metrics import Metric
 from lab.stats.bootstrap import FEWEST
-from lab.stats.conditions import Conditions, varied_settings
+from lab.stats.conditions import Conditions, describe_states, varied_settings
 from lab.stats.configurations import Rule, configuration_table, run_values
 
 
@@ -61,6 +61,13 @@ def attach_notes(table: pd.DataFrame, found: Conditions) -> pd.DataFrame:
     """Store in `attrs["notes"]` of a table which runs were left out, and why."""
     table.attrs["notes"] = found.notes
     return table
+
+
+def unfinished_note(found: Conditions) -> list[str]:
+    """Return a line that names the runs whose events are censored since they have not ended; none if all have."""
+    if "state" not in found.frame or (ended := found.frame["state"].isin(["finished", "diverged"])).all():
+        return []
+    return [f"not finished, observed so far: {describe_states(found.frame[~ended])}"]
 
 
 def describe_seeds(table: pd.DataFrame) -> str:

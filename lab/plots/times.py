@@ -20,7 +20,8 @@ from lab.plots.axes import TOKENS, count, figure_note, metric_label
 from lab.plots.cells import SEQUENTIAL
 from lab.plots.page import new_figure
 from lab.plots.style import LUMINANCE, looks
-from lab.stats.conditions import rows_of, varied_settings
+from lab.plots.tables import attach_notes, unfinished_note
+from lab.stats.conditions import conditions, rows_of, varied_settings
 from lab.stats.emergence import emergence_table
 from lab.stats.survival import survival_curve
 from lab.stats.times import time_table
@@ -62,6 +63,8 @@ def times(
     """
     own = rows_of(frame, metric)
     rows, columns = _settings(own, by)
+    found = conditions(own, [name for name in (rows, columns) if name])
+    own = found.frame.drop(columns="condition")
     if rows == "":
         own = own.assign(**{rows: ""})
     for name in (rows, columns):
@@ -85,8 +88,9 @@ def times(
     seeds = f"{int(table['runs'].min())}" if table["runs"].nunique() == 1 else f"{table['runs'].min()} to {table['runs'].max()}"
     cell = f"cells: median tokens until it passes {threshold:g}, and how many of {seeds} seeds do"
     framed = [] if expected is None else ["framed: expected before the runs"]
-    figure_note(figure, [metric_label(metric, frame, width=200), "; ".join([cell, "grey: fewer than half do", *framed])])
-    return figure, table
+    what = "; ".join([cell, "grey: fewer than half do", *framed])
+    figure_note(figure, [metric_label(metric, frame, width=200), what, *unfinished_note(found), *found.notes])
+    return figure, attach_notes(table, found)
 
 
 def _settings(frame: pd.DataFrame, by: Sequence[str] | None) -> tuple[str, str]:

@@ -78,3 +78,13 @@ def test_too_many_values_are_rejected() -> None:
     many = [{"model.width": 1, "n_future": n} for n in range(1, 10)]
     with pytest.raises(LabError, match="n_future has more than 8 values"):
         plots.times(frame_of(many), METRIC)
+
+
+def test_a_copied_run_counts_once_and_unfinished_ones_are_named() -> None:
+    frame = frame_of(BOTH).assign(state="finished")
+    frame.loc[frame["run"] == "0-1", "state"] = "running"
+    copy = frame[frame["run"] == "0-0"].assign(run="copy")
+    figure, table = plots.times(pd.concat([frame, copy]), METRIC)
+    assert set(table["runs"]) == {4}
+    assert table.attrs["notes"] == ("same configuration and seed again, counted once: copy (as 0-0)",)
+    assert "not finished, observed so far: 0-1 (running at step 100)" in figure.get_suptitle().replace("\n", " ")
