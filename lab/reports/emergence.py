@@ -19,7 +19,7 @@ from lab.runs import Run, frame
 from lab.runs.files import write_atomic
 from lab.runs.names import headline, reference_lines
 from lab.stats.bootstrap import counted, mean_beside_share, mean_with_interval, share_with_interval
-from lab.stats.conditions import conditions, rows_of
+from lab.stats.conditions import conditions, enumerated, rows_of
 from lab.stats.configurations import run_values
 from lab.stats.emergence import THRESHOLDS, emergence_table
 from lab.stats.paired import ALPHA
@@ -136,7 +136,17 @@ def _case(name: str, runs: Sequence[Run], out: Path) -> _Case:
         file = f"{_prefix(name)}{figure_name}"
         plots.save(figure, numbers, out / f"{file}.png")
         sections.append(Section(text=f"{caption} ([numbers]({file}.csv))", figure=figure))
-    return _Case(runs, table, sentence, [*([_UNEXPLAINED] if unexplained else []), *found.notes], sections)
+    notes = [f"{note[0].upper()}{note[1:]}." for note in (*found.notes, *_notes_on_ends(own, metric))]
+    return _Case(runs, table, sentence, [*([_UNEXPLAINED] if unexplained else []), *notes], sections)
+
+
+def _notes_on_ends(rows: pd.DataFrame, metric: str) -> list[str]:
+    """Name the runs that have no value at the end: diverged ones, and those whose value is not a number."""
+    runs, ends = rows.drop_duplicates("run"), run_values(rows, metric)
+    diverged = runs.loc[runs["state"] == "diverged", "run"].tolist()
+    unknown = ends.loc[ends["value"].isna(), "run"].tolist()
+    notes = [f"diverged, so that they never get there and have no value at the end: {enumerated(diverged)}"] if diverged else []
+    return [*notes, f"{metric} at the end is not a number: {enumerated(unknown)}"] if unknown else notes
 
 
 def _page(cases: Sequence[_Case], out: Path, command: str, further: Sequence[Section]) -> list[Section]:
@@ -206,7 +216,7 @@ def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = 
 
     Each has its 90 % interval. A time that some run did not reach has no mean, since one over the others would flatter.
     """
-    last = run_values(rows, metric)
+    last = run_values(rows, metric).dropna(subset="value")
     summaries = []
     for n, of_n in rows.groupby("n_future", sort=True):
         ends = last[last["n_future"] == n]
@@ -218,7 +228,8 @@ def summary_table(rows: pd.DataFrame, metric: str, times: pd.DataFrame | None = 
             row[f"runs that reach {100 * threshold:.0f} %"] = share_with_interval(seen.tolist())
             row[f"{100 * threshold:.0f} % reached after (thousands of tokens)"] = thousands if seen.all() else "-"
         escaped = [] if times is None else times.loc[times["n_future"] == n, "onset_observed"].tolist()
-        row[f"{metric_label(metric, rows, width=200)} at the end"] = mean_beside_share(ends["value"].tolist(), escaped)
+        shown = mean_beside_share(ends["value"].tolist(), escaped) if len(ends) else "-"
+        row[f"{metric_label(metric, rows, width=200)} at the end"] = shown
         summaries.append(row)
     return pd.DataFrame(summaries)
 

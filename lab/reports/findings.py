@@ -33,15 +33,16 @@ def conclusion(times: pd.DataFrame, label: str) -> tuple[str, bool]:
     for which, threshold in THRESHOLDS.items():
         comparisons = [compare_emergence(times, first, n, which) for n in others]
         corrected = holm([comparison.p_value for comparison in comparisons])
-        for n, comparison, p_holm in zip(others, comparisons, corrected, strict=True):
+        least = holm([least_p_of_pairs(comparison.n) for comparison in comparisons])
+        for n, comparison, p_holm, p_least in zip(others, comparisons, corrected, least, strict=True):
             reaches = f"{label} reaches {100 * threshold:.0f} %"
-            sentences.append(_time_sentence(comparison, times, which, (first, n), reaches, p_holm))
+            sentences.append(_time_sentence(comparison, times, which, (first, n), reaches, p_holm, p_least))
             unexplained |= (comparison.low > 0 or comparison.high < 0) and not p_holm <= ALPHA
     return _joined(sentences, first), unexplained
 
 
 def _time_sentence(
-    found: Comparison, times: pd.DataFrame, which: str, pair: tuple[int, int], reaches: str, p_value: float
+    found: Comparison, times: pd.DataFrame, which: str, pair: tuple[int, int], reaches: str, p_value: float, least: float
 ) -> str:
     """Put a comparison of emergence times of two numbers of heads in one sentence."""
     first, n = pair
@@ -58,7 +59,7 @@ def _time_sentence(
     else:
         effect = f"{reaches} {_shift(found.difference)} with n = {n} {'than' if found.difference else 'as'} with n = {first}"
         interval = "" if math.isnan(found.low) else f"90 % interval {100 * found.low:+.0f} to {100 * found.high:+.0f} %"
-    return f"{effect}{_judgement(found.n, p_value)} ({_numbers(interval, found.n, p_value, found.unpaired)})"
+    return f"{effect}{_judgement(found.n, p_value)} ({_numbers(interval, found.n, p_value, least, found.unpaired)})"
 
 
 def _share(times: pd.DataFrame, which: str, n: int) -> str:
@@ -80,16 +81,21 @@ def _shift(difference: float) -> str:
 
 
 def end_conclusion(rows: pd.DataFrame, metric: str) -> tuple[str, bool]:
-    """Compare as `conclusion` does, by the values of a metric at the end."""
-    first, label = rows["n_future"].min(), metric_words(metric, rows)
-    sentences, unexplained = [], False
-    for row in comparison_table(run_values(rows, metric), baseline=first).to_dict("records"):
-        n, nats = row["n_future"], " nats" if Metric.parse(metric).unit == "nats" else ""
+    """Compare as `conclusion` does, by the values of a metric at the end; runs without a number there are left out."""
+    first, *others = sorted(rows["n_future"].unique())
+    label, sentences, unexplained = metric_words(metric, rows), [], False
+    table = comparison_table(run_values(rows, metric).dropna(subset="value"), baseline=first).set_index("n_future")
+    for n in others:
+        if n not in table.index:
+            sentences.append(f"no seed has {label} at the end with n = {first} and with n = {n}, so that nothing can be said")
+            continue
+        row, nats = table.loc[n], " nats" if Metric.parse(metric).unit == "nats" else ""
         way = f"{abs(row['difference']):.3g}{nats} {'lower' if row['difference'] < 0 else 'higher'}"
         effect = f"{label} is {way} with n = {n} than" if row["difference"] else f"{label} is the same with n = {n} as"
         interval = "" if math.isnan(row["low"]) else f"90 % interval {row['low']:+.3g} to {row['high']:+.3g}"
         judged = _judgement(row["pairs"], row["p_holm"])
-        sentences.append(f"at the end {effect} with n = {first}{judged} ({_numbers(interval, row['pairs'], row['p_holm'])})")
+        numbers = _numbers(interval, row["pairs"], row["p_holm"], row["p_least"])
+        sentences.append(f"at the end {effect} with n = {first}{judged} ({numbers})")
         unexplained |= bool((row["low"] > 0 or row["high"] < 0) and not row["p_holm"] <= ALPHA)
     return _joined(sentences, first), unexplained
 
@@ -106,15 +112,11 @@ def _judgement(pairs: int, p_value: float) -> str:
     return "" if p_value <= ALPHA else ": no reliable difference"
 
 
-def _numbers(interval: str, pairs: int, p_value: float, unpaired: int = 0) -> str:
-    """Return interval, p-value and pairs in words."""
-    test = "" if math.isnan(p_value) else f"p = {p_value:.2g}, where {counted(pairs, 'pair')} can give {_least(pairs)}"
+def _numbers(interval: str, pairs: int, p_value: float, least: float, unpaired: int = 0) -> str:
+    """Return interval, p-value, the least that this can be, and pairs in words."""
+    test = "" if math.isnan(p_value) else f"p = {p_value:.2g}, where {counted(pairs, 'pair')} can give {least:.2g} at least"
     left_out = f"{counted(unpaired, 'run')} without a partner of the same seed left out" if unpaired else ""
     return "; ".join(filter(None, (interval, test or f"{counted(pairs, 'pair')} of seeds", left_out)))
-
-
-def _least(pairs: int) -> str:
-    return f"{least_p_of_pairs(pairs):.2g} at least"
 
 
 def _joined(sentences: Sequence[str], first: object) -> str:

@@ -84,7 +84,16 @@ def test_stopped_runs_are_left_out_and_diverged_ones_count(tmp_path: Path) -> No
     found = report(lab.open_runs([tmp_path / "runs"]), tmp_path)
     assert found.table["seeds"].tolist() == [4, 5]
     assert found.table["runs that reach 50 %"][0].startswith("3 of 4"), "a diverged run does not reach the threshold"
-    assert "1 of 10 runs left out: n1-seed0 (stopped at step 80)" in found.page.read_text()
+    page = found.page.read_text()
+    assert "1 of 10 runs left out: n1-seed0 (stopped at step 80). Diverged, so that they never get there" in page
+    assert "no value at the end: n1-seed1." in page
+
+
+def test_a_condition_without_an_end_value_has_a_dash() -> None:
+    table = times([2e5] * 6)
+    rows = table[["run", "n_future", "seed"]].assign(step=1, metric=METRIC, value=0.5)
+    rows.loc[rows["n_future"] == 2, "value"] = float("nan")
+    assert summary_table(rows, METRIC, table).iloc[:, -1].tolist() == ["0.500 [0.500, 0.500]", "-"]
 
 
 def test_a_report_of_mixed_runs_is_rejected(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Sentences of comparisons claim no more than their numbers show."""
 
+import math
+
 import pandas as pd
 import pytest
 
-from lab.reports.findings import conclusion
+from lab.reports.findings import conclusion, end_conclusion
 
 LABEL = "copying accuracy"
 SEEDS = range(6)
@@ -67,3 +69,27 @@ def test_an_interval_that_contradicts_the_test_is_marked() -> None:
     sentence, unexplained = conclusion(times(onset), LABEL)
     assert ": no reliable difference" in sentence.split(". ")[0]
     assert unexplained
+
+
+def test_the_least_p_is_that_of_a_corrected_one() -> None:
+    third = times(LATER)[lambda rows: rows["n_future"] == 2].assign(n_future=3)
+    sentence = conclusion(pd.concat([times(LATER), third]), LABEL)[0]
+    assert sentence.count("p = 0.062, where 6 pairs can give 0.062 at least") == 2
+
+
+def test_conditions_without_a_value_in_pairs_are_not_silent() -> None:
+    values = {1: [0.5, 0.6, 0.7], 2: [math.nan] * 3, 3: [math.nan, 0.5, 0.6]}
+    rows = pd.DataFrame(
+        [
+            {"run": f"{n}-{seed}", "n_future": n, "seed": seed, "step": 9, "metric": "loss/all/1", "value": value}
+            for n, column in values.items()
+            for seed, value in enumerate(column)
+        ]
+    )
+    sentence, _ = end_conclusion(rows, "loss/all/1")
+    assert sentence.startswith(
+        "No seed has loss on all scored tokens (next token) at the end with n = 1 and with n = 2, so that nothing can be said."
+    )
+    assert "is 0.1 nats lower with n = 3 than with n = 1: too few seeds to tell (p = 0.5, where 2 pairs can" in sentence
+    apart = rows[rows["n_future"] != 2].assign(seed=range(6))
+    assert end_conclusion(apart, "loss/all/1")[0].endswith("with n = 1 and with n = 3, so that nothing can be said.")
