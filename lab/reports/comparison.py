@@ -110,24 +110,24 @@ class ComparisonTable:
             f"Holm: p corrected for this family {family}; least: the least value that this can have; "
             f"found: it is at most {ALPHA:.2f}."
         )
-        few = f" (none below {FEWEST} seeds)" if min(self.frame["runs"]) < FEWEST else ""
-        brackets = f"In brackets: {100 * LEVEL:.0f} % intervals{few}"
+        few = f" (none below {FEWEST} seeds)" if self.frame[["runs", "pairs"]].min().min() < FEWEST else ""
+        brackets, bootstrap = f"In brackets: {100 * LEVEL:.0f} % intervals", "by expanded percentile bootstrap over seeds"
         if "mean" in self.frame:
             exact = (self.frame["pairs"].dropna() <= math.log2(EXACT_UP_TO)).all()
             better = "" if Metric.parse(self.metric).describes else f"; {'lower' if self._lower else 'higher'} is better"
             test = "exact" if exact else f"over {EXACT_UP_TO} random flips where it cannot be exact"
-            shares = "exact ones of the share that solved it, else " if "solved" in self.frame else ""
+            shares = f": exact ones of the share that solved it, else {bootstrap}{few}."
             return [
                 *(self._read_solved() if "solved" in self.frame else ()),
                 f"Difference: from {baseline}, mean over pairs of seeds{better}.",
-                f"{brackets}{':' if shares else ','} {shares}by expanded percentile bootstrap over seeds.",
+                brackets + (shares if "solved" in self.frame else f"{few}, {bootstrap}."),
                 f"p: two-sided sign-flip permutation test of the pairs, {test}. {rule}",
             ]
         return [
             f"Emerged: runs that were at or above it at {HOLD} evaluations in a row.",
             "Median: tokens by which half of the runs had emerged, by Kaplan and Meier.",
             f"Later: restricted mean time over pairs of seeds, against {baseline}; below 0 is earlier.",
-            f"{brackets}: exact ones of the share that emerged, else by expanded percentile bootstrap over seeds.",
+            f"{brackets}: exact ones of the share that emerged, else {bootstrap}{few}.",
             f"p: two-sided log-rank permutation test over runs, unpaired. {rule}",
         ]
 

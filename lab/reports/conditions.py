@@ -219,14 +219,19 @@ def _verdict(table: ComparisonTable) -> str:
         sentence += f", nor could be: with so few seeds the corrected p is at least {least:.2g}" if least > ALPHA else ""
     if (excludes & ~found).any():
         sentence += "; an interval excludes 0, but intervals are approximate, and the exact test decides"
-    if rows["pairs"].min() < FEWEST:
-        sentence += f"; fewer than {FEWEST} pairs say little"
+    tested = "pairs" if "difference" in rows else "runs"  # by the test that decides
+    if (rows if tested == "pairs" else table.frame)[tested].min() < FEWEST:
+        sentence += f"; fewer than {FEWEST} {tested} say little"
     return f"{sentence}."
 
 
 def _named(row: Mapping[Hashable, Any]) -> str:
     """Name a comparison with its effect."""
-    effect = f"{row['difference']:+.3g}" if "difference" in row else f"{100 * row['later']:+.0f} % of tokens"
+    if "difference" in row:
+        effect = f"{row['difference']:+.3g}"
+    else:  # no size where no pair of seeds has a run that emerged
+        sized = row["neither"] < row["pairs"]
+        effect = f"{100 * row['later']:+.0f} % of tokens" if sized else "without a size in pairs of seeds"
     where = f" ({row['within']})" if row["within"] else ""
     return f"{row['condition']} against {row['against']}{where}, {effect}"
 

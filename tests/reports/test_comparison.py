@@ -101,6 +101,13 @@ def test_labels_follow_metric_seeds_and_pairs() -> None:
     few = lab.compare(frame(seeds=3))
     assert "In brackets: 90 % intervals (none below 5 seeds), by expanded percentile bootstrap over seeds." in few.reading()
     assert "[" not in few.shown()["mean [90 %]"].iloc[0]
+    shares = "In brackets: 90 % intervals: exact ones of the share that {}, else by expanded percentile bootstrap over seeds{}."
+    below = " (none below 5 seeds)"
+    assert shares.format("emerged", below) in lab.compare(frame(seeds=3), at=0.4).reading(), "shares have one at any number"
+    assert shares.format("solved it", below) in lab.compare(frame(seeds=3), solved=0.6).reading()
+    assert shares.format("solved it", "") in lab.compare(frame(), solved=0.6).reading()
+    apart = frame(seeds=6)[lambda rows: (rows["n_future"] == 1) | (rows["seed"] < 4)]
+    assert below in lab.compare(apart).reading()[1], "no interval of the difference of four pairs"
     assert "of the pairs, exact. Holm: p corrected for this family of one comparison;" in few.reading()[-1]
     loss = frame().assign(metric="loss/all/1", value=lambda table: 3 - table["value"])
     assert lab.compare(loss, metric="loss/all/1").reading()[0].endswith("lower is better.")

@@ -131,6 +131,15 @@ def test_conditions_without_a_partner_are_not_listed(tmp_path: Path) -> None:
     assert "nor could be: with so few seeds the corrected p is at least 1; fewer than 5 pairs say little" in shown.text
 
 
+def test_a_difference_without_pairs_has_no_size(tmp_path: Path) -> None:
+    for n, seeds in ((1, range(5)), (2, range(5)), (3, range(10, 15))):
+        for seed in seeds:
+            write_run(tmp_path / f"runs/{n}-{seed}", "induction", seed, [0.0] * (6 - 2 * n) + [0.9] * 2 * n, n_future=n)
+    text = " ".join(section.text for section in page_of(tmp_path / "runs")[1])
+    assert "n = 2 against n = 1, -50 % of tokens, n = 3 against n = 1, without a size in pairs of seeds." in text
+    assert "nan" not in text
+
+
 def test_times_and_survival_are_of_all_runs(tmp_path: Path) -> None:
     for n, seed in itertools.product((1, 2), range(5)):
         passed = 2 if n == 2 else 4
