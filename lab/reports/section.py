@@ -70,9 +70,9 @@ def section_markdown(section: Section) -> str:
 
 def markdown_table(table: pd.DataFrame) -> str:
     """Return a table as Markdown, floats with three significant digits, a dash where there is no number."""
-    rows = [list(table.columns), ["---"] * len(table.columns)]
-    rows += [[_format_cell(value) for value in row] for row in table.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+    rows = [list(map(str, table.columns)), *([_format_cell(value) for value in row] for row in table.itertuples(index=False))]
+    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "| " + " | ".join(["---"] * len(table.columns)) + " |", *lines[1:]])
 
 
 def render_html(title: str, sections: Sequence[Section], refresh: int = 0) -> str:

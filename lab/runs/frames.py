@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 NEEDED = ("run", "n_future", "seed", "step", "metric", "value")
 _NUMBERS = ("seed", "step", "tokens", "scored_tokens", "sequences", "flops", "seconds", "parameters", "value")
 
+_MISSING = ("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None")
+"""Words for a missing value, but of the name of a run, which may be any text."""
+
 
 def is_frame(path: Path | str) -> bool:
     """Return whether a path is that of a table, not of a folder."""
@@ -29,7 +32,8 @@ def read_frame(path: Path | str) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path, low_memory=False)
+        missing = {name: _MISSING for name in pd.read_csv(path, nrows=0).columns if name != "run"}
+        frame = pd.read_csv(path, low_memory=False, dtype={"run": str}, keep_default_na=False, na_values=missing)
     except FileNotFoundError:
         raise LabError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError) as error:

@@ -232,3 +232,8 @@ def test_hostile_names_are_escaped() -> None:
         assert tag not in page, tag
     assert 'href="a&quot;b"' in page
     assert "[a](b)" in page, "a cell is not rendered as Markdown"
+
+
+def test_a_bar_in_a_name_is_no_column_of_markdown() -> None:
+    page = render_markdown("t", [Section(table=pd.DataFrame({"a|b": ["c|d"], "e": [Link("f|g", "h")]}, dtype=object))])
+    assert page.split("\n")[2:5] == [r"| a\|b | e |", "| --- | --- |", r"| c\|d | [f\|g](h) |"]
