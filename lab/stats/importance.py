@@ -45,10 +45,12 @@ def importance_table(configurations: pd.DataFrame, settings: Sequence[str], *, l
         among the configurations), `cells` (their number), sorted from the most important.
 
     Raises:
-        LabError: If there are fewer than 8 configurations.
+        LabError: If there are fewer than 8 configurations, or all have the same mean.
     """
     if len(configurations) < FEWEST_CONFIGURATIONS:
         raise LabError(f"importance needs at least {FEWEST_CONFIGURATIONS} configurations, not {len(configurations)}")
+    if configurations["mean"].nunique() == 1:
+        raise LabError(f"all {len(configurations)} configurations have the same value, so that none is among the best")
     params, distributions = _params(configurations, settings)
     reached = configurations["mean"].to_numpy(float) * (1 if lower_is_better else -1)
     found = _importances(params, distributions, reached)

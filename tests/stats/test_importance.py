@@ -68,3 +68,8 @@ def test_a_setting_that_some_configurations_lack_is_left_out() -> None:
 def test_too_few_configurations_are_rejected() -> None:
     with pytest.raises(LabError, match="at least 8 configurations, not 7"):
         importance_table(configurations(0, 7), SETTINGS)
+
+
+def test_configurations_that_are_all_alike_are_rejected() -> None:
+    with pytest.raises(LabError, match="all 60 configurations have the same value"):
+        importance_table(configurations(0).assign(mean=1.0), SETTINGS)
