@@ -146,8 +146,9 @@ def compare_times(
     """
     if Metric.parse(metric).lower_is_better:
         raise LabError(f"{metric} falls as a model learns, so that it rises to no threshold: compare its last values")
-    by = _distinguishing(rows_of(frame, metric), by, within)
-    study = _study(conditions(rows_of(frame, metric), [*by, *within], keep="ended"), by, within, baseline)
+    own, unknown = _without_numbers(rows_of(frame, metric), metric)
+    by = _distinguishing(own, by, within)
+    study = _study(conditions(own, [*by, *within], keep="ended"), by, within, baseline)
     rows = study.rows.astype(dict.fromkeys(_KEYS, "str"))
     times = emergence_table(rows, metric, thresholds={"time": threshold}, by=_KEYS)
     shares = escape_table(times, "time", _KEYS)
@@ -157,7 +158,24 @@ def compare_times(
     compared = survival_comparisons(times, "time", "condition", baseline=study.baseline, within=["within"])
     compared = compared.rename(columns={"b": "condition"}).drop(columns=["a", "emerged_a", "runs_a", "emerged_b", "runs_b"])
     shares = shares[[*_KEYS, "runs", "emerged", "share", "share_low", "share_high", "median"]]
-    return _assemble(study, shares, compared, _notes_on_ends(rows, times))
+    return _assemble(study, shares, compared, [*unknown, *_notes_on_ends(rows, times)])
+
+
+def _without_numbers(rows: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of diverged runs and of those with a number, and a line about the others, whose times are not known.
+
+    Raises:
+        LabError: If no run has a number.
+    """
+    known = rows.groupby("run")["value"].transform("count") > 0
+    if known.all():
+        return rows, []
+    known |= rows["state"] == "diverged" if "state" in rows else False
+    lost = rows.loc[~known, "run"].unique().tolist()
+    line = f"{len(lost)} of {rows['run'].nunique()} runs left out, {metric} is never a number: {enumerated(lost)}"
+    if not known.any():
+        raise LabError(line)
+    return rows[known], [line] if lost else []
 
 
 def _distinguishing(rows: pd.DataFrame, by: Sequence[str] | None, within: Sequence[str]) -> list[str]:

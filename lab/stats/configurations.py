@@ -57,18 +57,18 @@ def describe_value(value: float, form: str = ".4g") -> str:
 def finished_with(
     frame: pd.DataFrame, metric: str, rule: Rule, by: Sequence[str] | None = None, axis: Sequence[str] = ()
 ) -> Conditions:
-    """Return the conditions of the finished runs whose end value is a number.
+    """Return the conditions of the finished runs whose end value is a finite number.
 
     Raises:
         LabError: If there is no such run; see also `lab.stats.conditions.conditions`.
     """
     found = conditions(rows_of(frame, metric), by, axis=axis, keep="finished")
-    numbers = run_values(found.frame, metric, rule).dropna(subset="value")["run"]
-    counts = found.frame["run"].isin(numbers)
+    values = run_values(found.frame, metric, rule)
+    counts = found.frame["run"].isin(values.loc[np.isfinite(values["value"]), "run"])
     if counts.all():
         return found
-    lost = found.frame.loc[~counts, "run"].unique()
-    line = f"{len(lost)} of {found.frame['run'].nunique()} runs left out, {metric} is not a number: {enumerated(list(lost))}"
+    lost, total = found.frame.loc[~counts, "run"].unique().tolist(), found.frame["run"].nunique()
+    line = f"{len(lost)} of {total} runs left out, {metric} is not a finite number: {enumerated(lost)}"
     if not counts.any():
         raise LabError(line)
     kept = found.frame[counts]

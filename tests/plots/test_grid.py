@@ -145,11 +145,11 @@ def test_a_run_that_ends_without_a_number_is_left_out_and_named(name: str) -> No
     tidy = pd.concat(rates, ignore_index=True)
     tidy.loc[(tidy["run"] == "sum-n1-d64-s01") & (tidy["step"] == 100), "value"] = np.nan
     _, table = plots.find_figure(name)(tidy, METRIC)
-    assert table.attrs["notes"][-1] == "1 of 48 runs left out, accuracy/turn/1 is not a number: sum-n1-d64-s01"
+    assert table.attrs["notes"][-1] == "1 of 48 runs left out, accuracy/turn/1 is not a finite number: sum-n1-d64-s01"
     if name != "importance":
         assert sorted(table["seeds"].tolist())[0] == 3
         assert table["mean"].notna().all()
-    with pytest.raises(LabError, match="48 of 48 runs left out, accuracy/turn/1 is not a number"):
+    with pytest.raises(LabError, match="48 of 48 runs left out, accuracy/turn/1 is not a finite number"):
         plots.find_figure(name)(tidy.assign(value=np.nan), METRIC)
 
 

@@ -234,3 +234,25 @@ def test_notes_name_diverged_runs_and_lengths_that_differ() -> None:
         "diverged, so that they never emerge: 1-0",
         "runs of some conditions are longer than those of others, and the log-rank test assumes that they are not",
     )
+
+
+def test_runs_without_a_number_have_no_time() -> None:
+    frame = grid().assign(state="finished")[lambda rows: rows["model.width"] == 32]
+    lost = frame["n_future"] == 4
+    frame.loc[lost, "value"] = math.nan
+    found = compare_times(frame, METRIC, 0.1)
+    assert found.table["condition"].tolist() == ["n = 1", "n = 2"]
+    assert found.notes[0].startswith(f"6 of 18 runs left out, {METRIC} is never a number: ")
+    diverged = compare_times(frame.assign(state=frame["state"].where(~lost, "diverged")), METRIC, 0.1)
+    assert diverged.table["emerged"].tolist() == [6, 6, 0]
+    with pytest.raises(LabError, match="18 of 18 runs left out"):
+        compare_times(frame.assign(value=math.nan), METRIC, 0.1)
+
+
+def test_an_infinite_end_is_left_out_and_named() -> None:
+    frame = grid()[lambda rows: rows["model.width"] == 32]
+    run = frame["run"].iloc[0]
+    frame.loc[frame["run"] == run, "value"] = math.inf
+    found = compare_ends(frame, LOSS)
+    assert found.notes[0] == f"1 of 18 runs left out, {LOSS} is not a finite number: {run}"
+    assert np.isfinite(found.table["mean"]).all()
