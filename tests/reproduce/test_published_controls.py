@@ -89,6 +89,25 @@ def test_the_sentences_on_weights_have_the_numbers() -> None:
     assert times[least].max() < seen("n = 1").min()
 
 
+def test_the_sentences_on_loss_and_epsilon_have_the_numbers() -> None:
+    family = COMPARISON.families["loss and epsilon"]
+    own = FRAME[FRAME[FAMILY] == "loss and epsilon"]
+    rows = escape_table(family, own, "tokens").set_index("condition")
+    two, one = rows.loc["n = 2, loss on all"], rows.loc["n = 1, epsilon 1e-6"]
+    assert two["p_log_rank_holm"] == two["p_log_rank_least"]
+    require(
+        TEXT, f"n = 2 escapes {-100 * two['later']:.0f} % earlier than n = 1 (corrected p = {two['p_log_rank_holm']:.2g}, the"
+    )
+    assert one["found"]
+    require(TEXT, f"4.76 M, corrected p = {one['p_log_rank_holm']:.2g})")
+    times = times_of(family, own).set_index([CONDITION, "seed"])["escaped"]
+    steps = OWN["tokens"].drop_duplicates().sort_values().tolist()
+    for name in ("n = 1", "n = 2"):
+        usual = TIMES[TIMES[CONDITION] == name].set_index("seed")["escaped"]
+        later = times[f"{name}, epsilon 1e-6"].map(steps.index) - usual.map(steps.index)
+        assert set(later) <= {0, 1}
+
+
 def test_the_summaries_have_the_numbers() -> None:
     last, first = f"{seen(*TAUGHT).max():.2f}", f"{seen(*set(HEADS.conditions) - {*TAUGHT}).min():.2f}"
     require(SUMMARY, f"at the key escape by {last} M, also where", f"none of 48 others escapes before {first} M")
@@ -97,7 +116,7 @@ def test_the_summaries_have_the_numbers() -> None:
     )
     weights = FRAME[FRAME[FAMILY] == "weight of head 2"]
     slowest = times_of(COMPARISON.families["weight of head 2"], weights)["escaped"].max() / 1e6
-    require(SUMMARY, f"all runs still escape, by {slowest:.2f} M.")
+    require(SUMMARY, f"all runs still escape, by {slowest:.2f} M; a loss")
     rows = escape_table(HEADS, OWN, "tokens").set_index("condition").loc[SHALLOW]
     counts = ", ".join(str(len(seen(name))) for name in SHALLOW[:2])
     require(SUMMARY, f"({counts} and {len(seen(SHALLOW[2]))} of 8, corrected p at most {rows['p_log_rank_holm'].max():.2g})")
