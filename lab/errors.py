@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import TaskError
 from tasks.settings import checked
@@ -52,20 +53,30 @@ class Diverged(LabError):
         super().__init__(f"{runs}: a loss or gradient is not finite")
 
 
-def check_whole(name: str, value: object) -> int:
-    """Return a whole number, which may be one of NumPy or written as 1e3.
+def check_type(name: str, value: object, hint: object) -> Any:
+    """Return a value as the type of its annotation: see `tasks.settings.checked`.
 
     Args:
         name: Of the argument, for the message.
         value: The given value.
+        hint: Its type.
+
+    Raises:
+        LabError: If it has another type.
+    """
+    try:
+        return checked(name, value, hint)
+    except TaskError as error:
+        raise LabError(str(error)) from None
+
+
+def check_whole(name: str, value: object) -> int:
+    """Return a whole number, which may be one of NumPy or written as 1e3.
 
     Raises:
         LabError: If it is no whole number.
     """
-    try:
-        number: int = checked(name, value, int)
-    except TaskError as error:
-        raise LabError(str(error)) from None
+    number: int = check_type(name, value, int)
     return number
 
 

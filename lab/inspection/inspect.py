@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lab.errors import LabError
+from lab.errors import LabError, check_type
 from lab.evaluation.state import evaluation_mode
 from lab.inspection.instruments import find_instrument, options_of
 from lab.runs.files import report_unreadable
@@ -17,8 +17,7 @@ from lab.runs.frames import check_frame
 from lab.runs.isolation import isolated
 from lab.runs.run import Run, describe
 from lab.runs.search import Runs, Step, Track, choose_steps, open_some
-from tasks.errors import TaskError, nearest
-from tasks.settings import checked
+from tasks.errors import nearest
 
 _NUMBERS = ("n_future", "seed", "step", "tokens", "sequence", "layer", "offset", "attention_head", "query", "key", "value")
 """Columns of frames that hold numbers."""
@@ -67,10 +66,7 @@ def _check_options(name: str, measure: Callable[..., object], options: Mapping[s
     for option in options:
         if option not in options_of(measure):
             raise LabError(f"{name} has no option {option!r}; {nearest(option, options_of(measure))}")
-    try:
-        return {option: checked(option, value, hints[option]) for option, value in options.items()}
-    except TaskError as error:
-        raise LabError(str(error)) from None
+    return {option: check_type(option, value, hints[option]) for option, value in options.items()}
 
 
 def _readable(runs: list[Run]) -> tuple[list[Run], list[dict[int, float]]]:

@@ -3,14 +3,21 @@
 import pandas as pd
 from scipy.stats import fisher_exact
 
+from lab.reproduce.comparison.configuration import Family
 from lab.reproduce.comparison.plan import CONDITION, FAMILY
 from lab.reproduce.comparison.tables import escape_table, times_of
 from lab.reproduce.controls import COMPARISON
 from tests.helpers.published import FRONT, LOG, RESULTS, SUMMARY, end_of, frame_of, require, span, text_of
 
 TEXT, FRAME = text_of("controls"), frame_of("controls")
-HEADS = COMPARISON.families["heads"]
-OWN = FRAME[FRAME[FAMILY] == "heads"]
+
+
+def family_of(name: str) -> tuple[Family, pd.DataFrame]:
+    """Return a family and its rows of the frame."""
+    return COMPARISON.families[name], FRAME[FRAME[FAMILY] == name]
+
+
+HEADS, OWN = family_of("heads")
 TIMES = times_of(HEADS, OWN).assign(
     time=lambda rows: rows["escaped"] / 1e6, seen=lambda rows: rows["escaped_observed"].astype(bool)
 )
@@ -73,8 +80,7 @@ def test_the_sentences_on_patching_have_the_numbers() -> None:
 
 
 def test_the_sentences_on_weights_have_the_numbers() -> None:
-    family = COMPARISON.families["weight of head 2"]
-    own = FRAME[FRAME[FAMILY] == "weight of head 2"]
+    family, own = family_of("weight of head 2")
     times = times_of(family, own).set_index(CONDITION)["escaped"] / 1e6
     least, *others = family.conditions
     require(TEXT, f"on by {times[others].max():.2f} M tokens, and at {least} later, at {span(times[least])} M.")
@@ -90,8 +96,7 @@ def test_the_sentences_on_weights_have_the_numbers() -> None:
 
 
 def test_the_sentences_on_loss_and_epsilon_have_the_numbers() -> None:
-    family = COMPARISON.families["loss and epsilon"]
-    own = FRAME[FRAME[FAMILY] == "loss and epsilon"]
+    family, own = family_of("loss and epsilon")
     rows = escape_table(family, own, "tokens").set_index("condition")
     two, one = rows.loc["n = 2, loss on all"], rows.loc["n = 1, epsilon 1e-6"]
     assert two["p_log_rank_holm"] == two["p_log_rank_least"]
@@ -114,8 +119,7 @@ def test_the_summaries_have_the_numbers() -> None:
     require(
         FRONT, f"16 of 16 runs escape by {last} M tokens", f"none of 48 before {first} M, and with the head detached 0 of 8"
     )
-    weights = FRAME[FRAME[FAMILY] == "weight of head 2"]
-    slowest = times_of(COMPARISON.families["weight of head 2"], weights)["escaped"].max() / 1e6
+    slowest = times_of(*family_of("weight of head 2"))["escaped"].max() / 1e6
     require(SUMMARY, f"all runs still escape, by {slowest:.2f} M; a loss")
     rows = escape_table(HEADS, OWN, "tokens").set_index("condition").loc[SHALLOW]
     counts = ", ".join(str(len(seen(name))) for name in SHALLOW[:2])
