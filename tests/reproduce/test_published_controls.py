@@ -3,11 +3,15 @@
 import pandas as pd
 from scipy.stats import fisher_exact
 
+from lab.model.spec import NetworkSpec
+from lab.reproduce.agreement import PLATEAU
 from lab.reproduce.comparison.configuration import Family
-from lab.reproduce.comparison.plan import CONDITION, FAMILY
+from lab.reproduce.comparison.plan import CONDITION, FAMILY, condition_of, sweep_of
 from lab.reproduce.comparison.tables import escape_table, times_of
 from lab.reproduce.controls import COMPARISON
-from tests.helpers.published import FRONT, LOG, RESULTS, SUMMARY, end_of, frame_of, require, span, text_of
+from lab.stats.times import time_table
+from lab.sweeping.spec.configurations import grid_experiments
+from tests.helpers.published import FRONT, LOG, RESULTS, SUMMARY, end_of, escapes, frame_of, require, shown, span, text_of
 
 TEXT, FRAME = text_of("controls"), frame_of("controls")
 
@@ -39,6 +43,31 @@ def largest(condition: str) -> pd.Series:
 
 def test_the_settings_are_those_of_the_runs() -> None:
     require(TEXT, f"Here each has {end_of(FRAME):.1f} M", f"({min(COMPARISON.seeds)} to {max(COMPARISON.seeds)}), test split.")
+    require(TEXT, f"mostly does not escape at all within {end_of(FRAME):.1f} M.")
+    settings, usual = HEADS.settings, PLATEAU.scales["laptop"]
+    assert settings["steps"] == 3 * usual["steps"]
+    width, rate = settings["model.width"], shown(settings["optimiser.peak_lr"])
+    require(TEXT, f"(width {width}, four layers, equal parameters, a peak rate of {rate} that n = 1 chose and n = 2 did not)")
+    require(TEXT, f"right about the case in {HEADS.solved} of the sequences, twice in a row.")
+
+
+def test_the_layers_are_those_of_the_networks() -> None:
+    experiments = grid_experiments(sweep_of(COMPARISON, "heads"))
+    layers = {
+        condition_of(HEADS.conditions, name): NetworkSpec(each.model, each.task.vocab_size, each.n_future).path_layers
+        for name, each in experiments.items()
+    }
+    four = {name for name, count in layers.items() if count == 4}
+    assert four == {"n = 1", "linear probe at the key", "linear probe, detached"}
+    assert set(layers.values()) == {3, 4}
+
+
+def test_the_runs_before_are_those_of_agreement() -> None:
+    before = escapes(frame_of("agreement"), ["arm"])
+    two, longer = before[(before["arm"] == "n = 2")]["time"], escapes(frame_of("agreement/longer"), ["n_future"])
+    one = longer.loc[longer["time_observed"].astype(bool), "time"]
+    require(TEXT, f"at {span(two, 1)} M tokens, one head at {span(one, 1)} M.")
+    require(TEXT, f"The controls of that page ended after {end_of(frame_of('agreement')):.1f} M tokens")
 
 
 def test_the_sentences_on_gradients_have_the_numbers() -> None:
@@ -52,7 +81,8 @@ def test_the_sentences_on_gradients_have_the_numbers() -> None:
     p_values = rows["p_log_rank_holm"].map("{:.2g}".format)
     assert set(p_values[TAUGHT]) == {f"{rows['p_log_rank_least'].max():.2g}"}
     require(TEXT, f"(corrected log-rank p = {p_values['n = 2']}, the least possible)")
-    require(TEXT, f"at {span(seen('linear probe, detached'))} M; p = {p_values['linear probe, detached']})")
+    alone = seen("linear probe, detached")
+    require(TEXT, f"as n = 1 is ({len(alone)} of 8, at {span(alone)} M; p = {p_values['linear probe, detached']})")
     counts = [len(seen(name)) for name in SHALLOW]
     require(
         TEXT,
@@ -104,7 +134,12 @@ def test_the_sentences_on_loss_and_epsilon_have_the_numbers() -> None:
         TEXT, f"n = 2 escapes {-100 * two['later']:.0f} % earlier than n = 1 (corrected p = {two['p_log_rank_holm']:.2g}, the"
     )
     assert one["found"]
-    require(TEXT, f"4.76 M, corrected p = {one['p_log_rank_holm']:.2g})")
+    medians = time_table(times_of(family, own), "escaped", [CONDITION]).set_index(CONDITION)["median"] / 1e6
+    assert medians[["n = 1, loss on all", "n = 1, epsilon 1e-6"]].min() > 2.5
+    assert medians[["n = 2, loss on all", "n = 2, epsilon 1e-6"]].max() < 2
+    require(TEXT, "the median of n = 1 stays above 2.5 M tokens, and that of n = 2 below 2 M.")
+    both = f"({medians['n = 1, loss on all']:.2f} M against {medians['n = 1, epsilon 1e-6']:.2f} M,"
+    require(TEXT, f"{both} corrected p = {one['p_log_rank_holm']:.2g})")
     times = times_of(family, own).set_index([CONDITION, "seed"])["escaped"]
     steps = OWN["tokens"].drop_duplicates().sort_values().tolist()
     for name in ("n = 1", "n = 2"):
